@@ -1,0 +1,60 @@
+#include "hwaccl/error.h"
+
+#include "hwaccl/assert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Noreturn void hwaccl_assert_failed(const char *condition, const char *file, int line, const char *function)
+{
+        (void)fprintf(stderr, "%s:%d: %s: assertion failed: %s\n", file, line, function, condition);
+        abort();
+}
+
+/* One line only: what came from a file or a guest must not break the line that the user sees. */
+static void single_line(char *text)
+{
+        for (; *text; text++)
+                if ((unsigned char)*text < 0x20)
+                        *text = ' ';
+}
+
+bool hwaccl_error_set(struct hwaccl_error *error, const char *format, ...)
+{
+        if (!error)
+                return false;
+
+        va_list arguments;
+        va_start(arguments, format);
+        (void)vsnprintf(error->message, sizeof(error->message), format, arguments);
+        va_end(arguments);
+        single_line(error->message);
+        return false;
+}
+
+bool hwaccl_error_prefix(struct hwaccl_error *error, const char *format, ...)
+{
+        if (!error)
+                return false;
+
+        char text[sizeof(error->message)];
+        va_list arguments;
+        va_start(arguments, format);
+        int length = vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        if (length < 0)
+                return false;
+        size_t used = (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1;
+        const char *tail[] = {": ", error->message};
+        for (size_t i = 0; i < 2; i++) {
+                size_t size = strnlen(tail[i], sizeof(text) - 1 - used);
+                memcpy(text + used, tail[i], size);
+                used += size;
+        }
+        text[used] = '\0';
+        memcpy(error->message, text, sizeof(text));
+        single_line(error->message);
+        return false;
+}

@@ -1,0 +1,23 @@
+/* Errors travel up as one line of text with context; whoever prints it prints exactly one line. */
+#ifndef HWACCL_ERROR_H
+#define HWACCL_ERROR_H
+
+#include <stdbool.h>
+
+/* One line, no trailing newline, NUL-terminated; longer text is cut at the end. The caller of a function owns it. */
+struct hwaccl_error {
+        char message[512];
+};
+
+/**
+ * hwaccl_error_set - write an error's text, replacing what it held
+ * @error: may be NULL, then nothing is written
+ *
+ * Returns false, so that a function that fails can end with `return hwaccl_error_set(error, ...)`.
+ */
+bool hwaccl_error_set(struct hwaccl_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** hwaccl_error_prefix - put "text: " before what the error holds. Returns false. */
+bool hwaccl_error_prefix(struct hwaccl_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,126 @@
+/*
+ * VM-exit reasons (SDM 3D, appendix C) and what the core does with each: one table, used by dispatch, by the schema's
+ * names and by every report.
+ */
+#ifndef HWACCL_EXIT_REASON_H
+#define HWACCL_EXIT_REASON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the handler decides about an exit. Recorded; numbers are part of the database schema and never change meaning.
+ */
+enum hwaccl_verdict {
+        HWACCL_VERDICT_RESUME = 0,        /* nothing more to do: enter the guest again */
+        HWACCL_VERDICT_EMULATE = 1,       /* emulate the one instruction that exited */
+        HWACCL_VERDICT_TRIPLE_FAULT = 2,  /* the guest is dead */
+        HWACCL_VERDICT_ENTRY_FAILURE = 3, /* the processor refused the state; ends the guest with a diagnosis */
+        HWACCL_VERDICT_UNKNOWN = 4,       /* no rule for this reason; ends the guest with an error that names it */
+        HWACCL_VERDICT_COUNT
+};
+
+/* How the handling of an exit ended, after emulation if there was any. Recorded; numbers never change meaning. */
+enum hwaccl_outcome {
+        HWACCL_OUTCOME_RESUMED = 0,      /* no emulation was asked for */
+        HWACCL_OUTCOME_COMPLETED = 1,    /* the instruction was emulated and RIP moved past it */
+        HWACCL_OUTCOME_REPEATING = 2,    /* a REP instruction did part of its work; RIP is still at it */
+        HWACCL_OUTCOME_EXCEPTION = 3,    /* the instruction raised an exception, delivered into the guest */
+        HWACCL_OUTCOME_HALTED = 4,       /* HLT: wait for an interrupt */
+        HWACCL_OUTCOME_TRIPLE_FAULT = 5, /* delivering an exception failed twice; the guest is dead */
+        HWACCL_OUTCOME_FAILED = 6,       /* cannot be emulated or handled; ends the guest with an error */
+        HWACCL_OUTCOME_COUNT
+};
+
+/* X(number, identifier, name, verdict). Names are those of the SDM, lower case, as the reports print them. */
+#define HWACCL_EXIT_REASONS(X)                                                                                         \
+        X(0, EXCEPTION_OR_NMI, "exception or NMI", UNKNOWN)                                                            \
+        X(1, EXTERNAL_INTERRUPT, "external interrupt", RESUME)                                                         \
+        X(2, TRIPLE_FAULT, "triple fault", TRIPLE_FAULT)                                                               \
+        X(3, INIT_SIGNAL, "INIT signal", UNKNOWN)                                                                      \
+        X(4, SIPI, "start-up IPI", UNKNOWN)                                                                            \
+        X(5, IO_SMI, "I/O SMI", UNKNOWN)                                                                               \
+        X(6, OTHER_SMI, "other SMI", UNKNOWN)                                                                          \
+        X(7, INTERRUPT_WINDOW, "interrupt window", RESUME)                                                             \
+        X(8, NMI_WINDOW, "NMI window", UNKNOWN)                                                                        \
+        X(9, TASK_SWITCH, "task switch", RESUME)                                                                       \
+        X(10, CPUID, "CPUID", EMULATE)                                                                                 \
+        X(11, GETSEC, "GETSEC", UNKNOWN)                                                                               \
+        X(12, HLT, "HLT", EMULATE)                                                                                     \
+        X(13, INVD, "INVD", EMULATE)                                                                                   \
+        X(14, INVLPG, "INVLPG", EMULATE)                                                                               \
+        X(15, RDPMC, "RDPMC", UNKNOWN)                                                                                 \
+        X(16, RDTSC, "RDTSC", EMULATE)                                                                                 \
+        X(17, RSM, "RSM", UNKNOWN)                                                                                     \
+        X(18, VMCALL, "VMCALL", EMULATE)                                                                               \
+        X(19, VMCLEAR, "VMCLEAR", UNKNOWN)                                                                             \
+        X(20, VMLAUNCH, "VMLAUNCH", UNKNOWN)                                                                           \
+        X(21, VMPTRLD, "VMPTRLD", UNKNOWN)                                                                             \
+        X(22, VMPTRST, "VMPTRST", UNKNOWN)                                                                             \
+        X(23, VMREAD, "VMREAD", UNKNOWN)                                                                               \
+        X(24, VMRESUME, "VMRESUME", UNKNOWN)                                                                           \
+        X(25, VMWRITE, "VMWRITE", UNKNOWN)                                                                             \
+        X(26, VMXOFF, "VMXOFF", UNKNOWN)                                                                               \
+        X(27, VMXON, "VMXON", UNKNOWN)                                                                                 \
+        X(28, CONTROL_REGISTER, "control-register access", RESUME)                                                     \
+        X(29, MOV_DR, "MOV DR", EMULATE)                                                                               \
+        X(30, IO_INSTRUCTION, "I/O instruction", EMULATE)                                                              \
+        X(31, RDMSR, "RDMSR", EMULATE)                                                                                 \
+        X(32, WRMSR, "WRMSR", EMULATE)                                                                                 \
+        X(33, ENTRY_FAILURE_GUEST_STATE, "entry failure: invalid guest state", ENTRY_FAILURE)                          \
+        X(34, ENTRY_FAILURE_MSR_LOADING, "entry failure: MSR loading", ENTRY_FAILURE)                                  \
+        X(36, MWAIT, "MWAIT", UNKNOWN)                                                                                 \
+        X(37, MONITOR_TRAP_FLAG, "monitor trap flag", UNKNOWN)                                                         \
+        X(39, MONITOR, "MONITOR", UNKNOWN)                                                                             \
+        X(40, PAUSE, "PAUSE", EMULATE)                                                                                 \
+        X(41, ENTRY_FAILURE_MACHINE_CHECK, "entry failure: machine-check event", ENTRY_FAILURE)                        \
+        X(43, TPR_BELOW_THRESHOLD, "TPR below threshold", UNKNOWN)                                                     \
+        X(44, APIC_ACCESS, "APIC access", UNKNOWN)                                                                     \
+        X(45, VIRTUALIZED_EOI, "virtualized EOI", UNKNOWN)                                                             \
+        X(46, GDTR_IDTR_ACCESS, "access to GDTR or IDTR", UNKNOWN)                                                     \
+        X(47, LDTR_TR_ACCESS, "access to LDTR or TR", UNKNOWN)                                                         \
+        X(48, EPT_VIOLATION, "EPT violation", EMULATE)                                                                 \
+        X(49, EPT_MISCONFIGURATION, "EPT misconfiguration", UNKNOWN)                                                   \
+        X(50, INVEPT, "INVEPT", UNKNOWN)                                                                               \
+        X(51, RDTSCP, "RDTSCP", EMULATE)                                                                               \
+        X(52, PREEMPTION_TIMER, "preemption timer", RESUME)                                                            \
+        X(53, INVVPID, "INVVPID", UNKNOWN)                                                                             \
+        X(54, WBINVD, "WBINVD or WBNOINVD", EMULATE)                                                                   \
+        X(55, XSETBV, "XSETBV", UNKNOWN)                                                                               \
+        X(56, APIC_WRITE, "APIC write", UNKNOWN)                                                                       \
+        X(57, RDRAND, "RDRAND", UNKNOWN)                                                                               \
+        X(58, INVPCID, "INVPCID", UNKNOWN)                                                                             \
+        X(59, VMFUNC, "VMFUNC", UNKNOWN)                                                                               \
+        X(60, ENCLS, "ENCLS", UNKNOWN)                                                                                 \
+        X(61, RDSEED, "RDSEED", UNKNOWN)                                                                               \
+        X(62, PAGE_MODIFICATION_LOG_FULL, "page-modification log full", UNKNOWN)                                       \
+        X(63, XSAVES, "XSAVES", UNKNOWN)                                                                               \
+        X(64, XRSTORS, "XRSTORS", UNKNOWN)                                                                             \
+        X(66, SPP_EVENT, "SPP-related event", UNKNOWN)                                                                 \
+        X(67, UMWAIT, "UMWAIT", UNKNOWN)                                                                               \
+        X(68, TPAUSE, "TPAUSE", UNKNOWN)                                                                               \
+        X(69, LOADIWKEY, "LOADIWKEY", UNKNOWN)
+
+enum hwaccl_exit_reason {
+#define X(number, identifier, name, verdict) HWACCL_EXIT_##identifier = (number),
+        HWACCL_EXIT_REASONS(X)
+#undef X
+};
+
+#define HWACCL_EXIT_REASON_BASIC_MASK    0xffffu
+#define HWACCL_EXIT_REASON_ENTRY_FAILURE 0x80000000u
+
+/** hwaccl_exit_reason_name - the name of a basic exit reason, or NULL when the table has none: print the number then */
+const char *hwaccl_exit_reason_name(uint64_t basic_reason);
+
+/** hwaccl_exit_reason_verdict - the table's verdict; HWACCL_VERDICT_UNKNOWN for a number that is not in it */
+enum hwaccl_verdict hwaccl_exit_reason_verdict(uint64_t basic_reason);
+
+/** hwaccl_exit_reason_parse - a reason by number ("30"), name ("I/O instruction") or identifier ("io-instruction", any
+ * case) */
+bool hwaccl_exit_reason_parse(const char *text, uint32_t *basic_reason);
+
+/** hwaccl_verdict_name, hwaccl_outcome_name - lower-case names ("triple fault"); "unknown" for a number out of range */
+const char *hwaccl_verdict_name(enum hwaccl_verdict verdict);
+const char *hwaccl_outcome_name(enum hwaccl_outcome outcome);
+
+#endif

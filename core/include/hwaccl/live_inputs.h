@@ -1,0 +1,43 @@
+/* Inputs of a live run: the guest's real memory, the host's clock or a virtual one, a terminal, stop requests. */
+#ifndef HWACCL_LIVE_INPUTS_H
+#define HWACCL_LIVE_INPUTS_H
+
+#include "hwaccl/accel.h"
+#include "hwaccl/inputs.h"
+
+struct hwaccl_live_inputs;
+
+enum hwaccl_clock {
+        HWACCL_CLOCK_HOST, /* CLOCK_MONOTONIC since the guest started (read through the TSC where that is invariant) */
+        HWACCL_CLOCK_VIRTUAL, /* the accelerator's virtual_ns, plus waits, which end at their deadline at once */
+};
+
+struct hwaccl_live_inputs_config {
+        enum hwaccl_clock clock;
+        struct hwaccl_guest_memory *memory; /* not owned */
+        uint64_t wall_time;                 /* seconds since 1970 UTC at the guest's start */
+        int console_fd;                     /* file descriptor of what is typed (non-blocking reads), or -1 */
+        uint64_t max_exits;                 /* stop after that many exits; 0: no limit */
+        uint64_t timeout_ns;                /* host time after which to stop; 0: no limit */
+};
+
+/** hwaccl_live_inputs_create - NULL with *error set when memory, a timer or an eventfd cannot be had */
+struct hwaccl_live_inputs *hwaccl_live_inputs_create(const struct hwaccl_live_inputs_config *config,
+                                                     struct hwaccl_error *error);
+void hwaccl_live_inputs_destroy(struct hwaccl_live_inputs *live);
+
+/** hwaccl_live_inputs_attach - the accelerator to poke when something asynchronous comes up, and whose virtual_ns to
+ * read */
+void hwaccl_live_inputs_attach(struct hwaccl_live_inputs *live, struct hwaccl_accel *accel);
+
+/** hwaccl_live_inputs_interface - the seam to attach to a machine; lives as long as @live */
+struct hwaccl_inputs *hwaccl_live_inputs_interface(struct hwaccl_live_inputs *live);
+
+/** hwaccl_live_inputs_stop - ask the guest to stop; from any thread or signal handler. The first request stays */
+void hwaccl_live_inputs_stop(struct hwaccl_live_inputs *live, enum hwaccl_stop_request request);
+
+/** hwaccl_live_inputs_clock - the host clock in the form that hwaccl_accel_soft_create() takes (@opaque: the live
+ * inputs) */
+uint64_t hwaccl_live_inputs_clock(void *opaque);
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * The machine: memory, bus, devices and one virtual CPU, and the run loop that handles exits until the guest ends.
+ */
+#ifndef HWACCL_MACHINE_H
+#define HWACCL_MACHINE_H
+
+#include "hwaccl/accel.h"
+#include "hwaccl/bus.h"
+#include "hwaccl/emulator.h"
+#include "hwaccl/error.h"
+#include "hwaccl/guest_memory.h"
+#include "hwaccl/host.h"
+#include "hwaccl/processor.h"
+#include "hwaccl/vcpu.h"
+
+/* How a guest ended. Recorded; numbers are part of the database schema and never change meaning. */
+enum hwaccl_end {
+        HWACCL_END_NONE = 0,      /* still running */
+        HWACCL_END_EXIT_CODE = 1, /* it wrote its exit code to the debug-exit port */
+        HWACCL_END_HALTED = 2,    /* HLT with interrupts off: nothing can wake it */
+        HWACCL_END_TRIPLE_FAULT = 3,
+        HWACCL_END_RESET = 4,         /* it asked for a reset (port 64h, 92h, cf9h) */
+        HWACCL_END_ENTRY_FAILURE = 5, /* the processor refused its state */
+        HWACCL_END_ERROR = 6,         /* hwaccl could not go on: see the error */
+        HWACCL_END_STOPPED = 7,       /* someone outside asked for it: see enum hwaccl_stop_request */
+        HWACCL_END_POWER_OFF = 8,     /* it switched itself off (ACPI S5) */
+        HWACCL_END_COUNT
+};
+
+/** hwaccl_end_name - "triple fault"; "unknown" for a number out of range */
+const char *hwaccl_end_name(unsigned end);
+
+#define HWACCL_RAW_MAX 8
+
+/* A raw image copied to guest memory. The first one is where a guest without firmware starts, in real mode. */
+struct hwaccl_raw_image {
+        uint64_t address;
+        const uint8_t *data;
+        size_t size;
+};
+
+/* What the guest is. Everything that exit handling depends on is here and goes into the recording's options. */
+struct hwaccl_machine_config {
+        uint64_t memory_size; /* bytes of RAM: HWACCL_MEMORY_SIZE_MIN to _MAX, a multiple of the page size */
+        uint64_t tsc_khz;     /* of the guest's TSC, not 0 */
+        bool backed;          /* false for a replay: the memory map without bytes */
+
+        /* firmware ends at 4 GiB, and its last 128 KiB stand at 0xe0000 too; NULL for none. 64 KiB to 16 MiB, a
+         * multiple of 64 KiB. A replay has the size only. */
+        const uint8_t *firmware;
+        size_t firmware_size;
+
+        struct hwaccl_raw_image raw[HWACCL_RAW_MAX];
+        size_t raw_count;
+};
+
+struct hwaccl_machine {
+        struct hwaccl_machine_config config;
+        struct hwaccl_guest_memory memory;
+        struct hwaccl_bus bus;
+        struct hwaccl_host host;
+        struct hwaccl_subject_state state __attribute__((aligned(64)));
+        struct hwaccl_pending_interrupts pending;
+        struct hwaccl_vcpu vcpu;
+        struct hwaccl_processor processor;
+        struct hwaccl_emulator *emulator;
+        struct hwaccl_interrupt_source *pic;
+        /* every device that has state, the processor among them, in a fixed order; the machine owns them */
+        struct hwaccl_device *device[HWACCL_BUS_DEVICE_MAX];
+        size_t device_count;
+        enum hwaccl_end end;
+        uint64_t exit_code; /* of HWACCL_END_EXIT_CODE; the stop request of HWACCL_END_STOPPED */
+};
+
+/**
+ * hwaccl_machine_create - build the machine at its reset state
+ *
+ * Copies images into guest memory; the config's buffers may go afterwards. Returns NULL with *error set when a size is
+ * out of range or memory is short. Attach an accelerator and inputs before running.
+ */
+struct hwaccl_machine *hwaccl_machine_create(const struct hwaccl_machine_config *config, struct hwaccl_error *error);
+void hwaccl_machine_destroy(struct hwaccl_machine *machine);
+
+/** hwaccl_machine_attach - who runs it, what it reads, who watches (NULL: nobody). None is owned; all must outlive the
+ * run */
+void hwaccl_machine_attach(struct hwaccl_machine *machine, struct hwaccl_accel *accel, struct hwaccl_inputs *inputs,
+                           struct hwaccl_probe *probe);
+
+/**
+ * hwaccl_machine_step - one trip and the handling of its exit, wait of a halted guest included
+ *
+ * Returns false when the guest has ended: machine->end says how. *error is set for HWACCL_END_ERROR and
+ * HWACCL_END_ENTRY_FAILURE.
+ */
+bool hwaccl_machine_step(struct hwaccl_machine *machine, struct hwaccl_error *error);
+
+/** hwaccl_machine_run - step until the guest has ended, then hand the closing state to the probe */
+enum hwaccl_end hwaccl_machine_run(struct hwaccl_machine *machine, struct hwaccl_error *error);
+
+/** hwaccl_machine_close - give the probe the state after the last exit's handling (transfer in without a run) */
+void hwaccl_machine_close(struct hwaccl_machine *machine);
+
+/* For devices. Lines 0-15 of the two PICs; ending the guest takes effect when the exit being handled is done. */
+void hwaccl_machine_set_irq_line(struct hwaccl_machine *machine, unsigned line, bool level);
+void hwaccl_machine_stop(struct hwaccl_machine *machine, enum hwaccl_end end, uint64_t code);
+
+#endif

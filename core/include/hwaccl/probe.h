@@ -1,0 +1,63 @@
+/*
+ * Probes: where observations go. One probe per arrow of the trip round the loop; nothing on an arrow goes unobserved.
+ * A NULL probe costs one predictable branch. The recorder implements this interface, and so does the replay engine,
+ * which compares instead of writing.
+ */
+#ifndef HWACCL_PROBE_H
+#define HWACCL_PROBE_H
+
+#include "hwaccl/error.h"
+#include "hwaccl/exit_reason.h"
+#include "hwaccl/inputs.h"
+#include "hwaccl/pending_interrupts.h"
+#include "hwaccl/subject_state.h"
+
+/* What exit handling did to the world. Recorded; numbers are part of the database schema and never change meaning. */
+enum hwaccl_effect_kind {
+        HWACCL_EFFECT_MEMORY = 0,   /* data written to guest memory; address: guest-physical */
+        HWACCL_EFFECT_CONSOLE = 1,  /* data printed; address: enum hwaccl_channel */
+        HWACCL_EFFECT_IRQ_LINE = 2, /* address: line 0-15 of the two PICs; value: new level 0 or 1. Changes only */
+        HWACCL_EFFECT_STOP = 3, /* the guest ended; address: enum hwaccl_end; value: its exit code where it has one */
+        HWACCL_EFFECT_KIND_COUNT
+};
+
+struct hwaccl_effect {
+        enum hwaccl_effect_kind kind;
+        uint64_t address;
+        uint64_t value;
+        const void *data;
+        uint32_t size; /* bytes of data; at most HWACCL_EFFECT_SIZE_MAX: a longer write is several effects */
+};
+
+#define HWACCL_EFFECT_SIZE_MAX 4096u
+
+struct hwaccl_probe;
+
+/* Called on the vCPU thread in this order for each exit: transfer_in, irq_offer (if any), exit, input and effect as
+ * they happen, verdict, irq_reclaim (if there was an offer), handled. Pointers are valid during the call. */
+struct hwaccl_probe_ops {
+        /* the state as the guest is about to be entered with it */
+        void (*transfer_in)(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state);
+        /* a vector was taken from the trap manager or the PIC and set in the pending page */
+        void (*irq_offer)(struct hwaccl_probe *probe, uint8_t vector);
+        /* the guest is entered now; time stamps only */
+        void (*entry)(struct hwaccl_probe *probe);
+        /* the guest has stopped: state and pending page as the accelerator left them */
+        void (*exit)(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
+                     const struct hwaccl_pending_interrupts *pending);
+        void (*verdict)(struct hwaccl_probe *probe, enum hwaccl_verdict verdict);
+        /* the offer is settled: the subject took the vector, or it went back to the trap manager */
+        void (*irq_reclaim)(struct hwaccl_probe *probe, uint8_t vector, bool taken);
+        void (*input)(struct hwaccl_probe *probe, const struct hwaccl_input *input);
+        void (*effect)(struct hwaccl_probe *probe, const struct hwaccl_effect *effect);
+        /* the exit is handled and the next entry's state is in the machine context. Returns false, with *error set,
+         * when the guest must stop here: the recording cannot go on, or the replay diverged */
+        bool (*handled)(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error);
+};
+
+/* Implementations embed this as their first member. */
+struct hwaccl_probe {
+        const struct hwaccl_probe_ops *ops;
+};
+
+#endif

@@ -1,0 +1,2 @@
+/* The replay engine: see include/hwaccl. */
+#include "hwaccl/replay.h"

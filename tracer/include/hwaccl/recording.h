@@ -1,0 +1,125 @@
+/*
+ * Reading a recording. A recording from elsewhere is untrusted: it is opened read-only with SQLite's defensive
+ * settings, and every length and range is checked before use; whatever is wrong comes back as one line that names file,
+ * row and field.
+ */
+#ifndef HWACCL_RECORDING_H
+#define HWACCL_RECORDING_H
+
+#include "hwaccl/error.h"
+#include "hwaccl/exit_reason.h"
+#include "hwaccl/inputs.h"
+#include "hwaccl/probe.h"
+#include "hwaccl/subject_fields.h"
+#include "hwaccl/subject_state.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct hwaccl_recording;
+
+/* Which fields of a state are known: one bit per row of the field table. The core's own recordings know all of them. */
+struct hwaccl_known_fields {
+        uint64_t bits[(HWACCL_FIELD_COUNT + 63) / 64];
+};
+
+/* A named part of a device's state, as at the last keyframe; layout of data as hwaccl_device_save() packs it. */
+struct hwaccl_recorded_device_field {
+        const char *device;
+        const char *field;
+        const void *data;
+        uint32_t size;
+};
+
+enum hwaccl_recording_status {
+        HWACCL_RECORDING_COMPLETE = 0,
+        HWACCL_RECORDING_INCOMPLETE = 1, /* it stopped before the guest did: disk full, crash. What is there is good */
+        HWACCL_RECORDING_RUNNING = 2,    /* being written now, or its recorder died */
+};
+
+struct hwaccl_recording_info {
+        uint32_t vcpu_count;
+        uint64_t exit_count; /* of all vCPUs */
+        uint32_t keyframe_interval;
+        enum hwaccl_recording_status status;
+        unsigned end; /* enum hwaccl_end */
+        uint64_t end_code;
+        const char *end_message; /* one line, or NULL */
+};
+
+/* One exit with everything that its handling read and did. Pointers are valid until the cursor moves. */
+struct hwaccl_recorded_exit {
+        uint32_t vcpu;
+        uint64_t number;
+        const struct hwaccl_subject_state *entry; /* as the guest was entered */
+        const struct hwaccl_subject_state *exit;  /* as it left */
+        struct hwaccl_known_fields entry_known;
+        struct hwaccl_known_fields exit_known;
+        uint64_t pending[4]; /* pending-interrupts page at the exit */
+        bool offered;
+        uint8_t offered_vector;
+        bool taken;
+        bool verdict_known;
+        enum hwaccl_verdict verdict;
+        bool outcome_known; /* false for the last exit of a recording that stopped in its handling */
+        enum hwaccl_outcome outcome;
+        uint64_t entry_time_ns;            /* host clock of the entry, ns since the recording started */
+        uint64_t guest_ns;                 /* host time in the guest */
+        uint64_t handler_ns;               /* host time of handling */
+        const struct hwaccl_input *inputs; /* in the order in which they were read; the clock among them */
+        size_t input_count;
+        const struct hwaccl_effect *effects; /* in the order in which they happened */
+        size_t effect_count;
+        bool keyframe; /* device state was saved after this exit was handled */
+        const struct hwaccl_recorded_device_field *device_fields; /* all that are known, when keyframe */
+        size_t device_field_count;
+};
+
+/** hwaccl_recording_open - open for reading. Foreign, truncated, empty and newer-schema files are errors */
+struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_error *error);
+void hwaccl_recording_close(struct hwaccl_recording *recording);
+const struct hwaccl_recording_info *hwaccl_recording_info(const struct hwaccl_recording *recording);
+
+/** hwaccl_recording_option - an option's value, valid as long as the recording; NULL when it has none of that name */
+const char *hwaccl_recording_option(const struct hwaccl_recording *recording, const char *name);
+
+/** hwaccl_recording_database - the sqlite3 handle (struct sqlite3 *), for queries of the documented views */
+struct sqlite3 *hwaccl_recording_database(const struct hwaccl_recording *recording);
+
+struct hwaccl_exit_cursor;
+
+/**
+ * hwaccl_exit_cursor_open - stand before exit @first of @vcpu
+ *
+ * The states at @first are rebuilt from the keyframe before it. Returns NULL with *error set when there is no such
+ * exit. Memory does not depend on the recording's length.
+ */
+struct hwaccl_exit_cursor *hwaccl_exit_cursor_open(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t first,
+                                                   struct hwaccl_error *error);
+void hwaccl_exit_cursor_close(struct hwaccl_exit_cursor *cursor);
+
+/** hwaccl_exit_cursor_next - 1: *exit is the next one; 0: there is none; -1: the recording is broken, *error says where
+ */
+int hwaccl_exit_cursor_next(struct hwaccl_exit_cursor *cursor, const struct hwaccl_recorded_exit **exit,
+                            struct hwaccl_error *error);
+
+/** hwaccl_exit_cursor_closing - after the last exit: the state that its handling left, or NULL when it was not recorded
+ */
+const struct hwaccl_subject_state *hwaccl_exit_cursor_closing(const struct hwaccl_exit_cursor *cursor);
+
+/**
+ * hwaccl_recording_replay_start - after the last keyframe whose device state lets a replay start at or before exit
+ * @number
+ *
+ * *start is the exit with which a replay begins: 0, or the one after a keyframe. At 0 the machine is at reset.
+ */
+bool hwaccl_recording_replay_start(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number, uint64_t *start,
+                                   struct hwaccl_error *error);
+
+/** hwaccl_recording_device_fields - device state as saved after exit @number, which must be a keyframe */
+bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
+                                    const struct hwaccl_recorded_device_field **fields, size_t *count,
+                                    struct hwaccl_error *error);
+
+#endif
