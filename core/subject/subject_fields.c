@@ -12,7 +12,7 @@ const struct hwaccl_field hwaccl_subject_fields[HWACCL_FIELD_COUNT] = {
 
 #define X(name, member, width, group, vmcs)                                                                            \
         _Static_assert(sizeof(((struct hwaccl_subject_state *)NULL)->member) == (width), #name " is " #width " byte"   \
-                                                                                                             "s");
+                                                                                               "s");
 HWACCL_SUBJECT_FIELDS(X)
 #undef X
 
