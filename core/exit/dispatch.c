@@ -1,0 +1,63 @@
+#include "hwaccl/dispatch.h"
+
+#include "hwaccl/control_register.h"
+
+#include <inttypes.h>
+
+#define REASON_KNOWN_BITS (UINT64_C(0) | HWACCL_EXIT_REASON_BASIC_MASK | HWACCL_EXIT_REASON_ENTRY_FAILURE)
+
+static uint64_t basic_reason(const struct hwaccl_subject_state *state)
+{
+        return state->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
+}
+
+enum hwaccl_verdict hwaccl_exit_dispatch(struct hwaccl_subject_state *state, struct hwaccl_machine_context *context)
+{
+        if (state->exit_reason & ~REASON_KNOWN_BITS)
+                return HWACCL_VERDICT_UNKNOWN;
+        if (state->exit_reason & HWACCL_EXIT_REASON_ENTRY_FAILURE)
+                return HWACCL_VERDICT_ENTRY_FAILURE;
+        if (basic_reason(state) == HWACCL_EXIT_CONTROL_REGISTER && !hwaccl_control_register_access(state, context))
+                return HWACCL_VERDICT_EMULATE;
+        return hwaccl_exit_reason_verdict(basic_reason(state));
+}
+
+static bool explain_guest_state(const struct hwaccl_subject_state *state, struct hwaccl_error *error)
+{
+        char rules[400];
+
+        if (hwaccl_entry_failure_describe(state, rules, sizeof(rules)))
+                return hwaccl_error_set(error, "the processor refused the guest's state (SDM 3C, 27.3.1): %s", rules);
+        return hwaccl_error_set(error,
+                                "the processor refused the guest's state, qualification %" PRIx64
+                                ": no rule for registers and segments is broken (SDM 3C, 27.3.1)",
+                                state->exit_qualification);
+}
+
+bool hwaccl_exit_explain(const struct hwaccl_subject_state *state, struct hwaccl_error *error)
+{
+        uint64_t reason = basic_reason(state);
+        bool entry_failure = hwaccl_exit_reason_verdict(reason) == HWACCL_VERDICT_ENTRY_FAILURE;
+        const char *name = hwaccl_exit_reason_name(reason);
+
+        if (state->exit_reason & ~REASON_KNOWN_BITS)
+                return hwaccl_error_set(error, "unknown exit reason %" PRIx64 "h at rip %" PRIx64, state->exit_reason,
+                                        state->rip);
+        if (reason == HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE)
+                return explain_guest_state(state, error);
+        if (reason == HWACCL_EXIT_ENTRY_FAILURE_MSR_LOADING)
+                return hwaccl_error_set(error, "the processor refused entry %" PRIu64 " of the MSRs to load",
+                                        state->exit_qualification);
+        if (entry_failure || (state->exit_reason & HWACCL_EXIT_REASON_ENTRY_FAILURE))
+                return hwaccl_error_set(error,
+                                        "the processor could not enter the guest: reason %" PRIu64
+                                        " (%s), qualification %" PRIx64 "h",
+                                        reason, name ? name : "unknown", state->exit_qualification);
+        if (name)
+                return hwaccl_error_set(error,
+                                        "there is no rule for exit reason %" PRIu64 " (%s), qualification %" PRIx64
+                                        "h, at rip %" PRIx64,
+                                        reason, name, state->exit_qualification, state->rip);
+        return hwaccl_error_set(error, "unknown exit reason %" PRIu64 ", qualification %" PRIx64 "h, at rip %" PRIx64,
+                                reason, state->exit_qualification, state->rip);
+}

@@ -1,0 +1,45 @@
+#include "hwaccl/irq_handoff.h"
+
+#include "hwaccl/transfer.h"
+
+#define RFLAGS_IF UINT64_C(0x200)
+
+static bool can_take(uint64_t interruptibility, uint64_t rflags)
+{
+        return interruptibility == 0 && (rflags & RFLAGS_IF);
+}
+
+bool hwaccl_irq_offer(struct hwaccl_trap_manager *traps, const struct hwaccl_subject_state *state,
+                      struct hwaccl_pending_interrupts *pending, struct hwaccl_irq_offer *offer,
+                      struct hwaccl_error *error)
+{
+        offer->made = false;
+        if (!hwaccl_trap_manager_pending(traps) || !can_take(state->interruptibility, state->rflags))
+                return true;
+
+        uint8_t vector = hwaccl_trap_manager_take(traps);
+        if (vector == HWACCL_VECTOR_NMI)
+                return hwaccl_error_set(error, "the interrupt controller gave vector 2, which is the NMI's: it cannot "
+                                               "be handed to the guest as an interrupt");
+        hwaccl_pending_interrupts_set(pending, vector);
+        *offer = (struct hwaccl_irq_offer){true, vector};
+        return true;
+}
+
+bool hwaccl_irq_reclaim(struct hwaccl_trap_manager *traps, struct hwaccl_pending_interrupts *pending,
+                        const struct hwaccl_irq_offer *offer)
+{
+        if (!hwaccl_pending_interrupts_test(pending, offer->vector))
+                return true;
+        hwaccl_pending_interrupts_clear(pending, offer->vector);
+        hwaccl_trap_manager_restore(traps, offer->vector);
+        return false;
+}
+
+bool hwaccl_irq_handoff_blocked(struct hwaccl_vcpu *vcpu)
+{
+        const struct hwaccl_machine_context *context = &vcpu->context;
+
+        return hwaccl_trap_manager_pending(&vcpu->traps) &&
+               !can_take(hwaccl_transfer_interruptibility(context, vcpu->state), context->rflags);
+}
