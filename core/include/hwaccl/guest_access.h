@@ -53,6 +53,7 @@ enum hwaccl_access {
         HWACCL_ACCESS_EXECUTE = 1u << 1,
         HWACCL_ACCESS_USER = 1u << 2,         /* at CPL 3 */
         HWACCL_ACCESS_SET_ACCESSED = 1u << 3, /* set accessed and dirty bits, as the processor does */
+        HWACCL_ACCESS_IMPLICIT = 1u << 4,     /* of a descriptor table or TSS: SMAP holds whatever RFLAGS.AC says */
 };
 
 /** hwaccl_context_cpl - current privilege level: SS.DPL in protected and long mode, 0 in real mode, 3 in virtual-8086

@@ -12,6 +12,10 @@
 #define HWACCL_MTRR_VARIABLE_COUNT 8
 #define HWACCL_MTRR_FIXED_COUNT    11
 
+/* Bits of DR6 and DR7 that are always 1. */
+#define HWACCL_DR6_FIXED UINT64_C(0xffff0ff0)
+#define HWACCL_DR7_FIXED UINT64_C(0x400)
+
 struct hwaccl_processor {
         struct hwaccl_device device;
         struct hwaccl_vcpu *vcpu;

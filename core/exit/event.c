@@ -1,0 +1,434 @@
+/*
+ * Delivery of interrupts and exceptions through the IVT or IDT (SDM 3A, chapter 6; SDM 2A, INT n). An attempt works on
+ * a copy of the context, so that a fault in the middle leaves the context as it was.
+ */
+#include "hwaccl/guest_access.h"
+
+#include "exit/descriptor.h"
+#include "exit/registers.h"
+#include "hwaccl/trap_manager.h"
+
+#define GATE_TASK         0x05
+#define GATE_INTERRUPT_16 0x06
+#define GATE_TRAP_16      0x07
+#define GATE_INTERRUPT_32 0x0e
+#define GATE_TRAP_32      0x0f
+
+#define ERROR_EXT 0x1u
+#define ERROR_IDT 0x2u
+
+enum attempt { DELIVERED, FAULTED, REFUSED };
+
+/* One attempt to deliver one event. */
+struct delivery {
+        struct hwaccl_machine_context context; /* the copy that becomes the guest's when all went well */
+        const struct hwaccl_physical_memory *memory;
+        const struct hwaccl_event *event;
+        uint32_t ext; /* ERROR_EXT unless the event is a software interrupt */
+        struct hwaccl_exception fault;
+        const char *refusal;
+};
+
+/* An IDT entry, whatever its size. */
+struct gate {
+        uint16_t selector;
+        uint64_t offset;
+        unsigned type;
+        unsigned dpl;
+        unsigned ist; /* long mode only */
+        bool present;
+};
+
+/* What goes onto the handler's stack. */
+struct frame {
+        uint64_t value[6];
+        unsigned count;
+        unsigned width; /* bytes of each value: 2, 4 or 8 */
+};
+
+static enum attempt fault(struct delivery *delivery, enum hwaccl_vector vector, uint32_t error_code)
+{
+        delivery->fault = (struct hwaccl_exception){(uint8_t)vector, true, error_code, 0};
+        return FAULTED;
+}
+
+static bool is_fault_class(const struct hwaccl_event *event)
+{
+        if (event->kind != HWACCL_EVENT_EXCEPTION)
+                return false;
+        switch (event->exception.vector) {
+        case HWACCL_VECTOR_DB:
+        case HWACCL_VECTOR_NMI:
+        case HWACCL_VECTOR_BP:
+        case HWACCL_VECTOR_OF:
+        case HWACCL_VECTOR_DF:
+        case HWACCL_VECTOR_MC: return false;
+        default: return true;
+        }
+}
+
+static void frame_push(struct frame *frame, uint64_t value)
+{
+        frame->value[frame->count++] = value;
+}
+
+/* Write the frame below the stack pointer of the context's SS, first value at the highest address. */
+static bool frame_write(struct delivery *delivery, const struct frame *frame, unsigned cpl, uint32_t error_code)
+{
+        struct hwaccl_machine_context *context = &delivery->context;
+        unsigned access = HWACCL_ACCESS_WRITE | HWACCL_ACCESS_SET_ACCESSED |
+                          (cpl == 3 ? HWACCL_ACCESS_USER : HWACCL_ACCESS_IMPLICIT);
+        uint64_t mask = UINT64_MAX;
+
+        if (frame->width != 8)
+                mask = context->segment[HWACCL_SS].access_rights & SEGMENT_D ? UINT32_MAX : UINT16_MAX;
+        uint64_t pointer = context->gpr[HWACCL_RSP] & mask;
+        for (unsigned i = 0; i < frame->count; i++) {
+                uint8_t bytes[8];
+                uint64_t linear;
+
+                pointer = (pointer - frame->width) & mask;
+                if (frame->width == 8) {
+                        linear = pointer;
+                        if (!address_is_canonical(linear) || !address_is_canonical(linear + 7)) {
+                                fault(delivery, HWACCL_VECTOR_SS, error_code);
+                                return false;
+                        }
+                } else if (!hwaccl_segment_translate(context, HWACCL_SS, pointer, frame->width, access, &linear,
+                                                     &delivery->fault)) {
+                        fault(delivery, HWACCL_VECTOR_SS, error_code);
+                        return false;
+                }
+                for (unsigned j = 0; j < frame->width; j++)
+                        bytes[j] = (uint8_t)(frame->value[i] >> (8 * j));
+                if (!linear_write(context, delivery->memory, linear, bytes, frame->width, access, &delivery->fault))
+                        return false;
+        }
+        context->gpr[HWACCL_RSP] = (context->gpr[HWACCL_RSP] & ~mask) | pointer;
+        return true;
+}
+
+static bool read_table(struct delivery *delivery, uint64_t linear, void *buffer, unsigned size)
+{
+        return linear_read(&delivery->context, delivery->memory, linear, buffer, size,
+                           HWACCL_ACCESS_IMPLICIT | HWACCL_ACCESS_SET_ACCESSED, &delivery->fault);
+}
+
+static void enter_handler(struct hwaccl_machine_context *context, bool masks_interrupts)
+{
+        context->rflags &= ~(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM);
+        if (masks_interrupts)
+                context->rflags &= ~RFLAGS_IF;
+        context->interrupts_inhibited = false;
+}
+
+static enum attempt deliver_real(struct delivery *delivery)
+{
+        struct hwaccl_machine_context *context = &delivery->context;
+        unsigned vector = delivery->event->exception.vector;
+        struct hwaccl_segment *cs = &context->segment[HWACCL_CS];
+        struct frame frame = {.width = 2};
+        uint8_t entry[4];
+
+        if (vector * 4 + 3 > context->idtr.limit)
+                return fault(delivery, HWACCL_VECTOR_GP, 0);
+        if (!read_table(delivery, (uint32_t)(context->idtr.base + vector * 4), entry, sizeof(entry)))
+                return FAULTED;
+        frame_push(&frame, context->rflags);
+        frame_push(&frame, cs->selector);
+        frame_push(&frame, context->rip);
+        if (!frame_write(delivery, &frame, 0, 0))
+                return FAULTED;
+
+        cs->selector = (uint64_t)entry[2] | (uint64_t)entry[3] << 8;
+        cs->base = cs->selector << 4;
+        context->rip = (uint64_t)entry[0] | (uint64_t)entry[1] << 8;
+        if (context->rip > cs->limit)
+                return fault(delivery, HWACCL_VECTOR_GP, 0);
+        enter_handler(context, true);
+        context->rflags &= ~RFLAGS_AC;
+        return DELIVERED;
+}
+
+static enum attempt read_gate(struct delivery *delivery, bool long_mode, struct gate *gate)
+{
+        const struct hwaccl_machine_context *context = &delivery->context;
+        unsigned vector = delivery->event->exception.vector;
+        unsigned size = long_mode ? 16 : 8;
+        uint32_t error_code = vector * 8 | ERROR_IDT | delivery->ext;
+        uint8_t entry[16] = {0};
+
+        if (vector * size + size - 1 > context->idtr.limit)
+                return fault(delivery, HWACCL_VECTOR_GP, error_code);
+        if (!read_table(delivery, context->idtr.base + vector * size, entry, size))
+                return FAULTED;
+        gate->offset = little_endian(entry, 2) | little_endian(entry + 6, 2) << 16;
+        if (long_mode)
+                gate->offset |= little_endian(entry + 8, 4) << 32;
+        gate->selector = (uint16_t)little_endian(entry + 2, 2);
+        gate->ist = long_mode ? entry[4] & 7 : 0;
+        gate->type = entry[5] & 0x1f;
+        gate->dpl = (entry[5] >> 5) & 3;
+        gate->present = entry[5] & 0x80;
+
+        bool known = gate->type == GATE_INTERRUPT_32 || gate->type == GATE_TRAP_32;
+        if (!long_mode)
+                known |= gate->type == GATE_INTERRUPT_16 || gate->type == GATE_TRAP_16 || gate->type == GATE_TASK;
+        if (!known)
+                return fault(delivery, HWACCL_VECTOR_GP, error_code);
+        if (delivery->event->kind == HWACCL_EVENT_SOFTWARE && gate->dpl < hwaccl_context_cpl(context))
+                return fault(delivery, HWACCL_VECTOR_GP, error_code);
+        if (!gate->present)
+                return fault(delivery, HWACCL_VECTOR_NP, error_code);
+        if (gate->type == GATE_TASK) {
+                delivery->refusal = "an event goes through a task gate, which is not supported";
+                return REFUSED;
+        }
+        return DELIVERED;
+}
+
+/* The code segment that a gate names, checked as for a call to the same or an inner ring. */
+static enum attempt load_code(struct delivery *delivery, const struct gate *gate, bool long_mode,
+                              struct hwaccl_segment *code)
+{
+        struct hwaccl_machine_context *context = &delivery->context;
+        uint32_t error_code = (gate->selector & 0xfffcu) | delivery->ext;
+        struct descriptor descriptor;
+
+        if (!(gate->selector & 0xfffc))
+                return fault(delivery, HWACCL_VECTOR_GP, delivery->ext);
+        switch (descriptor_read(context, delivery->memory, gate->selector, &descriptor, &delivery->fault)) {
+        case DESCRIPTOR_READ: break;
+        case DESCRIPTOR_OUTSIDE: return fault(delivery, HWACCL_VECTOR_GP, error_code);
+        case DESCRIPTOR_FAULT: return FAULTED;
+        }
+
+        uint32_t rights = descriptor.segment.access_rights;
+        unsigned dpl = (rights >> SEGMENT_DPL_SHIFT) & 3;
+        if (!(rights & SEGMENT_S) || !(rights & SEGMENT_TYPE_CODE) || dpl > hwaccl_context_cpl(context))
+                return fault(delivery, HWACCL_VECTOR_GP, error_code);
+        if (long_mode && (!(rights & SEGMENT_L) || (rights & SEGMENT_D)))
+                return fault(delivery, HWACCL_VECTOR_GP, error_code);
+        if (!(rights & SEGMENT_P))
+                return fault(delivery, HWACCL_VECTOR_NP, error_code);
+        if (!descriptor_set_accessed(context, delivery->memory, &descriptor, &delivery->fault))
+                return FAULTED;
+        *code = descriptor.segment;
+        return DELIVERED;
+}
+
+/* SS and (E)SP for an inner ring from a 16- or 32-bit TSS. */
+static enum attempt load_inner_stack(struct delivery *delivery, unsigned dpl)
+{
+        struct hwaccl_machine_context *context = &delivery->context;
+        bool wide = context->tr.access_rights & 0x8;
+        unsigned size = wide ? 4 : 2;
+        unsigned place = wide ? 4 + dpl * 8 : 2 + dpl * 4;
+        uint8_t entry[6];
+
+        if (place + size + 1 > context->tr.limit)
+                return fault(delivery, HWACCL_VECTOR_TS, ((uint32_t)context->tr.selector & 0xfffcu) | delivery->ext);
+        if (!read_table(delivery, (uint32_t)(context->tr.base + place), entry, size + 2))
+                return FAULTED;
+
+        uint16_t selector = (uint16_t)little_endian(entry + size, 2);
+        uint32_t error_code = (selector & 0xfffcu) | delivery->ext;
+        struct descriptor descriptor;
+        if (!(selector & 0xfffc))
+                return fault(delivery, HWACCL_VECTOR_TS, delivery->ext);
+        switch (descriptor_read(context, delivery->memory, selector, &descriptor, &delivery->fault)) {
+        case DESCRIPTOR_READ: break;
+        case DESCRIPTOR_OUTSIDE: return fault(delivery, HWACCL_VECTOR_TS, error_code);
+        case DESCRIPTOR_FAULT: return FAULTED;
+        }
+        uint32_t rights = descriptor.segment.access_rights;
+        bool data = (rights & SEGMENT_S) && !(rights & SEGMENT_TYPE_CODE) && (rights & SEGMENT_TYPE_WRITABLE);
+        if ((selector & 3u) != dpl || ((rights >> SEGMENT_DPL_SHIFT) & 3) != dpl || !data)
+                return fault(delivery, HWACCL_VECTOR_TS, error_code);
+        if (!(rights & SEGMENT_P))
+                return fault(delivery, HWACCL_VECTOR_SS, error_code);
+        if (!descriptor_set_accessed(context, delivery->memory, &descriptor, &delivery->fault))
+                return FAULTED;
+        context->segment[HWACCL_SS] = descriptor.segment;
+        context->gpr[HWACCL_RSP] = little_endian(entry, size);
+        return DELIVERED;
+}
+
+static uint64_t pushed_flags(const struct delivery *delivery)
+{
+        uint64_t flags = delivery->context.rflags;
+
+        return is_fault_class(delivery->event) ? flags | RFLAGS_RF : flags;
+}
+
+static void frame_push_state(struct frame *frame, const struct delivery *delivery,
+                             const struct hwaccl_machine_context *before)
+{
+        frame_push(frame, pushed_flags(delivery));
+        frame_push(frame, before->segment[HWACCL_CS].selector);
+        frame_push(frame, before->rip);
+        if (delivery->event->kind == HWACCL_EVENT_EXCEPTION && delivery->event->exception.has_error_code)
+                frame_push(frame, delivery->event->exception.error_code);
+}
+
+static void enter_code(struct hwaccl_machine_context *context, const struct hwaccl_segment *code, unsigned cpl,
+                       uint64_t rip)
+{
+        context->segment[HWACCL_CS] = *code;
+        context->segment[HWACCL_CS].selector = (code->selector & 0xfffcu) | cpl;
+        context->rip = rip;
+        context->changed |= HWACCL_CHANGED_HIDDEN_SELECTORS;
+}
+
+static enum attempt deliver_protected(struct delivery *delivery, const struct hwaccl_machine_context *before)
+{
+        struct hwaccl_machine_context *context = &delivery->context;
+        unsigned cpl = hwaccl_context_cpl(before);
+        struct gate gate;
+        struct hwaccl_segment code;
+
+        if (before->rflags & RFLAGS_VM) {
+                delivery->refusal = "an event arrives in virtual-8086 mode, which is not supported";
+                return REFUSED;
+        }
+        enum attempt attempt = read_gate(delivery, false, &gate);
+        if (attempt == DELIVERED)
+                attempt = load_code(delivery, &gate, false, &code);
+        if (attempt != DELIVERED)
+                return attempt;
+
+        unsigned dpl = (code.access_rights >> SEGMENT_DPL_SHIFT) & 3;
+        bool inner = !(code.access_rights & SEGMENT_TYPE_CONFORMING) && dpl < cpl;
+        struct frame frame = {.width = gate.type == GATE_INTERRUPT_16 || gate.type == GATE_TRAP_16 ? 2 : 4};
+        uint32_t stack_error = delivery->ext;
+        if (inner) {
+                attempt = load_inner_stack(delivery, dpl);
+                if (attempt != DELIVERED)
+                        return attempt;
+                cpl = dpl;
+                stack_error |= (uint32_t)context->segment[HWACCL_SS].selector & 0xfffcu;
+                frame_push(&frame, before->segment[HWACCL_SS].selector);
+                frame_push(&frame, before->gpr[HWACCL_RSP]);
+        }
+        frame_push_state(&frame, delivery, before);
+        if (!frame_write(delivery, &frame, cpl, stack_error))
+                return FAULTED;
+        uint64_t rip = gate.offset & (frame.width == 2 ? UINT16_MAX : UINT32_MAX);
+        if (rip > code.limit)
+                return fault(delivery, HWACCL_VECTOR_GP, delivery->ext);
+        enter_code(context, &code, cpl, rip);
+        enter_handler(context, gate.type == GATE_INTERRUPT_16 || gate.type == GATE_INTERRUPT_32);
+        return DELIVERED;
+}
+
+/* RSP for an inner ring or an IST entry from the 64-bit TSS. */
+static enum attempt load_long_stack(struct delivery *delivery, const struct gate *gate, unsigned dpl)
+{
+        struct hwaccl_machine_context *context = &delivery->context;
+        unsigned place = gate->ist ? 28 + gate->ist * 8 : 4 + dpl * 8;
+        uint8_t entry[8];
+
+        if (place + 7 > context->tr.limit)
+                return fault(delivery, HWACCL_VECTOR_TS, ((uint32_t)context->tr.selector & 0xfffcu) | delivery->ext);
+        if (!read_table(delivery, context->tr.base + place, entry, sizeof(entry)))
+                return FAULTED;
+        context->gpr[HWACCL_RSP] = little_endian(entry, 8);
+        if (!address_is_canonical(context->gpr[HWACCL_RSP]))
+                return fault(delivery, HWACCL_VECTOR_SS, delivery->ext);
+        return DELIVERED;
+}
+
+static enum attempt deliver_long(struct delivery *delivery, const struct hwaccl_machine_context *before)
+{
+        struct hwaccl_machine_context *context = &delivery->context;
+        unsigned cpl = hwaccl_context_cpl(before);
+        struct gate gate;
+        struct hwaccl_segment code;
+        enum attempt attempt = read_gate(delivery, true, &gate);
+
+        if (attempt == DELIVERED)
+                attempt = load_code(delivery, &gate, true, &code);
+        if (attempt != DELIVERED)
+                return attempt;
+
+        unsigned dpl = (code.access_rights >> SEGMENT_DPL_SHIFT) & 3;
+        bool inner = !(code.access_rights & SEGMENT_TYPE_CONFORMING) && dpl < cpl;
+        if (inner || gate.ist) {
+                attempt = load_long_stack(delivery, &gate, dpl);
+                if (attempt != DELIVERED)
+                        return attempt;
+        }
+        if (inner) {
+                cpl = dpl;
+                context->segment[HWACCL_SS] = (struct hwaccl_segment){
+                        .selector = dpl, .access_rights = HWACCL_SEGMENT_UNUSABLE | dpl << SEGMENT_DPL_SHIFT};
+        }
+        context->gpr[HWACCL_RSP] &= ~UINT64_C(15);
+
+        struct frame frame = {.width = 8};
+        frame_push(&frame, before->segment[HWACCL_SS].selector);
+        frame_push(&frame, before->gpr[HWACCL_RSP]);
+        frame_push_state(&frame, delivery, before);
+        if (!frame_write(delivery, &frame, cpl, delivery->ext))
+                return FAULTED;
+        if (!address_is_canonical(gate.offset))
+                return fault(delivery, HWACCL_VECTOR_GP, delivery->ext);
+        enter_code(context, &code, cpl, gate.offset);
+        enter_handler(context, gate.type == GATE_INTERRUPT_32);
+        return DELIVERED;
+}
+
+static enum attempt attempt_delivery(struct delivery *delivery, const struct hwaccl_machine_context *before)
+{
+        if (!(before->cr0 & CR0_PE))
+                return deliver_real(delivery);
+        return before->efer & EFER_LMA ? deliver_long(delivery, before) : deliver_protected(delivery, before);
+}
+
+static bool is_contributory(uint8_t vector)
+{
+        return vector == HWACCL_VECTOR_DE || (vector >= HWACCL_VECTOR_TS && vector <= HWACCL_VECTOR_GP);
+}
+
+/* What a fault in the delivery of an event turns into (SDM 3A, table 6-5). False: shutdown. */
+static bool combine(const struct hwaccl_event *first, const struct hwaccl_exception *second, struct hwaccl_event *next)
+{
+        bool exception = first->kind == HWACCL_EVENT_EXCEPTION;
+        uint8_t vector = first->exception.vector;
+        bool severe = is_contributory(second->vector) || second->vector == HWACCL_VECTOR_PF;
+
+        if (exception && vector == HWACCL_VECTOR_DF && severe)
+                return false;
+        bool doubles = exception && ((is_contributory(vector) && is_contributory(second->vector)) ||
+                                     (vector == HWACCL_VECTOR_PF && severe));
+        *next = (struct hwaccl_event){.kind = HWACCL_EVENT_EXCEPTION, .exception = *second};
+        if (doubles)
+                next->exception = (struct hwaccl_exception){HWACCL_VECTOR_DF, true, 0, 0};
+        return true;
+}
+
+bool hwaccl_event_deliver(struct hwaccl_machine_context *context, const struct hwaccl_physical_memory *memory,
+                          const struct hwaccl_event *event, const char **refusal)
+{
+        struct hwaccl_machine_context before = *context;
+        struct hwaccl_event current = *event;
+        uint32_t ext = event->kind == HWACCL_EVENT_SOFTWARE ? 0 : ERROR_EXT;
+
+        *refusal = NULL;
+        for (;;) {
+                if (current.kind == HWACCL_EVENT_EXCEPTION && current.exception.vector == HWACCL_VECTOR_PF)
+                        before.cr2 = current.exception.fault_address;
+
+                struct delivery delivery = {.context = before, .memory = memory, .event = &current, .ext = ext};
+                switch (attempt_delivery(&delivery, &before)) {
+                case DELIVERED: *context = delivery.context; return true;
+                case REFUSED: *refusal = delivery.refusal; return false;
+                case FAULTED: break;
+                }
+                struct hwaccl_event next;
+                if (!combine(&current, &delivery.fault, &next))
+                        return false;
+                current = next;
+                ext = ERROR_EXT;
+        }
+}

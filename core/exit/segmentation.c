@@ -1,0 +1,82 @@
+/* Logical to linear addresses, and what the segment registers say about the mode (SDM 3A, chapters 3 and 5). */
+#include "hwaccl/guest_access.h"
+
+#include "exit/registers.h"
+
+unsigned hwaccl_context_cpl(const struct hwaccl_machine_context *context)
+{
+        if (!(context->cr0 & CR0_PE))
+                return 0;
+        if (context->rflags & RFLAGS_VM)
+                return 3;
+        return (context->segment[HWACCL_SS].access_rights >> SEGMENT_DPL_SHIFT) & 3;
+}
+
+unsigned hwaccl_context_code_bits(const struct hwaccl_machine_context *context)
+{
+        uint32_t rights = context->segment[HWACCL_CS].access_rights;
+
+        if ((context->efer & EFER_LMA) && (rights & SEGMENT_L))
+                return 64;
+        /* D counts in real mode too: between clearing CR0.PE and the far jump the code segment is still the old one */
+        return rights & SEGMENT_D ? 32 : 16;
+}
+
+static bool segment_fault(const struct hwaccl_machine_context *context, enum hwaccl_segment_register segment,
+                          struct hwaccl_exception *exception)
+{
+        *exception = (struct hwaccl_exception){
+                .vector = segment == HWACCL_SS ? HWACCL_VECTOR_SS : HWACCL_VECTOR_GP,
+                .has_error_code = context->cr0 & CR0_PE,
+        };
+        return false;
+}
+
+/* Present, usable, and of a type that allows the access. Real and virtual-8086 mode have no types. */
+static bool type_allows(const struct hwaccl_machine_context *context, const struct hwaccl_segment *segment,
+                        unsigned access)
+{
+        if (!(context->cr0 & CR0_PE) || (context->rflags & RFLAGS_VM))
+                return true;
+
+        uint32_t rights = segment->access_rights;
+        if ((rights & HWACCL_SEGMENT_UNUSABLE) || !(rights & SEGMENT_P))
+                return false;
+        bool code = rights & SEGMENT_TYPE_CODE;
+        if (access & HWACCL_ACCESS_EXECUTE)
+                return code;
+        if (access & HWACCL_ACCESS_WRITE)
+                return !code && (rights & SEGMENT_TYPE_WRITABLE);
+        return !code || (rights & SEGMENT_TYPE_READABLE);
+}
+
+static bool within_limit(const struct hwaccl_segment *segment, uint64_t offset, unsigned size)
+{
+        uint64_t last = offset + size - 1;
+        bool expand_down =
+                !(segment->access_rights & SEGMENT_TYPE_CODE) && (segment->access_rights & SEGMENT_TYPE_EXPAND_DOWN);
+
+        if (!expand_down)
+                return last <= segment->limit && last >= offset;
+        uint64_t top = segment->access_rights & SEGMENT_D ? UINT32_MAX : UINT16_MAX;
+        return offset > segment->limit && last <= top;
+}
+
+bool hwaccl_segment_translate(const struct hwaccl_machine_context *context, enum hwaccl_segment_register segment,
+                              uint64_t offset, unsigned size, unsigned access, uint64_t *linear,
+                              struct hwaccl_exception *exception)
+{
+        const struct hwaccl_segment *cache = &context->segment[segment];
+
+        if (hwaccl_context_code_bits(context) == 64) {
+                uint64_t base = segment == HWACCL_FS || segment == HWACCL_GS ? cache->base : 0;
+                *linear = base + offset;
+                if (!address_is_canonical(*linear) || !address_is_canonical(*linear + size - 1))
+                        return segment_fault(context, segment, exception);
+                return true;
+        }
+        if (!type_allows(context, cache, access) || !within_limit(cache, offset, size))
+                return segment_fault(context, segment, exception);
+        *linear = (uint32_t)(cache->base + offset);
+        return true;
+}
