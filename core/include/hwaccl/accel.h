@@ -59,7 +59,9 @@ struct hwaccl_accel {
 /**
  * hwaccl_accel_soft_create - the accelerator on Unicorn: always there, needs no privileges
  * @memory: the guest's memory; must outlive the accelerator
- * @clock: reads the guest clock in ns for the deadline of a run, or NULL to count virtual_ns (--clock virtual)
+ * @clock: reads the guest clock in ns, with which the deadline of a run is compared; from the thread that runs the
+ * guest only, and mid-run too. With --clock virtual it is this accelerator's virtual_ns plus the waits of a halted
+ *         guest. NULL: virtual_ns alone, for a guest that never waits
  *
  * Returns NULL with *error set when the installed library does not behave as it must.
  */

@@ -8,7 +8,8 @@
 struct hwaccl_live_inputs;
 
 enum hwaccl_clock {
-        HWACCL_CLOCK_HOST, /* CLOCK_MONOTONIC since the guest started (read through the TSC where that is invariant) */
+        HWACCL_CLOCK_HOST, /* CLOCK_MONOTONIC since the accelerator was attached; the C library reads it through the TSC
+                              where that is invariant */
         HWACCL_CLOCK_VIRTUAL, /* the accelerator's virtual_ns, plus waits, which end at their deadline at once */
 };
 
@@ -26,8 +27,13 @@ struct hwaccl_live_inputs *hwaccl_live_inputs_create(const struct hwaccl_live_in
                                                      struct hwaccl_error *error);
 void hwaccl_live_inputs_destroy(struct hwaccl_live_inputs *live);
 
-/** hwaccl_live_inputs_attach - the accelerator to poke when something asynchronous comes up, and whose virtual_ns to
- * read */
+/**
+ * hwaccl_live_inputs_attach - the accelerator to poke when something asynchronous comes up, and whose virtual_ns to
+ * read
+ * @accel: NULL to detach: when that returns, nobody pokes the accelerator any more, and it may be destroyed
+ *
+ * The host clock starts at 0 when the first accelerator is attached.
+ */
 void hwaccl_live_inputs_attach(struct hwaccl_live_inputs *live, struct hwaccl_accel *accel);
 
 /** hwaccl_live_inputs_interface - the seam to attach to a machine; lives as long as @live */
@@ -36,8 +42,8 @@ struct hwaccl_inputs *hwaccl_live_inputs_interface(struct hwaccl_live_inputs *li
 /** hwaccl_live_inputs_stop - ask the guest to stop; from any thread or signal handler. The first request stays */
 void hwaccl_live_inputs_stop(struct hwaccl_live_inputs *live, enum hwaccl_stop_request request);
 
-/** hwaccl_live_inputs_clock - the host clock in the form that hwaccl_accel_soft_create() takes (@opaque: the live
- * inputs) */
+/** hwaccl_live_inputs_clock - the guest clock, host or virtual, in the form that hwaccl_accel_soft_create() takes
+ * (@opaque: the live inputs); 0 while no accelerator is attached */
 uint64_t hwaccl_live_inputs_clock(void *opaque);
 
 #endif
