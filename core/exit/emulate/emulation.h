@@ -1,0 +1,97 @@
+/* One emulation of one instruction: what the parts of the emulator hand to each other. */
+#ifndef HWACCL_EMULATE_EMULATION_H
+#define HWACCL_EMULATE_EMULATION_H
+
+#include "exit/emulate/instruction.h"
+#include "hwaccl/emulator.h"
+#include "hwaccl/guest_access.h"
+
+/* How an instruction's execution ended. */
+enum step {
+        STEP_DONE,
+        STEP_REPEAT, /* a REP instruction has iterations left */
+        STEP_HALT,
+        STEP_EXCEPTION, /* emulation->exception says which */
+};
+
+struct emulation {
+        struct hwaccl_host *host;
+        struct hwaccl_bus *bus;
+        struct hwaccl_processor *processor;
+        struct hwaccl_machine_context *context;
+        const struct hwaccl_physical_memory *memory;
+        const struct instruction *instruction;
+        struct hwaccl_exception exception;
+};
+
+/* exception.c */
+enum step raise_fault(struct emulation *emulation, enum hwaccl_vector vector);
+enum step raise_fault_zero(struct emulation *emulation, enum hwaccl_vector vector); /* with an error code of 0 */
+
+/* memory.c: where a memory operand lies. It touches at most two pages. */
+struct place {
+        unsigned count;
+        struct {
+                uint64_t physical;
+                unsigned size;
+        } part[2];
+};
+
+/* Logical address to place, with every check of the processor; nothing is accessed. False with the exception set. */
+bool locate(struct emulation *emulation, enum hwaccl_segment_register segment, uint64_t offset, unsigned size,
+            unsigned access, struct place *place);
+void place_read(struct emulation *emulation, const struct place *place, void *buffer);
+void place_write(struct emulation *emulation, const struct place *place, const void *data);
+uint64_t place_read_number(struct emulation *emulation, const struct place *place);
+void place_write_number(struct emulation *emulation, const struct place *place, uint64_t value);
+
+/* A linear read by the processor itself (TSS). */
+bool implicit_read(struct emulation *emulation, uint64_t linear, void *buffer, unsigned size);
+
+/* operand.c */
+static inline uint64_t size_mask(unsigned size)
+{
+        return size >= 8 ? UINT64_MAX : (UINT64_C(1) << (size * 8)) - 1;
+}
+uint64_t register_read(const struct hwaccl_machine_context *context, unsigned number, unsigned size);
+void register_write(struct hwaccl_machine_context *context, unsigned number, unsigned size, uint64_t value);
+uint64_t effective_address(const struct emulation *emulation);
+uint64_t operand_read_plain(const struct emulation *emulation, const struct operand *operand);
+void operand_write_plain(struct emulation *emulation, const struct operand *operand, uint64_t value);
+bool operand_locate(struct emulation *emulation, const struct operand *operand, unsigned access, struct place *place);
+bool operand_read(struct emulation *emulation, const struct operand *operand, uint64_t *value);
+bool operand_write(struct emulation *emulation, const struct operand *operand, uint64_t value);
+
+/* arithmetic.c: the result, with the status flags of *rflags replaced */
+uint64_t arithmetic(enum operation operation, uint64_t destination, uint64_t source, unsigned size, uint64_t *rflags);
+
+/* port.c */
+bool port_allowed(struct emulation *emulation, uint16_t port, unsigned size);
+
+/* One function per kind of instruction. */
+enum step execute_arithmetic(struct emulation *emulation);
+enum step execute_unary(struct emulation *emulation);
+enum step execute_bit(struct emulation *emulation);
+enum step execute_move(struct emulation *emulation);
+enum step execute_exchange(struct emulation *emulation);
+enum step execute_exchange_add(struct emulation *emulation);
+enum step execute_compare_exchange(struct emulation *emulation);
+enum step execute_compare_exchange_pair(struct emulation *emulation);
+enum step execute_push(struct emulation *emulation);
+enum step execute_pop(struct emulation *emulation);
+enum step execute_string(struct emulation *emulation);
+enum step execute_in(struct emulation *emulation);
+enum step execute_out(struct emulation *emulation);
+enum step execute_cpuid(struct emulation *emulation);
+enum step execute_rdmsr(struct emulation *emulation);
+enum step execute_wrmsr(struct emulation *emulation);
+enum step execute_hlt(struct emulation *emulation);
+enum step execute_rdtsc(struct emulation *emulation);
+enum step execute_invlpg(struct emulation *emulation);
+enum step execute_cache_control(struct emulation *emulation);
+enum step execute_pause(struct emulation *emulation);
+enum step execute_vmcall(struct emulation *emulation);
+enum step execute_control_register(struct emulation *emulation);
+enum step execute_debug_register(struct emulation *emulation);
+
+#endif

@@ -1,0 +1,181 @@
+/*
+ * String instructions: one iteration after the other, each complete before the next begins, so that a fault or the end
+ * of this exit's share leaves RCX, RSI and RDI at the first iteration that is not done.
+ */
+#include "exit/emulate/emulation.h"
+
+#include "exit/registers.h"
+
+static uint64_t address_in(const struct emulation *emulation, enum hwaccl_general_register number)
+{
+        return register_read(emulation->context, number, emulation->instruction->address_size);
+}
+
+static void advance(struct emulation *emulation, enum hwaccl_general_register number)
+{
+        const struct instruction *instruction = emulation->instruction;
+        struct hwaccl_machine_context *context = emulation->context;
+        uint64_t step = instruction->operand_size;
+
+        if (context->rflags & RFLAGS_DF)
+                step = -step;
+        register_write(context, number, instruction->address_size, address_in(emulation, number) + step);
+}
+
+static bool locate_source(struct emulation *emulation, struct place *place)
+{
+        return locate(emulation, emulation->instruction->segment, address_in(emulation, HWACCL_RSI),
+                      emulation->instruction->operand_size, HWACCL_ACCESS_READ, place);
+}
+
+static bool locate_destination(struct emulation *emulation, unsigned access, struct place *place)
+{
+        return locate(emulation, HWACCL_ES, address_in(emulation, HWACCL_RDI), emulation->instruction->operand_size,
+                      access, place);
+}
+
+static bool movs(struct emulation *emulation)
+{
+        struct place from;
+        struct place to;
+
+        if (!locate_source(emulation, &from) || !locate_destination(emulation, HWACCL_ACCESS_WRITE, &to))
+                return false;
+        place_write_number(emulation, &to, place_read_number(emulation, &from));
+        advance(emulation, HWACCL_RSI);
+        advance(emulation, HWACCL_RDI);
+        return true;
+}
+
+static bool stos(struct emulation *emulation)
+{
+        struct place to;
+
+        if (!locate_destination(emulation, HWACCL_ACCESS_WRITE, &to))
+                return false;
+        place_write_number(emulation, &to, emulation->context->gpr[HWACCL_RAX]);
+        advance(emulation, HWACCL_RDI);
+        return true;
+}
+
+static bool lods(struct emulation *emulation)
+{
+        struct place from;
+
+        if (!locate_source(emulation, &from))
+                return false;
+        register_write(emulation->context, HWACCL_RAX, emulation->instruction->operand_size,
+                       place_read_number(emulation, &from));
+        advance(emulation, HWACCL_RSI);
+        return true;
+}
+
+static bool cmps(struct emulation *emulation)
+{
+        struct place left;
+        struct place right;
+
+        if (!locate_source(emulation, &left) || !locate_destination(emulation, HWACCL_ACCESS_READ, &right))
+                return false;
+        uint64_t a = place_read_number(emulation, &left);
+        uint64_t b = place_read_number(emulation, &right);
+        (void)arithmetic(OPERATION_CMP, a, b, emulation->instruction->operand_size, &emulation->context->rflags);
+        advance(emulation, HWACCL_RSI);
+        advance(emulation, HWACCL_RDI);
+        return true;
+}
+
+static bool scas(struct emulation *emulation)
+{
+        unsigned size = emulation->instruction->operand_size;
+        struct place to;
+
+        if (!locate_destination(emulation, HWACCL_ACCESS_READ, &to))
+                return false;
+        (void)arithmetic(OPERATION_CMP, register_read(emulation->context, HWACCL_RAX, size),
+                         place_read_number(emulation, &to), size, &emulation->context->rflags);
+        advance(emulation, HWACCL_RDI);
+        return true;
+}
+
+/* The destination is checked before the port is read: reading has consequences. */
+static bool ins(struct emulation *emulation)
+{
+        uint16_t port = (uint16_t)emulation->context->gpr[HWACCL_RDX];
+        unsigned size = emulation->instruction->operand_size;
+        struct place to;
+
+        if (!locate_destination(emulation, HWACCL_ACCESS_WRITE, &to))
+                return false;
+        place_write_number(emulation, &to, hwaccl_bus_port_read(emulation->bus, port, size));
+        advance(emulation, HWACCL_RDI);
+        return true;
+}
+
+static bool outs(struct emulation *emulation)
+{
+        uint16_t port = (uint16_t)emulation->context->gpr[HWACCL_RDX];
+        struct place from;
+
+        if (!locate_source(emulation, &from))
+                return false;
+        hwaccl_bus_port_write(emulation->bus, port, emulation->instruction->operand_size,
+                              (uint32_t)place_read_number(emulation, &from));
+        advance(emulation, HWACCL_RSI);
+        return true;
+}
+
+static bool iterate(struct emulation *emulation)
+{
+        switch (emulation->instruction->operation) {
+        case OPERATION_MOVS: return movs(emulation);
+        case OPERATION_STOS: return stos(emulation);
+        case OPERATION_LODS: return lods(emulation);
+        case OPERATION_CMPS: return cmps(emulation);
+        case OPERATION_SCAS: return scas(emulation);
+        case OPERATION_INS: return ins(emulation);
+        default: return outs(emulation);
+        }
+}
+
+/* REPE and REPNE end CMPS and SCAS by ZF; before the others either prefix is plain REP. */
+static bool ended_by_comparison(const struct emulation *emulation)
+{
+        const struct instruction *instruction = emulation->instruction;
+        bool zero = emulation->context->rflags & RFLAGS_ZF;
+
+        if (instruction->operation != OPERATION_CMPS && instruction->operation != OPERATION_SCAS)
+                return false;
+        return zero != (instruction->repeat == REPEAT_EQUAL);
+}
+
+enum step execute_string(struct emulation *emulation)
+{
+        const struct instruction *instruction = emulation->instruction;
+        struct hwaccl_machine_context *context = emulation->context;
+        bool does_io = instruction->operation == OPERATION_INS || instruction->operation == OPERATION_OUTS;
+
+        if (instruction->repeat != REPEAT_NONE && address_in(emulation, HWACCL_RCX) == 0) {
+                /* the address-size rules of a register write hold even when nothing was done */
+                register_write(context, HWACCL_RCX, instruction->address_size, 0);
+                return STEP_DONE;
+        }
+        if (does_io && !port_allowed(emulation, (uint16_t)context->gpr[HWACCL_RDX], instruction->operand_size))
+                return STEP_EXCEPTION;
+        if (instruction->repeat == REPEAT_NONE)
+                return iterate(emulation) ? STEP_DONE : STEP_EXCEPTION;
+
+        /* a single-step trap comes after every iteration */
+        unsigned share = context->rflags & RFLAGS_TF ? 1 : HWACCL_EMULATE_REPEAT_MAX;
+        for (unsigned i = 0; i < share; i++) {
+                if (!iterate(emulation))
+                        return STEP_EXCEPTION;
+                uint64_t count = address_in(emulation, HWACCL_RCX) - 1;
+                register_write(context, HWACCL_RCX, instruction->address_size, count);
+                if (!count || ended_by_comparison(emulation))
+                        return STEP_DONE;
+                if (emulation->host->failed)
+                        break;
+        }
+        return STEP_REPEAT;
+}
