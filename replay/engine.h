@@ -1,0 +1,109 @@
+/*
+ * Inside the replay engine. It sits on three of the core's four seams at once: as the accelerator (its hardware is the
+ * recording), as the inputs (the recorded ones, in order) and as the probe (which compares instead of writing).
+ *
+ * One virtual CPU is one engine with its own machine and cursor; several can run beside each other.
+ */
+#ifndef HWACCL_REPLAY_ENGINE_H
+#define HWACCL_REPLAY_ENGINE_H
+
+#include "hwaccl/machine.h"
+#include "hwaccl/replay.h"
+
+#include <stddef.h>
+
+/* What is wrong with the exit being replayed. Its last difference is known only when the next entry's state is there,
+ * by which time the cursor has moved on, so what a report needs of the exit is copied. */
+struct replay_report {
+        bool open; /* an exit is being replayed */
+        uint64_t number;
+        uint64_t exit_reason;
+        uint64_t rip;
+        uint64_t efer;
+        uint32_t code_rights; /* of CS */
+        uint8_t code[15];     /* of the instruction, as far as it was read */
+        uint8_t code_size;
+        struct hwaccl_divergence divergence;
+        char name[HWACCL_DIFFERENCE_MAX][48]; /* of differences whose names are made up */
+};
+
+struct replay_engine {
+        struct hwaccl_accel accel;
+        struct hwaccl_inputs inputs;
+        struct hwaccl_probe probe;
+        struct hwaccl_machine *machine;
+        const struct hwaccl_replay_config *config;
+        struct hwaccl_replay_result *result;
+
+        const struct hwaccl_recorded_exit *exit;    /* the one being replayed */
+        const struct hwaccl_subject_state *closing; /* what transfer in is compared with once there is no exit left */
+        struct hwaccl_known_fields closing_known;
+        size_t input_next;  /* of exit->inputs: the first that was not read */
+        size_t effect_next; /* of exit->effects: the first that was not repeated */
+        bool offered;
+        uint8_t offered_vector;
+        bool inputs_lost; /* another input was asked for than the recorded one: what follows from it is not news */
+        bool cut_short;   /* the recording stops inside this exit's handling, and so does its comparison */
+        bool entered;     /* transfer in was done for this exit: the report is its own */
+        bool stopping;    /* nothing more is to be replayed */
+        struct replay_report report;
+};
+
+extern const struct hwaccl_accel_ops replay_accel_ops;
+extern const struct hwaccl_inputs_ops replay_inputs_ops;
+extern const struct hwaccl_probe_ops replay_probe_ops;
+
+#define REPLAY_ENGINE_OF(pointer, member)                                                                              \
+        ((struct replay_engine *)(void *)((char *)(pointer)-offsetof(struct replay_engine, member)))
+
+/* report.c: the differences of one exit. */
+
+/** replay_report_open - a new exit: no difference yet */
+void replay_report_open(struct replay_report *report, const struct hwaccl_recorded_exit *exit);
+
+/** replay_report_code - bytes of the instruction were read */
+void replay_report_code(struct replay_report *report, const void *data, size_t size);
+
+/** replay_report_name - make up the name of the next difference, printf style; valid until the report is opened again
+ */
+const char *replay_report_name(struct replay_report *report, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+/** replay_report_add - the next difference, or NULL when there are too many; the caller fills in both values */
+struct hwaccl_difference *replay_report_add(struct replay_report *report, const char *what);
+
+/** replay_report_numbers, replay_report_texts - add a difference of two numbers (hexadecimal), of two texts */
+void replay_report_numbers(struct replay_report *report, const char *what, uint64_t recorded, uint64_t replayed);
+void replay_report_texts(struct replay_report *report, const char *what, const char *recorded, const char *replayed);
+
+/** replay_report_bytes - add a difference of two byte arrays: the bytes from the first that differs */
+void replay_report_bytes(struct replay_report *report, const char *what, const void *recorded, const void *replayed,
+                         size_t size);
+
+/** replay_report_close - hand the exit's differences, if there are any, to the caller. Returns true when it diverged */
+bool replay_report_close(struct replay_engine *engine);
+
+/** replay_format_bytes - "41 42 43 …", as many as fit */
+void replay_format_bytes(char *text, size_t room, const void *data, size_t size);
+
+/* devices.c: device state at keyframes. */
+
+/** replay_devices_load - devices := what was saved; fields that the recording lacks stay as they are */
+bool replay_devices_load(struct hwaccl_machine *machine, const struct hwaccl_recorded_device_field *fields,
+                         size_t count, struct hwaccl_error *error);
+
+/** replay_devices_compare - differences go to the report. Returns true when there is none */
+bool replay_devices_compare(struct hwaccl_machine *machine, const struct hwaccl_recorded_device_field *fields,
+                            size_t count, struct replay_report *report);
+
+/* compare.c */
+
+/** replay_compare_after - the state that the previous exit's handling left, against the recorded one */
+void replay_compare_after(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
+                          const struct hwaccl_known_fields *known, const struct hwaccl_subject_state *replayed);
+
+/** replay_resynchronise - go on from what was recorded: the context decides what the next trip offers and handles */
+void replay_resynchronise(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
+                          const struct hwaccl_known_fields *known);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * The rows of a recording's option table from which a replay builds the machine again. `hwaccl record` writes them;
+ * numbers are decimal.
+ */
+#ifndef HWACCL_MACHINE_OPTIONS_H
+#define HWACCL_MACHINE_OPTIONS_H
+
+#include "hwaccl/error.h"
+#include "hwaccl/machine.h"
+#include "hwaccl/recording.h"
+
+#include <stdbool.h>
+
+#define HWACCL_OPTION_MEMORY_SIZE   "memory_size"   /* bytes of RAM */
+#define HWACCL_OPTION_TSC_KHZ       "tsc_khz"       /* of the guest's TSC */
+#define HWACCL_OPTION_FIRMWARE_SIZE "firmware_size" /* bytes; absent or 0: no firmware */
+#define HWACCL_OPTION_RAW_COUNT     "raw_count"     /* raw images; absent: 0 */
+#define HWACCL_OPTION_RAW_ADDRESS   "raw_%zu_address"
+#define HWACCL_OPTION_RAW_SIZE      "raw_%zu_size"
+
+/**
+ * hwaccl_machine_options_read - the configuration of the machine that was recorded, without the bytes of its images
+ *
+ * Returns false with *error set when an option is missing, is no number or is out of range.
+ */
+bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
+                                 struct hwaccl_error *error);
+
+#endif

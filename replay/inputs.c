@@ -1,0 +1,164 @@
+/* Inputs from the recording, in the order in which they were read. A handler that asks for another one than was
+ * recorded has diverged; it still gets an answer, so that what else differs in this exit shows too. */
+#include "engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct replay_engine *inputs_engine(struct hwaccl_inputs *inputs)
+{
+        return REPLAY_ENGINE_OF(inputs, inputs);
+}
+
+static const struct hwaccl_input *peek(const struct replay_engine *engine)
+{
+        const struct hwaccl_recorded_exit *exit = engine->exit;
+        return engine->input_next < exit->input_count ? &exit->inputs[engine->input_next] : NULL;
+}
+
+static const char *const kind_names[HWACCL_INPUT_KIND_COUNT] = {
+        "clock", "wait", "instruction", "memory", "console", "wall time", "stop request",
+};
+
+static void describe(char *text, size_t room, enum hwaccl_input_kind kind, uint64_t address, size_t size)
+{
+        const char *name = (unsigned)kind < HWACCL_INPUT_KIND_COUNT ? kind_names[kind] : "unknown";
+        switch (kind) {
+        case HWACCL_INPUT_INSTRUCTION:
+        case HWACCL_INPUT_MEMORY: (void)snprintf(text, room, "%s 0x%" PRIx64 "+%zu", name, address, size); break;
+        case HWACCL_INPUT_WAIT: (void)snprintf(text, room, "%s until %" PRIu64 " ns", name, address); break;
+        case HWACCL_INPUT_CONSOLE: (void)snprintf(text, room, "%s %" PRIu64 "+%zu", name, address, size); break;
+        default: (void)snprintf(text, room, "%s", name); break;
+        }
+}
+
+/* The first wrong request of an exit is reported; later ones follow from it. */
+static void lost(struct replay_engine *engine, enum hwaccl_input_kind kind, uint64_t address, size_t size)
+{
+        const struct hwaccl_input *recorded = peek(engine);
+
+        if (!recorded && !engine->exit->outcome_known)
+                engine->cut_short = true; /* the recording stops before this was read */
+        if (engine->inputs_lost || engine->cut_short)
+                return;
+        engine->inputs_lost = true;
+
+        const char *name = replay_report_name(&engine->report, "input %zu", engine->input_next);
+        struct hwaccl_difference *difference = replay_report_add(&engine->report, name);
+        if (!difference)
+                return;
+        (void)snprintf(difference->recorded, sizeof(difference->recorded), "none");
+        if (recorded)
+                describe(difference->recorded, sizeof(difference->recorded), recorded->kind, recorded->address,
+                         recorded->size);
+        describe(difference->replayed, sizeof(difference->replayed), kind, address, size);
+}
+
+/* The next input, if it is the one that is asked for. One of the same kind is taken even when address or size differ:
+ * it is the best answer there is. */
+static const struct hwaccl_input *take(struct replay_engine *engine, enum hwaccl_input_kind kind, uint64_t address,
+                                       size_t size)
+{
+        const struct hwaccl_input *input = peek(engine);
+
+        if (!input || input->kind != kind) {
+                lost(engine, kind, address, size);
+                return NULL;
+        }
+        if (input->address != address || input->size != size)
+                lost(engine, kind, address, size);
+        engine->input_next++;
+        return input;
+}
+
+static bool clock_read(struct hwaccl_inputs *inputs, uint64_t *now_ns, struct hwaccl_error *error)
+{
+        struct replay_engine *engine = inputs_engine(inputs);
+        const struct hwaccl_input *input = take(engine, HWACCL_INPUT_CLOCK, 0, 0);
+        (void)error;
+        *now_ns = input ? input->value : hwaccl_host_clock(&engine->machine->host);
+        return true;
+}
+
+static bool wait(struct hwaccl_inputs *inputs, uint64_t deadline_ns, uint64_t *now_ns, struct hwaccl_error *error)
+{
+        struct replay_engine *engine = inputs_engine(inputs);
+        const struct hwaccl_input *input = take(engine, HWACCL_INPUT_WAIT, deadline_ns, 0);
+        (void)error;
+        *now_ns = input ? input->value : hwaccl_host_clock(&engine->machine->host);
+        return true;
+}
+
+static bool memory_read(struct hwaccl_inputs *inputs, enum hwaccl_input_kind kind, uint64_t address, void *buffer,
+                        size_t size, struct hwaccl_error *error)
+{
+        struct replay_engine *engine = inputs_engine(inputs);
+        const struct hwaccl_input *input = take(engine, kind, address, size);
+        (void)error;
+
+        size_t known = 0;
+        if (input && input->data) {
+                known = input->size < size ? input->size : size;
+                memcpy(buffer, input->data, known);
+        }
+        if (known < size)
+                memset((uint8_t *)buffer + known, 0, size - known);
+        if (kind == HWACCL_INPUT_INSTRUCTION)
+                replay_report_code(&engine->report, buffer, known);
+        return true;
+}
+
+/* Nothing typed is not recorded, so the answer depends on what comes next. */
+static bool console_read(struct hwaccl_inputs *inputs, enum hwaccl_channel channel, void *buffer, size_t *size,
+                         struct hwaccl_error *error)
+{
+        struct replay_engine *engine = inputs_engine(inputs);
+        const struct hwaccl_input *input = peek(engine);
+        size_t room = *size;
+        (void)error;
+
+        *size = 0;
+        if (!input || input->kind != HWACCL_INPUT_CONSOLE || input->address != channel)
+                return true;
+        if (input->size > room)
+                lost(engine, HWACCL_INPUT_CONSOLE, channel, room);
+        *size = input->size < room ? input->size : room;
+        if (*size)
+                memcpy(buffer, input->data, *size);
+        engine->input_next++;
+        return true;
+}
+
+static bool wall_time(struct hwaccl_inputs *inputs, uint64_t *seconds, struct hwaccl_error *error)
+{
+        const struct hwaccl_input *input = take(inputs_engine(inputs), HWACCL_INPUT_WALL_TIME, 0, 0);
+        (void)error;
+        *seconds = input ? input->value : 0;
+        return true;
+}
+
+/* Only a request is recorded, not its absence. */
+static bool stop_requested(struct hwaccl_inputs *inputs, enum hwaccl_stop_request *request, struct hwaccl_error *error)
+{
+        struct replay_engine *engine = inputs_engine(inputs);
+        const struct hwaccl_input *input = peek(engine);
+        (void)error;
+
+        *request = HWACCL_STOP_NONE;
+        if (!input || input->kind != HWACCL_INPUT_STOP)
+                return true;
+        if (input->value <= HWACCL_STOP_UNTIL)
+                *request = (enum hwaccl_stop_request)input->value;
+        engine->input_next++;
+        return true;
+}
+
+const struct hwaccl_inputs_ops replay_inputs_ops = {
+        .clock = clock_read,
+        .wait = wait,
+        .memory_read = memory_read,
+        .console_read = console_read,
+        .wall_time = wall_time,
+        .stop_requested = stop_requested,
+};

@@ -1,0 +1,206 @@
+#include "hwaccl/replay.h"
+
+#include "engine.h"
+#include "hwaccl/machine_options.h"
+#include "hwaccl/transfer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PROGRESS_INTERVAL 8192u /* exits */
+
+static double now(void)
+{
+        struct timespec time;
+        (void)clock_gettime(CLOCK_MONOTONIC, &time);
+        return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Stand before exit @start as the recording does: devices as saved after the exit before it, the context as the guest
+ * is about to be entered with. */
+static bool load_start(struct replay_engine *engine, struct hwaccl_recording *recording, uint64_t start,
+                       struct hwaccl_error *error)
+{
+        const struct hwaccl_recorded_device_field *fields;
+        size_t count;
+
+        if (!hwaccl_recording_device_fields(recording, engine->config->vcpu, start - 1, &fields, &count, error))
+                return false;
+        if (!replay_devices_load(engine->machine, fields, count, error))
+                return hwaccl_error_prefix(error, "keyframe after exit %" PRIu64, start - 1);
+        return true;
+}
+
+static bool load_context(struct hwaccl_machine *machine, const struct hwaccl_recorded_exit *exit,
+                         struct hwaccl_error *error)
+{
+        if (!hwaccl_transfer_out(exit->entry, &machine->vcpu.context, error))
+                return hwaccl_error_prefix(error, "state before exit %" PRIu64, exit->number);
+        machine->state = *exit->entry;
+        machine->vcpu.exit_count = exit->number;
+        return true;
+}
+
+/* What can be said only when the step is over: inputs that nobody read, and a guest that ended although it went on. */
+static void finish_exit(struct replay_engine *engine, bool ended, const struct hwaccl_error *error)
+{
+        const struct hwaccl_recorded_exit *exit = engine->exit;
+        struct hwaccl_machine *machine = engine->machine;
+
+        if (engine->cut_short || !exit->outcome_known)
+                return;
+        if (engine->input_next < exit->input_count && !engine->inputs_lost) {
+                char unread[64];
+                (void)snprintf(unread, sizeof(unread), "%zu more", exit->input_count - engine->input_next);
+                replay_report_texts(&engine->report,
+                                    replay_report_name(&engine->report, "input %zu", engine->input_next), unread,
+                                    "not read");
+        }
+        bool failed = ended && (machine->end == HWACCL_END_ERROR || machine->end == HWACCL_END_ENTRY_FAILURE);
+        if (failed && exit->outcome != HWACCL_OUTCOME_FAILED)
+                replay_report_texts(&engine->report, "handling", hwaccl_outcome_name(exit->outcome), error->message);
+}
+
+static void begin_exit(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit)
+{
+        engine->exit = exit;
+        engine->input_next = 0;
+        engine->effect_next = 0;
+        engine->offered = false;
+        engine->inputs_lost = false;
+        engine->cut_short = false;
+        engine->entered = false;
+}
+
+/* A guest that ended in the replay only: its exit was reported; go on as the recording does. */
+static void revive(struct hwaccl_machine *machine)
+{
+        machine->end = HWACCL_END_NONE;
+        machine->host.failed = false;
+}
+
+/* The state that the last exit's handling left: the next entry's, or the closing one. */
+static void close_last(struct replay_engine *engine, const struct hwaccl_recorded_exit *next,
+                       const struct hwaccl_subject_state *closing)
+{
+        if (!engine->report.open)
+                return;
+        engine->exit = NULL;
+        engine->closing = next ? next->entry : closing;
+        if (next)
+                engine->closing_known = next->entry_known;
+        if (engine->closing)
+                hwaccl_machine_close(engine->machine);
+        (void)replay_report_close(engine);
+}
+
+/* The previous exit's handling left a context with which no guest can be entered, so this exit cannot be replayed. */
+static void refuse_entry(struct replay_engine *engine, const struct hwaccl_error *error)
+{
+        const struct hwaccl_recorded_exit *exit = engine->exit;
+
+        replay_report_texts(&engine->report, "next entry", "possible", error->message);
+        if (replay_report_close(engine) && engine->config->stop_at_first)
+                engine->stopping = true;
+        replay_report_open(&engine->report, exit);
+        replay_resynchronise(engine, exit->exit, &exit->exit_known);
+}
+
+static int step(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit)
+{
+        struct hwaccl_error error = {""};
+
+        if (engine->machine->end != HWACCL_END_NONE)
+                revive(engine->machine);
+        begin_exit(engine, exit);
+        bool more = hwaccl_machine_step(engine->machine, &error);
+        if (!engine->entered)
+                refuse_entry(engine, &error);
+        if (engine->stopping)
+                return 0;
+        finish_exit(engine, !more, &error);
+        return 1;
+}
+
+/* Exits one after the other, until the range is done. Before one is replayed, what it shows of the previous one's
+ * handling is compared. */
+static bool run_exits(struct replay_engine *engine, struct hwaccl_exit_cursor *cursor, uint64_t start,
+                      struct hwaccl_error *error)
+{
+        const struct hwaccl_replay_config *config = engine->config;
+        const struct hwaccl_recorded_exit *exit;
+        uint64_t steps = 0;
+
+        for (;;) {
+                int more = hwaccl_exit_cursor_next(cursor, &exit, error);
+                if (more < 0)
+                        return false;
+                if (more == 0) {
+                        close_last(engine, NULL, hwaccl_exit_cursor_closing(cursor));
+                        return true;
+                }
+                if (exit->number > config->last) {
+                        close_last(engine, exit, NULL);
+                        return true;
+                }
+                if (steps == 0 && start > 0 && !load_context(engine->machine, exit, error))
+                        return false;
+                engine->closing_known = exit->entry_known;
+                if (!step(engine, exit))
+                        return true;
+                if (++steps % PROGRESS_INTERVAL == 0 && config->progress)
+                        config->progress(config->opaque, engine->result->exits);
+        }
+}
+
+static bool run_engine(struct replay_engine *engine, struct hwaccl_recording *recording, struct hwaccl_error *error)
+{
+        const struct hwaccl_replay_config *config = engine->config;
+        uint64_t start = 0;
+
+        if (config->first > 0 && !hwaccl_recording_replay_start(recording, config->vcpu, config->first, &start, error))
+                return false;
+        if (start > 0 && !load_start(engine, recording, start, error))
+                return false;
+        struct hwaccl_exit_cursor *cursor = hwaccl_exit_cursor_open(recording, config->vcpu, start, error);
+        if (!cursor)
+                return false;
+        bool done = run_exits(engine, cursor, start, error);
+        hwaccl_exit_cursor_close(cursor);
+        return done;
+}
+
+bool hwaccl_replay_run(struct hwaccl_recording *recording, const struct hwaccl_replay_config *config,
+                       struct hwaccl_replay_result *result, struct hwaccl_error *error)
+{
+        struct hwaccl_machine_config machine_config;
+
+        memset(result, 0, sizeof(*result));
+        if (config->first > config->last)
+                return hwaccl_error_set(error, "exits %" PRIu64 " to %" PRIu64 " are no range", config->first,
+                                        config->last);
+        if (!hwaccl_machine_options_read(recording, &machine_config, error))
+                return false;
+        struct replay_engine *engine = calloc(1, sizeof(*engine));
+        if (!engine)
+                return hwaccl_error_set(error, "no memory for the replay");
+        engine->accel.ops = &replay_accel_ops;
+        engine->inputs.ops = &replay_inputs_ops;
+        engine->probe.ops = &replay_probe_ops;
+        engine->config = config;
+        engine->result = result;
+        engine->machine = hwaccl_machine_create(&machine_config, error);
+        bool done = false;
+        if (engine->machine) {
+                double start = now();
+                hwaccl_machine_attach(engine->machine, &engine->accel, &engine->inputs, &engine->probe);
+                done = run_engine(engine, recording, error);
+                result->seconds = now() - start;
+                hwaccl_machine_destroy(engine->machine);
+        }
+        free(engine);
+        return done;
+}

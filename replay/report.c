@@ -1,0 +1,145 @@
+#include "engine.h"
+
+#include "hwaccl/emulator.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EFER_LONG_MODE_ACTIVE UINT64_C(0x400)
+#define CODE_LONG             0x2000u /* CS access rights: L */
+#define CODE_DEFAULT_32       0x4000u /* D */
+
+void replay_report_open(struct replay_report *report, const struct hwaccl_recorded_exit *exit)
+{
+        report->open = true;
+        report->number = exit->number;
+        report->exit_reason = exit->exit->exit_reason;
+        report->rip = exit->exit->rip;
+        report->efer = exit->exit->efer;
+        report->code_rights = exit->exit->cs.access_rights;
+        report->code_size = 0;
+        report->divergence.difference_count = 0;
+}
+
+void replay_report_code(struct replay_report *report, const void *data, size_t size)
+{
+        size_t room = sizeof(report->code) - report->code_size;
+        if (size > room)
+                size = room;
+        memcpy(report->code + report->code_size, data, size);
+        report->code_size = (uint8_t)(report->code_size + size);
+}
+
+const char *replay_report_name(struct replay_report *report, const char *format, ...)
+{
+        unsigned index = report->divergence.difference_count;
+        if (index >= HWACCL_DIFFERENCE_MAX)
+                return ""; /* there is no room for the difference either */
+        va_list arguments;
+        va_start(arguments, format);
+        (void)vsnprintf(report->name[index], sizeof(report->name[index]), format, arguments);
+        va_end(arguments);
+        return report->name[index];
+}
+
+struct hwaccl_difference *replay_report_add(struct replay_report *report, const char *what)
+{
+        struct hwaccl_divergence *divergence = &report->divergence;
+        if (divergence->difference_count >= HWACCL_DIFFERENCE_MAX)
+                return NULL;
+        struct hwaccl_difference *difference = &divergence->difference[divergence->difference_count++];
+        difference->what = what;
+        difference->recorded[0] = '\0';
+        difference->replayed[0] = '\0';
+        return difference;
+}
+
+void replay_report_numbers(struct replay_report *report, const char *what, uint64_t recorded, uint64_t replayed)
+{
+        struct hwaccl_difference *difference = replay_report_add(report, what);
+        if (!difference)
+                return;
+        (void)snprintf(difference->recorded, sizeof(difference->recorded), "0x%" PRIx64, recorded);
+        (void)snprintf(difference->replayed, sizeof(difference->replayed), "0x%" PRIx64, replayed);
+}
+
+void replay_report_texts(struct replay_report *report, const char *what, const char *recorded, const char *replayed)
+{
+        struct hwaccl_difference *difference = replay_report_add(report, what);
+        if (!difference)
+                return;
+        (void)snprintf(difference->recorded, sizeof(difference->recorded), "%s", recorded);
+        (void)snprintf(difference->replayed, sizeof(difference->replayed), "%s", replayed);
+}
+
+void replay_format_bytes(char *text, size_t room, const void *data, size_t size)
+{
+        static const char more[] = "…";
+        const uint8_t *bytes = data;
+        size_t used = 0;
+
+        text[0] = '\0';
+        for (size_t i = 0; i < size; i++) {
+                if (room - used < 4 + sizeof(more)) {
+                        (void)snprintf(text + used, room - used, "%s", more);
+                        return;
+                }
+                used += (size_t)snprintf(text + used, room - used, i + 1 < size ? "%02x " : "%02x", bytes[i]);
+        }
+}
+
+void replay_report_bytes(struct replay_report *report, const char *what, const void *recorded, const void *replayed,
+                         size_t size)
+{
+        const uint8_t *a = recorded, *b = replayed;
+        size_t start = 0;
+
+        while (start < size && a[start] == b[start])
+                start++;
+        struct hwaccl_difference *difference = replay_report_add(report, what);
+        if (!difference)
+                return;
+        int skip = start ? snprintf(difference->recorded, sizeof(difference->recorded), "+%zu: ", start) : 0;
+        if (start)
+                (void)snprintf(difference->replayed, sizeof(difference->replayed), "+%zu: ", start);
+        size_t used = (size_t)skip;
+        replay_format_bytes(difference->recorded + used, sizeof(difference->recorded) - used, a + start, size - start);
+        replay_format_bytes(difference->replayed + used, sizeof(difference->replayed) - used, b + start, size - start);
+}
+
+static unsigned code_bits(const struct replay_report *report)
+{
+        if ((report->efer & EFER_LONG_MODE_ACTIVE) && (report->code_rights & CODE_LONG))
+                return 64;
+        return report->code_rights & CODE_DEFAULT_32 ? 32 : 16;
+}
+
+bool replay_report_close(struct replay_engine *engine)
+{
+        struct replay_report *report = &engine->report;
+        struct hwaccl_divergence *divergence = &report->divergence;
+
+        report->open = false;
+        if (report->number < engine->config->first)
+                return false; /* on the way from the keyframe to the first exit that was asked for */
+        engine->result->exits++;
+        if (!divergence->difference_count)
+                return false;
+
+        if (!engine->result->divergences++)
+                engine->result->first_divergence = report->number;
+        divergence->vcpu = engine->config->vcpu;
+        divergence->exit = report->number;
+        divergence->exit_reason = report->exit_reason;
+        divergence->rip = report->rip;
+        divergence->instruction[0] = '\0';
+        if (report->code_size)
+                hwaccl_instruction_describe(report->code, report->code_size, report->rip, code_bits(report),
+                                            divergence->instruction, sizeof(divergence->instruction));
+        divergence->resynchronised = !engine->config->stop_at_first;
+        if (engine->config->diverged)
+                engine->config->diverged(engine->config->opaque, divergence);
+        return true;
+}
