@@ -1,0 +1,11 @@
+; An external interrupt: something outside wants the processor. The guest spins for ever without exits; the time limit
+; gets it out and ends it.
+;@ reason 1 1
+;@ options --timeout 1
+;@ end stopped
+%include "guest.inc"
+        GUEST "external_interrupt"
+        PRINT "PASS ", GUEST_NAME, 10
+        cli
+.spin:  inc eax
+        jmp .spin
