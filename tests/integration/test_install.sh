@@ -1,0 +1,37 @@
+#!/bin/bash
+# cmake --install gives the command, its manual page and completion, and libraries that a program finds by pkg-config.
+. "$(dirname "$0")/lib.sh"
+[ -z "${HWACCL_SANITIZE:-}" ] || not_for_this_build "installed libraries are not built with sanitizers"
+
+prefix=$work/usr
+cmake --install "$HWACCL_BUILD" --prefix "$prefix" >"$work/log"
+for file in bin/hwaccl share/man/man1/hwaccl.1 share/bash-completion/completions/hwaccl include/hwaccl/accel.h \
+        include/hwaccl/recorder.h include/hwaccl/replay.h; do
+        [ -s "$prefix/$file" ] || fail "$file is not installed: $(cat "$work/log")"
+done
+run 0 "$prefix/bin/hwaccl" --version >"$work/version"
+
+pc=$(find "$prefix" -name hwaccl.pc)
+[ -n "$pc" ] || fail "hwaccl.pc is not installed"
+# the prefix of an installation that was moved follows its pkg-config file
+export PKG_CONFIG_PATH=${pc%/*}
+cat >"$work/program.c" <<'END'
+#include <hwaccl/exit_reason.h>
+#include <hwaccl/recording.h>
+#include <hwaccl/replay.h>
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+        struct hwaccl_error error;
+        struct hwaccl_recording *recording = hwaccl_recording_open(argv[argc - 1], &error);
+        printf("%s; %s\n", hwaccl_exit_reason_name(HWACCL_EXIT_HLT), recording ? "opened" : error.message);
+        hwaccl_recording_close(recording);
+        return 0;
+}
+END
+# shellcheck disable=SC2046 # flags are words
+cc -std=c11 -Wall -Wextra -Werror $(pkg-config --define-prefix --cflags hwaccl) -o "$work/program" "$work/program.c" \
+        $(pkg-config --define-prefix --libs hwaccl)
+"$work/program" "$work/no-such.db" | tee "$work/output"
+grep -q '^HLT; .*no-such.db' "$work/output" || fail "the program does not work"
