@@ -237,8 +237,8 @@ static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *repla
         struct replay_engine *engine = probe_engine(probe);
         const struct hwaccl_recorded_exit *exit = engine->exit;
 
-        if (!exit || engine->cut_short)
-                return;
+        if (!exit || engine->cut_short || engine->machine->host.failed)
+                return; /* a host that failed has been reported as the input that it could not give */
         size_t next = engine->effect_next;
         if (next >= exit->effect_count) {
                 if (!exit->outcome_known)

@@ -60,7 +60,7 @@ static void finish_exit(struct replay_engine *engine, bool ended, const struct h
                                     "not read");
         }
         bool failed = ended && (machine->end == HWACCL_END_ERROR || machine->end == HWACCL_END_ENTRY_FAILURE);
-        if (failed && exit->outcome != HWACCL_OUTCOME_FAILED)
+        if (failed && !engine->inputs_lost && exit->outcome != HWACCL_OUTCOME_FAILED)
                 replay_report_texts(&engine->report, "handling", hwaccl_outcome_name(exit->outcome), error->message);
 }
 
@@ -80,6 +80,7 @@ static void revive(struct hwaccl_machine *machine)
 {
         machine->end = HWACCL_END_NONE;
         machine->host.failed = false;
+        machine->processor.halted = 0;
 }
 
 /* The state that the last exit's handling left: the next entry's, or the closing one. */

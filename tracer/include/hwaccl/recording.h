@@ -122,4 +122,13 @@ bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t
                                     const struct hwaccl_recorded_device_field **fields, size_t *count,
                                     struct hwaccl_error *error);
 
+/**
+ * hwaccl_recording_check - look at every row: numbers in range, no gaps, references that hold, blobs of their length
+ * @finding: called with one line, without a newline, for each problem
+ *
+ * Returns false with *error set when the recording cannot be read to its end; problems are no error.
+ */
+bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(void *opaque, const char *text),
+                            void *opaque, struct hwaccl_error *error);
+
 #endif
