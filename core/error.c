@@ -21,7 +21,7 @@ static void single_line(char *text)
                         *text = ' ';
 }
 
-bool hwaccl_error_set(struct hwaccl_error *error, const char *format, ...)
+bool(hwaccl_error_set)(struct hwaccl_error *error, const char *format, ...)
 {
         if (!error)
                 return false;
@@ -34,7 +34,7 @@ bool hwaccl_error_set(struct hwaccl_error *error, const char *format, ...)
         return false;
 }
 
-bool hwaccl_error_prefix(struct hwaccl_error *error, const char *format, ...)
+bool(hwaccl_error_prefix)(struct hwaccl_error *error, const char *format, ...)
 {
         if (!error)
                 return false;

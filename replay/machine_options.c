@@ -21,7 +21,7 @@ static bool read_number(const struct hwaccl_recording *recording, const char *na
 
         char *end;
         errno = 0;
-        unsigned long long value = isdigit((unsigned char)text[0]) ? strtoull(text, &end, 10) : 0;
+        unsigned long long value = strtoull(text, &end, 10);
         if (!isdigit((unsigned char)text[0]) || errno || *end)
                 return hwaccl_error_set(error, "option %s of the recording is no number: '%.64s'", name, text);
         *number = value;

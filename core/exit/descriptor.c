@@ -73,7 +73,7 @@ enum descriptor_result descriptor_read(const struct hwaccl_machine_context *cont
 {
         const struct hwaccl_segment *table = selector & 4 ? &context->ldtr : &context->gdtr;
         unsigned place = selector & 0xfff8u;
-        uint8_t bytes[8];
+        uint8_t bytes[8] = {0};
 
         if ((selector & 4) && (!(table->selector & 0xfffc) || (table->access_rights & HWACCL_SEGMENT_UNUSABLE)))
                 return DESCRIPTOR_OUTSIDE;

@@ -192,10 +192,10 @@ static bool general_register(x86_reg reg, uint8_t *number, bool *high)
 
         if (reg == X86_REG_INVALID)
                 return false;
-        for (uint8_t i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
+        for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
                 for (unsigned j = 0; j < 5; j++)
                         if (rows[i].names[j] == reg) {
-                                *number = i;
+                                *number = (uint8_t)i;
                                 *high = j == 4;
                                 return true;
                         }
