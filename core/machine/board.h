@@ -3,9 +3,16 @@
 #define HWACCL_MACHINE_BOARD_H
 
 #include "hwaccl/machine.h"
+#include "machine/acpi.h"
 #include "machine/debug_ports.h"
+#include "machine/dma.h"
+#include "machine/fw_cfg.h"
+#include "machine/i8042.h"
+#include "machine/pci.h"
 #include "machine/pic.h"
 #include "machine/pit.h"
+#include "machine/rtc.h"
+#include "machine/system_control.h"
 #include "machine/uart.h"
 
 #define HWACCL_BOARD_TIMED_MAX 4
@@ -20,6 +27,13 @@ struct hwaccl_board {
         struct hwaccl_pic pic;
         struct hwaccl_pit pit;
         struct hwaccl_uart uart;
+        struct hwaccl_rtc rtc;
+        struct hwaccl_i8042 i8042;
+        struct hwaccl_system_control system_control;
+        struct hwaccl_acpi acpi;
+        struct hwaccl_pci pci;
+        struct hwaccl_fw_cfg fw_cfg;
+        struct hwaccl_dma dma;
         struct hwaccl_debug_ports debug_ports;
 
         /* devices that have a deadline, in the order in which they are advanced */

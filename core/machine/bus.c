@@ -25,6 +25,24 @@ void hwaccl_bus_claim_ports(struct hwaccl_bus *bus, struct hwaccl_device *device
         }
 }
 
+void hwaccl_bus_map_ports(struct hwaccl_bus *bus, struct hwaccl_device *device, uint16_t first, unsigned count)
+{
+        uint8_t number = device_number(bus, device);
+
+        for (unsigned i = 0; i < count && first + i < 65536; i++)
+                if (!bus->port_owner[first + i])
+                        bus->port_owner[first + i] = number;
+}
+
+void hwaccl_bus_unmap_ports(struct hwaccl_bus *bus, struct hwaccl_device *device, uint16_t first, unsigned count)
+{
+        uint8_t number = device_number(bus, device);
+
+        for (unsigned i = 0; i < count && first + i < 65536; i++)
+                if (bus->port_owner[first + i] == number)
+                        bus->port_owner[first + i] = 0;
+}
+
 void hwaccl_bus_claim_mmio(struct hwaccl_bus *bus, struct hwaccl_device *device, uint64_t address, uint64_t size)
 {
         hwaccl_assert(bus->mmio_count < HWACCL_BUS_MMIO_MAX);

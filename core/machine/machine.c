@@ -148,6 +148,13 @@ static void add_devices(struct hwaccl_board *board)
         machine->pic = &board->pic.source;
         hwaccl_pit_init(&board->pit, machine);
         hwaccl_uart_init(&board->uart, machine);
+        hwaccl_rtc_init(&board->rtc, machine);
+        hwaccl_i8042_init(&board->i8042, machine);
+        hwaccl_system_control_init(&board->system_control, machine);
+        hwaccl_acpi_init(&board->acpi, machine);
+        hwaccl_pci_init(&board->pci, machine);
+        hwaccl_fw_cfg_init(&board->fw_cfg, machine);
+        hwaccl_dma_init(&board->dma, machine);
         hwaccl_debug_ports_init(&board->debug_ports, machine);
 }
 

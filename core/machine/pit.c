@@ -9,6 +9,8 @@
 #include "machine/clock.h"
 #include "machine/ports.h"
 
+#include <inttypes.h>
+
 #define IRQ_LINE     0u
 #define CONTROL_PORT 0x43u
 
@@ -207,6 +209,8 @@ static bool pit_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
         for (unsigned i = 0; i < HWACCL_PIT_CHANNEL_COUNT; i++)
                 if (!channel_possible(&pit->channel[i]))
                         return hwaccl_error_set(error, "a value of channel %u is out of range", i);
+        if (pit->synchronized > INT64_MAX / 2)
+                return hwaccl_error_set(error, "tick %" PRIu64 " lies in the far future", pit->synchronized);
         hwaccl_machine_deadline_changed(device->machine);
         return true;
 }

@@ -27,6 +27,11 @@ struct hwaccl_bus {
 void hwaccl_bus_claim_ports(struct hwaccl_bus *bus, struct hwaccl_device *device, uint16_t first, unsigned count);
 void hwaccl_bus_claim_mmio(struct hwaccl_bus *bus, struct hwaccl_device *device, uint64_t address, uint64_t size);
 
+/** hwaccl_bus_map_ports, hwaccl_bus_unmap_ports - for ranges that the guest moves: take those of the ports that nobody
+ * has, give back those that the device has. A fixed claim keeps what it has */
+void hwaccl_bus_map_ports(struct hwaccl_bus *bus, struct hwaccl_device *device, uint16_t first, unsigned count);
+void hwaccl_bus_unmap_ports(struct hwaccl_bus *bus, struct hwaccl_device *device, uint16_t first, unsigned count);
+
 /* @size is 1, 2 or 4 for ports; an access that crosses from one device's ports into another's is split into bytes. */
 uint32_t hwaccl_bus_port_read(struct hwaccl_bus *bus, uint16_t port, unsigned size);
 void hwaccl_bus_port_write(struct hwaccl_bus *bus, uint16_t port, unsigned size, uint32_t value);

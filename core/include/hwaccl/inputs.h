@@ -67,7 +67,8 @@ struct hwaccl_inputs_ops {
         bool (*console_read)(struct hwaccl_inputs *inputs, enum hwaccl_channel channel, void *buffer, size_t *size,
                              struct hwaccl_error *error);
         bool (*wall_time)(struct hwaccl_inputs *inputs, uint64_t *seconds, struct hwaccl_error *error);
-        /* has someone asked the guest to stop? Asked once per exit, after the clock */
+        /* has someone asked the guest to stop? Asked once per exit, after the clock, and again before each further
+         * wait of a halted guest that woke for nothing */
         bool (*stop_requested)(struct hwaccl_inputs *inputs, enum hwaccl_stop_request *request,
                                struct hwaccl_error *error);
 };

@@ -1,0 +1,20 @@
+/* PCI configuration space by ports cf8h and cfch: host bridge, ISA bridge, power management. And reset port cf9h. */
+#ifndef HWACCL_MACHINE_PCI_H
+#define HWACCL_MACHINE_PCI_H
+
+#include "hwaccl/device.h"
+
+#define HWACCL_PCI_CONFIG_SIZE 256
+
+struct hwaccl_pci {
+        struct hwaccl_device device;
+        uint32_t address;      /* CONFIG_ADDRESS */
+        uint8_t reset_control; /* cf9h */
+        uint8_t host_bridge[HWACCL_PCI_CONFIG_SIZE];
+        uint8_t isa_bridge[HWACCL_PCI_CONFIG_SIZE];
+        uint8_t power[HWACCL_PCI_CONFIG_SIZE];
+};
+
+void hwaccl_pci_init(struct hwaccl_pci *pci, struct hwaccl_machine *machine);
+
+#endif
