@@ -2,19 +2,19 @@
 
 #include <string.h>
 
-#define CR0_RESET        UINT64_C(0x60000010) /* CD, NW, ET */
-#define RFLAGS_RESET     UINT64_C(0x2)
-#define CODE_REAL_MODE   0x9bu /* present, execute/read, accessed */
-#define DATA_REAL_MODE   0x93u /* present, read/write, accessed */
-#define LDT_PRESENT      0x82u
-#define TSS_32_BIT_BUSY  0x8bu
-#define SEGMENT_64K      0xffffu
-#define SIGNATURE_FAMILY UINT64_C(0x600) /* RDX holds 000n06xxh: family 6, model and stepping of no real processor */
+#define CR0_RESET       UINT64_C(0x60000010) /* CD, NW, ET */
+#define RFLAGS_RESET    UINT64_C(0x2)
+#define CODE_REAL_MODE  0x9bu /* present, execute/read, accessed */
+#define DATA_REAL_MODE  0x93u /* present, read/write, accessed */
+#define LDT_PRESENT     0x82u
+#define TSS_32_BIT_BUSY 0x8bu
+#define SEGMENT_64K     0xffffu
+#define SIGNATURE       UINT64_C(0x6fb) /* RDX after reset is the signature of CPUID leaf 1 */
 
 void hwaccl_machine_context_reset(struct hwaccl_machine_context *context)
 {
         memset(context, 0, sizeof(*context));
-        context->gpr[HWACCL_RDX] = SIGNATURE_FAMILY;
+        context->gpr[HWACCL_RDX] = SIGNATURE;
         context->rip = 0xfff0;
         context->rflags = RFLAGS_RESET;
         context->cr0 = CR0_RESET;
