@@ -1,0 +1,159 @@
+-- Schema version 1. A migration never changes once a release has it.
+--
+-- Placeholders: @SET(text)@ stands for the text once per field of the subject state's field table, $ being its name,
+-- with commas between.
+-- Sets: page (exit information and general registers), handled (page without rip and rax), control, segment, all.
+--
+-- Exits are keyed by id = vcpu * 2^40 + number: with one vCPU, number 0, the id is the exit's number.
+-- 64-bit values are the signed integer with the same bits; printf('0x%x', value) shows them as they are.
+-- Columns that begin with host_ are times of the host, ns. With a virtual clock everything else is a function of the
+-- guest image and the options.
+
+CREATE TABLE option (
+  name TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row: how the recording stands.
+CREATE TABLE status (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  status INTEGER NOT NULL,            -- recording_status.number
+  keyframe_interval INTEGER NOT NULL, -- exits
+  end_status INTEGER,                 -- end_status.number; NULL while running
+  end_code INTEGER,
+  end_message TEXT,
+  problem TEXT                        -- why it is incomplete; NULL when it is not
+) STRICT;
+
+CREATE TABLE vcpu (id INTEGER PRIMARY KEY) STRICT;
+
+-- One row for each exit. A field of the state that is NULL is as in the keyframe before (the one with the greatest
+-- id <= this id): no chain of deltas has to be followed.
+CREATE TABLE exit (
+  id INTEGER PRIMARY KEY,
+  @page($ INTEGER)@,
+  rip_advance INTEGER,      -- RIP of the next entry minus rip; NULL: the next entry was not recorded
+  next_rax INTEGER,           -- RAX of the next entry; NULL: as at the exit. Other changes: handler_change
+  verdict INTEGER,            -- verdict.number
+  outcome INTEGER,            -- outcome.number; NULL: its handling was not finished
+  clock INTEGER,              -- guest clock, ns, minus that of the keyframe; it is input 0. NULL: not read
+  instruction INTEGER,        -- instruction.id: the one that exited, as the handler read it. NULL: not read
+  instruction_input INTEGER,  -- which input that was; NULL: input 1
+  host_entry INTEGER,         -- entry to the guest, minus that of the keyframe
+  host_guest INTEGER,         -- time in the guest
+  host_handler INTEGER        -- time of handling
+) STRICT;
+
+-- What else handling changed between the exit and the next entry; NULL: as at the exit.
+CREATE TABLE handler_change (
+  id INTEGER PRIMARY KEY,     -- exit.id
+  @handled($ INTEGER)@
+) STRICT;
+
+-- Every keyframe_interval exits: the state with which the guest was entered before exit id.
+CREATE TABLE keyframe (
+  id INTEGER PRIMARY KEY,     -- exit.id
+  clock INTEGER NOT NULL,     -- guest clock, ns, that exits count from
+  host_entry INTEGER NOT NULL,-- ns since the recording began, that exits count from
+  @page($ INTEGER)@
+) STRICT;
+
+-- Control and segment registers change rarely: a full row whenever one of them did, and at keyframes. A row holds from
+-- moment at = 2 * id (entry) or 2 * id + 1 (exit) on.
+CREATE TABLE control_registers (
+  at INTEGER PRIMARY KEY,
+  @control($ INTEGER)@
+) STRICT;
+
+CREATE TABLE segment_registers (
+  at INTEGER PRIMARY KEY,
+  @segment($ INTEGER)@
+) STRICT;
+
+-- The pending-interrupts page at the exit, where it is not empty. Vector v: bit v % 64 of word v / 64.
+CREATE TABLE pending (
+  id INTEGER PRIMARY KEY,     -- exit.id
+  word0 INTEGER NOT NULL,
+  word1 INTEGER NOT NULL,
+  word2 INTEGER NOT NULL,
+  word3 INTEGER NOT NULL
+) STRICT;
+
+-- A vector that was offered before the entry that led to exit id.
+CREATE TABLE irq_handoff (
+  id INTEGER PRIMARY KEY,     -- exit.id
+  vector INTEGER NOT NULL,
+  taken INTEGER,              -- 1: by the subject; 0: it went back to the trap manager; NULL: not recorded
+  host_offered INTEGER NOT NULL, -- ns since the recording began
+  host_settled INTEGER
+) STRICT;
+
+-- Instructions that handlers read, each once.
+CREATE TABLE instruction (
+  id INTEGER PRIMARY KEY,
+  address INTEGER NOT NULL,   -- guest-physical
+  code_bits INTEGER NOT NULL, -- 16, 32 or 64
+  bytes BLOB NOT NULL,        -- as many as the handler read; the instruction may be shorter
+  text TEXT NOT NULL,
+  UNIQUE (address, code_bits, bytes)
+) STRICT;
+
+-- What handling read, beside clock and instruction (they have columns of exit), and did. In order of sequence.
+CREATE TABLE input (
+  exit INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  kind INTEGER NOT NULL,      -- input_kind.number
+  address INTEGER NOT NULL,
+  value INTEGER NOT NULL,
+  data BLOB,
+  PRIMARY KEY (exit, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE effect (
+  exit INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  kind INTEGER NOT NULL,      -- effect_kind.number
+  address INTEGER NOT NULL,
+  value INTEGER NOT NULL,
+  data BLOB,
+  PRIMARY KEY (exit, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE device_field (
+  id INTEGER PRIMARY KEY,
+  device TEXT NOT NULL,
+  field TEXT NOT NULL,
+  size INTEGER NOT NULL,      -- bytes; 1, 2, 4 and 8 are numbers, others BLOBs
+  UNIQUE (device, field)
+) STRICT;
+
+-- Exits after whose handling the devices' state was saved.
+CREATE TABLE device_snapshot (exit INTEGER PRIMARY KEY) STRICT;
+
+-- What had changed since the snapshot before; everything at the first one.
+CREATE TABLE device_state (
+  exit INTEGER NOT NULL,      -- device_snapshot.exit
+  field INTEGER NOT NULL,     -- device_field.id
+  value ANY NOT NULL,
+  PRIMARY KEY (exit, field)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX device_state_by_field ON device_state (field, exit);
+
+-- Names of numbers, for the views.
+CREATE TABLE exit_reason (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+CREATE TABLE verdict (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+CREATE TABLE outcome (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+CREATE TABLE moment (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO moment VALUES (0, 'entry'), (1, 'exit');
+CREATE TABLE recording_status (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO recording_status VALUES (0, 'complete'), (1, 'incomplete'), (2, 'running');
+CREATE TABLE end_status (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO end_status VALUES (0, 'running'), (1, 'exit code'), (2, 'halted'), (3, 'triple fault'), (4, 'reset'),
+  (5, 'entry failure'), (6, 'error'), (7, 'stopped'), (8, 'power off');
+CREATE TABLE input_kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO input_kind VALUES (0, 'clock'), (1, 'wait'), (2, 'instruction'), (3, 'memory'), (4, 'console'),
+  (5, 'wall time'), (6, 'stop request');
+CREATE TABLE effect_kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO effect_kind VALUES (0, 'memory'), (1, 'console'), (2, 'irq line'), (3, 'stop');
+CREATE TABLE channel (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO channel VALUES (0, 'serial'), (1, 'debug port 402h'), (2, 'debug port e9h');

@@ -1,0 +1,407 @@
+/* Recorder and reader: what a probe saw comes back exactly. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "hwaccl/emulator.h"
+#include "hwaccl/machine.h"
+#include "hwaccl/recorder.h"
+#include "hwaccl/recording.h"
+
+#include "synthetic_exits.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char directory[] = "/tmp/hwaccl-recorder-XXXXXX";
+static char path[sizeof(directory) + 16];
+
+static int make_directory(void **state)
+{
+        (void)state;
+        if (!mkdtemp(directory))
+                return -1;
+        (void)snprintf(path, sizeof(path), "%s/guest.hwr", directory);
+        return 0;
+}
+
+static int remove_directory(void **state)
+{
+        (void)state;
+        return rmdir(directory);
+}
+
+static int remove_recording(void **state)
+{
+        static const char *const suffix[] = {"", "-wal", "-shm", "-journal", "-ring"};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
+                char file[sizeof(path) + 16];
+                (void)snprintf(file, sizeof(file), "%s%s", path, suffix[i]);
+                (void)unlink(file);
+        }
+        return 0;
+}
+
+static struct hwaccl_recorder *create(struct synthetic *synthetic, uint32_t keyframe_interval, size_t ring_size)
+{
+        static struct hwaccl_device *devices[2];
+        static const struct hwaccl_recording_option options[] = {{"memory", "64M"}, {"clock", "virtual"}};
+        struct hwaccl_error error = {""};
+
+        devices[0] = &synthetic->device[0].device;
+        devices[1] = &synthetic->device[1].device;
+        struct hwaccl_recorder_config config = {.path = path,
+                                                .options = options,
+                                                .option_count = 2,
+                                                .devices = devices,
+                                                .device_count = 2,
+                                                .keyframe_interval = keyframe_interval,
+                                                .ring_size = ring_size};
+        struct hwaccl_recorder *recorder = hwaccl_recorder_create(&config, &error);
+        if (!recorder)
+                fail_msg("%s", error.message);
+        return recorder;
+}
+
+static void record(uint64_t seed, uint64_t exits, uint32_t keyframe_interval, size_t ring_size)
+{
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+
+        synthetic_start(&synthetic, seed);
+        struct hwaccl_recorder *recorder = create(&synthetic, keyframe_interval, ring_size);
+        struct hwaccl_probe *probe = hwaccl_recorder_probe(recorder);
+        for (uint64_t i = 0; i < exits; i++) {
+                synthetic_next(&synthetic);
+                assert_true(synthetic_observe(&synthetic, probe, true, &error));
+        }
+        probe->ops->transfer_in(probe, &synthetic.state);
+        hwaccl_recorder_annotate(recorder, "digest", "0123");
+        if (!hwaccl_recorder_finish(recorder, HWACCL_END_EXIT_CODE, 42, NULL, &error))
+                fail_msg("%s", error.message);
+}
+
+static struct hwaccl_recording *open_recording(void)
+{
+        struct hwaccl_error error = {""};
+        struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
+
+        if (!recording)
+                fail_msg("%s", error.message);
+        return recording;
+}
+
+static void assert_states_equal(const struct hwaccl_subject_state *found, const struct hwaccl_subject_state *expected,
+                                uint64_t number, const char *which)
+{
+        for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++) {
+                uint64_t a = hwaccl_field_get(found, (enum hwaccl_field_index)i);
+                uint64_t b = hwaccl_field_get(expected, (enum hwaccl_field_index)i);
+                if (a != b)
+                        fail_msg("exit %llu, %s: %s is %#llx, not %#llx", (unsigned long long)number, which,
+                                 hwaccl_subject_fields[i].name, (unsigned long long)a, (unsigned long long)b);
+        }
+}
+
+static void assert_data_equal(const void *found, uint32_t found_size, const void *expected, uint32_t expected_size)
+{
+        assert_int_equal(found_size, expected_size);
+        assert_int_equal(found == NULL, expected == NULL);
+        if (found_size)
+                assert_memory_equal(found, expected, found_size);
+}
+
+static void assert_exit_equal(const struct hwaccl_recorded_exit *found, const struct synthetic_exit *expected)
+{
+        assert_states_equal(found->entry, &expected->entry, found->number, "entry");
+        assert_states_equal(found->exit, &expected->exit, found->number, "exit");
+        for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++) {
+                assert_true(found->entry_known.bits[i / 64] >> (i % 64) & 1);
+                assert_true(found->exit_known.bits[i / 64] >> (i % 64) & 1);
+        }
+        assert_memory_equal(found->pending, expected->pending, sizeof(found->pending));
+        assert_int_equal(found->offered, expected->offered);
+        if (expected->offered) {
+                assert_int_equal(found->offered_vector, expected->vector);
+                assert_int_equal(found->taken, expected->taken);
+        }
+        assert_true(found->verdict_known);
+        assert_int_equal(found->verdict, expected->verdict);
+        assert_true(found->outcome_known);
+        assert_int_equal(found->outcome, expected->outcome);
+        assert_int_equal(found->input_count, expected->input_count);
+        for (size_t i = 0; i < found->input_count; i++) {
+                assert_int_equal(found->inputs[i].kind, expected->input[i].kind);
+                assert_int_equal(found->inputs[i].address, expected->input[i].address);
+                assert_int_equal(found->inputs[i].value, expected->input[i].value);
+                assert_data_equal(found->inputs[i].data, found->inputs[i].size, expected->input[i].data,
+                                  expected->input[i].size);
+        }
+        assert_int_equal(found->effect_count, expected->effect_count);
+        for (size_t i = 0; i < found->effect_count; i++) {
+                assert_int_equal(found->effects[i].kind, expected->effect[i].kind);
+                assert_int_equal(found->effects[i].address, expected->effect[i].address);
+                assert_int_equal(found->effects[i].value, expected->effect[i].value);
+                assert_data_equal(found->effects[i].data, found->effects[i].size, expected->effect[i].data,
+                                  expected->effect[i].size);
+        }
+}
+
+static void assert_devices_equal(const struct hwaccl_recorded_device_field *fields, size_t count,
+                                 const struct synthetic *synthetic)
+{
+        assert_int_equal(count, 10);
+        for (size_t i = 0; i < count; i++) {
+                const struct synthetic_device *device = &synthetic->device[i / 5];
+                const struct hwaccl_device_field *field = &synthetic_fields[i % 5];
+                assert_string_equal(fields[i].device, device->device.ops->name);
+                assert_string_equal(fields[i].field, field->name);
+                assert_int_equal(fields[i].size, field->size);
+                assert_memory_equal(fields[i].data, (const uint8_t *)device + field->offset, field->size);
+        }
+}
+
+static void check_from(struct hwaccl_recording *recording, uint64_t seed, uint64_t first, uint64_t exits,
+                       uint32_t keyframe_interval)
+{
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+        struct hwaccl_exit_cursor *cursor = hwaccl_exit_cursor_open(recording, 0, first, &error);
+        const struct hwaccl_recorded_exit *found;
+        uint64_t time = 0;
+
+        if (!cursor)
+                fail_msg("%s", error.message);
+        synthetic_start(&synthetic, seed);
+        for (uint64_t i = 0; i < exits; i++) {
+                synthetic_next(&synthetic);
+                if (i < first)
+                        continue;
+                if (hwaccl_exit_cursor_next(cursor, &found, &error) != 1)
+                        fail_msg("%s", error.message);
+                assert_int_equal(found->number, i);
+                assert_exit_equal(found, &synthetic.current);
+                assert_true(found->entry_time_ns >= time);
+                time = found->entry_time_ns;
+                assert_int_equal(found->keyframe, (i + 1) % keyframe_interval == 0);
+                if (found->keyframe)
+                        assert_devices_equal(found->device_fields, found->device_field_count, &synthetic);
+        }
+        assert_int_equal(hwaccl_exit_cursor_next(cursor, &found, &error), 0);
+        assert_non_null(hwaccl_exit_cursor_closing(cursor));
+        assert_states_equal(hwaccl_exit_cursor_closing(cursor), &synthetic.state, exits, "closing");
+        hwaccl_exit_cursor_close(cursor);
+}
+
+static void every_exit_is_read_back_exactly(void **state)
+{
+        (void)state;
+        record(1, 3000, 256, 0);
+        struct hwaccl_recording *recording = open_recording();
+        const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
+        assert_int_equal(info->exit_count, 3000);
+        assert_int_equal(info->vcpu_count, 1);
+        assert_int_equal(info->keyframe_interval, 256);
+        assert_int_equal(info->status, HWACCL_RECORDING_COMPLETE);
+        assert_int_equal(info->end, HWACCL_END_EXIT_CODE);
+        assert_int_equal(info->end_code, 42);
+        assert_null(info->end_message);
+        assert_string_equal(hwaccl_recording_option(recording, "memory"), "64M");
+        assert_string_equal(hwaccl_recording_option(recording, "digest"), "0123");
+        assert_null(hwaccl_recording_option(recording, "absent"));
+        check_from(recording, 1, 0, 3000, 256);
+        hwaccl_recording_close(recording);
+}
+
+static void a_cursor_starts_at_any_exit(void **state)
+{
+        (void)state;
+        record(2, 200, 16, 0);
+        struct hwaccl_recording *recording = open_recording();
+        for (uint64_t first = 0; first < 200; first++)
+                check_from(recording, 2, first, 200, 16);
+        struct hwaccl_error error;
+        assert_null(hwaccl_exit_cursor_open(recording, 0, 200, &error));
+        assert_null(hwaccl_exit_cursor_open(recording, 1, 0, &error));
+        hwaccl_recording_close(recording);
+}
+
+static void the_smallest_ring_blocks_and_loses_nothing(void **state)
+{
+        (void)state;
+        record(3, 5000, 7, 256 << 10);
+        struct hwaccl_recording *recording = open_recording();
+        check_from(recording, 3, 0, 5000, 7);
+        hwaccl_recording_close(recording);
+}
+
+static void a_replay_starts_behind_the_last_snapshot(void **state)
+{
+        uint64_t start;
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        record(4, 50, 16, 0);
+        struct hwaccl_recording *recording = open_recording();
+        static const uint64_t expected[][2] = {{0, 0}, {15, 0}, {16, 16}, {17, 16}, {31, 16}, {32, 32}, {49, 48}};
+        for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+                assert_true(hwaccl_recording_replay_start(recording, 0, expected[i][0], &start, &error));
+                assert_int_equal(start, expected[i][1]);
+        }
+        assert_false(hwaccl_recording_replay_start(recording, 0, 50, &start, &error));
+
+        struct synthetic synthetic;
+        synthetic_start(&synthetic, 4);
+        for (uint64_t i = 0; i < 50; i++) {
+                const struct hwaccl_recorded_device_field *fields;
+                size_t count;
+                synthetic_next(&synthetic);
+                bool found = hwaccl_recording_device_fields(recording, 0, i, &fields, &count, &error);
+                assert_int_equal(found, (i + 1) % 16 == 0);
+                if (found)
+                        assert_devices_equal(fields, count, &synthetic);
+        }
+        hwaccl_recording_close(recording);
+}
+
+static void an_exit_whose_handling_stopped_has_no_outcome(void **state)
+{
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+        const struct hwaccl_recorded_exit *found;
+
+        (void)state;
+        synthetic_start(&synthetic, 5);
+        struct hwaccl_recorder *recorder = create(&synthetic, 4, 0);
+        struct hwaccl_probe *probe = hwaccl_recorder_probe(recorder);
+        for (unsigned i = 0; i < 3; i++) {
+                synthetic_next(&synthetic);
+                assert_true(synthetic_observe(&synthetic, probe, i < 2, &error));
+        }
+        assert_true(hwaccl_recorder_finish(recorder, HWACCL_END_ERROR, 0, "it broke", &error));
+        struct hwaccl_recording *recording = open_recording();
+        assert_int_equal(hwaccl_recording_info(recording)->exit_count, 3);
+        assert_string_equal(hwaccl_recording_info(recording)->end_message, "it broke");
+        struct hwaccl_exit_cursor *cursor = hwaccl_exit_cursor_open(recording, 0, 2, &error);
+        assert_non_null(cursor);
+        assert_int_equal(hwaccl_exit_cursor_next(cursor, &found, &error), 1);
+        assert_false(found->outcome_known);
+        assert_true(found->verdict_known);
+        assert_states_equal(found->exit, &synthetic.current.exit, 2, "exit");
+        assert_null(hwaccl_exit_cursor_closing(cursor));
+        hwaccl_exit_cursor_close(cursor);
+        hwaccl_recording_close(recording);
+}
+
+static void a_recording_without_exits_can_be_read(void **state)
+{
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        synthetic_start(&synthetic, 6);
+        struct hwaccl_recorder *recorder = create(&synthetic, 4, 0);
+        assert_true(hwaccl_recorder_finish(recorder, HWACCL_END_STOPPED, 0, NULL, &error));
+        struct hwaccl_recording *recording = open_recording();
+        assert_int_equal(hwaccl_recording_info(recording)->exit_count, 0);
+        assert_null(hwaccl_exit_cursor_open(recording, 0, 0, &error));
+        hwaccl_recording_close(recording);
+}
+
+static void a_recording_can_be_read_while_it_grows(void **state)
+{
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        synthetic_start(&synthetic, 7);
+        struct hwaccl_recorder *recorder = create(&synthetic, 64, 0);
+        struct hwaccl_probe *probe = hwaccl_recorder_probe(recorder);
+        for (unsigned i = 0; i < 1000; i++) {
+                synthetic_next(&synthetic);
+                assert_true(synthetic_observe(&synthetic, probe, true, &error));
+        }
+        struct hwaccl_recording *recording;
+        uint64_t seen = 0;
+        for (unsigned round = 0; round < 100 && seen < 999; round++) {
+                (void)usleep(20000);
+                recording = open_recording();
+                assert_int_equal(hwaccl_recording_info(recording)->status, HWACCL_RECORDING_RUNNING);
+                seen = hwaccl_recording_info(recording)->exit_count;
+                hwaccl_recording_close(recording);
+        }
+        assert_true(seen >= 999); /* the last one waits for its successor's entry */
+        assert_true(hwaccl_recorder_finish(recorder, HWACCL_END_STOPPED, 0, NULL, &error));
+}
+
+static void an_existing_file_is_replaced_only_by_force(void **state)
+{
+        struct hwaccl_error error = {""};
+        struct hwaccl_recorder_config config = {.path = path};
+
+        (void)state;
+        int fd = open(path, O_CREAT | O_WRONLY, 0600);
+        assert_int_equal(write(fd, "precious", 8), 8);
+        (void)close(fd);
+        assert_null(hwaccl_recorder_create(&config, &error));
+        assert_non_null(strstr(error.message, "exists"));
+        struct stat status;
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_size, 8);
+        config.force = true;
+        struct hwaccl_recorder *recorder = hwaccl_recorder_create(&config, &error);
+        assert_non_null(recorder);
+        assert_true(hwaccl_recorder_finish(recorder, HWACCL_END_STOPPED, 0, NULL, &error));
+}
+
+static void a_ring_that_was_left_behind_is_an_error(void **state)
+{
+        struct hwaccl_error error = {""};
+        struct hwaccl_recorder_config config = {.path = path};
+        char ring[sizeof(path) + 8];
+
+        (void)state;
+        (void)snprintf(ring, sizeof(ring), "%s-ring", path);
+        (void)close(open(ring, O_CREAT | O_WRONLY, 0600));
+        assert_null(hwaccl_recorder_create(&config, &error));
+        assert_non_null(strstr(error.message, "-ring"));
+        assert_int_not_equal(access(path, F_OK), 0);
+        assert_int_equal(access(ring, F_OK), 0);
+}
+
+static void nothing_but_the_database_is_left(void **state)
+{
+        static const char *const suffix[] = {"-wal", "-shm", "-journal", "-ring"};
+
+        (void)state;
+        record(8, 10, 4, 0);
+        for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
+                char file[sizeof(path) + 16];
+                (void)snprintf(file, sizeof(file), "%s%s", path, suffix[i]);
+                assert_int_not_equal(access(file, F_OK), 0);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_teardown(every_exit_is_read_back_exactly, remove_recording),
+                cmocka_unit_test_teardown(a_cursor_starts_at_any_exit, remove_recording),
+                cmocka_unit_test_teardown(the_smallest_ring_blocks_and_loses_nothing, remove_recording),
+                cmocka_unit_test_teardown(a_replay_starts_behind_the_last_snapshot, remove_recording),
+                cmocka_unit_test_teardown(an_exit_whose_handling_stopped_has_no_outcome, remove_recording),
+                cmocka_unit_test_teardown(a_recording_without_exits_can_be_read, remove_recording),
+                cmocka_unit_test_teardown(a_recording_can_be_read_while_it_grows, remove_recording),
+                cmocka_unit_test_teardown(an_existing_file_is_replaced_only_by_force, remove_recording),
+                cmocka_unit_test_teardown(a_ring_that_was_left_behind_is_an_error, remove_recording),
+                cmocka_unit_test_teardown(nothing_but_the_database_is_left, remove_recording),
+        };
+        return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

@@ -1,0 +1,55 @@
+#include "database.h"
+
+#include <stddef.h>
+
+bool database_error(sqlite3 *db, struct hwaccl_error *error, const char *what)
+{
+        const char *path = sqlite3_db_filename(db, "main");
+
+        return hwaccl_error_set(error, "%s: %s: %s", path && *path ? path : "database", what, sqlite3_errmsg(db));
+}
+
+bool database_execute(sqlite3 *db, const char *sql, struct hwaccl_error *error)
+{
+        if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+                return database_error(db, error, "cannot write");
+        return true;
+}
+
+bool database_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement, struct hwaccl_error *error)
+{
+        if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) != SQLITE_OK)
+                return database_error(db, error, "cannot prepare a statement");
+        return true;
+}
+
+bool database_step_done(sqlite3 *db, sqlite3_stmt *statement, struct hwaccl_error *error)
+{
+        int result = sqlite3_step(statement);
+
+        if (result != SQLITE_DONE && result != SQLITE_ROW) {
+                (void)database_error(db, error, "cannot write");
+                (void)sqlite3_reset(statement);
+                return false;
+        }
+        (void)sqlite3_reset(statement);
+        return true;
+}
+
+bool database_integer(sqlite3 *db, const char *sql, int64_t otherwise, int64_t *value, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement;
+
+        if (!database_prepare(db, sql, &statement, error))
+                return false;
+        int result = sqlite3_step(statement);
+        bool good = result == SQLITE_ROW || result == SQLITE_DONE;
+        if (!good)
+                (void)database_error(db, error, "cannot read");
+        else if (result == SQLITE_ROW && sqlite3_column_type(statement, 0) == SQLITE_INTEGER)
+                *value = sqlite3_column_int64(statement, 0);
+        else
+                *value = otherwise;
+        (void)sqlite3_finalize(statement);
+        return good;
+}

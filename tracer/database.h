@@ -1,0 +1,26 @@
+/* Small helpers around SQLite: errors as one line that names the file. */
+#ifndef HWACCL_TRACER_DATABASE_H
+#define HWACCL_TRACER_DATABASE_H
+
+#include "hwaccl/error.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* application_id of a recording: "hwac" */
+#define DATABASE_APPLICATION_ID 0x68776163
+
+/** database_error - "path: what: SQLite's message". Returns false. */
+bool database_error(sqlite3 *db, struct hwaccl_error *error, const char *what);
+
+bool database_execute(sqlite3 *db, const char *sql, struct hwaccl_error *error);
+bool database_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement, struct hwaccl_error *error);
+
+/** database_step_done - run a statement that returns no rows, and reset it */
+bool database_step_done(sqlite3 *db, sqlite3_stmt *statement, struct hwaccl_error *error);
+
+/** database_integer - the first column of the first row; @otherwise when there is no row or it is NULL */
+bool database_integer(sqlite3 *db, const char *sql, int64_t otherwise, int64_t *value, struct hwaccl_error *error);
+
+#endif

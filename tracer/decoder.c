@@ -1,0 +1,294 @@
+#include "decoder.h"
+
+#include "hwaccl/inputs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t set_mask(const struct field_set *set)
+{
+        uint64_t mask = 0;
+
+        for (unsigned i = 0; i < set->count; i++)
+                mask |= UINT64_C(1) << (hwaccl_subject_fields[set->index[i]].offset / 8);
+        return mask;
+}
+
+bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t keyframe_interval,
+                  struct hwaccl_device *const *devices, size_t device_count, struct hwaccl_error *error)
+{
+        decoder->vcpu = vcpu;
+        decoder->keyframe_interval = keyframe_interval;
+        decoder->devices = devices;
+        decoder->device_count = device_count;
+        for (size_t i = 0; i < device_count; i++)
+                decoder->device_bytes += hwaccl_device_state_size(devices[i]);
+        decoder->device_state = calloc(1, decoder->device_bytes + 1);
+        if (!decoder->device_state)
+                return hwaccl_error_set(error, "out of memory");
+        if (!rows_prepare(&decoder->rows, db, error))
+                return false;
+        decoder->control_mask = set_mask(&decoder->rows.set[FIELD_SET_CONTROL]);
+        decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT]);
+
+        int64_t id = 0;
+        for (size_t i = 0; i < device_count; i++) {
+                const struct hwaccl_device_ops *ops = devices[i]->ops;
+                for (size_t f = 0; f < ops->field_count; f++)
+                        if (!rows_device_field(&decoder->rows, ++id, ops->name, &ops->fields[f], error))
+                                return false;
+        }
+        return true;
+}
+
+void decoder_finish(struct decoder *decoder)
+{
+        rows_finalize(&decoder->rows);
+        free(decoder->device_state);
+}
+
+static void set_column(struct exit_row *row, enum exit_column column, int64_t value)
+{
+        row->known[column] = true;
+        row->column[column] = value;
+}
+
+static bool flush_row(struct decoder *decoder, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+
+        if (!state->row_open)
+                return true;
+        state->row_open = false;
+        state->row.base = &state->base;
+        return rows_exit(&decoder->rows, &state->row, error);
+}
+
+static bool write_groups(struct decoder *decoder, int64_t at, uint64_t bitmap, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+
+        state->control_written = (bitmap & decoder->control_mask) != 0;
+        state->segment_written = (bitmap & decoder->segment_mask) != 0;
+        return (!state->control_written || rows_group(&decoder->rows, FIELD_SET_CONTROL, at, &state->now, error)) &&
+               (!state->segment_written || rows_group(&decoder->rows, FIELD_SET_SEGMENT, at, &state->now, error));
+}
+
+static bool take_entry(struct decoder *decoder, const struct ring_entry *record, uint64_t position,
+                       struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        uint64_t bitmap = record->bitmap;
+        int64_t id = exit_id(decoder->vcpu, state->exits);
+
+        (void)state_delta_apply(bitmap, record->words, &state->now);
+        if (state->row_open) {
+                const unsigned rip = offsetof(struct hwaccl_subject_state, rip) / 8;
+                const unsigned rax = offsetof(struct hwaccl_subject_state, rax) / 8;
+                set_column(&state->row, EXIT_RIP_ADVANCE, (int64_t)(state->now.word[rip] - state->row.state.word[rip]));
+                if (bitmap >> rax & 1)
+                        set_column(&state->row, EXIT_NEXT_RAX, (int64_t)state->now.word[rax]);
+                if (!rows_handler_change(&decoder->rows, state->row.id, bitmap, &state->now, error) ||
+                    !flush_row(decoder, error))
+                        return false;
+        }
+        state->entry = state->now;
+        state->start = position;
+        state->handoff_open = false;
+        return write_groups(decoder, 2 * id, state->exits == 0 ? ~UINT64_C(0) : bitmap, error);
+}
+
+static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_entry, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+
+        state->base = state->entry;
+        state->base_clock = state->clock;
+        state->base_host_entry = host_entry;
+        return rows_keyframe(&decoder->rows, id, state->clock, host_entry, &state->entry, error) &&
+               (state->control_written ||
+                rows_group(&decoder->rows, FIELD_SET_CONTROL, 2 * id, &state->entry, error)) &&
+               (state->segment_written || rows_group(&decoder->rows, FIELD_SET_SEGMENT, 2 * id, &state->entry, error));
+}
+
+static bool take_exit(struct decoder *decoder, const struct ring_exit *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        int64_t id = exit_id(decoder->vcpu, state->exits);
+        uint64_t host_entry = stamp_clock_ns(&decoder->clock, record->entry_stamp);
+        uint64_t host_exit = stamp_clock_ns(&decoder->clock, record->exit_stamp);
+
+        if (state->exits > EXIT_NUMBER_MAX)
+                return hwaccl_error_set(error, "more than 2^%u exits", VCPU_SHIFT);
+        if (state->exits % decoder->keyframe_interval == 0 && !write_keyframe(decoder, id, host_entry, error))
+                return false;
+        const uint64_t *end = state_delta_apply(record->bitmap, record->words, &state->now);
+        memset(state->row.known, 0, sizeof(state->row.known));
+        state->row.id = id;
+        state->row.state = state->now;
+        set_column(&state->row, EXIT_HOST_ENTRY, (int64_t)(host_entry - state->base_host_entry));
+        set_column(&state->row, EXIT_HOST_GUEST, host_exit > host_entry ? (int64_t)(host_exit - host_entry) : 0);
+        state->row_open = true;
+        state->exit_stamp = record->exit_stamp;
+        state->inputs = 0;
+        state->effects = 0;
+        state->exits++;
+        if (state->handoff_open)
+                state->handoff.id = id;
+        if (record->record.extra && !rows_pending(&decoder->rows, id, end, error))
+                return false;
+        return write_groups(decoder, 2 * id + 1, record->bitmap, error);
+}
+
+static unsigned code_bits(const struct hwaccl_subject_state *state)
+{
+        const uint64_t efer_lma = UINT64_C(1) << 10;
+        const uint32_t long_code = 1u << 13;
+        const uint32_t big = 1u << 14;
+
+        if ((state->efer & efer_lma) && (state->cs.access_rights & long_code))
+                return 64;
+        return state->cs.access_rights & big ? 32 : 16;
+}
+
+static bool take_input(struct decoder *decoder, unsigned kind, const struct ring_event *record,
+                       struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        uint64_t sequence = state->inputs++;
+
+        if (kind == HWACCL_INPUT_INSTRUCTION && !state->row.known[EXIT_INSTRUCTION] && record->value == 0 &&
+            record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && sequence > 0) {
+                int64_t id;
+                if (!rows_instruction(&decoder->rows, record->address, code_bits(&state->row.state.state), record->data,
+                                      record->size, &id, error))
+                        return false;
+                set_column(&state->row, EXIT_INSTRUCTION, id);
+                if (sequence != 1)
+                        set_column(&state->row, EXIT_INSTRUCTION_INPUT, (int64_t)sequence);
+                return true;
+        }
+        struct event_row row = {state->row.id,   sequence,      kind,
+                                record->address, record->value, record->has_data ? record->data : NULL,
+                                record->size};
+        return rows_event(&decoder->rows, decoder->rows.input, &row, error);
+}
+
+static bool take_clock(struct decoder *decoder, uint64_t value, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+
+        if (state->inputs == 0) {
+                state->inputs = 1;
+                state->clock = value;
+                set_column(&state->row, EXIT_CLOCK, (int64_t)(value - state->base_clock));
+                return true;
+        }
+        struct event_row row = {state->row.id, state->inputs++, HWACCL_INPUT_CLOCK, 0, value, NULL, 0};
+        return rows_event(&decoder->rows, decoder->rows.input, &row, error);
+}
+
+static bool take_effect(struct decoder *decoder, const struct ring_event *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        struct event_row row = {state->row.id,   state->effects++, record->record.extra,
+                                record->address, record->value,    record->has_data ? record->data : NULL,
+                                record->size};
+
+        return rows_event(&decoder->rows, decoder->rows.effect, &row, error);
+}
+
+static bool write_handoff(struct decoder *decoder, struct hwaccl_error *error)
+{
+        decoder->state.handoff_open = false;
+        return rows_irq_handoff(&decoder->rows, &decoder->state.handoff, error);
+}
+
+static bool take_handled(struct decoder *decoder, const struct ring_handled *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        bool handled = record->record.type == RING_RECORD_HANDLED;
+
+        if (handled || record->record.extra)
+                set_column(&state->row, EXIT_VERDICT, (int64_t)record->verdict);
+        if (handled)
+                set_column(&state->row, EXIT_OUTCOME, record->record.extra);
+        uint64_t end = stamp_clock_ns(&decoder->clock, record->stamp);
+        uint64_t begin = stamp_clock_ns(&decoder->clock, state->exit_stamp);
+        set_column(&state->row, EXIT_HOST_HANDLER, end > begin ? (int64_t)(end - begin) : 0);
+        return !state->handoff_open || write_handoff(decoder, error);
+}
+
+static bool take_snapshot(struct decoder *decoder, const struct ring_bytes *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        const uint8_t *from = record->data;
+        uint8_t *last = decoder->device_state;
+        int64_t id = 0;
+
+        if (record->size != decoder->device_bytes)
+                return hwaccl_error_set(error, "ring: a snapshot has %llu bytes, not %zu",
+                                        (unsigned long long)record->size, decoder->device_bytes);
+        if (!rows_snapshot(&decoder->rows, state->row.id, error))
+                return false;
+        for (size_t i = 0; i < decoder->device_count; i++) {
+                const struct hwaccl_device_ops *ops = decoder->devices[i]->ops;
+                for (size_t f = 0; f < ops->field_count; f++) {
+                        size_t size = ops->fields[f].size;
+                        id++;
+                        if ((!state->snapshots || memcmp(from, last, size) != 0) &&
+                            !rows_device_state(&decoder->rows, state->row.id, id, from, size, error))
+                                return false;
+                        memcpy(last, from, size);
+                        from += size;
+                        last += size;
+                }
+        }
+        state->snapshots = true;
+        return true;
+}
+
+static bool take_annotation(struct decoder *decoder, const struct ring_bytes *record, struct hwaccl_error *error)
+{
+        const char *name = (const char *)record->data;
+
+        return rows_option(&decoder->rows, name, name + strlen(name) + 1, error);
+}
+
+bool decoder_take(struct decoder *decoder, const struct ring_record *record, uint64_t position,
+                  struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        const void *body = record;
+
+        switch ((enum ring_record_type)record->type) {
+        case RING_RECORD_ENTRY: return take_entry(decoder, body, position, error);
+        case RING_RECORD_OFFER:
+                memset(&state->handoff, 0, sizeof(state->handoff));
+                state->handoff.vector = record->extra;
+                state->handoff.host_offered =
+                        stamp_clock_ns(&decoder->clock, ((const struct ring_stamped *)body)->stamp);
+                state->handoff_open = true;
+                return true;
+        case RING_RECORD_EXIT: return take_exit(decoder, body, error);
+        case RING_RECORD_CLOCK: return take_clock(decoder, ((const struct ring_clock *)body)->value, error);
+        case RING_RECORD_INPUT: return take_input(decoder, record->extra, body, error);
+        case RING_RECORD_EFFECT: return take_effect(decoder, body, error);
+        case RING_RECORD_RECLAIM:
+                state->handoff.settled = true;
+                state->handoff.taken = record->extra;
+                state->handoff.host_settled =
+                        stamp_clock_ns(&decoder->clock, ((const struct ring_stamped *)body)->stamp);
+                return write_handoff(decoder, error);
+        case RING_RECORD_HANDLED:
+        case RING_RECORD_UNHANDLED: return take_handled(decoder, body, error);
+        case RING_RECORD_SNAPSHOT: return take_snapshot(decoder, body, error);
+        case RING_RECORD_ANNOTATION: return take_annotation(decoder, body, error);
+        }
+        return hwaccl_error_set(error, "ring: unknown record type %u", record->type);
+}
+
+bool decoder_flush(struct decoder *decoder, struct hwaccl_error *error)
+{
+        return flush_row(decoder, error);
+}

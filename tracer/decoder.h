@@ -1,0 +1,57 @@
+/* From the ring's records to the database's rows: the state machine of the writer thread. */
+#ifndef HWACCL_TRACER_DECODER_H
+#define HWACCL_TRACER_DECODER_H
+
+#include "ring_records.h"
+#include "rows.h"
+#include "timestamps.h"
+
+/* What a rollback must bring back: copied at every commit. */
+struct decoder_state {
+        union state_words now;   /* the last that was transferred, in or out */
+        union state_words entry; /* of the exit in hand */
+        union state_words base;  /* of the last keyframe */
+        struct exit_row row;     /* the exit in hand, or the last one while its successor's entry is not there yet */
+        bool row_open;
+        struct handoff_row handoff;
+        bool handoff_open;
+        bool control_written; /* at the last entry */
+        bool segment_written;
+        uint64_t exits; /* seen */
+        uint64_t clock; /* last one read */
+        uint64_t base_clock;
+        uint64_t base_host_entry;
+        uint64_t exit_stamp;
+        uint64_t inputs; /* of the exit in hand */
+        uint64_t effects;
+        bool snapshots; /* there was one */
+        uint64_t start; /* ring position where the exit in hand begins */
+};
+
+struct decoder {
+        struct rows rows;
+        struct decoder_state state;
+        struct stamp_clock clock;
+        uint32_t vcpu;
+        uint32_t keyframe_interval;
+        uint64_t control_mask; /* words of the state */
+        uint64_t segment_mask;
+        struct hwaccl_device *const *devices;
+        size_t device_count;
+        uint8_t *device_state; /* as last written */
+        size_t device_bytes;
+};
+
+/** decoder_init - *decoder is zeroed but for clock; decoder_finish() is due in either case */
+bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t keyframe_interval,
+                  struct hwaccl_device *const *devices, size_t device_count, struct hwaccl_error *error);
+void decoder_finish(struct decoder *decoder);
+
+/** decoder_take - one record at ring position @position */
+bool decoder_take(struct decoder *decoder, const struct ring_record *record, uint64_t position,
+                  struct hwaccl_error *error);
+
+/** decoder_flush - write the row in hand: nothing follows it */
+bool decoder_flush(struct decoder *decoder, struct hwaccl_error *error);
+
+#endif

@@ -1,0 +1,50 @@
+#include "field_sets.h"
+
+#include <string.h>
+
+static bool belongs(enum field_set_name set, unsigned index)
+{
+        enum hwaccl_field_group group = hwaccl_subject_fields[index].group;
+        bool page = group == HWACCL_FIELD_EXIT || group == HWACCL_FIELD_GENERAL;
+
+        switch (set) {
+        case FIELD_SET_PAGE: return page;
+        case FIELD_SET_HANDLED: return page && index != HWACCL_FIELD_INDEX_rip && index != HWACCL_FIELD_INDEX_rax;
+        case FIELD_SET_CONTROL: return group == HWACCL_FIELD_CONTROL;
+        case FIELD_SET_SEGMENT: return group == HWACCL_FIELD_SEGMENT || group == HWACCL_FIELD_TABLE;
+        case FIELD_SET_ALL:
+        case FIELD_SET_COUNT: break;
+        }
+        return true;
+}
+
+void field_sets_init(struct field_set *sets)
+{
+        for (unsigned set = 0; set < FIELD_SET_COUNT; set++) {
+                sets[set].count = 0;
+                for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++)
+                        if (belongs((enum field_set_name)set, i))
+                                sets[set].index[sets[set].count++] = (uint8_t)i;
+        }
+}
+
+enum field_set_name field_set_by_name(const char *name, size_t length)
+{
+        static const char *const names[FIELD_SET_COUNT] = {"page", "handled", "control", "segment", "all"};
+
+        for (unsigned set = 0; set < FIELD_SET_COUNT; set++)
+                if (strlen(names[set]) == length && memcmp(names[set], name, length) == 0)
+                        return (enum field_set_name)set;
+        return FIELD_SET_COUNT;
+}
+
+bool field_set_equal(const struct field_set *set, const struct hwaccl_subject_state *a,
+                     const struct hwaccl_subject_state *b)
+{
+        for (unsigned i = 0; i < set->count; i++) {
+                enum hwaccl_field_index index = (enum hwaccl_field_index)set->index[i];
+                if (hwaccl_field_get(a, index) != hwaccl_field_get(b, index))
+                        return false;
+        }
+        return true;
+}

@@ -1,0 +1,114 @@
+#include "recorder_internal.h"
+
+#include "hwaccl/assert.h"
+#include "rows.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Large enough for a slow commit at SeaBIOS's rate of exits, small enough to stay in the cache of the last level. */
+#define RING_SIZE_DEFAULT (UINT64_C(4) << 20)
+
+static bool check_devices(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        for (size_t i = 0; i < config->device_count; i++) {
+                const char *name = config->devices[i]->ops->name;
+                if (hwaccl_device_state_size(config->devices[i]) > HWACCL_DEVICE_STATE_MAX)
+                        return hwaccl_error_set(error, "device %s: its state is larger than %u bytes", name,
+                                                HWACCL_DEVICE_STATE_MAX);
+                for (size_t j = 0; j < i; j++)
+                        if (strcmp(config->devices[j]->ops->name, name) == 0)
+                                return hwaccl_error_set(error, "two devices are called %s", name);
+        }
+        return true;
+}
+
+static bool create_ring(struct hwaccl_recorder *recorder, const struct hwaccl_recorder_config *config,
+                        struct hwaccl_error *error)
+{
+        size_t room = strlen(config->path) + sizeof("-ring");
+        char *path = malloc(room);
+
+        if (!path)
+                return hwaccl_error_set(error, "out of memory");
+        (void)snprintf(path, room, "%s-ring", config->path);
+        bool good =
+                ring_create(&recorder->ring, path, config->ring_size ? config->ring_size : RING_SIZE_DEFAULT, error);
+        free(path);
+        if (good) {
+                recorder->ring.header->vcpu = config->vcpu;
+                recorder->ring.header->keyframe_interval = config->keyframe_interval;
+        }
+        return good;
+}
+
+struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_config *given, struct hwaccl_error *error)
+{
+        struct hwaccl_recorder_config config = *given;
+
+        if (config.keyframe_interval == 0)
+                config.keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
+        if (config.vcpu > VCPU_MAX) {
+                hwaccl_error_set(error, "vCPU number %u is greater than %u", config.vcpu, VCPU_MAX);
+                return NULL;
+        }
+        if (!check_devices(&config, error))
+                return NULL;
+        struct hwaccl_recorder *recorder = aligned_alloc(64, (sizeof(*recorder) + 63) & ~(size_t)63);
+        if (!recorder) {
+                hwaccl_error_set(error, "out of memory");
+                return NULL;
+        }
+        memset(recorder, 0, sizeof(*recorder));
+        recorder->probe.ops = &recorder_probe_ops;
+        recorder->keyframe_interval = recorder->until_snapshot = config.keyframe_interval;
+        recorder->devices = config.devices;
+        recorder->device_count = config.device_count;
+        for (size_t i = 0; i < config.device_count; i++)
+                recorder->device_bytes += hwaccl_device_state_size(config.devices[i]);
+        recorder->stamp_kind = stamp_kind_detect();
+        if (create_ring(recorder, &config, error)) {
+                recorder->writer = writer_create(&config, &recorder->ring, recorder->stamp_kind, error);
+                if (recorder->writer) {
+                        ring_producer_init(&recorder->producer, &recorder->ring);
+                        return recorder;
+                }
+                ring_destroy(&recorder->ring, true);
+        }
+        free(recorder);
+        return NULL;
+}
+
+struct hwaccl_probe *hwaccl_recorder_probe(struct hwaccl_recorder *recorder)
+{
+        return &recorder->probe;
+}
+
+void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name, const char *value)
+{
+        const size_t room = 65536; /* a record's limit is eight times that */
+        size_t name_size = strnlen(name, room) + 1;
+        size_t value_size = strnlen(value, room) + 1;
+        uint8_t *to = recorder_put_bytes(recorder, RING_RECORD_ANNOTATION, name_size + value_size);
+
+        if (!to)
+                return;
+        memcpy(to, name, name_size);
+        memcpy(to + name_size, value, value_size);
+        to[name_size - 1] = to[name_size + value_size - 1] = 0;
+        if (recorder->phase == RECORDER_BETWEEN)
+                ring_publish(&recorder->producer);
+}
+
+bool hwaccl_recorder_finish(struct hwaccl_recorder *recorder, unsigned end, uint64_t end_code, const char *end_message,
+                            struct hwaccl_error *error)
+{
+        struct writer_end how = {end, end_code, end_message};
+        struct hwaccl_error ignored;
+
+        recorder_close_exit(recorder);
+        bool good = writer_finish(recorder->writer, &how, error ? error : &ignored);
+        free(recorder);
+        return good;
+}

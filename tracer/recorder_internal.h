@@ -1,0 +1,44 @@
+/* The recorder's two halves: the probe on the vCPU thread, the writer on its own. They share the ring only. */
+#ifndef HWACCL_TRACER_RECORDER_INTERNAL_H
+#define HWACCL_TRACER_RECORDER_INTERNAL_H
+
+#include "hwaccl/recorder.h"
+
+#include "ring_records.h"
+#include "timestamps.h"
+#include "writer.h"
+
+enum recorder_phase {
+        RECORDER_BETWEEN, /* exits */
+        RECORDER_IN_GUEST,
+        RECORDER_HANDLING,
+};
+
+struct hwaccl_recorder {
+        struct hwaccl_probe probe;
+        struct ring_producer producer;
+        union state_words last; /* transferred */
+        uint64_t entry_stamp;
+        enum stamp_kind stamp_kind;
+        enum recorder_phase phase;
+        bool stopped; /* the writer failed: nothing more is written */
+        bool verdict_known;
+        enum hwaccl_verdict verdict;
+        uint32_t until_snapshot; /* exits */
+        uint32_t keyframe_interval;
+        struct hwaccl_device *const *devices;
+        size_t device_count;
+        size_t device_bytes; /* of all together */
+        struct ring ring;
+        struct writer *writer;
+};
+
+extern const struct hwaccl_probe_ops recorder_probe_ops;
+
+/** recorder_put_bytes - a SNAPSHOT or ANNOTATION record of @size bytes to be filled in; NULL when the writer failed */
+uint8_t *recorder_put_bytes(struct hwaccl_recorder *recorder, enum ring_record_type type, size_t size);
+
+/** recorder_close_exit - the run ended in an exit's handling: say so in the ring */
+void recorder_close_exit(struct hwaccl_recorder *recorder);
+
+#endif

@@ -1,0 +1,202 @@
+/* The probe: packs what it sees into the ring. No system call, no allocation, unless the ring is full. */
+#include "recorder_internal.h"
+
+#include <string.h>
+
+#define WORD_ROUND(size) (((size) + 7) & ~(size_t)7)
+
+static struct hwaccl_recorder *of(struct hwaccl_probe *probe)
+{
+        return (struct hwaccl_recorder *)(void *)probe;
+}
+
+static void *reserve(struct hwaccl_recorder *recorder, size_t size, enum ring_record_type type, uint8_t extra)
+{
+        if (recorder->stopped)
+                return NULL;
+        struct ring_record *record = ring_reserve(&recorder->producer, size, (uint8_t)type, extra);
+        if (!record)
+                recorder->stopped = true;
+        return record;
+}
+
+static size_t delta_size(uint64_t bitmap)
+{
+        return 8 * (size_t)__builtin_popcountll(bitmap);
+}
+
+static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
+{
+        struct hwaccl_recorder *recorder = of(probe);
+        uint64_t bitmap = state_delta_bitmap(state, &recorder->last);
+        struct ring_entry *entry = reserve(recorder, sizeof(*entry) + delta_size(bitmap), RING_RECORD_ENTRY, 0);
+
+        if (!entry)
+                return;
+        entry->bitmap = bitmap;
+        (void)state_delta_pack(bitmap, state, &recorder->last, entry->words);
+        recorder->verdict_known = false;
+}
+
+static void stamped(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t extra)
+{
+        struct ring_stamped *record = reserve(recorder, sizeof(*record), type, extra);
+
+        if (record)
+                record->stamp = stamp_now(recorder->stamp_kind);
+}
+
+static void irq_offer(struct hwaccl_probe *probe, uint8_t vector)
+{
+        stamped(of(probe), RING_RECORD_OFFER, vector);
+}
+
+static void entry(struct hwaccl_probe *probe)
+{
+        struct hwaccl_recorder *recorder = of(probe);
+
+        recorder->phase = RECORDER_IN_GUEST;
+        recorder->entry_stamp = stamp_now(recorder->stamp_kind);
+}
+
+static void exit_(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
+                  const struct hwaccl_pending_interrupts *pending)
+{
+        struct hwaccl_recorder *recorder = of(probe);
+        uint64_t stamp = stamp_now(recorder->stamp_kind);
+        uint64_t bitmap = state_delta_bitmap(state, &recorder->last);
+        uint64_t words[4];
+        uint64_t any = 0;
+
+        for (unsigned i = 0; i < 4; i++)
+                any |= words[i] = pending->bits[i];
+        struct ring_exit *record = reserve(recorder, sizeof(*record) + delta_size(bitmap) + (any ? sizeof(words) : 0),
+                                           RING_RECORD_EXIT, any != 0);
+        if (!record)
+                return;
+        recorder->phase = RECORDER_HANDLING;
+        record->entry_stamp = recorder->entry_stamp;
+        record->exit_stamp = stamp;
+        record->bitmap = bitmap;
+        uint64_t *end = state_delta_pack(bitmap, state, &recorder->last, record->words);
+        if (any)
+                memcpy(end, words, sizeof(words));
+}
+
+static void event(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t kind, uint64_t address,
+                  uint64_t value, const void *data, uint32_t size)
+{
+        struct ring_event *record = reserve(recorder, sizeof(*record) + WORD_ROUND(size), type, kind);
+
+        if (!record)
+                return;
+        record->address = address;
+        record->value = value;
+        record->size = size;
+        record->has_data = data != NULL;
+        if (size)
+                memcpy(record->data, data, size);
+}
+
+static void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
+{
+        struct hwaccl_recorder *recorder = of(probe);
+
+        if (input->kind == HWACCL_INPUT_CLOCK && input->address == 0 && !input->data) {
+                struct ring_clock *clock = reserve(recorder, sizeof(*clock), RING_RECORD_CLOCK, 0);
+                if (clock)
+                        clock->value = input->value;
+                return;
+        }
+        event(recorder, RING_RECORD_INPUT, (uint8_t)input->kind, input->address, input->value, input->data,
+              input->data ? input->size : 0);
+}
+
+static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *effect)
+{
+        event(of(probe), RING_RECORD_EFFECT, (uint8_t)effect->kind, effect->address, effect->value, effect->data,
+              effect->data ? effect->size : 0);
+}
+
+static void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict verdict)
+{
+        struct hwaccl_recorder *recorder = of(probe);
+
+        recorder->verdict = verdict;
+        recorder->verdict_known = true;
+}
+
+static void irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bool taken)
+{
+        (void)vector; /* the one that was offered */
+        stamped(of(probe), RING_RECORD_RECLAIM, taken);
+}
+
+uint8_t *recorder_put_bytes(struct hwaccl_recorder *recorder, enum ring_record_type type, size_t size)
+{
+        struct ring_bytes *record = reserve(recorder, sizeof(*record) + WORD_ROUND(size), type, 0);
+
+        if (!record)
+                return NULL;
+        record->size = size;
+        return record->data;
+}
+
+static void snapshot(struct hwaccl_recorder *recorder)
+{
+        recorder->until_snapshot = recorder->keyframe_interval;
+        if (recorder->device_count == 0)
+                return;
+        uint8_t *to = recorder_put_bytes(recorder, RING_RECORD_SNAPSHOT, recorder->device_bytes);
+        for (size_t i = 0; to && i < recorder->device_count; i++) {
+                hwaccl_device_save(recorder->devices[i], to);
+                to += hwaccl_device_state_size(recorder->devices[i]);
+        }
+}
+
+static void end_handling(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t extra)
+{
+        uint64_t stamp = stamp_now(recorder->stamp_kind);
+        struct ring_handled *record = reserve(recorder, sizeof(*record), type, extra);
+
+        recorder->phase = RECORDER_BETWEEN;
+        if (!record)
+                return;
+        record->stamp = stamp;
+        record->verdict = recorder->verdict;
+}
+
+static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error)
+{
+        struct hwaccl_recorder *recorder = of(probe);
+
+        end_handling(recorder, RING_RECORD_HANDLED, (uint8_t)outcome);
+        if (--recorder->until_snapshot == 0)
+                snapshot(recorder);
+        ring_publish(&recorder->producer);
+        if (__builtin_expect(recorder->stopped || ring_failed(&recorder->ring), 0)) {
+                recorder->stopped = true;
+                return writer_error(recorder->writer, error);
+        }
+        return true;
+}
+
+void recorder_close_exit(struct hwaccl_recorder *recorder)
+{
+        if (recorder->phase == RECORDER_HANDLING)
+                end_handling(recorder, RING_RECORD_UNHANDLED, recorder->verdict_known);
+        if (!recorder->stopped)
+                ring_publish(&recorder->producer);
+}
+
+const struct hwaccl_probe_ops recorder_probe_ops = {
+        .transfer_in = transfer_in,
+        .irq_offer = irq_offer,
+        .entry = entry,
+        .exit = exit_,
+        .verdict = verdict,
+        .irq_reclaim = irq_reclaim,
+        .input = input,
+        .effect = effect,
+        .handled = handled,
+};

@@ -1,0 +1,163 @@
+#include "ring.h"
+
+#include "hwaccl/assert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Header page and two views of the data, one behind the other. */
+static bool map(struct ring *ring)
+{
+        size_t whole = RING_HEADER_SIZE + 2 * (size_t)ring->size;
+        uint8_t *base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        if (base == MAP_FAILED)
+                return false;
+        const int flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+        if (mmap(base, RING_HEADER_SIZE + (size_t)ring->size, PROT_READ | PROT_WRITE, flags, ring->fd, 0) ==
+                    MAP_FAILED ||
+            mmap(base + RING_HEADER_SIZE + ring->size, (size_t)ring->size, PROT_READ | PROT_WRITE, flags, ring->fd,
+                 RING_HEADER_SIZE) == MAP_FAILED) {
+                int reason = errno;
+                (void)munmap(base, whole);
+                errno = reason;
+                return false;
+        }
+        ring->header = (struct ring_header *)(void *)base;
+        ring->data = base + RING_HEADER_SIZE;
+        return true;
+}
+
+/* Writes every page once, so that the vCPU thread takes no first-touch faults. */
+static void touch(struct ring *ring)
+{
+        memset(ring->data, 0, (size_t)ring->size);
+}
+
+bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwaccl_error *error)
+{
+        memset(ring, 0, sizeof(*ring));
+        ring->fd = -1;
+        if (size < RING_SIZE_MIN || size > RING_SIZE_MAX || (size & (size - 1)))
+                return hwaccl_error_set(error, "ring size %llu is no power of two from %u to %u",
+                                        (unsigned long long)size, RING_SIZE_MIN, RING_SIZE_MAX);
+        ring->size = size;
+        ring->path = strdup(path);
+        if (!ring->path)
+                return hwaccl_error_set(error, "out of memory");
+        ring->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (ring->fd < 0) {
+                if (errno == EEXIST)
+                        hwaccl_error_set(error,
+                                         "%s: exists: left by a recording that died, or one that is running; remove it "
+                                         "to record here",
+                                         path);
+                else
+                        hwaccl_error_set(error, "%s: cannot create: %s", path, strerror(errno));
+                ring_destroy(ring, false);
+                return false;
+        }
+        int result = posix_fallocate(ring->fd, 0, (off_t)(RING_HEADER_SIZE + size));
+        if (result) {
+                hwaccl_error_set(error, "%s: cannot allocate %llu bytes: %s", path,
+                                 (unsigned long long)(RING_HEADER_SIZE + size), strerror(result));
+                ring_destroy(ring, true);
+                return false;
+        }
+        if (!map(ring)) {
+                hwaccl_error_set(error, "%s: cannot map: %s", path, strerror(errno));
+                ring_destroy(ring, true);
+                return false;
+        }
+        touch(ring);
+        memcpy(ring->header->magic, RING_MAGIC, sizeof(ring->header->magic));
+        ring->header->version = RING_VERSION;
+        ring->header->header_size = RING_HEADER_SIZE;
+        ring->header->data_size = size;
+        ring->header->process = (uint32_t)getpid();
+        return true;
+}
+
+void ring_destroy(struct ring *ring, bool remove)
+{
+        if (ring->header)
+                (void)munmap(ring->header, RING_HEADER_SIZE + 2 * (size_t)ring->size);
+        if (ring->fd >= 0)
+                (void)close(ring->fd);
+        if (remove && ring->path)
+                (void)unlink(ring->path);
+        free(ring->path);
+        memset(ring, 0, sizeof(*ring));
+        ring->fd = -1;
+}
+
+void ring_producer_init(struct ring_producer *producer, struct ring *ring)
+{
+        producer->ring = ring;
+        producer->head = atomic_load_explicit(&ring->header->head, memory_order_relaxed);
+        producer->limit = atomic_load_explicit(&ring->header->tail, memory_order_acquire) + ring->size;
+}
+
+/* The consumer needs milliseconds when it commits; short sleeps cost less than a futex on the usual path would. */
+bool ring_wait(struct ring_producer *producer, size_t size)
+{
+        struct ring *ring = producer->ring;
+
+        hwaccl_assert(size <= ring->size / 2);
+        ring_publish(producer);
+        for (unsigned round = 0;; round++) {
+                if (ring_failed(ring))
+                        return false;
+                producer->limit = atomic_load_explicit(&ring->header->tail, memory_order_acquire) + ring->size;
+                if (producer->head + size <= producer->limit)
+                        return true;
+                if (round < 64) {
+                        __builtin_ia32_pause();
+                } else {
+                        struct timespec wait = {0, round < 256 ? 20000 : 200000};
+                        (void)nanosleep(&wait, NULL);
+                }
+        }
+}
+
+void ring_publish(struct ring_producer *producer)
+{
+        atomic_store_explicit(&producer->ring->header->head, producer->head, memory_order_release);
+}
+
+uint64_t ring_head(const struct ring *ring)
+{
+        return atomic_load_explicit(&ring->header->head, memory_order_acquire);
+}
+
+const struct ring_record *ring_at(const struct ring *ring, uint64_t position, uint64_t head)
+{
+        const struct ring_record *record =
+                (const struct ring_record *)(const void *)(ring->data + (position & (ring->size - 1)));
+
+        if (head - position < sizeof(*record) || record->mark != ring_mark(position) || record->words == 0 ||
+            (uint64_t)record->words * 8 > head - position)
+                return NULL;
+        return record;
+}
+
+void ring_release(struct ring *ring, uint64_t position)
+{
+        atomic_store_explicit(&ring->header->tail, position, memory_order_release);
+}
+
+void ring_fail(struct ring *ring)
+{
+        atomic_store_explicit(&ring->header->consumer_failed, 1, memory_order_release);
+}
+
+bool ring_failed(const struct ring *ring)
+{
+        return atomic_load_explicit(&ring->header->consumer_failed, memory_order_acquire) != 0;
+}

@@ -1,0 +1,125 @@
+/*
+ * A ring of variable-length records between one producer thread and one consumer thread, in a shared, file-backed
+ * mapping. The data part is mapped twice in a row, so that every record is contiguous. The ring blocks rather than
+ * drops.
+ *
+ * The file outlives the process. Positions count bytes since the ring was made and never wrap: the byte at position p
+ * lies at offset RING_HEADER_SIZE + p % data_size of the file. Everything in [tail, head) is complete; tail moves only
+ * when the consumer has made what it read durable. Each record begins with a mark made of its position, which tells it
+ * from what an earlier lap left at the same place.
+ */
+#ifndef HWACCL_TRACER_RING_H
+#define HWACCL_TRACER_RING_H
+
+#include "hwaccl/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RING_MAGIC       "hwaccl-r" /* 8 bytes, without a terminator */
+#define RING_VERSION     1u
+#define RING_HEADER_SIZE 4096u
+#define RING_SIZE_MIN    (256u << 10)
+#define RING_SIZE_MAX    (1u << 30)
+
+/* First page of the file. Little endian. */
+struct ring_header {
+        char magic[8];
+        uint32_t version;
+        uint32_t header_size; /* RING_HEADER_SIZE */
+        uint64_t data_size;   /* bytes, a power of two */
+        uint32_t vcpu;
+        uint32_t keyframe_interval;
+        /* time stamps in records are of this kind; stamp_origin is that of the recording's time 0 */
+        uint32_t stamp_kind; /* enum stamp_kind of timestamps.h */
+        uint32_t process;    /* that wrote it */
+        uint64_t stamp_origin;
+        uint64_t stamp_khz; /* estimate at creation */
+        _Alignas(64) _Atomic uint64_t head;
+        _Alignas(64) _Atomic uint64_t tail;
+        _Alignas(64) _Atomic uint32_t consumer_failed; /* the producer must stop */
+};
+
+struct ring {
+        struct ring_header *header;
+        uint8_t *data;
+        uint64_t size;
+        int fd;
+        char *path;
+};
+
+/**
+ * ring_create - make the ring file; one that exists is an error, as it may hold what a crash left
+ * @size: bytes, a power of two from RING_SIZE_MIN to RING_SIZE_MAX
+ *
+ * Disk space is allocated here, so that a full disk is an error now and no SIGBUS later.
+ */
+bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwaccl_error *error);
+
+/** ring_destroy - unmap, close, and remove the file if @remove */
+void ring_destroy(struct ring *ring, bool remove);
+
+/* One record's first 8 bytes. */
+struct ring_record {
+        uint16_t words; /* of 8 bytes, this header included */
+        uint8_t type;
+        uint8_t extra;
+        uint32_t mark;
+};
+
+_Static_assert(sizeof(struct ring_record) == 8, "a record header is one word");
+
+#define RING_RECORD_SIZE_MAX ((size_t)UINT16_MAX * 8)
+
+static inline uint32_t ring_mark(uint64_t position)
+{
+        return (uint32_t)(position >> 3) ^ UINT32_C(0x5ac3e617);
+}
+
+/* The producer's side. What it writes after reserving becomes visible with ring_publish(). */
+struct ring_producer {
+        struct ring *ring;
+        uint64_t head;  /* end of what was reserved */
+        uint64_t limit; /* no reservation may end behind this */
+};
+
+void ring_producer_init(struct ring_producer *producer, struct ring *ring);
+
+/** ring_wait - until @size more bytes are free; publishes first. False when the consumer has failed. */
+bool ring_wait(struct ring_producer *producer, size_t size);
+
+void ring_publish(struct ring_producer *producer);
+
+/**
+ * ring_reserve - room for one record of @size bytes (a multiple of 8, at most half the ring), its header filled in
+ *
+ * Returns NULL when the consumer has failed.
+ */
+static inline struct ring_record *ring_reserve(struct ring_producer *producer, size_t size, uint8_t type, uint8_t extra)
+{
+        if (__builtin_expect(producer->head + size > producer->limit, 0) && !ring_wait(producer, size))
+                return NULL;
+        struct ring_record *record =
+                (struct ring_record *)(void *)(producer->ring->data + (producer->head & (producer->ring->size - 1)));
+        record->words = (uint16_t)(size / 8);
+        record->type = type;
+        record->extra = extra;
+        record->mark = ring_mark(producer->head);
+        producer->head += size;
+        return record;
+}
+
+/** ring_head - end of what may be read: consumer's side */
+uint64_t ring_head(const struct ring *ring);
+
+/** ring_at - the record at @position, which lies before @head; NULL when it is torn: a mark or size that cannot be */
+const struct ring_record *ring_at(const struct ring *ring, uint64_t position, uint64_t head);
+
+/** ring_release - everything before @position is durable; the producer may overwrite it */
+void ring_release(struct ring *ring, uint64_t position);
+
+void ring_fail(struct ring *ring);
+bool ring_failed(const struct ring *ring);
+
+#endif

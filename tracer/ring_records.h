@@ -1,0 +1,73 @@
+/*
+ * What is in the ring: one stream of records, in the order of the probe's calls. All sizes are multiples of 8 bytes;
+ * data is padded with whatever was there. Bump RING_VERSION when a layout changes.
+ */
+#ifndef HWACCL_TRACER_RING_RECORDS_H
+#define HWACCL_TRACER_RING_RECORDS_H
+
+#include "ring.h"
+#include "state_delta.h"
+
+#include "hwaccl/exit_reason.h"
+
+enum ring_record_type {
+        RING_RECORD_ENTRY = 1,      /* transfer in: delta against the last exit's state, zeros before the first */
+        RING_RECORD_OFFER = 2,      /* extra: vector */
+        RING_RECORD_EXIT = 3,       /* delta against the entry's state; extra: 1 when four pending words follow it */
+        RING_RECORD_CLOCK = 4,      /* the input of that kind, value only */
+        RING_RECORD_INPUT = 5,      /* extra: enum hwaccl_input_kind */
+        RING_RECORD_EFFECT = 6,     /* extra: enum hwaccl_effect_kind */
+        RING_RECORD_RECLAIM = 7,    /* extra: 1 when the subject took the vector */
+        RING_RECORD_HANDLED = 8,    /* extra: enum hwaccl_outcome */
+        RING_RECORD_UNHANDLED = 9,  /* the run ended in the handling; extra: 1 when the verdict is known */
+        RING_RECORD_SNAPSHOT = 10,  /* all devices' fields, packed one after the other, in the order of the config */
+        RING_RECORD_ANNOTATION = 11 /* name and value, each with its terminating zero */
+};
+
+struct ring_entry {
+        struct ring_record record;
+        uint64_t bitmap;
+        uint64_t words[];
+};
+
+struct ring_stamped { /* OFFER, RECLAIM */
+        struct ring_record record;
+        uint64_t stamp;
+};
+
+struct ring_exit {
+        struct ring_record record;
+        uint64_t entry_stamp;
+        uint64_t exit_stamp;
+        uint64_t bitmap;
+        uint64_t words[];
+};
+
+struct ring_clock {
+        struct ring_record record;
+        uint64_t value;
+};
+
+struct ring_event { /* INPUT, EFFECT */
+        struct ring_record record;
+        uint64_t address;
+        uint64_t value;
+        uint32_t size; /* bytes of data */
+        uint8_t has_data;
+        uint8_t unused[3];
+        uint8_t data[];
+};
+
+struct ring_handled { /* HANDLED, UNHANDLED */
+        struct ring_record record;
+        uint64_t stamp;
+        uint64_t verdict; /* enum hwaccl_verdict */
+};
+
+struct ring_bytes { /* SNAPSHOT, ANNOTATION */
+        struct ring_record record;
+        uint64_t size;
+        uint8_t data[];
+};
+
+#endif

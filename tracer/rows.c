@@ -1,0 +1,302 @@
+#include "rows.h"
+
+#include "hwaccl/emulator.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* "INSERT OR REPLACE INTO table VALUES (?, ?, …)": replacing lets a crashed recording's tail be written again. */
+static bool prepare_insert(struct rows *rows, const char *table, unsigned columns, sqlite3_stmt **statement,
+                           struct hwaccl_error *error)
+{
+        char sql[64 + 2 * HWACCL_FIELD_COUNT + 64];
+        int used = snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO %s VALUES (?", table);
+
+        for (unsigned i = 1; i < columns; i++)
+                used += snprintf(sql + used, sizeof(sql) - (size_t)used, ",?");
+        (void)snprintf(sql + used, sizeof(sql) - (size_t)used, ")");
+        return database_prepare(rows->db, sql, statement, error);
+}
+
+bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error)
+{
+        memset(rows, 0, sizeof(*rows));
+        rows->db = db;
+        field_sets_init(rows->set);
+        unsigned page = rows->set[FIELD_SET_PAGE].count;
+        for (unsigned i = 0; i < page; i++)
+                rows->page_word[i] = (uint8_t)(hwaccl_subject_fields[rows->set[FIELD_SET_PAGE].index[i]].offset / 8);
+
+        const struct {
+                const char *table;
+                unsigned columns;
+                sqlite3_stmt **statement;
+        } inserts[] = {
+                {"exit", 1 + page + EXIT_COLUMN_COUNT, &rows->exit},
+                {"handler_change", 1 + rows->set[FIELD_SET_HANDLED].count, &rows->handler_change},
+                {"keyframe", 3 + page, &rows->keyframe},
+                {"control_registers", 1 + rows->set[FIELD_SET_CONTROL].count, &rows->control},
+                {"segment_registers", 1 + rows->set[FIELD_SET_SEGMENT].count, &rows->segment},
+                {"pending", 5, &rows->pending},
+                {"irq_handoff", 5, &rows->irq_handoff},
+                {"instruction", 5, &rows->instruction_add},
+                {"input", 6, &rows->input},
+                {"effect", 6, &rows->effect},
+                {"device_field", 4, &rows->device_field},
+                {"device_snapshot", 1, &rows->snapshot},
+                {"device_state", 3, &rows->device_state},
+                {"option", 2, &rows->option},
+        };
+        for (size_t i = 0; i < sizeof(inserts) / sizeof(inserts[0]); i++)
+                if (!prepare_insert(rows, inserts[i].table, inserts[i].columns, inserts[i].statement, error))
+                        return false;
+        return database_prepare(db, "SELECT id FROM instruction WHERE address = ?1 AND code_bits = ?2 AND bytes = ?3",
+                                &rows->instruction_find, error);
+}
+
+void rows_finalize(struct rows *rows)
+{
+        sqlite3_stmt *const statements[] = {
+                rows->exit,     rows->handler_change, rows->keyframe, rows->control,          rows->segment,
+                rows->pending,  rows->irq_handoff,    rows->input,    rows->effect,           rows->device_field,
+                rows->snapshot, rows->device_state,   rows->option,   rows->instruction_find, rows->instruction_add,
+        };
+        for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
+                (void)sqlite3_finalize(statements[i]);
+}
+
+void rows_forget(struct rows *rows)
+{
+        memset(rows->instruction, 0, sizeof(rows->instruction));
+}
+
+static bool step(struct rows *rows, sqlite3_stmt *statement, struct hwaccl_error *error)
+{
+        return database_step_done(rows->db, statement, error);
+}
+
+/* Binding to a parameter that exists fails only when memory is short; the step then reports a NOT NULL or nothing, so
+ * results are gathered and looked at once per row. */
+static int bind(sqlite3_stmt *statement, int parameter, int64_t value)
+{
+        return sqlite3_bind_int64(statement, parameter, value);
+}
+
+static bool bound(struct rows *rows, int result, struct hwaccl_error *error)
+{
+        return result == SQLITE_OK || database_error(rows->db, error, "cannot bind a value");
+}
+
+bool rows_exit(struct rows *rows, const struct exit_row *row, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->exit;
+        unsigned page = rows->set[FIELD_SET_PAGE].count;
+        int result = sqlite3_clear_bindings(statement) | bind(statement, 1, row->id);
+
+        for (unsigned i = 0; i < page; i++) {
+                unsigned word = rows->page_word[i];
+                /* what every reader of a row wants to see stands in every row */
+                bool always = false;
+                switch (rows->set[FIELD_SET_PAGE].index[i]) {
+                case HWACCL_FIELD_INDEX_exit_reason:
+                case HWACCL_FIELD_INDEX_exit_qualification:
+                case HWACCL_FIELD_INDEX_instruction_length:
+                case HWACCL_FIELD_INDEX_rip: always = true; break;
+                default: break;
+                }
+                if (always || row->state.word[word] != row->base->word[word])
+                        result |= bind(statement, 2 + (int)i, (int64_t)row->state.word[word]);
+        }
+        for (unsigned i = 0; i < EXIT_COLUMN_COUNT; i++)
+                if (row->known[i])
+                        result |= bind(statement, 2 + (int)(page + i), row->column[i]);
+        return bound(rows, result, error) && step(rows, statement, error);
+}
+
+bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const union state_words *next,
+                         struct hwaccl_error *error)
+{
+        const struct field_set *set = &rows->set[FIELD_SET_HANDLED];
+        int result = SQLITE_OK;
+        bool any = false;
+
+        for (unsigned i = 0; i < set->count; i++) {
+                unsigned word = hwaccl_subject_fields[set->index[i]].offset / 8u;
+                if (!(bitmap >> word & 1))
+                        continue;
+                if (!any)
+                        result |= sqlite3_clear_bindings(rows->handler_change);
+                any = true;
+                result |= bind(rows->handler_change, 2 + (int)i, (int64_t)next->word[word]);
+        }
+        if (!any)
+                return true;
+        result |= bind(rows->handler_change, 1, id);
+        return bound(rows, result, error) && step(rows, rows->handler_change, error);
+}
+
+static int bind_fields(sqlite3_stmt *statement, int first, const struct field_set *set, const union state_words *state)
+{
+        int result = SQLITE_OK;
+
+        for (unsigned i = 0; i < set->count; i++) {
+                uint64_t value = hwaccl_field_get(&state->state, (enum hwaccl_field_index)set->index[i]);
+                result |= bind(statement, first + (int)i, (int64_t)value);
+        }
+        return result;
+}
+
+bool rows_keyframe(struct rows *rows, int64_t id, uint64_t clock, uint64_t host_entry, const union state_words *entry,
+                   struct hwaccl_error *error)
+{
+        int result = bind(rows->keyframe, 1, id) | bind(rows->keyframe, 2, (int64_t)clock) |
+                     bind(rows->keyframe, 3, (int64_t)host_entry) |
+                     bind_fields(rows->keyframe, 4, &rows->set[FIELD_SET_PAGE], entry);
+
+        return bound(rows, result, error) && step(rows, rows->keyframe, error);
+}
+
+bool rows_group(struct rows *rows, enum field_set_name set, int64_t at, const union state_words *state,
+                struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = set == FIELD_SET_CONTROL ? rows->control : rows->segment;
+        int result = bind(statement, 1, at) | bind_fields(statement, 2, &rows->set[set], state);
+
+        return bound(rows, result, error) && step(rows, statement, error);
+}
+
+bool rows_pending(struct rows *rows, int64_t id, const uint64_t words[4], struct hwaccl_error *error)
+{
+        int result = bind(rows->pending, 1, id);
+
+        for (int i = 0; i < 4; i++)
+                result |= bind(rows->pending, 2 + i, (int64_t)words[i]);
+        return bound(rows, result, error) && step(rows, rows->pending, error);
+}
+
+bool rows_irq_handoff(struct rows *rows, const struct handoff_row *row, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->irq_handoff;
+        int result = sqlite3_clear_bindings(statement) | bind(statement, 1, row->id) | bind(statement, 2, row->vector) |
+                     bind(statement, 4, (int64_t)row->host_offered);
+
+        if (row->settled)
+                result |= bind(statement, 3, row->taken) | bind(statement, 5, (int64_t)row->host_settled);
+        return bound(rows, result, error) && step(rows, statement, error);
+}
+
+static uint32_t instruction_hash(uint64_t address, unsigned code_bits, const uint8_t *bytes, size_t size)
+{
+        uint64_t hash = address * UINT64_C(0x9e3779b97f4a7c15) ^ (size << 8 | code_bits);
+
+        for (size_t i = 0; i < size; i++)
+                hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+        return (uint32_t)(hash >> 20) % INSTRUCTION_CACHE_SIZE;
+}
+
+/* The text as the disassembler gives it, for the table. */
+static bool add_instruction(struct rows *rows, const struct cached_instruction *instruction, int64_t *id,
+                            struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->instruction_add;
+        char text[128];
+
+        hwaccl_instruction_describe(instruction->bytes, instruction->size, instruction->address, instruction->code_bits,
+                                    text, sizeof(text));
+        int result = sqlite3_bind_null(statement, 1) | bind(statement, 2, (int64_t)instruction->address) |
+                     bind(statement, 3, instruction->code_bits) |
+                     sqlite3_bind_blob(statement, 4, instruction->bytes, instruction->size, SQLITE_STATIC) |
+                     sqlite3_bind_text(statement, 5, text, -1, SQLITE_STATIC);
+        if (!bound(rows, result, error) || !step(rows, statement, error))
+                return false;
+        *id = sqlite3_last_insert_rowid(rows->db);
+        return true;
+}
+
+static bool find_or_add(struct rows *rows, struct cached_instruction *instruction, struct hwaccl_error *error)
+{
+        sqlite3_stmt *find = rows->instruction_find;
+        int result = bind(find, 1, (int64_t)instruction->address) | bind(find, 2, instruction->code_bits) |
+                     sqlite3_bind_blob(find, 3, instruction->bytes, instruction->size, SQLITE_STATIC);
+
+        if (!bound(rows, result, error))
+                return false;
+        result = sqlite3_step(find);
+        if (result == SQLITE_ROW)
+                instruction->id = sqlite3_column_int64(find, 0);
+        (void)sqlite3_reset(find);
+        if (result == SQLITE_ROW)
+                return true;
+        if (result != SQLITE_DONE)
+                return database_error(rows->db, error, "cannot read");
+        return add_instruction(rows, instruction, &instruction->id, error);
+}
+
+bool rows_instruction(struct rows *rows, uint64_t address, unsigned code_bits, const uint8_t *bytes, size_t size,
+                      int64_t *id, struct hwaccl_error *error)
+{
+        struct cached_instruction *slot = &rows->instruction[instruction_hash(address, code_bits, bytes, size)];
+
+        if (slot->size != size || slot->address != address || slot->code_bits != code_bits ||
+            memcmp(slot->bytes, bytes, size) != 0) {
+                struct cached_instruction instruction = {
+                        .address = address, .size = (uint8_t)size, .code_bits = (uint8_t)code_bits};
+                memcpy(instruction.bytes, bytes, size);
+                if (!find_or_add(rows, &instruction, error))
+                        return false;
+                *slot = instruction;
+        }
+        *id = slot->id;
+        return true;
+}
+
+bool rows_event(struct rows *rows, sqlite3_stmt *table, const struct event_row *row, struct hwaccl_error *error)
+{
+        int result = bind(table, 1, row->exit) | bind(table, 2, (int64_t)row->sequence) | bind(table, 3, row->kind) |
+                     bind(table, 4, (int64_t)row->address) | bind(table, 5, (int64_t)row->value);
+
+        if (!row->data)
+                result |= sqlite3_bind_null(table, 6);
+        else
+                result |= sqlite3_bind_blob(table, 6, row->data, (int)row->size, SQLITE_STATIC);
+        return bound(rows, result, error) && step(rows, table, error);
+}
+
+bool rows_device_field(struct rows *rows, int64_t id, const char *device, const struct hwaccl_device_field *field,
+                       struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->device_field;
+        int result = bind(statement, 1, id) | sqlite3_bind_text(statement, 2, device, -1, SQLITE_STATIC) |
+                     sqlite3_bind_text(statement, 3, field->name, -1, SQLITE_STATIC) | bind(statement, 4, field->size);
+
+        return bound(rows, result, error) && step(rows, statement, error);
+}
+
+bool rows_snapshot(struct rows *rows, int64_t exit, struct hwaccl_error *error)
+{
+        return bound(rows, bind(rows->snapshot, 1, exit), error) && step(rows, rows->snapshot, error);
+}
+
+bool rows_device_state(struct rows *rows, int64_t exit, int64_t field, const uint8_t *data, size_t size,
+                       struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->device_state;
+        int result = bind(statement, 1, exit) | bind(statement, 2, field);
+        uint64_t value = 0;
+
+        if (size == 1 || size == 2 || size == 4 || size == 8) {
+                memcpy(&value, data, size); /* little endian */
+                result |= bind(statement, 3, (int64_t)value);
+        } else {
+                result |= sqlite3_bind_blob(statement, 3, data, (int)size, SQLITE_STATIC);
+        }
+        return bound(rows, result, error) && step(rows, statement, error);
+}
+
+bool rows_option(struct rows *rows, const char *name, const char *value, struct hwaccl_error *error)
+{
+        int result = sqlite3_bind_text(rows->option, 1, name, -1, SQLITE_STATIC) |
+                     sqlite3_bind_text(rows->option, 2, value, -1, SQLITE_STATIC);
+
+        return bound(rows, result, error) && step(rows, rows->option, error);
+}

@@ -1,0 +1,67 @@
+#include "timestamps.h"
+
+#include <cpuid.h>
+
+enum stamp_kind stamp_kind_detect(void)
+{
+        unsigned a;
+        unsigned b;
+        unsigned c;
+        unsigned d;
+
+        if (__get_cpuid(0x80000007u, &a, &b, &c, &d) && (d & (1u << 8)))
+                return STAMP_TSC;
+        return STAMP_MONOTONIC;
+}
+
+static uint64_t ns_now(const struct stamp_clock *clock, uint64_t stamp)
+{
+        return (clock->kind == STAMP_MONOTONIC ? stamp : stamp_monotonic()) - clock->origin_ns;
+}
+
+void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind)
+{
+        clock->kind = kind;
+        clock->origin_stamp = stamp_now(kind);
+        clock->origin_ns = kind == STAMP_MONOTONIC ? clock->origin_stamp : stamp_monotonic();
+        clock->stamp[0] = clock->stamp[1] = clock->origin_stamp;
+        clock->ns[0] = clock->ns[1] = 0;
+}
+
+void stamp_clock_sample(struct stamp_clock *clock)
+{
+        uint64_t stamp = stamp_now(clock->kind);
+        uint64_t ns = ns_now(clock, stamp);
+
+        /* An interval of less than 100 us would show the cost of reading the clocks rather than their rate. */
+        if (ns - clock->ns[1] >= 100000) {
+                clock->stamp[0] = clock->stamp[1];
+                clock->ns[0] = clock->ns[1];
+        }
+        clock->stamp[1] = stamp;
+        clock->ns[1] = ns;
+}
+
+uint64_t stamp_clock_ns(const struct stamp_clock *clock, uint64_t stamp)
+{
+        uint64_t width = clock->stamp[1] - clock->stamp[0];
+
+        if (stamp >= clock->stamp[1])
+                return clock->ns[1];
+        if (stamp >= clock->stamp[0]) {
+                double part = (double)(stamp - clock->stamp[0]) / (double)width;
+                return clock->ns[0] + (uint64_t)(part * (double)(clock->ns[1] - clock->ns[0]));
+        }
+        /* the guest ran on through the last samples: go back with the mean rate since time 0 */
+        if (stamp <= clock->origin_stamp)
+                return 0;
+        double part = (double)(stamp - clock->origin_stamp) / (double)(clock->stamp[0] - clock->origin_stamp);
+        return (uint64_t)(part * (double)clock->ns[0]);
+}
+
+uint64_t stamp_clock_khz(const struct stamp_clock *clock)
+{
+        uint64_t ns = clock->ns[1];
+
+        return ns ? (uint64_t)((double)(clock->stamp[1] - clock->origin_stamp) * 1e6 / (double)ns) : 0;
+}

@@ -1,0 +1,56 @@
+/*
+ * Time stamps of the vCPU thread: the processor's time-stamp counter where it runs at a constant rate (7 ns), else
+ * CLOCK_MONOTONIC. The writer converts: it samples both clocks now and then and interpolates between two samples, so
+ * that times never run backwards.
+ */
+#ifndef HWACCL_TRACER_TIMESTAMPS_H
+#define HWACCL_TRACER_TIMESTAMPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+#include <x86intrin.h>
+
+enum stamp_kind {
+        STAMP_TSC = 0,
+        STAMP_MONOTONIC = 1, /* ns of CLOCK_MONOTONIC */
+};
+
+static inline uint64_t stamp_monotonic(void)
+{
+        struct timespec now = {0, 0};
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t stamp_now(enum stamp_kind kind)
+{
+        return __builtin_expect(kind == STAMP_TSC, 1) ? __rdtsc() : stamp_monotonic();
+}
+
+/** stamp_kind_detect - is the TSC invariant (CPUID 80000007h, EDX bit 8)? */
+enum stamp_kind stamp_kind_detect(void);
+
+struct stamp_clock {
+        enum stamp_kind kind;
+        uint64_t origin_ns; /* CLOCK_MONOTONIC at time 0 */
+        uint64_t origin_stamp;
+        /* the interval between the last two samples */
+        uint64_t stamp[2];
+        uint64_t ns[2]; /* since time 0 */
+};
+
+/** stamp_clock_start - time 0 is now */
+void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind);
+
+/** stamp_clock_sample - stamps taken until now can be converted */
+void stamp_clock_sample(struct stamp_clock *clock);
+
+/** stamp_clock_ns - ns since time 0 of a stamp taken before the last sample */
+uint64_t stamp_clock_ns(const struct stamp_clock *clock, uint64_t stamp);
+
+/** stamp_clock_khz - rate of the stamps as the samples show it */
+uint64_t stamp_clock_khz(const struct stamp_clock *clock);
+
+#endif

@@ -1,0 +1,38 @@
+/* The writer: a thread that drains the ring into the database. */
+#ifndef HWACCL_TRACER_WRITER_H
+#define HWACCL_TRACER_WRITER_H
+
+#include "hwaccl/recorder.h"
+
+#include "ring.h"
+#include "timestamps.h"
+
+struct writer;
+
+/**
+ * writer_create - make the database and start the thread
+ * @ring: outlives the writer; the thread is its consumer
+ *
+ * Returns NULL with *error set, no database left behind.
+ */
+struct writer *writer_create(const struct hwaccl_recorder_config *config, struct ring *ring, enum stamp_kind stamps,
+                             struct hwaccl_error *error);
+
+/** writer_error - why the writer stopped, once the ring says that it did. Returns false. */
+bool writer_error(struct writer *writer, struct hwaccl_error *error);
+
+struct writer_end {
+        unsigned end;
+        uint64_t code;
+        const char *message; /* or NULL */
+};
+
+/**
+ * writer_finish - drain the ring, write the end, close the database, join and free
+ *
+ * The producer has stopped. When the disk is full, what the ring still holds moves to memory and its file is removed,
+ * which usually makes room for the rest; the ring is destroyed in either case. False when something was lost.
+ */
+bool writer_finish(struct writer *writer, const struct writer_end *end, struct hwaccl_error *error);
+
+#endif

@@ -1,0 +1,38 @@
+/* The writer thread's parts: the loop with its transactions (writer.c) and the database file (writer_database.c). */
+#ifndef HWACCL_TRACER_WRITER_INTERNAL_H
+#define HWACCL_TRACER_WRITER_INTERNAL_H
+
+#include "writer.h"
+
+#include "decoder.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct writer {
+        struct ring *ring;
+        sqlite3 *db;
+        struct decoder decoder;
+        struct decoder_state committed;
+        uint8_t *committed_devices;
+        uint64_t position; /* read up to here */
+        uint64_t committed_position;
+        uint64_t transaction; /* bytes of the ring after which to commit */
+        uint64_t commit_ns;   /* CLOCK_MONOTONIC of the last commit */
+        bool in_transaction;
+        pthread_t thread;
+        _Atomic bool closing; /* the producer has stopped, end is set */
+        struct writer_end end;
+        struct hwaccl_error error; /* valid when the ring says failed */
+};
+
+/** writer_database_create - a new database with schema, options and one vCPU, ready for rows; NULL with *error set */
+sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error);
+
+/** writer_database_close - leave write-ahead logging, so that the recording is one file, and close */
+bool writer_database_close(sqlite3 *db, struct hwaccl_error *error);
+
+/** writer_database_status - the row of the status table. @problem: why it is incomplete, or NULL */
+bool writer_database_status(sqlite3 *db, const struct writer_end *end, const char *problem, struct hwaccl_error *error);
+
+#endif
