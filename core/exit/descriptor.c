@@ -30,7 +30,7 @@ static bool translate(const struct hwaccl_machine_context *context, const struct
         for (unsigned i = 0; i < 2 && span->size[i]; i++) {
                 struct hwaccl_translation translation;
                 uint64_t start = i ? linear + span->size[0] : linear;
-                if (!(context->efer & EFER_LMA))
+                if (!(context->efer & HWACCL_EFER_LMA))
                         start = (uint32_t)start;
                 if (!hwaccl_page_walk(context, memory, start, access, &translation, fault))
                         return false;

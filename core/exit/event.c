@@ -380,9 +380,9 @@ static enum attempt deliver_long(struct delivery *delivery, const struct hwaccl_
 
 static enum attempt attempt_delivery(struct delivery *delivery, const struct hwaccl_machine_context *before)
 {
-        if (!(before->cr0 & CR0_PE))
+        if (!(before->cr0 & HWACCL_CR0_PE))
                 return deliver_real(delivery);
-        return before->efer & EFER_LMA ? deliver_long(delivery, before) : deliver_protected(delivery, before);
+        return before->efer & HWACCL_EFER_LMA ? deliver_long(delivery, before) : deliver_protected(delivery, before);
 }
 
 static bool is_contributory(uint8_t vector)

@@ -25,7 +25,7 @@
 #define SMALL_PAGE UINT64_C(4096)
 
 /* Bits 51:40, beyond the physical address, are reserved in 8-byte entries. */
-#define RESERVED_HIGH (((UINT64_C(1) << 52) - 1) & ~((UINT64_C(1) << PHYSICAL_ADDRESS_BITS) - 1))
+#define RESERVED_HIGH (((UINT64_C(1) << 52) - 1) & ~((UINT64_C(1) << HWACCL_PHYSICAL_ADDRESS_BITS) - 1))
 
 struct level {
         uint8_t shift;          /* of the linear address bits that index the table */
@@ -78,11 +78,11 @@ static const struct paging_mode four_level = {
 
 static const struct paging_mode *paging_mode(const struct hwaccl_machine_context *context)
 {
-        if (context->efer & EFER_LMA)
+        if (context->efer & HWACCL_EFER_LMA)
                 return &four_level;
-        if (context->cr4 & CR4_PAE)
+        if (context->cr4 & HWACCL_CR4_PAE)
                 return &pae;
-        return context->cr4 & CR4_PSE ? &two_level : &two_level_without_pse;
+        return context->cr4 & HWACCL_CR4_PSE ? &two_level : &two_level_without_pse;
 }
 
 /* The path of one walk: what each level's entry held and where it lies. */
@@ -99,7 +99,8 @@ struct walk {
 static bool page_fault(const struct hwaccl_machine_context *context, uint64_t linear, unsigned access, uint32_t cause,
                        struct hwaccl_exception *exception)
 {
-        bool tells_fetches = (context->cr4 & CR4_SMEP) || ((context->cr4 & CR4_PAE) && (context->efer & EFER_NXE));
+        bool tells_fetches = (context->cr4 & HWACCL_CR4_SMEP) ||
+                             ((context->cr4 & HWACCL_CR4_PAE) && (context->efer & HWACCL_EFER_NXE));
 
         if (access & HWACCL_ACCESS_WRITE)
                 cause |= FAULT_W;
@@ -158,7 +159,7 @@ static bool descend(const struct hwaccl_machine_context *context, const struct h
                 bool leaf = i + 1 == mode->level_count || (level->may_be_leaf && (entry & ENTRY_PS));
                 if (leaf && i + 1 != mode->level_count)
                         reserved |= level->leaf_reserved;
-                if (mode->entry_size == 8 && level->rights && !(context->efer & EFER_NXE))
+                if (mode->entry_size == 8 && level->rights && !(context->efer & HWACCL_EFER_NXE))
                         reserved |= ENTRY_NX;
                 if (entry & reserved) {
                         *cause = FAULT_P | FAULT_RSVD;
@@ -190,14 +191,14 @@ static void settle_rights(const struct hwaccl_machine_context *context, unsigned
                 walk->executable &= walk->user;
                 return;
         }
-        if (!(context->cr0 & CR0_WP))
+        if (!(context->cr0 & HWACCL_CR0_WP))
                 walk->writable = true;
         if (!walk->user)
                 return;
-        if (context->cr4 & CR4_SMEP)
+        if (context->cr4 & HWACCL_CR4_SMEP)
                 walk->executable = false;
         bool implicit = (access & HWACCL_ACCESS_IMPLICIT) || hwaccl_context_cpl(context) == 3;
-        if ((context->cr4 & CR4_SMAP) && (implicit || !(context->rflags & RFLAGS_AC))) {
+        if ((context->cr4 & HWACCL_CR4_SMAP) && (implicit || !(context->rflags & RFLAGS_AC))) {
                 *readable = false;
                 walk->writable = false;
         }
@@ -223,7 +224,7 @@ bool hwaccl_page_walk(const struct hwaccl_machine_context *context, const struct
                       uint64_t linear, unsigned access, struct hwaccl_translation *translation,
                       struct hwaccl_exception *exception)
 {
-        if (!(context->cr0 & CR0_PG)) {
+        if (!(context->cr0 & HWACCL_CR0_PG)) {
                 *translation = (struct hwaccl_translation){linear, SMALL_PAGE, true, true, true, false, true};
                 return true;
         }

@@ -1,34 +1,11 @@
-/* Bits of the control registers, RFLAGS, segment access rights and descriptors that exit handling looks at. */
+/* Bits of RFLAGS and of segment access rights that exit handling looks at; control_register.h has the others. */
 #ifndef HWACCL_EXIT_REGISTERS_H
 #define HWACCL_EXIT_REGISTERS_H
 
+#include "hwaccl/control_register.h"
+
 #include <stdbool.h>
 #include <stdint.h>
-
-#define CR0_PE UINT64_C(0x1)
-#define CR0_MP UINT64_C(0x2)
-#define CR0_EM UINT64_C(0x4)
-#define CR0_TS UINT64_C(0x8)
-#define CR0_NE UINT64_C(0x20)
-#define CR0_WP UINT64_C(0x10000)
-#define CR0_AM UINT64_C(0x40000)
-#define CR0_NW UINT64_C(0x20000000)
-#define CR0_CD UINT64_C(0x40000000)
-#define CR0_PG UINT64_C(0x80000000)
-
-#define CR4_TSD     UINT64_C(0x4)
-#define CR4_DE      UINT64_C(0x8)
-#define CR4_PSE     UINT64_C(0x10)
-#define CR4_PAE     UINT64_C(0x20)
-#define CR4_PCIDE   UINT64_C(0x20000)
-#define CR4_OSXSAVE UINT64_C(0x40000)
-#define CR4_SMEP    UINT64_C(0x100000)
-#define CR4_SMAP    UINT64_C(0x200000)
-
-#define EFER_SCE UINT64_C(0x1)
-#define EFER_LME UINT64_C(0x100)
-#define EFER_LMA UINT64_C(0x400)
-#define EFER_NXE UINT64_C(0x800)
 
 #define RFLAGS_CF         UINT64_C(0x1)
 #define RFLAGS_RESERVED_1 UINT64_C(0x2)
@@ -67,8 +44,5 @@ static inline bool address_is_canonical(uint64_t address)
 {
         return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
-
-/* Guest-physical addresses have 40 bits (CPUID leaf 80000008h says so). */
-#define PHYSICAL_ADDRESS_BITS 40
 
 #endif

@@ -5,7 +5,7 @@
 
 unsigned hwaccl_context_cpl(const struct hwaccl_machine_context *context)
 {
-        if (!(context->cr0 & CR0_PE))
+        if (!(context->cr0 & HWACCL_CR0_PE))
                 return 0;
         if (context->rflags & RFLAGS_VM)
                 return 3;
@@ -16,7 +16,7 @@ unsigned hwaccl_context_code_bits(const struct hwaccl_machine_context *context)
 {
         uint32_t rights = context->segment[HWACCL_CS].access_rights;
 
-        if ((context->efer & EFER_LMA) && (rights & SEGMENT_L))
+        if ((context->efer & HWACCL_EFER_LMA) && (rights & SEGMENT_L))
                 return 64;
         /* D counts in real mode too: between clearing CR0.PE and the far jump the code segment is still the old one */
         return rights & SEGMENT_D ? 32 : 16;
@@ -27,7 +27,7 @@ static bool segment_fault(const struct hwaccl_machine_context *context, enum hwa
 {
         *exception = (struct hwaccl_exception){
                 .vector = segment == HWACCL_SS ? HWACCL_VECTOR_SS : HWACCL_VECTOR_GP,
-                .has_error_code = context->cr0 & CR0_PE,
+                .has_error_code = context->cr0 & HWACCL_CR0_PE,
         };
         return false;
 }
@@ -36,7 +36,7 @@ static bool segment_fault(const struct hwaccl_machine_context *context, enum hwa
 static bool type_allows(const struct hwaccl_machine_context *context, const struct hwaccl_segment *segment,
                         unsigned access)
 {
-        if (!(context->cr0 & CR0_PE) || (context->rflags & RFLAGS_VM))
+        if (!(context->cr0 & HWACCL_CR0_PE) || (context->rflags & RFLAGS_VM))
                 return true;
 
         uint32_t rights = segment->access_rights;

@@ -74,7 +74,7 @@ static void basic_leaf(const struct hwaccl_processor *processor, uint32_t leaf, 
         case 1:
                 result[EAX] = SIGNATURE;
                 result[EBX] = 8 << 8; /* CLFLUSH line in units of 8 bytes */
-                result[ECX] = FEATURE_ECX | (processor->vcpu->context.cr4 & CR4_OSXSAVE ? OSXSAVE : 0);
+                result[ECX] = FEATURE_ECX | (processor->vcpu->context.cr4 & HWACCL_CR4_OSXSAVE ? OSXSAVE : 0);
                 result[EDX] = FEATURE_EDX;
                 break;
         case 2: result[EAX] = 0xff01; break; /* no descriptors here: see leaf 4 */
@@ -109,7 +109,7 @@ static void extended_leaf(uint32_t leaf, uint32_t result[4])
                 break;
         case 0x80000006: result[ECX] = 1024 << 16 | 8 << 12 | 64; break; /* 1 MiB, 16 ways, 64-byte lines */
         case 0x80000007: result[EDX] = INVARIANT_TSC; break;
-        case 0x80000008: result[EAX] = 48 << 8 | PHYSICAL_ADDRESS_BITS; break;
+        case 0x80000008: result[EAX] = 48 << 8 | HWACCL_PHYSICAL_ADDRESS_BITS; break;
         default: break;
         }
 }

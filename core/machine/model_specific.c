@@ -41,7 +41,7 @@ enum index {
 #define MTRRCAP_WC    UINT64_C(0x400)
 #define MTRRCAP_FIXED UINT64_C(0x100)
 
-#define PHYSICAL_MASK ((UINT64_C(1) << PHYSICAL_ADDRESS_BITS) - 1)
+#define PHYSICAL_MASK ((UINT64_C(1) << HWACCL_PHYSICAL_ADDRESS_BITS) - 1)
 
 /* MTRR memory types: UC, WC, WT, WP, WB; the PAT has UC- (7) too. */
 #define MTRR_TYPES 0x73u
@@ -209,11 +209,11 @@ bool hwaccl_processor_rdmsr(struct hwaccl_processor *processor, uint32_t index, 
 
 static bool write_efer(struct hwaccl_machine_context *context, uint64_t value)
 {
-        if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+        if (value & ~(HWACCL_EFER_SCE | HWACCL_EFER_LME | HWACCL_EFER_LMA | HWACCL_EFER_NXE))
                 return false;
-        if ((context->cr0 & CR0_PG) && ((value ^ context->efer) & EFER_LME))
+        if ((context->cr0 & HWACCL_CR0_PG) && ((value ^ context->efer) & HWACCL_EFER_LME))
                 return false;
-        context->efer = (value & ~EFER_LMA) | (context->efer & EFER_LMA); /* the processor's own flag */
+        context->efer = (value & ~HWACCL_EFER_LMA) | (context->efer & HWACCL_EFER_LMA); /* the processor's own flag */
         return true;
 }
 

@@ -129,7 +129,7 @@ static inline void fixture_protected_mode(struct fixture *fixture, unsigned cpl)
         struct hwaccl_machine_context *context = fixture->context;
 
         fixture_real_mode(fixture);
-        context->cr0 = CR0_PE;
+        context->cr0 = HWACCL_CR0_PE;
         for (unsigned i = 0; i < HWACCL_SEGMENT_REGISTER_COUNT; i++)
                 context->segment[i] = (struct hwaccl_segment){(i == HWACCL_CS ? 8 : 16) + cpl, 0, UINT32_MAX,
                                                               (i == HWACCL_CS ? 0xc09b : 0xc093) | cpl << 5};
@@ -144,10 +144,10 @@ static inline void fixture_long_mode(struct fixture *fixture, unsigned cpl)
         uint64_t entry = (FIXTURE_PML4 + 0x1000) | 0x67;
 
         fixture_protected_mode(fixture, cpl);
-        context->cr0 = CR0_PE | CR0_PG;
-        context->cr4 = CR4_PAE;
+        context->cr0 = HWACCL_CR0_PE | HWACCL_CR0_PG;
+        context->cr4 = HWACCL_CR4_PAE;
         context->cr3 = FIXTURE_PML4;
-        context->efer = EFER_LME | EFER_LMA;
+        context->efer = HWACCL_EFER_LME | HWACCL_EFER_LMA;
         context->segment[HWACCL_CS].access_rights = 0xa09b | cpl << 5;
         hwaccl_assert(hwaccl_guest_memory_write(&fixture->memory, FIXTURE_PML4, &entry, 8, false));
         entry = (FIXTURE_PML4 + 0x2000) | 0x67;

@@ -4,18 +4,17 @@
 #include "exit/descriptor.h"
 #include "exit/registers.h"
 
-#define CR0_ET       UINT64_C(0x10)
-#define CR0_WRITABLE (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
-/* TSD, DE, PSE, PAE, PGE, PCE, OSFXSR, OSXMMEXCPT: what CPUID says the processor has */
-#define CR4_WRITABLE UINT64_C(0x7bc)
-#define CR0_LMSW     (CR0_PE | CR0_MP | CR0_EM | CR0_TS)
+#define CR0_WRITABLE                                                                                                   \
+        (HWACCL_CR0_PE | HWACCL_CR0_MP | HWACCL_CR0_EM | HWACCL_CR0_TS | HWACCL_CR0_NE | HWACCL_CR0_WP |               \
+         HWACCL_CR0_AM | HWACCL_CR0_NW | HWACCL_CR0_CD | HWACCL_CR0_PG)
+#define CR0_LMSW (HWACCL_CR0_PE | HWACCL_CR0_MP | HWACCL_CR0_EM | HWACCL_CR0_TS)
 
 #define PDPTE_P        UINT64_C(0x1)
 #define PDPTE_RESERVED UINT64_C(0xffffff00000001e6)
 
 static bool uses_pae(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {
-        return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA);
+        return (cr0 & HWACCL_CR0_PG) && (cr4 & HWACCL_CR4_PAE) && !(efer & HWACCL_EFER_LMA);
 }
 
 /* PAE paging loads the four page-directory-pointer entries with the control register (SDM 3A, 4.4.1). */
@@ -37,26 +36,27 @@ static bool write_cr0(struct emulation *emulation, uint64_t value)
 {
         struct hwaccl_machine_context *context = emulation->context;
         uint64_t efer = context->efer;
-        bool paging = value & CR0_PG;
-        bool was_paging = context->cr0 & CR0_PG;
+        bool paging = value & HWACCL_CR0_PG;
+        bool was_paging = context->cr0 & HWACCL_CR0_PG;
 
-        if (value > UINT32_MAX || (paging && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
+        if (value > UINT32_MAX || (paging && !(value & HWACCL_CR0_PE)) ||
+            ((value & HWACCL_CR0_NW) && !(value & HWACCL_CR0_CD)))
                 return false;
-        if (!paging && (context->cr4 & CR4_PCIDE))
+        if (!paging && (context->cr4 & HWACCL_CR4_PCIDE))
                 return false;
-        if (!was_paging && paging && (efer & EFER_LME)) {
-                if (!(context->cr4 & CR4_PAE) || (context->segment[HWACCL_CS].access_rights & SEGMENT_L))
+        if (!was_paging && paging && (efer & HWACCL_EFER_LME)) {
+                if (!(context->cr4 & HWACCL_CR4_PAE) || (context->segment[HWACCL_CS].access_rights & SEGMENT_L))
                         return false;
-                efer |= EFER_LMA;
+                efer |= HWACCL_EFER_LMA;
         }
         if (was_paging && !paging) {
                 if (hwaccl_context_code_bits(context) == 64)
                         return false;
-                efer &= ~EFER_LMA;
+                efer &= ~HWACCL_EFER_LMA;
         }
         if (!was_paging && uses_pae(value, context->cr4, efer) && !pointers_valid(emulation, context->cr3))
                 return false;
-        context->cr0 = (value & CR0_WRITABLE) | CR0_ET;
+        context->cr0 = (value & CR0_WRITABLE) | HWACCL_CR0_ET;
         context->efer = efer;
         context->changed |= HWACCL_CHANGED_CR0 | HWACCL_CHANGED_GLOBAL_TLB_FLUSH;
         return true;
@@ -66,10 +66,10 @@ static bool write_cr3(struct emulation *emulation, uint64_t value)
 {
         struct hwaccl_machine_context *context = emulation->context;
 
-        if (context->efer & EFER_LMA) {
-                if (context->cr4 & CR4_PCIDE)
+        if (context->efer & HWACCL_EFER_LMA) {
+                if (context->cr4 & HWACCL_CR4_PCIDE)
                         value &= ~(UINT64_C(1) << 63); /* asks to keep the TLB */
-                if (value >> PHYSICAL_ADDRESS_BITS)
+                if (value >> HWACCL_PHYSICAL_ADDRESS_BITS)
                         return false;
         } else if (uses_pae(context->cr0, context->cr4, context->efer) && !pointers_valid(emulation, value)) {
                 return false;
@@ -83,9 +83,13 @@ static bool write_cr4(struct emulation *emulation, uint64_t value)
 {
         struct hwaccl_machine_context *context = emulation->context;
 
-        if (value & ~CR4_WRITABLE)
+        bool starts_pcid = (value & ~context->cr4) & HWACCL_CR4_PCIDE;
+
+        if (value & ~HWACCL_CR4_DEFINED)
                 return false;
-        if ((context->efer & EFER_LMA) && !(value & CR4_PAE))
+        if (starts_pcid && (!(context->efer & HWACCL_EFER_LMA) || (context->cr3 & 0xfff)))
+                return false;
+        if ((context->efer & HWACCL_EFER_LMA) && !(value & HWACCL_CR4_PAE))
                 return false;
         if (!uses_pae(context->cr0, context->cr4, context->efer) && uses_pae(context->cr0, value, context->efer) &&
             !pointers_valid(emulation, context->cr3))
@@ -108,7 +112,7 @@ static bool load_status_word(struct emulation *emulation, uint64_t word)
 {
         uint64_t cr0 = emulation->context->cr0;
 
-        return write_cr0(emulation, (cr0 & ~(CR0_LMSW & ~CR0_PE)) | (word & CR0_LMSW));
+        return write_cr0(emulation, (cr0 & ~(CR0_LMSW & ~HWACCL_CR0_PE)) | (word & CR0_LMSW));
 }
 
 static bool number_exists(const struct emulation *emulation, unsigned number)
@@ -155,7 +159,7 @@ enum step execute_control_register(struct emulation *emulation)
         switch (instruction->operation) {
         case OPERATION_MOV_FROM_CR: return move_from(emulation);
         case OPERATION_MOV_TO_CR: accepted = move_to(emulation); break;
-        case OPERATION_CLTS: emulation->context->cr0 &= ~CR0_TS; break;
+        case OPERATION_CLTS: emulation->context->cr0 &= ~HWACCL_CR0_TS; break;
         default:
                 if (!operand_read(emulation, &instruction->operand[0], &word))
                         return STEP_EXCEPTION;

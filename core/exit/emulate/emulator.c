@@ -138,9 +138,9 @@ static enum fetch_result fetch_part(struct hwaccl_emulator *emulator, struct emu
         uint64_t linear = fetch->linear + fetch->size;
         struct hwaccl_translation translation;
 
-        if (!(context->efer & EFER_LMA))
+        if (!(context->efer & HWACCL_EFER_LMA))
                 linear = (uint32_t)linear;
-        if (context->cr0 & CR0_PG) {
+        if (context->cr0 & HWACCL_CR0_PG) {
                 unsigned access = HWACCL_ACCESS_EXECUTE | HWACCL_ACCESS_SET_ACCESSED;
                 if (hwaccl_context_cpl(context) == 3)
                         access |= HWACCL_ACCESS_USER;

@@ -10,7 +10,7 @@
 
 static bool misaligned(const struct hwaccl_machine_context *context, uint64_t linear, unsigned size)
 {
-        return (linear & (size - 1)) && (context->cr0 & CR0_AM) && (context->rflags & RFLAGS_AC) &&
+        return (linear & (size - 1)) && (context->cr0 & HWACCL_CR0_AM) && (context->rflags & RFLAGS_AC) &&
                hwaccl_context_cpl(context) == 3;
 }
 
@@ -36,7 +36,7 @@ bool locate(struct emulation *emulation, enum hwaccl_segment_register segment, u
         for (unsigned i = 0; i < place->count; i++) {
                 struct hwaccl_translation translation;
                 uint64_t start = linear + (i ? place->part[0].size : 0);
-                if (!(context->efer & EFER_LMA))
+                if (!(context->efer & HWACCL_EFER_LMA))
                         start = (uint32_t)start;
                 if (!hwaccl_page_walk(context, emulation->memory, start, access | HWACCL_ACCESS_SET_ACCESSED,
                                       &translation, &emulation->exception))

@@ -12,7 +12,7 @@ enum step raise_fault(struct emulation *emulation, enum hwaccl_vector vector)
 enum step raise_fault_zero(struct emulation *emulation, enum hwaccl_vector vector)
 {
         emulation->exception = (struct hwaccl_exception){.vector = (uint8_t)vector,
-                                                         .has_error_code = emulation->context->cr0 & CR0_PE};
+                                                         .has_error_code = emulation->context->cr0 & HWACCL_CR0_PE};
         return STEP_EXCEPTION;
 }
 

@@ -18,7 +18,7 @@ bool port_allowed(struct emulation *emulation, uint16_t port, unsigned size)
         const struct hwaccl_segment *tr = &context->tr;
         uint8_t bytes[2];
 
-        if (!(context->cr0 & CR0_PE))
+        if (!(context->cr0 & HWACCL_CR0_PE))
                 return true;
         bool virtual_8086 = context->rflags & RFLAGS_VM;
         if (!virtual_8086 && hwaccl_context_cpl(context) <= (context->rflags & RFLAGS_IOPL) >> RFLAGS_IOPL_SHIFT)

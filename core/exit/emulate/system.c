@@ -61,7 +61,7 @@ enum step execute_rdtsc(struct emulation *emulation)
 {
         struct hwaccl_machine_context *context = emulation->context;
 
-        if ((context->cr4 & CR4_TSD) && !in_ring_0(emulation))
+        if ((context->cr4 & HWACCL_CR4_TSD) && !in_ring_0(emulation))
                 return raise_fault_zero(emulation, HWACCL_VECTOR_GP);
         write_pair(context, hwaccl_processor_tsc(emulation->processor));
         if (emulation->instruction->operation == OPERATION_RDTSCP)
@@ -135,7 +135,7 @@ enum step execute_debug_register(struct emulation *emulation)
         if (number > 7)
                 return raise_fault(emulation, HWACCL_VECTOR_UD);
         if (number == 4 || number == 5) {
-                if (emulation->context->cr4 & CR4_DE)
+                if (emulation->context->cr4 & HWACCL_CR4_DE)
                         return raise_fault(emulation, HWACCL_VECTOR_UD);
                 number += 2; /* aliases of DR6 and DR7 */
         }
