@@ -415,16 +415,18 @@ bool hwaccl_event_deliver(struct hwaccl_machine_context *context, const struct h
         uint32_t ext = event->kind == HWACCL_EVENT_SOFTWARE ? 0 : ERROR_EXT;
 
         *refusal = NULL;
+        if (event->kind == HWACCL_EVENT_EXCEPTION && event->exception.vector == HWACCL_VECTOR_PF)
+                before.cr2 = event->exception.fault_address;
         for (;;) {
-                if (current.kind == HWACCL_EVENT_EXCEPTION && current.exception.vector == HWACCL_VECTOR_PF)
-                        before.cr2 = current.exception.fault_address;
-
                 struct delivery delivery = {.context = before, .memory = memory, .event = &current, .ext = ext};
                 switch (attempt_delivery(&delivery, &before)) {
                 case DELIVERED: *context = delivery.context; return true;
                 case REFUSED: *refusal = delivery.refusal; return false;
                 case FAULTED: break;
                 }
+                /* CR2 is written when the page fault is found, even if it ends up as a double fault */
+                if (delivery.fault.vector == HWACCL_VECTOR_PF)
+                        before.cr2 = delivery.fault.fault_address;
                 struct hwaccl_event next;
                 if (!combine(&current, &delivery.fault, &next))
                         return false;

@@ -1,0 +1,533 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "exit/registers.h"
+#include "hwaccl/guest_access.h"
+
+#include <string.h>
+
+static uint8_t memory_bytes[0x20000];
+static struct hwaccl_machine_context context;
+static const char *refusal;
+
+static bool physical_read(void *opaque, uint64_t address, void *buffer, size_t size)
+{
+        (void)opaque;
+        if (address + size > sizeof(memory_bytes))
+                return false;
+        memcpy(buffer, memory_bytes + address, size);
+        return true;
+}
+
+static bool physical_write(void *opaque, uint64_t address, const void *data, size_t size)
+{
+        (void)opaque;
+        if (address + size > sizeof(memory_bytes))
+                return false;
+        memcpy(memory_bytes + address, data, size);
+        return true;
+}
+
+static const struct hwaccl_physical_memory memory = {physical_read, physical_write, NULL};
+
+static void put(uint64_t address, uint64_t value, unsigned size)
+{
+        memcpy(memory_bytes + address, &value, size);
+}
+
+static uint64_t get(uint64_t address, unsigned size)
+{
+        uint64_t value = 0;
+
+        memcpy(&value, memory_bytes + address, size);
+        return value;
+}
+
+#define IDT   0x1000u
+#define GDT   0x2000u
+#define TSS   0x3000u
+#define STACK 0x8000u
+
+#define CODE_0     0x08u
+#define DATA_0     0x10u
+#define CODE_3     0x18u
+#define DATA_3     0x20u
+#define CONFORMING 0x28u
+#define CODE_64    0x30u
+#define ABSENT     0x38u
+#define STACK_2    0x40u /* data of ring 2 */
+#define TINY_STACK 0x48u /* data of ring 0 with a limit of 15 */
+
+static bool deliver(enum hwaccl_event_kind kind, uint8_t vector, bool has_error_code, uint32_t error_code)
+{
+        struct hwaccl_event event = {kind, {vector, has_error_code, error_code, 0xdeadb000}};
+
+        return hwaccl_event_deliver(&context, &memory, &event, &refusal);
+}
+
+static int real_mode(void **state)
+{
+        (void)state;
+        memset(memory_bytes, 0, sizeof(memory_bytes));
+        memset(&context, 0, sizeof(context));
+        for (unsigned i = 0; i < HWACCL_SEGMENT_REGISTER_COUNT; i++)
+                context.segment[i] = (struct hwaccl_segment){0, 0, 0xffff, i == HWACCL_CS ? 0x9b : 0x93};
+        context.rflags = RFLAGS_RESERVED_1 | RFLAGS_IF | RFLAGS_TF | RFLAGS_CF;
+        context.rip = 0x1234;
+        context.gpr[HWACCL_RSP] = STACK;
+        context.idtr.limit = 0x3ff;
+        put(0x20 * 4, 0xf0005678, 4);
+        return 0;
+}
+
+static void gate(unsigned vector, unsigned type, unsigned dpl, uint16_t selector, uint32_t offset)
+{
+        put(IDT + vector * 8,
+            (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)(0x80 | dpl << 5 | type) << 40 |
+                    (uint64_t)(offset >> 16) << 48,
+            8);
+}
+
+static void descriptor(unsigned selector, uint32_t limit, uint64_t rights)
+{
+        put(GDT + selector,
+            (limit & 0xffff) | (rights & 0xff) << 40 | (uint64_t)(limit >> 16) << 48 | (rights >> 12) << 52, 8);
+}
+
+/* Ring 0 or 3, flat; the TSS has stacks for rings 0 to 2. */
+static int protected_mode(void **state)
+{
+        real_mode(state);
+        context.cr0 = HWACCL_CR0_PE;
+        context.rip = 0x401234;
+        context.idtr = (struct hwaccl_segment){.base = IDT, .limit = 0x7ff};
+        context.gdtr = (struct hwaccl_segment){.base = GDT, .limit = 0x4f};
+        context.tr = (struct hwaccl_segment){0x50, TSS, 0x67, 0x8b};
+        descriptor(CODE_0, 0xfffff, 0xc09a);
+        descriptor(DATA_0, 0xfffff, 0xc092);
+        descriptor(CODE_3, 0xfffff, 0xc0fa);
+        descriptor(DATA_3, 0xfffff, 0xc0f2);
+        descriptor(CONFORMING, 0xfffff, 0xc09e);
+        descriptor(CODE_64, 0, 0x209a);
+        descriptor(ABSENT, 0xfffff, 0xc01a);
+        descriptor(STACK_2, 0xfffff, 0xc0d2);
+        descriptor(TINY_STACK, 15, 0x4092);
+        put(TSS + 4, 0x9000, 4);
+        put(TSS + 8, DATA_0, 2);
+        context.segment[HWACCL_CS] = (struct hwaccl_segment){CODE_0, 0, UINT32_MAX, 0xc09b};
+        context.segment[HWACCL_SS] = (struct hwaccl_segment){DATA_0, 0, UINT32_MAX, 0xc093};
+        return 0;
+}
+
+static void enter_ring_3(void)
+{
+        context.segment[HWACCL_CS] = (struct hwaccl_segment){CODE_3 | 3, 0, UINT32_MAX, 0xc0fb};
+        context.segment[HWACCL_SS] = (struct hwaccl_segment){DATA_3 | 3, 0, UINT32_MAX, 0xc0f3};
+}
+
+static void assert_shutdown(void)
+{
+        assert_null(refusal);
+}
+
+static void real_mode_goes_through_the_vector_table(void **state)
+{
+        (void)state;
+        context.segment[HWACCL_CS] = (struct hwaccl_segment){0x100, 0x1000, 0xffff, 0x9b};
+        context.interrupts_inhibited = true;
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x20, false, 0));
+        assert_int_equal(context.segment[HWACCL_CS].selector, 0xf000);
+        assert_int_equal(context.segment[HWACCL_CS].base, 0xf0000);
+        assert_int_equal(context.rip, 0x5678);
+        assert_int_equal(context.gpr[HWACCL_RSP], STACK - 6);
+        assert_int_equal(get(STACK - 2, 2), 0x303);
+        assert_int_equal(get(STACK - 4, 2), 0x100);
+        assert_int_equal(get(STACK - 6, 2), 0x1234);
+        assert_int_equal(context.rflags, RFLAGS_RESERVED_1 | RFLAGS_CF);
+        assert_false(context.interrupts_inhibited);
+}
+
+static void real_mode_pushes_no_error_codes_and_wraps_the_stack(void **state)
+{
+        (void)state;
+        put(13 * 4, 0x00002222, 4);
+        context.gpr[HWACCL_RSP] = 0xabcd0002; /* SP wraps, the upper half stays */
+        assert_true(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_GP, true, 0x10));
+        assert_int_equal(context.gpr[HWACCL_RSP], 0xabcdfffc);
+        assert_int_equal(context.rip, 0x2222);
+}
+
+static void real_mode_without_room_in_the_table_shuts_down(void **state)
+{
+        struct hwaccl_machine_context before;
+
+        (void)state;
+        context.idtr.limit = 3; /* neither this vector, nor #GP, nor #DF */
+        before = context;
+        assert_false(deliver(HWACCL_EVENT_EXTERNAL, 0x20, false, 0));
+        assert_shutdown();
+        assert_memory_equal(&context, &before, sizeof(context));
+}
+
+static void interrupt_gates_keep_the_ring_and_clear_if(void **state)
+{
+        (void)state;
+        gate(0x21, 0xe, 0, CODE_0, 0x12345678);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x21, false, 0));
+        assert_int_equal(context.rip, 0x12345678);
+        assert_int_equal(context.segment[HWACCL_CS].selector, CODE_0);
+        assert_int_equal(context.gpr[HWACCL_RSP], STACK - 12);
+        assert_int_equal(get(STACK - 4, 4), 0x303);
+        assert_int_equal(get(STACK - 8, 4), CODE_0);
+        assert_int_equal(get(STACK - 12, 4), 0x401234);
+        assert_int_equal(context.rflags, RFLAGS_RESERVED_1 | RFLAGS_CF);
+        assert_int_equal(get(GDT + CODE_0 + 5, 1), 0x9b); /* accessed */
+}
+
+static void trap_gates_leave_if_alone_and_16_bit_gates_push_words(void **state)
+{
+        (void)state;
+        context.rflags |= RFLAGS_NT;
+        gate(0x21, 0x7, 0, CODE_0, 0x12345678);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x21, false, 0));
+        assert_int_equal(context.rip, 0x5678);
+        assert_int_equal(context.gpr[HWACCL_RSP], STACK - 6);
+        assert_int_equal(context.rflags, RFLAGS_RESERVED_1 | RFLAGS_CF | RFLAGS_IF);
+        gate(0x22, 0x6, 0, CODE_0, 0x1111);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x22, false, 0));
+        assert_int_equal(context.gpr[HWACCL_RSP], STACK - 12);
+        assert_int_equal(context.rflags, RFLAGS_RESERVED_1 | RFLAGS_CF);
+}
+
+static void faults_push_their_error_code_and_resume_flag(void **state)
+{
+        (void)state;
+        gate(HWACCL_VECTOR_PF, 0xe, 0, CODE_0, 0x500);
+        assert_true(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_PF, true, 6));
+        assert_int_equal(context.gpr[HWACCL_RSP], STACK - 16);
+        assert_int_equal(get(STACK - 16, 4), 6);
+        assert_int_equal(get(STACK - 4, 4), 0x303 | RFLAGS_RF);
+        assert_int_equal(context.cr2, 0xdeadb000);
+        gate(HWACCL_VECTOR_DB, 0xe, 0, CODE_0, 0x600);
+        assert_true(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_DB, false, 0));
+        assert_int_equal(get(STACK - 20, 4) & RFLAGS_RF, 0); /* a single-step trap is none */
+}
+
+static void inner_rings_get_their_stack_from_a_32_bit_tss(void **state)
+{
+        (void)state;
+        enter_ring_3();
+        gate(0x30, 0xe, 0, CODE_0, 0x700);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x30, false, 0));
+        assert_int_equal(hwaccl_context_cpl(&context), 0);
+        assert_int_equal(context.segment[HWACCL_SS].selector, DATA_0);
+        assert_int_equal(context.gpr[HWACCL_RSP], 0x9000 - 20);
+        assert_int_equal(get(0x9000 - 4, 4), DATA_3 | 3);
+        assert_int_equal(get(0x9000 - 8, 4), STACK);
+        assert_int_equal(get(0x9000 - 16, 4), CODE_3 | 3);
+}
+
+static void inner_rings_get_their_stack_from_a_16_bit_tss(void **state)
+{
+        (void)state;
+        enter_ring_3();
+        context.tr.access_rights = 0x83;
+        put(TSS + 2, 0x7000, 2);
+        put(TSS + 4, DATA_0, 2);
+        gate(0x30, 0xe, 0, CODE_0, 0x700);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x30, false, 0));
+        assert_int_equal(context.gpr[HWACCL_RSP], 0x7000 - 20);
+}
+
+static void conforming_code_stays_in_the_outer_ring(void **state)
+{
+        (void)state;
+        enter_ring_3();
+        gate(0x30, 0xe, 0, CONFORMING, 0x700);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x30, false, 0));
+        assert_int_equal(hwaccl_context_cpl(&context), 3);
+        assert_int_equal(context.segment[HWACCL_CS].selector, CONFORMING | 3);
+        assert_int_equal(context.gpr[HWACCL_RSP], STACK - 12);
+}
+
+/* What arrives at the #GP, #NP, #TS or #SS handler when the first delivery faults. */
+static void assert_second_fault(uint8_t vector, uint32_t error_code)
+{
+        uint64_t stack = context.gpr[HWACCL_RSP];
+
+        assert_int_equal(context.rip, 0x10000 + vector);
+        assert_int_equal(get(stack, 4), error_code);
+}
+
+static void handlers_for_faults(void)
+{
+        for (uint8_t vector = HWACCL_VECTOR_DF; vector <= HWACCL_VECTOR_PF; vector++)
+                gate(vector, 0xe, 0, CODE_0, 0x10000u + vector);
+}
+
+static void bad_gates_raise_what_the_processor_raises(void **state)
+{
+        (void)state;
+        handlers_for_faults();
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x40, false, 0)); /* type 0 */
+        assert_second_fault(HWACCL_VECTOR_GP, 0x40 * 8 + 3);
+        gate(0x40, 0xe, 0, CODE_0, 0);
+        memory_bytes[IDT + 0x40 * 8 + 5] &= 0x7f;
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x40, false, 0));
+        assert_second_fault(HWACCL_VECTOR_NP, 0x40 * 8 + 3);
+        gate(0x40, 0xe, 0, 0, 0);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x40, false, 0));
+        assert_second_fault(HWACCL_VECTOR_GP, 1);
+        gate(0x40, 0xe, 0, DATA_0, 0);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x40, false, 0));
+        assert_second_fault(HWACCL_VECTOR_GP, DATA_0 + 1);
+        gate(0x40, 0xe, 0, ABSENT, 0);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x40, false, 0));
+        assert_second_fault(HWACCL_VECTOR_NP, ABSENT + 1);
+        gate(0x40, 0xe, 0, 0x1000, 0); /* beyond the GDT */
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x40, false, 0));
+        assert_second_fault(HWACCL_VECTOR_GP, 0x1001);
+        gate(0x40, 0xe, 0, 0x0c, 0); /* there is no LDT */
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x40, false, 0));
+        assert_second_fault(HWACCL_VECTOR_GP, 0x0d);
+        context.idtr.limit = 0x40 * 8 + 6;
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x40, false, 0));
+        assert_second_fault(HWACCL_VECTOR_GP, 0x40 * 8 + 3);
+}
+
+static void software_interrupts_need_the_gates_privilege_and_have_no_ext_bit(void **state)
+{
+        (void)state;
+        handlers_for_faults();
+        gate(0x80, 0xe, 3, CODE_0, 0x700);
+        gate(0x81, 0xe, 0, CODE_0, 0x800);
+        enter_ring_3();
+        assert_true(deliver(HWACCL_EVENT_SOFTWARE, 0x81, false, 0));
+        assert_second_fault(HWACCL_VECTOR_GP, 0x81 * 8 + 2);
+        enter_ring_3();
+        context.rip = 0x401236;
+        assert_true(deliver(HWACCL_EVENT_SOFTWARE, 0x80, false, 0));
+        assert_int_equal(context.rip, 0x700);
+        assert_int_equal(get(context.gpr[HWACCL_RSP], 4), 0x401236);
+}
+
+static void bad_inner_stacks_raise_what_the_processor_raises(void **state)
+{
+        static const struct {
+                unsigned selector;
+                uint8_t vector;
+                uint32_t error_code;
+        } cases[] = {
+                {0, HWACCL_VECTOR_TS, 1},
+                {DATA_3, HWACCL_VECTOR_TS, DATA_3 + 1},
+                {CODE_0, HWACCL_VECTOR_TS, CODE_0 + 1},
+                {STACK_2 | 2, HWACCL_VECTOR_TS, STACK_2 + 1},
+                {0x1000, HWACCL_VECTOR_TS, 0x1001},
+                {TINY_STACK, HWACCL_VECTOR_SS, TINY_STACK + 1},
+        };
+
+        (void)state;
+        for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                protected_mode(NULL);
+                handlers_for_faults();
+                gate(cases[i].vector, 0xe, 0, CONFORMING, 0x10000u + cases[i].vector); /* needs no inner stack */
+                gate(0x30, 0xe, 0, CODE_0, 0x700);
+                put(TSS + 8, cases[i].selector, 2);
+                enter_ring_3();
+                assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x30, false, 0));
+                assert_second_fault(cases[i].vector, cases[i].error_code);
+        }
+        protected_mode(NULL);
+        gate(HWACCL_VECTOR_TS, 0xe, 0, CONFORMING, 0x10000u + HWACCL_VECTOR_TS);
+        gate(0x30, 0xe, 0, CODE_0, 0x700);
+        context.tr.limit = 8;
+        enter_ring_3();
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x30, false, 0));
+        assert_second_fault(HWACCL_VECTOR_TS, 0x51);
+}
+
+static void two_contributory_faults_are_a_double_fault(void **state)
+{
+        (void)state;
+        gate(HWACCL_VECTOR_DF, 0xe, 0, CODE_0, 0x900); /* #GP itself has no handler */
+        assert_true(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_GP, true, 0));
+        assert_int_equal(context.rip, 0x900);
+        assert_int_equal(get(context.gpr[HWACCL_RSP], 4), 0);
+        assert_int_equal(get(context.gpr[HWACCL_RSP] + 4, 4), 0x401234);
+}
+
+static void a_benign_exception_whose_delivery_faults_becomes_that_fault(void **state)
+{
+        (void)state;
+        handlers_for_faults();
+        assert_true(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_UD, false, 0));
+        assert_second_fault(HWACCL_VECTOR_GP, HWACCL_VECTOR_UD * 8 + 3);
+}
+
+static void a_page_fault_whose_delivery_faults_is_a_double_fault(void **state)
+{
+        (void)state;
+        gate(HWACCL_VECTOR_DF, 0xe, 0, CODE_0, 0x900);
+        assert_true(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_PF, true, 2));
+        assert_int_equal(context.rip, 0x900);
+        assert_int_equal(context.cr2, 0xdeadb000);
+}
+
+static void a_fault_in_a_double_fault_shuts_down_and_leaves_the_context(void **state)
+{
+        struct hwaccl_machine_context before = context;
+
+        (void)state;
+        assert_false(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_GP, true, 0));
+        assert_shutdown();
+        assert_memory_equal(&context, &before, sizeof(context));
+        assert_false(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_DF, true, 0));
+        assert_shutdown();
+}
+
+static void task_gates_and_virtual_8086_mode_are_refused_by_name(void **state)
+{
+        (void)state;
+        gate(HWACCL_VECTOR_DF, 0x5, 0, 0x50, 0);
+        assert_false(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_DF, true, 0));
+        assert_non_null(refusal);
+        assert_non_null(strstr(refusal, "task gate"));
+        context.rflags |= RFLAGS_VM;
+        assert_false(deliver(HWACCL_EVENT_EXTERNAL, 0x20, false, 0));
+        assert_non_null(strstr(refusal, "virtual-8086"));
+}
+
+/* ---- long mode --------------------------------------------------------------------------------------------------- */
+
+#define PML4 0x10000u
+
+static void long_gate(unsigned vector, unsigned type, unsigned dpl, unsigned ist, uint16_t selector, uint64_t offset)
+{
+        put(IDT + vector * 16,
+            (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)ist << 32 |
+                    (uint64_t)(0x80 | dpl << 5 | type) << 40 | (offset >> 16 & 0xffff) << 48,
+            8);
+        put(IDT + vector * 16 + 8, offset >> 32, 8);
+}
+
+static int long_mode(void **state)
+{
+        protected_mode(state);
+        context.cr0 |= HWACCL_CR0_PG;
+        context.cr4 = HWACCL_CR4_PAE;
+        context.efer = HWACCL_EFER_LMA | HWACCL_EFER_LME;
+        context.cr3 = PML4;
+        context.idtr.limit = 0xfff;
+        put(PML4, (PML4 + 0x1000) | 7, 8);
+        put(PML4 + 0x1000, (PML4 + 0x2000) | 7, 8);
+        put(PML4 + 0x2000, 0x87, 8); /* 2 MiB at 0 */
+        context.segment[HWACCL_CS] = (struct hwaccl_segment){CODE_64, 0, 0, 0xa09b};
+        context.rip = UINT64_C(0x123456789a);
+        put(TSS + 4, 0x9000, 8);
+        put(TSS + 0x24 + 8, 0xa000, 8); /* IST2 */
+        return 0;
+}
+
+static void long_mode_aligns_the_stack_and_pushes_everything(void **state)
+{
+        (void)state;
+        context.gpr[HWACCL_RSP] = STACK + 5;
+        long_gate(0x20, 0xe, 0, 0, CODE_64, UINT64_C(0xffff800000001000));
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x20, false, 0));
+        assert_int_equal(context.rip, UINT64_C(0xffff800000001000));
+        assert_int_equal(context.gpr[HWACCL_RSP], STACK - 40);
+        assert_int_equal(get(STACK - 8, 8), DATA_0);
+        assert_int_equal(get(STACK - 16, 8), STACK + 5);
+        assert_int_equal(get(STACK - 24, 8), 0x303);
+        assert_int_equal(get(STACK - 32, 8), CODE_64);
+        assert_int_equal(get(STACK - 40, 8), UINT64_C(0x123456789a));
+        assert_int_equal(context.segment[HWACCL_SS].selector, DATA_0);
+}
+
+static void long_mode_switches_to_an_ist_stack_in_the_same_ring(void **state)
+{
+        (void)state;
+        long_gate(HWACCL_VECTOR_DF, 0xe, 0, 2, CODE_64, 0x1000);
+        assert_true(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_DF, true, 0));
+        assert_int_equal(context.gpr[HWACCL_RSP], 0xa000 - 48);
+        assert_int_equal(get(0xa000 - 48, 8), 0);
+        assert_int_equal(context.segment[HWACCL_SS].selector, DATA_0);
+}
+
+static void long_mode_loads_a_null_stack_segment_for_an_inner_ring(void **state)
+{
+        (void)state;
+        enter_ring_3();
+        context.segment[HWACCL_CS].access_rights = 0xa0fb;
+        long_gate(0x20, 0xf, 0, 0, CODE_64, 0x1000);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x20, false, 0));
+        assert_int_equal(hwaccl_context_cpl(&context), 0);
+        assert_int_equal(context.segment[HWACCL_SS].selector, 0);
+        assert_int_equal(context.gpr[HWACCL_RSP], 0x9000 - 40);
+        assert_int_equal(get(0x9000 - 8, 8), DATA_3 | 3);
+        assert_true(context.rflags & RFLAGS_IF);
+}
+
+static void long_mode_wants_64_bit_code_and_canonical_handlers(void **state)
+{
+        (void)state;
+        long_gate(HWACCL_VECTOR_GP, 0xe, 0, 0, CODE_64, 0x1000);
+        long_gate(0x20, 0xe, 0, 0, CODE_0, 0x2000);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x20, false, 0));
+        assert_int_equal(context.rip, 0x1000);
+        assert_int_equal(get(context.gpr[HWACCL_RSP], 8), CODE_0 + 1);
+        long_gate(0x20, 0xe, 0, 0, CODE_64, UINT64_C(0x800000000000));
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x20, false, 0));
+        assert_int_equal(get(context.gpr[HWACCL_RSP], 8), 1);
+        long_gate(0x20, 0x6, 0, 0, CODE_64, 0x2000); /* 16-bit gates are gone */
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x20, false, 0));
+        assert_int_equal(get(context.gpr[HWACCL_RSP], 8), 0x20 * 8 + 3);
+}
+
+static void a_stack_that_is_not_mapped_ends_in_the_ist_of_the_double_fault(void **state)
+{
+        (void)state;
+        context.gpr[HWACCL_RSP] = 0x40000000;
+        long_gate(HWACCL_VECTOR_PF, 0xe, 0, 0, CODE_64, 0x1000);
+        long_gate(HWACCL_VECTOR_DF, 0xe, 0, 2, CODE_64, 0x3000);
+        assert_true(deliver(HWACCL_EVENT_EXTERNAL, 0x21, false, 0)); /* no gate: #GP, no gate: #DF */
+        assert_int_equal(context.rip, 0x3000);
+        context.gpr[HWACCL_RSP] = 0x40000000;
+        assert_true(deliver(HWACCL_EVENT_EXCEPTION, HWACCL_VECTOR_PF, true, 2));
+        assert_int_equal(context.rip, 0x3000);
+        assert_int_equal(context.cr2, 0x40000000 - 8); /* the second page fault's address */
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup(real_mode_goes_through_the_vector_table, real_mode),
+                cmocka_unit_test_setup(real_mode_pushes_no_error_codes_and_wraps_the_stack, real_mode),
+                cmocka_unit_test_setup(real_mode_without_room_in_the_table_shuts_down, real_mode),
+                cmocka_unit_test_setup(interrupt_gates_keep_the_ring_and_clear_if, protected_mode),
+                cmocka_unit_test_setup(trap_gates_leave_if_alone_and_16_bit_gates_push_words, protected_mode),
+                cmocka_unit_test_setup(faults_push_their_error_code_and_resume_flag, protected_mode),
+                cmocka_unit_test_setup(inner_rings_get_their_stack_from_a_32_bit_tss, protected_mode),
+                cmocka_unit_test_setup(inner_rings_get_their_stack_from_a_16_bit_tss, protected_mode),
+                cmocka_unit_test_setup(conforming_code_stays_in_the_outer_ring, protected_mode),
+                cmocka_unit_test_setup(bad_gates_raise_what_the_processor_raises, protected_mode),
+                cmocka_unit_test_setup(software_interrupts_need_the_gates_privilege_and_have_no_ext_bit,
+                                       protected_mode),
+                cmocka_unit_test_setup(bad_inner_stacks_raise_what_the_processor_raises, protected_mode),
+                cmocka_unit_test_setup(two_contributory_faults_are_a_double_fault, protected_mode),
+                cmocka_unit_test_setup(a_benign_exception_whose_delivery_faults_becomes_that_fault, protected_mode),
+                cmocka_unit_test_setup(a_page_fault_whose_delivery_faults_is_a_double_fault, protected_mode),
+                cmocka_unit_test_setup(a_fault_in_a_double_fault_shuts_down_and_leaves_the_context, protected_mode),
+                cmocka_unit_test_setup(task_gates_and_virtual_8086_mode_are_refused_by_name, protected_mode),
+                cmocka_unit_test_setup(long_mode_aligns_the_stack_and_pushes_everything, long_mode),
+                cmocka_unit_test_setup(long_mode_switches_to_an_ist_stack_in_the_same_ring, long_mode),
+                cmocka_unit_test_setup(long_mode_loads_a_null_stack_segment_for_an_inner_ring, long_mode),
+                cmocka_unit_test_setup(long_mode_wants_64_bit_code_and_canonical_handlers, long_mode),
+                cmocka_unit_test_setup(a_stack_that_is_not_mapped_ends_in_the_ist_of_the_double_fault, long_mode),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
