@@ -58,10 +58,12 @@ static int interrupting(const struct hwaccl_pic_chip *chip, unsigned requests, b
         unsigned blocking = chip->isr;
         if (chip->special_mask)
                 blocking &= ~(unsigned)chip->imr; /* a handler that masked itself lets all others through */
-        if (master && chip->icw4 & ICW4_NESTED)
-                blocking &= ~CASCADE_BIT; /* the slave may interrupt its own service */
         int service = highest(chip, blocking);
-        return service < 0 || rank(chip, request) < rank(chip, service) ? request : -1;
+        if (service < 0 || rank(chip, request) < rank(chip, service))
+                return request;
+        /* special fully nested mode: the slave may interrupt its own service */
+        bool nested = master && chip->icw4 & ICW4_NESTED;
+        return nested && request == (int)CASCADE_LINE && service == request ? request : -1;
 }
 
 static void update_cascade(struct hwaccl_pic *pic)
