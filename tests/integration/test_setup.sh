@@ -5,7 +5,7 @@
 bin=$work/bin
 mkdir "$bin"
 for tool in awk bash cat dirname env touch true; do
-        ln -s "$(command -v "$tool")" "$bin/$tool"
+        ln -s "$(type -P "$tool")" "$bin/$tool"
 done
 stub() {
         cat >"$bin/$1"
