@@ -185,8 +185,8 @@ static bool ranged(const struct hwaccl_recording *recording, sqlite3_stmt *row, 
 static bool status_row(struct hwaccl_recording *recording, sqlite3_stmt *row, struct hwaccl_error *error)
 {
         struct hwaccl_recording_info *info = &recording->info;
-        int64_t status;
-        int64_t interval;
+        int64_t status = 0;
+        int64_t interval = 0;
         int64_t end = HWACCL_END_NONE;
 
         if (!ranged(recording, row, 0, "status.status", HWACCL_RECORDING_RUNNING, &status, error) ||
@@ -246,7 +246,7 @@ static bool load_vcpus(struct hwaccl_recording *recording, struct hwaccl_error *
         if (!database_prepare(recording->db, "SELECT id FROM vcpu ORDER BY id", &row, error))
                 return false;
         while (good && sqlite3_step(row) == SQLITE_ROW) {
-                int64_t number;
+                int64_t number = 0;
                 if (recording->info.vcpu_count == RECORDING_VCPU_MAX) {
                         good = recording_error(recording, error, "more than %u vCPUs", RECORDING_VCPU_MAX);
                         break;
@@ -301,8 +301,8 @@ static bool add_device_field(struct hwaccl_recording *recording, sqlite3_stmt *r
         const char *device = (const char *)sqlite3_column_text(row, 1);
         const char *name = (const char *)sqlite3_column_text(row, 2);
         size_t count = recording->device_field_count;
-        int64_t id;
-        int64_t size;
+        int64_t id = 0;
+        int64_t size = 0;
 
         if (!ranged(recording, row, 0, "device_field.id", RECORDING_DEVICE_FIELD_MAX, &id, error) ||
             !ranged(recording, row, 3, "device_field.size", HWACCL_DEVICE_STATE_MAX, &size, error))
@@ -342,7 +342,7 @@ static bool load_device_fields(struct hwaccl_recording *recording, struct hwaccl
 struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_error *error)
 {
         struct hwaccl_recording *recording = calloc(1, sizeof(*recording));
-        int64_t size;
+        int64_t size = 0;
 
         if (recording)
                 recording->path = strdup(path);
