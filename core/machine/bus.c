@@ -104,19 +104,23 @@ static struct hwaccl_device *mmio_owner(const struct hwaccl_bus *bus, uint64_t a
         return NULL;
 }
 
+static uint64_t mmio_ones(unsigned size)
+{
+        return UINT64_MAX >> (64 - size * 8);
+}
+
 uint64_t hwaccl_bus_mmio_read(struct hwaccl_bus *bus, uint64_t address, unsigned size)
 {
-        uint64_t ones = size == 8 ? UINT64_MAX : (UINT64_C(1) << (size * 8)) - 1;
         struct hwaccl_device *device = mmio_owner(bus, address);
 
         if (!device || !device->ops->mmio_read)
-                return ones;
-        return device->ops->mmio_read(device, address, size) & ones;
+                return mmio_ones(size);
+        return device->ops->mmio_read(device, address, size) & mmio_ones(size);
 }
 
 void hwaccl_bus_mmio_write(struct hwaccl_bus *bus, uint64_t address, unsigned size, uint64_t value)
 {
         struct hwaccl_device *device = mmio_owner(bus, address);
         if (device && device->ops->mmio_write)
-                device->ops->mmio_write(device, address, size, value);
+                device->ops->mmio_write(device, address, size, value & mmio_ones(size));
 }
