@@ -14,7 +14,7 @@
 #define PORT_DMA_LOW  0x518u
 #define DMA_PORTS     8u
 
-#define KEY_MASK 0x3fffu /* bits 15:14: write and architecture-local */
+#define KEY_MASK 0xbfffu /* bit 14 asks to write. Bit 15, architecture-local, is a key space of its own */
 
 #define DMA_ERROR  0x01u
 #define DMA_READ   0x02u
