@@ -131,4 +131,7 @@ bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t
 bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(void *opaque, const char *text),
                             void *opaque, struct hwaccl_error *error);
 
+/** hwaccl_recording_sqlite_version - "3.40.1", of the library that is loaded */
+const char *hwaccl_recording_sqlite_version(void);
+
 #endif
