@@ -50,6 +50,8 @@ struct prefixes {
 };
 
 #define REX_W 0x8u
+#define REX_R 0x4u
+#define REX_B 0x1u
 
 static struct prefixes read_prefixes(const uint8_t *bytes, size_t size, unsigned code_bits)
 {
@@ -146,7 +148,7 @@ static enum operation string_operation(uint8_t opcode)
         }
 }
 
-static enum operation operation_of(const cs_insn *decoded, const uint8_t *opcode)
+static enum operation operation_of(const cs_insn *decoded, const struct prefixes *prefixes, const uint8_t *opcode)
 {
         enum operation string = string_operation(opcode[0]);
 
@@ -157,6 +159,9 @@ static enum operation operation_of(const cs_insn *decoded, const uint8_t *opcode
                                                         OPERATION_MOV_TO_CR, OPERATION_MOV_TO_DR};
                 return moves[opcode[1] - 0x20];
         }
+        /* Capstone calls it NOP in 16-bit code */
+        if (opcode[0] == 0x90 && prefixes->repeat == REPEAT_EQUAL && !(prefixes->rex & REX_B))
+                return OPERATION_PAUSE;
         switch (decoded->id) {
 #define X(name, operation)                                                                                             \
         case X86_INS_##name: return OPERATION_##operation;
@@ -253,9 +258,9 @@ static void take_system_operands(uint8_t modrm, const struct prefixes *prefixes,
 {
         bool to_system = instruction->operation == OPERATION_MOV_TO_CR || instruction->operation == OPERATION_MOV_TO_DR;
         uint8_t size = instruction->code_bits == 64 ? 8 : 4;
-        struct operand system = {OPERAND_SYSTEM_REGISTER, (uint8_t)(((modrm >> 3) & 7) | (prefixes->rex & 4 ? 8 : 0)),
-                                 size};
-        struct operand general = {OPERAND_REGISTER, (uint8_t)((modrm & 7) | (prefixes->rex & 1 ? 8 : 0)), size};
+        struct operand system = {OPERAND_SYSTEM_REGISTER,
+                                 (uint8_t)(((modrm >> 3) & 7) | (prefixes->rex & REX_R ? 8 : 0)), size};
+        struct operand general = {OPERAND_REGISTER, (uint8_t)((modrm & 7) | (prefixes->rex & REX_B ? 8 : 0)), size};
 
         instruction->operand[0] = to_system ? system : general;
         instruction->operand[1] = to_system ? general : system;
@@ -318,25 +323,56 @@ static bool has_plain_operands(enum operation operation)
                operation == OPERATION_INVLPG || operation == OPERATION_LMSW;
 }
 
+/* Capstone's decoding of the bytes at @code, NULL when they are no instruction. */
+static const cs_insn *disassemble(struct decoder *decoder, const uint8_t *code, size_t size, unsigned code_bits)
+{
+        uint64_t address = 0;
+
+        if (!cs_disasm_iter(decoder->handle[code_bits / 32], &code, &size, &address, decoder->scratch))
+                return NULL;
+        return decoder->scratch;
+}
+
+/*
+ * Capstone refuses LOCK where the processor raises #UD. What the instruction would be without it must be known to tell
+ * that from bytes that are none: decode a copy without the prefix.
+ */
+static const cs_insn *disassemble_unlocked(struct decoder *decoder, const uint8_t *bytes, size_t size,
+                                           const struct prefixes *prefixes, unsigned code_bits, unsigned *dropped)
+{
+        uint8_t copy[INSTRUCTION_SIZE_MAX];
+        size_t kept = 0;
+
+        *dropped = 0;
+        for (size_t i = 0; i < size && i < sizeof(copy); i++) {
+                if (i < prefixes->count && bytes[i] == 0xf0)
+                        (*dropped)++;
+                else
+                        copy[kept++] = bytes[i];
+        }
+        return *dropped ? disassemble(decoder, copy, kept, code_bits) : NULL;
+}
+
 bool decoder_decode(struct decoder *decoder, const uint8_t *bytes, size_t size, unsigned code_bits,
                     struct instruction *instruction)
 {
-        const uint8_t *code = bytes;
-        size_t room = size;
-        uint64_t address = 0;
+        struct prefixes prefixes = read_prefixes(bytes, size, code_bits);
+        unsigned dropped = 0;
+        const cs_insn *decoded = disassemble(decoder, bytes, size, code_bits);
 
-        if (!cs_disasm_iter(decoder->handle[code_bits / 32], &code, &room, &address, decoder->scratch))
+        if (!decoded)
+                decoded = disassemble_unlocked(decoder, bytes, size, &prefixes, code_bits, &dropped);
+        if (!decoded)
                 return false;
 
-        const cs_insn *decoded = decoder->scratch;
         const cs_x86 *detail = &decoded->detail->x86;
-        struct prefixes prefixes = read_prefixes(bytes, decoded->size, code_bits);
-        if (decoded->size > INSTRUCTION_SIZE_MAX || prefixes.count >= decoded->size)
+        size_t length = decoded->size + dropped;
+        if (length > INSTRUCTION_SIZE_MAX || prefixes.count >= length)
                 return false;
         const uint8_t *opcode = bytes + prefixes.count;
 
         *instruction = (struct instruction){
-                .length = (uint8_t)decoded->size,
+                .length = (uint8_t)length,
                 .code_bits = (uint8_t)code_bits,
                 .repeat = prefixes.repeat,
                 .lock = prefixes.lock,
@@ -345,8 +381,8 @@ bool decoder_decode(struct decoder *decoder, const uint8_t *bytes, size_t size, 
                 .index = NO_REGISTER,
                 .address_size = address_size_of(&prefixes, code_bits),
         };
-        memcpy(instruction->bytes, bytes, decoded->size);
-        instruction->operation = (uint8_t)operation_of(decoded, opcode);
+        memcpy(instruction->bytes, bytes, length);
+        instruction->operation = (uint8_t)operation_of(decoded, &prefixes, opcode);
         if (instruction->operation >= OPERATION_MOV_TO_CR && instruction->operation <= OPERATION_MOV_FROM_DR)
                 take_system_operands(opcode[2], &prefixes, instruction);
         else if (has_plain_operands(instruction->operation))
