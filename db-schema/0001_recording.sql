@@ -2,7 +2,8 @@
 --
 -- Placeholders: @SET(text)@ stands for the text once per field of the subject state's field table, $ being its name,
 -- with commas between.
--- Sets: page (exit information and general registers), handled (page without rip and rax), control, segment, all.
+-- Sets: page (exit information and general registers), handled (page without rip and rax), control, segment; for the
+-- views information, general (without rip and rax) and registers (all).
 --
 -- Exits are keyed by id = vcpu * 2^40 + number: with one vCPU, number 0, the id is the exit's number.
 -- 64-bit values are the signed integer with the same bits; printf('0x%x', value) shows them as they are.
@@ -157,3 +158,23 @@ CREATE TABLE effect_kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT
 INSERT INTO effect_kind VALUES (0, 'memory'), (1, 'console'), (2, 'irq line'), (3, 'stop');
 CREATE TABLE channel (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 INSERT INTO channel VALUES (0, 'serial'), (1, 'debug port 402h'), (2, 'debug port e9h');
+CREATE TABLE msr (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO msr VALUES (0x10, 'IA32_TIME_STAMP_COUNTER'), (0x17, 'IA32_PLATFORM_ID'), (0x1b, 'IA32_APIC_BASE'),
+  (0x3a, 'IA32_FEATURE_CONTROL'), (0x79, 'IA32_BIOS_UPDT_TRIG'), (0x8b, 'IA32_BIOS_SIGN_ID'), (0xfe, 'IA32_MTRRCAP'),
+  (0x174, 'IA32_SYSENTER_CS'), (0x175, 'IA32_SYSENTER_ESP'), (0x176, 'IA32_SYSENTER_EIP'), (0x179, 'IA32_MCG_CAP'),
+  (0x17a, 'IA32_MCG_STATUS'), (0x1a0, 'IA32_MISC_ENABLE'), (0x1d9, 'IA32_DEBUGCTL'), (0x200, 'IA32_MTRR_PHYSBASE0'),
+  (0x201, 'IA32_MTRR_PHYSMASK0'), (0x202, 'IA32_MTRR_PHYSBASE1'), (0x203, 'IA32_MTRR_PHYSMASK1'),
+  (0x204, 'IA32_MTRR_PHYSBASE2'), (0x205, 'IA32_MTRR_PHYSMASK2'), (0x206, 'IA32_MTRR_PHYSBASE3'),
+  (0x207, 'IA32_MTRR_PHYSMASK3'), (0x208, 'IA32_MTRR_PHYSBASE4'), (0x209, 'IA32_MTRR_PHYSMASK4'),
+  (0x20a, 'IA32_MTRR_PHYSBASE5'), (0x20b, 'IA32_MTRR_PHYSMASK5'), (0x20c, 'IA32_MTRR_PHYSBASE6'),
+  (0x20d, 'IA32_MTRR_PHYSMASK6'), (0x20e, 'IA32_MTRR_PHYSBASE7'), (0x20f, 'IA32_MTRR_PHYSMASK7'),
+  (0x250, 'IA32_MTRR_FIX64K_00000'), (0x258, 'IA32_MTRR_FIX16K_80000'), (0x259, 'IA32_MTRR_FIX16K_A0000'),
+  (0x268, 'IA32_MTRR_FIX4K_C0000'), (0x269, 'IA32_MTRR_FIX4K_C8000'), (0x26a, 'IA32_MTRR_FIX4K_D0000'),
+  (0x26b, 'IA32_MTRR_FIX4K_D8000'), (0x26c, 'IA32_MTRR_FIX4K_E0000'), (0x26d, 'IA32_MTRR_FIX4K_E8000'),
+  (0x26e, 'IA32_MTRR_FIX4K_F0000'), (0x26f, 'IA32_MTRR_FIX4K_F8000'), (0x277, 'IA32_PAT'),
+  (0x2ff, 'IA32_MTRR_DEF_TYPE'), (0x6e0, 'IA32_TSC_DEADLINE'), (0xc0000080, 'IA32_EFER'), (0xc0000081, 'IA32_STAR'),
+  (0xc0000082, 'IA32_LSTAR'), (0xc0000083, 'IA32_CSTAR'), (0xc0000084, 'IA32_FMASK'), (0xc0000100, 'IA32_FS_BASE'),
+  (0xc0000101, 'IA32_GS_BASE'), (0xc0000102, 'IA32_KERNEL_GS_BASE'), (0xc0000103, 'IA32_TSC_AUX');
+CREATE TABLE general_register (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT; -- order of the encodings
+INSERT INTO general_register VALUES (0, 'rax'), (1, 'rcx'), (2, 'rdx'), (3, 'rbx'), (4, 'rsp'), (5, 'rbp'), (6, 'rsi'),
+  (7, 'rdi'), (8, 'r8'), (9, 'r9'), (10, 'r10'), (11, 'r11'), (12, 'r12'), (13, 'r13'), (14, 'r14'), (15, 'r15');

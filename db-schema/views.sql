@@ -1,2 +1,256 @@
--- Views for the stock sqlite3 shell. See QUERIES.md.
-CREATE VIEW recording AS SELECT name, value FROM option;
+-- The documented interface of a recording: what a reader with the stock sqlite3 shell looks at. See QUERIES.md.
+--
+-- vcpu and exit name an exit; id = vcpu * 2^40 + exit is the key that a point query should use: with one vCPU, number 0,
+-- id and exit are the same. Addresses and registers are hexadecimal text, times are integers in ns.
+-- Everything below is a plain join on keys; nothing sorts or groups unless the view's purpose is a sum.
+
+-- The recording itself: options, host, versions, digests (as the recorder was told them), and how it stands.
+CREATE VIEW recording AS
+SELECT name, value FROM option
+UNION ALL SELECT 'status', recording_status.name
+  FROM status LEFT JOIN recording_status ON recording_status.number = status.status
+UNION ALL SELECT 'end', coalesce(end_status.name, 'running')
+  FROM status LEFT JOIN end_status ON end_status.number = status.end_status
+UNION ALL SELECT 'end_code', CAST(end_code AS TEXT) FROM status WHERE end_code IS NOT NULL
+UNION ALL SELECT 'end_message', end_message FROM status WHERE end_message IS NOT NULL
+UNION ALL SELECT 'problem', problem FROM status WHERE problem IS NOT NULL
+UNION ALL SELECT 'keyframe_interval', CAST(keyframe_interval AS TEXT) FROM status
+UNION ALL SELECT 'vcpus', CAST(count(*) AS TEXT) FROM vcpu
+UNION ALL SELECT 'exits', CAST(count(*) AS TEXT) FROM exit;
+
+-- Values of the state as integers; registers shows the same as text. One row for each exit and moment: 'entry' is the
+-- state with which the guest was entered, 'exit' the one with which it left.
+-- s is the row whose columns hold at that moment: of the exit itself, or of the one before with what its handling
+-- changed (h); k is the keyframe that both count from.
+CREATE VIEW register_values AS
+SELECT
+  e.id AS id,
+  e.id >> 40 AS vcpu,
+  e.id & 0xffffffffff AS exit,
+  m.name AS moment,
+  coalesce(s.rip + iif(m.number = 0, s.rip_advance, 0), k.rip) AS rip,
+  coalesce(iif(m.number = 0, s.next_rax, NULL), s.rax, k.rax) AS rax,
+  @general(coalesce(h.$, s.$, k.$) AS $)@,
+  @control(c.$ AS $)@,
+  @segment(g.$ AS $)@,
+  @information(coalesce(h.$, s.$, k.$) AS $)@
+FROM exit e
+CROSS JOIN moment m
+LEFT JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
+LEFT JOIN exit s ON s.id = e.id - 1 + m.number AND s.id >= k.id
+LEFT JOIN handler_change h ON h.id = iif(m.number = 0, s.id, NULL)
+LEFT JOIN control_registers c ON c.at = (SELECT max(at) FROM control_registers WHERE at <= 2 * e.id + m.number)
+LEFT JOIN segment_registers g ON g.at = (SELECT max(at) FROM segment_registers WHERE at <= 2 * e.id + m.number);
+
+CREATE VIEW registers AS
+SELECT id, vcpu, exit, moment,
+  @registers(iif($ IS NULL, NULL, printf('0x%x', $)) AS $)@
+FROM register_values;
+
+-- What the handling of the last exit left: the state of the entry that did not come any more.
+CREATE VIEW closing_registers AS
+SELECT
+  e.id >> 40 AS vcpu,
+  e.id & 0xffffffffff AS after_exit,
+  printf('0x%x', e.rip + e.rip_advance) AS rip,
+  printf('0x%x', coalesce(e.next_rax, e.rax, k.rax)) AS rax,
+  @general(printf('0x%x', coalesce(h.$, e.$, k.$)) AS $)@,
+  @control(printf('0x%x', c.$) AS $)@,
+  @segment(printf('0x%x', g.$) AS $)@,
+  @information(printf('0x%x', coalesce(h.$, e.$, k.$)) AS $)@
+FROM vcpu v
+JOIN exit e ON e.id = (SELECT max(id) FROM exit WHERE id < (v.id + 1) << 40) AND e.id >= v.id << 40
+LEFT JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
+LEFT JOIN handler_change h ON h.id = e.id
+LEFT JOIN control_registers c ON c.at = (SELECT max(at) FROM control_registers WHERE at <= 2 * e.id + 2)
+LEFT JOIN segment_registers g ON g.at = (SELECT max(at) FROM segment_registers WHERE at <= 2 * e.id + 2)
+WHERE e.rip_advance IS NOT NULL;
+
+-- One row for each exit, its qualification decoded (SDM 3C, 28.2.1). Columns that do not apply to a reason are NULL.
+CREATE VIEW exits AS
+SELECT
+  e.id AS id,
+  e.id >> 40 AS vcpu,
+  e.id & 0xffffffffff AS exit,
+  coalesce(r.name, 'reason ' || (e.exit_reason & 0xffff)) AS reason,
+  e.exit_reason & 0xffff AS reason_number,
+  e.exit_reason >> 31 & 1 AS entry_failed,
+  CASE e.exit_reason & 0xffff
+    WHEN 30 THEN printf('%s%s port 0x%x, %d byte%s',
+      iif(e.exit_qualification & 32, 'rep ', ''),
+      CASE e.exit_qualification >> 3 & 3 WHEN 0 THEN 'out' WHEN 1 THEN 'in' WHEN 2 THEN 'outs' ELSE 'ins' END,
+      e.exit_qualification >> 16 & 0xffff, (e.exit_qualification & 7) + 1, iif(e.exit_qualification & 7, 's', ''))
+    WHEN 28 THEN CASE e.exit_qualification >> 4 & 3
+      WHEN 0 THEN printf('cr%d <- %s', e.exit_qualification & 15, gr.name)
+      WHEN 1 THEN printf('%s <- cr%d', gr.name, e.exit_qualification & 15)
+      WHEN 2 THEN 'clts'
+      ELSE printf('lmsw 0x%x', e.exit_qualification >> 16 & 0xffff) END
+    WHEN 29 THEN iif(e.exit_qualification & 16, printf('%s <- dr%d', gr.name, e.exit_qualification & 7),
+      printf('dr%d <- %s', e.exit_qualification & 7, gr.name))
+    WHEN 10 THEN printf('leaf 0x%x, subleaf 0x%x', coalesce(e.rax, k.rax) & 0xffffffff,
+      coalesce(e.rcx, k.rcx) & 0xffffffff)
+    WHEN 31 THEN coalesce(msr.name, printf('MSR 0x%x', coalesce(e.rcx, k.rcx) & 0xffffffff))
+    WHEN 32 THEN printf('%s <- 0x%x', coalesce(msr.name, printf('MSR 0x%x', coalesce(e.rcx, k.rcx) & 0xffffffff)),
+      (coalesce(e.rdx, k.rdx) & 0xffffffff) << 32 | (coalesce(e.rax, k.rax) & 0xffffffff))
+    WHEN 48 THEN printf('%s 0x%x',
+      CASE e.exit_qualification & 7 WHEN 1 THEN 'read' WHEN 2 THEN 'write' WHEN 3 THEN 'read and write'
+        WHEN 4 THEN 'fetch' ELSE 'access' END, coalesce(e.guest_physical_address, k.guest_physical_address))
+    WHEN 14 THEN printf('0x%x', e.exit_qualification)
+    WHEN 1 THEN iif(coalesce(e.interrupt_information, k.interrupt_information) & 0x80000000,
+      printf('vector 0x%x', coalesce(e.interrupt_information, k.interrupt_information) & 0xff), NULL)
+    WHEN 0 THEN printf('vector 0x%x', coalesce(e.interrupt_information, k.interrupt_information) & 0xff)
+    WHEN 9 THEN printf('selector 0x%x by %s', e.exit_qualification & 0xffff,
+      CASE e.exit_qualification >> 30 & 3 WHEN 0 THEN 'call' WHEN 1 THEN 'iret' WHEN 2 THEN 'jmp' ELSE 'gate' END)
+  END AS detail,
+  printf('0x%x', e.rip) AS rip,
+  i.text AS instruction,
+  e.instruction_length AS instruction_length,
+  lower(hex(i.bytes)) AS instruction_bytes,
+  vn.name AS verdict,
+  o.name AS outcome,
+  k.clock + e.clock AS clock_ns,
+  k.host_entry + e.host_entry AS entry_ns,
+  e.host_guest AS guest_ns,
+  e.host_handler AS handler_ns,
+  printf('0x%x', e.exit_qualification) AS qualification,
+  iif(e.exit_reason & 0xffff = 30, e.exit_qualification >> 16 & 0xffff, NULL) AS io_port,
+  iif(e.exit_reason & 0xffff = 30, (e.exit_qualification & 7) + 1, NULL) AS io_size,
+  iif(e.exit_reason & 0xffff = 30, iif(e.exit_qualification & 8, 'in', 'out'), NULL) AS io_direction,
+  iif(e.exit_reason & 0xffff = 30, e.exit_qualification >> 4 & 1, NULL) AS io_string,
+  iif(e.exit_reason & 0xffff = 30, e.exit_qualification >> 5 & 1, NULL) AS io_rep,
+  -- what an OUT wrote, and what an IN that was emulated read; not for string instructions
+  CASE WHEN e.exit_reason & 0xffff <> 30 OR e.exit_qualification & 16 THEN NULL
+    WHEN e.exit_qualification & 8 = 0
+      THEN coalesce(e.rax, k.rax) & (1 << 8 * ((e.exit_qualification & 7) + 1)) - 1
+    WHEN e.outcome = 1
+      THEN coalesce(e.next_rax, e.rax, k.rax) & (1 << 8 * ((e.exit_qualification & 7) + 1)) - 1
+  END AS io_value,
+  iif(e.exit_reason & 0xffff = 28, iif(e.exit_qualification >> 4 & 3 > 1, 0, e.exit_qualification & 15), NULL) AS cr,
+  iif(e.exit_reason & 0xffff = 28, CASE e.exit_qualification >> 4 & 3
+    WHEN 0 THEN 'to' WHEN 1 THEN 'from' WHEN 2 THEN 'clts' ELSE 'lmsw' END, NULL) AS cr_access,
+  iif(e.exit_reason & 0xffff = 28 AND e.exit_qualification >> 4 & 3 < 2, gr.name, NULL) AS cr_register,
+  iif(e.exit_reason & 0xffff IN (31, 32), coalesce(e.rcx, k.rcx) & 0xffffffff, NULL) AS msr,
+  iif(e.exit_reason & 0xffff = 48, e.exit_qualification & 1, NULL) AS ept_read,
+  iif(e.exit_reason & 0xffff = 48, e.exit_qualification >> 1 & 1, NULL) AS ept_write,
+  iif(e.exit_reason & 0xffff = 48, e.exit_qualification >> 2 & 1, NULL) AS ept_fetch,
+  iif(e.exit_reason & 0xffff IN (48, 49),
+    printf('0x%x', coalesce(e.guest_physical_address, k.guest_physical_address)), NULL) AS guest_physical_address
+FROM exit e
+LEFT JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
+LEFT JOIN exit_reason r ON r.number = e.exit_reason & 0xffff
+LEFT JOIN instruction i ON i.id = e.instruction
+LEFT JOIN verdict vn ON vn.number = e.verdict
+LEFT JOIN outcome o ON o.number = e.outcome
+LEFT JOIN general_register gr ON gr.number = e.exit_qualification >> 8 & 15
+LEFT JOIN msr ON msr.number = coalesce(e.rcx, k.rcx) & 0xffffffff;
+
+-- Interrupts on their way into the guest. An interrupt that goes back is offered again before the next entry that can
+-- take it: first_exit is the first such offer of the same vector, latencies count from it to this settlement (for one
+-- that was taken: to the exit after which we saw that it was).
+CREATE VIEW irq_handoffs AS
+SELECT
+  id,
+  vcpu,
+  exit,
+  vector,
+  CASE taken WHEN 1 THEN 'taken' WHEN 0 THEN 'returned' END AS outcome,
+  host_offered AS offered_ns,
+  host_settled AS settled_ns,
+  first & 0xffffffffff AS first_exit,
+  id - first AS latency_exits,
+  host_settled - (SELECT f.host_offered FROM irq_handoff f WHERE f.id = first) AS latency_ns
+FROM (
+  SELECT h.*, h.id >> 40 AS vcpu, h.id & 0xffffffffff AS exit,
+    (SELECT min(p.id) FROM irq_handoff p WHERE p.vector = h.vector AND p.id BETWEEN 1 + coalesce(
+      (SELECT t.id FROM irq_handoff t WHERE t.vector = h.vector AND t.taken = 1 AND t.id < h.id
+        AND t.id >= h.id & ~0xffffffffff ORDER BY t.id DESC LIMIT 1),
+      (h.id & ~0xffffffffff) - 1) AND h.id) AS first
+  FROM irq_handoff h);
+
+-- Every value that handling read, in order.
+CREATE VIEW inputs AS
+SELECT
+  n.id AS id,
+  n.id >> 40 AS vcpu,
+  n.id & 0xffffffffff AS exit,
+  n.sequence AS sequence,
+  input_kind.name AS kind,
+  n.kind AS kind_number,
+  printf('0x%x', n.address) AS address,
+  n.value AS value,
+  n.data AS data,
+  CASE n.kind WHEN 2 THEN n.text WHEN 4 THEN CAST(n.data AS TEXT) END AS text,
+  iif(n.kind = 4, channel.name, NULL) AS channel
+FROM (
+  SELECT e.id, 0 AS sequence, 0 AS kind, 0 AS address, k.clock + e.clock AS value, NULL AS data, NULL AS text
+    FROM exit e JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id) WHERE e.clock IS NOT NULL
+  UNION ALL SELECT e.id, coalesce(e.instruction_input, 1), 2, i.address, 0, i.bytes, i.text
+    FROM exit e JOIN instruction i ON i.id = e.instruction
+  UNION ALL SELECT exit, sequence, kind, address, value, data, NULL FROM input) n
+LEFT JOIN input_kind ON input_kind.number = n.kind
+LEFT JOIN channel ON channel.number = n.address;
+
+-- Everything that handling did to the world, in order.
+CREATE VIEW effects AS
+SELECT
+  f.exit AS id,
+  f.exit >> 40 AS vcpu,
+  f.exit & 0xffffffffff AS exit,
+  f.sequence AS sequence,
+  effect_kind.name AS kind,
+  f.kind AS kind_number,
+  CASE f.kind WHEN 0 THEN printf('0x%x', f.address) WHEN 1 THEN channel.name WHEN 2 THEN 'irq ' || f.address
+    WHEN 3 THEN end_status.name END AS target,
+  f.address AS address,
+  f.value AS value,
+  f.data AS data,
+  iif(f.kind = 1, CAST(f.data AS TEXT), NULL) AS text
+FROM effect f
+LEFT JOIN effect_kind ON effect_kind.number = f.kind
+LEFT JOIN channel ON channel.number = f.address
+LEFT JOIN end_status ON end_status.number = f.address;
+
+-- What the guest printed, whole, by channel.
+CREATE VIEW console AS
+SELECT vcpu, channel.name AS channel, group_concat(text, '') AS text
+FROM (SELECT exit >> 40 AS vcpu, address, CAST(data AS TEXT) AS text FROM effect WHERE kind = 1
+  ORDER BY exit, sequence)
+LEFT JOIN channel ON channel.number = address
+GROUP BY vcpu, address;
+
+CREATE VIEW exit_statistics AS
+SELECT
+  vcpu,
+  coalesce(r.name, 'reason ' || reason_number) AS reason,
+  reason_number,
+  exits,
+  round(100.0 * exits / sum(exits) OVER (PARTITION BY vcpu), 3) AS exits_percent,
+  handler_ns,
+  round(100.0 * handler_ns / nullif(sum(handler_ns) OVER (PARTITION BY vcpu), 0), 3) AS handler_percent,
+  handler_min_ns,
+  handler_mean_ns,
+  handler_max_ns,
+  guest_ns,
+  guest_min_ns,
+  guest_mean_ns,
+  guest_max_ns
+FROM (
+  SELECT id >> 40 AS vcpu, exit_reason & 0xffff AS reason_number, count(*) AS exits,
+    sum(host_handler) AS handler_ns, min(host_handler) AS handler_min_ns, round(avg(host_handler), 1) AS handler_mean_ns,
+    max(host_handler) AS handler_max_ns, sum(host_guest) AS guest_ns, min(host_guest) AS guest_min_ns,
+    round(avg(host_guest), 1) AS guest_mean_ns, max(host_guest) AS guest_max_ns
+  FROM exit GROUP BY 1, 2)
+LEFT JOIN exit_reason r ON r.number = reason_number;
+
+-- Devices at the snapshots: a row for each field that had changed since the snapshot before.
+CREATE VIEW device_changes AS
+SELECT
+  s.exit AS id,
+  s.exit >> 40 AS vcpu,
+  s.exit & 0xffffffffff AS exit,
+  f.device AS device,
+  f.field AS field,
+  f.size AS size,
+  iif(typeof(s.value) = 'blob', lower(hex(s.value)), printf('0x%x', s.value)) AS value
+FROM device_state s
+JOIN device_field f ON f.id = s.field;

@@ -160,7 +160,7 @@ static bool copy_data(struct cursor_events *events, struct hwaccl_recording *rec
 static bool event_columns(struct hwaccl_recording *recording, const struct stream *stream, int64_t sequence,
                           int64_t kinds, int64_t value[3], struct hwaccl_error *error)
 {
-        int64_t found;
+        int64_t found = 0;
 
         return stream_integer(stream, recording, 1, sequence, sequence, &found, error) &&
                stream_integer(stream, recording, 2, 0, kinds - 1, &value[0], error) &&

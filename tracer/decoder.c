@@ -159,7 +159,7 @@ static bool take_input(struct decoder *decoder, unsigned kind, const struct ring
 
         if (kind == HWACCL_INPUT_INSTRUCTION && !state->row.known[EXIT_INSTRUCTION] && record->value == 0 &&
             record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && sequence > 0) {
-                int64_t id;
+                int64_t id = 0;
                 if (!rows_instruction(&decoder->rows, record->address, code_bits(&state->row.state.state), record->data,
                                       record->size, &id, error))
                         return false;

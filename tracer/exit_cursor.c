@@ -81,7 +81,7 @@ static bool optional(struct hwaccl_exit_cursor *cursor, const struct stream *str
 static bool load_keyframe(struct hwaccl_exit_cursor *cursor, struct hwaccl_error *error)
 {
         const struct stream *stream = &cursor->keyframe;
-        int64_t value;
+        int64_t value = 0;
 
         if (!stream_integer(stream, cursor->recording, 1, INT64_MIN, INT64_MAX, &value, error))
                 return false;
@@ -212,7 +212,7 @@ static bool load_next(struct hwaccl_exit_cursor *cursor, int64_t id, const int64
                                        number_of(cursor->change.key));
         if (cursor->change.waiting && cursor->change.key == id) {
                 for (unsigned i = 0; i < set->count; i++) {
-                        int64_t value;
+                        int64_t value = 0;
                         bool there;
                         if (!optional(cursor, &cursor->change, 1 + (int)i, &value, &there, error))
                                 return false;
@@ -239,7 +239,7 @@ static bool load_pending(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
         if (!stream->waiting || stream->key > id)
                 return true;
         for (int i = 0; i < 4; i++) {
-                int64_t value;
+                int64_t value = 0;
                 if (!stream_integer(stream, cursor->recording, 1 + i, INT64_MIN, INT64_MAX, &value, error))
                         return false;
                 words[i] = (uint64_t)value;
@@ -254,7 +254,7 @@ static bool load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
 {
         struct stream *stream = &cursor->handoff;
         struct hwaccl_recorded_exit *result = &cursor->result;
-        int64_t vector;
+        int64_t vector = 0;
         int64_t taken = 0;
 
         result->offered = stream->waiting && stream->key <= id;
@@ -442,7 +442,7 @@ static bool prime(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_e
 {
         int64_t start = id;
         char sql[96];
-        int64_t is_keyframe;
+        int64_t is_keyframe = 0;
 
         (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM keyframe WHERE id = %" PRId64, id);
         if (!database_integer(cursor->recording->db, sql, 0, &is_keyframe, error))

@@ -6,13 +6,17 @@ static bool belongs(enum field_set_name set, unsigned index)
 {
         enum hwaccl_field_group group = hwaccl_subject_fields[index].group;
         bool page = group == HWACCL_FIELD_EXIT || group == HWACCL_FIELD_GENERAL;
+        /* columns of their own in table exit say what handling made of these */
+        bool apart = index == HWACCL_FIELD_INDEX_rip || index == HWACCL_FIELD_INDEX_rax;
 
         switch (set) {
         case FIELD_SET_PAGE: return page;
-        case FIELD_SET_HANDLED: return page && index != HWACCL_FIELD_INDEX_rip && index != HWACCL_FIELD_INDEX_rax;
+        case FIELD_SET_HANDLED: return page && !apart;
         case FIELD_SET_CONTROL: return group == HWACCL_FIELD_CONTROL;
         case FIELD_SET_SEGMENT: return group == HWACCL_FIELD_SEGMENT || group == HWACCL_FIELD_TABLE;
-        case FIELD_SET_ALL:
+        case FIELD_SET_GENERAL: return group == HWACCL_FIELD_GENERAL && !apart;
+        case FIELD_SET_INFORMATION: return group == HWACCL_FIELD_EXIT;
+        case FIELD_SET_REGISTERS:
         case FIELD_SET_COUNT: break;
         }
         return true;
@@ -30,7 +34,8 @@ void field_sets_init(struct field_set *sets)
 
 enum field_set_name field_set_by_name(const char *name, size_t length)
 {
-        static const char *const names[FIELD_SET_COUNT] = {"page", "handled", "control", "segment", "all"};
+        static const char *const names[FIELD_SET_COUNT] = {"page",    "handled",     "control",  "segment",
+                                                           "general", "information", "registers"};
 
         for (unsigned set = 0; set < FIELD_SET_COUNT; set++)
                 if (strlen(names[set]) == length && memcmp(names[set], name, length) == 0)

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Large enough for a slow commit at SeaBIOS's rate of exits, small enough to stay in the cache of the last level. */
-#define RING_SIZE_DEFAULT (UINT64_C(4) << 20)
+/* Some 40,000 exits of about 200 bytes: half a firmware's boot, or a slow commit. Larger takes longer to make. */
+#define RING_SIZE_DEFAULT (UINT64_C(8) << 20)
 
 static bool check_devices(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {

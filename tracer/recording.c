@@ -138,8 +138,8 @@ static bool quick_check(struct hwaccl_recording *recording, struct hwaccl_error 
 
 static bool check_schema(struct hwaccl_recording *recording, int64_t size, struct hwaccl_error *error)
 {
-        int64_t application;
-        int64_t version;
+        int64_t application = 0;
+        int64_t version = 0;
         struct hwaccl_error reason;
 
         if (!readable(recording->db))
@@ -226,7 +226,7 @@ static bool load_status(struct hwaccl_recording *recording, struct hwaccl_error 
 static bool count_exits(struct hwaccl_recording *recording, struct recorded_vcpu *vcpu, struct hwaccl_error *error)
 {
         char sql[128];
-        int64_t last;
+        int64_t last = 0;
         int64_t base = exit_id(vcpu->number, 0);
 
         (void)snprintf(sql, sizeof(sql), "SELECT max(id) FROM exit WHERE id BETWEEN %" PRId64 " AND %" PRId64, base,

@@ -136,7 +136,7 @@ bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t
                                     const struct hwaccl_recorded_device_field **fields, size_t *count,
                                     struct hwaccl_error *error)
 {
-        int64_t snapshot;
+        int64_t snapshot = 0;
 
         if (!recording_vcpu(recording, vcpu, error))
                 return false;

@@ -18,14 +18,25 @@ static bool prepare_insert(struct rows *rows, const char *table, unsigned column
         return database_prepare(rows->db, sql, statement, error);
 }
 
+/* What every reader of a row wants to see stands in every row, even when it is as in the keyframe. */
+static bool always_written(unsigned field)
+{
+        return field == HWACCL_FIELD_INDEX_exit_reason || field == HWACCL_FIELD_INDEX_exit_qualification ||
+               field == HWACCL_FIELD_INDEX_instruction_length || field == HWACCL_FIELD_INDEX_rip;
+}
+
 bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error)
 {
         memset(rows, 0, sizeof(*rows));
         rows->db = db;
         field_sets_init(rows->set);
         unsigned page = rows->set[FIELD_SET_PAGE].count;
-        for (unsigned i = 0; i < page; i++)
-                rows->page_word[i] = (uint8_t)(hwaccl_subject_fields[rows->set[FIELD_SET_PAGE].index[i]].offset / 8);
+        for (unsigned i = 0; i < page; i++) {
+                unsigned field = rows->set[FIELD_SET_PAGE].index[i];
+                rows->page_word[i] = (uint8_t)(hwaccl_subject_fields[field].offset / 8);
+                if (always_written(field))
+                        rows->page_always |= UINT64_C(1) << i;
+        }
 
         const struct {
                 const char *table;
@@ -87,29 +98,30 @@ static bool bound(struct rows *rows, int result, struct hwaccl_error *error)
         return result == SQLITE_OK || database_error(rows->db, error, "cannot bind a value");
 }
 
+/* Most columns are NULL from row to row: only those that change between NULL and a value are bound. */
 bool rows_exit(struct rows *rows, const struct exit_row *row, struct hwaccl_error *error)
 {
         sqlite3_stmt *statement = rows->exit;
-        unsigned page = rows->set[FIELD_SET_PAGE].count;
-        int result = sqlite3_clear_bindings(statement) | bind(statement, 1, row->id);
+        const unsigned page = rows->set[FIELD_SET_PAGE].count;
+        int result = bind(statement, 1, row->id);
+        uint64_t there = 0;
 
         for (unsigned i = 0; i < page; i++) {
                 unsigned word = rows->page_word[i];
-                /* what every reader of a row wants to see stands in every row */
-                bool always = false;
-                switch (rows->set[FIELD_SET_PAGE].index[i]) {
-                case HWACCL_FIELD_INDEX_exit_reason:
-                case HWACCL_FIELD_INDEX_exit_qualification:
-                case HWACCL_FIELD_INDEX_instruction_length:
-                case HWACCL_FIELD_INDEX_rip: always = true; break;
-                default: break;
-                }
-                if (always || row->state.word[word] != row->base->word[word])
-                        result |= bind(statement, 2 + (int)i, (int64_t)row->state.word[word]);
+                if (row->state.word[word] == row->base->word[word] && !(rows->page_always >> i & 1))
+                        continue;
+                there |= UINT64_C(1) << i;
+                result |= bind(statement, 2 + (int)i, (int64_t)row->state.word[word]);
         }
-        for (unsigned i = 0; i < EXIT_COLUMN_COUNT; i++)
-                if (row->known[i])
-                        result |= bind(statement, 2 + (int)(page + i), row->column[i]);
+        for (unsigned i = 0; i < EXIT_COLUMN_COUNT; i++) {
+                if (!row->known[i])
+                        continue;
+                there |= UINT64_C(1) << (page + i);
+                result |= bind(statement, 2 + (int)(page + i), row->column[i]);
+        }
+        for (uint64_t gone = rows->exit_bound & ~there; gone; gone &= gone - 1)
+                result |= sqlite3_bind_null(statement, 2 + __builtin_ctzll(gone));
+        rows->exit_bound = there;
         return bound(rows, result, error) && step(rows, statement, error);
 }
 

@@ -59,7 +59,9 @@ struct rows {
         sqlite3 *db;
         struct field_set set[FIELD_SET_COUNT];
         uint8_t page_word[HWACCL_FIELD_COUNT]; /* FIELD_SET_PAGE as words of the state */
+        uint64_t page_always;                  /* those of them that are never left NULL */
         sqlite3_stmt *exit;
+        uint64_t exit_bound; /* parameters of exit, from the third on, that are not NULL */
         sqlite3_stmt *handler_change;
         sqlite3_stmt *keyframe;
         sqlite3_stmt *control;

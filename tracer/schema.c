@@ -154,7 +154,7 @@ static bool upgrade(sqlite3 *db, unsigned from, const struct hwaccl_schema_migra
 bool schema_upgrade(sqlite3 *db, const struct hwaccl_schema_migration *migrations, unsigned count,
                     struct hwaccl_error *error)
 {
-        int64_t version;
+        int64_t version = 0;
 
         if (!database_integer(db, "PRAGMA user_version", 0, &version, error))
                 return false;
