@@ -43,17 +43,17 @@ static bool create_ring(struct hwaccl_recorder *recorder, const struct hwaccl_re
         return good;
 }
 
-struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_config *given, struct hwaccl_error *error)
+struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {
-        struct hwaccl_recorder_config config = *given;
+        struct hwaccl_recorder_config settings = *config;
 
-        if (config.keyframe_interval == 0)
-                config.keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
-        if (config.vcpu > VCPU_MAX) {
-                hwaccl_error_set(error, "vCPU number %u is greater than %u", config.vcpu, VCPU_MAX);
+        if (settings.keyframe_interval == 0)
+                settings.keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
+        if (settings.vcpu > VCPU_MAX) {
+                hwaccl_error_set(error, "vCPU number %u is greater than %u", settings.vcpu, VCPU_MAX);
                 return NULL;
         }
-        if (!check_devices(&config, error))
+        if (!check_devices(&settings, error))
                 return NULL;
         struct hwaccl_recorder *recorder = aligned_alloc(64, (sizeof(*recorder) + 63) & ~(size_t)63);
         if (!recorder) {
@@ -62,14 +62,14 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
         }
         memset(recorder, 0, sizeof(*recorder));
         recorder->probe.ops = &recorder_probe_ops;
-        recorder->keyframe_interval = recorder->until_snapshot = config.keyframe_interval;
-        recorder->devices = config.devices;
-        recorder->device_count = config.device_count;
-        for (size_t i = 0; i < config.device_count; i++)
-                recorder->device_bytes += hwaccl_device_state_size(config.devices[i]);
+        recorder->keyframe_interval = recorder->until_snapshot = settings.keyframe_interval;
+        recorder->devices = settings.devices;
+        recorder->device_count = settings.device_count;
+        for (size_t i = 0; i < settings.device_count; i++)
+                recorder->device_bytes += hwaccl_device_state_size(settings.devices[i]);
         recorder->stamp_kind = stamp_kind_detect();
-        if (create_ring(recorder, &config, error)) {
-                recorder->writer = writer_create(&config, &recorder->ring, recorder->stamp_kind, error);
+        if (create_ring(recorder, &settings, error)) {
+                recorder->writer = writer_create(&settings, &recorder->ring, recorder->stamp_kind, error);
                 if (recorder->writer) {
                         ring_producer_init(&recorder->producer, &recorder->ring);
                         return recorder;

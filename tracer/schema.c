@@ -54,7 +54,7 @@ char *schema_expand(const char *sql)
         field_sets_init(sets);
         bool good = true;
         bool comment = false;
-        while (*sql && good) {
+        while (good && *sql) {
                 if (sql[0] == '-' && sql[1] == '-')
                         comment = true;
                 else if (*sql == '\n')

@@ -187,9 +187,10 @@ static uint64_t periodic_ticks(const struct hwaccl_rtc *rtc)
         return UINT64_C(1) << (rate <= 2 ? rate + 6 : rate - 1);
 }
 
-static uint64_t periods(const struct hwaccl_rtc *rtc, uint64_t ns)
+/* Whole periods of that many ticks, not 0, since the guest started. */
+static uint64_t periods(uint64_t ticks, uint64_t ns)
 {
-        return hwaccl_clock_ticks(ns, OSCILLATOR) / periodic_ticks(rtc);
+        return hwaccl_clock_ticks(ns, OSCILLATOR) / ticks;
 }
 
 static void update_line(struct hwaccl_rtc *rtc)
@@ -209,7 +210,8 @@ static void synchronize(struct hwaccl_rtc *rtc)
         if (now <= before)
                 return;
         rtc->synchronized_ns = now;
-        if (periodic_ticks(rtc) && periods(rtc, now) != periods(rtc, before))
+        uint64_t ticks = periodic_ticks(rtc);
+        if (ticks && periods(ticks, now) != periods(ticks, before))
                 rtc->cmos[REGISTER_C] |= B_PERIODIC;
         uint64_t second = seconds_since(rtc, now);
         uint64_t second_before = seconds_since(rtc, before);
@@ -353,8 +355,9 @@ static uint64_t rtc_deadline(const struct hwaccl_device *device)
 
         if (rtc->cmos[REGISTER_C] & C_INTERRUPT)
                 return UINT64_MAX; /* the line is up until register C is read */
-        if (enabled & B_PERIODIC && periodic_ticks(rtc))
-                deadline = hwaccl_clock_tick_ns((periods(rtc, from) + 1) * periodic_ticks(rtc), OSCILLATOR);
+        uint64_t ticks = periodic_ticks(rtc);
+        if (enabled & B_PERIODIC && ticks)
+                deadline = hwaccl_clock_tick_ns((periods(ticks, from) + 1) * ticks, OSCILLATOR);
         if (!running(rtc) || !(enabled & (B_UPDATE | B_ALARM)))
                 return deadline;
         uint64_t ahead = 1;
