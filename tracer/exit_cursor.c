@@ -355,7 +355,7 @@ static bool take_row(struct hwaccl_exit_cursor *cursor, struct hwaccl_error *err
         struct hwaccl_recorded_exit *result = &cursor->result;
         int64_t id = cursor->exit.key;
         int64_t column[EXIT_COLUMN_COUNT] = {0};
-        bool known[EXIT_COLUMN_COUNT];
+        bool known[EXIT_COLUMN_COUNT] = {false};
 
         if (id != cursor->expected)
                 return recording_error(cursor->recording, error, "exit %" PRId64 " is missing",

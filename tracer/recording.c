@@ -307,7 +307,7 @@ static bool add_device_field(struct hwaccl_recording *recording, sqlite3_stmt *r
         if (!ranged(recording, row, 0, "device_field.id", RECORDING_DEVICE_FIELD_MAX, &id, error) ||
             !ranged(recording, row, 3, "device_field.size", HWACCL_DEVICE_STATE_MAX, &size, error))
                 return false;
-        if (id != (int64_t)count + 1 || !device || !name ||
+        if (count >= RECORDING_DEVICE_FIELD_MAX || id != (int64_t)count + 1 || !device || !name ||
             recording->device_bytes + (size_t)size > RECORDING_DEVICE_SIZE_MAX)
                 return recording_error(recording, error, "device_field %" PRId64 ": a gap, a NULL, or too large", id);
         struct device_field *more = realloc(recording->device_field, (count + 1) * sizeof(*more));
