@@ -145,8 +145,7 @@ static void every_field_makes_the_round_and_touches_no_other_byte(void **state)
                 const unsigned char *bytes = (const unsigned char *)&subject;
                 for (unsigned at = 0; at < sizeof(subject); at++) {
                         bool inside = at >= field->offset && at < field->offset + (unsigned)field->width;
-                        unsigned char expected =
-                                inside ? (unsigned char)(value >> (8 * (at - field->offset))) : (unsigned char)0xa5;
+                        unsigned expected = inside ? value >> (8 * (at - field->offset)) & 0xff : 0xa5;
                         assert_int_equal(bytes[at], expected);
                 }
         }
