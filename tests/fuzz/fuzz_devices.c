@@ -1,0 +1,253 @@
+/*
+ * Fuzz target: the whole machine's devices. The input is a program of port and MMIO accesses, clock steps, interrupt
+ * acknowledgements and loads of arbitrary states. Nothing may crash or trip an assertion; a state that was accepted
+ * must come out of a save as it went in; a machine loaded with another's state must answer as that does; after devices
+ * were advanced no deadline may lie in the past.
+ */
+#include "hwaccl/assert.h"
+#include "machine/board.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define STATE_MAX (32 * HWACCL_DEVICE_STATE_MAX)
+
+/* What is left of the input; zeros behind its end. */
+struct program {
+        const uint8_t *data;
+        size_t size;
+};
+
+static uint64_t take(struct program *program, unsigned size)
+{
+        uint64_t value = 0;
+
+        for (unsigned i = 0; i < size && program->size; i++) {
+                value |= (uint64_t)*program->data++ << (i * 8);
+                program->size--;
+        }
+        return value;
+}
+
+static uint64_t clock_now;
+
+static bool read_clock(struct hwaccl_inputs *inputs, uint64_t *now, struct hwaccl_error *error)
+{
+        (void)inputs;
+        (void)error;
+        *now = clock_now;
+        return true;
+}
+
+static bool wait_until(struct hwaccl_inputs *inputs, uint64_t deadline, uint64_t *now, struct hwaccl_error *error)
+{
+        (void)deadline;
+        return read_clock(inputs, now, error);
+}
+
+static bool read_memory(struct hwaccl_inputs *inputs, enum hwaccl_input_kind kind, uint64_t address, void *buffer,
+                        size_t size, struct hwaccl_error *error)
+{
+        (void)inputs;
+        (void)kind;
+        (void)error;
+        for (size_t i = 0; i < size; i++) /* a function of the address: the same for both machines */
+                ((uint8_t *)buffer)[i] = (uint8_t)((address + i) * 0x9d >> 3);
+        return true;
+}
+
+static bool read_console(struct hwaccl_inputs *inputs, enum hwaccl_channel channel, void *buffer, size_t *size,
+                         struct hwaccl_error *error)
+{
+        (void)inputs;
+        (void)channel;
+        (void)error;
+        *size = clock_now & 1 ? *size : 0;
+        memset(buffer, 'c', *size);
+        return true;
+}
+
+static bool read_wall_time(struct hwaccl_inputs *inputs, uint64_t *seconds, struct hwaccl_error *error)
+{
+        (void)inputs;
+        (void)error;
+        *seconds = 1709208000;
+        return true;
+}
+
+static bool read_stop(struct hwaccl_inputs *inputs, enum hwaccl_stop_request *request, struct hwaccl_error *error)
+{
+        (void)inputs;
+        (void)error;
+        *request = HWACCL_STOP_NONE;
+        return true;
+}
+
+static struct hwaccl_machine *create(struct hwaccl_inputs *inputs)
+{
+        struct hwaccl_machine_config config = {
+                .memory_size = HWACCL_MEMORY_SIZE_MIN,
+                .tsc_khz = 1000000,
+                .backed = false,
+                .raw = {{0x7c00, NULL, 512}},
+                .raw_count = 1,
+        };
+        struct hwaccl_error error;
+        struct hwaccl_machine *machine = hwaccl_machine_create(&config, &error);
+
+        hwaccl_assert(machine);
+        hwaccl_machine_attach(machine, NULL, inputs, NULL);
+        return machine;
+}
+
+static size_t save_all(struct hwaccl_machine *machine, uint8_t *to)
+{
+        size_t size = 0;
+
+        for (size_t i = 0; i < machine->device_count; i++) {
+                hwaccl_device_save(machine->device[i], to + size);
+                size += hwaccl_device_state_size(machine->device[i]);
+        }
+        return size;
+}
+
+/* Load the first machine's state into the second. */
+static void copy_state(struct hwaccl_machine *from, struct hwaccl_machine *to)
+{
+        static uint8_t saved[STATE_MAX];
+        static uint8_t again[STATE_MAX];
+        size_t size = save_all(from, saved);
+        const uint8_t *state = saved;
+
+        for (size_t i = 0; i < to->device_count; i++) {
+                struct hwaccl_error error;
+                size_t part = hwaccl_device_state_size(to->device[i]);
+                hwaccl_assert(hwaccl_device_load(to->device[i], state, part, &error));
+                state += part;
+        }
+        hwaccl_assert(save_all(to, again) == size);
+        hwaccl_assert(memcmp(saved, again, size) == 0);
+}
+
+/* An arbitrary state: bytes of a valid one, some of them overwritten. */
+static void load_arbitrary(struct hwaccl_machine *machine, struct program *program)
+{
+        struct hwaccl_device *device = machine->device[take(program, 1) % machine->device_count];
+        size_t size = hwaccl_device_state_size(device);
+        uint8_t before[HWACCL_DEVICE_STATE_MAX];
+        uint8_t state[HWACCL_DEVICE_STATE_MAX];
+        uint8_t after[HWACCL_DEVICE_STATE_MAX];
+        struct hwaccl_error error = {""};
+
+        hwaccl_device_save(device, before);
+        memcpy(state, before, size);
+        for (uint64_t changes = take(program, 1) % 32; changes; changes--)
+                state[take(program, 2) % size] = (uint8_t)take(program, 1);
+        if (hwaccl_device_load(device, state, size, &error)) {
+                hwaccl_device_save(device, after);
+                /* the processor gathers part of its state from the vCPU, which normalizes it */
+                hwaccl_assert(device == &machine->processor.device || memcmp(state, after, size) == 0);
+        } else {
+                hwaccl_assert(error.message[0]);
+                hwaccl_assert(hwaccl_device_load(device, before, size, &error));
+        }
+}
+
+static void move_clock(struct hwaccl_machine *machine, uint64_t ns)
+{
+        machine->host.now_ns = ns;
+        hwaccl_machine_advance(machine);
+        hwaccl_assert(hwaccl_machine_deadline(machine) > ns);
+        hwaccl_assert(hwaccl_machine_wake_deadline(machine) >= hwaccl_machine_deadline(machine));
+}
+
+/* Ports that have devices come up more often than the others. */
+static uint16_t take_port(struct program *program)
+{
+        static const uint16_t port[] = {0x00,  0x20,  0x21,  0x40,  0x41,  0x42,  0x43,   0x60,   0x61,   0x64,  0x70,
+                                        0x71,  0x80,  0x92,  0xa0,  0xa1,  0xb2,  0xb3,   0xc0,   0xe9,   0xf4,  0x3f8,
+                                        0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x402,  0x4d0,  0x4d1,  0x510, 0x511,
+                                        0x514, 0x518, 0xcf8, 0xcf9, 0xcfc, 0xcfd, 0xb000, 0xb002, 0xb004, 0xb008};
+        uint64_t choice = take(program, 1);
+
+        return choice < 200 ? port[choice % (sizeof(port) / sizeof(port[0]))] : (uint16_t)take(program, 2);
+}
+
+static void step(struct hwaccl_machine *first, struct hwaccl_machine *second, struct program *program)
+{
+        uint64_t operation = take(program, 1);
+        unsigned size = 1u << operation / 16 % 3;
+
+        switch (operation % 16) {
+        case 0: copy_state(first, second); break;
+        case 1:
+                load_arbitrary(first, program);
+                copy_state(first, second);
+                break;
+        case 2:
+        case 3:
+                clock_now += take(program, operation % 16 == 2 ? 2 : 5);
+                move_clock(first, clock_now);
+                move_clock(second, clock_now);
+                break;
+        case 4: {
+                uint64_t next = hwaccl_machine_deadline(first);
+                if (next < INT64_MAX / 4 && next > clock_now)
+                        clock_now = next;
+                move_clock(first, clock_now);
+                move_clock(second, clock_now);
+                break;
+        }
+        case 5:
+                hwaccl_assert(first->pic->pending(first->pic) == second->pic->pending(second->pic));
+                hwaccl_assert(first->pic->acknowledge(first->pic) == second->pic->acknowledge(second->pic));
+                break;
+        case 6: {
+                uint64_t address = take(program, 5);
+                hwaccl_assert(hwaccl_bus_mmio_read(&first->bus, address, size) ==
+                              hwaccl_bus_mmio_read(&second->bus, address, size));
+                hwaccl_bus_mmio_write(&first->bus, address, size, address);
+                hwaccl_bus_mmio_write(&second->bus, address, size, address);
+                break;
+        }
+        case 7:
+        case 8:
+        case 9: {
+                uint16_t port = take_port(program);
+                hwaccl_assert(hwaccl_bus_port_read(&first->bus, port, size) ==
+                              hwaccl_bus_port_read(&second->bus, port, size));
+                break;
+        }
+        default: {
+                uint16_t port = take_port(program);
+                uint32_t value = (uint32_t)take(program, size);
+                hwaccl_bus_port_write(&first->bus, port, size, value);
+                hwaccl_bus_port_write(&second->bus, port, size, value);
+                break;
+        }
+        }
+        hwaccl_assert(first->end == second->end && first->exit_code == second->exit_code);
+        hwaccl_assert(!first->host.failed && !second->host.failed);
+        first->end = second->end = HWACCL_END_NONE;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        static const struct hwaccl_inputs_ops inputs_ops = {read_clock,   wait_until,     read_memory,
+                                                            read_console, read_wall_time, read_stop};
+        struct hwaccl_inputs inputs = {&inputs_ops};
+        struct program program = {data, size < 4096 ? size : 4096};
+
+        clock_now = 0;
+        struct hwaccl_machine *first = create(&inputs);
+        struct hwaccl_machine *second = create(&inputs);
+        while (program.size)
+                step(first, second, &program);
+        copy_state(first, second);
+        hwaccl_machine_destroy(first);
+        hwaccl_machine_destroy(second);
+        return 0;
+}
