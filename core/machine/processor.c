@@ -71,6 +71,10 @@ static bool loaded(struct hwaccl_device *device, struct hwaccl_error *error)
                 return refuse(error, "trap_active", processor->trap_active);
         if (processor->cr8 > 15)
                 return refuse(error, "cr8", processor->cr8);
+        if (processor->dr6 > UINT32_MAX)
+                return refuse(error, "dr6", processor->dr6);
+        if (processor->dr7 > UINT32_MAX)
+                return refuse(error, "dr7", processor->dr7);
         if (!processor_model_specific_valid(processor, error))
                 return false;
 
