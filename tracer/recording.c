@@ -31,11 +31,27 @@ bool recording_error(const struct hwaccl_recording *recording, struct hwaccl_err
         return hwaccl_error_set(error, "%s: %s", recording->path, text);
 }
 
+/* The header tells how long the file is (SQLite file format, 1.3): page size at 16, pages at 28, big endian. While a
+ * write-ahead log is there the file may be behind. */
+static bool whole(struct hwaccl_recording *recording, const uint8_t *header, int64_t size, struct hwaccl_error *error)
+{
+        int64_t page = header[16] << 8 | header[17];
+        int64_t pages = (int64_t)header[28] << 24 | header[29] << 16 | header[30] << 8 | header[31];
+        int64_t expected = (page == 1 ? 65536 : page) * pages;
+        char *log = sqlite3_mprintf("%s-wal", recording->path);
+        bool behind = !log || access(log, F_OK) == 0;
+
+        sqlite3_free(log);
+        if (size >= expected || behind)
+                return true;
+        return recording_error(recording, error, "is truncated: %" PRId64 " of %" PRId64 " bytes", size, expected);
+}
+
 /* What a file that is no SQLite database at all deserves, in words. */
 static bool check_file(struct hwaccl_recording *recording, int64_t *size, struct hwaccl_error *error)
 {
         static const char magic[16] = "SQLite format 3";
-        char begin[sizeof(magic)];
+        uint8_t header[100];
         struct stat status;
         int fd = open(recording->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
@@ -48,10 +64,11 @@ static bool check_file(struct hwaccl_recording *recording, int64_t *size, struct
                 recording_error(recording, error, "is no regular file");
         else if (status.st_size == 0)
                 recording_error(recording, error, "is empty");
-        else if (read(fd, begin, sizeof(begin)) != (ssize_t)sizeof(begin) || memcmp(begin, magic, sizeof(magic)) != 0)
+        else if (read(fd, header, sizeof(header)) != (ssize_t)sizeof(header) ||
+                 memcmp(header, magic, sizeof(magic)) != 0)
                 recording_error(recording, error, "is no SQLite database");
         else
-                good = true;
+                good = whole(recording, header, status.st_size, error);
         *size = good ? status.st_size : 0;
         (void)close(fd);
         return good;

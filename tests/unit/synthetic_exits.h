@@ -147,6 +147,8 @@ static inline void synthetic_inputs(struct synthetic *synthetic)
                         continue;
                 }
                 input->kind = (enum hwaccl_input_kind)synthetic_below(synthetic, HWACCL_INPUT_KIND_COUNT);
+                if (exit->input_count == 1 && input->kind == HWACCL_INPUT_CLOCK)
+                        input->kind = HWACCL_INPUT_WALL_TIME; /* the exit's own clock never goes back */
                 input->address = synthetic_value(synthetic);
                 input->value = synthetic_value(synthetic);
                 input->data = synthetic_data(synthetic, exit->input_count - 1, &input->size);
