@@ -1,0 +1,279 @@
+/* Which instructions the accelerator must see, and where their operands are (SDM 2A, chapter 2; 2D, appendix A). */
+#include "accel/soft/soft.h"
+#include "exit/registers.h"
+#include "hwaccl/exit_reason.h"
+
+#include <string.h>
+
+#define REX_B 1u
+#define REX_X 2u
+#define REX_R 4u
+#define REX_W 8u
+
+static uint8_t modrm_reg(const struct soft_site *site)
+{
+        return (site->modrm >> 3) & 7;
+}
+
+static bool modrm_is_register(const struct soft_site *site)
+{
+        return site->modrm >> 6 == 3;
+}
+
+/* Prefixes up to the opcode; false when a LOCK prefix makes it none of ours. */
+static bool parse(struct soft_site *site, unsigned *at)
+{
+        bool operand_prefix = false, address_prefix = false;
+        unsigned i = 0;
+
+        site->segment = SOFT_NO_SEGMENT;
+        for (; i < site->length; i++) {
+                switch (site->bytes[i]) {
+                case 0x26: site->segment = HWACCL_ES; continue;
+                case 0x2e: site->segment = HWACCL_CS; continue;
+                case 0x36: site->segment = HWACCL_SS; continue;
+                case 0x3e: site->segment = HWACCL_DS; continue;
+                case 0x64: site->segment = HWACCL_FS; continue;
+                case 0x65: site->segment = HWACCL_GS; continue;
+                case 0x66: operand_prefix = true; continue;
+                case 0x67: address_prefix = true; continue;
+                case 0xf0: return false;
+                case 0xf2:
+                case 0xf3: site->repeat = site->bytes[i]; continue;
+                default: break;
+                }
+                break;
+        }
+        if (site->bits == 64) {
+                if (i < site->length && (site->bytes[i] & 0xf0) == 0x40)
+                        site->rex = site->bytes[i++] & 0xf;
+                site->operand_bits = site->rex & REX_W ? 64 : operand_prefix ? 16 : 32;
+                site->address_bits = address_prefix ? 32 : 64;
+                if (site->segment != HWACCL_FS && site->segment != HWACCL_GS)
+                        site->segment = SOFT_NO_SEGMENT;
+        } else {
+                site->operand_bits = (site->bits == 32) != operand_prefix ? 32 : 16;
+                site->address_bits = (site->bits == 32) != address_prefix ? 32 : 16;
+        }
+        if (i < site->length && site->bytes[i] == 0x0f) {
+                site->two_byte = true;
+                i++;
+        }
+        if (i >= site->length)
+                return false;
+        site->opcode = site->bytes[i];
+        *at = i + 1;
+        if (*at < site->length) {
+                site->modrm_at = (uint8_t)*at;
+                site->modrm = site->bytes[*at];
+        }
+        return true;
+}
+
+static uint8_t exits(struct soft_site *site, enum hwaccl_exit_reason reason)
+{
+        site->reason = (uint8_t)reason;
+        return SOFT_SITE_EXIT;
+}
+
+/* 0F 01: the group of table registers, machine status word and everything with a register in ModRM. */
+static uint8_t group_7(struct soft_site *site)
+{
+        if (!modrm_is_register(site)) {
+                switch (modrm_reg(site)) {
+                case 4: return SOFT_SITE_SMSW;
+                case 6: return SOFT_SITE_LMSW;
+                case 7: return SOFT_SITE_INVLPG;
+                default: return SOFT_SITE_NONE;
+                }
+        }
+        switch (site->modrm) {
+        case 0xc1: return exits(site, HWACCL_EXIT_VMCALL);
+        case 0xc2: return exits(site, HWACCL_EXIT_VMLAUNCH);
+        case 0xc3: return exits(site, HWACCL_EXIT_VMRESUME);
+        case 0xc4: return exits(site, HWACCL_EXIT_VMXOFF);
+        case 0xc8: return exits(site, HWACCL_EXIT_MONITOR);
+        case 0xc9: return exits(site, HWACCL_EXIT_MWAIT);
+        case 0xd1: return exits(site, HWACCL_EXIT_XSETBV);
+        case 0xf8: return site->bits == 64 ? SOFT_SITE_UNSUPPORTED : SOFT_SITE_NONE;
+        case 0xf9: return exits(site, HWACCL_EXIT_RDTSCP);
+        default: break;
+        }
+        if (modrm_reg(site) == 4)
+                return SOFT_SITE_SMSW;
+        return modrm_reg(site) == 6 ? SOFT_SITE_LMSW : SOFT_SITE_NONE;
+}
+
+static uint8_t classify_two_byte(struct soft_site *site)
+{
+        switch (site->opcode) {
+        case 0x01: return group_7(site);
+        case 0x05:
+        case 0x07:
+        case 0x34:
+        case 0x35: return SOFT_SITE_SYSTEM_CALL;
+        case 0x06: return SOFT_SITE_CLTS;
+        case 0x08: return exits(site, HWACCL_EXIT_INVD);
+        case 0x09: return exits(site, HWACCL_EXIT_WBINVD);
+        case 0x20:
+        case 0x22: return SOFT_SITE_CONTROL_REGISTER;
+        case 0x21:
+        case 0x23: return SOFT_SITE_DEBUG_REGISTER;
+        case 0x30: return exits(site, HWACCL_EXIT_WRMSR);
+        case 0x31: return exits(site, HWACCL_EXIT_RDTSC);
+        case 0x32: return exits(site, HWACCL_EXIT_RDMSR);
+        case 0x33: return exits(site, HWACCL_EXIT_RDPMC);
+        case 0xa2: return exits(site, HWACCL_EXIT_CPUID);
+        default: return SOFT_SITE_NONE;
+        }
+}
+
+static uint8_t classify_one_byte(struct soft_site *site)
+{
+        switch (site->opcode) {
+        case 0x17: return SOFT_SITE_LOAD_SS;
+        case 0x8e: return modrm_reg(site) == HWACCL_SS ? SOFT_SITE_LOAD_SS : SOFT_SITE_NONE;
+        case 0x6c:
+        case 0x6d:
+        case 0x6e:
+        case 0x6f: return SOFT_SITE_STRING_IO;
+        case 0x90: return site->repeat == 0xf3 ? SOFT_SITE_PAUSE : SOFT_SITE_NONE;
+        case 0x9a:
+        case 0xea: return SOFT_SITE_FAR_TRANSFER;
+        case 0xff: /* CALL and JMP with a far pointer in memory */
+                return !modrm_is_register(site) && (modrm_reg(site) == 3 || modrm_reg(site) == 5)
+                               ? SOFT_SITE_FAR_TRANSFER
+                               : SOFT_SITE_NONE;
+        case 0x9c: return SOFT_SITE_PUSHF;
+        case 0x9d: return SOFT_SITE_POPF;
+        case 0xca:
+        case 0xcb: return SOFT_SITE_FAR_RETURN;
+        case 0xcf: return SOFT_SITE_IRET;
+        case 0xcc:
+        case 0xcd:
+        case 0xce:
+        case 0xf1: return SOFT_SITE_INTERRUPT;
+        case 0xe4:
+        case 0xe5:
+        case 0xe6:
+        case 0xe7:
+        case 0xec:
+        case 0xed:
+        case 0xee:
+        case 0xef: return SOFT_SITE_IO;
+        case 0xf4: return exits(site, HWACCL_EXIT_HLT);
+        case 0xfb: return SOFT_SITE_STI;
+        default: return SOFT_SITE_NONE;
+        }
+}
+
+void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, uint8_t bits)
+{
+        uint64_t address = site->address;
+        unsigned at;
+
+        memset(site, 0, sizeof(*site));
+        site->address = address;
+        site->bits = bits;
+        site->length = length;
+        memcpy(site->bytes, bytes, length);
+        if (!parse(site, &at))
+                return;
+        site->kind = site->two_byte ? classify_two_byte(site) : classify_one_byte(site);
+}
+
+uint64_t *soft_general(struct hwaccl_subject_state *state, unsigned index)
+{
+        switch (index) {
+        case HWACCL_RAX: return &state->rax;
+        case HWACCL_RCX: return &state->rcx;
+        case HWACCL_RDX: return &state->rdx;
+        case HWACCL_RBX: return &state->rbx;
+        case HWACCL_RSP: return &state->rsp;
+        case HWACCL_RBP: return &state->rbp;
+        case HWACCL_RSI: return &state->rsi;
+        case HWACCL_RDI: return &state->rdi;
+        default: return &state->r8 + (index - HWACCL_R8);
+        }
+}
+
+static uint64_t general(const struct hwaccl_subject_state *state, unsigned index)
+{
+        struct hwaccl_subject_state *writable = (struct hwaccl_subject_state *)(uintptr_t)state;
+        return *soft_general(writable, index);
+}
+
+static uint64_t displacement(const struct soft_site *site, unsigned at, unsigned size)
+{
+        int32_t wide = 0;
+        int16_t word;
+
+        if (size == 1)
+                return (uint64_t)(int64_t)(int8_t)site->bytes[at];
+        if (size == 2) {
+                memcpy(&word, site->bytes + at, sizeof(word));
+                return (uint64_t)(int64_t)word;
+        }
+        if (size == 4)
+                memcpy(&wide, site->bytes + at, sizeof(wide));
+        return (uint64_t)(int64_t)wide;
+}
+
+static uint64_t operand_16(const struct soft_site *site, const struct hwaccl_subject_state *state, bool *stack)
+{
+        static const uint8_t base[8] = {HWACCL_RBX, HWACCL_RBX, HWACCL_RBP, HWACCL_RBP,
+                                        HWACCL_RSI, HWACCL_RDI, HWACCL_RBP, HWACCL_RBX};
+        unsigned mode = site->modrm >> 6, rm = site->modrm & 7;
+        uint64_t offset = 0;
+
+        if (mode == 0 && rm == 6)
+                return displacement(site, site->modrm_at + 1u, 2) & 0xffff;
+        offset = general(state, base[rm]);
+        if (rm < 4)
+                offset += general(state, rm & 1 ? HWACCL_RDI : HWACCL_RSI);
+        *stack = base[rm] == HWACCL_RBP;
+        return (offset + displacement(site, site->modrm_at + 1u, mode)) & 0xffff;
+}
+
+static uint64_t operand_wide(const struct soft_site *site, const struct hwaccl_subject_state *state, bool *stack)
+{
+        unsigned mode = site->modrm >> 6, rm = site->modrm & 7;
+        unsigned at = site->modrm_at + 1u;
+        unsigned size = mode == 1 ? 1 : mode == 2 ? 4 : 0;
+        uint64_t offset = 0;
+
+        if (rm == 4) {
+                uint8_t sib = site->bytes[at++];
+                unsigned index = ((sib >> 3) & 7) | (site->rex & REX_X ? 8u : 0);
+                unsigned base = sib & 7;
+                if (index != 4)
+                        offset = general(state, index) << (sib >> 6);
+                if (base == 5 && mode == 0)
+                        return offset + displacement(site, at, 4);
+                *stack = !(site->rex & REX_B) && (base == HWACCL_RSP || base == HWACCL_RBP);
+                offset += general(state, base | (site->rex & REX_B ? 8u : 0));
+        } else if (rm == 5 && mode == 0) {
+                offset = displacement(site, at, 4);
+                return site->bits == 64 ? offset + state->rip + site->length : offset;
+        } else {
+                *stack = rm == HWACCL_RBP && !(site->rex & REX_B);
+                offset = general(state, rm | (site->rex & REX_B ? 8u : 0));
+        }
+        return offset + displacement(site, at, size);
+}
+
+void soft_operand(const struct soft_site *site, const struct hwaccl_subject_state *state,
+                  enum hwaccl_segment_register *segment, uint64_t *offset)
+{
+        bool stack = false;
+
+        if (site->address_bits == 16)
+                *offset = operand_16(site, state, &stack);
+        else
+                *offset = operand_wide(site, state, &stack);
+        if (site->address_bits == 32)
+                *offset &= UINT32_MAX;
+        *segment = stack ? HWACCL_SS : HWACCL_DS;
+        if (site->segment != SOFT_NO_SEGMENT)
+                *segment = (enum hwaccl_segment_register)site->segment;
+}

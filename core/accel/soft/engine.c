@@ -1,0 +1,368 @@
+/* The engine: opening it, finding out where its saved context holds the hidden state, loading and storing the guest. */
+#include "accel/soft/soft.h"
+#include "exit/registers.h"
+#include "hwaccl/transfer.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Flags that code is translated under (the mode word). The rest of the word is not ours to set. */
+#define MODE_CS32        (1u << 4)
+#define MODE_SS32        (1u << 5)
+#define MODE_ADD_BASES   (1u << 6) /* some of the bases of DS, ES, SS are not zero */
+#define MODE_PE          (1u << 7)
+#define MODE_TF          (1u << 8)
+#define MODE_CR0_SHIFT   8 /* MP, EM, TS */
+#define MODE_LMA         (1u << 14)
+#define MODE_CS64        (1u << 15)
+#define MODE_OSFXSR      (1u << 22)
+#define CR0_MODE_MASK    (CR0_MP | CR0_EM | CR0_TS)
+#define CR0_ET           UINT64_C(0x10)
+#define CR4_OSFXSR       UINT64_C(0x200)
+#define CR4_OSXMMEXCPT   UINT64_C(0x400)
+#define FLAGS_ARITHMETIC (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
+#define OPERATION_FLAGS  1u /* flags_source holds the flags themselves */
+#define RAW_DEFAULT_BIG  (1u << 22)
+#define RAW_LONG         (1u << 21)
+#define RAW_RIGHTS       0x00f0ff00u
+
+static const int general_id[HWACCL_GENERAL_REGISTER_COUNT] = {
+        UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_RBX, UC_X86_REG_RSP, UC_X86_REG_RBP,
+        UC_X86_REG_RSI, UC_X86_REG_RDI, UC_X86_REG_R8,  UC_X86_REG_R9,  UC_X86_REG_R10, UC_X86_REG_R11,
+        UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15,
+};
+
+static uint64_t get64(const struct soft *soft, size_t at)
+{
+        uint64_t value;
+        memcpy(&value, soft->saved + at, sizeof(value));
+        return value;
+}
+
+static uint32_t get32(const struct soft *soft, size_t at)
+{
+        uint32_t value;
+        memcpy(&value, soft->saved + at, sizeof(value));
+        return value;
+}
+
+static void put64(struct soft *soft, size_t at, uint64_t value)
+{
+        memcpy(soft->saved + at, &value, sizeof(value));
+}
+
+static void put32(struct soft *soft, size_t at, uint32_t value)
+{
+        memcpy(soft->saved + at, &value, sizeof(value));
+}
+
+static bool refuse(struct hwaccl_error *error, const char *what)
+{
+        unsigned major, minor;
+        uc_version(&major, &minor);
+        return hwaccl_error_set(error,
+                                "the soft accelerator cannot use the installed Unicorn %u.%u: %s; use --accel kvm",
+                                major, minor, what);
+}
+
+/* The only place of a pattern in the saved context; 0 when it is there twice or not at all. */
+static size_t find(const struct soft *soft, const void *pattern, size_t size)
+{
+        size_t place = 0;
+        for (size_t i = 0; i + size <= soft->layout.size; i += 4) {
+                if (memcmp(soft->saved + i, pattern, size) != 0)
+                        continue;
+                if (place)
+                        return 0;
+                place = i;
+        }
+        return place;
+}
+
+static bool save(struct soft *soft)
+{
+        return uc_context_save(soft->engine, soft->context) == UC_ERR_OK;
+}
+
+/* Write a sentinel to a register through the library and see where it went. */
+static size_t locate(struct soft *soft, int id, unsigned number)
+{
+        uint64_t sentinel = UINT64_C(0x1122334455660000) + number * 0x101u;
+        uint64_t zero = 0;
+
+        if (uc_reg_write(soft->engine, id, &sentinel) != UC_ERR_OK || !save(soft))
+                return 0;
+        size_t place = find(soft, &sentinel, sizeof(sentinel));
+        return uc_reg_write(soft->engine, id, &zero) == UC_ERR_OK ? place : 0;
+}
+
+static bool locate_registers(struct soft *soft, struct hwaccl_error *error)
+{
+        struct soft_layout *layout = &soft->layout;
+
+        layout->general = locate(soft, general_id[0], 0);
+        for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
+                if (!layout->general || locate(soft, general_id[i], i) != layout->general + i * sizeof(uint64_t))
+                        return refuse(error, "its general registers are not where they were expected");
+        layout->rip = locate(soft, UC_X86_REG_RIP, 20);
+        layout->control = locate(soft, UC_X86_REG_CR0, 21);
+        if (!layout->rip || !layout->control ||
+            locate(soft, UC_X86_REG_CR2, 22) != layout->control + 2 * sizeof(uint64_t) ||
+            locate(soft, UC_X86_REG_CR3, 23) != layout->control + 3 * sizeof(uint64_t) ||
+            locate(soft, UC_X86_REG_CR4, 24) != layout->control + 4 * sizeof(uint64_t))
+                return refuse(error, "its control registers are not where they were expected");
+        return true;
+}
+
+static bool locate_segments(struct soft *soft, struct hwaccl_error *error)
+{
+        struct soft_layout *layout = &soft->layout;
+        uc_x86_mmr ldtr = {
+                .selector = 0x1230, .base = UINT64_C(0x7766554433221100), .limit = 0xabcdef01, .flags = 0x8200};
+        struct soft_raw_segment pattern = {ldtr.selector, 0, ldtr.base, ldtr.limit, ldtr.flags};
+
+        if (uc_reg_write(soft->engine, UC_X86_REG_LDTR, &ldtr) != UC_ERR_OK || !save(soft))
+                return refuse(error, "LDTR cannot be written");
+        size_t place = find(soft, &pattern, sizeof(pattern));
+        if (place < SOFT_LDTR * sizeof(pattern) + 64)
+                return refuse(error, "its segment registers are not where they were expected");
+        layout->segments = place - SOFT_LDTR * sizeof(pattern);
+        /* between the segments and the control registers nothing has room */
+        if (layout->segments + SOFT_SEGMENT_COUNT * sizeof(pattern) != layout->control)
+                return refuse(error, "its descriptor-table registers are not where they were expected");
+        layout->mode = layout->segments - 8;
+        return true;
+}
+
+/* The flags lie between RIP and the mode word: RFLAGS, result, source, second source, operation, direction. */
+static bool locate_flags(struct soft *soft, struct hwaccl_error *error)
+{
+        struct soft_layout *layout = &soft->layout;
+        uint64_t flags = FLAGS_ARITHMETIC | RFLAGS_DF | RFLAGS_IF | RFLAGS_RESERVED_1;
+
+        layout->rflags = layout->rip + 8;
+        layout->flags_source = layout->rip + 24;
+        layout->flags_operation = layout->rip + 40;
+        layout->direction = layout->rip + 44;
+        if (layout->rip + 48 != layout->mode)
+                return refuse(error, "its flags are not where they were expected");
+        if (uc_reg_write(soft->engine, UC_X86_REG_EFLAGS, &flags) != UC_ERR_OK || !save(soft))
+                return refuse(error, "RFLAGS cannot be written");
+        if (!(get64(soft, layout->rflags) & RFLAGS_IF) || get64(soft, layout->flags_source) != FLAGS_ARITHMETIC ||
+            get32(soft, layout->flags_operation) != OPERATION_FLAGS || get32(soft, layout->direction) != UINT32_MAX)
+                return refuse(error, "its flags are not kept as expected");
+        return true;
+}
+
+/* A fresh 64-bit engine has LME and LMA set, a fresh 16-bit one has not: that is where EFER is. */
+static bool locate_efer(struct soft *soft, const uint8_t *real_mode, struct hwaccl_error *error)
+{
+        struct soft_layout *layout = &soft->layout;
+        uint64_t long_mode = EFER_LME | EFER_LMA;
+        uint32_t expected = MODE_LMA | MODE_CS64 | MODE_CS32 | MODE_SS32;
+
+        if (!save(soft))
+                return refuse(error, "its state cannot be saved");
+        for (size_t i = layout->control + 40; i < layout->control + 256; i += 8) {
+                uint64_t other;
+                memcpy(&other, real_mode + i, sizeof(other));
+                if (get64(soft, i) == long_mode && other == 0) {
+                        layout->efer = i;
+                        break;
+                }
+        }
+        uint32_t mode;
+        memcpy(&mode, real_mode + layout->mode, sizeof(mode));
+        if (!layout->efer || (get32(soft, layout->mode) & expected) != expected || mode != MODE_ADD_BASES)
+                return refuse(error, "EFER or the mode flags are not where they were expected");
+        return true;
+}
+
+static bool calibrate(struct soft *soft, uc_engine *real_mode, struct hwaccl_error *error)
+{
+        struct soft_layout *layout = &soft->layout;
+        uc_context *fresh;
+
+        if (!locate_registers(soft, error) || !locate_segments(soft, error) || !locate_flags(soft, error))
+                return false;
+        if (uc_context_alloc(real_mode, &fresh) != UC_ERR_OK)
+                return refuse(error, "no context");
+        bool good = uc_context_save(real_mode, fresh) == UC_ERR_OK;
+        if (!good)
+                refuse(error, "its state cannot be saved");
+        good = good && locate_efer(soft, (const uint8_t *)fresh, error);
+        /* the 64-bit engine starts over with the processor of the 16-bit one */
+        if (good && uc_context_restore(soft->engine, fresh) != UC_ERR_OK)
+                good = refuse(error, "its state cannot be restored");
+        uc_context_free(fresh);
+        return good && (save(soft) || refuse(error, "its state cannot be saved")) && layout->efer;
+}
+
+bool soft_engine_open(struct soft *soft, struct hwaccl_error *error)
+{
+        uc_engine *real_mode;
+
+        uc_err status = uc_open(UC_ARCH_X86, UC_MODE_64, &soft->engine);
+        if (status != UC_ERR_OK)
+                return refuse(error, uc_strerror(status));
+        status = uc_context_alloc(soft->engine, &soft->context);
+        if (status != UC_ERR_OK)
+                return refuse(error, uc_strerror(status));
+        soft->saved = (uint8_t *)soft->context;
+        soft->layout.size = uc_context_size(soft->engine);
+        status = uc_open(UC_ARCH_X86, UC_MODE_16, &real_mode);
+        if (status != UC_ERR_OK)
+                return refuse(error, uc_strerror(status));
+        bool good = uc_context_size(real_mode) == soft->layout.size || refuse(error, "contexts differ in size");
+        good = good && calibrate(soft, real_mode, error);
+        uc_close(real_mode);
+        return good;
+}
+
+void soft_engine_close(struct soft *soft)
+{
+        if (soft->context)
+                uc_context_free(soft->context);
+        if (soft->engine)
+                uc_close(soft->engine);
+}
+
+static struct hwaccl_segment *segment_at(struct hwaccl_subject_state *state, unsigned index)
+{
+        switch (index) {
+        case HWACCL_ES: return &state->es;
+        case HWACCL_CS: return &state->cs;
+        case HWACCL_SS: return &state->ss;
+        case HWACCL_DS: return &state->ds;
+        case HWACCL_FS: return &state->fs;
+        case HWACCL_GS: return &state->gs;
+        case SOFT_LDTR: return &state->ldtr;
+        case SOFT_TR: return &state->tr;
+        case SOFT_GDTR: return &state->gdtr;
+        default: return &state->idtr;
+        }
+}
+
+static struct soft_raw_segment raw_of(const struct hwaccl_segment *segment)
+{
+        uint32_t rights = segment->access_rights;
+        uint32_t flags = rights & HWACCL_SEGMENT_UNUSABLE ? 0 : (rights << 8) & RAW_RIGHTS;
+        return (struct soft_raw_segment){(uint32_t)segment->selector, 0, segment->base, segment->limit, flags};
+}
+
+static void segment_of(const struct soft_raw_segment *raw, unsigned index, struct hwaccl_segment *segment)
+{
+        uint32_t rights = (raw->flags & RAW_RIGHTS) >> 8;
+
+        if (index == SOFT_TR)
+                rights |= 2; /* the engine sets busy in memory only */
+        else if ((rights & SEGMENT_P) && (rights & SEGMENT_S))
+                rights |= SEGMENT_TYPE_ACCESSED;
+        if (!(rights & SEGMENT_P) || (index == SOFT_LDTR && !(raw->selector & 0xfffcu)))
+                rights = HWACCL_SEGMENT_UNUSABLE;
+        if (index == SOFT_GDTR || index == SOFT_IDTR)
+                rights = 0;
+        *segment = (struct hwaccl_segment){raw->selector & 0xffffu, raw->base, raw->limit, rights};
+}
+
+static uint32_t mode_of(const struct soft *soft, const struct hwaccl_subject_state *state, uint64_t rflags)
+{
+        const struct soft_raw_segment *raw = soft->loaded;
+        uint32_t mode = 0;
+
+        if (state->cr0 & CR0_PE)
+                mode |= MODE_PE;
+        mode |= (uint32_t)(state->cr0 & CR0_MODE_MASK) << MODE_CR0_SHIFT;
+        mode |= (uint32_t)(rflags & (RFLAGS_TF | RFLAGS_IOPL));
+        if (state->cr4 & CR4_OSFXSR)
+                mode |= MODE_OSFXSR;
+        if (state->efer & EFER_LMA)
+                mode |= MODE_LMA;
+        if ((mode & MODE_LMA) && (raw[HWACCL_CS].flags & RAW_LONG))
+                return mode | MODE_CS32 | MODE_SS32 | MODE_CS64;
+        if (raw[HWACCL_CS].flags & RAW_DEFAULT_BIG)
+                mode |= MODE_CS32;
+        if (raw[HWACCL_SS].flags & RAW_DEFAULT_BIG)
+                mode |= MODE_SS32;
+        if (!(mode & MODE_PE) || !(mode & MODE_CS32) ||
+            (raw[HWACCL_DS].base | raw[HWACCL_ES].base | raw[HWACCL_SS].base) != 0)
+                mode |= MODE_ADD_BASES;
+        return mode;
+}
+
+static bool check_supported(const struct hwaccl_subject_state *state, struct hwaccl_error *error)
+{
+        if (!(state->cr0 & CR0_PE))
+                return true;
+        if (state->rflags & RFLAGS_VM)
+                return hwaccl_error_set(error, "the guest entered virtual-8086 mode at %04" PRIx64 ":%08" PRIx64 "%s",
+                                        state->cs.selector, state->rip, soft_advice);
+        if (!(state->ss.access_rights & HWACCL_SEGMENT_UNUSABLE) && (state->ss.access_rights >> SEGMENT_DPL_SHIFT & 3))
+                return hwaccl_error_set(error, "the guest left privilege level 0 at %04" PRIx64 ":%08" PRIx64 "%s",
+                                        state->cs.selector, state->rip, soft_advice);
+        return true;
+}
+
+bool soft_engine_load(struct soft *soft, struct hwaccl_error *error)
+{
+        struct hwaccl_subject_state *state = soft->state;
+        const struct soft_layout *layout = &soft->layout;
+        uint64_t root;
+
+        if (!check_supported(state, error) || !soft_memory_prepare(soft, (state->efer & EFER_LMA) != 0, &root, error))
+                return false;
+        for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
+                put64(soft, layout->general + i * 8, *soft_general(state, i));
+        put64(soft, layout->rip, state->rip);
+        for (unsigned i = 0; i < SOFT_SEGMENT_COUNT; i++)
+                soft->loaded[i] = raw_of(segment_at(state, i));
+        memcpy(soft->saved + layout->segments, soft->loaded, sizeof(soft->loaded));
+
+        uint64_t rflags = state->rflags | (soft->stepping ? RFLAGS_TF : 0);
+        put64(soft, layout->rflags, (rflags & ~(FLAGS_ARITHMETIC | RFLAGS_DF)) | RFLAGS_RESERVED_1);
+        put64(soft, layout->flags_source, rflags & FLAGS_ARITHMETIC);
+        put32(soft, layout->flags_operation, OPERATION_FLAGS);
+        put32(soft, layout->direction, rflags & RFLAGS_DF ? UINT32_MAX : 1);
+        put32(soft, layout->mode, mode_of(soft, state, rflags));
+
+        put64(soft, layout->control, (state->cr0 & (CR0_PE | CR0_MODE_MASK | CR0_NE)) | CR0_ET | CR0_WP | CR0_PG);
+        put64(soft, layout->control + 24, root);
+        put64(soft, layout->control + 32, (state->cr4 & (CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | CR4_PAE);
+        put64(soft, layout->efer, (state->efer & (EFER_SCE | EFER_LME | EFER_LMA)) | EFER_NXE);
+        if (uc_context_restore(soft->engine, soft->context) != UC_ERR_OK)
+                return hwaccl_error_set(error, "the soft accelerator's engine does not take its state back");
+        soft->protected_mode = state->cr0 & CR0_PE;
+        soft->bits = soft_engine_bits(soft);
+        return true;
+}
+
+uint8_t soft_engine_bits(struct soft *soft)
+{
+        uint32_t mode = get32(soft, soft->layout.mode);
+        return mode & MODE_CS64 ? 64 : mode & MODE_CS32 ? 32 : 16;
+}
+
+bool soft_engine_store(struct soft *soft, uint64_t *fault_address, struct hwaccl_error *error)
+{
+        struct hwaccl_subject_state *state = soft->state;
+        const struct soft_layout *layout = &soft->layout;
+        uint32_t rflags = 0;
+
+        if (!save(soft) || uc_reg_read(soft->engine, UC_X86_REG_EFLAGS, &rflags) != UC_ERR_OK)
+                return hwaccl_error_set(error, "the soft accelerator's engine does not give its state");
+        for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
+                *soft_general(state, i) = get64(soft, layout->general + i * 8);
+        state->rip = get64(soft, layout->rip);
+        state->rflags = rflags | RFLAGS_RESERVED_1;
+        *fault_address = get64(soft, layout->control + 16);
+
+        struct soft_raw_segment now[SOFT_SEGMENT_COUNT];
+        memcpy(now, soft->saved + layout->segments, sizeof(now));
+        for (unsigned i = 0; i < SOFT_SEGMENT_COUNT; i++) {
+                now[i].padding = 0;
+                if (memcmp(&now[i], &soft->loaded[i], sizeof(now[i])) != 0)
+                        segment_of(&now[i], i, segment_at(state, i));
+        }
+        return true;
+}

@@ -1,0 +1,172 @@
+/*
+ * Page faults of the engine: memory that is not mapped yet, the guest's own page faults, and accesses that leave the
+ * guest's memory (EPT violations).
+ */
+#include "accel/soft/soft.h"
+#include "exit/registers.h"
+#include "hwaccl/exit_reason.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define QUALIFICATION_READ          (1u << 0)
+#define QUALIFICATION_WRITE         (1u << 1)
+#define QUALIFICATION_FETCH         (1u << 2)
+#define QUALIFICATION_READABLE      (1u << 3)
+#define QUALIFICATION_EXECUTABLE    (1u << 5)
+#define QUALIFICATION_LINEAR_VALID  (1u << 7)
+#define QUALIFICATION_LINEAR_ACCESS (1u << 8) /* of the translated address, not of a paging structure */
+
+#define LARGE_PAGE UINT64_C(0x200000)
+/* How many pages around a new one are looked at, so that long runs become one region of the engine. */
+#define RUN_PAGES 65536u
+
+static uint64_t page_of(uint64_t address)
+{
+        return address & ~(uint64_t)(HWACCL_PAGE_SIZE - 1);
+}
+
+/* What the fault was for, as far as the engine told: placeholders tell, a mapped page was denied something. */
+static enum soft_touch touch_of(const struct soft *soft, uint64_t linear)
+{
+        const struct soft_memory *memory = &soft->memory;
+        uint64_t entry = soft_memory_entry(memory, linear);
+
+        if (memory->touch != SOFT_TOUCH_UNKNOWN && page_of(memory->touch_address) == page_of(linear))
+                return memory->touch;
+        if (!(entry & 1))
+                return SOFT_TOUCH_UNKNOWN;
+        return entry & 2 ? SOFT_TOUCH_FETCH
+               : page_of(soft->state->cs.base + soft->state->rip) == page_of(linear) && (entry >> 63)
+                       ? SOFT_TOUCH_FETCH
+                       : SOFT_TOUCH_WRITE;
+}
+
+static bool violation(struct soft *soft, uint64_t address, enum soft_touch touch, bool *exited)
+{
+        struct hwaccl_subject_state *state = soft->state;
+        uint64_t qualification = QUALIFICATION_LINEAR_VALID | QUALIFICATION_LINEAR_ACCESS;
+        uint64_t length = 0;
+
+        if (hwaccl_guest_memory_find(soft->memory.guest, address)) /* ROM */
+                qualification |= QUALIFICATION_READABLE | QUALIFICATION_EXECUTABLE;
+        switch (touch) {
+        case SOFT_TOUCH_WRITE: qualification |= QUALIFICATION_WRITE; break;
+        case SOFT_TOUCH_FETCH: qualification |= QUALIFICATION_FETCH; break;
+        default: qualification |= QUALIFICATION_READ; break;
+        }
+        if (touch != SOFT_TOUCH_FETCH)
+                length = soft_scan_length(soft, state->cs.base + state->rip, soft->bits);
+        state->guest_physical_address = address;
+        soft_exit(soft, HWACCL_EXIT_EPT_VIOLATION, qualification, length);
+        *exited = true;
+        return true;
+}
+
+/* How far the guest's mapping is contiguous around one translation, within one run of memory. */
+struct extent {
+        uint64_t start;
+        uint64_t end;
+};
+
+static struct extent extent_of(const struct soft *soft, const struct hwaccl_machine_context *context, uint64_t linear,
+                               const struct hwaccl_translation *here, const struct hwaccl_memory_run *run)
+{
+        struct hwaccl_physical_memory memory = soft_physical(soft);
+        uint64_t size = here->page_size;
+        uint64_t base = linear & ~(size - 1);
+        uint64_t offset = here->physical - linear; /* modulo 2^64: physical is linear plus offset all along */
+        uint64_t limit = run->address + run->size;
+        struct extent extent = {base, base + size};
+        struct hwaccl_translation other;
+        struct hwaccl_exception exception;
+
+        for (unsigned i = 0; i < RUN_PAGES && extent.end + offset < limit && extent.end != 0; i++) {
+                if (!hwaccl_page_walk(context, &memory, extent.end, HWACCL_ACCESS_READ, &other, &exception) ||
+                    other.physical != extent.end + offset)
+                        break;
+                extent.end = (extent.end & ~(other.page_size - 1)) + other.page_size;
+        }
+        for (unsigned i = 0; i < RUN_PAGES && extent.start + offset > run->address && extent.start != 0; i++) {
+                uint64_t before = extent.start - 1;
+                if (!hwaccl_page_walk(context, &memory, before, HWACCL_ACCESS_READ, &other, &exception) ||
+                    other.physical != before + offset)
+                        break;
+                extent.start = before & ~(other.page_size - 1);
+        }
+        /* large pages may reach beyond the run at either end */
+        if (extent.end + offset > limit || extent.end + offset < run->address)
+                extent.end = limit - offset;
+        if (extent.start + offset < run->address || extent.start + offset > limit)
+                extent.start = run->address - offset;
+        return extent;
+}
+
+static bool map_flat(struct soft *soft, uint64_t linear, enum soft_touch touch, bool *exited,
+                     struct hwaccl_error *error)
+{
+        const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(soft->memory.guest, linear);
+
+        if (!run || (touch == SOFT_TOUCH_WRITE && !run->writable))
+                return violation(soft, linear, touch, exited);
+        return soft_memory_map(soft, linear, run->host + (linear - run->address), run->address,
+                               run->address + run->size, run->writable, true, LARGE_PAGE, error);
+}
+
+static bool map_paged(struct soft *soft, uint64_t linear, enum soft_touch touch, bool *exited,
+                      struct hwaccl_error *error)
+{
+        struct hwaccl_physical_memory memory = soft_physical(soft);
+        struct hwaccl_machine_context context;
+        struct hwaccl_translation translation;
+        struct hwaccl_exception exception;
+        unsigned access = HWACCL_ACCESS_READ;
+
+        if (!soft_context(soft, &context, error))
+                return false;
+        if (touch == SOFT_TOUCH_WRITE)
+                access = HWACCL_ACCESS_WRITE;
+        else if (touch == SOFT_TOUCH_FETCH)
+                access = HWACCL_ACCESS_EXECUTE;
+        if (!hwaccl_page_walk(&context, &memory, linear, access | HWACCL_ACCESS_SET_ACCESSED, &translation,
+                              &exception)) {
+                if (touch == SOFT_TOUCH_UNKNOWN)
+                        return soft_memory_expose(soft, linear, error);
+                soft->state->cr2 = linear;
+                return soft_deliver_exception(soft, exception.vector, exception.has_error_code, exception.error_code,
+                                              exited, error);
+        }
+        const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(soft->memory.guest, translation.physical);
+        if (!run || (touch == SOFT_TOUCH_WRITE && !run->writable)) {
+                if (touch == SOFT_TOUCH_UNKNOWN)
+                        return soft_memory_expose(soft, linear, error);
+                return violation(soft, translation.physical, touch, exited);
+        }
+        uint8_t *host = run->host + (translation.physical - run->address);
+        uint64_t rest;
+        struct extent extent;
+        if (soft_memory_code(&soft->memory, linear, &rest) == host) {
+                /* the region is there; entries may be as large as the guest's page */
+                extent.start = linear & ~(translation.page_size - 1);
+                extent.end = extent.start + translation.page_size;
+        } else {
+                extent = extent_of(soft, &context, linear, &translation, run);
+        }
+        bool writable = translation.writable && translation.dirty && run->writable;
+        return soft_memory_map(soft, linear, host, extent.start, extent.end, writable, translation.executable,
+                               translation.page_size, error);
+}
+
+bool soft_fault(struct soft *soft, uint64_t linear, bool *exited, struct hwaccl_error *error)
+{
+        struct hwaccl_subject_state *state = soft->state;
+        enum soft_touch touch = touch_of(soft, linear);
+
+        /* The engine translates a whole block before it runs it, so a fetch can fault too early: step up to it. */
+        if (touch == SOFT_TOUCH_FETCH && !soft->stepping && page_of(state->cs.base + state->rip) != page_of(linear)) {
+                soft->step_next = true;
+                return true;
+        }
+        return state->cr0 & CR0_PG ? map_paged(soft, linear, touch, exited, error)
+                                   : map_flat(soft, linear, touch, exited, error);
+}

@@ -1,0 +1,126 @@
+/* Events into the guest, and the guest memory that they and a few instructions need. */
+#include "accel/soft/soft.h"
+#include "exit/registers.h"
+#include "hwaccl/exit_reason.h"
+#include "hwaccl/transfer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const char soft_advice[] = ", which the soft accelerator cannot run faithfully; use --accel kvm";
+
+static bool read_physical(void *opaque, uint64_t address, void *buffer, size_t size)
+{
+        return hwaccl_guest_memory_read(opaque, address, buffer, size);
+}
+
+/* Walks write accessed and dirty bits, and those into ROM are dropped as the hardware drops them. */
+static bool write_physical(void *opaque, uint64_t address, const void *data, size_t size)
+{
+        struct hwaccl_guest_memory *memory = opaque;
+        return hwaccl_guest_memory_write(memory, address, data, size, false) ||
+               hwaccl_guest_memory_covers(memory, address, size);
+}
+
+struct hwaccl_physical_memory soft_physical(const struct soft *soft)
+{
+        return (struct hwaccl_physical_memory){read_physical, write_physical, soft->memory.guest};
+}
+
+bool soft_context(const struct soft *soft, struct hwaccl_machine_context *context, struct hwaccl_error *error)
+{
+        memset(context, 0, sizeof(*context));
+        return hwaccl_transfer_out(soft->state, context, error);
+}
+
+static bool access_linear(const struct hwaccl_machine_context *context, struct soft *soft, uint64_t linear,
+                          void *buffer, unsigned size, bool write, struct hwaccl_exception *exception)
+{
+        struct hwaccl_physical_memory memory = soft_physical(soft);
+        unsigned access = (write ? HWACCL_ACCESS_WRITE : HWACCL_ACCESS_READ) | HWACCL_ACCESS_SET_ACCESSED;
+        uint8_t *at = buffer;
+
+        while (size) {
+                struct hwaccl_translation translation;
+                if (!hwaccl_page_walk(context, &memory, linear, access, &translation, exception))
+                        return false;
+                unsigned rest = HWACCL_PAGE_SIZE - (unsigned)(linear % HWACCL_PAGE_SIZE);
+                unsigned part = rest < size ? rest : size;
+                *exception = (struct hwaccl_exception){0};
+                if (write ? !memory.write(memory.opaque, translation.physical, at, part)
+                          : !memory.read(memory.opaque, translation.physical, at, part))
+                        return false;
+                at += part;
+                linear += part;
+                size -= part;
+        }
+        return true;
+}
+
+bool soft_access(const struct hwaccl_machine_context *context, struct soft *soft, enum hwaccl_segment_register segment,
+                 uint64_t offset, void *buffer, unsigned size, bool write, struct hwaccl_exception *exception)
+{
+        uint64_t linear;
+        unsigned access = write ? HWACCL_ACCESS_WRITE : HWACCL_ACCESS_READ;
+
+        return hwaccl_segment_translate(context, segment, offset, size, access, &linear, exception) &&
+               access_linear(context, soft, linear, buffer, size, write, exception);
+}
+
+bool soft_read_linear(const struct hwaccl_machine_context *context, struct soft *soft, uint64_t linear, void *buffer,
+                      unsigned size)
+{
+        struct hwaccl_exception exception;
+        return access_linear(context, soft, linear, buffer, size, false, &exception);
+}
+
+/* What the delivery of an event may change. */
+static void take_back(const struct hwaccl_machine_context *context, struct hwaccl_subject_state *state)
+{
+        for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
+                *soft_general(state, i) = context->gpr[i];
+        state->rip = context->rip;
+        state->rflags = context->rflags;
+        state->cr2 = context->cr2;
+        state->cs = context->segment[HWACCL_CS];
+        state->ss = context->segment[HWACCL_SS];
+        state->ds = context->segment[HWACCL_DS];
+        state->es = context->segment[HWACCL_ES];
+        state->fs = context->segment[HWACCL_FS];
+        state->gs = context->segment[HWACCL_GS];
+}
+
+bool soft_deliver(struct soft *soft, const struct hwaccl_event *event, bool *exited, struct hwaccl_error *error)
+{
+        struct hwaccl_physical_memory memory = soft_physical(soft);
+        struct hwaccl_machine_context context;
+        const char *refusal;
+
+        if (!soft_context(soft, &context, error))
+                return false;
+        if (!hwaccl_event_deliver(&context, &memory, event, &refusal)) {
+                if (refusal)
+                        return hwaccl_error_set(error, "vector %u at %04" PRIx64 ":%08" PRIx64 ": %s; use --accel kvm",
+                                                event->exception.vector, soft->state->cs.selector, soft->state->rip,
+                                                refusal);
+                soft_exit(soft, HWACCL_EXIT_TRIPLE_FAULT, 0, 0);
+                *exited = true;
+                return true;
+        }
+        take_back(&context, soft->state);
+        soft->shadow = 0;
+        return true;
+}
+
+bool soft_deliver_exception(struct soft *soft, uint8_t vector, bool has_error_code, uint32_t error_code, bool *exited,
+                            struct hwaccl_error *error)
+{
+        struct hwaccl_event event = {
+                .kind = HWACCL_EVENT_EXCEPTION,
+                .exception = {.vector = vector,
+                              .has_error_code = has_error_code,
+                              .error_code = error_code,
+                              .fault_address = soft->state->cr2},
+        };
+        return soft_deliver(soft, &event, exited, error);
+}

@@ -1,0 +1,367 @@
+/*
+ * The engine's memory: regions of its address space (which is the guest's linear space) backed by guest memory or by
+ * placeholders, and the page tables that decide what the guest may touch without us.
+ *
+ * Tables only grow until something must be taken away; then all of them are dropped and grow again on demand.
+ */
+#include "accel/soft/soft.h"
+#include "exit/registers.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* The tables lie where no guest's linear address is expected; one that maps something there is refused. */
+#define TABLES_BASE  UINT64_C(0xf000000000)
+#define TABLES_COUNT 4096u
+#define TABLES_SIZE  ((uint64_t)TABLES_COUNT * HWACCL_PAGE_SIZE)
+#define FLUSHER      (TABLES_BASE + TABLES_SIZE)
+#define RESERVED_END (FLUSHER + HWACCL_PAGE_SIZE)
+
+#define ENTRY_PRESENT  UINT64_C(0x01)
+#define ENTRY_WRITABLE UINT64_C(0x02)
+#define ENTRY_USED     UINT64_C(0x60) /* accessed, dirty: the engine need not write them */
+#define ENTRY_LARGE    UINT64_C(0x80)
+#define ENTRY_NX       (UINT64_C(1) << 63)
+#define ENTRY_ADDRESS  UINT64_C(0x000000fffffff000)
+
+#define LARGE_PAGE       UINT64_C(0x200000)
+#define PLACEHOLDER_SIZE (UINT64_C(1) << 30)
+#define FOUR_GIB         (UINT64_C(1) << 32)
+
+static bool engine_refuses(struct hwaccl_error *error, const char *what, uint64_t address, uc_err status)
+{
+        return hwaccl_error_set(error, "the soft accelerator cannot %s at linear address 0x%" PRIx64 ": %s", what,
+                                address, uc_strerror(status));
+}
+
+/* The first region that ends behind an address. */
+static size_t region_after(const struct soft_memory *memory, uint64_t linear)
+{
+        size_t low = 0, high = memory->region_count;
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+                if (memory->region[middle].linear + (memory->region[middle].size - 1) < linear)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static struct soft_region *region_at(struct soft_memory *memory, uint64_t linear)
+{
+        if (memory->last_region < memory->region_count) {
+                struct soft_region *last = &memory->region[memory->last_region];
+                if (linear - last->linear < last->size)
+                        return last;
+        }
+        size_t place = region_after(memory, linear);
+        if (place == memory->region_count || linear < memory->region[place].linear)
+                return NULL;
+        memory->last_region = place;
+        return &memory->region[place];
+}
+
+static bool insert_region(struct soft_memory *memory, size_t place, struct soft_region region,
+                          struct hwaccl_error *error)
+{
+        if (memory->region_count == SOFT_REGION_MAX)
+                return hwaccl_error_set(error, "the guest's paging is made of more than %d scattered pieces%s",
+                                        SOFT_REGION_MAX, soft_advice);
+        memmove(&memory->region[place + 1], &memory->region[place],
+                (memory->region_count - place) * sizeof(memory->region[0]));
+        memory->region[place] = region;
+        memory->region_count++;
+        return true;
+}
+
+static void remove_region(struct soft_memory *memory, size_t place)
+{
+        memory->region_count--;
+        memmove(&memory->region[place], &memory->region[place + 1],
+                (memory->region_count - place) * sizeof(memory->region[0]));
+}
+
+/* Map what is free; a placeholder is not accessible, so that the engine tells of every access to it. */
+static bool add_region(struct soft *soft, uint64_t linear, uint64_t size, uint8_t *host, struct hwaccl_error *error)
+{
+        struct soft_memory *memory = &soft->memory;
+
+        if (!insert_region(memory, region_after(memory, linear), (struct soft_region){linear, size, host}, error))
+                return false;
+        uc_err status = uc_mem_map_ptr(soft->engine, linear, size, host ? UC_PROT_ALL : UC_PROT_NONE,
+                                       host ? host : memory->nothing);
+        return status == UC_ERR_OK || engine_refuses(error, "map memory", linear, status);
+}
+
+/* Take a range out of whatever regions it crosses. */
+static bool carve(struct soft *soft, uint64_t start, uint64_t size, struct hwaccl_error *error)
+{
+        struct soft_memory *memory = &soft->memory;
+        uint64_t last = start + (size - 1);
+
+        for (size_t i = region_after(memory, start); i < memory->region_count && memory->region[i].linear <= last;) {
+                struct soft_region old = memory->region[i];
+                uint64_t old_last = old.linear + (old.size - 1);
+                uint64_t from = old.linear > start ? old.linear : start;
+                uint64_t to = old_last < last ? old_last : last;
+
+                uc_err status = uc_mem_unmap(soft->engine, from, to - from + 1);
+                if (status != UC_ERR_OK)
+                        return engine_refuses(error, "unmap memory", from, status);
+                remove_region(memory, i);
+                if (old.linear < from &&
+                    !insert_region(memory, i++, (struct soft_region){old.linear, from - old.linear, old.host}, error))
+                        return false;
+                if (to < old_last) {
+                        uint8_t *host = old.host ? old.host + (to + 1 - old.linear) : NULL;
+                        if (!insert_region(memory, i++, (struct soft_region){to + 1, old_last - to, host}, error))
+                                return false;
+                }
+        }
+        return true;
+}
+
+/* Fill the gap around an address that nothing is mapped at. */
+static bool add_placeholder(struct soft *soft, uint64_t linear, struct hwaccl_error *error)
+{
+        struct soft_memory *memory = &soft->memory;
+        size_t next = region_after(memory, linear);
+        uint64_t start = linear & ~(PLACEHOLDER_SIZE - 1);
+        uint64_t last = start + (PLACEHOLDER_SIZE - 1);
+
+        if (next && memory->region[next - 1].linear + memory->region[next - 1].size > start)
+                start = memory->region[next - 1].linear + memory->region[next - 1].size;
+        if (next < memory->region_count && memory->region[next].linear <= last)
+                last = memory->region[next].linear - 1;
+        if (start < RESERVED_END && last >= TABLES_BASE) {
+                if (linear >= TABLES_BASE && linear < RESERVED_END)
+                        return hwaccl_error_set(error, "the guest uses linear address 0x%" PRIx64 "%s", linear,
+                                                soft_advice);
+                start = linear >= RESERVED_END ? RESERVED_END : start;
+                last = linear >= RESERVED_END ? last : TABLES_BASE - 1;
+        }
+        return add_region(soft, start, last - start + 1, NULL, error);
+}
+
+/* An access where nothing is mapped. With a placeholder there, the access goes on to our page tables, and faults. */
+static bool on_unmapped(uc_engine *engine, uc_mem_type type, uint64_t address, int size, int64_t value, void *opaque)
+{
+        struct soft *soft = opaque;
+        struct soft_memory *memory = &soft->memory;
+        (void)engine;
+        (void)size;
+        (void)value;
+
+        memory->touch_address = address;
+        switch (type) {
+        case UC_MEM_READ_UNMAPPED:
+        case UC_MEM_READ_PROT: memory->touch = SOFT_TOUCH_READ; break;
+        case UC_MEM_WRITE_UNMAPPED:
+        case UC_MEM_WRITE_PROT: memory->touch = SOFT_TOUCH_WRITE; break;
+        case UC_MEM_FETCH_UNMAPPED:
+        case UC_MEM_FETCH_PROT: memory->touch = SOFT_TOUCH_FETCH; break;
+        default: return false;
+        }
+        if (type == UC_MEM_READ_PROT || type == UC_MEM_WRITE_PROT || type == UC_MEM_FETCH_PROT)
+                return true;
+        if (add_placeholder(soft, address, soft->error))
+                return true;
+        soft_stop(soft, SOFT_STOP_ERROR);
+        return false;
+}
+
+static void *reserve(uint64_t size, int protection, struct hwaccl_error *error)
+{
+        void *memory = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory != MAP_FAILED)
+                return memory;
+        hwaccl_error_set(error, "no address space for the soft accelerator: %s", strerror(errno));
+        return NULL;
+}
+
+bool soft_memory_open(struct soft *soft, struct hwaccl_guest_memory *guest, struct hwaccl_error *error)
+{
+        struct soft_memory *memory = &soft->memory;
+        uc_hook hook;
+
+        if (!guest->backed)
+                return hwaccl_error_set(error, "the soft accelerator needs guest memory with its bytes");
+        memory->guest = guest;
+        memory->nothing = reserve(PLACEHOLDER_SIZE, PROT_NONE, error);
+        memory->tables = memory->nothing ? reserve(TABLES_SIZE, PROT_READ | PROT_WRITE, error) : NULL;
+        memory->flusher = memory->tables ? reserve(HWACCL_PAGE_SIZE, PROT_READ | PROT_WRITE, error) : NULL;
+        if (!memory->flusher)
+                return false;
+        memory->tables_used = 1;
+
+        uc_err status = uc_mem_map_ptr(soft->engine, TABLES_BASE, TABLES_SIZE, UC_PROT_ALL, memory->tables);
+        if (status == UC_ERR_OK)
+                status = uc_mem_map_ptr(soft->engine, FLUSHER, HWACCL_PAGE_SIZE, UC_PROT_READ, memory->flusher);
+        if (status == UC_ERR_OK)
+                status = uc_hook_add(soft->engine, &hook, UC_HOOK_MEM_UNMAPPED | UC_HOOK_MEM_PROT,
+                                     (void *)(uintptr_t)on_unmapped, soft, 1, 0);
+        if (status != UC_ERR_OK)
+                return engine_refuses(error, "map its page tables", TABLES_BASE, status);
+
+        for (size_t i = 0; i < guest->run_count; i++) {
+                const struct hwaccl_memory_run *run = &guest->run[i];
+                if (run->address < FOUR_GIB && !add_region(soft, run->address, run->size, run->host, error))
+                        return false;
+        }
+        return true;
+}
+
+void soft_memory_close(struct soft *soft)
+{
+        struct soft_memory *memory = &soft->memory;
+        if (memory->nothing)
+                munmap(memory->nothing, PLACEHOLDER_SIZE);
+        if (memory->tables)
+                munmap(memory->tables, TABLES_SIZE);
+        if (memory->flusher)
+                munmap(memory->flusher, HWACCL_PAGE_SIZE);
+}
+
+void soft_memory_drop(struct soft_memory *memory)
+{
+        memset(memory->tables, 0, (size_t)memory->tables_used * HWACCL_PAGE_SIZE);
+        memory->tables_used = 1;
+        memory->stale = true;
+}
+
+bool soft_memory_prepare(struct soft *soft, bool long_mode, uint64_t *root, struct hwaccl_error *error)
+{
+        struct soft_memory *memory = &soft->memory;
+
+        if (memory->long_mode != long_mode) {
+                soft_memory_drop(memory);
+                memory->long_mode = long_mode;
+        }
+        memory->touch = SOFT_TOUCH_UNKNOWN;
+        *root = TABLES_BASE;
+        if (!memory->stale)
+                return true;
+        /* the library flushes its TLB when a page's protection changes, and offers no other way */
+        memory->flusher_writable = !memory->flusher_writable;
+        uint32_t protection = memory->flusher_writable ? UC_PROT_READ | UC_PROT_WRITE : UC_PROT_READ;
+        uc_err status = uc_mem_protect(soft->engine, FLUSHER, HWACCL_PAGE_SIZE, protection);
+        if (status != UC_ERR_OK)
+                return engine_refuses(error, "flush its TLB", FLUSHER, status);
+        memory->stale = false;
+        return true;
+}
+
+static unsigned top_level(const struct soft_memory *memory)
+{
+        return memory->long_mode ? 4 : 3;
+}
+
+static size_t index_at(uint64_t linear, unsigned level)
+{
+        return (linear >> (12 + 9 * (level - 1))) & 511;
+}
+
+static uint64_t *table_of(const struct soft_memory *memory, uint64_t entry)
+{
+        return memory->tables + ((entry & ENTRY_ADDRESS) - TABLES_BASE) / sizeof(uint64_t);
+}
+
+uint64_t soft_memory_entry(const struct soft_memory *memory, uint64_t linear)
+{
+        const uint64_t *table = memory->tables;
+
+        for (unsigned level = top_level(memory); level > 1; level--) {
+                uint64_t entry = table[index_at(linear, level)];
+                if (!(entry & ENTRY_PRESENT) || (entry & ENTRY_LARGE))
+                        return entry;
+                table = table_of(memory, entry);
+        }
+        return table[index_at(linear, 1)];
+}
+
+/* The table of level 1 or 2 that has an address's entry; grows the tree. NULL: no table left. */
+static uint64_t *grow(struct soft_memory *memory, uint64_t linear, unsigned bottom)
+{
+        uint64_t *table = memory->tables;
+
+        for (unsigned level = top_level(memory); level > bottom; level--) {
+                uint64_t *entry = &table[index_at(linear, level)];
+                if (!(*entry & ENTRY_PRESENT)) {
+                        if (memory->tables_used == TABLES_COUNT)
+                                return NULL;
+                        *entry = TABLES_BASE + (uint64_t)memory->tables_used++ * HWACCL_PAGE_SIZE + ENTRY_PRESENT;
+                        if (level < 3 || memory->long_mode) /* pointers of three-level tables have no rights */
+                                *entry |= ENTRY_WRITABLE | ENTRY_USED;
+                } else if (*entry & ENTRY_LARGE) {
+                        return table;
+                }
+                table = table_of(memory, *entry);
+        }
+        return table;
+}
+
+static bool put_entry(struct soft_memory *memory, uint64_t linear, bool large, uint64_t rights)
+{
+        unsigned level = large ? 2 : 1;
+        uint64_t *table = grow(memory, linear, level);
+
+        if (!table) {
+                soft_memory_drop(memory);
+                table = grow(memory, linear, level);
+        }
+        uint64_t *entry = &table[index_at(linear, level)];
+        if (large && (*entry & ENTRY_PRESENT) && !(*entry & ENTRY_LARGE))
+                return put_entry(memory, linear, false, rights); /* small pages are there already */
+        /* The engine accesses memory at the linear address whatever the entry says; the address bits that do not fit
+         * are of no use to it. */
+        uint64_t mask = large ? ~(LARGE_PAGE - 1) : ~(uint64_t)(HWACCL_PAGE_SIZE - 1);
+        *entry = (linear & mask & ENTRY_ADDRESS) | rights | ENTRY_USED | (large ? ENTRY_LARGE : 0);
+        return true;
+}
+
+bool soft_memory_map(struct soft *soft, uint64_t linear, uint8_t *host, uint64_t run_start, uint64_t run_end,
+                     bool writable, bool executable, uint64_t page_size, struct hwaccl_error *error)
+{
+        struct soft_memory *memory = &soft->memory;
+        struct soft_region *region = region_at(memory, linear);
+
+        if (!region || !region->host || region->host + (linear - region->linear) != host) {
+                if (run_start < RESERVED_END && run_end > TABLES_BASE)
+                        return hwaccl_error_set(error, "the guest maps memory at linear address 0x%" PRIx64 "%s",
+                                                TABLES_BASE, soft_advice);
+                if (!carve(soft, run_start, run_end - run_start, error) ||
+                    !add_region(soft, run_start, run_end - run_start, host - (linear - run_start), error))
+                        return false;
+                /* what the tables said of the regions that went away does not hold any more */
+                soft_memory_drop(memory);
+                region = region_at(memory, linear);
+        }
+        uint64_t large = linear & ~(LARGE_PAGE - 1);
+        bool fits = page_size >= LARGE_PAGE && large >= region->linear &&
+                    large - region->linear + LARGE_PAGE <= region->size && large >= run_start &&
+                    large + LARGE_PAGE <= run_end;
+        return put_entry(memory, linear, fits,
+                         ENTRY_PRESENT | (writable ? ENTRY_WRITABLE : 0) | (executable ? 0 : ENTRY_NX));
+}
+
+bool soft_memory_expose(struct soft *soft, uint64_t linear, struct hwaccl_error *error)
+{
+        uint64_t page = linear & ~(uint64_t)(HWACCL_PAGE_SIZE - 1);
+
+        if (!carve(soft, page, HWACCL_PAGE_SIZE, error) || !add_region(soft, page, HWACCL_PAGE_SIZE, NULL, error))
+                return false;
+        soft_memory_drop(&soft->memory);
+        return true;
+}
+
+const uint8_t *soft_memory_code(struct soft_memory *memory, uint64_t linear, uint64_t *rest)
+{
+        const struct soft_region *region = region_at(memory, linear);
+        if (!region || !region->host)
+                return NULL;
+        *rest = region->size - (linear - region->linear);
+        return region->host + (linear - region->linear);
+}

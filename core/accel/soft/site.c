@@ -1,0 +1,479 @@
+/*
+ * The sites: instructions that exit, with the exit information that VT-x gives (SDM 3C, 26.1.2, 26.1.3, 28.2.1), and
+ * instructions that the engine would perform wrongly and that are performed here.
+ *
+ * Control registers: MOV to CR0 and CR4 exits when it changes a bit of the masks against the read shadow; MOV to CR3
+ * exits always (CR3-load exiting), MOV from CR3 never; CR8 accesses exit always, as CR8 is not part of the subject
+ * state; CLTS and LMSW touch no bit of the masks and never exit. PAUSE does not exit (PAUSE exiting off).
+ */
+#include "accel/soft/soft.h"
+#include "exit/registers.h"
+#include "hwaccl/control_register.h"
+#include "hwaccl/exit_reason.h"
+#include "hwaccl/transfer.h"
+#include "hwaccl/vcpu.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define REX_B 1u
+#define REX_R 4u
+
+#define ACCESS_MOV_FROM (1u << 4)
+#define ACCESS_CLTS     (2u << 4)
+#define ACCESS_LMSW     (3u << 4)
+#define LMSW_MEMORY     (1u << 6)
+
+static unsigned modrm_rm(const struct soft_site *site)
+{
+        return (site->modrm & 7u) | (site->rex & REX_B ? 8u : 0);
+}
+
+static unsigned modrm_reg(const struct soft_site *site)
+{
+        return ((site->modrm >> 3) & 7u) | (site->rex & REX_R ? 8u : 0);
+}
+
+static bool is_register(const struct soft_site *site)
+{
+        return site->modrm >> 6 == 3;
+}
+
+static void start_shadow(struct soft *soft, const struct soft_site *site, uint64_t kind)
+{
+        soft->shadow = kind;
+        soft->shadow_rip = site->address + site->length;
+        soft->shadow_blocks = 0;
+}
+
+static bool interrupts_enabled(struct soft *soft)
+{
+        uint32_t rflags = 0;
+        return uc_reg_read(soft->engine, UC_X86_REG_EFLAGS, &rflags) == UC_ERR_OK && (rflags & RFLAGS_IF);
+}
+
+void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *opaque)
+{
+        struct soft *soft = opaque;
+        (void)engine;
+        (void)size;
+
+        if (soft->stop != SOFT_STOP_NONE)
+                return;
+        struct soft_site *site = soft_scan_site(&soft->scan, address, soft->bits);
+        if (!site)
+                return;
+        switch (site->kind) {
+        case SOFT_SITE_STI:
+        case SOFT_SITE_POPF:
+                if (soft->wanted && !soft->stepping) {
+                        soft_stop(soft, SOFT_STOP_STEP);
+                        return;
+                }
+                if (site->kind == SOFT_SITE_POPF)
+                        soft->step_keeps_trap = true;
+                else if (!interrupts_enabled(soft))
+                        start_shadow(soft, site, HWACCL_INTERRUPTIBILITY_STI);
+                return;
+        case SOFT_SITE_LOAD_SS: start_shadow(soft, site, HWACCL_INTERRUPTIBILITY_MOV_SS); return;
+        case SOFT_SITE_IRET:
+                if (soft->stepping || (!soft->protected_mode && !soft->wanted)) {
+                        soft->step_keeps_trap = true;
+                        return;
+                }
+                break;
+        case SOFT_SITE_FAR_RETURN:
+        case SOFT_SITE_FAR_TRANSFER:
+                if (soft->stepping || !soft->protected_mode)
+                        return;
+                break;
+        case SOFT_SITE_PUSHF:
+                if (!soft->stepping)
+                        return;
+                break;
+        case SOFT_SITE_UNDECODED:
+                if (!soft->stepping)
+                        soft_stop(soft, SOFT_STOP_STEP);
+                return;
+        default: break;
+        }
+        soft->site = site;
+        soft_stop(soft, SOFT_STOP_SITE);
+}
+
+static bool refuse(const struct soft *soft, const char *what, struct hwaccl_error *error)
+{
+        return hwaccl_error_set(error, "the guest at %04" PRIx64 ":%08" PRIx64 " %s%s", soft->state->cs.selector,
+                                soft->state->rip, what, soft_advice);
+}
+
+static bool exit_with(struct soft *soft, uint64_t reason, uint64_t qualification, bool *exited)
+{
+        soft_exit(soft, reason, qualification, soft->site->length);
+        *exited = true;
+        return true;
+}
+
+static bool raise(struct soft *soft, uint8_t vector, bool *exited, struct hwaccl_error *error)
+{
+        return soft_deliver_exception(soft, vector, vector == HWACCL_VECTOR_GP, 0, exited, error);
+}
+
+static bool io(struct soft *soft, bool *exited)
+{
+        const struct soft_site *site = soft->site;
+        bool immediate = site->opcode < 0xec;
+        bool input = !(site->opcode & 2);
+        uint64_t port = immediate ? site->bytes[site->length - 1] : soft->state->rdx & 0xffff;
+        uint64_t bytes = !(site->opcode & 1) ? 1 : site->operand_bits == 16 ? 2 : 4;
+
+        return exit_with(soft, HWACCL_EXIT_IO_INSTRUCTION,
+                         (bytes - 1) | (input ? 1u << 3 : 0) | (immediate ? 1u << 6 : 0) | port << 16, exited);
+}
+
+static bool string_io(struct soft *soft, bool *exited)
+{
+        const struct soft_site *site = soft->site;
+        bool input = site->opcode < 0x6e;
+        uint64_t bytes = !(site->opcode & 1) ? 1 : site->operand_bits == 16 ? 2 : 4;
+
+        return exit_with(soft, HWACCL_EXIT_IO_INSTRUCTION,
+                         (bytes - 1) | (input ? 1u << 3 : 0) | 1u << 4 | (site->repeat ? 1u << 5 : 0) |
+                                 (soft->state->rdx & 0xffff) << 16,
+                         exited);
+}
+
+/* An access that stays on this side: performed as the handler would, except that read shadows do not change. */
+static bool access_here(struct soft *soft, uint64_t qualification, bool *exited, struct hwaccl_error *error)
+{
+        struct hwaccl_subject_state *state = soft->state;
+        struct hwaccl_machine_context unused = {0};
+        uint64_t cr0 = state->cr0, cr4 = state->cr4, efer = state->efer;
+        uint64_t cr0_shadow = state->cr0_shadow, cr4_shadow = state->cr4_shadow;
+        uint64_t old_qualification = state->exit_qualification, old_length = state->instruction_length;
+        uint64_t trap = state->rflags & RFLAGS_TF;
+
+        state->exit_qualification = qualification;
+        state->instruction_length = soft->site->length;
+        bool done = hwaccl_control_register_access(state, &unused);
+        state->exit_qualification = old_qualification;
+        state->instruction_length = old_length;
+        state->cr0_shadow = cr0_shadow;
+        state->cr4_shadow = cr4_shadow;
+        if (!done)
+                return raise(soft, HWACCL_VECTOR_GP, exited, error);
+        if (((cr0 ^ state->cr0) & (CR0_PG | CR0_WP)) || cr4 != state->cr4 || efer != state->efer)
+                soft_memory_drop(&soft->memory);
+        soft->shadow = 0;
+        return !trap || soft_deliver_exception(soft, HWACCL_VECTOR_DB, false, 0, exited, error);
+}
+
+static bool control_register(struct soft *soft, bool *exited, struct hwaccl_error *error)
+{
+        const struct soft_site *site = soft->site;
+        struct hwaccl_subject_state *state = soft->state;
+        unsigned number = modrm_reg(site), from = modrm_rm(site);
+        bool read = site->opcode == 0x20;
+        uint64_t qualification = number | (read ? ACCESS_MOV_FROM : 0) | (uint64_t)from << 8;
+        uint64_t value = *soft_general(state, from);
+        bool exits;
+
+        if (number != 0 && number != 2 && number != 3 && number != 4 && number != 8)
+                return raise(soft, HWACCL_VECTOR_UD, exited, error);
+        if (site->bits != 64)
+                value &= UINT32_MAX;
+        switch (number) {
+        case 0: exits = !read && ((value ^ state->cr0_shadow) & HWACCL_CR0_MASK); break;
+        case 3: exits = !read; break;
+        case 4: exits = !read && ((value ^ state->cr4_shadow) & HWACCL_CR4_MASK); break;
+        default: exits = number == 8; break;
+        }
+        if (!exits)
+                return access_here(soft, qualification, exited, error);
+        soft_memory_drop(&soft->memory);
+        return exit_with(soft, HWACCL_EXIT_CONTROL_REGISTER, qualification, exited);
+}
+
+static bool lmsw(struct soft *soft, bool *exited, struct hwaccl_error *error)
+{
+        const struct soft_site *site = soft->site;
+        uint16_t source;
+
+        if (is_register(site)) {
+                source = (uint16_t)*soft_general(soft->state, modrm_rm(site));
+                return access_here(soft, ACCESS_LMSW | (uint64_t)source << 16, exited, error);
+        }
+        struct hwaccl_machine_context context;
+        struct hwaccl_exception exception;
+        enum hwaccl_segment_register segment;
+        uint64_t offset;
+        if (!soft_context(soft, &context, error))
+                return false;
+        soft_operand(site, soft->state, &segment, &offset);
+        if (!soft_access(&context, soft, segment, offset, &source, sizeof(source), false, &exception))
+                return refuse(soft, "loads the machine status word from memory that faults", error);
+        return access_here(soft, ACCESS_LMSW | LMSW_MEMORY | (uint64_t)source << 16, exited, error);
+}
+
+/* The register gets as much of CR0 as the operand size has room for; memory always 16 bits. */
+static bool smsw(struct soft *soft, struct hwaccl_error *error)
+{
+        const struct soft_site *site = soft->site;
+        uint64_t value = hwaccl_cr0_guest(soft->state);
+
+        if (is_register(site)) {
+                uint64_t *target = soft_general(soft->state, modrm_rm(site));
+                if (site->operand_bits == 16)
+                        *target = (*target & ~UINT64_C(0xffff)) | (value & 0xffff);
+                else
+                        *target = value & UINT32_MAX;
+        } else {
+                struct hwaccl_machine_context context;
+                struct hwaccl_exception exception;
+                enum hwaccl_segment_register segment;
+                uint64_t offset;
+                uint16_t word = (uint16_t)value;
+                if (!soft_context(soft, &context, error))
+                        return false;
+                soft_operand(site, soft->state, &segment, &offset);
+                if (!soft_access(&context, soft, segment, offset, &word, sizeof(word), true, &exception))
+                        return refuse(soft, "stores the machine status word to memory that faults", error);
+        }
+        soft_retire(soft, site->length);
+        return true;
+}
+
+static bool debug_register(struct soft *soft, bool *exited, struct hwaccl_error *error)
+{
+        const struct soft_site *site = soft->site;
+        unsigned number = modrm_reg(site);
+
+        if (number > 7 || ((number == 4 || number == 5) && (soft->state->cr4 & CR4_DE)))
+                return raise(soft, HWACCL_VECTOR_UD, exited, error);
+        return exit_with(soft, HWACCL_EXIT_MOV_DR,
+                         number | (site->opcode == 0x21 ? 1u << 4 : 0) | (uint64_t)modrm_rm(site) << 8, exited);
+}
+
+static bool invlpg(struct soft *soft, bool *exited, struct hwaccl_error *error)
+{
+        struct hwaccl_machine_context context;
+        enum hwaccl_segment_register segment;
+        uint64_t offset;
+
+        if (!soft_context(soft, &context, error))
+                return false;
+        soft_operand(soft->site, soft->state, &segment, &offset);
+        uint64_t linear = offset;
+        if (soft->bits != 64)
+                linear = (offset + context.segment[segment].base) & UINT32_MAX;
+        else if (segment == HWACCL_FS || segment == HWACCL_GS)
+                linear += context.segment[segment].base;
+        soft_memory_drop(&soft->memory);
+        return exit_with(soft, HWACCL_EXIT_INVLPG, linear, exited);
+}
+
+static bool software_interrupt(struct soft *soft, bool *exited, struct hwaccl_error *error)
+{
+        const struct soft_site *site = soft->site;
+        struct hwaccl_event event = {.kind = HWACCL_EVENT_SOFTWARE};
+        uint64_t rip = soft->state->rip;
+
+        switch (site->opcode) {
+        case 0xcc: event.exception.vector = HWACCL_VECTOR_BP; break;
+        case 0xcd: event.exception.vector = site->bytes[site->length - 1]; break;
+        case 0xce:
+                if (soft->bits == 64)
+                        return raise(soft, HWACCL_VECTOR_UD, exited, error);
+                if (!(soft->state->rflags & RFLAGS_OF)) {
+                        soft_retire(soft, site->length);
+                        return true;
+                }
+                event.exception.vector = HWACCL_VECTOR_OF;
+                break;
+        default: /* INT1 is a trap, not subject to the gate's privilege level */
+                event.exception.vector = HWACCL_VECTOR_DB;
+                event.kind = HWACCL_EVENT_EXCEPTION;
+                break;
+        }
+        soft_retire(soft, site->length);
+        if (!soft_deliver(soft, &event, exited, error))
+                return false;
+        if (*exited)
+                soft->state->rip = rip;
+        return true;
+}
+
+enum { STACK_TOP, STACK_SECOND };
+
+static bool stack_read(struct soft *soft, const struct soft_site *site, unsigned slot, uint64_t *value)
+{
+        struct hwaccl_machine_context context;
+        struct hwaccl_exception exception;
+        struct hwaccl_error error;
+        unsigned size = site->operand_bits / 8;
+
+        *value = 0;
+        if (!soft_context(soft, &context, &error))
+                return false;
+        uint64_t offset = soft->state->rsp + (uint64_t)slot * size;
+        if (soft->bits != 64)
+                offset &= soft->state->ss.access_rights & SEGMENT_D ? UINT32_MAX : 0xffff;
+        return soft_access(&context, soft, HWACCL_SS, offset, value, size, false, &exception);
+}
+
+static bool operand_word(struct soft *soft, const struct soft_site *site, unsigned skip, uint16_t *word)
+{
+        struct hwaccl_machine_context context;
+        struct hwaccl_exception exception;
+        struct hwaccl_error error;
+        enum hwaccl_segment_register segment;
+        uint64_t offset;
+
+        if (!soft_context(soft, &context, &error))
+                return false;
+        if (is_register(site)) {
+                *word = (uint16_t)*soft_general(soft->state, modrm_rm(site));
+                return true;
+        }
+        soft_operand(site, soft->state, &segment, &offset);
+        return soft_access(&context, soft, segment, offset + skip, word, sizeof(*word), false, &exception);
+}
+
+bool soft_selector(struct soft *soft, const struct soft_site *site, uint16_t *selector)
+{
+        uint64_t value = 0;
+        bool good = false;
+
+        if (site->two_byte) {
+                switch (site->opcode) {
+                case 0x00: return operand_word(soft, site, 0, selector); /* LLDT, LTR */
+                case 0xa1:
+                case 0xa9: good = stack_read(soft, site, STACK_TOP, &value); break;
+                case 0xb2:
+                case 0xb4:
+                case 0xb5: return operand_word(soft, site, site->operand_bits / 8, selector);
+                default: break;
+                }
+        } else {
+                switch (site->opcode) {
+                case 0x8e: return operand_word(soft, site, 0, selector);
+                case 0x07:
+                case 0x17:
+                case 0x1f: good = stack_read(soft, site, STACK_TOP, &value); break;
+                case 0xc4:
+                case 0xc5: return operand_word(soft, site, site->operand_bits / 8, selector);
+                case 0xca:
+                case 0xcb:
+                case 0xcf: good = stack_read(soft, site, STACK_SECOND, &value); break;
+                case 0x9a:
+                case 0xea: memcpy(selector, site->bytes + site->length - 2, sizeof(*selector)); return true;
+                case 0xff: return operand_word(soft, site, site->operand_bits / 8, selector);
+                default: break;
+                }
+        }
+        *selector = (uint16_t)value;
+        return good;
+}
+
+/* A return to an outer level, to virtual-8086 mode or to another task is beyond us; anything else the engine does. */
+static bool check_return(struct soft *soft, struct hwaccl_error *error)
+{
+        const struct soft_site *site = soft->site;
+        uint16_t selector;
+        uint64_t flags;
+
+        if (!soft->protected_mode || !soft_selector(soft, site, &selector))
+                return true;
+        if (site->kind == SOFT_SITE_IRET && !(soft->state->efer & EFER_LMA)) {
+                if (soft->state->rflags & RFLAGS_NT)
+                        return refuse(soft, "returns from a nested task", error);
+                if (site->operand_bits == 32 && stack_read(soft, site, 2, &flags) && (flags & RFLAGS_VM))
+                        return refuse(soft, "returns to virtual-8086 mode", error);
+        }
+        return !(selector & 3) || refuse(soft, "returns to an outer privilege level", error);
+}
+
+static bool check_far_transfer(struct soft *soft, struct hwaccl_error *error)
+{
+        const struct hwaccl_subject_state *state = soft->state;
+        struct hwaccl_machine_context context;
+        uint16_t selector;
+        uint64_t descriptor;
+
+        if (!soft_selector(soft, soft->site, &selector) || !soft_context(soft, &context, error))
+                return true;
+        uint64_t table = selector & 4 ? state->ldtr.base : state->gdtr.base;
+        if (!soft_read_linear(&context, soft, table + (selector & 0xfff8u), &descriptor, sizeof(descriptor)))
+                return true;
+        unsigned type = (descriptor >> 40) & 0x1f;
+        if (type == 5 || ((type & 0x15) == 1 && !(state->efer & EFER_LMA)))
+                return refuse(soft, "switches tasks", error);
+        return true;
+}
+
+/* While one instruction is stepped over, the engine's trap flag must not reach the guest's stack. */
+static bool pushf(struct soft *soft, bool *exited, struct hwaccl_error *error)
+{
+        const struct soft_site *site = soft->site;
+        struct hwaccl_subject_state *state = soft->state;
+        struct hwaccl_machine_context context;
+        struct hwaccl_exception exception;
+        bool wide = soft->bits == 64;
+        unsigned size = site->operand_bits == 16 ? 2 : wide ? 8 : 4;
+        uint64_t mask = wide ? UINT64_MAX : state->ss.access_rights & SEGMENT_D ? UINT32_MAX : 0xffff;
+        uint64_t flags = state->rflags & ~(RFLAGS_RF | RFLAGS_VM);
+        uint64_t top = (state->rsp - size) & mask;
+
+        if (!soft_context(soft, &context, error))
+                return false;
+        if (!soft_access(&context, soft, HWACCL_SS, top, &flags, size, true, &exception)) {
+                state->cr2 = exception.vector == HWACCL_VECTOR_PF ? exception.fault_address : state->cr2;
+                if (!exception.vector)
+                        return refuse(soft, "pushes RFLAGS to memory that is none", error);
+                return soft_deliver_exception(soft, exception.vector, exception.has_error_code, exception.error_code,
+                                              exited, error);
+        }
+        state->rsp = (state->rsp & ~mask) | top;
+        soft_retire(soft, site->length);
+        return true;
+}
+
+static bool system_call(struct soft *soft, bool *exited, struct hwaccl_error *error)
+{
+        bool fast = soft->site->opcode < 0x10; /* SYSCALL, SYSRET */
+
+        if (fast && (!(soft->state->efer & EFER_SCE) || soft->bits != 64))
+                return raise(soft, HWACCL_VECTOR_UD, exited, error);
+        if (!fast && (!soft->protected_mode || !(soft->state->sysenter_cs & 0xfffc)))
+                return raise(soft, HWACCL_VECTOR_GP, exited, error);
+        return refuse(soft, fast ? "uses SYSCALL or SYSRET" : "uses SYSENTER or SYSEXIT", error);
+}
+
+bool soft_site_run(struct soft *soft, bool *exited, struct hwaccl_error *error)
+{
+        const struct soft_site *site = soft->site;
+
+        switch (site->kind) {
+        case SOFT_SITE_EXIT:
+                if (site->reason == HWACCL_EXIT_XSETBV && !(soft->state->cr4 & CR4_OSXSAVE))
+                        return raise(soft, HWACCL_VECTOR_UD, exited, error);
+                return exit_with(soft, site->reason, 0, exited);
+        case SOFT_SITE_IO: return io(soft, exited);
+        case SOFT_SITE_STRING_IO: return string_io(soft, exited);
+        case SOFT_SITE_CONTROL_REGISTER: return control_register(soft, exited, error);
+        case SOFT_SITE_CLTS: return access_here(soft, ACCESS_CLTS, exited, error);
+        case SOFT_SITE_LMSW: return lmsw(soft, exited, error);
+        case SOFT_SITE_SMSW: return smsw(soft, error);
+        case SOFT_SITE_DEBUG_REGISTER: return debug_register(soft, exited, error);
+        case SOFT_SITE_INVLPG: return invlpg(soft, exited, error);
+        case SOFT_SITE_INTERRUPT: return software_interrupt(soft, exited, error);
+        case SOFT_SITE_PUSHF: return pushf(soft, exited, error);
+        case SOFT_SITE_PAUSE: soft_retire(soft, site->length); return true;
+        case SOFT_SITE_SYSTEM_CALL: return system_call(soft, exited, error);
+        case SOFT_SITE_UNSUPPORTED: return refuse(soft, "uses SWAPGS", error);
+        case SOFT_SITE_IRET:
+        case SOFT_SITE_FAR_RETURN: soft->step_next = true; return check_return(soft, error);
+        case SOFT_SITE_FAR_TRANSFER: soft->step_next = true; return check_far_transfer(soft, error);
+        default: soft->step_next = true; return true;
+        }
+}
