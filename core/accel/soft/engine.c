@@ -17,8 +17,7 @@
 #define MODE_LMA         (1u << 14)
 #define MODE_CS64        (1u << 15)
 #define MODE_OSFXSR      (1u << 22)
-#define CR0_MODE_MASK    (CR0_MP | CR0_EM | CR0_TS)
-#define CR0_ET           UINT64_C(0x10)
+#define CR0_MODE_MASK    (HWACCL_CR0_MP | HWACCL_CR0_EM | HWACCL_CR0_TS)
 #define CR4_OSFXSR       UINT64_C(0x200)
 #define CR4_OSXMMEXCPT   UINT64_C(0x400)
 #define FLAGS_ARITHMETIC (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
@@ -159,7 +158,7 @@ static bool locate_flags(struct soft *soft, struct hwaccl_error *error)
 static bool locate_efer(struct soft *soft, const uint8_t *real_mode, struct hwaccl_error *error)
 {
         struct soft_layout *layout = &soft->layout;
-        uint64_t long_mode = EFER_LME | EFER_LMA;
+        uint64_t long_mode = HWACCL_EFER_LME | HWACCL_EFER_LMA;
         uint32_t expected = MODE_LMA | MODE_CS64 | MODE_CS32 | MODE_SS32;
 
         if (!save(soft))
@@ -204,6 +203,10 @@ bool soft_engine_open(struct soft *soft, struct hwaccl_error *error)
         uc_engine *real_mode;
 
         uc_err status = uc_open(UC_ARCH_X86, UC_MODE_64, &soft->engine);
+        if (status != UC_ERR_OK)
+                return refuse(error, uc_strerror(status));
+        /* a list of end addresses, left empty: the library looks up an end address at every stop, through our tables */
+        status = uc_ctl_exits_enable(soft->engine);
         if (status != UC_ERR_OK)
                 return refuse(error, uc_strerror(status));
         status = uc_context_alloc(soft->engine, &soft->context);
@@ -271,13 +274,13 @@ static uint32_t mode_of(const struct soft *soft, const struct hwaccl_subject_sta
         const struct soft_raw_segment *raw = soft->loaded;
         uint32_t mode = 0;
 
-        if (state->cr0 & CR0_PE)
+        if (state->cr0 & HWACCL_CR0_PE)
                 mode |= MODE_PE;
         mode |= (uint32_t)(state->cr0 & CR0_MODE_MASK) << MODE_CR0_SHIFT;
         mode |= (uint32_t)(rflags & (RFLAGS_TF | RFLAGS_IOPL));
         if (state->cr4 & CR4_OSFXSR)
                 mode |= MODE_OSFXSR;
-        if (state->efer & EFER_LMA)
+        if (state->efer & HWACCL_EFER_LMA)
                 mode |= MODE_LMA;
         if ((mode & MODE_LMA) && (raw[HWACCL_CS].flags & RAW_LONG))
                 return mode | MODE_CS32 | MODE_SS32 | MODE_CS64;
@@ -293,7 +296,7 @@ static uint32_t mode_of(const struct soft *soft, const struct hwaccl_subject_sta
 
 static bool check_supported(const struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
-        if (!(state->cr0 & CR0_PE))
+        if (!(state->cr0 & HWACCL_CR0_PE))
                 return true;
         if (state->rflags & RFLAGS_VM)
                 return hwaccl_error_set(error, "the guest entered virtual-8086 mode at %04" PRIx64 ":%08" PRIx64 "%s",
@@ -304,13 +307,56 @@ static bool check_supported(const struct hwaccl_subject_state *state, struct hwa
         return true;
 }
 
+/* Before it raises an exception the engine notes: error code, a word, the RIP behind; debug registers; what is in
+ * flight. */
+bool soft_engine_probe(struct soft *soft, struct hwaccl_error *error)
+{
+        const uint64_t rip = 0x5a5a;
+        const uint32_t fetch = 0x10;
+        struct soft_layout *layout = &soft->layout;
+        struct hwaccl_subject_state state = {.rip = rip, .rflags = RFLAGS_RESERVED_1};
+        uint64_t fault_address;
+
+        layout->in_flight = layout->size; /* not known yet */
+        soft->state = &state;
+        if (!soft_engine_load(soft, error))
+                return false;
+        uint8_t *before = malloc(layout->size);
+        if (!before)
+                return hwaccl_error_set(error, "out of memory for the soft accelerator");
+        memcpy(before, soft->saved, layout->size);
+        soft->stop = SOFT_STOP_NONE;
+        uc_err status = uc_emu_start(soft->engine, rip, 0, 0, 0);
+        bool good = status == UC_ERR_OK && soft_engine_store(soft, &fault_address, error);
+        for (size_t i = layout->efer; good && i + 128 <= layout->size; i += 8) {
+                uint32_t then;
+                memcpy(&then, before + i + 112, sizeof(then));
+                if (get64(soft, i + 8) == rip && get64(soft, i) == fetch && then == UINT32_MAX &&
+                    get32(soft, i + 112) == HWACCL_VECTOR_PF) {
+                        layout->error_code = i;
+                        layout->in_flight = i + 112;
+                }
+        }
+        free(before);
+        soft->state = NULL;
+        if (!good || !layout->error_code || soft->vector != HWACCL_VECTOR_PF || fault_address != rip)
+                return refuse(error, "its page faults are not what they should be");
+        return true;
+}
+
+uint32_t soft_engine_error_code(const struct soft *soft)
+{
+        return get32(soft, soft->layout.error_code);
+}
+
 bool soft_engine_load(struct soft *soft, struct hwaccl_error *error)
 {
         struct hwaccl_subject_state *state = soft->state;
         const struct soft_layout *layout = &soft->layout;
         uint64_t root;
 
-        if (!check_supported(state, error) || !soft_memory_prepare(soft, (state->efer & EFER_LMA) != 0, &root, error))
+        if (!check_supported(state, error) ||
+            !soft_memory_prepare(soft, (state->efer & HWACCL_EFER_LMA) != 0, &root, error))
                 return false;
         for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
                 put64(soft, layout->general + i * 8, *soft_general(state, i));
@@ -326,13 +372,19 @@ bool soft_engine_load(struct soft *soft, struct hwaccl_error *error)
         put32(soft, layout->direction, rflags & RFLAGS_DF ? UINT32_MAX : 1);
         put32(soft, layout->mode, mode_of(soft, state, rflags));
 
-        put64(soft, layout->control, (state->cr0 & (CR0_PE | CR0_MODE_MASK | CR0_NE)) | CR0_ET | CR0_WP | CR0_PG);
+        put64(soft, layout->control,
+              (state->cr0 & (HWACCL_CR0_PE | CR0_MODE_MASK | HWACCL_CR0_NE)) | HWACCL_CR0_ET | HWACCL_CR0_WP |
+                      HWACCL_CR0_PG);
         put64(soft, layout->control + 24, root);
-        put64(soft, layout->control + 32, (state->cr4 & (CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | CR4_PAE);
-        put64(soft, layout->efer, (state->efer & (EFER_SCE | EFER_LME | EFER_LMA)) | EFER_NXE);
+        put64(soft, layout->control + 32,
+              (state->cr4 & (HWACCL_CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | HWACCL_CR4_PAE);
+        put64(soft, layout->efer,
+              (state->efer & (HWACCL_EFER_SCE | HWACCL_EFER_LME | HWACCL_EFER_LMA)) | HWACCL_EFER_NXE);
+        if (layout->in_flight < layout->size)
+                put32(soft, layout->in_flight, UINT32_MAX);
         if (uc_context_restore(soft->engine, soft->context) != UC_ERR_OK)
                 return hwaccl_error_set(error, "the soft accelerator's engine does not take its state back");
-        soft->protected_mode = state->cr0 & CR0_PE;
+        soft->protected_mode = state->cr0 & HWACCL_CR0_PE;
         soft->bits = soft_engine_bits(soft);
         return true;
 }

@@ -26,20 +26,24 @@ static uint64_t page_of(uint64_t address)
         return address & ~(uint64_t)(HWACCL_PAGE_SIZE - 1);
 }
 
-/* What the fault was for, as far as the engine told: placeholders tell, a mapped page was denied something. */
-static enum soft_touch touch_of(const struct soft *soft, uint64_t linear)
-{
-        const struct soft_memory *memory = &soft->memory;
-        uint64_t entry = soft_memory_entry(memory, linear);
+#define ERROR_WRITE (1u << 1)
+#define ERROR_FETCH (1u << 4)
 
-        if (memory->touch != SOFT_TOUCH_UNKNOWN && page_of(memory->touch_address) == page_of(linear))
-                return memory->touch;
-        if (!(entry & 1))
-                return SOFT_TOUCH_UNKNOWN;
-        return entry & 2 ? SOFT_TOUCH_FETCH
-               : page_of(soft->state->cs.base + soft->state->rip) == page_of(linear) && (entry >> 63)
-                       ? SOFT_TOUCH_FETCH
-                       : SOFT_TOUCH_WRITE;
+static enum soft_touch touch_of(const struct soft *soft)
+{
+        uint32_t error_code = soft_engine_error_code(soft);
+        if (error_code & ERROR_FETCH)
+                return SOFT_TOUCH_FETCH;
+        return error_code & ERROR_WRITE ? SOFT_TOUCH_WRITE : SOFT_TOUCH_READ;
+}
+
+/* The engine translates a whole block before it runs it, so a fetch can fault too early: step up to it first. */
+static bool too_early(struct soft *soft, uint64_t linear, enum soft_touch touch)
+{
+        bool early = touch == SOFT_TOUCH_FETCH && !soft->stepping &&
+                     page_of(soft->state->cs.base + soft->state->rip) != page_of(linear);
+        soft->step_next |= early;
+        return early;
 }
 
 static bool violation(struct soft *soft, uint64_t address, enum soft_touch touch, bool *exited)
@@ -108,7 +112,7 @@ static bool map_flat(struct soft *soft, uint64_t linear, enum soft_touch touch, 
         const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(soft->memory.guest, linear);
 
         if (!run || (touch == SOFT_TOUCH_WRITE && !run->writable))
-                return violation(soft, linear, touch, exited);
+                return too_early(soft, linear, touch) || violation(soft, linear, touch, exited);
         return soft_memory_map(soft, linear, run->host + (linear - run->address), run->address,
                                run->address + run->size, run->writable, true, LARGE_PAGE, error);
 }
@@ -130,18 +134,15 @@ static bool map_paged(struct soft *soft, uint64_t linear, enum soft_touch touch,
                 access = HWACCL_ACCESS_EXECUTE;
         if (!hwaccl_page_walk(&context, &memory, linear, access | HWACCL_ACCESS_SET_ACCESSED, &translation,
                               &exception)) {
-                if (touch == SOFT_TOUCH_UNKNOWN)
-                        return soft_memory_expose(soft, linear, error);
+                if (too_early(soft, linear, touch))
+                        return true;
                 soft->state->cr2 = linear;
                 return soft_deliver_exception(soft, exception.vector, exception.has_error_code, exception.error_code,
                                               exited, error);
         }
         const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(soft->memory.guest, translation.physical);
-        if (!run || (touch == SOFT_TOUCH_WRITE && !run->writable)) {
-                if (touch == SOFT_TOUCH_UNKNOWN)
-                        return soft_memory_expose(soft, linear, error);
-                return violation(soft, translation.physical, touch, exited);
-        }
+        if (!run || (touch == SOFT_TOUCH_WRITE && !run->writable))
+                return too_early(soft, linear, touch) || violation(soft, translation.physical, touch, exited);
         uint8_t *host = run->host + (translation.physical - run->address);
         uint64_t rest;
         struct extent extent;
@@ -160,13 +161,8 @@ static bool map_paged(struct soft *soft, uint64_t linear, enum soft_touch touch,
 bool soft_fault(struct soft *soft, uint64_t linear, bool *exited, struct hwaccl_error *error)
 {
         struct hwaccl_subject_state *state = soft->state;
-        enum soft_touch touch = touch_of(soft, linear);
+        enum soft_touch touch = touch_of(soft);
 
-        /* The engine translates a whole block before it runs it, so a fetch can fault too early: step up to it. */
-        if (touch == SOFT_TOUCH_FETCH && !soft->stepping && page_of(state->cs.base + state->rip) != page_of(linear)) {
-                soft->step_next = true;
-                return true;
-        }
-        return state->cr0 & CR0_PG ? map_paged(soft, linear, touch, exited, error)
-                                   : map_flat(soft, linear, touch, exited, error);
+        return state->cr0 & HWACCL_CR0_PG ? map_paged(soft, linear, touch, exited, error)
+                                          : map_flat(soft, linear, touch, exited, error);
 }

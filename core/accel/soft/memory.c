@@ -84,15 +84,13 @@ static void remove_region(struct soft_memory *memory, size_t place)
                 (memory->region_count - place) * sizeof(memory->region[0]));
 }
 
-/* Map what is free; a placeholder is not accessible, so that the engine tells of every access to it. */
 static bool add_region(struct soft *soft, uint64_t linear, uint64_t size, uint8_t *host, struct hwaccl_error *error)
 {
         struct soft_memory *memory = &soft->memory;
 
         if (!insert_region(memory, region_after(memory, linear), (struct soft_region){linear, size, host}, error))
                 return false;
-        uc_err status = uc_mem_map_ptr(soft->engine, linear, size, host ? UC_PROT_ALL : UC_PROT_NONE,
-                                       host ? host : memory->nothing);
+        uc_err status = uc_mem_map_ptr(soft->engine, linear, size, UC_PROT_ALL, host ? host : memory->nothing);
         return status == UC_ERR_OK || engine_refuses(error, "map memory", linear, status);
 }
 
@@ -150,23 +148,11 @@ static bool add_placeholder(struct soft *soft, uint64_t linear, struct hwaccl_er
 static bool on_unmapped(uc_engine *engine, uc_mem_type type, uint64_t address, int size, int64_t value, void *opaque)
 {
         struct soft *soft = opaque;
-        struct soft_memory *memory = &soft->memory;
         (void)engine;
         (void)size;
         (void)value;
 
-        memory->touch_address = address;
-        switch (type) {
-        case UC_MEM_READ_UNMAPPED:
-        case UC_MEM_READ_PROT: memory->touch = SOFT_TOUCH_READ; break;
-        case UC_MEM_WRITE_UNMAPPED:
-        case UC_MEM_WRITE_PROT: memory->touch = SOFT_TOUCH_WRITE; break;
-        case UC_MEM_FETCH_UNMAPPED:
-        case UC_MEM_FETCH_PROT: memory->touch = SOFT_TOUCH_FETCH; break;
-        default: return false;
-        }
-        if (type == UC_MEM_READ_PROT || type == UC_MEM_WRITE_PROT || type == UC_MEM_FETCH_PROT)
-                return true;
+        (void)type;
         if (add_placeholder(soft, address, soft->error))
                 return true;
         soft_stop(soft, SOFT_STOP_ERROR);
@@ -201,8 +187,8 @@ bool soft_memory_open(struct soft *soft, struct hwaccl_guest_memory *guest, stru
         if (status == UC_ERR_OK)
                 status = uc_mem_map_ptr(soft->engine, FLUSHER, HWACCL_PAGE_SIZE, UC_PROT_READ, memory->flusher);
         if (status == UC_ERR_OK)
-                status = uc_hook_add(soft->engine, &hook, UC_HOOK_MEM_UNMAPPED | UC_HOOK_MEM_PROT,
-                                     (void *)(uintptr_t)on_unmapped, soft, 1, 0);
+                status = uc_hook_add(soft->engine, &hook, UC_HOOK_MEM_UNMAPPED, (void *)(uintptr_t)on_unmapped, soft, 1,
+                                     0);
         if (status != UC_ERR_OK)
                 return engine_refuses(error, "map its page tables", TABLES_BASE, status);
 
@@ -240,7 +226,6 @@ bool soft_memory_prepare(struct soft *soft, bool long_mode, uint64_t *root, stru
                 soft_memory_drop(memory);
                 memory->long_mode = long_mode;
         }
-        memory->touch = SOFT_TOUCH_UNKNOWN;
         *root = TABLES_BASE;
         if (!memory->stale)
                 return true;
@@ -267,19 +252,6 @@ static size_t index_at(uint64_t linear, unsigned level)
 static uint64_t *table_of(const struct soft_memory *memory, uint64_t entry)
 {
         return memory->tables + ((entry & ENTRY_ADDRESS) - TABLES_BASE) / sizeof(uint64_t);
-}
-
-uint64_t soft_memory_entry(const struct soft_memory *memory, uint64_t linear)
-{
-        const uint64_t *table = memory->tables;
-
-        for (unsigned level = top_level(memory); level > 1; level--) {
-                uint64_t entry = table[index_at(linear, level)];
-                if (!(entry & ENTRY_PRESENT) || (entry & ENTRY_LARGE))
-                        return entry;
-                table = table_of(memory, entry);
-        }
-        return table[index_at(linear, 1)];
 }
 
 /* The table of level 1 or 2 that has an address's entry; grows the tree. NULL: no table left. */
@@ -345,16 +317,6 @@ bool soft_memory_map(struct soft *soft, uint64_t linear, uint8_t *host, uint64_t
                     large + LARGE_PAGE <= run_end;
         return put_entry(memory, linear, fits,
                          ENTRY_PRESENT | (writable ? ENTRY_WRITABLE : 0) | (executable ? 0 : ENTRY_NX));
-}
-
-bool soft_memory_expose(struct soft *soft, uint64_t linear, struct hwaccl_error *error)
-{
-        uint64_t page = linear & ~(uint64_t)(HWACCL_PAGE_SIZE - 1);
-
-        if (!carve(soft, page, HWACCL_PAGE_SIZE, error) || !add_region(soft, page, HWACCL_PAGE_SIZE, NULL, error))
-                return false;
-        soft_memory_drop(&soft->memory);
-        return true;
 }
 
 const uint8_t *soft_memory_code(struct soft_memory *memory, uint64_t linear, uint64_t *rest)

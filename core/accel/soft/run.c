@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The engine stops by itself when it reaches this address; no guest gets there, it is not canonical. */
-#define NOWHERE UINT64_C(0x7fffffffffff0000)
-
 /* The virtual clock: 4 ns for a block of code (some five instructions), 1000 ns for an exit, which lets loops that
  * poll a port end. */
 #define BLOCK_NS UINT64_C(4)
@@ -145,6 +142,12 @@ static bool before_instruction(struct soft *soft, struct hwaccl_pending_interrup
 static void settle(struct soft *soft, bool guest_traps)
 {
         struct hwaccl_subject_state *state = soft->state;
+        /* in the hook of a site the engine's RIP is the linear address */
+        if (soft->stop == SOFT_STOP_SITE || soft->stop == SOFT_STOP_STEP) {
+                state->rip -= state->cs.base;
+                if (soft->bits != 64)
+                        state->rip &= UINT32_MAX;
+        }
         bool stepped = soft->stop == SOFT_STOP_EXCEPTION && soft->vector == HWACCL_VECTOR_DB;
 
         if (soft->stepping && !guest_traps && !(stepped && soft->step_keeps_trap))
@@ -157,20 +160,6 @@ static bool has_error_code(uint8_t vector)
 {
         return vector == HWACCL_VECTOR_DF || (vector >= HWACCL_VECTOR_TS && vector <= HWACCL_VECTOR_PF) ||
                vector == HWACCL_VECTOR_AC;
-}
-
-/* The engine does not tell error codes. They name the selector where one is being loaded, and are 0 elsewhere. */
-static uint32_t error_code_of(struct soft *soft, uint8_t vector)
-{
-        struct soft_site site;
-        uint16_t selector = 0;
-
-        if (vector < HWACCL_VECTOR_TS || vector > HWACCL_VECTOR_GP || !soft->protected_mode)
-                return 0;
-        if (!soft_scan_fetch(soft, soft->state->cs.base + soft->state->rip, soft->bits, &site) ||
-            !soft_selector(soft, &site, &selector))
-                return 0;
-        return selector & 0xfffcu;
 }
 
 static bool take_exception(struct soft *soft, uint64_t fault_address, bool guest_traps, bool *exited,
@@ -186,7 +175,8 @@ static bool take_exception(struct soft *soft, uint64_t fault_address, bool guest
                 if (soft->shadow == HWACCL_INTERRUPTIBILITY_MOV_SS)
                         return true; /* held back until the next instruction is done */
         }
-        return soft_deliver_exception(soft, vector, has_error_code(vector), error_code_of(soft, vector), exited, error);
+        return soft_deliver_exception(soft, vector, has_error_code(vector), soft_engine_error_code(soft), exited,
+                                      error);
 }
 
 static bool after_stop(struct soft *soft, uc_err status, uint64_t fault_address, bool guest_traps, bool *exited,
@@ -225,7 +215,7 @@ static bool run_engine(struct soft *soft, bool *exited, struct hwaccl_error *err
         soft->shadow_blocks = 0;
         if (!soft_engine_load(soft, error))
                 return false;
-        uc_err status = uc_emu_start(soft->engine, state->rip, NOWHERE, 0, 0);
+        uc_err status = uc_emu_start(soft->engine, state->rip, 0, 0, 0);
         if (!soft_engine_store(soft, &fault_address, soft->stop == SOFT_STOP_ERROR ? NULL : error))
                 return false;
         settle(soft, guest_traps);
@@ -310,7 +300,7 @@ struct hwaccl_accel *hwaccl_accel_soft_create(struct hwaccl_guest_memory *memory
         soft->clock = clock;
         soft->clock_opaque = opaque;
         if (!soft_engine_open(soft, error) || !soft_scan_open(soft, error) || !soft_memory_open(soft, memory, error) ||
-            !add_hooks(soft, error)) {
+            !add_hooks(soft, error) || !soft_engine_probe(soft, error)) {
                 destroy(&soft->accel);
                 return NULL;
         }

@@ -317,29 +317,21 @@ bool soft_scan_block(struct soft *soft, uint64_t address, uint32_t size)
         return false;
 }
 
-bool soft_scan_fetch(struct soft *soft, uint64_t linear, uint8_t bits, struct soft_site *site)
+uint8_t soft_scan_length(struct soft *soft, uint64_t linear, uint8_t bits)
 {
         csh decoder = soft->scan.decoder[decoder_of(bits)];
         uint8_t code[15];
         size_t size = sizeof(code);
+        uint8_t length = 0;
 
         while (size && !copy_code(soft, linear, code, size))
                 size--;
         cs_insn *instruction = cs_malloc(decoder);
         const uint8_t *at = code;
         uint64_t address = linear;
-        bool good = instruction && cs_disasm_iter(decoder, &at, &size, &address, instruction);
-        if (good) {
-                site->address = linear;
-                soft_decode(site, code, (uint8_t)instruction->size, bits);
-        }
+        if (instruction && cs_disasm_iter(decoder, &at, &size, &address, instruction))
+                length = (uint8_t)instruction->size;
         if (instruction)
                 cs_free(instruction, 1);
-        return good;
-}
-
-uint8_t soft_scan_length(struct soft *soft, uint64_t linear, uint8_t bits)
-{
-        struct soft_site site;
-        return soft_scan_fetch(soft, linear, bits, &site) ? site.length : 0;
+        return length;
 }

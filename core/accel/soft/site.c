@@ -162,7 +162,7 @@ static bool access_here(struct soft *soft, uint64_t qualification, bool *exited,
         state->cr4_shadow = cr4_shadow;
         if (!done)
                 return raise(soft, HWACCL_VECTOR_GP, exited, error);
-        if (((cr0 ^ state->cr0) & (CR0_PG | CR0_WP)) || cr4 != state->cr4 || efer != state->efer)
+        if (((cr0 ^ state->cr0) & (HWACCL_CR0_PG | HWACCL_CR0_WP)) || cr4 != state->cr4 || efer != state->efer)
                 soft_memory_drop(&soft->memory);
         soft->shadow = 0;
         return !trap || soft_deliver_exception(soft, HWACCL_VECTOR_DB, false, 0, exited, error);
@@ -248,7 +248,7 @@ static bool debug_register(struct soft *soft, bool *exited, struct hwaccl_error 
         const struct soft_site *site = soft->site;
         unsigned number = modrm_reg(site);
 
-        if (number > 7 || ((number == 4 || number == 5) && (soft->state->cr4 & CR4_DE)))
+        if (number > 7 || ((number == 4 || number == 5) && (soft->state->cr4 & HWACCL_CR4_DE)))
                 return raise(soft, HWACCL_VECTOR_UD, exited, error);
         return exit_with(soft, HWACCL_EXIT_MOV_DR,
                          number | (site->opcode == 0x21 ? 1u << 4 : 0) | (uint64_t)modrm_rm(site) << 8, exited);
@@ -303,8 +303,6 @@ static bool software_interrupt(struct soft *soft, bool *exited, struct hwaccl_er
         return true;
 }
 
-enum { STACK_TOP, STACK_SECOND };
-
 static bool stack_read(struct soft *soft, const struct soft_site *site, unsigned slot, uint64_t *value)
 {
         struct hwaccl_machine_context context;
@@ -331,48 +329,29 @@ static bool operand_word(struct soft *soft, const struct soft_site *site, unsign
 
         if (!soft_context(soft, &context, &error))
                 return false;
-        if (is_register(site)) {
-                *word = (uint16_t)*soft_general(soft->state, modrm_rm(site));
-                return true;
-        }
         soft_operand(site, soft->state, &segment, &offset);
         return soft_access(&context, soft, segment, offset + skip, word, sizeof(*word), false, &exception);
 }
 
-bool soft_selector(struct soft *soft, const struct soft_site *site, uint16_t *selector)
+/* The selector that a far transfer goes to; false when reading it would fault, which is then the engine's to find out.
+ */
+static bool far_selector(struct soft *soft, const struct soft_site *site, uint16_t *selector)
 {
         uint64_t value = 0;
-        bool good = false;
 
-        if (site->two_byte) {
-                switch (site->opcode) {
-                case 0x00: return operand_word(soft, site, 0, selector); /* LLDT, LTR */
-                case 0xa1:
-                case 0xa9: good = stack_read(soft, site, STACK_TOP, &value); break;
-                case 0xb2:
-                case 0xb4:
-                case 0xb5: return operand_word(soft, site, site->operand_bits / 8, selector);
-                default: break;
-                }
-        } else {
-                switch (site->opcode) {
-                case 0x8e: return operand_word(soft, site, 0, selector);
-                case 0x07:
-                case 0x17:
-                case 0x1f: good = stack_read(soft, site, STACK_TOP, &value); break;
-                case 0xc4:
-                case 0xc5: return operand_word(soft, site, site->operand_bits / 8, selector);
-                case 0xca:
-                case 0xcb:
-                case 0xcf: good = stack_read(soft, site, STACK_SECOND, &value); break;
-                case 0x9a:
-                case 0xea: memcpy(selector, site->bytes + site->length - 2, sizeof(*selector)); return true;
-                case 0xff: return operand_word(soft, site, site->operand_bits / 8, selector);
-                default: break;
-                }
+        switch (site->kind) {
+        case SOFT_SITE_IRET:
+        case SOFT_SITE_FAR_RETURN:
+                if (!stack_read(soft, site, 1, &value))
+                        return false;
+                *selector = (uint16_t)value;
+                return true;
+        default:
+                if (site->opcode == 0xff)
+                        return operand_word(soft, site, site->operand_bits / 8, selector);
+                memcpy(selector, site->bytes + site->length - 2, sizeof(*selector));
+                return true;
         }
-        *selector = (uint16_t)value;
-        return good;
 }
 
 /* A return to an outer level, to virtual-8086 mode or to another task is beyond us; anything else the engine does. */
@@ -382,9 +361,9 @@ static bool check_return(struct soft *soft, struct hwaccl_error *error)
         uint16_t selector;
         uint64_t flags;
 
-        if (!soft->protected_mode || !soft_selector(soft, site, &selector))
+        if (!soft->protected_mode || !far_selector(soft, site, &selector))
                 return true;
-        if (site->kind == SOFT_SITE_IRET && !(soft->state->efer & EFER_LMA)) {
+        if (site->kind == SOFT_SITE_IRET && !(soft->state->efer & HWACCL_EFER_LMA)) {
                 if (soft->state->rflags & RFLAGS_NT)
                         return refuse(soft, "returns from a nested task", error);
                 if (site->operand_bits == 32 && stack_read(soft, site, 2, &flags) && (flags & RFLAGS_VM))
@@ -400,13 +379,13 @@ static bool check_far_transfer(struct soft *soft, struct hwaccl_error *error)
         uint16_t selector;
         uint64_t descriptor;
 
-        if (!soft_selector(soft, soft->site, &selector) || !soft_context(soft, &context, error))
+        if (!far_selector(soft, soft->site, &selector) || !soft_context(soft, &context, error))
                 return true;
         uint64_t table = selector & 4 ? state->ldtr.base : state->gdtr.base;
         if (!soft_read_linear(&context, soft, table + (selector & 0xfff8u), &descriptor, sizeof(descriptor)))
                 return true;
         unsigned type = (descriptor >> 40) & 0x1f;
-        if (type == 5 || ((type & 0x15) == 1 && !(state->efer & EFER_LMA)))
+        if (type == 5 || ((type & 0x15) == 1 && !(state->efer & HWACCL_EFER_LMA)))
                 return refuse(soft, "switches tasks", error);
         return true;
 }
@@ -442,7 +421,7 @@ static bool system_call(struct soft *soft, bool *exited, struct hwaccl_error *er
 {
         bool fast = soft->site->opcode < 0x10; /* SYSCALL, SYSRET */
 
-        if (fast && (!(soft->state->efer & EFER_SCE) || soft->bits != 64))
+        if (fast && (!(soft->state->efer & HWACCL_EFER_SCE) || soft->bits != 64))
                 return raise(soft, HWACCL_VECTOR_UD, exited, error);
         if (!fast && (!soft->protected_mode || !(soft->state->sysenter_cs & 0xfffc)))
                 return raise(soft, HWACCL_VECTOR_GP, exited, error);
@@ -455,7 +434,7 @@ bool soft_site_run(struct soft *soft, bool *exited, struct hwaccl_error *error)
 
         switch (site->kind) {
         case SOFT_SITE_EXIT:
-                if (site->reason == HWACCL_EXIT_XSETBV && !(soft->state->cr4 & CR4_OSXSAVE))
+                if (site->reason == HWACCL_EXIT_XSETBV && !(soft->state->cr4 & HWACCL_CR4_OSXSAVE))
                         return raise(soft, HWACCL_VECTOR_UD, exited, error);
                 return exit_with(soft, site->reason, 0, exited);
         case SOFT_SITE_IO: return io(soft, exited);

@@ -32,6 +32,8 @@ struct soft_layout {
         size_t segments;  /* ES CS SS DS FS GS, then LDTR TR GDTR IDTR: struct soft_raw_segment */
         size_t control;   /* CR0 to CR4 */
         size_t efer;
+        size_t error_code;
+        size_t in_flight; /* the exception that a second one would make a double fault; -1: none */
 };
 
 struct soft_raw_segment {
@@ -48,12 +50,12 @@ enum { SOFT_LDTR = HWACCL_SEGMENT_REGISTER_COUNT, SOFT_TR, SOFT_GDTR, SOFT_IDTR,
 struct soft_region {
         uint64_t linear;
         uint64_t size;
-        uint8_t *host; /* NULL: a placeholder, where accesses fault and tell their type */
+        uint8_t *host; /* NULL: a placeholder, where every access faults */
 };
 
 #define SOFT_REGION_MAX 192
 
-enum soft_touch { SOFT_TOUCH_UNKNOWN, SOFT_TOUCH_READ, SOFT_TOUCH_WRITE, SOFT_TOUCH_FETCH };
+enum soft_touch { SOFT_TOUCH_READ, SOFT_TOUCH_WRITE, SOFT_TOUCH_FETCH };
 
 struct soft_memory {
         struct hwaccl_guest_memory *guest;
@@ -68,9 +70,6 @@ struct soft_memory {
         struct soft_region region[SOFT_REGION_MAX]; /* sorted, never overlapping */
         size_t region_count;
         size_t last_region;
-        /* the engine's last access to a placeholder */
-        enum soft_touch touch;
-        uint64_t touch_address;
 };
 
 enum soft_site_kind {
@@ -192,11 +191,15 @@ struct soft {
 
 /* engine.c */
 bool soft_engine_open(struct soft *soft, struct hwaccl_error *error);
+/** soft_engine_probe - the rest of the layout, by making the engine fault; after everything else is open */
+bool soft_engine_probe(struct soft *soft, struct hwaccl_error *error);
 void soft_engine_close(struct soft *soft);
 /** soft_engine_load - give the engine the subject state; with the trap flag when soft->stepping */
 bool soft_engine_load(struct soft *soft, struct hwaccl_error *error);
 /** soft_engine_store - take the subject state back; *fault_address is the engine's CR2 */
 bool soft_engine_store(struct soft *soft, uint64_t *fault_address, struct hwaccl_error *error);
+/** soft_engine_error_code - of the exception that the engine raised last */
+uint32_t soft_engine_error_code(const struct soft *soft);
 /** soft_engine_bits - 16, 32 or 64: the running code segment's */
 uint8_t soft_engine_bits(struct soft *soft);
 
@@ -207,14 +210,10 @@ void soft_memory_close(struct soft *soft);
 void soft_memory_drop(struct soft_memory *memory);
 /** soft_memory_prepare - make the tables fit the mode and flush the TLB when needed; the root's address */
 bool soft_memory_prepare(struct soft *soft, bool long_mode, uint64_t *root, struct hwaccl_error *error);
-/** soft_memory_entry - our page-table entry for an address, 0 when there is none */
-uint64_t soft_memory_entry(const struct soft_memory *memory, uint64_t linear);
 /** soft_memory_map - let the guest touch host memory at a linear page; *size is the block it lies in, for 2 MiB pages
  */
 bool soft_memory_map(struct soft *soft, uint64_t linear, uint8_t *host, uint64_t run_start, uint64_t run_end,
                      bool writable, bool executable, uint64_t page_size, struct hwaccl_error *error);
-/** soft_memory_expose - make accesses to a page tell their type */
-bool soft_memory_expose(struct soft *soft, uint64_t linear, struct hwaccl_error *error);
 /** soft_memory_code - host memory behind a linear address, and how far it reaches */
 const uint8_t *soft_memory_code(struct soft_memory *memory, uint64_t linear, uint64_t *rest);
 
@@ -229,8 +228,6 @@ void soft_scan_close(struct soft *soft);
  * added. False: the engine was stopped */
 bool soft_scan_block(struct soft *soft, uint64_t address, uint32_t size);
 struct soft_site *soft_scan_site(struct soft_scan *scan, uint64_t address, uint8_t bits);
-/** soft_scan_fetch - decode the instruction at a linear address; false when there is none */
-bool soft_scan_fetch(struct soft *soft, uint64_t linear, uint8_t bits, struct soft_site *site);
 /** soft_scan_length - length of the instruction at a linear address, 0 when it does not decode */
 uint8_t soft_scan_length(struct soft *soft, uint64_t linear, uint8_t bits);
 
@@ -247,9 +244,6 @@ uint64_t *soft_general(struct hwaccl_subject_state *state, unsigned index);
 bool soft_site_run(struct soft *soft, bool *exited, struct hwaccl_error *error);
 /** soft_site_hook - the code hook of a site */
 void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *opaque);
-
-/** soft_selector - the selector that a far transfer or a segment load at hand names; false when it has none */
-bool soft_selector(struct soft *soft, const struct soft_site *site, uint16_t *selector);
 
 /* interrupt.c */
 struct hwaccl_physical_memory soft_physical(const struct soft *soft);
