@@ -52,6 +52,7 @@ static void synchronize(struct hwaccl_acpi *acpi)
         if (now >> (TIMER_BITS - 1) != acpi->synchronized >> (TIMER_BITS - 1))
                 acpi->pm1_status |= STATUS_TIMER;
         acpi->synchronized = now;
+        hwaccl_machine_deadline_changed(acpi->device.machine);
         update_line(acpi);
 }
 

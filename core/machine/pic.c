@@ -49,11 +49,10 @@ static unsigned rank(const struct hwaccl_pic_chip *chip, int input)
 /* The input that raises INT when @requests are made, or -1. */
 static int interrupting(const struct hwaccl_pic_chip *chip, unsigned requests, bool master)
 {
-        if (chip->step != HWACCL_PIC_READY)
+        unsigned open = requests & ~(unsigned)chip->imr;
+        if (!open || chip->step != HWACCL_PIC_READY)
                 return -1;
-        int request = highest(chip, requests & ~(unsigned)chip->imr);
-        if (request < 0)
-                return -1;
+        int request = highest(chip, open);
 
         unsigned blocking = chip->isr;
         if (chip->special_mask)

@@ -37,6 +37,7 @@ static void synchronize(struct hwaccl_pit *pit)
         }
         hwaccl_machine_set_irq_line(pit->device.machine, IRQ_LINE, hwaccl_pit_counter_output(channel, now));
         pit->synchronized = now;
+        hwaccl_machine_deadline_changed(pit->device.machine);
 }
 
 /* After a change of channel 0 that is not a tick: its output may have jumped. */
@@ -46,7 +47,6 @@ static void reprogrammed(struct hwaccl_pit *pit, const struct hwaccl_pit_channel
                 return;
         hwaccl_machine_set_irq_line(pit->device.machine, IRQ_LINE,
                                     hwaccl_pit_counter_output(channel, pit->synchronized));
-        hwaccl_machine_deadline_changed(pit->device.machine);
 }
 
 static void latch_count(struct hwaccl_pit_channel *channel, uint64_t now)

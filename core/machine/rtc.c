@@ -210,6 +210,7 @@ static void synchronize(struct hwaccl_rtc *rtc)
         if (now <= before)
                 return;
         rtc->synchronized_ns = now;
+        hwaccl_machine_deadline_changed(rtc->device.machine);
         uint64_t ticks = periodic_ticks(rtc);
         if (ticks && periods(ticks, now) != periods(ticks, before))
                 rtc->cmos[REGISTER_C] |= B_PERIODIC;

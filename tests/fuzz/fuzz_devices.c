@@ -230,6 +230,7 @@ static void step(struct hwaccl_machine *first, struct hwaccl_machine *second, st
         }
         }
         hwaccl_assert(first->end == second->end && first->exit_code == second->exit_code);
+        hwaccl_assert(hwaccl_machine_deadline(first) == hwaccl_machine_deadline(second));
         hwaccl_assert(!first->host.failed && !second->host.failed);
         first->end = second->end = HWACCL_END_NONE;
 }
