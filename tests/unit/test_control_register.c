@@ -203,6 +203,19 @@ static void combinations_of_cr0_that_the_processor_refuses_are_left_to_emulation
         refuses(mov_to(0, HWACCL_CR0_PE), &before);
 }
 
+static void paging_rules_apply_to_changes_of_paging_only(void **state)
+{
+        (void)state;
+        enter_mode(PROTECTED_32); /* long mode enabled but paging off, and staying off: PAE is not needed yet */
+        subject.efer = HWACCL_EFER_LME;
+        assert_true(mov_to(0, HWACCL_CR0_PE | HWACCL_CR0_TS));
+        enter_mode(PROTECTED_32); /* paging without long mode needs no PAE */
+        assert_true(mov_to(0, HWACCL_CR0_PE | HWACCL_CR0_PG));
+        enter_mode(PROTECTED_32); /* what holds for leaving paging does not hold where it is off */
+        hwaccl_cr4_put(&subject, HWACCL_CR4_PAE | HWACCL_CR4_PCIDE);
+        assert_true(mov_to(0, HWACCL_CR0_PE));
+}
+
 static void efer_lma_follows_paging_when_lme_is_set(void **state)
 {
         (void)state;
@@ -430,6 +443,7 @@ int main(void)
                 cmocka_unit_test(reserved_bits_of_cr0_stay_clear_and_et_stays_set),
                 cmocka_unit_test(the_upper_half_of_cr0_counts_in_64_bit_code_only),
                 cmocka_unit_test(combinations_of_cr0_that_the_processor_refuses_are_left_to_emulation),
+                cmocka_unit_test(paging_rules_apply_to_changes_of_paging_only),
                 cmocka_unit_test(efer_lma_follows_paging_when_lme_is_set),
                 cmocka_unit_test(mov_to_cr3_refuses_address_bits_that_the_processor_lacks),
                 cmocka_unit_test(bit_63_of_cr3_is_never_stored),

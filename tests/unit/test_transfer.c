@@ -411,6 +411,16 @@ static void what_changed_is_copied_and_raises_its_flag(void **state)
         }
 }
 
+static void segment_copies_are_valid_after_every_exit(void **state)
+{
+        (void)state;
+        transfer_in();
+        memset(context.segment_valid, false, sizeof(context.segment_valid));
+        (void)transfer_out();
+        for (unsigned i = 0; i < HWACCL_SEGMENT_REGISTER_COUNT; i++)
+                assert_true(context.segment_valid[i]);
+}
+
 static void changed_flags_add_up_until_the_recompiler_takes_them(void **state)
 {
         (void)state;
@@ -427,6 +437,7 @@ static void cr8_and_the_rest_of_the_context_stay(void **state)
         transfer_in();
         (void)transfer_out();
         assert_int_equal(context.cr8, 5);
+        assert_int_equal(context.gdtr.selector, 0);
 }
 
 static void reset_is_real_mode_at_the_reset_vector(void **state)
@@ -469,6 +480,7 @@ int main(void)
                 TEST(reserved_access_rights_are_an_error_that_names_the_segment),
                 TEST(an_unchanged_state_raises_the_two_flags_that_are_always_raised),
                 TEST(what_changed_is_copied_and_raises_its_flag),
+                TEST(segment_copies_are_valid_after_every_exit),
                 TEST(changed_flags_add_up_until_the_recompiler_takes_them),
                 TEST(cr8_and_the_rest_of_the_context_stay),
                 TEST(reset_is_real_mode_at_the_reset_vector),

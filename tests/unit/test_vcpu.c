@@ -251,6 +251,29 @@ static void a_context_that_cannot_be_entered_is_an_error_before_the_run(void **s
         assert_non_null(strstr(error.message, "TR is not a busy TSS"));
 }
 
+static bool always_pending(struct hwaccl_interrupt_source *source)
+{
+        (void)source;
+        return true;
+}
+
+static uint8_t acknowledge_nmi(struct hwaccl_interrupt_source *source)
+{
+        (void)source;
+        return HWACCL_VECTOR_NMI;
+}
+
+static void an_interrupt_that_cannot_be_offered_ends_the_trip_before_the_run(void **state)
+{
+        (void)state;
+        struct hwaccl_interrupt_source source = {always_pending, acknowledge_nmi};
+        hwaccl_vcpu_init(&vcpu, &subject, &pending, &accel, &host, &source);
+        vcpu.context.rflags = 0x202;
+        assert_false(trip());
+        assert_string_equal(diary, "in");
+        assert_non_null(strstr(error.message, "vector 2"));
+}
+
 static void an_entry_failure_keeps_the_context_and_its_diagnosis(void **state)
 {
         (void)state;
@@ -291,6 +314,7 @@ int main(void)
                 TEST(an_accelerator_that_cannot_run_the_guest_ends_the_trip),
                 TEST(a_state_that_breaks_the_abi_is_an_error_that_names_the_accelerator),
                 TEST(a_context_that_cannot_be_entered_is_an_error_before_the_run),
+                TEST(an_interrupt_that_cannot_be_offered_ends_the_trip_before_the_run),
                 TEST(an_entry_failure_keeps_the_context_and_its_diagnosis),
                 TEST(an_unknown_exit_reason_is_recorded_before_it_ends_the_guest),
                 TEST(a_host_that_fails_ends_the_trip_with_its_first_error),
