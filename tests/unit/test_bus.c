@@ -209,6 +209,26 @@ static bool aborts(void (*call)(void))
         return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
+static void a_mapped_range_takes_what_is_free_and_gives_back_what_it_took(void **state)
+{
+        (void)state;
+        hwaccl_bus_map_ports(&bus, &two.device, 0x6e, 4); /* 70h and 71h are claimed already */
+        assert_int_equal(hwaccl_bus_port_read(&bus, 0x6d, 1), 0xff);
+        assert_int_equal(hwaccl_bus_port_read(&bus, 0x6e, 1), 2);
+        assert_int_equal(hwaccl_bus_port_read(&bus, 0x6f, 1), 2);
+        assert_int_equal(hwaccl_bus_port_read(&bus, 0x70, 1), 1);
+        assert_int_equal(hwaccl_bus_port_read(&bus, 0x72, 1), 1);
+        hwaccl_bus_unmap_ports(&bus, &two.device, 0x6e, 3);
+        assert_int_equal(hwaccl_bus_port_read(&bus, 0x6e, 2), 0xffff);
+        assert_int_equal(hwaccl_bus_port_read(&bus, 0x70, 1), 1);
+
+        hwaccl_bus_map_ports(&bus, &two.device, 0xfff8, 64); /* the port space ends before the range does */
+        assert_int_equal(hwaccl_bus_port_read(&bus, 0xfff8, 1), 2);
+        assert_int_equal(hwaccl_bus_port_read(&bus, 0, 1), 0xff);
+        hwaccl_bus_unmap_ports(&bus, &two.device, 0xfff8, 64);
+        assert_int_equal(hwaccl_bus_port_read(&bus, 0xfffe, 1), 0xff);
+}
+
 static void claim_taken_port(void)
 {
         hwaccl_bus_claim_ports(&bus, &two.device, 0x72, 4);
@@ -281,6 +301,7 @@ int main(void)
                 TEST(a_device_without_handlers_is_like_no_device),
                 TEST(mmio_goes_to_the_owner_of_the_address),
                 TEST(unclaimed_mmio_reads_as_ones),
+                TEST(a_mapped_range_takes_what_is_free_and_gives_back_what_it_took),
                 TEST(overlapping_claims_are_a_broken_invariant),
                 TEST(a_device_is_saved_packed_and_loaded_again),
                 TEST(a_state_of_the_wrong_size_or_content_is_refused),

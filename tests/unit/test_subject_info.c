@@ -231,7 +231,10 @@ static void entries_beyond_the_count_are_not_looked_at(void **state)
 {
         (void)state;
         put_resource(4, "beyond", 1, 0);
-        page[RESOURCES + 5 * 72] = 200;
+        assert_true(open_page());
+        page[RESOURCES + 4 * 72] = 200;
+        put(REGIONS + 2 * 24, UINT64_MAX, 8);
+        put(REGIONS + 2 * 24 + 8, UINT64_MAX, 8);
         assert_true(open_page());
         assert_null(hwaccl_subject_info_find_region(&info, "beyond"));
 }

@@ -207,6 +207,9 @@ static void clearing_a_vector_keeps_the_others(void **state)
         assert_int_equal(hwaccl_pending_interrupts_highest(&page), -1);
         hwaccl_pending_interrupts_set(&page, 0x20);
         hwaccl_pending_interrupts_set(&page, 0x20);
+        hwaccl_pending_interrupts_set(&page, 0x22);
+        assert_true(hwaccl_pending_interrupts_test(&page, 0x20));
+        hwaccl_pending_interrupts_clear(&page, 0x22);
         hwaccl_pending_interrupts_clear(&page, 0x21);
         assert_int_equal(hwaccl_pending_interrupts_highest(&page), 0x20);
 }

@@ -26,7 +26,7 @@ static unsigned clock_count;
 static void *map(void *opaque, uint64_t address, uint64_t size)
 {
         assert_ptr_equal(opaque, &info);
-        assert_int_equal(size, 0x1000);
+        assert_true(size >= 32);
         if (address == unmappable)
                 return NULL;
         return address == 0x1000 ? (void *)&state_page : (void *)&interrupts_page;
@@ -138,6 +138,14 @@ static void create_vm_maps_both_pages(void **state)
         assert_int_equal(vmm.vcpu.context.rip, 0xfff0);
 }
 
+static void pages_that_just_hold_what_they_must_are_large_enough(void **state)
+{
+        (void)state;
+        info.region[0].size = 512;
+        info.region[1].size = 32;
+        assert_int_equal(create_vm(1), HWACCL_VMM_OK);
+}
+
 static void any_other_number_of_cpus_is_an_invalid_parameter(void **state)
 {
         (void)state;
@@ -172,6 +180,7 @@ static void a_page_that_is_too_small_or_cannot_be_mapped_is_an_error(void **stat
         info.region[1].size = 0x1000;
         unmappable = 0x1000;
         assert_int_equal(create_vm(1), HWACCL_VMM_NO_STATE_PAGE);
+        assert_non_null(strstr(error.message, "monitor_state at 1000h cannot be mapped"));
         unmappable = 0x2000;
         assert_int_equal(create_vm(1), HWACCL_VMM_NO_INTERRUPTS_PAGE);
         assert_non_null(strstr(error.message, "cannot be mapped"));
@@ -198,6 +207,7 @@ static void hm_run_without_a_vm_is_an_error(void **state)
         assert_int_equal(create_vm(1), HWACCL_VMM_OK);
         assert_int_equal(hwaccl_vmm_call(&vmm, HWACCL_VMM_GVMM_DESTROY_VM, NULL, &error), HWACCL_VMM_OK);
         assert_int_equal(hwaccl_vmm_call(&vmm, HWACCL_VMM_HM_RUN, &arguments, &error), HWACCL_VMM_NO_VM);
+        assert_string_equal(error.message, "VMM operation HM run: there is no VM to run");
         assert_int_equal(run_count, 0);
 }
 
@@ -307,6 +317,7 @@ int main(void)
                 TEST(query_vtx_and_the_operations_with_nothing_to_do_succeed),
                 TEST(vmmr0_init_reports_features_and_masks),
                 TEST(create_vm_maps_both_pages),
+                TEST(pages_that_just_hold_what_they_must_are_large_enough),
                 TEST(any_other_number_of_cpus_is_an_invalid_parameter),
                 TEST(each_absent_page_is_an_error_of_its_own),
                 TEST(a_page_that_is_too_small_or_cannot_be_mapped_is_an_error),
