@@ -1,8 +1,79 @@
 /* hwaccl - the command. One file per subcommand; this one finds it and hands over. */
-#include <stdio.h>
+#include "command.h"
+#include "output.h"
 
-int main(void)
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct cli_command *const commands[] = {
+        &cli_command_record, &cli_command_replay, &cli_command_show,
+        &cli_command_state,  &cli_command_stat,   &cli_command_check,
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static const struct cli_command *find_command(const char *name)
 {
-        (void)fprintf(stderr, "hwaccl: no subcommand is built yet\n");
-        return 2;
+        for (size_t i = 0; i < COMMAND_COUNT; i++)
+                if (strcmp(commands[i]->name, name) == 0)
+                        return commands[i];
+        return NULL;
+}
+
+static void print_overview(void)
+{
+        (void)puts("Usage: hwaccl SUBCOMMAND [OPTION]... [ARGUMENT]...\n\n"
+                   "Record every VM exit of a guest into an SQLite database, look at it, and replay the handling of "
+                   "the\nexits without the guest.\n\nSubcommands:");
+        for (size_t i = 0; i < COMMAND_COUNT; i++)
+                (void)printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
+        (void)puts("  help     show the help of a subcommand\n\n"
+                   "Options:\n"
+                   "  -h, --help     show this help\n"
+                   "  -V, --version  show the version\n\n"
+                   "Exit status: 0 done and clean; 1 done, and the answer is bad (a divergence, a guest that failed);\n"
+                   "2 could not do it (usage, input, environment).\n"
+                   "See 'hwaccl SUBCOMMAND --help', and hwaccl(1) for everything.");
+}
+
+static enum cli_status help(int argc, char **argv)
+{
+        if (argc > 1)
+                return cli_misused(NULL, "unexpected argument '%s'", argv[1]);
+        if (argc == 0) {
+                print_overview();
+                return CLI_CLEAN;
+        }
+        const struct cli_command *command = find_command(argv[0]);
+        if (!command)
+                return cli_misused(NULL, "no subcommand '%s'", argv[0]);
+        cli_print_help(command);
+        return CLI_CLEAN;
+}
+
+static enum cli_status run(int argc, char **argv)
+{
+        if (argc < 2)
+                return cli_misused(NULL, "no subcommand given");
+        const char *name = argv[1];
+        if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+                return help(argc - 2, argv + 2);
+        if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+                (void)puts("hwaccl " HWACCL_VERSION);
+                return CLI_CLEAN;
+        }
+        if (name[0] == '-')
+                return cli_misused(NULL, "unknown option '%s'", name);
+        const struct cli_command *command = find_command(name);
+        if (!command)
+                return cli_misused(NULL, "no subcommand '%s'", name);
+        return command->run(command, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+        /* A reader that goes away (| head) is seen as a write error, and a recording is still finished cleanly. */
+        (void)signal(SIGPIPE, SIG_IGN);
+        return (int)cli_output_finish(NULL, run(argc, argv));
 }

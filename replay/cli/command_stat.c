@@ -1,0 +1,290 @@
+/* hwaccl stat: exits by reason, as perf kvm stat shows them. */
+#include "json.h"
+#include "output.h"
+#include "recording_input.h"
+
+#include "hwaccl/exit_reason.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REASON_ROOM 256 /* distinct reasons; what a broken recording has beyond them is counted together */
+
+enum { OPTION_FROM, OPTION_TO, OPTION_VCPU, OPTION_SORT, OPTION_JSON };
+
+static const struct cli_option options[] = {
+        [OPTION_FROM] = CLI_OPTION_FROM,
+        [OPTION_TO] = CLI_OPTION_TO,
+        [OPTION_VCPU] = CLI_OPTION_VCPU,
+        [OPTION_SORT] = {"sort", 's', "KEY",
+                         "count (default), time (of handling), guest (time in the guest) or reason"},
+        [OPTION_JSON] = {"json", 'j', NULL, "print one JSON object"},
+        {NULL, 0, NULL, NULL},
+};
+
+struct spread {
+        uint64_t min;
+        uint64_t max;
+        uint64_t sum;
+};
+
+struct line {
+        uint64_t reason; /* basic; UINT64_MAX: all the others */
+        uint64_t count;
+        struct spread guest;
+        struct spread handler;
+};
+
+struct statistics {
+        struct line line[REASON_ROOM];
+        size_t count;
+        struct line total;
+};
+
+static void spread_add(struct spread *spread, uint64_t value, bool first)
+{
+        spread->min = first || value < spread->min ? value : spread->min;
+        spread->max = first || value > spread->max ? value : spread->max;
+        spread->sum += value;
+}
+
+static void line_add(struct line *line, const struct hwaccl_recorded_exit *exit)
+{
+        spread_add(&line->guest, exit->guest_ns, line->count == 0);
+        spread_add(&line->handler, exit->handler_ns, line->count == 0);
+        line->count++;
+}
+
+static struct line *find_line(struct statistics *statistics, uint64_t reason)
+{
+        for (size_t i = 0; i < statistics->count; i++)
+                if (statistics->line[i].reason == reason || statistics->line[i].reason == UINT64_MAX)
+                        return &statistics->line[i];
+        struct line *line = &statistics->line[statistics->count++];
+        line->reason = statistics->count == REASON_ROOM ? UINT64_MAX : reason;
+        return line;
+}
+
+static bool collect(struct statistics *statistics, struct hwaccl_exit_cursor *cursor, const struct cli_exits *exits,
+                    struct hwaccl_error *error)
+{
+        const struct hwaccl_recorded_exit *exit;
+        int more;
+
+        while ((more = hwaccl_exit_cursor_next(cursor, &exit, error)) > 0 && exit->number <= exits->last) {
+                line_add(find_line(statistics, exit->exit->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK), exit);
+                line_add(&statistics->total, exit);
+                if (exit->number % 4096 == 0)
+                        cli_progress(exit->number - exits->first);
+        }
+        return more >= 0;
+}
+
+static int by_reason(const void *a, const void *b)
+{
+        uint64_t x = ((const struct line *)a)->reason, y = ((const struct line *)b)->reason;
+        return x < y ? -1 : x > y;
+}
+
+static int descending(uint64_t x, uint64_t y, const void *a, const void *b)
+{
+        if (x != y)
+                return x > y ? -1 : 1;
+        return by_reason(a, b);
+}
+
+static int by_count(const void *a, const void *b)
+{
+        return descending(((const struct line *)a)->count, ((const struct line *)b)->count, a, b);
+}
+
+static int by_handler_time(const void *a, const void *b)
+{
+        return descending(((const struct line *)a)->handler.sum, ((const struct line *)b)->handler.sum, a, b);
+}
+
+static int by_guest_time(const void *a, const void *b)
+{
+        return descending(((const struct line *)a)->guest.sum, ((const struct line *)b)->guest.sum, a, b);
+}
+
+static const struct {
+        const char *name;
+        int (*compare)(const void *a, const void *b);
+} orders[] = {{"count", by_count}, {"time", by_handler_time}, {"guest", by_guest_time}, {"reason", by_reason}};
+
+static void reason_text(uint64_t reason, char *text, size_t room)
+{
+        const char *name = hwaccl_exit_reason_name(reason);
+        if (reason == UINT64_MAX)
+                (void)snprintf(text, room, "others");
+        else if (name)
+                (void)snprintf(text, room, "%s", name);
+        else
+                (void)snprintf(text, room, "%" PRIu64, reason);
+}
+
+static double share(uint64_t part, uint64_t whole)
+{
+        return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+static double mean(const struct spread *spread, uint64_t count)
+{
+        return count ? (double)spread->sum / (double)count : 0;
+}
+
+static void spread_cells(struct cli_table *table, const struct spread *spread, uint64_t count)
+{
+        cli_table_cell(table, "%.3f", (double)spread->min / 1000);
+        cli_table_cell(table, "%.3f", mean(spread, count) / 1000);
+        cli_table_cell(table, "%.3f", (double)spread->max / 1000);
+}
+
+static void line_cells(struct cli_table *table, const struct line *line, const struct line *total, const char *name)
+{
+        cli_table_cell(table, "%s", name);
+        cli_table_cell(table, "%" PRIu64, line->count);
+        cli_table_cell(table, "%.2f %%", share(line->count, total->count));
+        cli_table_cell(table, "%.2f %%", share(line->handler.sum, total->handler.sum));
+        spread_cells(table, &line->handler, line->count);
+        cli_table_cell(table, "%.2f %%", share(line->guest.sum, total->guest.sum));
+        spread_cells(table, &line->guest, line->count);
+}
+
+static bool print_table(const struct statistics *statistics)
+{
+        static const struct cli_column columns[] = {{"reason", false},      {"exits", true},      {"share", true},
+                                                    {"handler time", true}, {"min us", true},     {"mean us", true},
+                                                    {"max us", true},       {"guest time", true}, {"min us", true},
+                                                    {"mean us", true},      {"max us", true}};
+        const struct line *total = &statistics->total;
+        struct cli_table *table = cli_table_create(columns, sizeof(columns) / sizeof(columns[0]));
+
+        if (!table)
+                return false;
+        for (size_t i = 0; i < statistics->count; i++) {
+                char name[64];
+                reason_text(statistics->line[i].reason, name, sizeof(name));
+                line_cells(table, &statistics->line[i], total, name);
+        }
+        line_cells(table, total, total, "total");
+        bool good = cli_table_finish(table);
+        (void)printf("\n%" PRIu64 " exits: %.6f s in the guest, %.6f s in the handler\n", total->count,
+                     (double)total->guest.sum / 1e9, (double)total->handler.sum / 1e9);
+        return good;
+}
+
+static json_t *spread_object(const struct spread *spread, uint64_t count)
+{
+        return json_pack("{s:o, s:f, s:o, s:o}", "min", cli_json_count(spread->min), "mean", mean(spread, count), "max",
+                         cli_json_count(spread->max), "sum", cli_json_count(spread->sum));
+}
+
+static json_t *line_object(const struct line *line, const struct line *total)
+{
+        return json_pack("{s:o, s:f, s:f, s:f, s:o, s:o}", "exits", cli_json_count(line->count), "share",
+                         share(line->count, total->count) / 100, "handler_share",
+                         share(line->handler.sum, total->handler.sum) / 100, "guest_share",
+                         share(line->guest.sum, total->guest.sum) / 100, "handler_ns",
+                         spread_object(&line->handler, line->count), "guest_ns",
+                         spread_object(&line->guest, line->count));
+}
+
+static bool print_json(const struct statistics *statistics)
+{
+        json_t *reasons = json_array();
+        for (size_t i = 0; i < statistics->count; i++) {
+                const struct line *line = &statistics->line[i];
+                char name[64];
+                reason_text(line->reason, name, sizeof(name));
+                json_t *object = line_object(line, &statistics->total);
+                (void)json_object_set_new(object, "reason_number",
+                                          line->reason == UINT64_MAX ? json_null() : cli_json_count(line->reason));
+                (void)json_object_set_new(object, "reason", cli_json_text(name));
+                (void)json_array_append_new(reasons, object);
+        }
+        bool good = cli_json_print(json_pack("{s:o, s:o}", "reasons", reasons, "total",
+                                             line_object(&statistics->total, &statistics->total)));
+        (void)putchar('\n');
+        return good;
+}
+
+static enum cli_status stat_exits(const struct cli_command *command, struct hwaccl_recording *recording,
+                                  const char *path, const struct cli_exits *exits, size_t order, bool json)
+{
+        const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
+        struct hwaccl_error error;
+
+        if (!cli_exits_check(command, path, recording, exits))
+                return CLI_CANNOT;
+        struct statistics *statistics = calloc(1, sizeof(*statistics));
+        if (!statistics)
+                return cli_complain(command, "no memory");
+        bool good = true;
+        if (info->exit_count) {
+                struct hwaccl_exit_cursor *cursor =
+                        hwaccl_exit_cursor_open(recording, exits->vcpu, exits->first, &error);
+                cli_progress_start((exits->last < info->exit_count ? exits->last : info->exit_count) - exits->first);
+                good = cursor && collect(statistics, cursor, exits, &error);
+                if (cursor)
+                        hwaccl_exit_cursor_close(cursor);
+                cli_progress_clear();
+        }
+        if (!good) {
+                (void)cli_complain(command, "%s: %s", path, error.message);
+        } else {
+                qsort(statistics->line, statistics->count, sizeof(statistics->line[0]), orders[order].compare);
+                good = json ? print_json(statistics) : print_table(statistics);
+                if (!good)
+                        (void)cli_complain(command, "no memory");
+        }
+        free(statistics);
+        return good ? CLI_CLEAN : CLI_CANNOT;
+}
+
+static enum cli_status run(const struct cli_command *command, int argc, char **argv)
+{
+        struct cli_exits exits = CLI_EXITS_ALL;
+        size_t order = 0, order_count = sizeof(orders) / sizeof(orders[0]);
+        bool good = true, json = false;
+        const char *value;
+        int option;
+
+        while (good && (option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
+                switch (option) {
+                case OPTION_FROM: good = cli_exits_from(command, &exits, value); break;
+                case OPTION_TO: good = cli_exits_to(command, &exits, value); break;
+                case OPTION_VCPU: good = cli_exits_vcpu(command, &exits, value); break;
+                case OPTION_SORT:
+                        for (order = 0; order < order_count && strcmp(orders[order].name, value) != 0; order++)
+                                ;
+                        good = order < order_count;
+                        if (!good)
+                                (void)cli_misused(command, "--sort: '%s' is not count, time, guest or reason", value);
+                        break;
+                case OPTION_JSON: json = true; break;
+                case CLI_OPTION_HELP: return CLI_CLEAN;
+                default: return CLI_CANNOT;
+                }
+        }
+        const char *path = good ? cli_recording_operands(command, argc, argv, &exits) : NULL;
+        struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
+        if (!recording)
+                return CLI_CANNOT;
+        enum cli_status status = stat_exits(command, recording, path, &exits, order, json);
+        return cli_recording_close(command, path, recording, status);
+}
+
+const struct cli_command cli_command_stat = {
+        .name = "stat",
+        .arguments = "[OPTION]... RECORDING [FIRST..LAST]",
+        .summary = "count exits and time by reason",
+        .options = options,
+        .details = "Times are those of the host while recording: in the handler (from the exit to the end of its\n"
+                   "handling) and in the guest (from the entry to the exit).\n\n"
+                   "Example: hwaccl stat --sort time boot.db\n",
+        .run = run,
+};

@@ -1,0 +1,205 @@
+/* hwaccl state: the registers around one exit. */
+#include "json.h"
+#include "output.h"
+#include "parse.h"
+#include "recording_input.h"
+
+#include "hwaccl/exit_reason.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { OPTION_CHANGED, OPTION_VCPU, OPTION_JSON };
+
+static const struct cli_option options[] = {
+        [OPTION_CHANGED] = {"changed", 'c', NULL, "only the registers that changed"},
+        [OPTION_VCPU] = CLI_OPTION_VCPU,
+        [OPTION_JSON] = {"json", 'j', NULL, "print one JSON object"},
+        {NULL, 0, NULL, NULL},
+};
+
+enum { MOMENT_ENTRY, MOMENT_EXIT, MOMENT_HANDLED, MOMENT_COUNT };
+
+/* The state at one moment of the trip; known is empty where there is none. */
+struct moment {
+        struct hwaccl_subject_state state;
+        struct hwaccl_known_fields known;
+};
+
+struct around {
+        uint64_t number;
+        struct moment moment[MOMENT_COUNT];
+};
+
+static bool known(const struct moment *moment, unsigned field)
+{
+        return moment->known.bits[field / 64] >> (field % 64) & 1;
+}
+
+static uint64_t value_of(const struct moment *moment, unsigned field)
+{
+        return hwaccl_field_get(&moment->state, (enum hwaccl_field_index)field);
+}
+
+/* Did the field change on the way to this moment? */
+static bool changed(const struct around *around, unsigned field, unsigned moment)
+{
+        const struct moment *now = &around->moment[moment];
+        const struct moment *before = now - 1;
+        return moment > 0 && known(now, field) && known(before, field) &&
+               value_of(now, field) != value_of(before, field);
+}
+
+static bool ever_changed(const struct around *around, unsigned field)
+{
+        return changed(around, field, MOMENT_EXIT) || changed(around, field, MOMENT_HANDLED);
+}
+
+static void cell(struct cli_table *table, const struct around *around, unsigned field, unsigned moment)
+{
+        if (known(&around->moment[moment], field))
+                cli_table_cell(table, "%0*" PRIx64 "%s", hwaccl_subject_fields[field].width * 2,
+                               value_of(&around->moment[moment], field), changed(around, field, moment) ? " *" : "");
+        else
+                cli_table_cell(table, "?");
+}
+
+/* In the order in which a person reads a register dump: the groups one after the other. */
+static bool print_table(const struct around *around, bool changed_only)
+{
+        static const struct cli_column columns[] = {
+                {"register", false}, {"before entry", false}, {"after exit", false}, {"after handling", false}};
+        static const enum hwaccl_field_group groups[] = {HWACCL_FIELD_EXIT, HWACCL_FIELD_GENERAL, HWACCL_FIELD_CONTROL,
+                                                         HWACCL_FIELD_SEGMENT, HWACCL_FIELD_TABLE};
+        struct cli_table *table = cli_table_create(columns, sizeof(columns) / sizeof(columns[0]));
+
+        if (!table)
+                return false;
+        for (size_t group = 0; group < sizeof(groups) / sizeof(groups[0]); group++) {
+                for (unsigned field = 0; field < HWACCL_FIELD_COUNT; field++) {
+                        if (hwaccl_subject_fields[field].group != groups[group] ||
+                            (changed_only && !ever_changed(around, field)))
+                                continue;
+                        cli_table_cell(table, "%s", hwaccl_subject_fields[field].name);
+                        for (unsigned moment = 0; moment < MOMENT_COUNT; moment++)
+                                cell(table, around, field, moment);
+                }
+        }
+        return cli_table_finish(table);
+}
+
+static bool print_json(const struct around *around, uint32_t vcpu, bool changed_only)
+{
+        static const char *const names[MOMENT_COUNT] = {"entry", "exit", "handled"};
+        uint64_t reason = around->moment[MOMENT_EXIT].state.exit_reason;
+        json_t *registers = json_object();
+
+        for (unsigned field = 0; field < HWACCL_FIELD_COUNT; field++) {
+                if (changed_only && !ever_changed(around, field))
+                        continue;
+                json_t *row = json_object();
+                for (unsigned moment = 0; moment < MOMENT_COUNT; moment++)
+                        (void)json_object_set_new(row, names[moment],
+                                                  known(&around->moment[moment], field)
+                                                          ? cli_json_hex(value_of(&around->moment[moment], field))
+                                                          : json_null());
+                (void)json_object_set_new(row, "changed", json_boolean(ever_changed(around, field)));
+                (void)json_object_set_new(registers, hwaccl_subject_fields[field].name, row);
+        }
+        bool good = cli_json_print(
+                json_pack("{s:I, s:I, s:I, s:o, s:o}", "vcpu", (json_int_t)vcpu, "exit", (json_int_t)around->number,
+                          "reason_number", (json_int_t)(reason & HWACCL_EXIT_REASON_BASIC_MASK), "reason",
+                          cli_json_text(hwaccl_exit_reason_name(reason & HWACCL_EXIT_REASON_BASIC_MASK)), "registers",
+                          registers));
+        (void)putchar('\n');
+        return good;
+}
+
+static void keep(struct moment *moment, const struct hwaccl_subject_state *state,
+                 const struct hwaccl_known_fields *known)
+{
+        moment->state = *state;
+        moment->known = *known;
+}
+
+/* What an exit's handling left is what the next entry shows, or the closing state. */
+static bool read_around(struct hwaccl_exit_cursor *cursor, struct around *around, struct hwaccl_error *error)
+{
+        const struct hwaccl_recorded_exit *exit;
+        int more = hwaccl_exit_cursor_next(cursor, &exit, error);
+        if (more < 1)
+                return more == 0 ? hwaccl_error_set(error, "no exit %" PRIu64, around->number) : false;
+        keep(&around->moment[MOMENT_ENTRY], exit->entry, &exit->entry_known);
+        keep(&around->moment[MOMENT_EXIT], exit->exit, &exit->exit_known);
+
+        more = hwaccl_exit_cursor_next(cursor, &exit, error);
+        if (more < 0)
+                return false;
+        if (more == 1) {
+                keep(&around->moment[MOMENT_HANDLED], exit->entry, &exit->entry_known);
+                return true;
+        }
+        const struct hwaccl_subject_state *closing = hwaccl_exit_cursor_closing(cursor);
+        if (closing)
+                keep(&around->moment[MOMENT_HANDLED], closing, &around->moment[MOMENT_EXIT].known);
+        return true;
+}
+
+static enum cli_status show_state(const struct cli_command *command, struct hwaccl_recording *recording,
+                                  const char *path, const struct cli_exits *exits, bool changed_only, bool json)
+{
+        struct around around = {.number = exits->first};
+        struct hwaccl_error error;
+
+        if (!cli_exits_check(command, path, recording, exits))
+                return CLI_CANNOT;
+        struct hwaccl_exit_cursor *cursor = hwaccl_exit_cursor_open(recording, exits->vcpu, exits->first, &error);
+        bool good = cursor && read_around(cursor, &around, &error);
+        if (cursor)
+                hwaccl_exit_cursor_close(cursor);
+        if (!good)
+                return cli_complain(command, "%s: %s", path, error.message);
+        good = json ? print_json(&around, exits->vcpu, changed_only) : print_table(&around, changed_only);
+        return good ? CLI_CLEAN : cli_complain(command, "no memory");
+}
+
+static enum cli_status run(const struct cli_command *command, int argc, char **argv)
+{
+        struct cli_exits exits = CLI_EXITS_ALL;
+        bool changed_only = false, json = false;
+        const char *value;
+        int option;
+
+        while ((option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
+                if (option == CLI_OPTION_HELP)
+                        return CLI_CLEAN;
+                if (option == OPTION_CHANGED)
+                        changed_only = true;
+                else if (option == OPTION_JSON)
+                        json = true;
+                else if (option != OPTION_VCPU || !cli_exits_vcpu(command, &exits, value))
+                        return CLI_CANNOT;
+        }
+        if (argc - optind == 1)
+                return cli_misused(command, "no exit given");
+        const char *path = cli_recording_operands(command, argc, argv, &exits);
+        if (path && exits.first != exits.last)
+                return cli_misused(command, "'%s' is not the number of one exit", argv[optind + 1]);
+        struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
+        if (!recording)
+                return CLI_CANNOT;
+        enum cli_status status = show_state(command, recording, path, &exits, changed_only, json);
+        return cli_recording_close(command, path, recording, status);
+}
+
+const struct cli_command cli_command_state = {
+        .name = "state",
+        .arguments = "[OPTION]... RECORDING EXIT",
+        .summary = "show the registers around an exit",
+        .options = options,
+        .details = "Three moments: before the entry, after the exit, after its handling. A star marks what changed\n"
+                   "since the moment before; ? is unknown.\n\n"
+                   "Example: hwaccl state --changed boot.db 1234\n",
+        .run = run,
+};

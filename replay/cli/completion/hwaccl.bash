@@ -1,0 +1,72 @@
+# bash completion for hwaccl(1)
+
+_hwaccl()
+{
+        local cur prev words cword
+        _init_completion 2>/dev/null || {
+                words=("${COMP_WORDS[@]}")
+                cword=$COMP_CWORD
+                cur=${words[cword]}
+                prev=${words[cword - 1]}
+        }
+        local subcommands="record replay show state stat check help"
+
+        if ((cword == 1)); then
+                mapfile -t COMPREPLY < <(compgen -W "$subcommands --help --version" -- "$cur")
+                return
+        fi
+
+        case $prev in
+        --accel)
+                mapfile -t COMPREPLY < <(compgen -W "auto soft" -- "$cur")
+                return
+                ;;
+        --clock)
+                mapfile -t COMPREPLY < <(compgen -W "host virtual" -- "$cur")
+                return
+                ;;
+        --sort | -s)
+                mapfile -t COMPREPLY < <(compgen -W "count time guest reason" -- "$cur")
+                return
+                ;;
+        --reason | -r)
+                if [[ ${words[1]} == show ]]; then
+                        mapfile -t COMPREPLY < <(compgen -W "cpuid control-register ept-violation external-interrupt
+                                hlt interrupt-window invd invlpg io-instruction mov-dr pause preemption-timer rdmsr
+                                rdtsc rdtscp task-switch triple-fault vmcall wbinvd wrmsr" -- "$cur")
+                        return
+                fi
+                ;;
+        --memory | -m | --wall-time | --tsc-khz | --max-exits | -n | --timeout | -t | --until | --expect-exit | \
+                --keyframe-interval | --from | --to | --vcpu | --limit | -l | --rip)
+                return
+                ;;
+        esac
+
+        if [[ $cur == -* ]]; then
+                local options="--help"
+                case ${words[1]} in
+                record)
+                        options+=" --firmware --raw --memory --output --force --no-record --accel --clock --wall-time
+                                --tsc-khz --max-exits --timeout --until --expect-exit --console --input --quiet-debug
+                                --keyframe-interval"
+                        ;;
+                replay) options+=" --from --to --vcpu --first --limit --json" ;;
+                show) options+=" --from --to --vcpu --reason --rip --limit --disasm --json" ;;
+                state) options+=" --changed --vcpu --json" ;;
+                stat) options+=" --from --to --vcpu --sort --json" ;;
+                check) options+=" --json" ;;
+                esac
+                mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+                return
+        fi
+
+        if [[ ${words[1]} == help ]]; then
+                mapfile -t COMPREPLY < <(compgen -W "$subcommands" -- "$cur")
+                return
+        fi
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+}
+
+complete -F _hwaccl hwaccl

@@ -1,0 +1,115 @@
+/* The pieces of `hwaccl record`: what was asked for, the guest's images, its console, the recording's option table. */
+#ifndef HWACCL_CLI_RECORD_H
+#define HWACCL_CLI_RECORD_H
+
+#include "command.h"
+
+#include "hwaccl/live_inputs.h"
+#include "hwaccl/machine.h"
+#include "hwaccl/recorder.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A file in memory, with its digest. */
+struct record_image {
+        const char *path; /* of a raw image: owned */
+        uint64_t address; /* of a raw image */
+        uint8_t *data;
+        size_t size;
+        char sha256[65];
+};
+
+struct record_settings {
+        const struct cli_command *command;
+        struct record_image firmware; /* path NULL: none */
+        struct record_image raw[HWACCL_RAW_MAX];
+        size_t raw_count;
+        uint64_t memory_size;
+        uint64_t tsc_khz;
+        enum hwaccl_clock clock;
+        uint64_t wall_time;
+        bool wall_time_given;
+        uint64_t max_exits;
+        uint64_t timeout_ns;
+        const char *until;
+        const char *output; /* NULL with --no-record */
+        bool no_record;
+        bool force;
+        const char *console; /* NULL: stdout */
+        const char *input;   /* NULL: the terminal, if there is one */
+        bool quiet_debug;
+        uint32_t keyframe_interval;
+        bool expect_exit;
+        uint64_t exit_expected;
+};
+
+/* record_settings.c */
+extern const struct cli_option record_option_table[];
+
+/** record_parse - fill in @settings; CLI_OPTION_END when the command line is good, CLI_OPTION_HELP or _WRONG otherwise
+ */
+int record_parse(struct record_settings *settings, const struct cli_command *command, int argc, char **argv);
+
+/** record_free_settings - what record_parse() allocated, good or not */
+void record_free_settings(struct record_settings *settings);
+
+/* record_images.c */
+
+/** record_load_images - read the files and check their sizes and addresses; false after a complaint */
+bool record_load_images(struct record_settings *settings);
+/** record_free_images - the bytes, once they are in guest memory; names and digests stay */
+void record_free_images(struct record_settings *settings);
+
+/* record_console.c: what the guest prints. */
+struct record_line {
+        char text[1024]; /* what is longer is cut */
+        size_t size;
+};
+
+enum record_escape { RECORD_ESCAPE_NONE, RECORD_ESCAPE_BEGUN, RECORD_ESCAPE_SEQUENCE };
+
+struct record_console {
+        const struct record_settings *settings;
+        struct hwaccl_live_inputs *live; /* told when the text of --until was printed */
+        FILE *stream;
+        bool owned;
+        bool flush;                  /* after each line: somebody watches */
+        enum hwaccl_channel speaker; /* of the last character */
+        bool in_line;
+        struct record_line serial;      /* the line that the serial port prints now */
+        struct record_line serial_last; /* and the one before */
+        enum record_escape escape;      /* on the serial port */
+        struct record_line log;         /* of port 402h, as far as it has come */
+        char held[4096];                /* whole lines of the log that wait for the end of another line */
+        size_t held_size;
+        size_t until_length;
+        char *tail[HWACCL_CHANNEL_COUNT]; /* the last until_length characters of a channel, as a ring */
+        uint64_t printed[HWACCL_CHANNEL_COUNT];
+        bool until_seen;
+        bool failed; /* the stream could not be written; the guest goes on */
+};
+
+/** record_console_open - false after a complaint */
+bool record_console_open(struct record_console *console, const struct record_settings *settings);
+void record_console_write(void *opaque, enum hwaccl_channel channel, const void *data, size_t size);
+/** record_console_close - false after a complaint when something could not be written */
+bool record_console_close(struct record_console *console);
+
+/* record_options.c */
+
+struct record_options {
+        struct hwaccl_recording_option *row;
+        size_t count;
+        size_t room;
+        bool failed; /* out of memory */
+};
+
+/** record_options_collect - everything that a replay needs and a reader wants to know; false after a complaint */
+bool record_options_collect(struct record_options *options, const struct record_settings *settings,
+                            const struct hwaccl_accel *accel, int argc, char **argv);
+void record_options_free(struct record_options *options);
+
+#endif

@@ -1,0 +1,183 @@
+/* The recording's option table. Rows that depend on the host or the moment have names that begin with host_: with a
+ * virtual clock the others are the same in every recording of the same guest. */
+#include "record.h"
+
+#include "hwaccl/machine_options.h"
+
+#include <capstone/capstone.h>
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unicorn/unicorn.h>
+
+static void add(struct record_options *options, const char *name, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+static void add(struct record_options *options, const char *name, const char *format, ...)
+{
+        if (options->failed)
+                return;
+        if (options->count == options->room) {
+                size_t room = options->room ? options->room * 2 : 32;
+                struct hwaccl_recording_option *row = realloc(options->row, room * sizeof(*row));
+                if (!row) {
+                        options->failed = true;
+                        return;
+                }
+                options->row = row;
+                options->room = room;
+        }
+        char *value;
+        va_list arguments;
+        va_start(arguments, format);
+        int length = vasprintf(&value, format, arguments);
+        va_end(arguments);
+        char *own_name = strdup(name);
+        if (length < 0 || !own_name) {
+                if (length >= 0)
+                        free(value);
+                free(own_name);
+                options->failed = true;
+                return;
+        }
+        options->row[options->count++] = (struct hwaccl_recording_option){own_name, value};
+}
+
+static void add_cpu_model(struct record_options *options)
+{
+        FILE *file = fopen("/proc/cpuinfo", "re");
+        char line[256];
+
+        while (file && fgets(line, sizeof(line), file)) {
+                char *value = strchr(line, ':');
+                if (strncmp(line, "model name", 10) != 0 || !value)
+                        continue;
+                value += 1 + strspn(value + 1, " ");
+                value[strcspn(value, "\n")] = '\0';
+                add(options, "host_cpu", "%s", value);
+                break;
+        }
+        if (file)
+                (void)fclose(file);
+}
+
+static void add_host(struct record_options *options)
+{
+        struct utsname name;
+        if (uname(&name) == 0) {
+                add(options, "host_name", "%s", name.nodename);
+                add(options, "host_kernel", "%s %s %s", name.sysname, name.release, name.machine);
+        }
+        add_cpu_model(options);
+
+        time_t seconds = time(NULL);
+        struct tm date;
+        char text[32];
+        if (gmtime_r(&seconds, &date) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &date))
+                add(options, "host_start_time", "%s", text);
+        unsigned major, minor;
+        (void)uc_version(&major, &minor);
+        add(options, "host_unicorn_version", "%u.%u", major, minor);
+        int capstone_major, capstone_minor;
+        (void)cs_version(&capstone_major, &capstone_minor);
+        add(options, "host_capstone_version", "%d.%d", capstone_major, capstone_minor);
+        add(options, "host_sqlite_version", "%s", sqlite3_libversion());
+}
+
+/* Words with anything unusual in them are quoted, so that the line can be pasted into a shell. */
+static void add_command_line(struct record_options *options, int argc, char **argv)
+{
+        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+        char *text = NULL;
+        size_t size = 0;
+        FILE *stream = open_memstream(&text, &size);
+        if (!stream) {
+                options->failed = true;
+                return;
+        }
+        (void)fputs("hwaccl", stream);
+        for (int i = 0; i < argc; i++) {
+                (void)fputc(' ', stream);
+                if (argv[i][0] && argv[i][strspn(argv[i], plain)] == '\0') {
+                        (void)fputs(argv[i], stream);
+                        continue;
+                }
+                (void)fputc('\'', stream);
+                for (const char *c = argv[i]; *c; c++)
+                        (void)(*c == '\'' ? fputs("'\\''", stream) : fputc(*c, stream));
+                (void)fputc('\'', stream);
+        }
+        if (fclose(stream) != 0)
+                options->failed = true;
+        else
+                add(options, "host_command_line", "%s", text);
+        free(text);
+}
+
+static void add_guest(struct record_options *options, const struct record_settings *settings)
+{
+        add(options, HWACCL_OPTION_MEMORY_SIZE, "%" PRIu64, settings->memory_size);
+        add(options, HWACCL_OPTION_TSC_KHZ, "%" PRIu64, settings->tsc_khz);
+        add(options, "cr0_mask", "0x%" PRIx64, HWACCL_CR0_MASK);
+        add(options, "cr4_mask", "0x%" PRIx64, HWACCL_CR4_MASK);
+        add(options, HWACCL_OPTION_FIRMWARE_SIZE, "%zu", settings->firmware.size);
+        if (settings->firmware.path) {
+                add(options, "firmware", "%s", settings->firmware.path);
+                add(options, "firmware_sha256", "%s", settings->firmware.sha256);
+        }
+        add(options, HWACCL_OPTION_RAW_COUNT, "%zu", settings->raw_count);
+        for (size_t i = 0; i < settings->raw_count; i++) {
+                const struct record_image *raw = &settings->raw[i];
+                char name[48];
+                (void)snprintf(name, sizeof(name), "raw_%zu", i);
+                add(options, name, "%s", raw->path);
+                (void)snprintf(name, sizeof(name), HWACCL_OPTION_RAW_ADDRESS, i);
+                add(options, name, "%" PRIu64, raw->address);
+                (void)snprintf(name, sizeof(name), HWACCL_OPTION_RAW_SIZE, i);
+                add(options, name, "%zu", raw->size);
+                (void)snprintf(name, sizeof(name), "raw_%zu_sha256", i);
+                add(options, name, "%s", raw->sha256);
+        }
+}
+
+bool record_options_collect(struct record_options *options, const struct record_settings *settings,
+                            const struct hwaccl_accel *accel, int argc, char **argv)
+{
+        memset(options, 0, sizeof(*options));
+        add(options, "hwaccl_version", "%s", HWACCL_VERSION);
+        add(options, "accel", "%s", accel->ops->name);
+        add(options, "clock", "%s", settings->clock == HWACCL_CLOCK_VIRTUAL ? "virtual" : "host");
+        add(options, "clock_source", "%s",
+            settings->clock == HWACCL_CLOCK_VIRTUAL ? "instructions executed by the accelerator" : "CLOCK_MONOTONIC");
+        /* with the host's clock the wall time is a fact of the moment, and an input of the guest's first exits */
+        add(options,
+            settings->clock == HWACCL_CLOCK_VIRTUAL || settings->wall_time_given ? "wall_time" : "host_wall_time",
+            "%" PRIu64, settings->wall_time);
+        if (settings->max_exits)
+                add(options, "max_exits", "%" PRIu64, settings->max_exits);
+        if (settings->timeout_ns)
+                add(options, "timeout_ns", "%" PRIu64, settings->timeout_ns);
+        if (settings->until)
+                add(options, "until", "%s", settings->until);
+        add_guest(options, settings);
+        add_host(options);
+        add_command_line(options, argc, argv);
+        if (options->failed)
+                (void)cli_complain(settings->command, "no memory");
+        return !options->failed;
+}
+
+void record_options_free(struct record_options *options)
+{
+        for (size_t i = 0; i < options->count; i++) {
+                free((char *)(uintptr_t)options->row[i].name);
+                free((char *)(uintptr_t)options->row[i].value);
+        }
+        free(options->row);
+        options->row = NULL;
+        options->count = options->room = 0;
+}

@@ -1,0 +1,221 @@
+/* The command line of `hwaccl record`. */
+#include "parse.h"
+#include "record.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MEMORY_DEFAULT    (UINT64_C(128) << 20)
+#define TSC_KHZ_DEFAULT   UINT64_C(1000000)   /* one tick a nanosecond */
+#define WALL_TIME_VIRTUAL UINT64_C(946684800) /* 2000-01-01: where a virtual clock starts */
+#define KEYFRAME_MAX      UINT64_C(1000000)
+
+enum {
+        OPTION_FIRMWARE,
+        OPTION_RAW,
+        OPTION_MEMORY,
+        OPTION_OUTPUT,
+        OPTION_FORCE,
+        OPTION_NO_RECORD,
+        OPTION_ACCEL,
+        OPTION_CLOCK,
+        OPTION_WALL_TIME,
+        OPTION_TSC_KHZ,
+        OPTION_MAX_EXITS,
+        OPTION_TIMEOUT,
+        OPTION_UNTIL,
+        OPTION_EXPECT_EXIT,
+        OPTION_CONSOLE,
+        OPTION_INPUT,
+        OPTION_QUIET_DEBUG,
+        OPTION_KEYFRAME_INTERVAL,
+};
+
+const struct cli_option record_option_table[] = {
+        [OPTION_FIRMWARE] = {"firmware", 'f', "FILE", "start FILE as firmware: 64 KiB to 16 MiB, a multiple of 64 KiB"},
+        [OPTION_RAW] = {"raw", 'r', "FILE@ADDR",
+                        "copy FILE to guest memory at ADDR; may be repeated. Without\n"
+                        "firmware the guest starts at the first one, in real mode"},
+        [OPTION_MEMORY] = {"memory", 'm', "SIZE", "guest memory, 1M to 3G, with K, M or G (default 128M)"},
+        [OPTION_OUTPUT] = {"output", 'o', "FILE", "the recording, an SQLite database"},
+        [OPTION_FORCE] = {"force", 0, NULL, "replace the recording if it exists"},
+        [OPTION_NO_RECORD] = {"no-record", 0, NULL, "run the guest without recording it"},
+        [OPTION_ACCEL] = {"accel", 0, "NAME", "auto or soft (default auto: the best there is)"},
+        [OPTION_CLOCK] = {"clock", 0, "KIND",
+                          "host: real time (default); virtual: time that the guest makes\n"
+                          "by executing, so that two runs are identical"},
+        [OPTION_WALL_TIME] = {"wall-time", 0, "TIME",
+                              "the guest's date at its start: seconds since 1970 or\n"
+                              "YYYY-MM-DDThh:mm:ss, UTC (default: now; 2000-01-01 with --clock\n"
+                              "virtual)"},
+        [OPTION_TSC_KHZ] = {"tsc-khz", 0, "KHZ", "frequency of the guest's time-stamp counter (default 1000000)"},
+        [OPTION_MAX_EXITS] = {"max-exits", 'n', "N", "stop after N exits"},
+        [OPTION_TIMEOUT] = {"timeout", 't', "SECONDS", "stop after that much time of the host"},
+        [OPTION_UNTIL] = {"until", 0, "TEXT", "stop when the guest has printed TEXT"},
+        [OPTION_EXPECT_EXIT] = {"expect-exit", 0, "CODE", "exit status 1 unless the guest ends with this exit code"},
+        [OPTION_CONSOLE] = {"console", 0, "FILE", "write what the guest prints to FILE instead of the terminal"},
+        [OPTION_INPUT] = {"input", 0, "FILE",
+                          "what is typed on the guest's serial port; - is standard input\n"
+                          "(default: the terminal with --clock host, else nothing)"},
+        [OPTION_QUIET_DEBUG] = {"quiet-debug", 'q', NULL,
+                                "leave the debug log of port 402h to the recording: it is not printed,\n"
+                                "and --until does not look at it"},
+        [OPTION_KEYFRAME_INTERVAL] = {"keyframe-interval", 0, "N", "save all state every N exits (default 256)"},
+        {NULL, 0, NULL, NULL},
+};
+
+static bool wrong_value(const struct cli_command *command, int option, const char *value, const char *expected)
+{
+        (void)cli_misused(command, "--%s: '%s' is not %s", record_option_table[option].name, value, expected);
+        return false;
+}
+
+/* FILE@ADDR; a file's name may have an @ itself. */
+static bool parse_raw(struct record_settings *settings, const char *value)
+{
+        const char *at = strrchr(value, '@');
+        struct record_image *raw = &settings->raw[settings->raw_count];
+
+        if (settings->raw_count == HWACCL_RAW_MAX) {
+                (void)cli_misused(settings->command, "--raw: at most %d images", HWACCL_RAW_MAX);
+                return false;
+        }
+        if (!at || at == value || !cli_parse_number(at + 1, &raw->address))
+                return wrong_value(settings->command, OPTION_RAW, value, "FILE@ADDR, such as guest.bin@0x7c00");
+        raw->path = strndup(value, (size_t)(at - value));
+        if (!raw->path) {
+                (void)cli_complain(settings->command, "no memory");
+                return false;
+        }
+        settings->raw_count++;
+        return true;
+}
+
+static bool parse_number(struct record_settings *settings, int option, const char *value, uint64_t min, uint64_t max,
+                         uint64_t *number)
+{
+        char expected[96];
+        (void)snprintf(expected, sizeof(expected), "a number from %" PRIu64 " to %" PRIu64, min, max);
+        if (!cli_parse_number(value, number) || *number < min || *number > max)
+                return wrong_value(settings->command, option, value, expected);
+        return true;
+}
+
+static bool parse_clock(struct record_settings *settings, const char *value)
+{
+        if (strcmp(value, "host") == 0)
+                settings->clock = HWACCL_CLOCK_HOST;
+        else if (strcmp(value, "virtual") == 0)
+                settings->clock = HWACCL_CLOCK_VIRTUAL;
+        else
+                return wrong_value(settings->command, OPTION_CLOCK, value, "host or virtual");
+        return true;
+}
+
+static bool parse_accel(struct record_settings *settings, const char *value)
+{
+        if (strcmp(value, "auto") != 0 && strcmp(value, "soft") != 0)
+                return wrong_value(settings->command, OPTION_ACCEL, value, "auto or soft");
+        return true;
+}
+
+static bool parse_memory(struct record_settings *settings, const char *value)
+{
+        uint64_t size;
+        if (!cli_parse_size(value, &size) || size < HWACCL_MEMORY_SIZE_MIN || size > HWACCL_MEMORY_SIZE_MAX ||
+            size % HWACCL_PAGE_SIZE)
+                return wrong_value(settings->command, OPTION_MEMORY, value,
+                                   "a size from 1M to 3G that is a multiple of 4K");
+        settings->memory_size = size;
+        return true;
+}
+
+static bool parse_option(struct record_settings *settings, int option, const char *value)
+{
+        uint64_t number;
+
+        switch (option) {
+        case OPTION_FIRMWARE: settings->firmware.path = value; return true;
+        case OPTION_RAW: return parse_raw(settings, value);
+        case OPTION_MEMORY: return parse_memory(settings, value);
+        case OPTION_OUTPUT: settings->output = value; return true;
+        case OPTION_FORCE: settings->force = true; return true;
+        case OPTION_NO_RECORD: settings->no_record = true; return true;
+        case OPTION_ACCEL: return parse_accel(settings, value);
+        case OPTION_CLOCK: return parse_clock(settings, value);
+        case OPTION_WALL_TIME:
+                settings->wall_time_given = true;
+                return cli_parse_time(value, &settings->wall_time) ||
+                       wrong_value(settings->command, option, value, "a time such as 2026-11-22T20:34:00");
+        case OPTION_TSC_KHZ: return parse_number(settings, option, value, 1000, 100000000, &settings->tsc_khz);
+        case OPTION_MAX_EXITS: return parse_number(settings, option, value, 1, INT64_MAX, &settings->max_exits);
+        case OPTION_TIMEOUT:
+                return (cli_parse_seconds(value, &settings->timeout_ns) && settings->timeout_ns) ||
+                       wrong_value(settings->command, option, value, "a number of seconds, such as 2.5");
+        case OPTION_UNTIL:
+                settings->until = value;
+                return *value || wrong_value(settings->command, option, value, "a text");
+        case OPTION_EXPECT_EXIT:
+                settings->expect_exit = true;
+                return parse_number(settings, option, value, 0, UINT32_MAX, &settings->exit_expected);
+        case OPTION_CONSOLE: settings->console = value; return true;
+        case OPTION_INPUT: settings->input = value; return true;
+        case OPTION_QUIET_DEBUG: settings->quiet_debug = true; return true;
+        case OPTION_KEYFRAME_INTERVAL:
+                if (!parse_number(settings, option, value, 1, KEYFRAME_MAX, &number))
+                        return false;
+                settings->keyframe_interval = (uint32_t)number;
+                return true;
+        default: return false;
+        }
+}
+
+static bool check_settings(struct record_settings *settings)
+{
+        const struct cli_command *command = settings->command;
+
+        if (!settings->firmware.path && !settings->raw_count)
+                (void)cli_misused(command, "nothing to run: give --firmware FILE or --raw FILE@ADDR");
+        else if (!settings->output && !settings->no_record)
+                (void)cli_misused(command, "no recording given: use -o FILE, or --no-record");
+        else if (settings->output && settings->no_record)
+                (void)cli_misused(command, "-o and --no-record exclude each other");
+        else
+                return true;
+        return false;
+}
+
+int record_parse(struct record_settings *settings, const struct cli_command *command, int argc, char **argv)
+{
+        const char *value;
+        int option;
+
+        memset(settings, 0, sizeof(*settings));
+        settings->command = command;
+        settings->memory_size = MEMORY_DEFAULT;
+        settings->tsc_khz = TSC_KHZ_DEFAULT;
+
+        while ((option = cli_next_option(command, argc, argv, &value)) >= 0)
+                if (!parse_option(settings, option, value))
+                        return CLI_OPTION_WRONG;
+        if (option != CLI_OPTION_END)
+                return option;
+        if (optind < argc) {
+                (void)cli_misused(command, "unexpected argument '%s'", argv[optind]);
+                return CLI_OPTION_WRONG;
+        }
+        if (!settings->wall_time_given)
+                settings->wall_time =
+                        settings->clock == HWACCL_CLOCK_VIRTUAL ? WALL_TIME_VIRTUAL : (uint64_t)time(NULL);
+        return check_settings(settings) ? CLI_OPTION_END : CLI_OPTION_WRONG;
+}
+
+void record_free_settings(struct record_settings *settings)
+{
+        for (size_t i = 0; i < settings->raw_count; i++)
+                free((char *)(uintptr_t)settings->raw[i].path);
+        settings->raw_count = 0;
+}

@@ -1,0 +1,102 @@
+#include "recording_input.h"
+
+#include "parse.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+static bool parse(const struct cli_command *command, const char *option, const char *value, uint64_t max,
+                  uint64_t *number)
+{
+        if (cli_parse_number(value, number) && *number <= max)
+                return true;
+        (void)cli_misused(command, "--%s: '%s' is not a number from 0 to %" PRIu64, option, value, max);
+        return false;
+}
+
+bool cli_exits_from(const struct cli_command *command, struct cli_exits *exits, const char *value)
+{
+        exits->ranged = true;
+        return parse(command, "from", value, INT64_MAX, &exits->first);
+}
+
+bool cli_exits_to(const struct cli_command *command, struct cli_exits *exits, const char *value)
+{
+        exits->ranged = true;
+        return parse(command, "to", value, INT64_MAX, &exits->last);
+}
+
+bool cli_exits_vcpu(const struct cli_command *command, struct cli_exits *exits, const char *value)
+{
+        uint64_t number;
+        if (!parse(command, "vcpu", value, UINT32_MAX, &number))
+                return false;
+        exits->vcpu = (uint32_t)number;
+        return true;
+}
+
+const char *cli_recording_operands(const struct cli_command *command, int argc, char **argv, struct cli_exits *exits)
+{
+        if (optind >= argc) {
+                (void)cli_misused(command, "no recording given");
+                return NULL;
+        }
+        const char *path = argv[optind];
+        const char *range = optind + 1 < argc ? argv[optind + 1] : NULL;
+
+        if (argc - optind > 2) {
+                (void)cli_misused(command, "unexpected argument '%s'", argv[optind + 2]);
+                return NULL;
+        }
+        if (range && exits->ranged) {
+                (void)cli_misused(command, "both '%s' and --from or --to given", range);
+                return NULL;
+        }
+        if (range && !cli_parse_range(range, &exits->first, &exits->last)) {
+                (void)cli_misused(command, "'%s' is no range of exits such as 100..200", range);
+                return NULL;
+        }
+        exits->ranged = exits->ranged || range;
+        if (exits->first > exits->last) {
+                (void)cli_misused(command, "--from %" PRIu64 " is behind --to %" PRIu64, exits->first, exits->last);
+                return NULL;
+        }
+        return path;
+}
+
+struct hwaccl_recording *cli_recording_open(const struct cli_command *command, const char *path)
+{
+        struct hwaccl_error error;
+        struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
+
+        if (!recording)
+                (void)cli_complain(command, "%s", error.message);
+        return recording;
+}
+
+enum cli_status cli_recording_close(const struct cli_command *command, const char *path,
+                                    struct hwaccl_recording *recording, enum cli_status status)
+{
+        enum hwaccl_recording_status end = hwaccl_recording_info(recording)->status;
+
+        hwaccl_recording_close(recording);
+        if (end != HWACCL_RECORDING_COMPLETE && status != CLI_CANNOT)
+                (void)cli_complain(command, "%s: the recording is incomplete: %s; what is there is good", path,
+                                   end == HWACCL_RECORDING_RUNNING ? "it is being written, or its recorder died"
+                                                                   : "it stopped before the guest did");
+        return status;
+}
+
+bool cli_exits_check(const struct cli_command *command, const char *path, struct hwaccl_recording *recording,
+                     const struct cli_exits *exits)
+{
+        const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
+
+        if (info->vcpu_count == 1 && exits->vcpu == 0 && exits->first > 0 && exits->first >= info->exit_count) {
+                (void)cli_complain(command, "%s: no exit %" PRIu64 ": the recording has %" PRIu64, path, exits->first,
+                                   info->exit_count);
+                return false;
+        }
+        return true;
+}

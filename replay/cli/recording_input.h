@@ -1,0 +1,60 @@
+/* Opening a recording and naming exits in it, for the subcommands that read one. */
+#ifndef HWACCL_CLI_RECORDING_INPUT_H
+#define HWACCL_CLI_RECORDING_INPUT_H
+
+#include "command.h"
+
+#include "hwaccl/recording.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Exits first to last of one virtual CPU, both included. */
+struct cli_exits {
+        uint32_t vcpu;
+        uint64_t first;
+        uint64_t last; /* UINT64_MAX: to the end */
+        bool ranged;   /* something was said about it */
+};
+
+#define CLI_EXITS_ALL                                                                                                  \
+        (struct cli_exits)                                                                                             \
+        {                                                                                                              \
+                0, 0, UINT64_MAX, false                                                                                \
+        }
+
+/** cli_exits_from, cli_exits_to, cli_exits_vcpu - values of the options --from, --to, --vcpu; false after a complaint
+ */
+bool cli_exits_from(const struct cli_command *command, struct cli_exits *exits, const char *value);
+bool cli_exits_to(const struct cli_command *command, struct cli_exits *exits, const char *value);
+bool cli_exits_vcpu(const struct cli_command *command, struct cli_exits *exits, const char *value);
+
+/** cli_recording_operands - "RECORDING [FIRST..LAST]": the path, or NULL after a complaint */
+const char *cli_recording_operands(const struct cli_command *command, int argc, char **argv, struct cli_exits *exits);
+
+/** cli_recording_open - NULL after a complaint */
+struct hwaccl_recording *cli_recording_open(const struct cli_command *command, const char *path);
+
+/** cli_recording_close - close it, and say on stderr if what was shown is of an incomplete recording. Returns @status
+ */
+enum cli_status cli_recording_close(const struct cli_command *command, const char *path,
+                                    struct hwaccl_recording *recording, enum cli_status status);
+
+/** cli_exits_check - is there such a vCPU and a first exit? False after a complaint */
+bool cli_exits_check(const struct cli_command *command, const char *path, struct hwaccl_recording *recording,
+                     const struct cli_exits *exits);
+
+#define CLI_OPTION_FROM                                                                                                \
+        {                                                                                                              \
+                "from", 0, "N", "begin at exit N; the same as N.. after the recording"                                 \
+        }
+#define CLI_OPTION_TO                                                                                                  \
+        {                                                                                                              \
+                "to", 0, "N", "end after exit N; the same as ..N after the recording"                                  \
+        }
+#define CLI_OPTION_VCPU                                                                                                \
+        {                                                                                                              \
+                "vcpu", 0, "N", "of virtual CPU N (default 0)"                                                         \
+        }
+
+#endif

@@ -1,2 +1,0 @@
-/* The replay engine: see include/hwaccl. */
-#include "hwaccl/replay.h"

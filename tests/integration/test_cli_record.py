@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""hwaccl record: what it refuses, how it ends, and that nothing is lost."""
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import time
+
+from hwaccl_cli import ENDLESS, HELLO, HWACCL, CommandTest, counter, digest, main
+
+
+class Refused(CommandTest):
+    def refuse_record(self, *arguments, mention):
+        self.refuse("record", *arguments, "-o", self.path("out.db"), mention=mention)
+        self.assertEqual([name for name in os.listdir(self._scratch.name) if name.startswith("out.db")], [])
+
+    def test_firmware_of_the_wrong_size(self):
+        for size in (1, 65535, 65537, 100000, (16 << 20) + 65536):
+            name = self.write("firmware", b"\xf4" * size)
+            self.refuse_record("--firmware", name, mention=[name, str(size), "64 KiB"])
+
+    def test_files_that_are_missing_empty_or_no_files(self):
+        empty = self.write("empty", b"")
+        directory = self._scratch.name
+        for name in (self.path("missing"), empty, directory):
+            self.refuse_record("--firmware", name, mention=name)
+            self.refuse_record("--raw", name + "@0x7c00", mention=name)
+
+    def test_memory_out_of_range(self):
+        guest = self.write("guest", HELLO)
+        for size in ("0", "1023K", "1048577", "4G", "3073M", "-1", "lots", "128MB"):
+            self.refuse_record("--raw", guest + "@0x7c00", "--memory", size, mention=[f"'{size}'", "1M to 3G"])
+
+    def test_raw_images_outside_of_memory(self):
+        guest = self.write("guest", HELLO)
+        for address in ("0x1000000", "0xffffff", "0xffffffffffffffff", "0x100000000"):
+            self.refuse_record("--raw", f"{guest}@0x7c00", "--raw", f"{guest}@{address}", "--memory", "16M",
+                               mention=[guest, "0x1000000 bytes"])
+        self.refuse_record("--raw", f"{guest}@0xa0000", mention="0xa0000")
+
+    def test_more_raw_images_than_there_is_room_for(self):
+        guest = self.write("guest", HELLO)
+        many = [word for i in range(9) for word in ("--raw", f"{guest}@{0x7c00 + i * 64}")]
+        self.refuse_record(*many, mention="at most 8")
+
+    def test_output_that_exists_is_kept_and_replaced_only_by_force(self):
+        guest = self.write("guest", HELLO) + "@0x7c00"
+        for content in (b"", b"precious", open(self.record(), "rb").read()):
+            output = self.write("precious", content)
+            self.refuse("record", "--raw", guest, "-o", output, mention=[output, "exists"])
+            with open(output, "rb") as file:
+                self.assertEqual(file.read(), content)
+        self.succeed("record", "--raw", guest, "-o", output, "--force")
+        self.succeed("check", output)
+
+    def test_output_that_cannot_be_written(self):
+        guest = self.write("guest", HELLO) + "@0x7c00"
+        for output in (self.path("no/such/directory.db"), "/proc/recording.db", self._scratch.name):
+            self.refuse("record", "--raw", guest, "-o", output, mention=output)
+            self.refuse("record", "--raw", guest, "-o", output, "--force", mention=output)
+
+    def test_console_and_input_that_cannot_be_opened(self):
+        guest = self.write("guest", HELLO) + "@0x7c00"
+        self.refuse_record("--raw", guest, "--console", self.path("no/console"), mention=self.path("no/console"))
+        self.refuse_record("--raw", guest, "--input", self.path("no-input"), mention=self.path("no-input"))
+
+
+class Ends(CommandTest):
+    def test_the_exit_code_can_be_asked_for(self):
+        guest = self.write("guest", HELLO) + "@0x7c00"
+        for code, status in ((7, 0), (8, 1)):
+            done = self.succeed("record", "--no-record", "--raw", guest, "--expect-exit", code, status=status)
+            self.assertEqual(done.stdout, "hello\n")
+            self.assertRegex(done.stderr, r"^hwaccl record: guest ended: exit code 7; \d+ exits in .* not recorded\n$")
+
+    def test_a_text_that_never_comes_is_a_bad_answer(self):
+        guest = self.write("guest", HELLO) + "@0x7c00"
+        self.succeed("record", "--no-record", "--raw", guest, "--until", "hello", status=0)
+        self.succeed("record", "--no-record", "--raw", guest, "--until", "good bye", status=1)
+
+    def test_the_text_is_found_across_single_characters(self):
+        guest = self.write("guest", counter(1000)) + "@0x7c00"
+        done = self.succeed("record", "--no-record", "--raw", guest, "--until", "xxxxx")
+        self.assertIn("stopped: the text was reached", done.stderr)
+        self.assertLess(len(done.stdout), 50)
+
+    def test_a_triple_fault_is_a_bad_answer(self):
+        # lidt with limit 0, then int 3
+        guest = self.write("guest", bytes.fromhex("0f 01 1e 08 7c cc f4 90 00 00 00 00 00 00")) + "@0x7c00"
+        done = self.succeed("record", "--no-record", "--raw", guest, status=1)
+        self.assertIn("triple fault", done.stderr)
+
+    def test_the_number_of_exits_and_the_time_can_be_limited(self):
+        guest = self.write("guest", ENDLESS) + "@0x7c00"
+        self.succeed("record", "--raw", guest, "--max-exits", 1000, "-o", self.path("exits.db"))
+        self.assertEqual(self.query(self.path("exits.db"), "SELECT count(*) FROM exits"), [(1000,)])
+        start = time.monotonic()
+        done = self.succeed("record", "--no-record", "--raw", guest, "--timeout", "0.3")
+        self.assertIn("timeout", done.stderr)
+        self.assertGreater(time.monotonic() - start, 0.25)
+
+    def test_the_summary_names_the_recording_and_its_size(self):
+        image = self.write("guest", HELLO)
+        done = self.succeed("record", "--raw", image + "@0x7c00", "-o", self.path("a.db"))
+        self.assertRegex(done.stderr, r"^hwaccl record: guest ended: exit code 7; (\d+) exits in [\d.]+ s; "
+                                      r"recorded in .*a\.db, [\d.]+ bytes per exit\n$")
+
+    def test_the_console_goes_to_a_file_and_into_the_recording(self):
+        image = self.write("guest", HELLO)
+        done = self.succeed("record", "--raw", image + "@0x7c00", "-o", self.path("a.db"), "--console",
+                            self.path("console"))
+        self.assertEqual(done.stdout, "")
+        with open(self.path("console"), "rb") as file:
+            self.assertEqual(file.read(), b"hello\n")
+        rows = self.query(self.path("a.db"), "SELECT data FROM effect WHERE kind = 1 ORDER BY exit, sequence")
+        self.assertEqual(b"".join(row[0] for row in rows), b"hello\n")
+
+    def test_a_reader_of_the_console_that_goes_away_does_not_end_the_recording(self):
+        image = self.write("guest", counter(5000))
+        with subprocess.Popen([HWACCL, "record", "--raw", image + "@0x7c00", "-o", self.path("a.db")],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            process.stdout.close()
+            self.assertEqual(process.wait(60), 0)
+        self.assertEqual(self.query(self.path("a.db"), "SELECT count(*) FROM effect WHERE kind = 1"), [(5000,)])
+
+
+class Interrupted(CommandTest):
+    def interrupt(self, number, times):
+        image = self.write("guest", ENDLESS)
+        output = self.path("a.db")
+        with subprocess.Popen([HWACCL, "record", "--raw", image + "@0x7c00", "--force", "-o", output],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True) as process:
+            time.sleep(0.7)
+            for _ in range(times):
+                process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertIn("stopped: interrupted", errors)
+        self.assertEqual(errors.count("\n"), 1, errors)
+        exits = self.query(output, "SELECT count(*) FROM exits")[0][0]
+        self.assertIn(f" {exits} exits ", errors)
+        self.assertGreater(exits, 100)
+        self.assertEqual(self.succeed("check", output).stderr, "")
+        self.assertIn(" 0 divergences", self.succeed("replay", output).stdout)
+
+    def test_ctrl_c_finishes_the_recording(self):
+        self.interrupt(signal.SIGINT, 1)
+
+    def test_a_second_ctrl_c_does_not_corrupt_it(self):
+        self.interrupt(signal.SIGINT, 20)
+
+    def test_sigterm_and_sighup_do_the_same(self):
+        self.interrupt(signal.SIGTERM, 1)
+        self.interrupt(signal.SIGHUP, 1)
+
+
+class FullDisk(CommandTest):
+    """What a disk without room does is done by a limit of the file size here: writes fail in the same place."""
+
+    def record_with_little_room(self, output, room):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+        image = self.write("guest", ENDLESS)
+        return subprocess.run([HWACCL, "record", "--raw", image + "@0x7c00", "--timeout", "60", "-o", output],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              preexec_fn=limit, timeout=100, check=False)
+
+    def test_the_guest_stops_and_what_was_recorded_is_kept_and_marked(self):
+        output = self.path("a.db")
+        start = time.monotonic()
+        done = self.record_with_little_room(output, 48 << 20)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn(output, done.stderr)
+        self.assertLess(time.monotonic() - start, 50, "the guest did not stop")
+        exits = self.query(output, "SELECT count(*) FROM exits")[0][0]
+        self.assertGreater(exits, 1000)
+        replayed = self.run_hwaccl("replay", output)
+        self.assertEqual(replayed.returncode, 0, replayed.stderr + replayed.stdout[-2000:])
+        self.assertIn("incomplete", replayed.stderr)
+        self.assertIn(f"replayed {exits} exits", replayed.stdout)
+
+    def test_no_room_at_all_is_an_error_before_the_guest_runs(self):
+        done = self.record_with_little_room(self.path("a.db"), 4096)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+
+class SameAgain(CommandTest):
+    def rows(self, path):
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        rows = {}
+        for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            columns = [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')
+                       if not row[1].startswith("host_")]
+            names = ", ".join(f'"{column}"' for column in columns)
+            rows[table] = [row for row in connection.execute(f'SELECT {names} FROM "{table}"')
+                           if table != "option" or not row[0].startswith("host_")]
+        connection.close()
+        return rows
+
+    def test_two_recordings_with_the_virtual_clock_are_identical_row_for_row(self):
+        image = self.write("guest", HELLO)
+        for name in ("one.db", "two.db"):
+            self.succeed("record", "--raw", image + "@0x7c00", "--clock", "virtual", "-o", self.path(name))
+            time.sleep(1.1)  # the date of the host has moved on
+        self.assertEqual(self.rows(self.path("one.db")), self.rows(self.path("two.db")))
+        self.assertGreater(len(self.rows(self.path("one.db"))["exit"]), 5)
+
+    def test_the_option_table_says_what_was_run(self):
+        image = self.write("guest", HELLO)
+        self.succeed("record", "--raw", image + "@0x7c00", "--clock", "virtual", "-o", self.path("a.db"))
+        table = dict(self.query(self.path("a.db"), "SELECT name, value FROM option"))
+        for name, value in {"accel": "soft", "clock": "virtual", "memory_size": str(128 << 20), "raw_0": image,
+                            "raw_0_address": str(0x7c00), "raw_0_size": str(len(HELLO)),
+                            "raw_0_sha256": digest(image), "cr0_mask": "0x60000020"}.items():
+            self.assertEqual(table.get(name), value, name)
+        for name in ("hwaccl_version", "clock_source", "host_name", "host_kernel", "host_start_time",
+                     "host_command_line", "host_unicorn_version", "host_capstone_version", "host_sqlite_version"):
+            self.assertTrue(table.get(name), name)
+
+
+if __name__ == "__main__":
+    main()

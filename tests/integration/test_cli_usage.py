@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Help, version, and command lines that are wrong."""
+import os
+import subprocess
+
+from hwaccl_cli import HWACCL, CommandTest, main
+
+SUBCOMMANDS = ["record", "replay", "show", "state", "stat", "check"]
+
+
+class Usage(CommandTest):
+    def test_help_of_the_command_names_every_subcommand(self):
+        for arguments in (["--help"], ["-h"], ["help"]):
+            done = self.succeed(*arguments)
+            self.assertEqual(done.stderr, "")
+            for name in SUBCOMMANDS:
+                self.assertIn(f"\n  {name}", done.stdout)
+
+    def test_every_subcommand_has_help_in_three_ways(self):
+        for name in SUBCOMMANDS:
+            texts = {self.succeed(*arguments).stdout
+                     for arguments in ([name, "--help"], [name, "-h"], ["help", name])}
+            self.assertEqual(len(texts), 1, name)
+            text = texts.pop()
+            self.assertTrue(text.startswith(f"Usage: hwaccl {name} "), text)
+            self.assertIn("--help", text)
+            self.assertLessEqual(max(map(len, text.splitlines())), 110, name)
+
+    def test_version_is_a_number(self):
+        self.assertRegex(self.succeed("--version").stdout, r"^hwaccl \d+\.\d+\.\d+\n$")
+
+    def test_every_option_of_the_help_is_in_the_manual_page_and_the_completion(self):
+        source = os.environ.get("HWACCL_SOURCE") or os.path.join(os.path.dirname(__file__), "..", "..")
+        with open(os.path.join(source, "replay/cli/hwaccl.1"), encoding="utf-8") as file:
+            manual = file.read()
+        with open(os.path.join(source, "replay/cli/completion/hwaccl.bash"), encoding="utf-8") as file:
+            completion = file.read()
+        for name in SUBCOMMANDS:
+            for line in self.succeed(name, "--help").stdout.splitlines():
+                words = line.split()
+                for word in words[:3] if line.startswith("  ") else []:
+                    if word.startswith("--") and len(word) > 2:
+                        self.assertIn("Fl -" + word[2:], manual, f"{name} {word}")
+                        self.assertIn(word, completion, f"{name} {word}")
+
+    def test_a_wrong_command_line_says_what_and_how_to_see_help(self):
+        for arguments, mention in [
+                ([], "no subcommand"),
+                (["frobnicate"], "'frobnicate'"),
+                (["--frobnicate"], "'--frobnicate'"),
+                (["help", "frobnicate"], "'frobnicate'"),
+                (["record", "--frobnicate"], "'--frobnicate'"),
+                (["record", "-x"], "'-x'"),
+                (["record", "-o"], "'-o'"),
+                (["record", "--output"], "'--output'"),
+                (["record", "--force=yes"], "'--force'"),
+                (["record"], "--firmware"),
+                (["record", "--firmware", "x"], "-o FILE"),
+                (["record", "--firmware", "x", "-o", "a", "--no-record"], "--no-record"),
+                (["record", "--firmware", "x", "-o", "a", "b"], "'b'"),
+                (["record", "--raw", "x", "-o", "a"], "FILE@ADDR"),
+                (["record", "--raw", "x@y", "-o", "a"], "'x@y'"),
+                (["record", "--raw", "@5", "-o", "a"], "'@5'"),
+                (["record", "--accel", "magic"], "'magic'"),
+                (["record", "--clock", "sundial"], "'sundial'"),
+                (["record", "--max-exits", "-5"], "'-5'"),
+                (["record", "--max-exits", "0"], "'0'"),
+                (["record", "--timeout", "soon"], "'soon'"),
+                (["record", "--keyframe-interval", "0"], "'0'"),
+                (["record", "--until", ""], "--until"),
+                (["record", "--wall-time", "noon"], "'noon'"),
+                (["replay"], "no recording"),
+                (["replay", "a", "1..2", "c"], "'c'"),
+                (["replay", "a", "2..1"], "'2..1'"),
+                (["replay", "a", "x"], "'x'"),
+                (["replay", "--from", "3", "--to", "2", "a"], "--from"),
+                (["replay", "--from", "3", "a", "1..2"], "--from"),
+                (["show", "--reason", "boredom", "a"], "'boredom'"),
+                (["show", "--rip", "low..high", "a"], "'low..high'"),
+                (["show", "--limit", "many", "a"], "'many'"),
+                (["state", "a"], "no exit"),
+                (["state", "a", "1..2"], "'1..2'"),
+                (["stat", "--sort", "colour", "a"], "'colour'"),
+                (["check"], "no recording"),
+                (["check", "a", "b"], "'b'"),
+        ]:
+            done = self.refuse(*arguments, mention=mention)
+            self.assertEqual(done.stdout, "", arguments)
+            self.assertIn("--help", done.stderr, arguments)
+
+    def test_a_control_character_in_an_argument_does_not_break_the_line(self):
+        self.refuse("replay", "no\nsuch\x1b[31mfile")
+
+    def test_a_reader_that_goes_away_is_no_error(self):
+        recording = self.record()
+        for arguments in (["show", recording], ["show", "--json", recording], ["state", recording, "0"],
+                          ["stat", recording], ["--help"], ["replay", recording]):
+            with subprocess.Popen([HWACCL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                process.stdout.close()
+                errors = process.stderr.read()
+                self.assertEqual((process.wait(), errors), (0, b""), arguments)
+
+    def test_a_full_disk_under_the_results_is_an_error(self):
+        recording = self.record()
+        for arguments in (["show", recording], ["stat", "--json", recording], ["--help"]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([HWACCL, *arguments], stdout=full, stderr=subprocess.PIPE, check=False)
+            self.assertEqual((done.returncode, done.stderr.count(b"\n")), (2, 1), (arguments, done.stderr))
+
+
+if __name__ == "__main__":
+    main()
