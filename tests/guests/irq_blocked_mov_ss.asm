@@ -2,7 +2,7 @@
 ; instruction after it, which causes an exit.
 ;@ reason 10 2000
 ;@ handoff taken 40h
-;@ sql select count(*) >= 1000 from exits join registers using (vcpu, exit) where reason = 10 and exit_interruptibility_state = 2
+;@ sql select count(*) >= 1000 from exits join registers using (id) where reason_number = 10 and moment = 'exit' and interruptibility = '0x2'
 %include "guest.inc"
         GUEST "irq_blocked_mov_ss"
         SET_VECTOR PIC_VECTOR, tick

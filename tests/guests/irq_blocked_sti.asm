@@ -2,7 +2,7 @@
 ; is offered at the entry that follows an exit in the shadow.
 ;@ reason 10 20
 ;@ handoff taken 40h
-;@ sql select count(*) >= 1 from exits join registers using (vcpu, exit) where reason = 10 and exit_interruptibility_state = 1
+;@ sql select count(*) >= 1 from exits join registers using (id) where reason_number = 10 and moment = 'exit' and interruptibility = '0x1'
 %include "guest.inc"
         GUEST "irq_blocked_sti"
         SET_VECTOR PIC_VECTOR, tick
