@@ -265,7 +265,7 @@ static void assert_second_fault(uint8_t vector, uint32_t error_code)
 
 static void handlers_for_faults(void)
 {
-        for (uint8_t vector = HWACCL_VECTOR_DF; vector <= HWACCL_VECTOR_PF; vector++)
+        for (unsigned vector = HWACCL_VECTOR_DF; vector <= HWACCL_VECTOR_PF; vector++)
                 gate(vector, 0xe, 0, CODE_0, 0x10000u + vector);
 }
 
