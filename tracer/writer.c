@@ -9,6 +9,9 @@
 /* How long records may wait for their commit while the guest does little, so that a reader sees them. */
 #define COMMIT_INTERVAL_NS UINT64_C(200000000)
 
+/* Bytes of the ring in a transaction when there is hardly room left. */
+#define SALVAGE_STEP 16384
+
 static bool begin(struct writer *writer)
 {
         if (writer->in_transaction)
@@ -133,7 +136,12 @@ static bool salvage(struct writer *writer)
         struct ring memory = {.header = &header, .data = copy, .size = size, .fd = -1};
         ring_destroy(ring, true);
         writer->ring = &memory;
-        bool good = drain(writer, head, 16384) && finish_rows(writer);
+        /* one transaction needs the least room; if there is not enough, small ones leave the least behind */
+        bool good = drain(writer, head, UINT64_MAX) && finish_rows(writer);
+        if (!good) {
+                roll_back(writer);
+                good = drain(writer, head, SALVAGE_STEP) && finish_rows(writer);
+        }
         if (!good)
                 roll_back(writer);
         writer->ring = ring;
@@ -166,6 +174,30 @@ static bool start_thread(struct writer *writer, struct hwaccl_error *error)
                 (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
         }
         return result == 0 || hwaccl_error_set(error, "cannot start the writer thread: %s", strerror(result));
+}
+
+/* A write beyond a file-size limit must be an error here too. True when the signal was not blocked before. */
+static bool block_file_size_signal(void)
+{
+        sigset_t file_size;
+        sigset_t before;
+
+        (void)sigemptyset(&file_size);
+        (void)sigaddset(&file_size, SIGXFSZ);
+        return pthread_sigmask(SIG_BLOCK, &file_size, &before) == 0 && !sigismember(&before, SIGXFSZ);
+}
+
+static void unblock_file_size_signal(bool mine)
+{
+        const struct timespec at_once = {0, 0};
+        sigset_t file_size;
+
+        if (!mine)
+                return;
+        (void)sigemptyset(&file_size);
+        (void)sigaddset(&file_size, SIGXFSZ);
+        (void)sigtimedwait(&file_size, NULL, &at_once); /* what our writes raised has been reported */
+        (void)pthread_sigmask(SIG_UNBLOCK, &file_size, NULL);
 }
 
 static void discard(struct writer *writer)
@@ -220,11 +252,7 @@ bool writer_finish(struct writer *writer, const struct writer_end *end, struct h
 
         atomic_store_explicit(&writer->closing, true, memory_order_release);
         (void)pthread_join(writer->thread, NULL);
-        sigset_t file_size;
-        sigset_t before;
-        (void)sigemptyset(&file_size);
-        (void)sigaddset(&file_size, SIGXFSZ);
-        (void)pthread_sigmask(SIG_BLOCK, &file_size, &before);
+        bool mine = block_file_size_signal();
 
         bool failed = ring_failed(ring);
         if (failed) {
@@ -238,6 +266,6 @@ bool writer_finish(struct writer *writer, const struct writer_end *end, struct h
         ring_destroy(ring, true);
         free(writer->committed_devices);
         free(writer);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        unblock_file_size_signal(mine);
         return good && !failed;
 }

@@ -53,6 +53,7 @@ struct synthetic_exit {
 };
 
 struct synthetic {
+        bool plain; /* small exits: few changes, few events */
         uint64_t random;
         uint64_t clock;
         struct hwaccl_subject_state state;
@@ -91,10 +92,14 @@ static inline uint64_t synthetic_value(struct synthetic *synthetic)
 
 static inline void synthetic_change(struct synthetic *synthetic, unsigned fields)
 {
-        for (unsigned i = 0; i < fields; i++)
-                hwaccl_field_put(&synthetic->state,
-                                 (enum hwaccl_field_index)synthetic_below(synthetic, HWACCL_FIELD_COUNT),
-                                 synthetic_value(synthetic));
+        if (synthetic->plain && fields > 2)
+                fields = 2;
+        for (unsigned i = 0; i < fields; i++) {
+                unsigned field = synthetic->plain ? HWACCL_FIELD_INDEX_rax + synthetic_below(synthetic, 7)
+                                                  : synthetic_below(synthetic, HWACCL_FIELD_COUNT);
+                hwaccl_field_put(&synthetic->state, (enum hwaccl_field_index)field,
+                                 synthetic->plain ? synthetic_below(synthetic, 65536) : synthetic_value(synthetic));
+        }
 }
 
 static inline void synthetic_start(struct synthetic *synthetic, uint64_t seed)
@@ -132,7 +137,7 @@ static inline void synthetic_inputs(struct synthetic *synthetic)
                 exit->input[exit->input_count++] =
                         (struct hwaccl_input){HWACCL_INPUT_CLOCK, 0, synthetic->clock, NULL, 0};
         }
-        unsigned more = synthetic_below(synthetic, 4) ? 0 : synthetic_below(synthetic, 9);
+        unsigned more = synthetic->plain || synthetic_below(synthetic, 4) ? 0 : synthetic_below(synthetic, 9);
         unsigned instruction = synthetic_below(synthetic, 3) ? 0 : synthetic_below(synthetic, 5);
         for (unsigned i = 0; i <= more; i++) {
                 struct hwaccl_input *input = &exit->input[exit->input_count++];
@@ -159,7 +164,8 @@ static inline void synthetic_effects(struct synthetic *synthetic)
 {
         struct synthetic_exit *exit = &synthetic->current;
 
-        exit->effect_count = synthetic_below(synthetic, 3) ? 0 : synthetic_below(synthetic, SYNTHETIC_EVENT_MAX);
+        exit->effect_count =
+                synthetic->plain || synthetic_below(synthetic, 3) ? 0 : synthetic_below(synthetic, SYNTHETIC_EVENT_MAX);
         for (size_t i = 0; i < exit->effect_count; i++) {
                 struct hwaccl_effect *effect = &exit->effect[i];
                 effect->kind = (enum hwaccl_effect_kind)synthetic_below(synthetic, HWACCL_EFFECT_KIND_COUNT);

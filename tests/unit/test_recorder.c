@@ -8,6 +8,8 @@
 #include "recording_fixture.h"
 
 #include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -302,6 +304,133 @@ static void nothing_but_the_database_is_left(void **state)
         }
 }
 
+/* Exits until the recorder refuses one. */
+static uint64_t record_until_refused(uint64_t seed, uint64_t limit, struct hwaccl_error *error, bool *finished)
+{
+        struct synthetic synthetic;
+        uint64_t exits = 0;
+
+        synthetic_start(&synthetic, seed);
+        synthetic.plain = true;
+        struct hwaccl_recorder *recorder = create(&synthetic, 64, 1 << 20);
+        struct hwaccl_probe *probe = hwaccl_recorder_probe(recorder);
+        for (; exits < limit; exits++) {
+                synthetic_next(&synthetic);
+                if (!synthetic_observe(&synthetic, probe, true, error)) {
+                        exits++;
+                        break;
+                }
+        }
+        *finished = hwaccl_recorder_finish(recorder, HWACCL_END_ERROR, 0, error->message, error);
+        return exits;
+}
+
+static void complain(void *opaque, const char *text)
+{
+        (void)opaque;
+        fail_msg("%s", text);
+}
+
+/* Marked incomplete, with a reason, and good as far as it goes. @least: exits that must be there */
+static void assert_kept(uint64_t seed, uint64_t least)
+{
+        struct hwaccl_error error = {""};
+        struct hwaccl_recording *recording = open_recording();
+        const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
+
+        assert_int_equal(info->status, HWACCL_RECORDING_INCOMPLETE);
+        if (info->exit_count < least)
+                fail_msg("%llu exits are there, not %llu", (unsigned long long)info->exit_count,
+                         (unsigned long long)least);
+        assert_true(hwaccl_recording_check(recording, complain, NULL, &error));
+        struct hwaccl_exit_cursor *cursor = hwaccl_exit_cursor_open(recording, 0, 0, &error);
+        const struct hwaccl_recorded_exit *found;
+        struct synthetic synthetic;
+        synthetic_start(&synthetic, seed);
+        synthetic.plain = true;
+        for (uint64_t i = 0; i < info->exit_count; i++) {
+                synthetic_next(&synthetic);
+                assert_int_equal(hwaccl_exit_cursor_next(cursor, &found, &error), 1);
+                /* the one in whose handling the recorder gave up may lack its end */
+                if (found->outcome_known || i + 1 < info->exit_count)
+                        assert_exit_equal(found, &synthetic.current);
+        }
+        hwaccl_exit_cursor_close(cursor);
+        hwaccl_recording_close(recording);
+}
+
+static void a_file_size_limit_ends_the_recording_and_keeps_it(void **state)
+{
+        struct rlimit before;
+        struct hwaccl_error error = {""};
+        bool finished;
+
+        (void)state;
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+        const struct rlimit small = {2 << 20, before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        uint64_t exits = record_until_refused(11, 100000, &error, &finished);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_true(exits < 100000);
+        assert_false(finished);
+        assert_non_null(strstr(error.message, "guest.hwr"));
+        assert_kept(11, 500);
+}
+
+static int unmount(void **state)
+{
+        (void)umount2(directory, MNT_DETACH); /* after a failure it is still there */
+        return remove_recording(state);
+}
+
+static void a_full_disk_ends_the_recording_and_keeps_every_exit(void **state)
+{
+        struct hwaccl_error error = {""};
+        bool finished;
+
+        (void)state;
+        if (mount("tmpfs", directory, "tmpfs", 0, "size=8m") != 0) {
+                print_message("no file system can be mounted here: not tested\n");
+                skip();
+        }
+        uint64_t exits = record_until_refused(12, 100000, &error, &finished);
+        if (exits < 100000 && !finished)
+                assert_kept(12, exits - 1);
+        (void)remove_recording(NULL);
+        assert_int_equal(umount(directory), 0);
+        assert_true(exits < 100000);
+        assert_false(finished);
+        assert_non_null(strstr(error.message, "full"));
+}
+
+static void a_path_that_cannot_be_written_is_an_error(void **state)
+{
+        static const char *const paths[] = {"/nonexistent/guest.hwr", "/proc/guest.hwr", "/"};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+                struct hwaccl_recorder_config config = {.path = paths[i], .force = true};
+                struct hwaccl_error error = {""};
+                assert_null(hwaccl_recorder_create(&config, &error));
+                assert_non_null(strstr(error.message, paths[i]));
+        }
+}
+
+static void a_locked_database_is_not_replaced(void **state)
+{
+        struct hwaccl_error error = {""};
+        struct hwaccl_recorder_config config = {.path = path, .force = true};
+
+        (void)state;
+        struct hwaccl_recorder *first = hwaccl_recorder_create(&config, &error);
+        if (!first)
+                fail_msg("%s", error.message);
+        assert_null(hwaccl_recorder_create(&config, &error)); /* its ring is in use */
+        assert_true(hwaccl_recorder_finish(first, HWACCL_END_STOPPED, 0, NULL, &error));
+        struct hwaccl_recording *recording = open_recording();
+        hwaccl_recording_close(recording);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -315,6 +444,10 @@ int main(void)
                 cmocka_unit_test_teardown(an_existing_file_is_replaced_only_by_force, remove_recording),
                 cmocka_unit_test_teardown(a_ring_that_was_left_behind_is_an_error, remove_recording),
                 cmocka_unit_test_teardown(nothing_but_the_database_is_left, remove_recording),
+                cmocka_unit_test_teardown(a_file_size_limit_ends_the_recording_and_keeps_it, remove_recording),
+                cmocka_unit_test_teardown(a_full_disk_ends_the_recording_and_keeps_every_exit, unmount),
+                cmocka_unit_test_teardown(a_path_that_cannot_be_written_is_an_error, remove_recording),
+                cmocka_unit_test_teardown(a_locked_database_is_not_replaced, remove_recording),
         };
         return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
