@@ -421,8 +421,9 @@ static void fw_cfg_dma_reports_what_it_cannot_do(void **state)
 
         assert_int_equal(dma(f, 0x0000000a, 4, 0xa0000), 1); /* no memory there */
         assert_int_equal(dma(f, 0x0000000a, 4, UINT64_MAX - 1), 1);
-        assert_int_equal(dma(f, 0x0000000a, UINT32_MAX, 0x3000), 1); /* longer than any item */
-        assert_int_equal(dma(f, 0x00000018, 4, 0x3000), 1);          /* items are read-only */
+        assert_int_equal(dma(f, 0x0000000a, 65537, 0x100000), 1); /* longer than any item */
+        assert_int_equal(dma(f, 0x0000000a, 65536, 0x100000), 0);
+        assert_int_equal(dma(f, 0x00000018, 4, 0x3000), 1); /* items are read-only */
         f->log[0] = 0;
         out32(f, 0x518, __builtin_bswap32(0xb0000)); /* no access structure: nowhere to report to */
         assert_string_equal(f->log, "");

@@ -17,9 +17,10 @@
 enum hwaccl_end {
         HWACCL_END_NONE = 0,      /* still running */
         HWACCL_END_EXIT_CODE = 1, /* it wrote its exit code to the debug-exit port */
-        HWACCL_END_HALTED = 2,    /* HLT with interrupts off: nothing can wake it */
+        HWACCL_END_HALTED =
+                2, /* HLT with interrupts off, or with no device that could interrupt: nothing can wake it */
         HWACCL_END_TRIPLE_FAULT = 3,
-        HWACCL_END_RESET = 4,         /* it asked for a reset (port 64h, 92h, cf9h) */
+        HWACCL_END_RESET = 4,         /* it asked for a reset (ports 60h and 64h, 92h, cf9h) */
         HWACCL_END_ENTRY_FAILURE = 5, /* the processor refused its state */
         HWACCL_END_ERROR = 6,         /* hwaccl could not go on: see the error */
         HWACCL_END_STOPPED = 7,       /* someone outside asked for it: see enum hwaccl_stop_request */
@@ -45,11 +46,17 @@ struct hwaccl_machine_config {
         uint64_t tsc_khz;     /* of the guest's TSC, not 0 */
         bool backed;          /* false for a replay: the memory map without bytes */
 
+        /* RAM is [0, a0000h) and [c0000h, memory_size), the BIOS area included, whatever the PAM registers say; A20 is
+         * always on. a0000h-bffffh, where a VGA would be, and everything else is unclaimed: it reads as ones */
+
         /* firmware ends at 4 GiB, and its last 128 KiB stand at 0xe0000 too; NULL for none. 64 KiB to 16 MiB, a
          * multiple of 64 KiB. A replay has the size only. */
         const uint8_t *firmware;
         size_t firmware_size;
 
+        /* Copied after the firmware. Without firmware the processor starts in real mode at the first, which must lie
+         * below 1 MiB (below 64 KiB with CS = 0, else with CS = address / 16), with SP = 7000h and the reset state in
+         * everything else: the PICs deliver nothing before they are initialized */
         struct hwaccl_raw_image raw[HWACCL_RAW_MAX];
         size_t raw_count;
 };
@@ -88,6 +95,10 @@ void hwaccl_machine_attach(struct hwaccl_machine *machine, struct hwaccl_accel *
 
 /**
  * hwaccl_machine_step - one trip and the handling of its exit, wait of a halted guest included
+ *
+ * Order within an exit: devices are advanced to the guest clock; after an external interrupt, what was typed is taken;
+ * the verdict is carried out; a halted guest waits; a stop request is heeded; the end, if it is one, goes to the probe
+ * as an effect; the probe's handled() comes last. A trip that the accelerator could not make leaves no exit behind.
  *
  * Returns false when the guest has ended: machine->end says how. *error is set for HWACCL_END_ERROR and
  * HWACCL_END_ENTRY_FAILURE.
