@@ -1,18 +1,18 @@
-/* hwaccl show: exits as a table. */
+/* hwaccl show: exits as a table, from the view of the same name. */
 #include "json.h"
 #include "output.h"
 #include "parse.h"
-#include "qualification.h"
 #include "recording_input.h"
 
-#include "hwaccl/emulator.h"
 #include "hwaccl/exit_reason.h"
 
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #define REASON_MAX 32 /* filters */
+#define VCPU_SHIFT 40 /* of an exit's id: see db-schema */
 
 enum { OPTION_FROM, OPTION_TO, OPTION_VCPU, OPTION_REASON, OPTION_RIP, OPTION_LIMIT, OPTION_DISASM, OPTION_JSON };
 
@@ -41,185 +41,167 @@ struct filter {
         bool json;
 };
 
-static bool known(const struct hwaccl_known_fields *fields, enum hwaccl_field_index field)
-{
-        return fields->bits[field / 64] >> (field % 64) & 1;
-}
+/* What is asked of the view, in this order. */
+enum {
+        COLUMN_VCPU,
+        COLUMN_EXIT,
+        COLUMN_ENTRY_NS,
+        COLUMN_REASON_NUMBER,
+        COLUMN_REASON,
+        COLUMN_QUALIFICATION,
+        COLUMN_DETAIL,
+        COLUMN_RIP,
+        COLUMN_INSTRUCTION,
+        COLUMN_VERDICT,
+        COLUMN_OUTCOME,
+        COLUMN_GUEST_NS,
+        COLUMN_HANDLER_NS,
+        COLUMN_COUNT
+};
 
-static bool passes(const struct filter *filter, const struct hwaccl_recorded_exit *exit)
+static const char query[] =
+        "SELECT vcpu, exit, entry_ns, reason_number, reason, qualification, detail, rip, instruction, "
+        "verdict, outcome, guest_ns, handler_ns FROM exits WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+
+static bool passes(const struct filter *filter, sqlite3_stmt *row)
 {
-        uint64_t basic = exit->exit->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
         bool wanted = filter->reason_count == 0;
 
         for (size_t i = 0; i < filter->reason_count; i++)
-                wanted |= filter->reason[i] == basic && known(&exit->exit_known, HWACCL_FIELD_INDEX_exit_reason);
+                wanted |= sqlite3_column_type(row, COLUMN_REASON_NUMBER) == SQLITE_INTEGER &&
+                          sqlite3_column_int64(row, COLUMN_REASON_NUMBER) == filter->reason[i];
         if (!wanted)
                 return false;
         if (filter->rip_first == 0 && filter->rip_last == UINT64_MAX)
                 return true;
-        return known(&exit->exit_known, HWACCL_FIELD_INDEX_rip) && exit->exit->rip >= filter->rip_first &&
-               exit->exit->rip <= filter->rip_last;
+        const char *rip = (const char *)sqlite3_column_text(row, COLUMN_RIP);
+        uint64_t address;
+        return rip && cli_parse_number(rip, &address) && address >= filter->rip_first && address <= filter->rip_last;
 }
 
-#define EFER_LONG_MODE_ACTIVE UINT64_C(0x400)
-
-static void disassemble(const struct hwaccl_recorded_exit *exit, char *text, size_t room)
+static void text_cell(struct cli_table *table, sqlite3_stmt *row, int column, const char *unknown)
 {
-        uint8_t bytes[15];
-        size_t size = 0;
-
-        for (size_t i = 0; i < exit->input_count; i++) {
-                const struct hwaccl_input *input = &exit->inputs[i];
-                if (input->kind != HWACCL_INPUT_INSTRUCTION)
-                        continue;
-                size_t part = input->size < sizeof(bytes) - size ? input->size : sizeof(bytes) - size;
-                memcpy(bytes + size, input->data, part);
-                size += part;
-        }
-        text[0] = '\0';
-        if (!size)
-                return;
-        bool is_long = exit->exit->efer & EFER_LONG_MODE_ACTIVE && exit->exit->cs.access_rights & 0x2000;
-        unsigned bits = is_long ? 64 : exit->exit->cs.access_rights & 0x4000 ? 32 : 16;
-        hwaccl_instruction_describe(bytes, size, exit->exit->rip, bits, text, room);
+        const char *text = (const char *)sqlite3_column_text(row, column);
+        cli_table_cell(table, "%s", text ? text : unknown);
 }
 
-/* The texts of one row. */
-struct row {
-        char reason[64];
-        char qualification[96];
-        char instruction[96];
-        const char *verdict;
-        const char *outcome;
-};
-
-static void fill_row(struct row *row, const struct filter *filter, const struct hwaccl_recorded_exit *exit)
+static void print_text(struct cli_table *table, const struct filter *filter, sqlite3_stmt *row)
 {
-        uint64_t basic = exit->exit->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
-        const char *name = hwaccl_exit_reason_name(basic);
-
-        if (name)
-                (void)snprintf(row->reason, sizeof(row->reason), "%s", name);
-        else
-                (void)snprintf(row->reason, sizeof(row->reason), "%" PRIu64, basic);
-        row->qualification[0] = '\0';
-        if (known(&exit->exit_known, HWACCL_FIELD_INDEX_exit_qualification))
-                cli_describe_qualification(exit->exit, row->qualification, sizeof(row->qualification));
-        row->instruction[0] = '\0';
-        if (filter->disasm)
-                disassemble(exit, row->instruction, sizeof(row->instruction));
-        row->verdict = exit->verdict_known ? hwaccl_verdict_name(exit->verdict) : "?";
-        row->outcome = exit->outcome_known ? hwaccl_outcome_name(exit->outcome) : "?";
-}
-
-static void print_text(struct cli_table *table, const struct filter *filter, const struct hwaccl_recorded_exit *exit)
-{
-        struct row row;
-        fill_row(&row, filter, exit);
-        cli_table_cell(table, "%" PRIu64, exit->number);
-        cli_table_cell(table, "%" PRIu64 ".%09" PRIu64, exit->entry_time_ns / 1000000000,
-                       exit->entry_time_ns % 1000000000);
-        cli_table_cell(table, "%s", row.reason);
-        cli_table_cell(table, "%s", row.qualification);
-        if (known(&exit->exit_known, HWACCL_FIELD_INDEX_rip))
-                cli_table_cell(table, "%" PRIx64, exit->exit->rip);
-        else
+        cli_table_cell(table, "%" PRId64, (int64_t)sqlite3_column_int64(row, COLUMN_EXIT));
+        if (sqlite3_column_type(row, COLUMN_ENTRY_NS) == SQLITE_INTEGER) {
+                uint64_t time = (uint64_t)sqlite3_column_int64(row, COLUMN_ENTRY_NS);
+                cli_table_cell(table, "%" PRIu64 ".%09" PRIu64, time / 1000000000, time % 1000000000);
+        } else {
                 cli_table_cell(table, "?");
+        }
+        text_cell(table, row, COLUMN_REASON, "?");
+        text_cell(table, row, COLUMN_DETAIL, "");
+        text_cell(table, row, COLUMN_RIP, "?");
         if (filter->disasm)
-                cli_table_cell(table, "%s", row.instruction);
-        cli_table_cell(table, "%s", row.verdict);
-        cli_table_cell(table, "%s", row.outcome);
+                text_cell(table, row, COLUMN_INSTRUCTION, "");
+        text_cell(table, row, COLUMN_VERDICT, "?");
+        text_cell(table, row, COLUMN_OUTCOME, "?");
 }
 
-static bool print_json(const struct filter *filter, const struct hwaccl_recorded_exit *exit, bool first)
+static json_t *json_value(sqlite3_stmt *row, int column)
 {
-        struct row row;
-        const struct hwaccl_known_fields *fields = &exit->exit_known;
+        switch (sqlite3_column_type(row, column)) {
+        case SQLITE_INTEGER: return json_integer(sqlite3_column_int64(row, column));
+        case SQLITE_TEXT: return cli_json_text((const char *)sqlite3_column_text(row, column));
+        default: return json_null();
+        }
+}
 
-        fill_row(&row, filter, exit);
+static bool print_json(const struct filter *filter, sqlite3_stmt *row, bool first)
+{
         json_t *object = json_object();
-        (void)json_object_set_new(object, "vcpu", cli_json_count(exit->vcpu));
-        (void)json_object_set_new(object, "exit", cli_json_count(exit->number));
-        (void)json_object_set_new(object, "time_ns", cli_json_count(exit->entry_time_ns));
-        (void)json_object_set_new(object, "reason_number",
-                                  cli_json_count(exit->exit->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK));
-        (void)json_object_set_new(object, "reason", cli_json_text(row.reason));
-        (void)json_object_set_new(object, "qualification",
-                                  known(fields, HWACCL_FIELD_INDEX_exit_qualification)
-                                          ? cli_json_hex(exit->exit->exit_qualification)
-                                          : json_null());
-        (void)json_object_set_new(object, "qualification_text", cli_json_text(row.qualification));
-        (void)json_object_set_new(object, "rip",
-                                  known(fields, HWACCL_FIELD_INDEX_rip) ? cli_json_hex(exit->exit->rip) : json_null());
-        if (filter->disasm)
-                (void)json_object_set_new(object, "instruction",
-                                          row.instruction[0] ? cli_json_text(row.instruction) : json_null());
-        (void)json_object_set_new(object, "verdict", exit->verdict_known ? cli_json_text(row.verdict) : json_null());
-        (void)json_object_set_new(object, "outcome", exit->outcome_known ? cli_json_text(row.outcome) : json_null());
-        (void)json_object_set_new(object, "guest_ns", cli_json_count(exit->guest_ns));
-        (void)json_object_set_new(object, "handler_ns", cli_json_count(exit->handler_ns));
+
+        for (int column = 0; column < COLUMN_COUNT; column++)
+                if (column != COLUMN_INSTRUCTION || filter->disasm)
+                        (void)json_object_set_new(object, sqlite3_column_name(row, column), json_value(row, column));
         (void)fputs(first ? "\n" : ",\n", stdout);
         return cli_json_print(object);
 }
 
 /* @table is NULL for JSON. */
-static bool print_exits(struct hwaccl_exit_cursor *cursor, const struct filter *filter, struct cli_table *table,
+static bool print_exits(sqlite3_stmt *row, const struct filter *filter, struct cli_table *table,
                         struct hwaccl_error *error)
 {
-        const struct hwaccl_recorded_exit *exit;
         uint64_t printed = 0;
-        int more;
+        int more = SQLITE_ROW;
 
-        while ((more = hwaccl_exit_cursor_next(cursor, &exit, error)) > 0) {
-                if (exit->number > filter->exits.last || cli_output_broken())
-                        break;
-                cli_progress(exit->number - filter->exits.first);
-                if (!passes(filter, exit))
+        while (printed < filter->limit && !cli_output_broken() && (more = sqlite3_step(row)) == SQLITE_ROW) {
+                if (!passes(filter, row))
                         continue;
-                if (printed >= filter->limit)
-                        break;
                 if (table)
-                        print_text(table, filter, exit);
-                else if (!print_json(filter, exit, printed == 0))
+                        print_text(table, filter, row);
+                else if (!print_json(filter, row, printed == 0))
                         return hwaccl_error_set(error, "no memory");
                 printed++;
         }
-        return more >= 0;
+        if (more != SQLITE_ROW && more != SQLITE_DONE)
+                return hwaccl_error_set(error, "%s", sqlite3_errmsg(sqlite3_db_handle(row)));
+        return true;
+}
+
+static bool print_table(sqlite3_stmt *row, const struct filter *filter, struct hwaccl_error *error)
+{
+        static const struct cli_column plain[] = {{"exit", true},    {"time", true}, {"reason", false},
+                                                  {"detail", false}, {"rip", true},  {"verdict", false},
+                                                  {"outcome", false}};
+        static const struct cli_column disasm[] = {{"exit", true},     {"time", true},    {"reason", false},
+                                                   {"detail", false},  {"rip", true},     {"instruction", false},
+                                                   {"verdict", false}, {"outcome", false}};
+        struct cli_table *table = filter->disasm ? cli_table_create(disasm, sizeof(disasm) / sizeof(disasm[0]))
+                                                 : cli_table_create(plain, sizeof(plain) / sizeof(plain[0]));
+
+        if (!table)
+                return hwaccl_error_set(error, "no memory");
+        bool good = print_exits(row, filter, table, error);
+        if (!cli_table_finish(table) && good)
+                good = hwaccl_error_set(error, "no memory");
+        return good;
 }
 
 static enum cli_status show(const struct cli_command *command, struct hwaccl_recording *recording, const char *path,
                             const struct filter *filter)
 {
-        static const struct cli_column plain[] = {{"exit", true},           {"time", true}, {"reason", false},
-                                                  {"qualification", false}, {"rip", true},  {"verdict", false},
-                                                  {"outcome", false}};
-        static const struct cli_column disasm[] = {{"exit", true},           {"time", true},    {"reason", false},
-                                                   {"qualification", false}, {"rip", true},     {"instruction", false},
-                                                   {"verdict", false},       {"outcome", false}};
+        const struct cli_exits *exits = &filter->exits;
+        struct sqlite3 *database = hwaccl_recording_database(recording);
         struct hwaccl_error error;
-        struct cli_table *table = NULL;
+        sqlite3_stmt *row;
 
-        if (!cli_exits_check(command, path, recording, &filter->exits))
+        if (!cli_exits_check(command, path, recording, exits))
                 return CLI_CANNOT;
-        struct hwaccl_exit_cursor *cursor =
-                hwaccl_exit_cursor_open(recording, filter->exits.vcpu, filter->exits.first, &error);
-        if (!cursor)
-                return cli_complain(command, "%s: %s", path, error.message);
-        bool good = true;
-        if (filter->json) {
+        if (sqlite3_prepare_v2(database, query, -1, &row, NULL) != SQLITE_OK)
+                return cli_complain(command, "%s: %s", path, sqlite3_errmsg(database));
+        uint64_t base = (uint64_t)exits->vcpu << VCPU_SHIFT, room = (UINT64_C(1) << VCPU_SHIFT) - 1;
+        uint64_t last = base | (exits->last < room ? exits->last : room);
+        bool good = sqlite3_bind_int64(row, 1, (sqlite3_int64)(base | exits->first)) == SQLITE_OK &&
+                    sqlite3_bind_int64(row, 2, (sqlite3_int64)last) == SQLITE_OK;
+        if (!good) {
+                (void)hwaccl_error_set(&error, "%s", sqlite3_errmsg(database));
+        } else if (filter->json) {
                 (void)putchar('[');
-        } else {
-                table = filter->disasm ? cli_table_create(disasm, sizeof(disasm) / sizeof(disasm[0]))
-                                       : cli_table_create(plain, sizeof(plain) / sizeof(plain[0]));
-                good = table || hwaccl_error_set(&error, "no memory");
-        }
-        good = good && print_exits(cursor, filter, table, &error);
-        if (table && !cli_table_finish(table) && good)
-                good = hwaccl_error_set(&error, "no memory");
-        if (filter->json)
+                good = print_exits(row, filter, NULL, &error);
                 (void)fputs("\n]\n", stdout);
-        hwaccl_exit_cursor_close(cursor);
+        } else {
+                good = print_table(row, filter, &error);
+        }
+        (void)sqlite3_finalize(row);
         return good ? CLI_CLEAN : cli_complain(command, "%s: %s", path, error.message);
+}
+
+static bool parse_reason(const struct cli_command *command, struct filter *filter, const char *value)
+{
+        bool room = filter->reason_count < REASON_MAX;
+
+        if (room && hwaccl_exit_reason_parse(value, &filter->reason[filter->reason_count])) {
+                filter->reason_count++;
+                return true;
+        }
+        (void)cli_misused(command, room ? "--reason: '%s' is no exit reason" : "--reason: '%s' is one too many", value);
+        return false;
 }
 
 static bool parse_option(const struct cli_command *command, struct filter *filter, int option, const char *value)
@@ -228,17 +210,7 @@ static bool parse_option(const struct cli_command *command, struct filter *filte
         case OPTION_FROM: return cli_exits_from(command, &filter->exits, value);
         case OPTION_TO: return cli_exits_to(command, &filter->exits, value);
         case OPTION_VCPU: return cli_exits_vcpu(command, &filter->exits, value);
-        case OPTION_REASON:
-                if (filter->reason_count < REASON_MAX &&
-                    hwaccl_exit_reason_parse(value, &filter->reason[filter->reason_count])) {
-                        filter->reason_count++;
-                        return true;
-                }
-                (void)cli_misused(command,
-                                  filter->reason_count < REASON_MAX ? "--reason: '%s' is no exit reason"
-                                                                    : "--reason: '%s' is one too many",
-                                  value);
-                return false;
+        case OPTION_REASON: return parse_reason(command, filter, value);
         case OPTION_RIP:
                 if (cli_parse_range(value, &filter->rip_first, &filter->rip_last))
                         return true;
@@ -281,8 +253,9 @@ const struct cli_command cli_command_show = {
         .summary = "show exits as a table",
         .options = options,
         .details =
-                "Columns: number; seconds since the recording began; reason and qualification of the exit; RIP of the\n"
-                "instruction that exited; what the handler decided, and how its handling ended. ? is unknown.\n\n"
+                "Columns: number; seconds since the recording began; reason of the exit, and what its qualification\n"
+                "says in detail; RIP of the instruction that exited; what the handler decided, and how its handling\n"
+                "ended. ? is unknown.\n\n"
                 "Example: hwaccl show --disasm --reason control-register boot.db 0..5000\n",
         .run = run,
 };

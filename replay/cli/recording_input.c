@@ -18,19 +18,19 @@ static bool parse(const struct cli_command *command, const char *option, const c
 bool cli_exits_from(const struct cli_command *command, struct cli_exits *exits, const char *value)
 {
         exits->ranged = true;
-        return parse(command, "from", value, INT64_MAX, &exits->first);
+        return parse(command, "from", value, CLI_EXIT_MAX, &exits->first);
 }
 
 bool cli_exits_to(const struct cli_command *command, struct cli_exits *exits, const char *value)
 {
         exits->ranged = true;
-        return parse(command, "to", value, INT64_MAX, &exits->last);
+        return parse(command, "to", value, CLI_EXIT_MAX, &exits->last);
 }
 
 bool cli_exits_vcpu(const struct cli_command *command, struct cli_exits *exits, const char *value)
 {
         uint64_t number;
-        if (!parse(command, "vcpu", value, UINT32_MAX, &number))
+        if (!parse(command, "vcpu", value, CLI_VCPU_MAX, &number))
                 return false;
         exits->vcpu = (uint32_t)number;
         return true;
@@ -55,6 +55,10 @@ const char *cli_recording_operands(const struct cli_command *command, int argc, 
         }
         if (range && !cli_parse_range(range, &exits->first, &exits->last)) {
                 (void)cli_misused(command, "'%s' is no range of exits such as 100..200", range);
+                return NULL;
+        }
+        if (exits->first > CLI_EXIT_MAX) {
+                (void)cli_misused(command, "no recording has an exit %" PRIu64, exits->first);
                 return NULL;
         }
         exits->ranged = exits->ranged || range;

@@ -17,6 +17,9 @@ struct cli_exits {
         bool ranged;   /* something was said about it */
 };
 
+#define CLI_EXIT_MAX ((UINT64_C(1) << 40) - 1) /* the schema's limits */
+#define CLI_VCPU_MAX ((UINT64_C(1) << 22) - 1)
+
 #define CLI_EXITS_ALL                                                                                                  \
         (struct cli_exits)                                                                                             \
         {                                                                                                              \

@@ -11,9 +11,9 @@ import unittest
 HWACCL = os.environ.get("HWACCL") or sys.exit("run this through ctest, or set HWACCL to the built command")
 BUILD = os.environ.get("HWACCL_BUILD") or os.path.dirname(HWACCL)
 
-# Prints "hello" on port e9h, executes CPUID and a control-register access, ends with exit code 7.
+# Prints "hello" on port e9h, executes CPUID and WBINVD, reads and writes CR0, ends with exit code 7.
 HELLO = bytes.fromhex(
-    "be 1d 7c"     # 7c00 mov si, 7c1dh
+    "be 1f 7c"     # 7c00 mov si, 7c1fh
     "2e ac"        # 7c03 cs lodsb
     "84 c0"        # 7c05 test al, al
     "74 04"        # 7c07 jz 7c0dh
@@ -23,9 +23,10 @@ HELLO = bytes.fromhex(
     "0f a2"        # 7c0f cpuid
     "0f 20 c0"     # 7c11 mov eax, cr0
     "0f 22 c0"     # 7c14 mov cr0, eax
-    "b0 07"        # 7c17 mov al, 7
-    "e6 f4"        # 7c19 out f4h, al
-    "f4 f4"        # 7c1b hlt
+    "0f 09"        # 7c17 wbinvd
+    "b0 07"        # 7c19 mov al, 7
+    "e6 f4"        # 7c1b out f4h, al
+    "f4 f4"        # 7c1d hlt
 ) + b"hello\n\0"
 
 # Writes to port 80h for ever.
@@ -50,6 +51,10 @@ class CommandTest(unittest.TestCase):
         with open(self.path(name), "wb") as file:
             file.write(data)
         return self.path(name)
+
+    def read(self, path):
+        with open(path, "rb") as file:
+            return file.read()
 
     def run_hwaccl(self, *arguments, **options):
         return subprocess.run([HWACCL, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -46,7 +46,7 @@ class Refused(CommandTest):
 
     def test_output_that_exists_is_kept_and_replaced_only_by_force(self):
         guest = self.write("guest", HELLO) + "@0x7c00"
-        for content in (b"", b"precious", open(self.record(), "rb").read()):
+        for content in (b"", b"precious", self.read(self.record())):
             output = self.write("precious", content)
             self.refuse("record", "--raw", guest, "-o", output, mention=[output, "exists"])
             with open(output, "rb") as file:

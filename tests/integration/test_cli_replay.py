@@ -103,7 +103,7 @@ class Changed(Replay):
     def test_an_instruction_that_was_another(self):
         cpuid = self.exit_of(self.recording, 10)
         # WBINVD instead of CPUID: one byte of what the handler read
-        path = self.changed(self.recording, "UPDATE instruction SET bytes = x'0f09' || substr(bytes, 3) "
+        path = self.changed(self.recording, "UPDATE instruction SET bytes = CAST(x'0f09' || substr(bytes, 3) AS BLOB) "
                             f"WHERE id = (SELECT instruction FROM exit WHERE id = {cpuid})")
         found = self.found(path)
         self.assertEqual(list(found), [cpuid])

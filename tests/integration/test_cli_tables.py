@@ -15,14 +15,14 @@ class Tables(CommandTest):
         return json.loads(self.succeed("show", "--json", *arguments, self.recording).stdout)
 
     def test_show_lists_every_exit_as_the_view_does(self):
-        rows = self.query(self.recording, "SELECT number, reason, reason_number, rip, verdict, outcome FROM exits "
-                          "WHERE vcpu = 0 ORDER BY number")
+        rows = self.query(self.recording, "SELECT exit, reason, reason_number, detail, rip, verdict, outcome, "
+                          "entry_ns FROM exits WHERE vcpu = 0 ORDER BY exit")
         shown = self.show()
         self.assertGreater(len(rows), 5)
-        self.assertEqual([(row["exit"], row["reason"], row["reason_number"], row["verdict"], row["outcome"])
-                          for row in shown], [(row[0], row[1], row[2], row[4], row[5]) for row in rows])
+        self.assertEqual([tuple(row[name] for name in ("exit", "reason", "reason_number", "detail", "rip", "verdict",
+                                                       "outcome", "entry_ns")) for row in shown], rows)
         lines = self.succeed("show", self.recording).stdout.splitlines()
-        self.assertEqual(lines[0].split(), ["exit", "time", "reason", "qualification", "rip", "verdict", "outcome"])
+        self.assertEqual(lines[0].split(), ["exit", "time", "reason", "detail", "rip", "verdict", "outcome"])
         self.assertEqual(len(lines), len(rows) + 1)
         self.assertEqual(len({line.index(" resume") if " resume" in line else line.index(" emulate")
                               for line in lines[1:]}), 1, "the columns are not aligned")
@@ -30,14 +30,14 @@ class Tables(CommandTest):
     def test_show_filters(self):
         everything = self.show()
         self.assertEqual(self.show("--reason", "30"), [row for row in everything if row["reason_number"] == 30])
-        self.assertEqual(self.show("--reason", "cpuid", "--reason", "control-register"),
-                         [row for row in everything if row["reason_number"] in (10, 28)])
+        self.assertEqual(self.show("--reason", "cpuid", "--reason", "wbinvd"),
+                         [row for row in everything if row["reason_number"] in (10, 54)])
         self.assertEqual(self.show("--rip", "0x7c0f..0x7c13"),
                          [row for row in everything if 0x7c0f <= int(row["rip"], 16) <= 0x7c13])
         self.assertEqual(self.show("--from", 2, "--to", 4), everything[2:5])
         self.assertEqual(self.show("--limit", 3), everything[:3])
-        self.assertEqual(self.show("--reason", "wbinvd"), [])
-        self.assertEqual(self.succeed("show", "--reason", "wbinvd", self.recording).stdout.count("\n"), 1)
+        self.assertEqual(self.show("--reason", "rdmsr"), [])
+        self.assertEqual(self.succeed("show", "--reason", "rdmsr", self.recording).stdout.count("\n"), 1)
 
     def test_show_disassembles(self):
         shown = self.show("--disasm", "--reason", "cpuid")
@@ -46,21 +46,20 @@ class Tables(CommandTest):
         self.assertNotIn("instruction", self.show()[0])
 
     def test_show_decodes_qualifications(self):
-        texts = {row["qualification_text"] for row in self.show()}
-        self.assertLessEqual({"out 0xe9, 1 byte", "out 0xf4, 1 byte", "rax := cr0", "cr0 := rax"}, texts)
+        self.assertLessEqual({"out port 0xe9, 1 byte", "out port 0xf4, 1 byte", "leaf 0x0, subleaf 0x0"},
+                             {row["detail"] for row in self.show()})
 
     def test_state_agrees_with_the_registers_view_at_every_exit(self):
         names = [row[0] for row in self.query(self.recording, "SELECT name FROM pragma_table_info('registers')")]
         for number in range(len(self.show())):
             state = json.loads(self.succeed("state", "--json", self.recording, number).stdout)
             self.assertEqual((state["vcpu"], state["exit"]), (0, number))
-            rows = self.query(self.recording, "SELECT * FROM registers WHERE vcpu = 0 AND number = ?", number)
+            rows = self.query(self.recording, "SELECT * FROM registers WHERE vcpu = 0 AND exit = ?", number)
             self.assertEqual(len(rows), 2)
             for row in rows:
                 row = dict(zip(names, row))
                 for name, moments in state["registers"].items():
-                    self.assertEqual(int(moments[row["moment"]], 16), row[name] & (1 << 64) - 1,
-                                     (number, row["moment"], name))
+                    self.assertEqual(moments[row["moment"]], row[name], (number, row["moment"], name))
 
     def test_state_after_handling_is_the_next_entry(self):
         before = json.loads(self.succeed("state", "--json", self.recording, 3).stdout)["registers"]
@@ -75,7 +74,6 @@ class Tables(CommandTest):
         rbx = next(line for line in lines if line.startswith("rbx "))
         self.assertEqual(rbx.split().count("*"), 1)
         changed = self.succeed("state", "--changed", self.recording, cpuid).stdout.splitlines()
-        self.assertEqual(changed[1:], [line for line in lines[1:] if "*" in line] if len(changed) == 1 else changed[1:])
         self.assertLess(len(changed), len(lines))
         self.assertTrue(all("*" in line for line in changed[1:]))
 
