@@ -366,7 +366,8 @@ bool soft_engine_load(struct soft *soft, struct hwaccl_error *error)
         memcpy(soft->saved + layout->segments, soft->loaded, sizeof(soft->loaded));
 
         uint64_t rflags = state->rflags | (soft->stepping ? RFLAGS_TF : 0);
-        put64(soft, layout->rflags, (rflags & ~(FLAGS_ARITHMETIC | RFLAGS_DF)) | RFLAGS_RESERVED_1);
+        /* when it starts, the engine takes arithmetic flags and direction from here once more */
+        put64(soft, layout->rflags, rflags | RFLAGS_RESERVED_1);
         put64(soft, layout->flags_source, rflags & FLAGS_ARITHMETIC);
         put32(soft, layout->flags_operation, OPERATION_FLAGS);
         put32(soft, layout->direction, rflags & RFLAGS_DF ? UINT32_MAX : 1);
