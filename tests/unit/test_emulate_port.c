@@ -107,6 +107,76 @@ static void repeated_string_input_fills_memory_downwards_with_the_direction_flag
         assert_int_equal(fixture.context->gpr[HWACCL_RCX], 0);
 }
 
+static void count_write(void *opaque, uint64_t address, uint64_t size)
+{
+        (void)address;
+        (void)size;
+        ++*(unsigned *)opaque;
+}
+
+static void repeated_string_input_writes_each_page_at_once(void **state)
+{
+        unsigned writes = 0;
+
+        (void)state;
+        fixture.host.memory_written = count_write;
+        fixture.host.memory_written_opaque = &writes;
+        fixture.context->gpr[HWACCL_RCX] = 200;
+        fixture.context->gpr[HWACCL_RDI] = 0x2fc0;
+        assert_int_equal(fixture_emulate(&fixture, 30, IO(0, 1, IN | STRING | REP), 0xf3, 0x6c),
+                         HWACCL_OUTCOME_COMPLETED);
+        assert_int_equal(writes, 2);
+        for (unsigned i = 0; i < 200; i++)
+                assert_int_equal(fixture_peek(&fixture, 0x2fc0 + i, 1), i);
+        assert_int_equal(fixture.context->gpr[HWACCL_RDI], 0x2fc0 + 200);
+        assert_int_equal(fixture.context->gpr[HWACCL_RCX], 0);
+        assert_int_equal(fixture.device.access_count, 200);
+}
+
+static void repeated_string_input_wraps_with_its_address_size(void **state)
+{
+        (void)state;
+        fixture.context->gpr[HWACCL_RCX] = 6;
+        fixture.context->gpr[HWACCL_RDI] = 0xfffc;
+        fixture.device.port_value = 0xa0;
+        assert_int_equal(fixture_emulate(&fixture, 30, IO(0, 2, IN | STRING | REP), 0xf3, 0x6d),
+                         HWACCL_OUTCOME_COMPLETED);
+        assert_int_equal(fixture_peek(&fixture, 0xfffc, 4), 0x00a100a0);
+        assert_int_equal(fixture_peek(&fixture, 0, 8), UINT64_C(0x00a500a400a300a2));
+        assert_int_equal(fixture.context->gpr[HWACCL_RDI], 8);
+}
+
+static void repeated_string_input_faults_at_the_segment_limit_and_keeps_what_came_before(void **state)
+{
+        (void)state;
+        fixture_protected_mode(&fixture, 0);
+        fixture.context->segment[HWACCL_ES].limit = 0x200b;
+        fixture.context->gpr[HWACCL_RCX] = 100;
+        fixture.context->gpr[HWACCL_RDI] = 0x2000;
+        /* there is no handler for #GP: the context stays at the fault */
+        assert_int_equal(fixture_emulate(&fixture, 30, IO(0, 4, IN | STRING | REP), 0xf3, 0x6d),
+                         HWACCL_OUTCOME_TRIPLE_FAULT);
+        assert_int_equal(fixture.context->gpr[HWACCL_RCX], 97);
+        assert_int_equal(fixture.context->gpr[HWACCL_RDI], 0x200c);
+        assert_int_equal(fixture.device.access_count, 3);
+}
+
+static void repeated_string_input_goes_on_from_memory_to_a_device(void **state)
+{
+        (void)state;
+        fixture_long_mode(&fixture, 0);
+        uint64_t entry = FIXTURE_MMIO | 0xe7;
+        fixture_poke(&fixture, FIXTURE_PML4 + 0x2000 + 8, &entry, 8); /* from 2 MiB on */
+        fixture.context->gpr[HWACCL_RCX] = 6;
+        fixture.context->gpr[HWACCL_RDI] = 0x200000 - 12;
+        fixture.device.port_value = 0x11;
+        assert_int_equal(fixture_emulate(&fixture, 30, IO(0, 4, IN | STRING | REP), 0xf3, 0x6d),
+                         HWACCL_OUTCOME_COMPLETED);
+        assert_int_equal(fixture_peek(&fixture, 0x200000 - 4, 4), 0x13);
+        assert_int_equal(fixture.device.bytes[0], 0x14);
+        assert_int_equal(fixture.device.bytes[8], 0x16);
+}
+
 static void repeated_string_output_stops_at_its_share_with_rip_still_at_it(void **state)
 {
         (void)state;
@@ -159,6 +229,13 @@ int main(void)
                                                 tear_down),
                 cmocka_unit_test_setup_teardown(repeated_string_input_fills_memory_downwards_with_the_direction_flag,
                                                 set_up, tear_down),
+                cmocka_unit_test_setup_teardown(repeated_string_input_writes_each_page_at_once, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(repeated_string_input_wraps_with_its_address_size, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(
+                        repeated_string_input_faults_at_the_segment_limit_and_keeps_what_came_before, set_up,
+                        tear_down),
+                cmocka_unit_test_setup_teardown(repeated_string_input_goes_on_from_memory_to_a_device, set_up,
+                                                tear_down),
                 cmocka_unit_test_setup_teardown(repeated_string_output_stops_at_its_share_with_rip_still_at_it, set_up,
                                                 tear_down),
                 cmocka_unit_test_setup_teardown(repeat_with_a_count_of_zero_does_nothing, set_up, tear_down),

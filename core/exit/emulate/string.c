@@ -112,6 +112,45 @@ static bool ins(struct emulation *emulation)
         return true;
 }
 
+static unsigned smaller(unsigned a, unsigned b)
+{
+        return a < b ? a : b;
+}
+
+/*
+ * REP INS upwards into one page of RAM: one write of guest memory instead of one for every element, because each is an
+ * effect that is recorded. Returns how many elements were read; 0 when they have to go one by one.
+ */
+static unsigned ins_many(struct emulation *emulation, unsigned count)
+{
+        const struct hwaccl_machine_context *context = emulation->context;
+        uint16_t port = (uint16_t)context->gpr[HWACCL_RDX];
+        unsigned size = emulation->instruction->operand_size;
+        uint64_t address = address_in(emulation, HWACCL_RDI);
+        uint8_t buffer[HWACCL_EMULATE_REPEAT_MAX * 4];
+        struct hwaccl_exception exception;
+        struct place to;
+        uint64_t linear;
+
+        if (count < 2 || (context->rflags & RFLAGS_DF) || !locate_destination(emulation, HWACCL_ACCESS_WRITE, &to) ||
+            to.count != 1)
+                return 0;
+        unsigned room = 4096 - (unsigned)(to.part[0].physical & 4095);
+        unsigned bytes = smaller(count, room / size) * size;
+        if (address + bytes - 1 > size_mask(emulation->instruction->address_size) || address + bytes < address ||
+            !hwaccl_segment_translate(context, HWACCL_ES, address, bytes, HWACCL_ACCESS_WRITE, &linear, &exception) ||
+            !hwaccl_guest_memory_covers(emulation->host->memory, to.part[0].physical, bytes))
+                return 0;
+        for (unsigned i = 0; i < bytes; i += size) {
+                uint32_t value = hwaccl_bus_port_read(emulation->bus, port, size);
+                for (unsigned j = 0; j < size; j++)
+                        buffer[i + j] = (uint8_t)(value >> (8 * j));
+        }
+        (void)hwaccl_host_memory_write(emulation->host, to.part[0].physical, buffer, bytes);
+        register_write(emulation->context, HWACCL_RDI, emulation->instruction->address_size, address + bytes);
+        return bytes / size;
+}
+
 static bool outs(struct emulation *emulation)
 {
         uint16_t port = (uint16_t)emulation->context->gpr[HWACCL_RDX];
@@ -167,12 +206,19 @@ enum step execute_string(struct emulation *emulation)
 
         /* a single-step trap comes after every iteration */
         unsigned share = context->rflags & RFLAGS_TF ? 1 : HWACCL_EMULATE_REPEAT_MAX;
-        for (unsigned i = 0; i < share; i++) {
-                if (!iterate(emulation))
-                        return STEP_EXCEPTION;
-                uint64_t count = address_in(emulation, HWACCL_RCX) - 1;
-                register_write(context, HWACCL_RCX, instruction->address_size, count);
-                if (!count || ended_by_comparison(emulation))
+        while (share) {
+                uint64_t count = address_in(emulation, HWACCL_RCX);
+                unsigned done = 0;
+                if (instruction->operation == OPERATION_INS)
+                        done = ins_many(emulation, count < share ? (unsigned)count : share);
+                if (!done) {
+                        if (!iterate(emulation))
+                                return STEP_EXCEPTION;
+                        done = 1;
+                }
+                share -= done;
+                register_write(context, HWACCL_RCX, instruction->address_size, count - done);
+                if (count == done || ended_by_comparison(emulation))
                         return STEP_DONE;
                 if (emulation->host->failed)
                         break;
