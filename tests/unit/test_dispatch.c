@@ -247,6 +247,85 @@ static void long_mode_and_virtual_8086_mode_have_rules_of_their_own(void **state
         assert_non_null(strstr(text, "EFER.LMA and EFER.LME differ with CR0.PG set"));
 }
 
+static void set_segments(uint64_t selector, uint32_t limit, uint32_t code, uint32_t data)
+{
+        for (struct hwaccl_segment *segment = &subject.cs; segment <= &subject.gs; segment++)
+                *segment =
+                        (struct hwaccl_segment){selector, selector << 4, limit, segment == &subject.cs ? code : data};
+}
+
+static void expect_sound(const char *mode)
+{
+        char text[2048];
+        if (describe(text, sizeof(text)))
+                fail_msg("%s: %s", mode, text);
+}
+
+static void sound_states_of_every_mode_break_no_rule(void **state)
+{
+        (void)state;
+        hwaccl_machine_context_reset(&context);
+        assert_true(hwaccl_transfer_in(&context, &subject, &error));
+        expect_sound("reset");
+
+        subject.cr0 = HWACCL_CR0_PE | HWACCL_CR0_NE;
+        set_segments(8, UINT32_MAX, 0xc09b, 0xc093);
+        expect_sound("32-bit flat");
+        set_segments(8, UINT32_MAX, 0xc09f, 0xc097); /* conforming code, a stack that grows down */
+        expect_sound("conforming code");
+        set_segments(8, UINT32_MAX, 0xc09b, 0xc093);
+        subject.ds.access_rights = 0xc09b; /* data read from code */
+        expect_sound("readable code as data");
+        subject.ds.access_rights = subject.es.access_rights = HWACCL_SEGMENT_UNUSABLE;
+        subject.ldtr.access_rights = HWACCL_SEGMENT_UNUSABLE;
+        expect_sound("unusable segments");
+
+        subject.cr0 |= HWACCL_CR0_PG;
+        set_segments(0x1b, UINT32_MAX, 0xc0fb, 0xc0f3);
+        subject.rflags = 0x202;
+        subject.interruptibility = HWACCL_INTERRUPTIBILITY_STI;
+        expect_sound("32-bit ring 3 with paging");
+        subject.interruptibility = HWACCL_INTERRUPTIBILITY_MOV_SS;
+        set_segments(0x100, 0xffff, 0xf3, 0xf3);
+        subject.rflags = 0x20202;
+        expect_sound("virtual-8086");
+
+        subject.rflags = 0x3f7fd7 & ~0x20000;
+        subject.efer = HWACCL_EFER_LME | HWACCL_EFER_LMA | HWACCL_EFER_SCE | HWACCL_EFER_NXE;
+        subject.cr4 = HWACCL_CR4_VMXE | HWACCL_CR4_PAE | HWACCL_CR4_PCIDE;
+        set_segments(0x10, UINT32_MAX, 0xa09b, 0xc093);
+        subject.rip = UINT64_C(0xffffffff81000000);
+        subject.gs.base = UINT64_C(0xffff888000000000);
+        subject.gdtr.base = subject.idtr.base = subject.tr.base = UINT64_C(0xfffffe0000000000);
+        expect_sound("64-bit code");
+        subject.cs.access_rights = 0xc09b;
+        subject.rip = 0x1000;
+        expect_sound("compatibility mode");
+}
+
+static void rules_for_privilege_hold_both_ways(void **state)
+{
+        (void)state;
+        char text[2048];
+        subject.cr0 = HWACCL_CR0_PE | HWACCL_CR0_NE;
+        set_segments(8, UINT32_MAX, 0xc093, 0xc093); /* data in CS, as in unreal mode */
+        expect_sound("CS is data");
+        subject.ss.access_rights = 0xc0f3;
+        assert_true(describe(text, sizeof(text)) > 0);
+        assert_non_null(strstr(text, "SS DPL is not 0 in real mode"));
+        set_segments(8, 0xffff0fff, 0xc09b, 0xc093); /* pages, but the last one not whole */
+        (void)describe(text, sizeof(text));
+        assert_null(strstr(text, "granularity"));
+        set_segments(8, 0xfffff000, 0xc09b, 0xc093);
+        (void)describe(text, sizeof(text));
+        assert_non_null(strstr(text, "CS limit and granularity disagree"));
+        set_segments(8, UINT32_MAX, 0xc09b, 0xc093);
+        subject.cr0 = HWACCL_CR0_NE;
+        subject.rflags = 0x20002;
+        (void)describe(text, sizeof(text));
+        assert_non_null(strstr(text, "RFLAGS.VM is set but CR0.PE is clear"));
+}
+
 static void real_mode_has_a_stack_of_privilege_level_0(void **state)
 {
         (void)state;
@@ -325,6 +404,8 @@ int main(void)
                 TEST(entry_failures_are_diagnosed),
                 TEST(every_rule_of_the_entry_checks_is_named),
                 TEST(long_mode_and_virtual_8086_mode_have_rules_of_their_own),
+                TEST(sound_states_of_every_mode_break_no_rule),
+                TEST(rules_for_privilege_hold_both_ways),
                 TEST(real_mode_has_a_stack_of_privilege_level_0),
                 TEST(what_does_not_fit_is_counted_but_left_out),
                 TEST(reasons_are_parsed_by_number_name_and_identifier),
