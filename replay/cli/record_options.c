@@ -2,17 +2,15 @@
  * virtual clock the others are the same in every recording of the same guest. */
 #include "record.h"
 
+#include "hwaccl/library_version.h"
 #include "hwaccl/machine_options.h"
 
-#include <capstone/capstone.h>
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
-#include <unicorn/unicorn.h>
 
 static void add(struct record_options *options, const char *name, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
@@ -79,13 +77,11 @@ static void add_host(struct record_options *options)
         char text[32];
         if (gmtime_r(&seconds, &date) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &date))
                 add(options, "host_start_time", "%s", text);
-        unsigned major, minor;
-        (void)uc_version(&major, &minor);
-        add(options, "host_unicorn_version", "%u.%u", major, minor);
-        int capstone_major, capstone_minor;
-        (void)cs_version(&capstone_major, &capstone_minor);
-        add(options, "host_capstone_version", "%d.%d", capstone_major, capstone_minor);
-        add(options, "host_sqlite_version", "%s", sqlite3_libversion());
+        struct hwaccl_library_version unicorn = hwaccl_unicorn_version();
+        add(options, "host_unicorn_version", "%u.%u", unicorn.major, unicorn.minor);
+        struct hwaccl_library_version capstone = hwaccl_capstone_version();
+        add(options, "host_capstone_version", "%u.%u", capstone.major, capstone.minor);
+        add(options, "host_sqlite_version", "%s", hwaccl_recording_sqlite_version());
 }
 
 /* Words with anything unusual in them are quoted, so that the line can be pasted into a shell. */

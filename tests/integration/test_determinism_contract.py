@@ -20,14 +20,15 @@ BUILD = pathlib.Path(os.environ.get("HWACCL_BUILD", SOURCE / "build-debug"))
 # Folders and files of core/ that handlers are made of. They may call each other; nothing else of core is theirs.
 HANDLERS = ["exit/", "irq/", "machine/", "subject/", "host.c", "error.c"]
 
-# Functions of their arguments alone. memory, strings, formatting into memory, sorting; Capstone decodes bytes.
+# Functions of their arguments alone: memory, strings, formatting into memory, sorting; Capstone decodes bytes. A
+# thread's own storage (__tls_get_addr) tells nothing about the host.
 PURE = set("""
 abort aligned_alloc calloc free malloc realloc
 memchr memcmp memcpy memmove memrchr memset
 strcasecmp strchr strcmp strcpy strcspn strerror strlen strncasecmp strncmp strncpy strnlen strpbrk strrchr strspn strstr
 strtol strtoll strtoul strtoull tolower toupper isdigit bsearch qsort
 snprintf vsnprintf
-__ctype_b_loc __ctype_tolower_loc __ctype_toupper_loc __errno_location __stack_chk_fail _GLOBAL_OFFSET_TABLE_
+__ctype_b_loc __ctype_tolower_loc __ctype_toupper_loc __errno_location __stack_chk_fail __tls_get_addr _GLOBAL_OFFSET_TABLE_
 cs_close cs_disasm cs_disasm_iter cs_errno cs_free cs_group_name cs_insn_group cs_insn_name cs_malloc cs_open cs_option
 cs_op_count cs_reg_name cs_regs_access cs_strerror
 """.split())
