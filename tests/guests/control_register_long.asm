@@ -5,6 +5,9 @@
         ENTER_PROTECTED32
         IDENTITY_LONG
         ENTER_LONG
+        mov rax, cr0                    ; NW, set at reset, is not allowed without CD
+        and eax, ~20000000h
+        mov cr0, rax
 %macro THROUGH 1
         mov %1, PAGE_TABLES
         mov cr3, %1
