@@ -124,8 +124,7 @@ CREATE TABLE device_field (
   id INTEGER PRIMARY KEY,
   device TEXT NOT NULL,
   field TEXT NOT NULL,
-  size INTEGER NOT NULL,      -- bytes; 1, 2, 4 and 8 are numbers, others BLOBs
-  UNIQUE (device, field)
+  size INTEGER NOT NULL       -- bytes; 1, 2, 4 and 8 are numbers, others BLOBs
 ) STRICT;
 
 -- Exits after whose handling the devices' state was saved.
@@ -140,41 +139,45 @@ CREATE TABLE device_state (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX device_state_by_field ON device_state (field, exit);
 
--- Names of numbers, for the views.
-CREATE TABLE exit_reason (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
-CREATE TABLE verdict (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
-CREATE TABLE outcome (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 CREATE TABLE moment (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 INSERT INTO moment VALUES (0, 'entry'), (1, 'exit');
-CREATE TABLE recording_status (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
-INSERT INTO recording_status VALUES (0, 'complete'), (1, 'incomplete'), (2, 'running');
-CREATE TABLE end_status (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
-INSERT INTO end_status VALUES (0, 'running'), (1, 'exit code'), (2, 'halted'), (3, 'triple fault'), (4, 'reset'),
-  (5, 'entry failure'), (6, 'error'), (7, 'stopped'), (8, 'power off');
-CREATE TABLE input_kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
-INSERT INTO input_kind VALUES (0, 'clock'), (1, 'wait'), (2, 'instruction'), (3, 'memory'), (4, 'console'),
-  (5, 'wall time'), (6, 'stop request');
-CREATE TABLE effect_kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
-INSERT INTO effect_kind VALUES (0, 'memory'), (1, 'console'), (2, 'irq line'), (3, 'stop');
-CREATE TABLE channel (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
-INSERT INTO channel VALUES (0, 'serial'), (1, 'debug port 402h'), (2, 'debug port e9h');
-CREATE TABLE msr (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
-INSERT INTO msr VALUES (0x10, 'IA32_TIME_STAMP_COUNTER'), (0x17, 'IA32_PLATFORM_ID'), (0x1b, 'IA32_APIC_BASE'),
-  (0x3a, 'IA32_FEATURE_CONTROL'), (0x79, 'IA32_BIOS_UPDT_TRIG'), (0x8b, 'IA32_BIOS_SIGN_ID'), (0xfe, 'IA32_MTRRCAP'),
+
+-- Names of numbers, for the views. Those of exit_reason, verdict and outcome come from the core's tables.
+CREATE TABLE names (
+  kind TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  PRIMARY KEY (kind, number)
+) STRICT, WITHOUT ROWID;
+INSERT INTO names SELECT 'recording_status', * FROM (VALUES
+  (0, 'complete'), (1, 'incomplete'), (2, 'running'));
+INSERT INTO names SELECT 'end_status', * FROM (VALUES
+  (0, 'running'), (1, 'exit code'), (2, 'halted'), (3, 'triple fault'), (4, 'reset'), (5, 'entry failure'), (6,
+  'error'), (7, 'stopped'), (8, 'power off'));
+INSERT INTO names SELECT 'input_kind', * FROM (VALUES
+  (0, 'clock'), (1, 'wait'), (2, 'instruction'), (3, 'memory'), (4, 'console'), (5, 'wall time'), (6, 'stop
+  request'));
+INSERT INTO names SELECT 'effect_kind', * FROM (VALUES
+  (0, 'memory'), (1, 'console'), (2, 'irq line'), (3, 'stop'));
+INSERT INTO names SELECT 'channel', * FROM (VALUES
+  (0, 'serial'), (1, 'debug port 402h'), (2, 'debug port e9h'));
+INSERT INTO names SELECT 'msr', * FROM (VALUES
+  (0x10, 'IA32_TIME_STAMP_COUNTER'), (0x17, 'IA32_PLATFORM_ID'), (0x1b, 'IA32_APIC_BASE'), (0x3a,
+  'IA32_FEATURE_CONTROL'), (0x79, 'IA32_BIOS_UPDT_TRIG'), (0x8b, 'IA32_BIOS_SIGN_ID'), (0xfe, 'IA32_MTRRCAP'),
   (0x174, 'IA32_SYSENTER_CS'), (0x175, 'IA32_SYSENTER_ESP'), (0x176, 'IA32_SYSENTER_EIP'), (0x179, 'IA32_MCG_CAP'),
   (0x17a, 'IA32_MCG_STATUS'), (0x1a0, 'IA32_MISC_ENABLE'), (0x1d9, 'IA32_DEBUGCTL'), (0x200, 'IA32_MTRR_PHYSBASE0'),
-  (0x201, 'IA32_MTRR_PHYSMASK0'), (0x202, 'IA32_MTRR_PHYSBASE1'), (0x203, 'IA32_MTRR_PHYSMASK1'),
-  (0x204, 'IA32_MTRR_PHYSBASE2'), (0x205, 'IA32_MTRR_PHYSMASK2'), (0x206, 'IA32_MTRR_PHYSBASE3'),
-  (0x207, 'IA32_MTRR_PHYSMASK3'), (0x208, 'IA32_MTRR_PHYSBASE4'), (0x209, 'IA32_MTRR_PHYSMASK4'),
-  (0x20a, 'IA32_MTRR_PHYSBASE5'), (0x20b, 'IA32_MTRR_PHYSMASK5'), (0x20c, 'IA32_MTRR_PHYSBASE6'),
-  (0x20d, 'IA32_MTRR_PHYSMASK6'), (0x20e, 'IA32_MTRR_PHYSBASE7'), (0x20f, 'IA32_MTRR_PHYSMASK7'),
-  (0x250, 'IA32_MTRR_FIX64K_00000'), (0x258, 'IA32_MTRR_FIX16K_80000'), (0x259, 'IA32_MTRR_FIX16K_A0000'),
-  (0x268, 'IA32_MTRR_FIX4K_C0000'), (0x269, 'IA32_MTRR_FIX4K_C8000'), (0x26a, 'IA32_MTRR_FIX4K_D0000'),
-  (0x26b, 'IA32_MTRR_FIX4K_D8000'), (0x26c, 'IA32_MTRR_FIX4K_E0000'), (0x26d, 'IA32_MTRR_FIX4K_E8000'),
-  (0x26e, 'IA32_MTRR_FIX4K_F0000'), (0x26f, 'IA32_MTRR_FIX4K_F8000'), (0x277, 'IA32_PAT'),
-  (0x2ff, 'IA32_MTRR_DEF_TYPE'), (0x6e0, 'IA32_TSC_DEADLINE'), (0xc0000080, 'IA32_EFER'), (0xc0000081, 'IA32_STAR'),
-  (0xc0000082, 'IA32_LSTAR'), (0xc0000083, 'IA32_CSTAR'), (0xc0000084, 'IA32_FMASK'), (0xc0000100, 'IA32_FS_BASE'),
-  (0xc0000101, 'IA32_GS_BASE'), (0xc0000102, 'IA32_KERNEL_GS_BASE'), (0xc0000103, 'IA32_TSC_AUX');
-CREATE TABLE general_register (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT; -- order of the encodings
-INSERT INTO general_register VALUES (0, 'rax'), (1, 'rcx'), (2, 'rdx'), (3, 'rbx'), (4, 'rsp'), (5, 'rbp'), (6, 'rsi'),
-  (7, 'rdi'), (8, 'r8'), (9, 'r9'), (10, 'r10'), (11, 'r11'), (12, 'r12'), (13, 'r13'), (14, 'r14'), (15, 'r15');
+  (0x201, 'IA32_MTRR_PHYSMASK0'), (0x202, 'IA32_MTRR_PHYSBASE1'), (0x203, 'IA32_MTRR_PHYSMASK1'), (0x204,
+  'IA32_MTRR_PHYSBASE2'), (0x205, 'IA32_MTRR_PHYSMASK2'), (0x206, 'IA32_MTRR_PHYSBASE3'), (0x207,
+  'IA32_MTRR_PHYSMASK3'), (0x208, 'IA32_MTRR_PHYSBASE4'), (0x209, 'IA32_MTRR_PHYSMASK4'), (0x20a,
+  'IA32_MTRR_PHYSBASE5'), (0x20b, 'IA32_MTRR_PHYSMASK5'), (0x20c, 'IA32_MTRR_PHYSBASE6'), (0x20d,
+  'IA32_MTRR_PHYSMASK6'), (0x20e, 'IA32_MTRR_PHYSBASE7'), (0x20f, 'IA32_MTRR_PHYSMASK7'), (0x250,
+  'IA32_MTRR_FIX64K_00000'), (0x258, 'IA32_MTRR_FIX16K_80000'), (0x259, 'IA32_MTRR_FIX16K_A0000'), (0x268,
+  'IA32_MTRR_FIX4K_C0000'), (0x269, 'IA32_MTRR_FIX4K_C8000'), (0x26a, 'IA32_MTRR_FIX4K_D0000'), (0x26b,
+  'IA32_MTRR_FIX4K_D8000'), (0x26c, 'IA32_MTRR_FIX4K_E0000'), (0x26d, 'IA32_MTRR_FIX4K_E8000'), (0x26e,
+  'IA32_MTRR_FIX4K_F0000'), (0x26f, 'IA32_MTRR_FIX4K_F8000'), (0x277, 'IA32_PAT'), (0x2ff, 'IA32_MTRR_DEF_TYPE'),
+  (0x6e0, 'IA32_TSC_DEADLINE'), (0xc0000080, 'IA32_EFER'), (0xc0000081, 'IA32_STAR'), (0xc0000082, 'IA32_LSTAR'),
+  (0xc0000083, 'IA32_CSTAR'), (0xc0000084, 'IA32_FMASK'), (0xc0000100, 'IA32_FS_BASE'), (0xc0000101,
+  'IA32_GS_BASE'), (0xc0000102, 'IA32_KERNEL_GS_BASE'), (0xc0000103, 'IA32_TSC_AUX'));
+INSERT INTO names SELECT 'general_register', * FROM (VALUES
+  (0, 'rax'), (1, 'rcx'), (2, 'rdx'), (3, 'rbx'), (4, 'rsp'), (5, 'rbp'), (6, 'rsi'), (7, 'rdi'), (8, 'r8'), (9,
+  'r9'), (10, 'r10'), (11, 'r11'), (12, 'r12'), (13, 'r13'), (14, 'r14'), (15, 'r15'));

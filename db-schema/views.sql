@@ -8,9 +8,9 @@
 CREATE VIEW recording AS
 SELECT name, value FROM option
 UNION ALL SELECT 'status', recording_status.name
-  FROM status LEFT JOIN recording_status ON recording_status.number = status.status
+  FROM status LEFT JOIN names recording_status ON recording_status.kind = 'recording_status' AND recording_status.number = status.status
 UNION ALL SELECT 'end', coalesce(end_status.name, 'running')
-  FROM status LEFT JOIN end_status ON end_status.number = status.end_status
+  FROM status LEFT JOIN names end_status ON end_status.kind = 'end_status' AND end_status.number = status.end_status
 UNION ALL SELECT 'end_code', CAST(end_code AS TEXT) FROM status WHERE end_code IS NOT NULL
 UNION ALL SELECT 'end_message', end_message FROM status WHERE end_message IS NOT NULL
 UNION ALL SELECT 'problem', problem FROM status WHERE problem IS NOT NULL
@@ -137,12 +137,12 @@ SELECT
     printf('0x%x', coalesce(e.guest_physical_address, k.guest_physical_address)), NULL) AS guest_physical_address
 FROM exit e
 LEFT JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
-LEFT JOIN exit_reason r ON r.number = e.exit_reason & 0xffff
+LEFT JOIN names r ON r.kind = 'exit_reason' AND r.number = e.exit_reason & 0xffff
 LEFT JOIN instruction i ON i.id = e.instruction
-LEFT JOIN verdict vn ON vn.number = e.verdict
-LEFT JOIN outcome o ON o.number = e.outcome
-LEFT JOIN general_register gr ON gr.number = e.exit_qualification >> 8 & 15
-LEFT JOIN msr ON msr.number = coalesce(e.rcx, k.rcx) & 0xffffffff;
+LEFT JOIN names vn ON vn.kind = 'verdict' AND vn.number = e.verdict
+LEFT JOIN names o ON o.kind = 'outcome' AND o.number = e.outcome
+LEFT JOIN names gr ON gr.kind = 'general_register' AND gr.number = e.exit_qualification >> 8 & 15
+LEFT JOIN names msr ON msr.kind = 'msr' AND msr.number = coalesce(e.rcx, k.rcx) & 0xffffffff;
 
 -- Interrupts on their way into the guest. An interrupt that goes back is offered again before the next entry that can
 -- take it: first_exit is the first such offer of the same vector, latencies count from it to this settlement (for one
@@ -187,8 +187,8 @@ FROM (
   UNION ALL SELECT e.id, coalesce(e.instruction_input, 1), 2, i.address, 0, i.bytes, i.text
     FROM exit e JOIN instruction i ON i.id = e.instruction
   UNION ALL SELECT exit, sequence, kind, address, value, data, NULL FROM input) n
-LEFT JOIN input_kind ON input_kind.number = n.kind
-LEFT JOIN channel ON channel.number = n.address;
+LEFT JOIN names input_kind ON input_kind.kind = 'input_kind' AND input_kind.number = n.kind
+LEFT JOIN names channel ON channel.kind = 'channel' AND channel.number = n.address;
 
 -- Everything that handling did to the world, in order.
 CREATE VIEW effects AS
@@ -206,16 +206,16 @@ SELECT
   f.data AS data,
   iif(f.kind = 1, CAST(f.data AS TEXT), NULL) AS text
 FROM effect f
-LEFT JOIN effect_kind ON effect_kind.number = f.kind
-LEFT JOIN channel ON channel.number = f.address
-LEFT JOIN end_status ON end_status.number = f.address;
+LEFT JOIN names effect_kind ON effect_kind.kind = 'effect_kind' AND effect_kind.number = f.kind
+LEFT JOIN names channel ON channel.kind = 'channel' AND channel.number = f.address
+LEFT JOIN names end_status ON end_status.kind = 'end_status' AND end_status.number = f.address;
 
 -- What the guest printed, whole, by channel.
 CREATE VIEW console AS
 SELECT vcpu, channel.name AS channel, group_concat(text, '') AS text
 FROM (SELECT exit >> 40 AS vcpu, address, CAST(data AS TEXT) AS text FROM effect WHERE kind = 1
   ORDER BY exit, sequence)
-LEFT JOIN channel ON channel.number = address
+LEFT JOIN names channel ON channel.kind = 'channel' AND channel.number = address
 GROUP BY vcpu, address;
 
 CREATE VIEW exit_statistics AS
@@ -240,7 +240,7 @@ FROM (
     max(host_handler) AS handler_max_ns, sum(host_guest) AS guest_ns, min(host_guest) AS guest_min_ns,
     round(avg(host_guest), 1) AS guest_mean_ns, max(host_guest) AS guest_max_ns
   FROM exit GROUP BY 1, 2)
-LEFT JOIN exit_reason r ON r.number = reason_number;
+LEFT JOIN names r ON r.kind = 'exit_reason' AND r.number = reason_number;
 
 -- Devices at the snapshots: a row for each field that had changed since the snapshot before.
 CREATE VIEW device_changes AS

@@ -85,11 +85,12 @@ static bool execute_expanded(sqlite3 *db, const char *sql, struct hwaccl_error *
         return good;
 }
 
-static bool put_name(sqlite3 *db, const char *table, unsigned number, const char *name, struct hwaccl_error *error)
+static bool put_name(sqlite3 *db, const char *kind, unsigned number, const char *name, struct hwaccl_error *error)
 {
         char sql[128];
 
-        (void)sqlite3_snprintf(sizeof(sql), sql, "INSERT OR REPLACE INTO %s VALUES (%u, %Q)", table, number, name);
+        (void)sqlite3_snprintf(sizeof(sql), sql, "INSERT OR REPLACE INTO names VALUES (%Q, %u, %Q)", kind, number,
+                               name);
         return database_execute(db, sql, error);
 }
 

@@ -14,10 +14,10 @@
  * Write-ahead log: a reader may read while we write, and a killed recorder leaves a good database. synchronous=NORMAL
  * syncs at checkpoints only; they are far apart, as each may stall for a second.
  */
-static const char settings[] = "PRAGMA page_size = 8192;"
+static const char settings[] = "PRAGMA page_size = 4096;"
                                "PRAGMA journal_mode = WAL;"
                                "PRAGMA synchronous = NORMAL;"
-                               "PRAGMA wal_autocheckpoint = 8192;"
+                               "PRAGMA wal_autocheckpoint = 16384;"
                                "PRAGMA cache_size = -16384;"
                                "PRAGMA temp_store = MEMORY;";
 
