@@ -8,23 +8,21 @@
 #include <string.h>
 
 /* Flags that code is translated under (the mode word). The rest of the word is not ours to set. */
-#define MODE_CS32        (1u << 4)
-#define MODE_SS32        (1u << 5)
-#define MODE_ADD_BASES   (1u << 6) /* some of the bases of DS, ES, SS are not zero */
-#define MODE_PE          (1u << 7)
-#define MODE_TF          (1u << 8)
-#define MODE_CR0_SHIFT   8 /* MP, EM, TS */
-#define MODE_LMA         (1u << 14)
-#define MODE_CS64        (1u << 15)
-#define MODE_OSFXSR      (1u << 22)
-#define CR0_MODE_MASK    (HWACCL_CR0_MP | HWACCL_CR0_EM | HWACCL_CR0_TS)
-#define CR4_OSFXSR       UINT64_C(0x200)
-#define CR4_OSXMMEXCPT   UINT64_C(0x400)
-#define FLAGS_ARITHMETIC (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
-#define OPERATION_FLAGS  1u /* flags_source holds the flags themselves */
-#define RAW_DEFAULT_BIG  (1u << 22)
-#define RAW_LONG         (1u << 21)
-#define RAW_RIGHTS       0x00f0ff00u
+#define MODE_CS32       (1u << 4)
+#define MODE_SS32       (1u << 5)
+#define MODE_ADD_BASES  (1u << 6) /* some of the bases of DS, ES, SS are not zero */
+#define MODE_PE         (1u << 7)
+#define MODE_TF         (1u << 8)
+#define MODE_CR0_SHIFT  8 /* MP, EM, TS */
+#define MODE_LMA        (1u << 14)
+#define MODE_CS64       (1u << 15)
+#define MODE_OSFXSR     (1u << 22)
+#define CR0_MODE_MASK   (HWACCL_CR0_MP | HWACCL_CR0_EM | HWACCL_CR0_TS)
+#define CR4_OSFXSR      UINT64_C(0x200)
+#define CR4_OSXMMEXCPT  UINT64_C(0x400)
+#define RAW_DEFAULT_BIG (1u << 22)
+#define RAW_LONG        (1u << 21)
+#define RAW_RIGHTS      0x00f0ff00u
 
 static const int general_id[HWACCL_GENERAL_REGISTER_COUNT] = {
         UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_RBX, UC_X86_REG_RSP, UC_X86_REG_RBP,
@@ -134,24 +132,18 @@ static bool locate_segments(struct soft *soft, struct hwaccl_error *error)
         return true;
 }
 
-/* The flags lie between RIP and the mode word: RFLAGS, result, source, second source, operation, direction. */
+/* RFLAGS follow RIP; between them and the mode word is what the engine computes flags from while it runs. */
 static bool locate_flags(struct soft *soft, struct hwaccl_error *error)
 {
         struct soft_layout *layout = &soft->layout;
-        uint64_t flags = FLAGS_ARITHMETIC | RFLAGS_DF | RFLAGS_IF | RFLAGS_RESERVED_1;
+        uint64_t flags = RFLAGS_CF | RFLAGS_PF | RFLAGS_OF | RFLAGS_DF | RFLAGS_IF | RFLAGS_RESERVED_1;
 
         layout->rflags = layout->rip + 8;
-        layout->flags_source = layout->rip + 24;
-        layout->flags_operation = layout->rip + 40;
-        layout->direction = layout->rip + 44;
         if (layout->rip + 48 != layout->mode)
                 return refuse(error, "its flags are not where they were expected");
         if (uc_reg_write(soft->engine, UC_X86_REG_EFLAGS, &flags) != UC_ERR_OK || !save(soft))
                 return refuse(error, "RFLAGS cannot be written");
-        if (!(get64(soft, layout->rflags) & RFLAGS_IF) || get64(soft, layout->flags_source) != FLAGS_ARITHMETIC ||
-            get32(soft, layout->flags_operation) != OPERATION_FLAGS || get32(soft, layout->direction) != UINT32_MAX)
-                return refuse(error, "its flags are not kept as expected");
-        return true;
+        return get64(soft, layout->rflags) == flags || refuse(error, "its flags are not kept as expected");
 }
 
 /* A fresh 64-bit engine has LME and LMA set, a fresh 16-bit one has not: that is where EFER is. */
@@ -366,11 +358,8 @@ bool soft_engine_load(struct soft *soft, struct hwaccl_error *error)
         memcpy(soft->saved + layout->segments, soft->loaded, sizeof(soft->loaded));
 
         uint64_t rflags = state->rflags | (soft->stepping ? RFLAGS_TF : 0);
-        /* when it starts, the engine takes arithmetic flags and direction from here once more */
+        /* whole: the engine takes arithmetic flags and DF apart when it starts, and together when it stops */
         put64(soft, layout->rflags, rflags | RFLAGS_RESERVED_1);
-        put64(soft, layout->flags_source, rflags & FLAGS_ARITHMETIC);
-        put32(soft, layout->flags_operation, OPERATION_FLAGS);
-        put32(soft, layout->direction, rflags & RFLAGS_DF ? UINT32_MAX : 1);
         put32(soft, layout->mode, mode_of(soft, state, rflags));
 
         put64(soft, layout->control,

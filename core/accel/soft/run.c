@@ -152,7 +152,8 @@ static void settle(struct soft *soft, bool guest_traps)
 
         if (soft->stepping && !guest_traps && !(stepped && soft->step_keeps_trap))
                 state->rflags &= ~RFLAGS_TF;
-        if (soft->shadow && (soft->shadow_blocks > 1 || state->cs.base + state->rip != soft->shadow_rip))
+        bool left = soft->shadow_blocks > 1 || state->cs.base + state->rip != soft->shadow_rip;
+        if (left || (stepped && !soft->shadow_began))
                 soft->shadow = 0;
 }
 
@@ -213,6 +214,7 @@ static bool run_engine(struct soft *soft, bool *exited, struct hwaccl_error *err
         soft->step_keeps_trap = false;
         soft->stop = SOFT_STOP_NONE;
         soft->shadow_blocks = 0;
+        soft->shadow_began = false;
         if (!soft_engine_load(soft, error))
                 return false;
         uc_err status = uc_emu_start(soft->engine, state->rip, 0, 0, 0);

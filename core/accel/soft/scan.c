@@ -260,8 +260,11 @@ static bool find_sites(struct soft *soft, const uint8_t *code, uint32_t size, ui
                         site.kind = SOFT_SITE_UNDECODED;
                         left = 0;
                 }
+                struct soft_site *before = soft_scan_site(&soft->scan, here, soft->bits);
                 if (site.kind != SOFT_SITE_NONE)
                         good = put_site(soft, &site, added, error);
+                else if (before)
+                        before->kind = SOFT_SITE_NONE; /* another instruction was here */
         }
         if (instruction)
                 cs_free(instruction, 1);

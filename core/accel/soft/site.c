@@ -44,6 +44,7 @@ static void start_shadow(struct soft *soft, const struct soft_site *site, uint64
         soft->shadow = kind;
         soft->shadow_rip = site->address + site->length;
         soft->shadow_blocks = 0;
+        soft->shadow_began = true;
 }
 
 static bool interrupts_enabled(struct soft *soft)
@@ -61,7 +62,7 @@ void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *op
         if (soft->stop != SOFT_STOP_NONE)
                 return;
         struct soft_site *site = soft_scan_site(&soft->scan, address, soft->bits);
-        if (!site)
+        if (!site || site->kind == SOFT_SITE_NONE)
                 return;
         switch (site->kind) {
         case SOFT_SITE_STI:

@@ -24,13 +24,10 @@ struct soft_layout {
         size_t size;
         size_t general; /* sixteen registers of 8 bytes, in the order of instruction encodings */
         size_t rip;
-        size_t rflags; /* without arithmetic flags and DF */
-        size_t flags_source;
-        size_t flags_operation;
-        size_t direction; /* 1 or -1 */
-        size_t mode;      /* flags that code is translated under */
-        size_t segments;  /* ES CS SS DS FS GS, then LDTR TR GDTR IDTR: struct soft_raw_segment */
-        size_t control;   /* CR0 to CR4 */
+        size_t rflags;
+        size_t mode;     /* flags that code is translated under */
+        size_t segments; /* ES CS SS DS FS GS, then LDTR TR GDTR IDTR: struct soft_raw_segment */
+        size_t control;  /* CR0 to CR4 */
         size_t efer;
         size_t error_code;
         size_t in_flight; /* the exception that a second one would make a double fault; -1: none */
@@ -187,6 +184,7 @@ struct soft {
         uint64_t shadow;        /* blocking by STI or MOV SS … */
         uint64_t shadow_rip;    /* … while this linear address is next */
         uint32_t shadow_blocks; /* blocks started since */
+        bool shadow_began;      /* in this start of the engine */
 };
 
 /* engine.c */
