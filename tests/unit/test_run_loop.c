@@ -16,6 +16,13 @@ static const uint8_t code[] = {
 };
 enum { AT_HLT = 0, AT_OUT_EXIT = 1, AT_OUT_64 = 3, AT_UD2 = 5, AT_OUT_DX = 8, AT_OUT_DX_WORD = 9 };
 
+/* A step of a script; see script_step. */
+#define UNUSED __attribute__((unused))
+#define STEP(name)                                                                                                     \
+        static bool name(UNUSED struct fixture *f, UNUSED struct hwaccl_subject_state *state,                          \
+                         UNUSED struct hwaccl_pending_interrupts *pending,                                             \
+                         UNUSED const struct hwaccl_run_request *request)
+
 static void exit_with(struct hwaccl_subject_state *state, unsigned reason, unsigned offset, unsigned length)
 {
         state->exit_reason = reason;
@@ -23,43 +30,32 @@ static void exit_with(struct hwaccl_subject_state *state, unsigned reason, unsig
         state->instruction_length = length;
 }
 
-static bool preempted(struct fixture *f, struct hwaccl_subject_state *state, struct hwaccl_pending_interrupts *pending,
-                      const struct hwaccl_run_request *request)
+STEP(preempted)
 {
-        (void)f;
-        (void)pending;
-        (void)request;
         exit_with(state, HWACCL_EXIT_PREEMPTION_TIMER, 0, 0);
         return true;
 }
 
-static bool poked(struct fixture *f, struct hwaccl_subject_state *state, struct hwaccl_pending_interrupts *pending,
-                  const struct hwaccl_run_request *request)
+STEP(poked)
 {
         preempted(f, state, pending, request);
         state->exit_reason = HWACCL_EXIT_EXTERNAL_INTERRUPT;
         return true;
 }
 
-static bool halts(struct fixture *f, struct hwaccl_subject_state *state, struct hwaccl_pending_interrupts *pending,
-                  const struct hwaccl_run_request *request)
+STEP(halts)
 {
-        (void)f;
-        (void)pending;
-        (void)request;
         exit_with(state, HWACCL_EXIT_HLT, AT_HLT, 1);
         return true;
 }
 
-static bool halts_with_interrupts(struct fixture *f, struct hwaccl_subject_state *state,
-                                  struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request)
+STEP(halts_with_interrupts)
 {
         state->rflags |= RFLAGS_IF;
         return halts(f, state, pending, request);
 }
 
-static bool takes_interrupt(struct fixture *f, struct hwaccl_subject_state *state,
-                            struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request)
+STEP(takes_interrupt)
 {
         int vector = hwaccl_pending_interrupts_highest(pending);
         assert_true(vector >= 0);
@@ -68,36 +64,24 @@ static bool takes_interrupt(struct fixture *f, struct hwaccl_subject_state *stat
         return preempted(f, state, pending, request);
 }
 
-static bool writes_exit_code(struct fixture *f, struct hwaccl_subject_state *state,
-                             struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request)
+STEP(writes_exit_code)
 {
-        (void)f;
-        (void)pending;
-        (void)request;
         exit_with(state, HWACCL_EXIT_IO_INSTRUCTION, AT_OUT_EXIT, 2);
         state->exit_qualification = 0xf4u << 16 | 0x40; /* OUT, one byte, immediate */
         state->rax = 42;
         return true;
 }
 
-static bool pulses_reset(struct fixture *f, struct hwaccl_subject_state *state,
-                         struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request)
+STEP(pulses_reset)
 {
-        (void)f;
-        (void)pending;
-        (void)request;
         exit_with(state, HWACCL_EXIT_IO_INSTRUCTION, AT_OUT_64, 2);
         state->exit_qualification = 0x64u << 16 | 0x40;
         state->rax = 0xfe;
         return true;
 }
 
-static bool powers_off(struct fixture *f, struct hwaccl_subject_state *state, struct hwaccl_pending_interrupts *pending,
-                       const struct hwaccl_run_request *request)
+STEP(powers_off)
 {
-        (void)f;
-        (void)pending;
-        (void)request;
         exit_with(state, HWACCL_EXIT_IO_INSTRUCTION, AT_OUT_DX_WORD, 1);
         state->rdx = 0x604;
         state->rax = 0x2000;
@@ -105,53 +89,32 @@ static bool powers_off(struct fixture *f, struct hwaccl_subject_state *state, st
         return true;
 }
 
-static bool triple_faults(struct fixture *f, struct hwaccl_subject_state *state,
-                          struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request)
+STEP(triple_faults)
 {
-        (void)f;
-        (void)pending;
-        (void)request;
         exit_with(state, HWACCL_EXIT_TRIPLE_FAULT, 0, 0);
         return true;
 }
 
-static bool is_refused(struct fixture *f, struct hwaccl_subject_state *state, struct hwaccl_pending_interrupts *pending,
-                       const struct hwaccl_run_request *request)
+STEP(is_refused)
 {
-        (void)f;
-        (void)pending;
-        (void)request;
         state->exit_reason = HWACCL_EXIT_REASON_ENTRY_FAILURE | HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE;
         return true;
 }
 
-static bool exits_unknown(struct fixture *f, struct hwaccl_subject_state *state,
-                          struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request)
+STEP(exits_unknown)
 {
-        (void)f;
-        (void)pending;
-        (void)request;
         exit_with(state, HWACCL_EXIT_GETSEC, 0, 0);
         return true;
 }
 
-static bool cannot_be_emulated(struct fixture *f, struct hwaccl_subject_state *state,
-                               struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request)
+STEP(cannot_be_emulated)
 {
-        (void)f;
-        (void)pending;
-        (void)request;
         exit_with(state, HWACCL_EXIT_EPT_VIOLATION, AT_UD2, 0);
         return true;
 }
 
-static bool gives_up(struct fixture *f, struct hwaccl_subject_state *state, struct hwaccl_pending_interrupts *pending,
-                     const struct hwaccl_run_request *request)
+STEP(gives_up)
 {
-        (void)f;
-        (void)state;
-        (void)pending;
-        (void)request;
         return false;
 }
 
