@@ -1,5 +1,6 @@
 #include "hwaccl/live_inputs.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -25,6 +26,7 @@ struct fake_accel {
 static void fake_poke(struct hwaccl_accel *accel)
 {
         atomic_fetch_add(&((struct fake_accel *)accel)->pokes, 1);
+        errno = EIO;
 }
 
 static uint64_t fake_virtual_ns(const struct hwaccl_accel *accel)
@@ -339,6 +341,98 @@ static void more_typed_bytes_than_fit_are_neither_lost_nor_reordered(void **stat
         (void)close(ends[0]);
 }
 
+static void sleep_ms(long milliseconds)
+{
+        struct timespec pause = {0, milliseconds * (long)MILLISECOND};
+        assert_int_equal(nanosleep(&pause, NULL), 0);
+}
+
+static uint64_t processor_time_ns(void)
+{
+        struct timespec now;
+        assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now), 0);
+        return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static void a_full_buffer_takes_the_rest_when_there_is_room_again(void **state)
+{
+        (void)state;
+        int ends[2];
+        static unsigned char bytes[10000];
+        for (size_t i = 0; i < sizeof(bytes); i++)
+                bytes[i] = (unsigned char)(i * 13 + (i >> 8));
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes));
+        struct fixture f;
+        open_live(&f, (struct hwaccl_live_inputs_config){.clock = HWACCL_CLOCK_HOST, .console_fd = ends[0]});
+
+        sleep_ms(30); /* the buffer fills up */
+        uint64_t before = processor_time_ns();
+        sleep_ms(60);
+        assert_true(processor_time_ns() - before < 30 * MILLISECOND); /* and nobody spins */
+        size_t seen = 0;
+        for (unsigned tries = 0; seen < sizeof(bytes) && tries < 5000; tries++) {
+                unsigned char buffer[1000];
+                size_t size = typed_of(&f, HWACCL_CHANNEL_SERIAL, buffer, sizeof(buffer));
+                assert_memory_equal(buffer, bytes + seen, size);
+                seen += size;
+                if (!size)
+                        sleep_ms(1);
+        }
+        assert_int_equal(seen, sizeof(bytes));
+        close_live(&f);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+}
+
+static void the_end_of_what_is_typed_costs_nothing(void **state)
+{
+        (void)state;
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        struct fixture f;
+        open_live(&f, (struct hwaccl_live_inputs_config){
+                              .clock = HWACCL_CLOCK_HOST, .console_fd = ends[0], .timeout_ns = 3600000 * MILLISECOND});
+        assert_int_equal(write(ends[1], "x", 1), 1);
+        (void)wait_of(&f, UINT64_MAX);
+        (void)close(ends[1]);
+        sleep_ms(20);
+        uint64_t before = processor_time_ns();
+        (void)wait_of(&f, hwaccl_live_inputs_clock(f.live) + 80 * MILLISECOND);
+        assert_true(processor_time_ns() - before < 40 * MILLISECOND);
+        close_live(&f);
+        (void)close(ends[0]);
+}
+
+static void the_host_clock_goes_on_when_an_accelerator_is_attached_again(void **state)
+{
+        (void)state;
+        struct fixture f;
+        open_live(&f, (struct hwaccl_live_inputs_config){.clock = HWACCL_CLOCK_HOST, .console_fd = -1});
+        sleep_ms(5);
+        hwaccl_live_inputs_attach(f.live, NULL);
+        hwaccl_live_inputs_attach(f.live, &f.accel.accel);
+        sleep_ms(1);
+        uint64_t first = clock_of(&f);
+        assert_true(first >= 6 * MILLISECOND);
+        sleep_ms(1);
+        assert_true(clock_of(&f) >= first + MILLISECOND);
+        close_live(&f);
+}
+
+static void a_stop_request_leaves_errno_alone(void **state)
+{
+        (void)state;
+        struct fixture f;
+        open_live(&f, (struct hwaccl_live_inputs_config){.clock = HWACCL_CLOCK_VIRTUAL, .console_fd = -1});
+        for (int i = 0; i < 2; i++) {
+                errno = ENOTTY;
+                hwaccl_live_inputs_stop(f.live, HWACCL_STOP_INTERRUPTED);
+                assert_int_equal(errno, ENOTTY);
+        }
+        close_live(&f);
+}
+
 static void memory_and_wall_time_come_from_the_configuration(void **state)
 {
         (void)state;
@@ -375,6 +469,10 @@ int main(void)
                 cmocka_unit_test(the_time_limit_ends_a_wait_and_pokes),
                 cmocka_unit_test(typed_bytes_end_a_wait_once_and_are_read_in_order),
                 cmocka_unit_test(more_typed_bytes_than_fit_are_neither_lost_nor_reordered),
+                cmocka_unit_test(a_full_buffer_takes_the_rest_when_there_is_room_again),
+                cmocka_unit_test(the_end_of_what_is_typed_costs_nothing),
+                cmocka_unit_test(the_host_clock_goes_on_when_an_accelerator_is_attached_again),
+                cmocka_unit_test(a_stop_request_leaves_errno_alone),
                 cmocka_unit_test(memory_and_wall_time_come_from_the_configuration),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
