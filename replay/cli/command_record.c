@@ -113,10 +113,8 @@ static bool build_accel(struct session *session)
         session->live = hwaccl_live_inputs_create(&config, &error);
         if (!session->live)
                 return complain_of(session, &error);
-        bool host_clock = settings->clock == HWACCL_CLOCK_HOST;
         session->accel =
-                hwaccl_accel_soft_create(&session->machine->memory, host_clock ? hwaccl_live_inputs_clock : NULL,
-                                         host_clock ? session->live : NULL, &error);
+                hwaccl_accel_soft_create(&session->machine->memory, hwaccl_live_inputs_clock, session->live, &error);
         if (!session->accel)
                 return complain_of(session, &error);
         session->console.live = session->live;
