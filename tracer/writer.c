@@ -9,6 +9,8 @@
 /* How long records may wait for their commit while the guest does little, so that a reader sees them. */
 #define COMMIT_INTERVAL_NS UINT64_C(200000000)
 
+#define SMALL_RING (UINT64_C(2) << 20)
+
 /* Bytes of the ring in a transaction when there is hardly room left. */
 #define SALVAGE_STEP 16384
 
@@ -68,6 +70,26 @@ static bool drain(struct writer *writer, uint64_t head, uint64_t step)
         return true;
 }
 
+/*
+ * Polling keeps system calls off the vCPU thread; rarely, as each wake-up may take the processor from it. The producer
+ * fills some 0.4 MB in this time. Only the end of the recording is signalled.
+ */
+static void rest(struct writer *writer)
+{
+        struct timespec until = {0, 0};
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += writer->ring->size < SMALL_RING ? 500000 : 5000000;
+        if (until.tv_nsec >= 1000000000) {
+                until.tv_sec++;
+                until.tv_nsec -= 1000000000;
+        }
+        (void)pthread_mutex_lock(&writer->lock);
+        if (!atomic_load_explicit(&writer->closing, memory_order_acquire))
+                (void)pthread_cond_timedwait(&writer->wake, &writer->lock, &until);
+        (void)pthread_mutex_unlock(&writer->lock);
+}
+
 static bool finish_rows(struct writer *writer)
 {
         return begin(writer) && decoder_flush(&writer->decoder, &writer->error) && commit(writer);
@@ -75,35 +97,29 @@ static bool finish_rows(struct writer *writer)
 
 static bool run(struct writer *writer)
 {
-        unsigned idle = 0;
-
         for (;;) {
                 bool closing = atomic_load_explicit(&writer->closing, memory_order_acquire);
                 uint64_t head = ring_head(writer->ring);
                 stamp_clock_sample(&writer->decoder.clock);
                 if (head != writer->position) {
-                        idle = 0;
                         if (!drain(writer, head, writer->transaction))
                                 return false;
-                        continue;
+                        if (ring_head(writer->ring) - writer->position >= writer->ring->size / 4)
+                                continue;
                 }
-                if (closing)
+                if (closing && head == writer->position && head == ring_head(writer->ring))
                         return finish_rows(writer);
                 if (writer->in_transaction && stamp_monotonic() - writer->commit_ns > COMMIT_INTERVAL_NS &&
                     !commit(writer))
                         return false;
-                /* Polling keeps system calls off the vCPU thread. */
-                struct timespec wait = {0, idle++ < 100 ? 200000 : 2000000};
-                (void)nanosleep(&wait, NULL);
+                rest(writer);
         }
 }
 
 static void wait_for_producer(struct writer *writer)
 {
-        struct timespec wait = {0, 1000000};
-
         while (!atomic_load_explicit(&writer->closing, memory_order_acquire))
-                (void)nanosleep(&wait, NULL);
+                rest(writer);
 }
 
 /*
@@ -200,12 +216,33 @@ static void unblock_file_size_signal(bool mine)
         (void)pthread_sigmask(SIG_UNBLOCK, &file_size, NULL);
 }
 
+static bool init_wake(struct writer *writer, struct hwaccl_error *error)
+{
+        pthread_condattr_t attributes;
+
+        if (pthread_condattr_init(&attributes) != 0)
+                return hwaccl_error_set(error, "out of memory");
+        (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        int result = pthread_cond_init(&writer->wake, &attributes);
+        (void)pthread_condattr_destroy(&attributes);
+        if (result == 0)
+                result = pthread_mutex_init(&writer->lock, NULL);
+        return result == 0 || hwaccl_error_set(error, "cannot make a condition variable: %s", strerror(result));
+}
+
+static void destroy(struct writer *writer)
+{
+        (void)pthread_cond_destroy(&writer->wake);
+        (void)pthread_mutex_destroy(&writer->lock);
+        free(writer->committed_devices);
+        free(writer);
+}
+
 static void discard(struct writer *writer)
 {
         decoder_finish(&writer->decoder);
         (void)sqlite3_close(writer->db);
-        free(writer->committed_devices);
-        free(writer);
+        destroy(writer);
 }
 
 struct writer *writer_create(const struct hwaccl_recorder_config *config, struct ring *ring, enum stamp_kind stamps,
@@ -219,9 +256,13 @@ struct writer *writer_create(const struct hwaccl_recorder_config *config, struct
         }
         writer->ring = ring;
         writer->transaction = ring->size / 4;
+        if (!init_wake(writer, error)) {
+                free(writer);
+                return NULL;
+        }
         writer->db = writer_database_create(config, error);
         if (!writer->db) {
-                free(writer);
+                destroy(writer);
                 return NULL;
         }
         stamp_clock_start(&writer->decoder.clock, stamps);
@@ -250,7 +291,10 @@ bool writer_finish(struct writer *writer, const struct writer_end *end, struct h
         struct ring *ring = writer->ring;
         struct hwaccl_error late;
 
+        (void)pthread_mutex_lock(&writer->lock);
         atomic_store_explicit(&writer->closing, true, memory_order_release);
+        (void)pthread_cond_signal(&writer->wake);
+        (void)pthread_mutex_unlock(&writer->lock);
         (void)pthread_join(writer->thread, NULL);
         bool mine = block_file_size_signal();
 
@@ -264,8 +308,7 @@ bool writer_finish(struct writer *writer, const struct writer_end *end, struct h
         bool good = writer_database_status(writer->db, end, failed ? error->message : NULL, failed ? &late : error);
         good = writer_database_close(writer->db, good && !failed ? error : &late) && good;
         ring_destroy(ring, true);
-        free(writer->committed_devices);
-        free(writer);
+        destroy(writer);
         unblock_file_size_signal(mine);
         return good && !failed;
 }

@@ -21,6 +21,8 @@ struct writer {
         uint64_t commit_ns;   /* CLOCK_MONOTONIC of the last commit */
         bool in_transaction;
         pthread_t thread;
+        pthread_mutex_t lock; /* of wake */
+        pthread_cond_t wake;  /* signalled when closing */
         _Atomic bool closing; /* the producer has stopped, end is set */
         struct writer_end end;
         struct hwaccl_error error; /* valid when the ring says failed */
