@@ -26,7 +26,7 @@ MAY_REACH = {
 }
 # Libraries that only some places may know of: header prefix, places.
 LIBRARIES = [
-    ("sqlite3", ["tracer/"]),
+    ("sqlite3", ["tracer/", "replay/"]),  # replay queries the handle that hwaccl_recording_database() gives it
     ("lttng/", ["tracer/"]),
     ("babeltrace2/", ["tracer/"]),
     ("unicorn/", ["core/accel/"]),
@@ -35,6 +35,9 @@ LIBRARIES = [
 ]
 # The handlers see accelerators through accel.h alone.
 HANDLERS = ["core/exit/", "core/irq/", "core/machine/", "core/subject/"]
+
+# What only the tracer does: recordings are untrusted, and it knows how to open them.
+OPENS_DATABASE = re.compile(r"\bsqlite3_open\w*\s*\(")
 
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*(include|include_next|import)[ \t]*(.*)$", re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
@@ -77,10 +80,18 @@ def check_file(tree, build, room, file):
             yield f"{where}: #{match.group(1)} {argument}: the name must be written out"
 
 
+def check_calls(tree, file):
+    where = file.relative_to(tree).as_posix()
+    for match in OPENS_DATABASE.finditer(COMMENT.sub(" ", file.read_text(encoding="utf-8"))):
+        if not where.startswith("tracer/"):
+            yield f"{where}: {match.group(0)}: databases are opened by tracer"
+
+
 def check(tree, build):
     for room in SEARCH:
         for file in sorted((tree / room).glob("**/*.[ch]")):
             yield from check_file(tree, build, room, file)
+            yield from check_calls(tree, file)
 
 
 # file, its text, and what the complaint must say (None: nothing to complain about)
@@ -104,7 +115,10 @@ PLANTS = [
     ("tracer/a.c", '#include "hwaccl/replay.h"\n', "in no room that tracer may include"),
     ("tracer/a.c", '#include "../replay/private_of_replay.h"\n', "which tracer may not include"),
     ("replay/cli/a.c", '#include "hwaccl/core.h"\n#include "hwaccl/tracer.h"\n#include "hwaccl/replay.h"\n', None),
-    ("replay/a.c", "#include <sqlite3.h>\n", "belongs to tracer/"),
+    ("replay/a.c", "#include <sqlite3.h>\n", None),
+    ("replay/a.c", "#include <lttng/tracepoint.h>\n", "belongs to tracer/"),
+    ("replay/a.c", "void f(void) { sqlite3_open_v2(0, 0, 0, 0); }\n", "databases are opened by tracer"),
+    ("tracer/a.c", "void f(void) { sqlite3_open_v2(0, 0, 0, 0); }\n", None),
     ("replay/a.c", '#include "../tracer/private.h"\n', "which replay may not include"),
     ("replay/a.c", '#include "../core/exit/private.h"\n', "which replay may not include"),
 ]
