@@ -250,6 +250,20 @@ static void single_steps_trap_after_every_instruction(void **unused)
         assert_int_equal(get(guest, guest->state.rsp, 4), CODE + 1);
         assert_int_equal(guest->state.rflags & FLAG_TF, 0);
         assert_int_equal(get(guest, guest->state.rsp + 8, 4) & FLAG_TF, FLAG_TF);
+
+        /* after those that the engine does not perform itself, too */
+        static const struct {
+                uint8_t bytes[3];
+                uint8_t length;
+        } cases[] = {
+                {{0xf3, 0x90}, 2}, {{0x0f, 0x06}, 2}, {{0x0f, 0x01, 0xe0}, 3}, {{0xce}, 1}, {{0x0f, 0x20, 0xc0}, 3}};
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                poke_memory(guest, CODE, cases[i].bytes, 3);
+                guest->state.rip = CODE;
+                guest->state.rflags = 2 | FLAG_TF;
+                run_to(guest, HWACCL_EXIT_HLT, HANDLER(1));
+                assert_int_equal(get(guest, guest->state.rsp, 4), CODE + cases[i].length);
+        }
         guest_free(guest);
         (void)unused;
 }

@@ -120,6 +120,15 @@ static bool raise(struct soft *soft, uint8_t vector, bool *exited, struct hwaccl
         return soft_deliver_exception(soft, vector, vector == HWACCL_VECTOR_GP, 0, exited, error);
 }
 
+/* The instruction was done here; with the guest's trap flag set it is followed by a single-step trap. */
+static bool done_here(struct soft *soft, bool *exited, struct hwaccl_error *error)
+{
+        bool trap = soft->state->rflags & RFLAGS_TF;
+
+        soft_retire(soft, soft->site->length);
+        return !trap || raise(soft, HWACCL_VECTOR_DB, exited, error);
+}
+
 static bool io(struct soft *soft, bool *exited)
 {
         const struct soft_site *site = soft->site;
@@ -217,7 +226,7 @@ static bool lmsw(struct soft *soft, bool *exited, struct hwaccl_error *error)
 }
 
 /* The register gets as much of CR0 as the operand size has room for; memory always 16 bits. */
-static bool smsw(struct soft *soft, struct hwaccl_error *error)
+static bool smsw(struct soft *soft, bool *exited, struct hwaccl_error *error)
 {
         const struct soft_site *site = soft->site;
         uint64_t value = hwaccl_cr0_guest(soft->state);
@@ -240,8 +249,7 @@ static bool smsw(struct soft *soft, struct hwaccl_error *error)
                 if (!soft_access(&context, soft, segment, offset, &word, sizeof(word), true, &exception))
                         return refuse(soft, "stores the machine status word to memory that faults", error);
         }
-        soft_retire(soft, site->length);
-        return true;
+        return done_here(soft, exited, error);
 }
 
 static bool debug_register(struct soft *soft, bool *exited, struct hwaccl_error *error)
@@ -285,10 +293,8 @@ static bool software_interrupt(struct soft *soft, bool *exited, struct hwaccl_er
         case 0xce:
                 if (soft->bits == 64)
                         return raise(soft, HWACCL_VECTOR_UD, exited, error);
-                if (!(soft->state->rflags & RFLAGS_OF)) {
-                        soft_retire(soft, site->length);
-                        return true;
-                }
+                if (!(soft->state->rflags & RFLAGS_OF))
+                        return done_here(soft, exited, error);
                 event.exception.vector = HWACCL_VECTOR_OF;
                 break;
         default: /* INT1 is a trap, not subject to the gate's privilege level */
@@ -414,8 +420,7 @@ static bool pushf(struct soft *soft, bool *exited, struct hwaccl_error *error)
                                               exited, error);
         }
         state->rsp = (state->rsp & ~mask) | top;
-        soft_retire(soft, site->length);
-        return true;
+        return done_here(soft, exited, error);
 }
 
 static bool system_call(struct soft *soft, bool *exited, struct hwaccl_error *error)
@@ -443,12 +448,12 @@ bool soft_site_run(struct soft *soft, bool *exited, struct hwaccl_error *error)
         case SOFT_SITE_CONTROL_REGISTER: return control_register(soft, exited, error);
         case SOFT_SITE_CLTS: return access_here(soft, ACCESS_CLTS, exited, error);
         case SOFT_SITE_LMSW: return lmsw(soft, exited, error);
-        case SOFT_SITE_SMSW: return smsw(soft, error);
+        case SOFT_SITE_SMSW: return smsw(soft, exited, error);
         case SOFT_SITE_DEBUG_REGISTER: return debug_register(soft, exited, error);
         case SOFT_SITE_INVLPG: return invlpg(soft, exited, error);
         case SOFT_SITE_INTERRUPT: return software_interrupt(soft, exited, error);
         case SOFT_SITE_PUSHF: return pushf(soft, exited, error);
-        case SOFT_SITE_PAUSE: soft_retire(soft, site->length); return true;
+        case SOFT_SITE_PAUSE: return done_here(soft, exited, error);
         case SOFT_SITE_SYSTEM_CALL: return system_call(soft, exited, error);
         case SOFT_SITE_UNSUPPORTED: return refuse(soft, "uses SWAPGS", error);
         case SOFT_SITE_IRET:

@@ -6,6 +6,9 @@
  * before the instruction. We then map memory, deliver the guest's own page fault, or exit with an EPT violation.
  * The guest's own control registers and page tables are known to the subject state only.
  *
+ * What the engine does not do, and no exit shows: segment limits and types are not checked on plain accesses, hardware
+ * breakpoints do not fire (debug registers are the handler's).
+ *
  * Instructions that exit or that the engine does not perform as it must ("sites") are found by decoding each block of
  * code when it first runs, and hooked.
  */
@@ -208,7 +211,10 @@ void soft_memory_close(struct soft *soft);
 void soft_memory_drop(struct soft_memory *memory);
 /** soft_memory_prepare - make the tables fit the mode and flush the TLB when needed; the root's address */
 bool soft_memory_prepare(struct soft *soft, bool long_mode, uint64_t *root, struct hwaccl_error *error);
-/** soft_memory_map - let the guest touch host memory at a linear page; *size is the block it lies in, for 2 MiB pages
+/**
+ * soft_memory_map - let the guest touch the page at a linear address, which is host memory
+ * @run_start, @run_end: linear addresses between which host memory goes on in the same way
+ * @page_size: the guest's; from 2 MiB on, one entry is tried for the whole of it
  */
 bool soft_memory_map(struct soft *soft, uint64_t linear, uint8_t *host, uint64_t run_start, uint64_t run_end,
                      bool writable, bool executable, uint64_t page_size, struct hwaccl_error *error);
