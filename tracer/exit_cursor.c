@@ -11,47 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_MAX 32 /* columns of FIELD_SET_PAGE */
-
-struct hwaccl_exit_cursor {
-        struct hwaccl_recording *recording;
-        struct stream exit;
-        struct stream keyframe;
-        struct stream change;
-        struct stream control;
-        struct stream segment;
-        struct stream pending;
-        struct stream handoff;
-        struct stream snapshot;
-        struct stream device_state;
-        struct cursor_events events;
-        struct device_values *devices;
-        bool devices_loaded;
-
-        unsigned page_count;
-        uint8_t page_word[PAGE_MAX];
-        struct hwaccl_known_fields page_bit[PAGE_MAX]; /* the field's bit */
-        uint64_t base[PAGE_MAX];                       /* of the keyframe */
-        struct hwaccl_known_fields base_known;
-        uint64_t base_clock;
-        uint64_t base_host_entry;
-        bool started; /* base holds */
-
-        union state_words entry;
-        union state_words at_exit;
-        union state_words next; /* entry of the next one */
-        struct hwaccl_known_fields next_known;
-        struct hwaccl_known_fields group_known; /* control and segment registers */
-        bool next_there;
-        int64_t expected; /* id of the next row */
-        struct hwaccl_recorded_exit result;
-};
-
-static int64_t number_of(int64_t id)
-{
-        return id & (int64_t)EXIT_NUMBER_MAX;
-}
-
 static void know(struct hwaccl_known_fields *known, unsigned index)
 {
         known->bits[index / 64] |= UINT64_C(1) << (index % 64);
@@ -230,80 +189,6 @@ static bool load_next(struct hwaccl_exit_cursor *cursor, int64_t id, const int64
         return true;
 }
 
-static bool load_pending(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
-{
-        struct stream *stream = &cursor->pending;
-        uint64_t *words = cursor->result.pending;
-
-        memset(words, 0, sizeof(cursor->result.pending));
-        if (!stream->waiting || stream->key > id)
-                return true;
-        for (int i = 0; i < 4; i++) {
-                int64_t value = 0;
-                if (!stream_integer(stream, cursor->recording, 1 + i, INT64_MIN, INT64_MAX, &value, error))
-                        return false;
-                words[i] = (uint64_t)value;
-        }
-        if (stream->key < id)
-                return recording_error(cursor->recording, error, "pending %" PRId64 " belongs to no exit",
-                                       number_of(stream->key));
-        return stream_next(stream, cursor->recording, error);
-}
-
-static bool load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
-{
-        struct stream *stream = &cursor->handoff;
-        struct hwaccl_recorded_exit *result = &cursor->result;
-        int64_t vector = 0;
-        int64_t taken = 0;
-
-        result->offered = stream->waiting && stream->key <= id;
-        result->taken = false;
-        result->offered_vector = 0;
-        if (!result->offered)
-                return true;
-        if (stream->key < id)
-                return recording_error(cursor->recording, error, "irq_handoff %" PRId64 " belongs to no exit",
-                                       number_of(stream->key));
-        if (!stream_integer(stream, cursor->recording, 1, 0, HWACCL_VECTOR_COUNT - 1, &vector, error) ||
-            (sqlite3_column_type(stream->statement, 2) != SQLITE_NULL &&
-             !stream_integer(stream, cursor->recording, 2, 0, 1, &taken, error)))
-                return false;
-        result->offered_vector = (uint8_t)vector;
-        result->taken = taken == 1;
-        return stream_next(stream, cursor->recording, error);
-}
-
-static bool load_devices(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
-{
-        struct hwaccl_recorded_exit *result = &cursor->result;
-        struct stream *rows = &cursor->device_state;
-
-        result->keyframe = cursor->snapshot.waiting && cursor->snapshot.key == id;
-        result->device_fields = NULL;
-        result->device_field_count = 0;
-        if (!result->keyframe)
-                return true;
-        if (!cursor->devices_loaded) {
-                /* the first one that this cursor meets: fields that did not change here have older rows */
-                if (!device_values_load(cursor->devices, id, error))
-                        return false;
-                cursor->devices_loaded = true;
-                while (rows->waiting && rows->key <= id)
-                        if (!stream_next(rows, cursor->recording, error))
-                                return false;
-        } else {
-                while (rows->waiting && rows->key <= id)
-                        if (!device_values_put(cursor->devices, rows->statement, 1, error) ||
-                            !stream_next(rows, cursor->recording, error))
-                                return false;
-                device_values_gather(cursor->devices);
-        }
-        result->device_fields = cursor->devices->field;
-        result->device_field_count = cursor->devices->field_count;
-        return stream_next(&cursor->snapshot, cursor->recording, error);
-}
-
 /* The columns behind the page: verdict, outcome, clock, times. */
 static bool load_columns(struct hwaccl_exit_cursor *cursor, int64_t id, int64_t *column, bool *known,
                          struct hwaccl_error *error)
@@ -367,8 +252,8 @@ static bool take_row(struct hwaccl_exit_cursor *cursor, struct hwaccl_error *err
             !load_columns(cursor, id, column, known, error))
                 return false;
         merge_known(&result->exit_known, &cursor->group_known);
-        if (!load_next(cursor, id, column, known, error) || !load_pending(cursor, id, error) ||
-            !load_handoff(cursor, id, error) || !load_devices(cursor, id, error))
+        if (!load_next(cursor, id, column, known, error) || !cursor_load_pending(cursor, id, error) ||
+            !cursor_load_handoff(cursor, id, error) || !cursor_load_devices(cursor, id, error))
                 return false;
         const struct cursor_inputs inputs = {
                 .clock_known = known[EXIT_CLOCK],

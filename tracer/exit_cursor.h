@@ -1,11 +1,11 @@
-/* The exit cursor's parts: the row of an exit (exit_cursor.c), its inputs and effects (cursor_events.c), and the other
- * tables, merged in by key (cursor_stream.c). */
+/* The exit cursor's parts: the row of an exit (exit_cursor.c), its inputs and effects (cursor_events.c), the small
+ * tables (cursor_tables.c), all merged by key (cursor_stream.c). */
 #ifndef HWACCL_TRACER_EXIT_CURSOR_H
 #define HWACCL_TRACER_EXIT_CURSOR_H
 
 #include "recording_internal.h"
 
-#include <stdarg.h>
+#include "state_delta.h"
 
 /* A table read in the order of its key (column 0), one row ahead. */
 struct stream {
@@ -70,5 +70,51 @@ void cursor_events_close(struct cursor_events *events);
 /** cursor_events_gather - inputs and effects of exit @id; streams of earlier exits are skipped */
 bool cursor_events_gather(struct cursor_events *events, struct hwaccl_recording *recording, int64_t id,
                           const struct cursor_inputs *from_row, struct hwaccl_error *error);
+
+#define PAGE_MAX 32 /* columns of FIELD_SET_PAGE */
+
+struct hwaccl_exit_cursor {
+        struct hwaccl_recording *recording;
+        struct stream exit;
+        struct stream keyframe;
+        struct stream change;
+        struct stream control;
+        struct stream segment;
+        struct stream pending;
+        struct stream handoff;
+        struct stream snapshot;
+        struct stream device_state;
+        struct cursor_events events;
+        struct device_values *devices;
+        bool devices_loaded;
+
+        unsigned page_count;
+        uint8_t page_word[PAGE_MAX];
+        struct hwaccl_known_fields page_bit[PAGE_MAX]; /* the field's bit */
+        uint64_t base[PAGE_MAX];                       /* of the keyframe */
+        struct hwaccl_known_fields base_known;
+        uint64_t base_clock;
+        uint64_t base_host_entry;
+        bool started; /* base holds */
+
+        union state_words entry;
+        union state_words at_exit;
+        union state_words next; /* entry of the next one */
+        struct hwaccl_known_fields next_known;
+        struct hwaccl_known_fields group_known; /* control and segment registers */
+        bool next_there;
+        int64_t expected; /* id of the next row */
+        struct hwaccl_recorded_exit result;
+};
+
+static inline int64_t number_of(int64_t id)
+{
+        return id & (int64_t)EXIT_NUMBER_MAX;
+}
+
+/* What other tables hold for exit @id, into cursor->result. */
+bool cursor_load_pending(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error);
+bool cursor_load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error);
+bool cursor_load_devices(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error);
 
 #endif

@@ -1,0 +1,152 @@
+/* The schema: its expansion from the field table, migrations, and the names that it gives to the core's numbers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "schema.h"
+
+#include "hwaccl/exit_reason.h"
+#include "hwaccl/machine.h"
+#include "hwaccl/subject_fields.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static sqlite3 *open_empty(void)
+{
+        sqlite3 *db;
+
+        assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+        return db;
+}
+
+static int64_t ask(sqlite3 *db, const char *sql)
+{
+        struct hwaccl_error error = {""};
+        int64_t value = -1;
+
+        if (!database_integer(db, sql, -1, &value, &error))
+                fail_msg("%s: %s", sql, error.message);
+        return value;
+}
+
+static void every_field_of_the_state_has_its_columns(void **state)
+{
+        sqlite3 *db = open_empty();
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        assert_true(schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, &error));
+        for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++) {
+                static const char *const views[] = {"registers", "register_values", "closing_registers"};
+                char sql[256];
+                for (size_t v = 0; v < 3; v++) {
+                        (void)snprintf(sql, sizeof(sql),
+                                       "SELECT count(*) FROM pragma_table_info('%s') WHERE name = '%s'", views[v],
+                                       hwaccl_subject_fields[i].name);
+                        assert_int_equal(ask(db, sql), 1);
+                }
+                (void)snprintf(
+                        sql, sizeof(sql),
+                        "SELECT count(*) FROM sqlite_schema s, pragma_table_info(s.name) c WHERE s.name IN ('exit',"
+                        " 'control_registers', 'segment_registers') AND c.name = '%s'",
+                        hwaccl_subject_fields[i].name);
+                assert_int_equal(ask(db, sql), 1);
+        }
+        assert_int_equal(ask(db, "PRAGMA application_id"), DATABASE_APPLICATION_ID);
+        assert_int_equal(ask(db, "PRAGMA user_version"), schema_version());
+        (void)sqlite3_close(db);
+}
+
+static void names_are_those_of_the_core(void **state)
+{
+        sqlite3 *db = open_empty();
+        struct hwaccl_error error = {""};
+        char sql[160];
+
+        (void)state;
+        assert_true(schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, &error));
+        for (unsigned i = 1; i < HWACCL_END_COUNT; i++) {
+                (void)snprintf(sql, sizeof(sql),
+                               "SELECT name = '%s' FROM names WHERE kind = 'end_status' AND number = %u",
+                               hwaccl_end_name(i), i);
+                assert_int_equal(ask(db, sql), 1);
+        }
+        (void)snprintf(sql, sizeof(sql), "SELECT name = '%s' FROM names WHERE kind = 'exit_reason' AND number = 30",
+                       hwaccl_exit_reason_name(30));
+        assert_int_equal(ask(db, sql), 1);
+        assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE kind = 'input_kind'"), HWACCL_INPUT_KIND_COUNT);
+        assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE kind = 'effect_kind'"), HWACCL_EFFECT_KIND_COUNT);
+        assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE kind = 'channel'"), HWACCL_CHANNEL_COUNT);
+        assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE kind = 'verdict'"), HWACCL_VERDICT_COUNT);
+        assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE kind = 'outcome'"), HWACCL_OUTCOME_COUNT);
+        (void)sqlite3_close(db);
+}
+
+/* The machinery with a second migration: rows stay, views are those of today. */
+static void an_older_database_migrates_with_its_rows(void **state)
+{
+        const struct hwaccl_schema_migration two[] = {
+                hwaccl_schema_migrations[0],
+                {"0002_test", "ALTER TABLE vcpu ADD COLUMN colour TEXT; UPDATE vcpu SET colour = 'red'"}};
+        sqlite3 *db = open_empty();
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        assert_true(schema_upgrade(db, two, 1, &error));
+        assert_true(database_execute(db, "INSERT INTO vcpu VALUES (0); DROP VIEW exits", &error));
+        assert_true(schema_upgrade(db, two, 2, &error));
+        assert_int_equal(ask(db, "PRAGMA user_version"), 2);
+        assert_int_equal(ask(db, "SELECT count(*) FROM vcpu WHERE colour = 'red'"), 1);
+        assert_int_equal(ask(db, "SELECT count(*) FROM exits"), 0);
+        assert_true(schema_upgrade(db, two, 2, &error)); /* nothing is left to do */
+        assert_false(schema_upgrade(db, two, 1, &error));
+        assert_non_null(strstr(error.message, "newer"));
+        (void)sqlite3_close(db);
+}
+
+static void a_migration_that_fails_changes_nothing(void **state)
+{
+        const struct hwaccl_schema_migration two[] = {
+                hwaccl_schema_migrations[0],
+                {"0002_broken", "CREATE TABLE new_one (x); INSERT INTO no_such_table VALUES (1)"}};
+        sqlite3 *db = open_empty();
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        assert_true(schema_upgrade(db, two, 1, &error));
+        assert_false(schema_upgrade(db, two, 2, &error));
+        assert_non_null(strstr(error.message, "0002_broken"));
+        assert_int_equal(ask(db, "PRAGMA user_version"), 1);
+        assert_int_equal(ask(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'new_one'"), 0);
+        assert_true(schema_verify(db, true, &error));
+        (void)sqlite3_close(db);
+}
+
+static void placeholders_expand_from_the_field_table(void **state)
+{
+        char *text = schema_expand("SELECT @information(a.$ AS $)@ -- @information(x)@");
+
+        (void)state;
+        assert_non_null(text);
+        assert_non_null(strstr(text, "a.exit_reason AS exit_reason,"));
+        assert_non_null(strstr(text, "a.instruction_length AS instruction_length -- @information(x)@"));
+        free(text);
+        assert_null(schema_expand("SELECT @no_such_set($)@"));
+        assert_null(schema_expand("SELECT @page($"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(every_field_of_the_state_has_its_columns),
+                cmocka_unit_test(names_are_those_of_the_core),
+                cmocka_unit_test(an_older_database_migrates_with_its_rows),
+                cmocka_unit_test(a_migration_that_fails_changes_nothing),
+                cmocka_unit_test(placeholders_expand_from_the_field_table),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
