@@ -13,7 +13,6 @@ run 0 "$prefix/bin/hwaccl" --version >"$work/version"
 
 pc=$(find "$prefix" -name hwaccl.pc)
 [ -n "$pc" ] || fail "hwaccl.pc is not installed"
-# the prefix of an installation that was moved follows its pkg-config file
 export PKG_CONFIG_PATH=${pc%/*}
 cat >"$work/program.c" <<'END'
 #include <hwaccl/exit_reason.h>
@@ -31,7 +30,7 @@ int main(int argc, char **argv)
 }
 END
 # shellcheck disable=SC2046 # flags are words
-cc -std=c11 -Wall -Wextra -Werror $(pkg-config --define-prefix --cflags hwaccl) -o "$work/program" "$work/program.c" \
-        $(pkg-config --define-prefix --libs hwaccl)
+cc -std=c11 -Wall -Wextra -Werror $(pkg-config --cflags hwaccl) -o "$work/program" "$work/program.c" \
+        $(pkg-config --libs hwaccl)
 "$work/program" "$work/no-such.db" | tee "$work/output"
 grep -q '^HLT; .*no-such.db' "$work/output" || fail "the program does not work"
