@@ -58,7 +58,7 @@ class CommandTest(unittest.TestCase):
 
     def run_hwaccl(self, *arguments, **options):
         return subprocess.run([HWACCL, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=120, errors="replace", check=False, **options)
+                              stderr=subprocess.PIPE, text=True, timeout=30, errors="replace", check=False, **options)
 
     def succeed(self, *arguments, status=0, **options):
         done = self.run_hwaccl(*arguments, **options)
