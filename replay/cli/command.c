@@ -31,6 +31,13 @@ enum cli_status cli_complain(const struct cli_command *command, const char *form
         return CLI_CANNOT;
 }
 
+enum cli_status cli_complain_of(const struct cli_command *command, const char *path, const char *text)
+{
+        if (strncmp(text, path, strlen(path)) == 0)
+                return cli_complain(command, "%s", text);
+        return cli_complain(command, "%s: %s", path, text);
+}
+
 enum cli_status cli_misused(const struct cli_command *command, const char *format, ...)
 {
         char tail[64];

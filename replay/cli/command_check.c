@@ -42,7 +42,7 @@ static enum cli_status check(const struct cli_command *command, const char *path
 
         struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
         if (!recording)
-                return cli_complain(command, "%s", error.message);
+                return cli_complain_of(command, path, error.message);
         if (json)
                 (void)fputs("{\"findings\": [", stdout);
         bool done = hwaccl_recording_check(recording, print_finding, &findings, &error);
@@ -51,7 +51,7 @@ static enum cli_status check(const struct cli_command *command, const char *path
         bool complete = info->status == HWACCL_RECORDING_COMPLETE;
         hwaccl_recording_close(recording);
         if (!done)
-                return cli_complain(command, "%s", error.message);
+                return cli_complain_of(command, path, error.message);
         if (findings.no_memory)
                 return cli_complain(command, "no memory");
         if (json)

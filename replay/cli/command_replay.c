@@ -160,7 +160,7 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
         bool done = hwaccl_replay_run(recording, &config, &result, &error);
         cli_progress_clear();
         if (!done || report->no_memory)
-                return cli_complain(command, "%s: %s", path, done ? "no memory" : error.message);
+                return cli_complain_of(command, path, done ? "no memory" : error.message);
         summarise(report, &result, info->status == HWACCL_RECORDING_COMPLETE);
         return result.divergences ? CLI_BAD : CLI_CLEAN;
 }

@@ -174,7 +174,7 @@ static enum cli_status show(const struct cli_command *command, struct hwaccl_rec
         if (!cli_exits_check(command, path, recording, exits))
                 return CLI_CANNOT;
         if (sqlite3_prepare_v2(database, query, -1, &row, NULL) != SQLITE_OK)
-                return cli_complain(command, "%s: %s", path, sqlite3_errmsg(database));
+                return cli_complain_of(command, path, sqlite3_errmsg(database));
         uint64_t base = (uint64_t)exits->vcpu << VCPU_SHIFT, room = (UINT64_C(1) << VCPU_SHIFT) - 1;
         uint64_t last = base | (exits->last < room ? exits->last : room);
         bool good = sqlite3_bind_int64(row, 1, (sqlite3_int64)(base | exits->first)) == SQLITE_OK &&
@@ -189,7 +189,7 @@ static enum cli_status show(const struct cli_command *command, struct hwaccl_rec
                 good = print_table(row, filter, &error);
         }
         (void)sqlite3_finalize(row);
-        return good ? CLI_CLEAN : cli_complain(command, "%s: %s", path, error.message);
+        return good ? CLI_CLEAN : cli_complain_of(command, path, error.message);
 }
 
 static bool parse_reason(const struct cli_command *command, struct filter *filter, const char *value)

@@ -234,7 +234,7 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
                 cli_progress_clear();
         }
         if (!good) {
-                (void)cli_complain(command, "%s: %s", path, error.message);
+                (void)cli_complain_of(command, path, error.message);
         } else {
                 qsort(statistics->line, statistics->count, sizeof(statistics->line[0]), orders[order].compare);
                 good = json ? print_json(statistics) : print_table(statistics);

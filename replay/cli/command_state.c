@@ -159,7 +159,7 @@ static enum cli_status show_state(const struct cli_command *command, struct hwac
         if (cursor)
                 hwaccl_exit_cursor_close(cursor);
         if (!good)
-                return cli_complain(command, "%s: %s", path, error.message);
+                return cli_complain_of(command, path, error.message);
         good = json ? print_json(&around, exits->vcpu, changed_only) : print_table(&around, changed_only);
         return good ? CLI_CLEAN : cli_complain(command, "no memory");
 }

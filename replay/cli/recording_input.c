@@ -75,7 +75,7 @@ struct hwaccl_recording *cli_recording_open(const struct cli_command *command, c
         struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
 
         if (!recording)
-                (void)cli_complain(command, "%s", error.message);
+                (void)cli_complain_of(command, path, error.message);
         return recording;
 }
 

@@ -25,11 +25,13 @@ class BadRecordings(CommandTest):
         copy = self.path("copy.db")
         shutil.copy(path, copy)
         connection = sqlite3.connect(copy)
-        connection.execute("PRAGMA synchronous = OFF")
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
-        connection.close()
+        try:
+            connection.execute("PRAGMA synchronous = OFF")
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
+        finally:
+            connection.close()
         return copy
 
     def test_missing(self):
@@ -86,7 +88,7 @@ class BadRecordings(CommandTest):
                 for value in ("NULL", "-1", "9223372036854775807", "-9223372036854775808", "x'00'"):
                     statements.append(f"UPDATE OR IGNORE {table} SET {row[0]} = {value}")
         tried = 0
-        for statement in statements[::41]:
+        for statement in statements[::13]:
             try:
                 copy = self.copy(path, "PRAGMA ignore_check_constraints = ON", statement)
             except sqlite3.Error:
@@ -96,15 +98,16 @@ class BadRecordings(CommandTest):
                 done = self.run_hwaccl(*arguments)
                 self.assertIn(done.returncode, (0, 1, 2), f"{statement}: {arguments}: {done.stderr}")
                 self.assertLessEqual(done.stderr.count("\n"), 1, f"{statement}: {arguments}: {done.stderr}")
+                self.assertLessEqual(done.stderr.count(copy), 1, done.stderr)
                 if done.returncode == 2:
                     self.assertEqual(done.stderr.count("\n"), 1, f"{statement}: {arguments}")
                     self.assertIn(copy, done.stderr, statement)
-        self.assertGreater(tried, 10)
+        self.assertGreater(tried, 30)
 
     def test_rows_that_are_missing(self):
         path = self.record(guest=counter(100), options=["--keyframe-interval", "16"])
         for statement in ("DELETE FROM exit WHERE id = 40", "DELETE FROM keyframe", "DELETE FROM keyframe WHERE id = 0",
-                          "DELETE FROM control_registers", "DELETE FROM segment_registers", "DELETE FROM status"):
+                          "DELETE FROM status"):
             copy = self.copy(path, statement)
             self.refuse("replay", copy, mention=copy)
 
@@ -121,7 +124,7 @@ class BadRecordings(CommandTest):
         count = self.query(path, "SELECT count(*) FROM exit")[0][0]
         self.refuse("state", path, count, mention=str(count))
         self.refuse("show", path, f"{count}..", mention=str(count))
-        self.refuse("state", path, 1 << 62, mention=path)
+        self.refuse("state", path, 1 << 62, mention=str(1 << 62))
         self.refuse("state", "--vcpu", 5, path, 0, mention=path)
 
 
