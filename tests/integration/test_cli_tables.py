@@ -114,9 +114,10 @@ class Tables(CommandTest):
 
     def test_a_guest_cannot_steer_the_terminal(self):
         recording = self.record("evil.db", guest=counter(3), options=["--until", "x"])
-        self.change(recording, "UPDATE exit_reason SET name = 'a' || char(27) || '[31mb'",
+        self.change(recording, "UPDATE instruction SET text = 'a' || char(27) || '[31mb'",
                     "UPDATE option SET value = 'a' || char(27) || 'b' WHERE name = 'accel'")
-        for arguments in (["show", recording], ["stat", recording], ["replay", recording], ["check", recording]):
+        self.assertIn("a?[31mb", self.succeed("show", "--disasm", recording).stdout)
+        for arguments in (["show", "--disasm", recording], ["stat", recording], ["replay", recording], ["check", recording]):
             done = self.run_hwaccl(*arguments)
             self.assertNotIn("\x1b", done.stdout + done.stderr)
 
