@@ -155,8 +155,8 @@ INSERT INTO names SELECT 'end_status', * FROM (VALUES
   (0, 'running'), (1, 'exit code'), (2, 'halted'), (3, 'triple fault'), (4, 'reset'), (5, 'entry failure'), (6,
   'error'), (7, 'stopped'), (8, 'power off'));
 INSERT INTO names SELECT 'input_kind', * FROM (VALUES
-  (0, 'clock'), (1, 'wait'), (2, 'instruction'), (3, 'memory'), (4, 'console'), (5, 'wall time'), (6, 'stop
-  request'));
+  (0, 'clock'), (1, 'wait'), (2, 'instruction'), (3, 'memory'), (4, 'console'), (5, 'wall time'),
+  (6, 'stop request'));
 INSERT INTO names SELECT 'effect_kind', * FROM (VALUES
   (0, 'memory'), (1, 'console'), (2, 'irq line'), (3, 'stop'));
 INSERT INTO names SELECT 'channel', * FROM (VALUES

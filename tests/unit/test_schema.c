@@ -83,6 +83,10 @@ static void names_are_those_of_the_core(void **state)
         assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE kind = 'channel'"), HWACCL_CHANNEL_COUNT);
         assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE kind = 'verdict'"), HWACCL_VERDICT_COUNT);
         assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE kind = 'outcome'"), HWACCL_OUTCOME_COUNT);
+        /* a line of SQL that was wrapped inside a string */
+        assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE instr(name, char(10))"), 0);
+        assert_int_equal(ask(db, "SELECT number FROM names WHERE kind = 'input_kind' AND name = 'stop request'"),
+                         HWACCL_INPUT_STOP);
         (void)sqlite3_close(db);
 }
 
