@@ -26,6 +26,8 @@ void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind)
         clock->origin_ns = kind == STAMP_MONOTONIC ? clock->origin_stamp : stamp_monotonic();
         clock->stamp[0] = clock->stamp[1] = clock->origin_stamp;
         clock->ns[0] = clock->ns[1] = 0;
+        clock->latest_stamp = clock->origin_stamp;
+        clock->latest_ns = 0;
 }
 
 void stamp_clock_sample(struct stamp_clock *clock)
@@ -42,7 +44,7 @@ void stamp_clock_sample(struct stamp_clock *clock)
         clock->ns[1] = ns;
 }
 
-uint64_t stamp_clock_ns(const struct stamp_clock *clock, uint64_t stamp)
+static uint64_t interpolate(const struct stamp_clock *clock, uint64_t stamp)
 {
         uint64_t width = clock->stamp[1] - clock->stamp[0];
 
@@ -57,6 +59,19 @@ uint64_t stamp_clock_ns(const struct stamp_clock *clock, uint64_t stamp)
                 return 0;
         double part = (double)(stamp - clock->origin_stamp) / (double)(clock->stamp[0] - clock->origin_stamp);
         return (uint64_t)(part * (double)clock->ns[0]);
+}
+
+uint64_t stamp_clock_ns(struct stamp_clock *clock, uint64_t stamp)
+{
+        uint64_t ns = interpolate(clock, stamp);
+
+        /* each sample moves the line a little: what was converted already is where time stands */
+        if (stamp < clock->latest_stamp)
+                return ns < clock->latest_ns ? ns : clock->latest_ns;
+        clock->latest_stamp = stamp;
+        if (ns > clock->latest_ns)
+                clock->latest_ns = ns;
+        return clock->latest_ns;
 }
 
 uint64_t stamp_clock_khz(const struct stamp_clock *clock)

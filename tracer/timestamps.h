@@ -39,6 +39,9 @@ struct stamp_clock {
         /* the interval between the last two samples */
         uint64_t stamp[2];
         uint64_t ns[2]; /* since time 0 */
+        /* the latest stamp that was converted, and to what */
+        uint64_t latest_stamp;
+        uint64_t latest_ns;
 };
 
 /** stamp_clock_start - time 0 is now */
@@ -47,8 +50,8 @@ void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind);
 /** stamp_clock_sample - stamps taken until now can be converted */
 void stamp_clock_sample(struct stamp_clock *clock);
 
-/** stamp_clock_ns - ns since time 0 of a stamp taken before the last sample */
-uint64_t stamp_clock_ns(const struct stamp_clock *clock, uint64_t stamp);
+/** stamp_clock_ns - ns since time 0 of a stamp taken before the last sample; later stamps never get earlier times */
+uint64_t stamp_clock_ns(struct stamp_clock *clock, uint64_t stamp);
 
 /** stamp_clock_khz - rate of the stamps as the samples show it */
 uint64_t stamp_clock_khz(const struct stamp_clock *clock);
