@@ -2,7 +2,7 @@
 --
 -- Placeholders: @SET(text)@ stands for the text once per field of the subject state's field table, $ being its name,
 -- with commas between.
--- Sets: page (exit information and general registers), handled (page without rip and rax), control, segment; for the
+-- Sets: page (exit information and general registers), handled (page without rip and rax), system, segment; for the
 -- views information, general (without rip and rax) and registers (all).
 --
 -- Exits are keyed by id = vcpu * 2^40 + number: with one vCPU, number 0, the id is the exit's number.
@@ -59,13 +59,16 @@ CREATE TABLE keyframe (
   @page($ INTEGER)@
 ) STRICT;
 
--- Control and segment registers change rarely: a full row whenever one of them did, and at keyframes. A row holds from
--- moment at = 2 * id (entry) or 2 * id + 1 (exit) on.
-CREATE TABLE control_registers (
+-- What changes rarely: full rows, one whenever a field of the table changed, and at keyframes. A row holds from moment
+-- at = 2 * id (entry) or 2 * id + 1 (exit) on.
+
+-- Control registers, EFER, SYSENTER, FS, GS, TR, LDTR, GDTR and IDTR: they change with the mode or the task.
+CREATE TABLE system_registers (
   at INTEGER PRIMARY KEY,
-  @control($ INTEGER)@
+  @system($ INTEGER)@
 ) STRICT;
 
+-- CS, SS, DS and ES: they change with every interrupt that real mode takes.
 CREATE TABLE segment_registers (
   at INTEGER PRIMARY KEY,
   @segment($ INTEGER)@

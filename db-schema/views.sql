@@ -31,7 +31,7 @@ SELECT
   coalesce(s.rip + iif(m.number = 0, s.rip_advance, 0), k.rip) AS rip,
   coalesce(iif(m.number = 0, s.next_rax, NULL), s.rax, k.rax) AS rax,
   @general(coalesce(h.$, s.$, k.$) AS $)@,
-  @control(c.$ AS $)@,
+  @system(c.$ AS $)@,
   @segment(g.$ AS $)@,
   @information(coalesce(h.$, s.$, k.$) AS $)@
 FROM exit e
@@ -39,7 +39,7 @@ CROSS JOIN moment m
 LEFT JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
 LEFT JOIN exit s ON s.id = e.id - 1 + m.number AND s.id >= k.id
 LEFT JOIN handler_change h ON h.id = iif(m.number = 0, s.id, NULL)
-LEFT JOIN control_registers c ON c.at = (SELECT max(at) FROM control_registers WHERE at <= 2 * e.id + m.number)
+LEFT JOIN system_registers c ON c.at = (SELECT max(at) FROM system_registers WHERE at <= 2 * e.id + m.number)
 LEFT JOIN segment_registers g ON g.at = (SELECT max(at) FROM segment_registers WHERE at <= 2 * e.id + m.number);
 
 CREATE VIEW registers AS
@@ -55,14 +55,14 @@ SELECT
   printf('0x%x', e.rip + e.rip_advance) AS rip,
   printf('0x%x', coalesce(e.next_rax, e.rax, k.rax)) AS rax,
   @general(printf('0x%x', coalesce(h.$, e.$, k.$)) AS $)@,
-  @control(printf('0x%x', c.$) AS $)@,
+  @system(printf('0x%x', c.$) AS $)@,
   @segment(printf('0x%x', g.$) AS $)@,
   @information(printf('0x%x', coalesce(h.$, e.$, k.$)) AS $)@
 FROM vcpu v
 JOIN exit e ON e.id = (SELECT max(id) FROM exit WHERE id < (v.id + 1) << 40) AND e.id >= v.id << 40
 LEFT JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
 LEFT JOIN handler_change h ON h.id = e.id
-LEFT JOIN control_registers c ON c.at = (SELECT max(at) FROM control_registers WHERE at <= 2 * e.id + 2)
+LEFT JOIN system_registers c ON c.at = (SELECT max(at) FROM system_registers WHERE at <= 2 * e.id + 2)
 LEFT JOIN segment_registers g ON g.at = (SELECT max(at) FROM segment_registers WHERE at <= 2 * e.id + 2)
 WHERE e.rip_advance IS NOT NULL;
 

@@ -28,7 +28,7 @@ bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t 
                 return hwaccl_error_set(error, "out of memory");
         if (!rows_prepare(&decoder->rows, db, error))
                 return false;
-        decoder->control_mask = set_mask(&decoder->rows.set[FIELD_SET_CONTROL]);
+        decoder->system_mask = set_mask(&decoder->rows.set[FIELD_SET_SYSTEM]);
         decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT]);
 
         int64_t id = 0;
@@ -68,9 +68,9 @@ static bool write_groups(struct decoder *decoder, int64_t at, uint64_t bitmap, s
 {
         struct decoder_state *state = &decoder->state;
 
-        state->control_written = (bitmap & decoder->control_mask) != 0;
+        state->system_written = (bitmap & decoder->system_mask) != 0;
         state->segment_written = (bitmap & decoder->segment_mask) != 0;
-        return (!state->control_written || rows_group(&decoder->rows, FIELD_SET_CONTROL, at, &state->now, error)) &&
+        return (!state->system_written || rows_group(&decoder->rows, FIELD_SET_SYSTEM, at, &state->now, error)) &&
                (!state->segment_written || rows_group(&decoder->rows, FIELD_SET_SEGMENT, at, &state->now, error));
 }
 
@@ -106,8 +106,7 @@ static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_en
         state->base_clock = state->clock;
         state->base_host_entry = host_entry;
         return rows_keyframe(&decoder->rows, id, state->clock, host_entry, &state->entry, error) &&
-               (state->control_written ||
-                rows_group(&decoder->rows, FIELD_SET_CONTROL, 2 * id, &state->entry, error)) &&
+               (state->system_written || rows_group(&decoder->rows, FIELD_SET_SYSTEM, 2 * id, &state->entry, error)) &&
                (state->segment_written || rows_group(&decoder->rows, FIELD_SET_SEGMENT, 2 * id, &state->entry, error));
 }
 

@@ -15,7 +15,7 @@ struct decoder_state {
         bool row_open;
         struct handoff_row handoff;
         bool handoff_open;
-        bool control_written; /* at the last entry */
+        bool system_written; /* at the last entry */
         bool segment_written;
         uint64_t exits; /* seen */
         uint64_t clock; /* last one read */
@@ -34,7 +34,7 @@ struct decoder {
         struct stamp_clock clock;
         uint32_t vcpu;
         uint32_t keyframe_interval;
-        uint64_t control_mask; /* words of the state */
+        uint64_t system_mask; /* words of the state */
         uint64_t segment_mask;
         struct hwaccl_device *const *devices;
         size_t device_count;

@@ -62,7 +62,7 @@ static bool load_keyframe(struct hwaccl_exit_cursor *cursor, struct hwaccl_error
         return stream_next(&cursor->keyframe, cursor->recording, error);
 }
 
-/* A full row of control or segment registers into @state. */
+/* A full row of system or segment registers into @state. */
 static bool load_group(struct hwaccl_exit_cursor *cursor, struct stream *stream, enum field_set_name name,
                        union state_words *state, struct hwaccl_error *error)
 {
@@ -90,8 +90,8 @@ static bool load_group(struct hwaccl_exit_cursor *cursor, struct stream *stream,
 static bool load_groups(struct hwaccl_exit_cursor *cursor, int64_t at, union state_words *state,
                         struct hwaccl_error *error)
 {
-        while (cursor->control.waiting && cursor->control.key <= at)
-                if (!load_group(cursor, &cursor->control, FIELD_SET_CONTROL, state, error))
+        while (cursor->system.waiting && cursor->system.key <= at)
+                if (!load_group(cursor, &cursor->system, FIELD_SET_SYSTEM, state, error))
                         return false;
         while (cursor->segment.waiting && cursor->segment.key <= at)
                 if (!load_group(cursor, &cursor->segment, FIELD_SET_SEGMENT, state, error))
@@ -294,9 +294,9 @@ static bool open_streams(struct hwaccl_exit_cursor *cursor, int64_t first, int64
                  first, last},
                 {&cursor->change, "handler_change",
                  "SELECT id, @handled($)@ FROM handler_change WHERE id BETWEEN ?1 AND ?2 ORDER BY id", first, last},
-                {&cursor->control, "control_registers",
-                 "SELECT at, @control($)@ FROM control_registers WHERE at BETWEEN coalesce("
-                 "(SELECT max(at) FROM control_registers WHERE at <= ?1), ?1) AND ?2 ORDER BY at",
+                {&cursor->system, "system_registers",
+                 "SELECT at, @system($)@ FROM system_registers WHERE at BETWEEN coalesce("
+                 "(SELECT max(at) FROM system_registers WHERE at <= ?1), ?1) AND ?2 ORDER BY at",
                  2 * first, 2 * last},
                 {&cursor->segment, "segment_registers",
                  "SELECT at, @segment($)@ FROM segment_registers WHERE at BETWEEN coalesce("
@@ -347,7 +347,7 @@ static bool prime(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_e
         }
         if (start == id)
                 return true;
-        /* the entry of that exit is of no interest, but for control and segment registers, which are full rows */
+        /* the entry of that exit is of no interest, but for system and segment registers, which are full rows */
         cursor->next_there = true;
         if (!load_groups(cursor, 2 * start, &cursor->next, error))
                 return false;
@@ -397,7 +397,7 @@ void hwaccl_exit_cursor_close(struct hwaccl_exit_cursor *cursor)
         if (!cursor)
                 return;
         struct stream *const streams[] = {&cursor->exit,    &cursor->keyframe, &cursor->change,
-                                          &cursor->control, &cursor->segment,  &cursor->pending,
+                                          &cursor->system,  &cursor->segment,  &cursor->pending,
                                           &cursor->handoff, &cursor->snapshot, &cursor->device_state};
         for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++)
                 stream_close(streams[i]);

@@ -78,7 +78,7 @@ struct hwaccl_exit_cursor {
         struct stream exit;
         struct stream keyframe;
         struct stream change;
-        struct stream control;
+        struct stream system;
         struct stream segment;
         struct stream pending;
         struct stream handoff;
@@ -101,7 +101,7 @@ struct hwaccl_exit_cursor {
         union state_words at_exit;
         union state_words next; /* entry of the next one */
         struct hwaccl_known_fields next_known;
-        struct hwaccl_known_fields group_known; /* control and segment registers */
+        struct hwaccl_known_fields group_known; /* system and segment registers */
         bool next_there;
         int64_t expected; /* id of the next row */
         struct hwaccl_recorded_exit result;

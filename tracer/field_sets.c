@@ -8,12 +8,13 @@ static bool belongs(enum field_set_name set, unsigned index)
         bool page = group == HWACCL_FIELD_EXIT || group == HWACCL_FIELD_GENERAL;
         /* columns of their own in table exit say what handling made of these */
         bool apart = index == HWACCL_FIELD_INDEX_rip || index == HWACCL_FIELD_INDEX_rax;
+        bool memory_segment = index >= HWACCL_FIELD_INDEX_cs_selector && index < HWACCL_FIELD_INDEX_fs_selector;
 
         switch (set) {
         case FIELD_SET_PAGE: return page;
         case FIELD_SET_HANDLED: return page && !apart;
-        case FIELD_SET_CONTROL: return group == HWACCL_FIELD_CONTROL;
-        case FIELD_SET_SEGMENT: return group == HWACCL_FIELD_SEGMENT || group == HWACCL_FIELD_TABLE;
+        case FIELD_SET_SYSTEM: return !page && !memory_segment;
+        case FIELD_SET_SEGMENT: return memory_segment;
         case FIELD_SET_GENERAL: return group == HWACCL_FIELD_GENERAL && !apart;
         case FIELD_SET_INFORMATION: return group == HWACCL_FIELD_EXIT;
         case FIELD_SET_REGISTERS:
@@ -34,7 +35,7 @@ void field_sets_init(struct field_set *sets)
 
 enum field_set_name field_set_by_name(const char *name, size_t length)
 {
-        static const char *const names[FIELD_SET_COUNT] = {"page",    "handled",     "control",  "segment",
+        static const char *const names[FIELD_SET_COUNT] = {"page",    "handled",     "system",   "segment",
                                                            "general", "information", "registers"};
 
         for (unsigned set = 0; set < FIELD_SET_COUNT; set++)

@@ -14,9 +14,10 @@
 enum field_set_name {
         FIELD_SET_PAGE,    /* exit information and general registers: columns of exit and keyframe */
         FIELD_SET_HANDLED, /* page without RIP and RAX: columns of handler_change */
-        FIELD_SET_CONTROL,
-        FIELD_SET_SEGMENT,     /* segment and table registers */
-        FIELD_SET_GENERAL,     /* general registers without RIP and RAX, for views */
+        FIELD_SET_SYSTEM,  /* control registers, EFER, SYSENTER, FS, GS, TR, LDTR, GDTR, IDTR: change with the mode or
+                              task */
+        FIELD_SET_SEGMENT, /* CS, SS, DS, ES: change with every real-mode interrupt */
+        FIELD_SET_GENERAL, /* general registers without RIP and RAX, for views */
         FIELD_SET_INFORMATION, /* exit information, for views */
         FIELD_SET_REGISTERS,   /* all, for views */
         FIELD_SET_COUNT

@@ -46,7 +46,7 @@ bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error)
                 {"exit", 1 + page + EXIT_COLUMN_COUNT, &rows->exit},
                 {"handler_change", 1 + rows->set[FIELD_SET_HANDLED].count, &rows->handler_change},
                 {"keyframe", 3 + page, &rows->keyframe},
-                {"control_registers", 1 + rows->set[FIELD_SET_CONTROL].count, &rows->control},
+                {"system_registers", 1 + rows->set[FIELD_SET_SYSTEM].count, &rows->system},
                 {"segment_registers", 1 + rows->set[FIELD_SET_SEGMENT].count, &rows->segment},
                 {"pending", 5, &rows->pending},
                 {"irq_handoff", 5, &rows->irq_handoff},
@@ -68,7 +68,7 @@ bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error)
 void rows_finalize(struct rows *rows)
 {
         sqlite3_stmt *const statements[] = {
-                rows->exit,     rows->handler_change, rows->keyframe, rows->control,          rows->segment,
+                rows->exit,     rows->handler_change, rows->keyframe, rows->system,           rows->segment,
                 rows->pending,  rows->irq_handoff,    rows->input,    rows->effect,           rows->device_field,
                 rows->snapshot, rows->device_state,   rows->option,   rows->instruction_find, rows->instruction_add,
         };
@@ -171,7 +171,7 @@ bool rows_keyframe(struct rows *rows, int64_t id, uint64_t clock, uint64_t host_
 bool rows_group(struct rows *rows, enum field_set_name set, int64_t at, const union state_words *state,
                 struct hwaccl_error *error)
 {
-        sqlite3_stmt *statement = set == FIELD_SET_CONTROL ? rows->control : rows->segment;
+        sqlite3_stmt *statement = set == FIELD_SET_SYSTEM ? rows->system : rows->segment;
         int result = bind(statement, 1, at) | bind_fields(statement, 2, &rows->set[set], state);
 
         return bound(rows, result, error) && step(rows, statement, error);

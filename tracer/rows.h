@@ -64,7 +64,7 @@ struct rows {
         uint64_t exit_bound; /* parameters of exit, from the third on, that are not NULL */
         sqlite3_stmt *handler_change;
         sqlite3_stmt *keyframe;
-        sqlite3_stmt *control;
+        sqlite3_stmt *system;
         sqlite3_stmt *segment;
         sqlite3_stmt *pending;
         sqlite3_stmt *irq_handoff;
@@ -95,7 +95,7 @@ bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const u
 bool rows_keyframe(struct rows *rows, int64_t id, uint64_t clock, uint64_t host_entry, const union state_words *entry,
                    struct hwaccl_error *error);
 
-/** rows_group - a full row of control or segment registers; one that is there already is replaced */
+/** rows_group - a full row of system or segment registers; one that is there already is replaced */
 bool rows_group(struct rows *rows, enum field_set_name set, int64_t at, const union state_words *state,
                 struct hwaccl_error *error);
 

@@ -70,7 +70,7 @@ class BadRecordings(CommandTest):
     def test_without_one_of_its_tables(self):
         path = self.record()
         tables = [row[0] for row in self.query(path, "SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        for table in ("exit", "keyframe", "option", "status", "input", "effect", "instruction", "control_registers",
+        for table in ("exit", "keyframe", "option", "status", "input", "effect", "instruction", "system_registers",
                       "segment_registers"):
             self.assertIn(table, tables)
             copy = self.copy(path, f"DROP TABLE {table}")
@@ -81,7 +81,7 @@ class BadRecordings(CommandTest):
         """Whatever is in the rows, each command ends with an ordinary status and at most one line."""
         path = self.record(guest=counter(100), options=["--keyframe-interval", "16"])
         statements = []
-        for table in ("exit", "keyframe", "control_registers", "segment_registers", "pending", "irq_handoff", "input",
+        for table in ("exit", "keyframe", "system_registers", "segment_registers", "pending", "irq_handoff", "input",
                       "effect", "instruction", "device_field", "device_state", "device_snapshot", "handler_change",
                       "status", "vcpu"):
             for row in self.query(path, f"SELECT name FROM pragma_table_info('{table}')"):

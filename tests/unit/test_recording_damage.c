@@ -88,7 +88,7 @@ static void every_table_is_needed(void **state)
 {
         static const char *const tables[] = {"option",         "status",          "vcpu",         "exit",
                                              "handler_change", "keyframe",        "input",        "effect",
-                                             "irq_handoff",    "pending",         "instruction",  "control_registers",
+                                             "irq_handoff",    "pending",         "instruction",  "system_registers",
                                              "device_field",   "device_snapshot", "device_state", "segment_registers"};
 
         (void)state;
@@ -177,7 +177,7 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"UPDATE exit SET instruction_input = 1000, instruction = 1 WHERE id = 5", "is missing"},
                 {"UPDATE instruction SET bytes = zeroblob(16) WHERE id = 1", "instruction"},
                 {"UPDATE segment_registers SET cs_limit = 4294967296", "cs_limit does not fit 32 bits"},
-                {"UPDATE segment_registers SET gs_access_rights = -1", "gs_access_rights"},
+                {"UPDATE system_registers SET gs_access_rights = -1", "gs_access_rights"},
                 {"INSERT INTO irq_handoff VALUES (1000000, 32, 1, 0, 0)", NULL},
                 {"UPDATE irq_handoff SET vector = 256", "vector is 256"},
                 {"UPDATE irq_handoff SET taken = 2", "taken is 2"},

@@ -52,7 +52,7 @@ static void every_field_of_the_state_has_its_columns(void **state)
                 (void)snprintf(
                         sql, sizeof(sql),
                         "SELECT count(*) FROM sqlite_schema s, pragma_table_info(s.name) c WHERE s.name IN ('exit',"
-                        " 'control_registers', 'segment_registers') AND c.name = '%s'",
+                        " 'system_registers', 'segment_registers') AND c.name = '%s'",
                         hwaccl_subject_fields[i].name);
                 assert_int_equal(ask(db, sql), 1);
         }
