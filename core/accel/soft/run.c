@@ -53,7 +53,10 @@ static void on_block(uc_engine *engine, uint64_t address, uint32_t size, void *o
         struct soft *soft = opaque;
         (void)engine;
 
-        if (soft->stop != SOFT_STOP_NONE || !soft_scan_block(soft, address, size))
+        if (soft->stop != SOFT_STOP_NONE)
+                return;
+        soft->block_address = address;
+        if (!soft_scan_block(soft, address, size))
                 return;
         if (atomic_load_explicit(&soft->poked, memory_order_relaxed)) {
                 soft_stop(soft, SOFT_STOP_POKE);
@@ -142,8 +145,15 @@ static bool before_instruction(struct soft *soft, struct hwaccl_pending_interrup
 static void settle(struct soft *soft, bool guest_traps)
 {
         struct hwaccl_subject_state *state = soft->state;
+        bool at_site = soft->stop == SOFT_STOP_SITE || soft->stop == SOFT_STOP_STEP;
+        /* Stopped before a block began. Where the block before jumped straight into it, and code hooks exist, the
+         * engine still has that one's address in RIP. */
+        bool at_block =
+                soft->stop == SOFT_STOP_RESCAN || soft->stop == SOFT_STOP_POKE || soft->stop == SOFT_STOP_DEADLINE;
+        if (at_block)
+                state->rip = soft->block_address;
         /* in the hook of a site the engine's RIP is the linear address */
-        if (soft->stop == SOFT_STOP_SITE || soft->stop == SOFT_STOP_STEP) {
+        if (at_site || at_block) {
                 state->rip -= state->cs.base;
                 if (soft->bits != 64)
                         state->rip &= UINT32_MAX;

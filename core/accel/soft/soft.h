@@ -176,6 +176,7 @@ struct soft {
         struct hwaccl_subject_state *state;
         struct hwaccl_error *error;
         enum soft_stop stop;
+        uint64_t block_address; /* linear, of the block that started last */
         bool protected_mode;
         bool wanted;          /* an interrupt or its window waits for the guest to take interrupts */
         bool stepping;        /* this start runs one instruction */
