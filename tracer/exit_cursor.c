@@ -90,13 +90,26 @@ static bool load_group(struct hwaccl_exit_cursor *cursor, struct stream *stream,
 static bool load_groups(struct hwaccl_exit_cursor *cursor, int64_t at, union state_words *state,
                         struct hwaccl_error *error)
 {
-        while (cursor->system.waiting && cursor->system.key <= at)
+        while (cursor->system.waiting && cursor->system.key <= at) {
+                cursor->system_at = cursor->system.key;
                 if (!load_group(cursor, &cursor->system, FIELD_SET_SYSTEM, state, error))
                         return false;
-        while (cursor->segment.waiting && cursor->segment.key <= at)
+        }
+        while (cursor->segment.waiting && cursor->segment.key <= at) {
+                cursor->segment_at = cursor->segment.key;
                 if (!load_group(cursor, &cursor->segment, FIELD_SET_SEGMENT, state, error))
                         return false;
+        }
         return true;
+}
+
+/* Each keyframe has its rows, also where nothing is known in them: missing ones must not pass for unknown state. */
+static bool groups_are_there(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
+{
+        if (cursor->system_at == 2 * id && cursor->segment_at == 2 * id)
+                return true;
+        return recording_error(cursor->recording, error, "keyframe %" PRId64 " has no row in table %s", number_of(id),
+                               cursor->system_at == 2 * id ? "segment_registers" : "system_registers");
 }
 
 /* The state with which exit @id was entered: what the exit before left, or the keyframe's where that is not known. */
@@ -126,7 +139,7 @@ static bool begin_exit(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwa
         }
         cursor->entry = cursor->next;
         cursor->result.entry_known = cursor->next_known;
-        return true;
+        return !keyframe || groups_are_there(cursor, id, error);
 }
 
 /* The fields of the row that are not NULL differ from the keyframe. */
@@ -374,6 +387,7 @@ struct hwaccl_exit_cursor *hwaccl_exit_cursor_open(struct hwaccl_recording *reco
                 return NULL;
         }
         memset(cursor, 0, sizeof(*cursor));
+        cursor->system_at = cursor->segment_at = -1;
         const struct field_set *page = &recording->set[FIELD_SET_PAGE];
         hwaccl_assert(page->count <= PAGE_MAX);
         cursor->page_count = page->count;

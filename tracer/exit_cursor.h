@@ -102,6 +102,8 @@ struct hwaccl_exit_cursor {
         union state_words next; /* entry of the next one */
         struct hwaccl_known_fields next_known;
         struct hwaccl_known_fields group_known; /* system and segment registers */
+        int64_t system_at;                      /* key of the row that holds: at a keyframe, the keyframe's own */
+        int64_t segment_at;
         bool next_there;
         int64_t expected; /* id of the next row */
         struct hwaccl_recorded_exit result;

@@ -178,6 +178,8 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"UPDATE instruction SET bytes = zeroblob(16) WHERE id = 1", "instruction"},
                 {"UPDATE segment_registers SET cs_limit = 4294967296", "cs_limit does not fit 32 bits"},
                 {"UPDATE system_registers SET gs_access_rights = -1", "gs_access_rights"},
+                {"DELETE FROM system_registers", "keyframe 0 has no row in table system_registers"},
+                {"DELETE FROM segment_registers WHERE at > 100", "has no row in table segment_registers"},
                 {"INSERT INTO irq_handoff VALUES (1000000, 32, 1, 0, 0)", NULL},
                 {"UPDATE irq_handoff SET vector = 256", "vector is 256"},
                 {"UPDATE irq_handoff SET taken = 2", "taken is 2"},
