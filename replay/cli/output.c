@@ -1,5 +1,7 @@
 #include "output.h"
 
+#include "hwaccl/assert.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -95,6 +97,7 @@ static void print_cell(const struct cli_table *table, size_t column, const char 
 
 static void print_held_rows(struct cli_table *table)
 {
+        hwaccl_assert(table->column_count > 0);
         (void)fputs(cli_colour(CLI_BOLD), stdout);
         for (size_t i = 0; i < table->column_count; i++)
                 print_cell(table, i, table->columns[i].title);
