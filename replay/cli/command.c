@@ -92,7 +92,7 @@ static void translate(const struct cli_command *command, struct option *longs, c
 {
         *shorts++ = ':';
         size_t count = 0;
-        for (; command->options[count].name && count < OPTION_MAX; count++) {
+        for (; count < OPTION_MAX && command->options[count].name; count++) {
                 const struct cli_option *option = &command->options[count];
                 longs[count] = (struct option){option->name, option->argument ? required_argument : no_argument, NULL,
                                                (int)count + 1000};

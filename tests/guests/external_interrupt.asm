@@ -1,7 +1,7 @@
 ; An external interrupt: something outside wants the processor. The guest spins for ever without exits; the time limit
 ; gets it out and ends it.
 ;@ reason 1 1
-;@ options --timeout 1
+;@ options --timeout 3
 ;@ end stopped
 %include "guest.inc"
         GUEST "external_interrupt"

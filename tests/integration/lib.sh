@@ -31,12 +31,6 @@ skip() {
         exit 77
 }
 
-# For tests that a build cannot run by its nature, CI or not.
-not_for_this_build() {
-        echo "SKIPPED: $*" >&2
-        exit 77
-}
-
 # run STATUS command...: the command must end with that status
 run() {
         local wanted=$1 status=0

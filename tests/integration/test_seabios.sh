@@ -25,12 +25,14 @@ record() {
 }
 
 record "$work/host.db" 3000 --clock host --until "No bootable device"
-record "$work/one.db" 40000 --clock virtual --max-exits 40000
-record "$work/two.db" 40000 --clock virtual --max-exits 40000
+many=40000
+[ "${HWACCL_SANITIZE:-}" != thread ] || many=6000 # twenty times slower
+record "$work/one.db" $many --clock virtual --max-exits $many
+record "$work/two.db" $many --clock virtual --max-exits $many
 for copy in one two; do
         "$HWACCL_SOURCE/tests/integration/dump_guest_rows" "$work/$copy.db" >"$work/$copy.sql"
 done
-[ "$(wc -l <"$work/one.sql")" -gt 10000 ] || fail "the dump is too short to say anything"
+[ "$(wc -l <"$work/one.sql")" -gt 5000 ] || fail "the dump is too short to say anything"
 cmp "$work/one.sql" "$work/two.sql" || fail "two recordings with the virtual clock differ:
 $(diff "$work/one.sql" "$work/two.sql" | head -5)"
 cmp "$work/one.db.console" "$work/two.db.console" || fail "the consoles differ"
