@@ -61,7 +61,8 @@ static const struct paging_mode pae = {
         3,
         8,
         0xffffffe0,
-        {{30, 3, false, false, UINT64_C(0xfff00000000001e6) | RESERVED_HIGH, 0},
+        /* bit 5 is reserved in a PDPTE too, but QEMU's processor uses it as an accessed bit */
+        {{30, 3, false, false, UINT64_C(0xfff00000000001c6) | RESERVED_HIGH, 0},
          {21, 0x1ff, true, true, UINT64_C(0x7ff0000000000000) | RESERVED_HIGH, 0x1fe000},
          {12, 0x1ff, true, false, UINT64_C(0x7ff0000000000000) | RESERVED_HIGH, 0}},
 };
