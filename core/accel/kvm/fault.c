@@ -1,0 +1,153 @@
+/*
+ * EFAULT from KVM_RUN says that the guest touched what is not RAM, and not where. The instruction at RIP tells: its
+ * memory operands are located as the processor does, and the first that does not lie in RAM (for a write: in RAM that
+ * is no ROM) is the violation.
+ */
+#include "accel/kvm/kvm.h"
+#include "exit/emulate/emulation.h"
+
+#include <inttypes.h>
+
+/* Exit qualification for EPT violations (SDM 3C, table 28-7). */
+#define VIOLATION_READ   0x1u
+#define VIOLATION_WRITE  0x2u
+#define VIOLATION_FETCH  0x4u
+#define VIOLATION_LINEAR 0x180u /* a linear address is the cause, and its translation was the access */
+
+/* Does the part of an access lie outside? A write to ROM does. */
+static bool outside(const struct kvm_accel *kvm, uint64_t physical, unsigned kind)
+{
+        const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(kvm->config.memory, physical);
+
+        return !run || ((kind & VIOLATION_WRITE) && !run->writable);
+}
+
+/* Looks at the first byte of an access, and at the first one of the page that it runs over into. */
+static bool violates(struct kvm_accel *kvm, uint64_t linear, unsigned size, unsigned kind, uint64_t *physical)
+{
+        uint64_t last = (linear + size - 1) & ~(uint64_t)(HWACCL_PAGE_SIZE - 1);
+
+        if (!kvm_translate(kvm, linear, physical))
+                return false;
+        if (outside(kvm, *physical, kind))
+                return true;
+        return last > linear && kvm_translate(kvm, last, physical) && outside(kvm, *physical, kind);
+}
+
+static bool found(struct hwaccl_subject_state *state, uint64_t physical, unsigned kind)
+{
+        state->exit_reason = HWACCL_EXIT_EPT_VIOLATION;
+        state->exit_qualification = kind | VIOLATION_LINEAR;
+        state->guest_physical_address = physical;
+        return true;
+}
+
+static unsigned operand_kind(enum operation operation, unsigned index)
+{
+        switch (operation) {
+        case OPERATION_CMP:
+        case OPERATION_TEST:
+        case OPERATION_BT:
+        case OPERATION_PUSH: return VIOLATION_READ;
+        case OPERATION_MOV:
+        case OPERATION_POP: return index == 0 ? VIOLATION_WRITE : VIOLATION_READ;
+        case OPERATION_XCHG: return VIOLATION_READ | VIOLATION_WRITE;
+        default: return index == 0 ? VIOLATION_READ | VIOLATION_WRITE : VIOLATION_READ;
+        }
+}
+
+/* A bit index in a register reaches beyond the operand (SDM 2A, BT). */
+static uint64_t bit_offset(const struct emulation *emulation)
+{
+        const struct instruction *instruction = emulation->instruction;
+        unsigned size = instruction->operand[0].size;
+
+        if (instruction->operation < OPERATION_BT || instruction->operation > OPERATION_BTC ||
+            instruction->operand[1].kind != OPERAND_REGISTER)
+                return 0;
+        uint64_t value = register_read(emulation->context, instruction->operand[1].number, size);
+        int64_t index = size == 2 ? (int16_t)value : size == 4 ? (int32_t)value : (int64_t)value;
+        return (uint64_t)(index >> (size == 2 ? 4 : size == 4 ? 5 : 6)) * size;
+}
+
+static bool try_operands(struct kvm_accel *kvm, const struct emulation *emulation, struct hwaccl_subject_state *state)
+{
+        const struct instruction *instruction = emulation->instruction;
+        uint64_t physical;
+
+        for (unsigned i = 0; i < 2; i++) {
+                const struct operand *operand = &instruction->operand[i];
+                if (operand->kind != OPERAND_MEMORY)
+                        continue;
+                unsigned kind = operand_kind((enum operation)instruction->operation, i);
+                uint64_t offset = effective_address(emulation) + bit_offset(emulation);
+                uint64_t linear =
+                        kvm_linear_address(kvm, instruction->segment, offset & size_mask(instruction->address_size));
+                if (violates(kvm, linear, operand->size, kind, &physical))
+                        return found(state, physical, kind);
+        }
+        return false;
+}
+
+static bool try_strings(struct kvm_accel *kvm, const struct emulation *emulation, struct hwaccl_subject_state *state)
+{
+        const struct instruction *instruction = emulation->instruction;
+        enum operation operation = (enum operation)instruction->operation;
+        uint64_t mask = size_mask(instruction->address_size);
+        uint64_t source = kvm_linear_address(kvm, instruction->segment, kvm->context.gpr[HWACCL_RSI] & mask);
+        uint64_t target = kvm_linear_address(kvm, HWACCL_ES, kvm->context.gpr[HWACCL_RDI] & mask);
+        bool reads_source = operation == OPERATION_MOVS || operation == OPERATION_LODS || operation == OPERATION_CMPS ||
+                            operation == OPERATION_OUTS;
+        bool reads_target = operation == OPERATION_CMPS || operation == OPERATION_SCAS;
+        bool writes_target = operation == OPERATION_MOVS || operation == OPERATION_STOS || operation == OPERATION_INS;
+        uint64_t physical;
+
+        if (reads_source && violates(kvm, source, instruction->operand_size, VIOLATION_READ, &physical))
+                return found(state, physical, VIOLATION_READ);
+        unsigned kind = writes_target ? VIOLATION_WRITE : VIOLATION_READ;
+        return (reads_target || writes_target) && violates(kvm, target, instruction->operand_size, kind, &physical) &&
+               found(state, physical, kind);
+}
+
+static bool try_stack(struct kvm_accel *kvm, const struct emulation *emulation, struct hwaccl_subject_state *state)
+{
+        const struct instruction *instruction = emulation->instruction;
+        const struct hwaccl_machine_context *context = &kvm->context;
+        bool pushes = instruction->operation == OPERATION_PUSH;
+        unsigned size = instruction->operand_size;
+        unsigned kind = pushes ? VIOLATION_WRITE : VIOLATION_READ;
+        unsigned width = hwaccl_context_code_bits(context) == 64                       ? 8
+                         : context->segment[HWACCL_SS].access_rights & 0x4000u /* B */ ? 4
+                                                                                       : 2;
+        uint64_t offset = (context->gpr[HWACCL_RSP] - (pushes ? size : 0)) & size_mask(width);
+        uint64_t physical;
+
+        return (pushes || instruction->operation == OPERATION_POP) &&
+               violates(kvm, kvm_linear_address(kvm, HWACCL_SS, offset), size, kind, &physical) &&
+               found(state, physical, kind);
+}
+
+bool kvm_find_violation(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error)
+{
+        struct instruction instruction;
+        const struct emulation emulation = {.context = &kvm->context, .instruction = &instruction};
+        uint8_t bytes[INSTRUCTION_SIZE_MAX];
+        char text[96];
+        size_t size = kvm_code_read(kvm, state->rip, bytes, sizeof(bytes));
+        uint64_t physical;
+
+        state->instruction_length = 0;
+        if (!size && violates(kvm, kvm_linear_address(kvm, HWACCL_CS, state->rip), 1, VIOLATION_FETCH, &physical))
+                return found(state, physical, VIOLATION_FETCH);
+        if (decoder_decode(&kvm->decoder, bytes, size, hwaccl_context_code_bits(&kvm->context), &instruction)) {
+                state->instruction_length = instruction.length;
+                if (try_operands(kvm, &emulation, state) || try_strings(kvm, &emulation, state) ||
+                    try_stack(kvm, &emulation, state))
+                        return true;
+        }
+        kvm_describe_at_rip(kvm, text, sizeof(text));
+        return hwaccl_error_set(error,
+                                "the guest touched an address where no RAM is, and the instruction at %" PRIx64
+                                " (%s) does not tell which one",
+                                state->rip, text);
+}

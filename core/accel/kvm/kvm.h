@@ -1,0 +1,133 @@
+/* What the parts of the KVM accelerator share. */
+#ifndef HWACCL_ACCEL_KVM_KVM_H
+#define HWACCL_ACCEL_KVM_KVM_H
+
+#include "exit/emulate/instruction.h"
+#include "hwaccl/accel_kvm.h"
+#include "hwaccl/control_register.h"
+#include "hwaccl/exit_reason.h"
+#include "hwaccl/machine_context.h"
+
+#include <linux/kvm.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+#include <time.h>
+
+struct hwaccl_kvm {
+        int system_fd;
+        int vm_fd;
+        int vcpu_fd;
+        struct kvm_run *run;
+        size_t run_size;
+        uint64_t tsc_khz;
+};
+
+/* What the kernel still has to do for the instruction that exited; it does so at the start of the next KVM_RUN. */
+enum completion {
+        COMPLETION_NONE,  /* nothing */
+        COMPLETION_PORT,  /* IN or OUT; skipped by the kernel when RIP has moved */
+        COMPLETION_INPUT, /* INS: it writes the data in the run page to guest memory */
+        COMPLETION_MSR,
+};
+
+struct kvm_accel {
+        struct hwaccl_accel accel;
+        struct hwaccl_kvm *kvm;
+        struct hwaccl_accel_kvm_config config;
+        struct decoder decoder;
+
+        struct hwaccl_subject_state left;      /* what the last run gave to the handler */
+        struct hwaccl_machine_context context; /* the same, for address translation */
+        enum completion completion;
+        uint8_t instruction_length; /* of the instruction that exited */
+        bool entered;               /* the kernel has had a state */
+        bool injecting;             /* a vector was handed to the kernel for this run */
+        uint8_t vector;             /* that one */
+
+        /* the state to which the kernel came by completing the instruction, where it does so before the exit */
+        bool completed;
+        struct hwaccl_subject_state after;
+        uint64_t verified;
+
+        void *nothing; /* inaccessible pages, which stand where the guest has no memory */
+        size_t nothing_size;
+
+        atomic_bool poked;
+        atomic_bool timer_fired;
+        atomic_bool running; /* in KVM_RUN, or about to be */
+        pid_t thread;        /* the one that runs the guest; 0: none yet */
+        timer_t timer;
+        bool has_timer;
+        uint64_t armed_ns; /* guest clock at which the timer fires; UINT64_MAX: it does not */
+};
+
+/* system.c */
+bool kvm_error(struct hwaccl_error *error, const char *what); /* with errno */
+bool kvm_set_cpuid(struct kvm_accel *kvm, struct hwaccl_error *error);
+bool kvm_set_msr(struct kvm_accel *kvm, uint32_t index, uint64_t value, struct hwaccl_error *error);
+
+/* memory.c */
+bool kvm_map_memory(struct kvm_accel *kvm, struct hwaccl_error *error);
+void kvm_unmap_memory(struct kvm_accel *kvm);
+
+/* registers.c */
+void kvm_registers_get(const struct kvm_sync_regs *from, struct hwaccl_subject_state *state);
+void kvm_general_registers_put(const struct hwaccl_subject_state *state, struct kvm_regs *to);
+void kvm_system_registers_put(const struct hwaccl_subject_state *state, struct kvm_sregs *to);
+bool kvm_system_registers_differ(const struct hwaccl_subject_state *a, const struct hwaccl_subject_state *b);
+#define KVM_SHADOW_MOV_SS 1u
+#define KVM_SHADOW_STI    2u
+
+/* instruction.c: what stands at an address of the guest's code */
+struct scanned {
+        uint8_t length; /* prefixes, opcode and immediate port; 0: could not be read, or is none of those looked for */
+        uint8_t opcode;
+        bool two_byte; /* opcode is the one behind 0F */
+        bool repeat;
+        bool operand_prefix;
+        uint8_t address_size; /* bytes */
+        uint8_t segment;      /* enum hwaccl_segment_register of the data operand */
+};
+bool kvm_translate(struct kvm_accel *kvm, uint64_t linear, uint64_t *physical);
+uint64_t kvm_linear_address(const struct kvm_accel *kvm, enum hwaccl_segment_register segment, uint64_t offset);
+size_t kvm_code_read(struct kvm_accel *kvm, uint64_t rip, uint8_t *bytes, size_t size);
+struct scanned kvm_scan(const struct kvm_accel *kvm, const uint8_t *bytes, size_t size);
+struct scanned kvm_scan_at_rip(struct kvm_accel *kvm);
+bool kvm_data_read(struct kvm_accel *kvm, enum hwaccl_segment_register segment, uint64_t offset, void *buffer,
+                   unsigned size);
+void kvm_describe_at_rip(struct kvm_accel *kvm, char *text, size_t room);
+
+/* fault.c: the guest touched what is not RAM; which address was it? */
+bool kvm_find_violation(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
+
+/* port.c */
+/* Exit qualification for I/O instructions (SDM 3C, table 28-5). */
+#define PORT_IN        0x08u
+#define PORT_STRING    0x10u
+#define PORT_REPEAT    0x20u
+#define PORT_IMMEDIATE 0x40u
+#define PORT_SHIFT     16
+bool kvm_exit_port(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
+
+/* completion.c */
+bool kvm_complete(struct kvm_accel *kvm, struct hwaccl_error *error);
+bool kvm_finish_exit(struct kvm_accel *kvm, const struct hwaccl_subject_state *state, struct hwaccl_error *error);
+
+/* timer.c */
+bool kvm_signals_init(struct kvm_accel *kvm, struct hwaccl_error *error);
+void kvm_signals_destroy(struct kvm_accel *kvm);
+bool kvm_timer_arm(struct kvm_accel *kvm, uint64_t deadline_ns, struct hwaccl_error *error);
+void kvm_poke(struct kvm_accel *kvm);
+int kvm_run_once(struct kvm_accel *kvm); /* KVM_RUN, which a poke or the timer ends; its result */
+
+/* exit.c */
+enum exit_kind {
+        EXIT_HANDLER, /* the state is an exit for the handler */
+        EXIT_AGAIN,   /* nothing for it: run on */
+        EXIT_ERROR,
+};
+enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
+enum exit_kind kvm_exit_memory(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
+enum exit_kind kvm_exit_refused(struct hwaccl_subject_state *state, uint64_t qualification);
+
+#endif

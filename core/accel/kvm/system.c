@@ -1,0 +1,235 @@
+/* Opening /dev/kvm, and what the virtual CPU is told once: CPUID leaves, which MSRs exit, which quirks are off. */
+#include "accel/kvm/kvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEVICE "/dev/kvm"
+
+/* Of processors without "unrestricted guest": four pages for the kernel's own use, below the largest firmware. */
+#define KERNEL_PAGES UINT64_C(0xfeffc000)
+
+bool kvm_error(struct hwaccl_error *error, const char *what)
+{
+        return hwaccl_error_set(error, "KVM: %s: %s", what, strerror(errno));
+}
+
+static bool explain_access(struct hwaccl_error *error)
+{
+        struct stat status;
+
+        if (errno == ENOENT)
+                return hwaccl_error_set(error, "there is no " DEVICE
+                                               ": this machine has no hardware virtualization, or the kernel's "
+                                               "kvm_intel or kvm_amd module is not loaded");
+        if (errno != EACCES || stat(DEVICE, &status) != 0)
+                return hwaccl_error_set(error, DEVICE " cannot be opened: %s", strerror(errno));
+        if ((status.st_mode & (S_IRGRP | S_IWGRP)) != (S_IRGRP | S_IWGRP))
+                return hwaccl_error_set(error,
+                                        DEVICE " may be opened by its owner (user %u) only: its mode is %03o, and "
+                                               "reading and writing are needed",
+                                        status.st_uid, status.st_mode & 0777u);
+        const struct group *group = getgrgid(status.st_gid);
+        if (group)
+                return hwaccl_error_set(error, DEVICE " may be opened by members of group %s only: this user is none",
+                                        group->gr_name);
+        return hwaccl_error_set(error, DEVICE " may be opened by members of group %u only: this user is none",
+                                status.st_gid);
+}
+
+static bool check_capabilities(const struct hwaccl_kvm *kvm, struct hwaccl_error *error)
+{
+        static const struct {
+                int number;
+                int needed; /* bits of the answer */
+                const char *name;
+        } capabilities[] = {
+                {KVM_CAP_USER_MEMORY, 1, "KVM_CAP_USER_MEMORY"},
+                {KVM_CAP_IMMEDIATE_EXIT, 1, "KVM_CAP_IMMEDIATE_EXIT"},
+                {KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS, "KVM_CAP_SYNC_REGS"},
+                {KVM_CAP_X86_USER_SPACE_MSR, 1, "KVM_CAP_X86_USER_SPACE_MSR"},
+                {KVM_CAP_X86_MSR_FILTER, 1, "KVM_CAP_X86_MSR_FILTER"},
+                {KVM_CAP_DISABLE_QUIRKS, 1, "KVM_CAP_DISABLE_QUIRKS"},
+                {KVM_CAP_GET_TSC_KHZ, 1, "KVM_CAP_GET_TSC_KHZ"},
+        };
+        int version = ioctl(kvm->system_fd, KVM_GET_API_VERSION, 0);
+        if (version != KVM_API_VERSION)
+                return hwaccl_error_set(error, DEVICE " speaks version %d of the interface, not %d", version,
+                                        KVM_API_VERSION);
+        for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
+                int answer = ioctl(kvm->system_fd, KVM_CHECK_EXTENSION, capabilities[i].number);
+                if (answer < 0 || (answer & capabilities[i].needed) != capabilities[i].needed)
+                        return hwaccl_error_set(error, "this kernel's KVM lacks %s", capabilities[i].name);
+        }
+        return true;
+}
+
+static bool enable(const struct hwaccl_kvm *kvm, uint32_t capability, uint64_t argument, struct hwaccl_error *error)
+{
+        struct kvm_enable_cap request = {.cap = capability, .args = {argument}};
+
+        return ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &request) == 0 || kvm_error(error, "enabling a capability");
+}
+
+/* All model-specific registers exit, but for those that the guest reads without an exit too (RDTSC), or that change
+ * without one (segment bases, SWAPGS): what the handler knows of them would be out of date. */
+static bool filter_msrs(const struct hwaccl_kvm *kvm, struct hwaccl_error *error)
+{
+        static uint8_t allow[1] = {0x07};
+        struct kvm_msr_filter filter = {
+                .flags = KVM_MSR_FILTER_DEFAULT_DENY,
+                .ranges =
+                        {
+                                {KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, 1, 0x10, allow}, /* TSC */
+                                {KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, 3, 0xc0000100,
+                                 allow}, /* FS, GS, KERNEL_GS */
+                        },
+        };
+        return ioctl(kvm->vm_fd, KVM_X86_SET_MSR_FILTER, &filter) == 0 || kvm_error(error, "setting the MSR filter");
+}
+
+static bool prepare_vm(struct hwaccl_kvm *kvm, struct hwaccl_error *error)
+{
+        uint64_t identity_map = KERNEL_PAGES;
+
+        kvm->vm_fd = ioctl(kvm->system_fd, KVM_CREATE_VM, 0);
+        if (kvm->vm_fd < 0)
+                return kvm_error(error, "creating a virtual machine");
+        if (ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) != 0 ||
+            ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, KERNEL_PAGES + HWACCL_PAGE_SIZE) != 0)
+                return kvm_error(error, "placing the kernel's own pages");
+        return enable(kvm, KVM_CAP_X86_USER_SPACE_MSR,
+                      KVM_MSR_EXIT_REASON_FILTER | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL, error) &&
+               filter_msrs(kvm, error) &&
+               enable(kvm, KVM_CAP_DISABLE_QUIRKS, KVM_X86_QUIRK_OUT_7E_INC_RIP | KVM_X86_QUIRK_FIX_HYPERCALL_INSN,
+                      error);
+}
+
+static bool prepare_vcpu(struct hwaccl_kvm *kvm, struct hwaccl_error *error)
+{
+        int size = ioctl(kvm->system_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+        if (size < (int)sizeof(struct kvm_run))
+                return hwaccl_error_set(error, "KVM: a kvm_run page of %d bytes", size);
+        kvm->vcpu_fd = ioctl(kvm->vm_fd, KVM_CREATE_VCPU, 0);
+        if (kvm->vcpu_fd < 0)
+                return kvm_error(error, "creating a virtual CPU");
+        void *run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, kvm->vcpu_fd, 0);
+        if (run == MAP_FAILED)
+                return kvm_error(error, "mapping the kvm_run page");
+        kvm->run = run;
+        kvm->run_size = (size_t)size;
+        int khz = ioctl(kvm->vcpu_fd, KVM_GET_TSC_KHZ, 0);
+        if (khz <= 0)
+                return kvm_error(error, "asking for the TSC's frequency");
+        kvm->tsc_khz = (uint64_t)khz;
+        if (ioctl(kvm->vcpu_fd, KVM_GET_SREGS, &kvm->run->s.regs.sregs) != 0)
+                return kvm_error(error, "reading the reset state");
+        kvm->run->kvm_valid_regs = KVM_SYNC_X86_VALID_FIELDS;
+        return true;
+}
+
+struct hwaccl_kvm *hwaccl_kvm_open(struct hwaccl_error *error)
+{
+        struct hwaccl_kvm *kvm = calloc(1, sizeof(*kvm));
+        if (!kvm) {
+                hwaccl_error_set(error, "no memory for a virtual machine");
+                return NULL;
+        }
+        kvm->vm_fd = kvm->vcpu_fd = -1;
+        kvm->system_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+        if (kvm->system_fd < 0)
+                explain_access(error);
+        if (kvm->system_fd < 0 || !check_capabilities(kvm, error) || !prepare_vm(kvm, error) ||
+            !prepare_vcpu(kvm, error)) {
+                hwaccl_kvm_close(kvm);
+                return NULL;
+        }
+        return kvm;
+}
+
+void hwaccl_kvm_close(struct hwaccl_kvm *kvm)
+{
+        if (!kvm)
+                return;
+        if (kvm->run)
+                (void)munmap(kvm->run, kvm->run_size);
+        if (kvm->vcpu_fd >= 0)
+                (void)close(kvm->vcpu_fd);
+        if (kvm->vm_fd >= 0)
+                (void)close(kvm->vm_fd);
+        if (kvm->system_fd >= 0)
+                (void)close(kvm->system_fd);
+        free(kvm);
+}
+
+uint64_t hwaccl_kvm_tsc_khz(const struct hwaccl_kvm *kvm)
+{
+        return kvm->tsc_khz;
+}
+
+#define LEAF_MAX 64
+
+struct leaves {
+        struct kvm_cpuid2 header;
+        struct kvm_cpuid_entry2 entry[LEAF_MAX];
+};
+
+static void add_leaf(struct leaves *leaves, const struct hwaccl_processor *processor, uint32_t leaf, uint32_t subleaf,
+                     bool indexed)
+{
+        uint32_t value[4];
+
+        hwaccl_processor_cpuid(processor, leaf, subleaf, value);
+        leaves->entry[leaves->header.nent++] = (struct kvm_cpuid_entry2){
+                .function = leaf,
+                .index = subleaf,
+                .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+                .eax = value[0],
+                .ebx = value[1],
+                .ecx = value[2],
+                .edx = value[3],
+        };
+}
+
+bool kvm_set_cpuid(struct kvm_accel *kvm, struct hwaccl_error *error)
+{
+        static const uint32_t ranges[] = {0, UINT32_C(0x80000000)};
+        struct leaves leaves;
+
+        memset(&leaves, 0, sizeof(leaves));
+        for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+                uint32_t first[4];
+                hwaccl_processor_cpuid(kvm->config.processor, ranges[i], 0, first);
+                if (first[0] - ranges[i] > 24)
+                        return hwaccl_error_set(error, "the processor has %" PRIu32 " CPUID leaves from %" PRIx32,
+                                                first[0] - ranges[i] + 1, ranges[i]);
+                for (uint32_t leaf = ranges[i]; leaf <= first[0]; leaf++)
+                        for (uint32_t subleaf = 0; subleaf < (leaf == 4 ? 4 : 1); subleaf++)
+                                add_leaf(&leaves, kvm->config.processor, leaf, subleaf, leaf == 4);
+        }
+        return ioctl(kvm->kvm->vcpu_fd, KVM_SET_CPUID2, &leaves.header) == 0 || kvm_error(error, "setting CPUID");
+}
+
+bool kvm_set_msr(struct kvm_accel *kvm, uint32_t index, uint64_t value, struct hwaccl_error *error)
+{
+        struct {
+                struct kvm_msrs header;
+                struct kvm_msr_entry entry[1];
+        } msrs;
+
+        memset(&msrs, 0, sizeof(msrs));
+        msrs.header.nmsrs = 1;
+        msrs.entry[0].index = index;
+        msrs.entry[0].data = value;
+        if (ioctl(kvm->kvm->vcpu_fd, KVM_SET_MSRS, &msrs) == 1)
+                return true;
+        return hwaccl_error_set(error, "KVM: MSR %" PRIx32 " cannot be set to %" PRIx64, index, value);
+}
