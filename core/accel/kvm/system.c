@@ -14,6 +14,8 @@
 
 #define DEVICE "/dev/kvm"
 
+#define APIC_BASE_ENABLE UINT64_C(0x800)
+
 /* Of processors without "unrestricted guest": four pages for the kernel's own use, below the largest firmware. */
 #define KERNEL_PAGES UINT64_C(0xfeffc000)
 
@@ -132,6 +134,8 @@ static bool prepare_vcpu(struct hwaccl_kvm *kvm, struct hwaccl_error *error)
         kvm->tsc_khz = (uint64_t)khz;
         if (ioctl(kvm->vcpu_fd, KVM_GET_SREGS, &kvm->run->s.regs.sregs) != 0)
                 return kvm_error(error, "reading the reset state");
+        /* there is no local APIC: CPUID leaf 1 says so only when it is disabled */
+        kvm->run->s.regs.sregs.apic_base &= ~APIC_BASE_ENABLE;
         kvm->run->kvm_valid_regs = KVM_SYNC_X86_VALID_FIELDS;
         return true;
 }

@@ -1,0 +1,557 @@
+/*
+ * The KVM accelerator, exit by exit: code of a few bytes in real mode at 7c00h, and a handler played by the test. Needs
+ * a /dev/kvm that runs it: that of scripts/kvm-box, or the machine's own (skipped otherwise).
+ */
+#include "hwaccl/accel_kvm.h"
+#include "hwaccl/exit_reason.h"
+#include "hwaccl/machine.h"
+#include "hwaccl/transfer.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CODE      UINT64_C(0x7c00)
+#define DATA      UINT64_C(0x8000)
+#define HANDLER   UINT64_C(0x7d00) /* of vector 40h: HLT */
+#define VECTOR    0x40
+#define WINDOW    UINT64_C(0xa0000) /* no RAM */
+#define ROM       UINT64_C(0xffff0000)
+#define SECOND    UINT64_C(1000000000)
+#define RFLAGS_IF UINT64_C(0x200)
+#define SKIPPED   77
+
+struct guest {
+        struct hwaccl_machine *machine;
+        struct hwaccl_accel *accel;
+        struct hwaccl_subject_state state;
+        struct hwaccl_pending_interrupts pending;
+        struct hwaccl_run_request request;
+};
+
+static uint64_t clock_ns(void *opaque)
+{
+        struct timespec now;
+
+        (void)opaque;
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+static struct guest *guest_create(const void *code, size_t size, bool verify)
+{
+        static uint8_t firmware[1 << 16];
+        struct hwaccl_error error = {""};
+        struct hwaccl_kvm *kvm = hwaccl_kvm_open(&error);
+        struct guest *guest = calloc(1, sizeof(*guest));
+
+        assert_non_null(guest);
+        if (!kvm)
+                fail_msg("%s", error.message);
+        const struct hwaccl_machine_config machine = {
+                .memory_size = HWACCL_MEMORY_SIZE_MIN,
+                .tsc_khz = hwaccl_kvm_tsc_khz(kvm),
+                .backed = true,
+                .firmware = firmware,
+                .firmware_size = sizeof(firmware),
+        };
+        guest->machine = hwaccl_machine_create(&machine, &error);
+        assert_non_null(guest->machine);
+        const struct hwaccl_accel_kvm_config config = {
+                .memory = &guest->machine->memory,
+                .processor = &guest->machine->processor,
+                .clock = clock_ns,
+                .verify = verify,
+        };
+        guest->accel = hwaccl_accel_kvm_create(kvm, &config, &error);
+        if (!guest->accel)
+                fail_msg("%s", error.message);
+        static const uint8_t vector[4] = {HANDLER & 0xff, HANDLER >> 8, 0, 0};
+        static const uint8_t hlt = 0xf4;
+        assert_true(hwaccl_guest_memory_write(&guest->machine->memory, CODE, code, size, false));
+        assert_true(hwaccl_guest_memory_write(&guest->machine->memory, VECTOR * 4, vector, sizeof(vector), false));
+        assert_true(hwaccl_guest_memory_write(&guest->machine->memory, HANDLER, &hlt, 1, false));
+
+        struct hwaccl_machine_context *context = &guest->machine->vcpu.context;
+        context->segment[HWACCL_CS].selector = context->segment[HWACCL_CS].base = 0;
+        context->rip = CODE;
+        context->gpr[HWACCL_RSP] = 0x7000;
+        assert_true(hwaccl_transfer_in(context, &guest->state, &error));
+        guest->request.deadline_ns = UINT64_MAX;
+        return guest;
+}
+
+#define GUEST(...)          guest_create((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), false)
+#define VERIFIED_GUEST(...) guest_create((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), true)
+
+static void guest_destroy(struct guest *guest)
+{
+        guest->accel->ops->destroy(guest->accel);
+        hwaccl_machine_destroy(guest->machine);
+        free(guest);
+}
+
+/* Run to the next exit, which must be for @reason, at @rip. */
+static void run(struct guest *guest, uint64_t reason, uint64_t rip)
+{
+        struct hwaccl_error error = {""};
+
+        if (!guest->accel->ops->run(guest->accel, &guest->state, &guest->pending, &guest->request, &error))
+                fail_msg("%s", error.message);
+        if (guest->state.exit_reason != reason)
+                fail_msg("exit reason %lu at %lx, not %lu", (unsigned long)guest->state.exit_reason,
+                         (unsigned long)guest->state.rip, (unsigned long)reason);
+        assert_int_equal(guest->state.rip, rip);
+}
+
+static void expect_port(const struct guest *guest, uint64_t qualification, uint64_t length)
+{
+        assert_int_equal(guest->state.exit_qualification, qualification);
+        assert_int_equal(guest->state.instruction_length, length);
+}
+
+static void expect_violation(const struct guest *guest, uint64_t qualification, uint64_t address)
+{
+        assert_int_equal(guest->state.exit_qualification, qualification);
+        assert_int_equal(guest->state.guest_physical_address, address);
+}
+
+static void write_data(struct guest *guest, const char *text)
+{
+        assert_true(hwaccl_guest_memory_write(&guest->machine->memory, DATA, text, strlen(text), false));
+}
+
+static void an_output_exits_at_the_instruction_and_hlt_at_hlt(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xb0, 0x5a, 0xe6, 0x99, 0xf4); /* mov al, 5ah; out 99h, al; hlt */
+
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE + 2);
+        expect_port(guest, 0x990040, 2);
+        assert_int_equal(guest->state.rax & 0xff, 0x5a);
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_HLT, CODE + 4);
+        assert_int_equal(guest->state.instruction_length, 1);
+        guest_destroy(guest);
+}
+
+static void an_input_has_the_value_of_the_handler(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0x66, 0xed, 0xe4, 0x21, 0xf4); /* in eax, dx; in al, 21h; hlt */
+
+        guest->state.rdx = 0x1234;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
+        expect_port(guest, 0x1234000b, 2);
+        guest->state.rax = 0xdeadbeef;
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE + 2);
+        expect_port(guest, 0x210048, 2);
+        assert_int_equal(guest->state.rax, 0xdeadbeef);
+        guest->state.rax = 0xdeadbe11;
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_HLT, CODE + 4);
+        assert_int_equal(guest->state.rax, 0xdeadbe11);
+        guest_destroy(guest);
+}
+
+static void port_7e_is_like_any_other(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xe6, 0x7e, 0xf4); /* out 7eh, al; hlt */
+
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_HLT, CODE + 2);
+        guest_destroy(guest);
+}
+
+static void a_repeated_output_exits_before_each_iteration_that_is_left(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xf3, 0x6e, 0xf4); /* rep outsb; hlt */
+
+        write_data(guest, "abc");
+        guest->state.rdx = 0xe9;
+        guest->state.rsi = DATA;
+        guest->state.rcx = 3;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
+        expect_port(guest, 0xe90030, 2);
+        assert_int_equal(guest->state.rsi, DATA);
+        assert_int_equal(guest->state.rcx, 3);
+        guest->state.rsi++; /* one iteration */
+        guest->state.rcx--;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
+        assert_int_equal(guest->state.rsi, DATA + 1);
+        assert_int_equal(guest->state.rcx, 2);
+        guest->state.rsi += 2; /* the rest */
+        guest->state.rcx = 0;
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_HLT, CODE + 2);
+        assert_int_equal(guest->state.rsi, DATA + 3);
+        guest_destroy(guest);
+}
+
+static void a_string_output_is_told_from_the_output_after_it(void **unused)
+{
+        (void)unused;
+        /* outsb; out dx, al; outsb; rep outsb; hlt: the same port, size and data */
+        struct guest *guest = GUEST(0x6e, 0xee, 0x6e, 0xf3, 0x6e, 0xf4);
+
+        write_data(guest, "zzzz");
+        guest->state.rdx = 0xe9;
+        guest->state.rax = 'z';
+        guest->state.rsi = DATA;
+        guest->state.rcx = 1;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
+        expect_port(guest, 0xe90010, 1);
+        guest->state.rsi++;
+        guest->state.rip++;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE + 1);
+        expect_port(guest, 0xe90000, 1);
+        guest->state.rip++;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE + 2);
+        expect_port(guest, 0xe90010, 1);
+        assert_int_equal(guest->state.rsi, DATA + 1);
+        guest->state.rsi++;
+        guest->state.rip++;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE + 3);
+        expect_port(guest, 0xe90030, 2);
+        assert_int_equal(guest->state.rcx, 1);
+        guest->state.rsi++;
+        guest->state.rcx = 0;
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_HLT, CODE + 5);
+        guest_destroy(guest);
+}
+
+static void a_string_output_with_prefixes_is_found_whole(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0x26, 0x66, 0x6f, 0xf4); /* es outsd; hlt */
+
+        write_data(guest, "abcdefgh");
+        guest->state.rdx = 0xe9;
+        guest->state.rsi = DATA + 4;
+        guest->state.rflags |= 0x400; /* DF */
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
+        expect_port(guest, 0xe90013, 3);
+        assert_int_equal(guest->state.rsi, DATA + 4);
+        guest->state.rsi -= 4;
+        guest->state.rip += 3;
+        run(guest, HWACCL_EXIT_HLT, CODE + 3);
+        guest_destroy(guest);
+}
+
+static void a_string_input_leaves_what_the_handler_wrote(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xf3, 0x6c, 0xf4); /* rep insb; hlt */
+        char got[9] = "";
+
+        write_data(guest, "????????");
+        guest->state.rdx = 0x2f0;
+        guest->state.rdi = DATA;
+        guest->state.rcx = 8;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
+        expect_port(guest, 0x2f00038, 2);
+        write_data(guest, "abcde"); /* five iterations */
+        guest->state.rdi += 5;
+        guest->state.rcx -= 5;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
+        assert_int_equal(guest->state.rcx, 3);
+        assert_int_equal(guest->state.rdi, DATA + 5);
+        assert_true(hwaccl_guest_memory_read(&guest->machine->memory, DATA, got, 8));
+        assert_string_equal(got, "abcde???");
+        guest->state.rdi += 3;
+        guest->state.rcx = 0;
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_HLT, CODE + 2);
+        assert_int_equal(guest->state.rdi, DATA + 8);
+        guest_destroy(guest);
+}
+
+static void msr_accesses_exit_and_keep_the_registers_of_the_handler(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0x0f, 0x32, 0x0f, 0x30, 0xf4); /* rdmsr; wrmsr; hlt */
+
+        guest->state.rcx = 0xc0000081;
+        run(guest, HWACCL_EXIT_RDMSR, CODE);
+        assert_int_equal(guest->state.instruction_length, 2);
+        guest->state.rax = 0x11111111;
+        guest->state.rdx = 0x22222222;
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_WRMSR, CODE + 2);
+        assert_int_equal(guest->state.rax, 0x11111111);
+        assert_int_equal(guest->state.rdx, 0x22222222);
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_HLT, CODE + 4);
+        guest_destroy(guest);
+}
+
+static void cpuid_gives_the_leaves_of_the_virtual_processor(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0x0f, 0xa2, 0xf4); /* cpuid; hlt */
+        uint32_t expected[4];
+
+        hwaccl_processor_cpuid(&guest->machine->processor, 1, 0, expected);
+        guest->state.rax = 1;
+        run(guest, HWACCL_EXIT_HLT, CODE + 2);
+        assert_int_equal(guest->state.rax, expected[0]);
+        assert_int_equal(guest->state.rcx, expected[2]);
+        assert_int_equal(guest->state.rdx, expected[3]);
+        guest_destroy(guest);
+}
+
+static void accesses_outside_of_ram_exit_before_they_do_anything(void **unused)
+{
+        (void)unused;
+        /* mov al, [4]; mov [10h], al; add [20h], al; rep movsb; push ax; hlt */
+        struct guest *guest = GUEST(0xa0, 4, 0, 0xa2, 0x10, 0, 0x00, 0x06, 0x20, 0, 0xf3, 0xa4, 0x50, 0xf4);
+
+        guest->state.ds.base = guest->state.es.base = WINDOW;
+        guest->state.ds.selector = guest->state.es.selector = WINDOW >> 4;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE);
+        expect_violation(guest, 0x181, WINDOW + 4);
+        assert_int_equal(guest->state.instruction_length, 3);
+        guest->state.rax = 0x77;
+        guest->state.rip += 3;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 3);
+        expect_violation(guest, 0x182, WINDOW + 0x10);
+        assert_int_equal(guest->state.rax, 0x77);
+        guest->state.rip += 3;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 6);
+        expect_violation(guest, 0x183, WINDOW + 0x20);
+        guest->state.rip += 4;
+        guest->state.ds.base = guest->state.ds.selector = 0;
+        guest->state.rsi = DATA;
+        guest->state.rdi = 0x30;
+        guest->state.rcx = 2;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 10);
+        expect_violation(guest, 0x182, WINDOW + 0x30);
+        assert_int_equal(guest->state.rcx, 2);
+        assert_int_equal(guest->state.rsi, DATA);
+        guest->state.rip += 2;
+        guest->state.ss.base = WINDOW;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 12);
+        expect_violation(guest, 0x182, WINDOW + 0x6ffe);
+        guest->state.rip++;
+        run(guest, HWACCL_EXIT_HLT, CODE + 13);
+        guest_destroy(guest);
+}
+
+static void rom_is_read_without_an_exit_and_written_with_one(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xa0, 0, 0, 0xa2, 0, 0, 0xf4); /* mov al, [0]; mov [0], al; hlt */
+
+        guest->state.ds.base = ROM;
+        guest->state.rax = 0xff;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 3);
+        expect_violation(guest, 0x182, ROM);
+        assert_int_equal(guest->state.rax, 0);
+        guest->state.rip += 3;
+        run(guest, HWACCL_EXIT_HLT, CODE + 6);
+        guest_destroy(guest);
+}
+
+static void a_pending_vector_is_taken_at_entry(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xf4);
+
+        guest->state.rflags |= RFLAGS_IF;
+        hwaccl_pending_interrupts_set(&guest->pending, VECTOR);
+        run(guest, HWACCL_EXIT_HLT, HANDLER);
+        assert_false(hwaccl_pending_interrupts_test(&guest->pending, VECTOR));
+        assert_int_equal(guest->state.rsp, 0x7000 - 6);
+        guest_destroy(guest);
+}
+
+static void a_poke_before_the_run_leaves_the_vector_pending(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0x90, 0xf4);
+
+        guest->state.rflags |= RFLAGS_IF;
+        hwaccl_pending_interrupts_set(&guest->pending, VECTOR);
+        guest->accel->ops->poke(guest->accel);
+        run(guest, HWACCL_EXIT_EXTERNAL_INTERRUPT, CODE);
+        assert_true(hwaccl_pending_interrupts_test(&guest->pending, VECTOR));
+        /* taken back: the guest must not get it after all */
+        hwaccl_pending_interrupts_clear(&guest->pending, VECTOR);
+        run(guest, HWACCL_EXIT_HLT, CODE + 1);
+        guest_destroy(guest);
+}
+
+static void the_interrupt_window_opens_after_the_shadow_of_sti(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xfb, 0x90, 0x90, 0xf4); /* sti; nop; nop; hlt */
+
+        guest->request.interrupt_window = true;
+        run(guest, HWACCL_EXIT_INTERRUPT_WINDOW, CODE + 2);
+        assert_true(guest->state.rflags & RFLAGS_IF);
+        assert_int_equal(guest->state.interruptibility, 0);
+        guest_destroy(guest);
+}
+
+static void an_exit_in_the_shadow_of_sti_says_so(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xfb, 0xe6, 0x99, 0xf4); /* sti; out 99h, al; hlt */
+
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE + 1);
+        assert_int_equal(guest->state.interruptibility, HWACCL_INTERRUPTIBILITY_STI);
+        guest->state.interruptibility = 0;
+        guest->state.rip += 2;
+        hwaccl_pending_interrupts_set(&guest->pending, VECTOR);
+        run(guest, HWACCL_EXIT_HLT, HANDLER);
+        guest_destroy(guest);
+}
+
+static void the_timer_ends_a_loop_at_its_deadline(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xeb, 0xfe); /* jmp $ */
+
+        for (unsigned i = 0; i < 3; i++) {
+                guest->request.deadline_ns = clock_ns(NULL) + 5000000;
+                run(guest, HWACCL_EXIT_PREEMPTION_TIMER, CODE);
+                assert_true(clock_ns(NULL) >= guest->request.deadline_ns);
+        }
+        /* one that has passed already */
+        guest->request.deadline_ns = clock_ns(NULL) - 1;
+        run(guest, HWACCL_EXIT_PREEMPTION_TIMER, CODE);
+        guest_destroy(guest);
+}
+
+static void *poke_later(void *opaque)
+{
+        struct guest *guest = opaque;
+
+        (void)usleep(20000);
+        guest->accel->ops->poke(guest->accel);
+        return NULL;
+}
+
+static void a_poke_from_another_thread_ends_a_loop(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xeb, 0xfe);
+        pthread_t thread;
+
+        for (unsigned i = 0; i < 5; i++) {
+                assert_int_equal(pthread_create(&thread, NULL, poke_later, guest), 0);
+                run(guest, HWACCL_EXIT_EXTERNAL_INTERRUPT, CODE);
+                assert_int_equal(pthread_join(thread, NULL), 0);
+        }
+        guest_destroy(guest);
+}
+
+static void a_triple_fault_is_one(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xcc); /* int3, without an interrupt table */
+        struct hwaccl_error error = {""};
+
+        guest->state.idtr.limit = 0;
+        assert_true(guest->accel->ops->run(guest->accel, &guest->state, &guest->pending, &guest->request, &error));
+        assert_int_equal(guest->state.exit_reason, HWACCL_EXIT_TRIPLE_FAULT);
+        assert_int_equal(guest->state.rsp, 0x7000);
+        guest_destroy(guest);
+}
+
+static void a_state_that_the_kernel_refuses_is_an_entry_failure(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xf4);
+
+        guest->state.efer = 0x500; /* LME and LMA without paging */
+        run(guest, HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE | HWACCL_EXIT_REASON_ENTRY_FAILURE, CODE);
+        guest_destroy(guest);
+}
+
+static void verification_passes_what_the_kernel_does_too(void **unused)
+{
+        (void)unused;
+        struct guest *guest = VERIFIED_GUEST(0xe4, 0x21, 0xe6, 0x99, 0xf4); /* in al, 21h; out 99h, al; hlt */
+
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
+        guest->state.rax = 0x42;
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE + 2);
+        guest->state.rip += 2;
+        run(guest, HWACCL_EXIT_HLT, CODE + 4);
+        assert_int_equal(hwaccl_accel_kvm_verified(guest->accel), 2);
+        guest_destroy(guest);
+}
+
+static void verification_finds_a_wrong_register_and_a_wrong_rip(void **unused)
+{
+        (void)unused;
+        for (unsigned i = 0; i < 2; i++) {
+                struct guest *guest = VERIFIED_GUEST(0xe4, 0x21, 0xf4);
+                struct hwaccl_error error = {""};
+                run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
+                guest->state.rip += 2;
+                if (i)
+                        guest->state.rip++;
+                else
+                        guest->state.rbx ^= 1;
+                assert_false(
+                        guest->accel->ops->run(guest->accel, &guest->state, &guest->pending, &guest->request, &error));
+                assert_non_null(strstr(error.message, i ? "RIP" : "RBX"));
+                guest_destroy(guest);
+        }
+}
+
+/* Can this machine's KVM run a guest at all? A software one may not. */
+static bool kvm_works(void)
+{
+        struct hwaccl_error error = {""};
+        struct hwaccl_kvm *kvm = hwaccl_kvm_open(&error);
+
+        if (!kvm)
+                printf("skipped: %s\n", error.message);
+        hwaccl_kvm_close(kvm);
+        return kvm != NULL;
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(an_output_exits_at_the_instruction_and_hlt_at_hlt),
+                cmocka_unit_test(an_input_has_the_value_of_the_handler),
+                cmocka_unit_test(port_7e_is_like_any_other),
+                cmocka_unit_test(a_repeated_output_exits_before_each_iteration_that_is_left),
+                cmocka_unit_test(a_string_output_is_told_from_the_output_after_it),
+                cmocka_unit_test(a_string_output_with_prefixes_is_found_whole),
+                cmocka_unit_test(a_string_input_leaves_what_the_handler_wrote),
+                cmocka_unit_test(msr_accesses_exit_and_keep_the_registers_of_the_handler),
+                cmocka_unit_test(cpuid_gives_the_leaves_of_the_virtual_processor),
+                cmocka_unit_test(accesses_outside_of_ram_exit_before_they_do_anything),
+                cmocka_unit_test(rom_is_read_without_an_exit_and_written_with_one),
+                cmocka_unit_test(a_pending_vector_is_taken_at_entry),
+                cmocka_unit_test(a_poke_before_the_run_leaves_the_vector_pending),
+                cmocka_unit_test(the_interrupt_window_opens_after_the_shadow_of_sti),
+                cmocka_unit_test(an_exit_in_the_shadow_of_sti_says_so),
+                cmocka_unit_test(the_timer_ends_a_loop_at_its_deadline),
+                cmocka_unit_test(a_poke_from_another_thread_ends_a_loop),
+                cmocka_unit_test(a_triple_fault_is_one),
+                cmocka_unit_test(a_state_that_the_kernel_refuses_is_an_entry_failure),
+                cmocka_unit_test(verification_passes_what_the_kernel_does_too),
+                cmocka_unit_test(verification_finds_a_wrong_register_and_a_wrong_rip),
+        };
+        return kvm_works() ? cmocka_run_group_tests(tests, NULL, NULL) : SKIPPED;
+}
