@@ -1,5 +1,6 @@
 /* Opening /dev/kvm, and what the virtual CPU is told once: CPUID leaves, which MSRs exit, which quirks are off. */
 #include "accel/kvm/kvm.h"
+#include "hwaccl/assert.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -181,18 +182,13 @@ uint64_t hwaccl_kvm_tsc_khz(const struct hwaccl_kvm *kvm)
 
 #define LEAF_MAX 64
 
-struct leaves {
-        struct kvm_cpuid2 header;
-        struct kvm_cpuid_entry2 entry[LEAF_MAX];
-};
-
-static void add_leaf(struct leaves *leaves, const struct hwaccl_processor *processor, uint32_t leaf, uint32_t subleaf,
-                     bool indexed)
+static void add_leaf(struct kvm_cpuid2 *leaves, const struct hwaccl_processor *processor, uint32_t leaf,
+                     uint32_t subleaf, bool indexed)
 {
         uint32_t value[4];
 
         hwaccl_processor_cpuid(processor, leaf, subleaf, value);
-        leaves->entry[leaves->header.nent++] = (struct kvm_cpuid_entry2){
+        leaves->entries[leaves->nent++] = (struct kvm_cpuid_entry2){
                 .function = leaf,
                 .index = subleaf,
                 .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
@@ -206,34 +202,33 @@ static void add_leaf(struct leaves *leaves, const struct hwaccl_processor *proce
 bool kvm_set_cpuid(struct kvm_accel *kvm, struct hwaccl_error *error)
 {
         static const uint32_t ranges[] = {0, UINT32_C(0x80000000)};
-        struct leaves leaves;
+        const struct hwaccl_processor *processor = kvm->config.processor;
+        struct kvm_cpuid2 *leaves = calloc(1, sizeof(*leaves) + LEAF_MAX * sizeof(leaves->entries[0]));
+        if (!leaves)
+                return hwaccl_error_set(error, "no memory for CPUID leaves");
 
-        memset(&leaves, 0, sizeof(leaves));
         for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
                 uint32_t first[4];
-                hwaccl_processor_cpuid(kvm->config.processor, ranges[i], 0, first);
-                if (first[0] - ranges[i] > 24)
-                        return hwaccl_error_set(error, "the processor has %" PRIu32 " CPUID leaves from %" PRIx32,
-                                                first[0] - ranges[i] + 1, ranges[i]);
+                hwaccl_processor_cpuid(processor, ranges[i], 0, first);
+                hwaccl_assert(first[0] >= ranges[i] && first[0] - ranges[i] < LEAF_MAX / 2 - 4);
                 for (uint32_t leaf = ranges[i]; leaf <= first[0]; leaf++)
                         for (uint32_t subleaf = 0; subleaf < (leaf == 4 ? 4 : 1); subleaf++)
-                                add_leaf(&leaves, kvm->config.processor, leaf, subleaf, leaf == 4);
+                                add_leaf(leaves, processor, leaf, subleaf, leaf == 4);
         }
-        return ioctl(kvm->kvm->vcpu_fd, KVM_SET_CPUID2, &leaves.header) == 0 || kvm_error(error, "setting CPUID");
+        bool good = ioctl(kvm->kvm->vcpu_fd, KVM_SET_CPUID2, leaves) == 0 || kvm_error(error, "setting CPUID");
+        free(leaves);
+        return good;
 }
 
 bool kvm_set_msr(struct kvm_accel *kvm, uint32_t index, uint64_t value, struct hwaccl_error *error)
 {
-        struct {
-                struct kvm_msrs header;
-                struct kvm_msr_entry entry[1];
-        } msrs;
+        _Alignas(struct kvm_msrs) uint8_t bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)] = {0};
+        struct kvm_msrs *msrs = (struct kvm_msrs *)(void *)bytes;
 
-        memset(&msrs, 0, sizeof(msrs));
-        msrs.header.nmsrs = 1;
-        msrs.entry[0].index = index;
-        msrs.entry[0].data = value;
-        if (ioctl(kvm->kvm->vcpu_fd, KVM_SET_MSRS, &msrs) == 1)
+        msrs->nmsrs = 1;
+        msrs->entries[0].index = index;
+        msrs->entries[0].data = value;
+        if (ioctl(kvm->kvm->vcpu_fd, KVM_SET_MSRS, msrs) == 1)
                 return true;
         return hwaccl_error_set(error, "KVM: MSR %" PRIx32 " cannot be set to %" PRIx64, index, value);
 }
