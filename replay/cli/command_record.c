@@ -19,6 +19,7 @@ struct session {
         int input; /* file descriptor of what is typed, or -1 */
         struct hwaccl_machine *machine;
         struct hwaccl_live_inputs *live;
+        struct hwaccl_kvm *kvm; /* until the accelerator has it */
         struct hwaccl_accel *accel;
         struct hwaccl_recorder *recorder;
         double seconds;
@@ -113,8 +114,8 @@ static bool build_accel(struct session *session)
         session->live = hwaccl_live_inputs_create(&config, &error);
         if (!session->live)
                 return complain_of(session, &error);
-        session->accel =
-                hwaccl_accel_soft_create(&session->machine->memory, hwaccl_live_inputs_clock, session->live, &error);
+        session->accel = record_create_accel(settings, session->kvm, session->machine, session->live, &error);
+        session->kvm = NULL;
         if (!session->accel)
                 return complain_of(session, &error);
         session->console.live = session->live;
@@ -238,6 +239,9 @@ static enum cli_status run_guest(struct session *session)
         if (!console_good)
                 return CLI_CANNOT;
         summarise(session, &error);
+        if (session->settings->verify)
+                (void)cli_complain(session->settings->command, "verified: %" PRIu64 " exits left what KVM leaves",
+                                   hwaccl_accel_kvm_verified(session->accel));
         return judge(session);
 }
 
@@ -253,6 +257,7 @@ static void tear_down(struct session *session)
                 hwaccl_live_inputs_attach(session->live, NULL);
         if (session->accel)
                 session->accel->ops->destroy(session->accel);
+        hwaccl_kvm_close(session->kvm);
         /* the signal handlers may still run: after this they must find nothing to stop */
         (void)signal(SIGINT, SIG_IGN);
         (void)signal(SIGTERM, SIG_IGN);
@@ -281,8 +286,8 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         session.settings = &settings;
         session.input = -1;
         enum cli_status status = CLI_CANNOT;
-        if (record_load_images(&settings) && open_input(&session) && build_machine(&session) &&
-            record_console_open(&session.console, &settings) && build_accel(&session) &&
+        if (record_load_images(&settings) && open_input(&session) && record_choose_accel(&settings, &session.kvm) &&
+            build_machine(&session) && record_console_open(&session.console, &settings) && build_accel(&session) &&
             build_recorder(&session, argc, argv))
                 status = run_guest(&session);
         tear_down(&session);

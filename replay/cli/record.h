@@ -4,6 +4,7 @@
 
 #include "command.h"
 
+#include "hwaccl/accel_kvm.h"
 #include "hwaccl/live_inputs.h"
 #include "hwaccl/machine.h"
 #include "hwaccl/recorder.h"
@@ -28,7 +29,9 @@ struct record_settings {
         struct record_image raw[HWACCL_RAW_MAX];
         size_t raw_count;
         uint64_t memory_size;
-        uint64_t tsc_khz;
+        uint64_t tsc_khz;  /* 0: not given, what the accelerator likes */
+        const char *accel; /* auto, soft or kvm */
+        bool verify;
         enum hwaccl_clock clock;
         uint64_t wall_time;
         bool wall_time_given;
@@ -55,6 +58,21 @@ int record_parse(struct record_settings *settings, const struct cli_command *com
 
 /** record_free_settings - what record_parse() allocated, good or not */
 void record_free_settings(struct record_settings *settings);
+
+/* record_accel.c */
+
+/**
+ * record_choose_accel - settle which accelerator it will be, and the frequency of the TSC
+ * @kvm: set to an opened /dev/kvm, or to NULL for the soft accelerator
+ *
+ * False after a complaint. `auto` that is not KVM says why in one line.
+ */
+bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm);
+
+/** record_create_accel - the accelerator chosen; takes @kvm over. NULL with *error set */
+struct hwaccl_accel *record_create_accel(const struct record_settings *settings, struct hwaccl_kvm *kvm,
+                                         struct hwaccl_machine *machine, struct hwaccl_live_inputs *live,
+                                         struct hwaccl_error *error);
 
 /* record_images.c */
 

@@ -146,6 +146,8 @@ bool record_options_collect(struct record_options *options, const struct record_
         memset(options, 0, sizeof(*options));
         add(options, "hwaccl_version", "%s", HWACCL_VERSION);
         add(options, "accel", "%s", accel->ops->name);
+        if (settings->verify)
+                add(options, "verify", "yes");
         add(options, "clock", "%s", settings->clock == HWACCL_CLOCK_VIRTUAL ? "virtual" : "host");
         add(options, "clock_source", "%s",
             settings->clock == HWACCL_CLOCK_VIRTUAL ? "instructions executed by the accelerator" : "CLOCK_MONOTONIC");

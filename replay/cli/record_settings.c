@@ -9,7 +9,6 @@
 #include <time.h>
 
 #define MEMORY_DEFAULT    (UINT64_C(128) << 20)
-#define TSC_KHZ_DEFAULT   UINT64_C(1000000)   /* one tick a nanosecond */
 #define WALL_TIME_VIRTUAL UINT64_C(946684800) /* 2000-01-01: where a virtual clock starts */
 #define KEYFRAME_MAX      UINT64_C(1000000)
 
@@ -21,6 +20,7 @@ enum {
         OPTION_FORCE,
         OPTION_NO_RECORD,
         OPTION_ACCEL,
+        OPTION_VERIFY,
         OPTION_CLOCK,
         OPTION_WALL_TIME,
         OPTION_TSC_KHZ,
@@ -43,7 +43,12 @@ const struct cli_option record_option_table[] = {
         [OPTION_OUTPUT] = {"output", 'o', "FILE", "the recording, an SQLite database"},
         [OPTION_FORCE] = {"force", 0, NULL, "replace the recording if it exists"},
         [OPTION_NO_RECORD] = {"no-record", 0, NULL, "run the guest without recording it"},
-        [OPTION_ACCEL] = {"accel", 0, "NAME", "auto or soft (default auto: the best there is)"},
+        [OPTION_ACCEL] = {"accel", 0, "NAME",
+                          "kvm, soft or auto (default: $HWACCL_ACCEL, or else auto: KVM where\n"
+                          "it works, and one line that says why where it does not)"},
+        [OPTION_VERIFY] = {"verify", 0, NULL,
+                           "have KVM carry out each instruction too, and end the guest where it\n"
+                           "comes to another state than the exit's handler"},
         [OPTION_CLOCK] = {"clock", 0, "KIND",
                           "host: real time (default); virtual: time that the guest makes\n"
                           "by executing, so that two runs are identical"},
@@ -51,7 +56,9 @@ const struct cli_option record_option_table[] = {
                               "the guest's date at its start: seconds since 1970 or\n"
                               "YYYY-MM-DDThh:mm:ss, UTC (default: now; 2000-01-01 with --clock\n"
                               "virtual)"},
-        [OPTION_TSC_KHZ] = {"tsc-khz", 0, "KHZ", "frequency of the guest's time-stamp counter (default 1000000)"},
+        [OPTION_TSC_KHZ] = {"tsc-khz", 0, "KHZ",
+                            "frequency of the guest's time-stamp counter (default 1000000; with\n"
+                            "KVM that of the host)"},
         [OPTION_MAX_EXITS] = {"max-exits", 'n', "N", "stop after N exits"},
         [OPTION_TIMEOUT] = {"timeout", 't', "SECONDS", "stop after that much time of the host"},
         [OPTION_UNTIL] = {"until", 0, "TEXT", "stop when the guest has printed TEXT"},
@@ -117,9 +124,9 @@ static bool parse_clock(struct record_settings *settings, const char *value)
 
 static bool parse_accel(struct record_settings *settings, const char *value)
 {
-        if (strcmp(value, "auto") != 0 && strcmp(value, "soft") != 0)
-                return wrong_value(settings->command, OPTION_ACCEL, value, "auto or soft");
-        return true;
+        settings->accel = value;
+        return strcmp(value, "auto") == 0 || strcmp(value, "soft") == 0 || strcmp(value, "kvm") == 0 ||
+               wrong_value(settings->command, OPTION_ACCEL, value, "kvm, soft or auto");
 }
 
 static bool parse_memory(struct record_settings *settings, const char *value)
@@ -145,6 +152,7 @@ static bool parse_option(struct record_settings *settings, int option, const cha
         case OPTION_FORCE: settings->force = true; return true;
         case OPTION_NO_RECORD: settings->no_record = true; return true;
         case OPTION_ACCEL: return parse_accel(settings, value);
+        case OPTION_VERIFY: settings->verify = true; return true;
         case OPTION_CLOCK: return parse_clock(settings, value);
         case OPTION_WALL_TIME:
                 settings->wall_time_given = true;
@@ -183,6 +191,8 @@ static bool check_settings(struct record_settings *settings)
                 (void)cli_misused(command, "no recording given: use -o FILE, or --no-record");
         else if (settings->output && settings->no_record)
                 (void)cli_misused(command, "-o and --no-record exclude each other");
+        else if (settings->verify && strcmp(settings->accel, "soft") == 0)
+                (void)cli_misused(command, "--verify needs KVM: there is nothing to compare the soft accelerator with");
         else
                 return true;
         return false;
@@ -196,8 +206,10 @@ int record_parse(struct record_settings *settings, const struct cli_command *com
         memset(settings, 0, sizeof(*settings));
         settings->command = command;
         settings->memory_size = MEMORY_DEFAULT;
-        settings->tsc_khz = TSC_KHZ_DEFAULT;
 
+        const char *accel = getenv("HWACCL_ACCEL");
+        if (!parse_accel(settings, accel && *accel ? accel : "auto"))
+                return CLI_OPTION_WRONG;
         while ((option = cli_next_option(command, argc, argv, &value)) >= 0)
                 if (!parse_option(settings, option, value))
                         return CLI_OPTION_WRONG;

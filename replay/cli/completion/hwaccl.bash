@@ -18,7 +18,7 @@ _hwaccl()
 
         case $prev in
         --accel)
-                mapfile -t COMPREPLY < <(compgen -W "auto soft" -- "$cur")
+                mapfile -t COMPREPLY < <(compgen -W "auto kvm soft" -- "$cur")
                 return
                 ;;
         --clock)
@@ -49,7 +49,7 @@ _hwaccl()
                 record)
                         options+=" --firmware --raw --memory --output --force --no-record --accel --clock --wall-time
                                 --tsc-khz --max-exits --timeout --until --expect-exit --console --input --quiet-debug
-                                --keyframe-interval"
+                                --keyframe-interval --verify"
                         ;;
                 replay) options+=" --from --to --vcpu --first --limit --json" ;;
                 show) options+=" --from --to --vcpu --reason --rip --limit --disasm --json" ;;
