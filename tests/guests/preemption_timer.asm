@@ -2,11 +2,11 @@
 ;@ reason 52 1
 %include "guest.inc"
         GUEST "preemption_timer"
+        SET_VECTOR PIC_VECTOR, tick
+        mov word [500h], 0
         INIT_PIC 0fffeh
         TIMER_ONCE 5966                 ; 5 ms
         sti
-        SET_VECTOR PIC_VECTOR, tick
-        mov word [500h], 0
 .spin:  cmp word [500h], 0
         je .spin
         PASS
