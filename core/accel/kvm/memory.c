@@ -44,6 +44,7 @@ bool kvm_map_memory(struct kvm_accel *kvm, struct hwaccl_error *error)
         uint64_t begin = 0;
 
         kvm->nothing_size = HOLES_END;
+        /* cppcheck-suppress invalidFunctionArg ; -1 is what an anonymous mapping asks for */
         kvm->nothing = mmap(NULL, kvm->nothing_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (kvm->nothing == MAP_FAILED) {
                 kvm->nothing = NULL;

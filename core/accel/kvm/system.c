@@ -40,10 +40,12 @@ static bool explain_access(struct hwaccl_error *error)
                                         DEVICE " may be opened by its owner (user %u) only: its mode is %03o, and "
                                                "reading and writing are needed",
                                         status.st_uid, status.st_mode & 0777u);
-        const struct group *group = getgrgid(status.st_gid);
-        if (group)
+        struct group group;
+        struct group *found = NULL;
+        char names[1024];
+        if (getgrgid_r(status.st_gid, &group, names, sizeof(names), &found) == 0 && found)
                 return hwaccl_error_set(error, DEVICE " may be opened by members of group %s only: this user is none",
-                                        group->gr_name);
+                                        found->gr_name);
         return hwaccl_error_set(error, DEVICE " may be opened by members of group %u only: this user is none",
                                 status.st_gid);
 }

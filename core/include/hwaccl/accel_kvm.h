@@ -44,11 +44,11 @@ struct hwaccl_accel_kvm_config {
 
 /**
  * hwaccl_accel_kvm_create - the accelerator
- * @kvm: owned by the accelerator from now on, and closed when creation fails
+ * @opened: owned by the accelerator from now on, and closed when creation fails
  *
  * Uses the signal SIGRTMIN for pokes and the preemption timer. One at a time runs on a thread.
  */
-struct hwaccl_accel *hwaccl_accel_kvm_create(struct hwaccl_kvm *kvm, const struct hwaccl_accel_kvm_config *config,
+struct hwaccl_accel *hwaccl_accel_kvm_create(struct hwaccl_kvm *opened, const struct hwaccl_accel_kvm_config *config,
                                              struct hwaccl_error *error);
 
 /** hwaccl_accel_kvm_verified - exits compared with the kernel's completion so far (see verify) */
