@@ -50,7 +50,7 @@ touch "$work/missing-sqlite3" "$work/missing-nasm" "$work/missing-qemu-system-x8
 setup 0 run
 grep -q "^apt-get .*install .* sqlite3$" "$work/log" || fail "run: $(cat "$work/log")"
 setup 0 test
-grep -q "install .* sqlite3 nasm$" "$work/log" || fail "test: $(cat "$work/log")"
+grep -q "install .* sqlite3 nasm qemu-system-x86$" "$work/log" || fail "test: $(cat "$work/log")"
 setup 0
 grep -q "install .* sqlite3 nasm qemu-system-x86$" "$work/log" || fail "everything: $(cat "$work/log")"
 touch "$work/apt-is-broken"
