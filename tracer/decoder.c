@@ -115,7 +115,6 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         struct decoder_state *state = &decoder->state;
         int64_t id = exit_id(decoder->vcpu, state->exits);
         uint64_t host_entry = stamp_clock_ns(&decoder->clock, record->entry_stamp);
-        uint64_t host_exit = stamp_clock_ns(&decoder->clock, record->exit_stamp);
 
         if (state->exits > EXIT_NUMBER_MAX)
                 return hwaccl_error_set(error, "more than 2^%u exits", VCPU_SHIFT);
@@ -126,7 +125,8 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         state->row.id = id;
         state->row.state = state->now;
         set_column(&state->row, EXIT_HOST_ENTRY, (int64_t)(host_entry - state->base_host_entry));
-        set_column(&state->row, EXIT_HOST_GUEST, host_exit > host_entry ? (int64_t)(host_exit - host_entry) : 0);
+        set_column(&state->row, EXIT_HOST_GUEST,
+                   (int64_t)stamp_clock_span(&decoder->clock, record->entry_stamp, record->exit_stamp));
         state->row_open = true;
         state->exit_stamp = record->exit_stamp;
         state->inputs = 0;
@@ -212,9 +212,8 @@ static bool take_handled(struct decoder *decoder, const struct ring_handled *rec
                 set_column(&state->row, EXIT_VERDICT, (int64_t)record->verdict);
         if (handled)
                 set_column(&state->row, EXIT_OUTCOME, record->record.extra);
-        uint64_t end = stamp_clock_ns(&decoder->clock, record->stamp);
-        uint64_t begin = stamp_clock_ns(&decoder->clock, state->exit_stamp);
-        set_column(&state->row, EXIT_HOST_HANDLER, end > begin ? (int64_t)(end - begin) : 0);
+        set_column(&state->row, EXIT_HOST_HANDLER,
+                   (int64_t)stamp_clock_span(&decoder->clock, state->exit_stamp, record->stamp));
         return !state->handoff_open || write_handoff(decoder, error);
 }
 

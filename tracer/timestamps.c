@@ -74,6 +74,17 @@ uint64_t stamp_clock_ns(struct stamp_clock *clock, uint64_t stamp)
         return clock->latest_ns;
 }
 
+uint64_t stamp_clock_span(const struct stamp_clock *clock, uint64_t from, uint64_t to)
+{
+        uint64_t width = clock->stamp[1] - clock->origin_stamp;
+
+        if (clock->kind == STAMP_MONOTONIC)
+                return to > from ? to - from : 0;
+        if (to <= from || !width)
+                return 0;
+        return (uint64_t)((double)(to - from) * (double)clock->ns[1] / (double)width);
+}
+
 uint64_t stamp_clock_khz(const struct stamp_clock *clock)
 {
         uint64_t ns = clock->ns[1];

@@ -53,6 +53,13 @@ void stamp_clock_sample(struct stamp_clock *clock);
 /** stamp_clock_ns - ns since time 0 of a stamp taken before the last sample; later stamps never get earlier times */
 uint64_t stamp_clock_ns(struct stamp_clock *clock, uint64_t stamp);
 
+/**
+ * stamp_clock_span - ns from one stamp to a later one, at the mean rate since time 0; 0 when @to is not later
+ *
+ * Times of single stamps lie on lines that each sample moves a little; a difference of two would show the move.
+ */
+uint64_t stamp_clock_span(const struct stamp_clock *clock, uint64_t from, uint64_t to);
+
 /** stamp_clock_khz - rate of the stamps as the samples show it */
 uint64_t stamp_clock_khz(const struct stamp_clock *clock);
 

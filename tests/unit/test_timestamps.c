@@ -52,11 +52,26 @@ static void an_older_stamp_never_lies_behind_a_later_one(void **state)
         assert_true(stamp_clock_ns(&clock, 2899) <= late);
 }
 
+static void a_span_has_the_mean_rate_wherever_the_last_samples_lie(void **state)
+{
+        struct stamp_clock clock = clock_between(1000, 500, 3000, 1500);
+
+        (void)state;
+        assert_int_equal(stamp_clock_span(&clock, 900, 1100), 100); /* across the older sample */
+        clock.stamp[0] = 2999;                                      /* a steep last line: 1 stamp, 700 ns */
+        clock.ns[0] = 800;
+        assert_int_equal(stamp_clock_span(&clock, 2998, 3000), 1);
+        assert_int_equal(stamp_clock_span(&clock, 5000, 5200), 100); /* later than both samples */
+        assert_int_equal(stamp_clock_span(&clock, 10, 10), 0);
+        assert_int_equal(stamp_clock_span(&clock, 11, 10), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_stamp_between_two_samples_is_interpolated),
                 cmocka_unit_test(a_sample_that_shows_a_slower_rate_does_not_turn_time_back),
+                cmocka_unit_test(a_span_has_the_mean_rate_wherever_the_last_samples_lie),
                 cmocka_unit_test(an_older_stamp_never_lies_behind_a_later_one),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
