@@ -45,6 +45,60 @@ static bool read_raw(const struct hwaccl_recording *recording, size_t index, str
         return true;
 }
 
+static bool read_mode(const struct hwaccl_recording *recording, enum hwaccl_entry_mode *mode,
+                      struct hwaccl_error *error)
+{
+        const char *text = hwaccl_recording_option(recording, HWACCL_OPTION_ENTRY_MODE);
+
+        *mode = HWACCL_ENTRY_REAL;
+        if (!text)
+                return true;
+        for (unsigned i = 0; i <= HWACCL_ENTRY_LONG; i++) {
+                if (strcmp(text, hwaccl_entry_mode_name(i)) != 0)
+                        continue;
+                *mode = (enum hwaccl_entry_mode)i;
+                return true;
+        }
+        return hwaccl_error_set(error, "option %s of the recording is '%.64s', not real, protected or long",
+                                HWACCL_OPTION_ENTRY_MODE, text);
+}
+
+/* A number no greater than the register that it is for. */
+static bool read_limited(const struct hwaccl_recording *recording, const char *name, uint64_t limit, uint64_t *number,
+                         struct hwaccl_error *error)
+{
+        if (!read_number(recording, name, NULL, number, error))
+                return false;
+        return *number <= limit ||
+               hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; it is at most %" PRIu64, name,
+                                *number, limit);
+}
+
+static bool read_entry(const struct hwaccl_recording *recording, struct hwaccl_entry *entry, struct hwaccl_error *error)
+{
+        uint64_t gdt_limit, code, data;
+
+        if (!read_mode(recording, &entry->mode, error))
+                return false;
+        if (entry->mode == HWACCL_ENTRY_REAL)
+                return true;
+        if (!read_number(recording, HWACCL_OPTION_ENTRY_RIP, NULL, &entry->rip, error) ||
+            !read_number(recording, HWACCL_OPTION_ENTRY_RAX, NULL, &entry->rax, error) ||
+            !read_number(recording, HWACCL_OPTION_ENTRY_RBX, NULL, &entry->rbx, error) ||
+            !read_number(recording, HWACCL_OPTION_ENTRY_RSI, NULL, &entry->rsi, error) ||
+            !read_number(recording, HWACCL_OPTION_ENTRY_RSP, NULL, &entry->rsp, error) ||
+            !read_number(recording, HWACCL_OPTION_ENTRY_CR3, NULL, &entry->cr3, error) ||
+            !read_number(recording, HWACCL_OPTION_ENTRY_GDT_BASE, NULL, &entry->gdt_base, error) ||
+            !read_limited(recording, HWACCL_OPTION_ENTRY_GDT_LIMIT, UINT16_MAX, &gdt_limit, error) ||
+            !read_limited(recording, HWACCL_OPTION_ENTRY_CODE_SELECTOR, UINT16_MAX, &code, error) ||
+            !read_limited(recording, HWACCL_OPTION_ENTRY_DATA_SELECTOR, UINT16_MAX, &data, error))
+                return false;
+        entry->gdt_limit = (uint32_t)gdt_limit;
+        entry->code_selector = (uint16_t)code;
+        entry->data_selector = (uint16_t)data;
+        return true;
+}
+
 bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
                                  struct hwaccl_error *error)
 {
@@ -60,7 +114,7 @@ bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struc
         if (!config->tsc_khz)
                 return hwaccl_error_set(error, "option %s of the recording is 0", HWACCL_OPTION_TSC_KHZ);
         if (raw_count > HWACCL_RAW_MAX)
-                return hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; at most %d are possible",
+                return hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; at most %u are possible",
                                         HWACCL_OPTION_RAW_COUNT, raw_count, HWACCL_RAW_MAX);
         config->backed = false;
         config->firmware_size = (size_t)firmware_size;
@@ -68,5 +122,5 @@ bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struc
         for (size_t i = 0; i < config->raw_count; i++)
                 if (!read_raw(recording, i, &config->raw[i], error))
                         return false;
-        return true;
+        return read_entry(recording, &config->entry, error);
 }

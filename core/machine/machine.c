@@ -3,20 +3,18 @@
 
 #include "hwaccl/assert.h"
 #include "machine/board.h"
+#include "machine/entry.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KIB               UINT64_C(1024)
-#define LOW_MEMORY_END    UINT64_C(0xa0000)
-#define HIGH_MEMORY_START UINT64_C(0xc0000) /* a0000h-bffffh is the VGA window, where nothing is */
 #define ONE_MIB           UINT64_C(0x100000)
 #define FOUR_GIB          UINT64_C(0x100000000)
 #define FIRMWARE_COPY_MAX (128 * KIB) /* its last part stands below 1 MiB too */
 #define FIRMWARE_SIZE_MIN (64 * KIB)
 #define FIRMWARE_SIZE_MAX (16 * 1024 * KIB)
-#define RAW_STACK_POINTER 0x7000u
 #define BOARD_ALIGNMENT   64u
 
 const char *hwaccl_end_name(unsigned end)
@@ -48,16 +46,9 @@ static bool check_config(const struct hwaccl_machine_config *config, struct hwac
                                         "16 MiB",
                                         firmware);
         if (config->raw_count > HWACCL_RAW_MAX)
-                return hwaccl_error_set(error, "%zu raw images, at most %d can be loaded", config->raw_count,
+                return hwaccl_error_set(error, "%zu raw images, at most %u can be loaded", config->raw_count,
                                         HWACCL_RAW_MAX);
-        if (!firmware && !config->raw_count)
-                return hwaccl_error_set(error, "neither firmware nor a raw image: the guest has nothing to run");
-        if (!firmware && config->raw[0].address >= ONE_MIB)
-                return hwaccl_error_set(error,
-                                        "a guest without firmware starts in real mode at its first raw image, which "
-                                        "must lie below 1 MiB, not at 0x%" PRIx64,
-                                        config->raw[0].address);
-        return true;
+        return hwaccl_machine_check_entry(config, error);
 }
 
 /* Everything from the BIOS area up is one run, however the guest sets the PAM registers: fewer runs run faster. */
@@ -66,9 +57,9 @@ static bool map_memory(struct hwaccl_machine *machine, struct hwaccl_error *erro
         const struct hwaccl_machine_config *config = &machine->config;
         struct hwaccl_guest_memory *memory = &machine->memory;
 
-        return hwaccl_guest_memory_add(memory, 0, LOW_MEMORY_END, true, error) &&
-               hwaccl_guest_memory_add(memory, HIGH_MEMORY_START, config->memory_size - HIGH_MEMORY_START, true,
-                                       error) &&
+        return hwaccl_guest_memory_add(memory, 0, HWACCL_LOW_MEMORY_END, true, error) &&
+               hwaccl_guest_memory_add(memory, HWACCL_HIGH_MEMORY_START, config->memory_size - HWACCL_HIGH_MEMORY_START,
+                                       true, error) &&
                (!config->firmware_size ||
                 hwaccl_guest_memory_add(memory, FOUR_GIB - config->firmware_size, config->firmware_size, false, error));
 }
@@ -102,20 +93,6 @@ static bool load_raw_images(struct hwaccl_machine *machine, struct hwaccl_error 
                         return hwaccl_error_set(error, "raw image at 0x%" PRIx64 " cannot be copied", raw->address);
         }
         return true;
-}
-
-/* Without firmware the processor starts in real mode at the first raw image, its stack below 7000h. Below 64 KiB the
- * code segment is 0, above it is the image's paragraph. */
-static void enter_raw_image(struct hwaccl_machine *machine)
-{
-        struct hwaccl_machine_context *context = &machine->vcpu.context;
-        uint64_t address = machine->config.raw[0].address;
-        uint64_t segment = address < 64 * KIB ? 0 : address >> 4;
-
-        context->segment[HWACCL_CS].selector = segment;
-        context->segment[HWACCL_CS].base = segment << 4;
-        context->rip = address - (segment << 4);
-        context->gpr[HWACCL_RSP] = RAW_STACK_POINTER;
 }
 
 void hwaccl_machine_add_device(struct hwaccl_machine *machine, struct hwaccl_device *device,
@@ -162,7 +139,7 @@ static void add_devices(struct hwaccl_board *board)
 static void forget_images(struct hwaccl_machine_config *config)
 {
         config->firmware = NULL;
-        for (size_t i = 0; i < HWACCL_RAW_MAX; i++)
+        for (size_t i = 0; i < config->raw_count; i++)
                 config->raw[i].data = NULL;
 }
 
@@ -178,8 +155,7 @@ static bool build(struct hwaccl_board *board, struct hwaccl_error *error)
         hwaccl_processor_init(&machine->processor, machine, &machine->vcpu, machine->config.tsc_khz);
         hwaccl_machine_add_device(machine, &machine->processor.device, machine->processor.device.ops);
         add_devices(board);
-        if (!machine->config.firmware_size)
-                enter_raw_image(machine);
+        hwaccl_machine_enter(machine);
         forget_images(&machine->config);
         machine->emulator = hwaccl_emulator_create(&machine->host, &machine->bus, &machine->processor, error);
         return machine->emulator != NULL;

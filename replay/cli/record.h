@@ -14,6 +14,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define RECORD_RAW_MAX 8
+_Static_assert(RECORD_RAW_MAX + HWACCL_LOADER_PIECE_MAX <= HWACCL_RAW_MAX,
+               "raw images and a kernel fit into a machine");
+
 /* A file in memory, with its digest. */
 struct record_image {
         const char *path; /* of a raw image: owned */
@@ -26,7 +30,7 @@ struct record_image {
 struct record_settings {
         const struct cli_command *command;
         struct record_image firmware; /* path NULL: none */
-        struct record_image raw[HWACCL_RAW_MAX];
+        struct record_image raw[RECORD_RAW_MAX];
         size_t raw_count;
         uint64_t memory_size;
         uint64_t tsc_khz;  /* 0: not given, what the accelerator likes */

@@ -86,8 +86,8 @@ static bool parse_raw(struct record_settings *settings, const char *value)
         const char *at = strrchr(value, '@');
         struct record_image *raw = &settings->raw[settings->raw_count];
 
-        if (settings->raw_count == HWACCL_RAW_MAX) {
-                (void)cli_misused(settings->command, "--raw: at most %d images", HWACCL_RAW_MAX);
+        if (settings->raw_count == RECORD_RAW_MAX) {
+                (void)cli_misused(settings->command, "--raw: at most %d images", RECORD_RAW_MAX);
                 return false;
         }
         if (!at || at == value || !cli_parse_number(at + 1, &raw->address))

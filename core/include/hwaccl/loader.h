@@ -46,6 +46,9 @@ enum hwaccl_entry_mode {
         HWACCL_ENTRY_LONG = 2,      /* 64-bit, flat segments, paging on with @cr3, interrupts off */
 };
 
+/** hwaccl_entry_mode_name - "real", "protected", "long"; "unknown" for a number out of range */
+const char *hwaccl_entry_mode_name(unsigned mode);
+
 /* The processor at its first instruction. What is not here has its value at reset, or follows from the mode. */
 struct hwaccl_entry {
         enum hwaccl_entry_mode mode;

@@ -10,6 +10,7 @@
 #include "hwaccl/error.h"
 #include "hwaccl/guest_memory.h"
 #include "hwaccl/host.h"
+#include "hwaccl/loader.h"
 #include "hwaccl/processor.h"
 #include "hwaccl/vcpu.h"
 
@@ -31,9 +32,13 @@ enum hwaccl_end {
 /** hwaccl_end_name - "triple fault"; "unknown" for a number out of range */
 const char *hwaccl_end_name(unsigned end);
 
-#define HWACCL_RAW_MAX 8
+/* RAM is [0, HWACCL_LOW_MEMORY_END) and [HWACCL_HIGH_MEMORY_START, memory size); between them a VGA would be. */
+#define HWACCL_LOW_MEMORY_END    UINT64_C(0xa0000)
+#define HWACCL_HIGH_MEMORY_START UINT64_C(0xc0000)
 
-/* A raw image copied to guest memory. The first one is where a guest without firmware starts, in real mode. */
+#define HWACCL_RAW_MAX (HWACCL_LOADER_PIECE_MAX + 8) /* what a loader made, and some images beside it */
+
+/* Bytes copied to guest memory: a raw image, or a piece of a kernel that a loader laid out. */
 struct hwaccl_raw_image {
         uint64_t address;
         const uint8_t *data;
@@ -54,11 +59,15 @@ struct hwaccl_machine_config {
         const uint8_t *firmware;
         size_t firmware_size;
 
-        /* Copied after the firmware. Without firmware the processor starts in real mode at the first, which must lie
-         * below 1 MiB (below 64 KiB with CS = 0, else with CS = address / 16), with SP = 7000h and the reset state in
-         * everything else: the PICs deliver nothing before they are initialized */
+        /* Copied after the firmware, in order. A replay has addresses and sizes only, and may lack a kernel's pieces */
         struct hwaccl_raw_image raw[HWACCL_RAW_MAX];
         size_t raw_count;
+
+        /* Without firmware: where the processor starts. In real mode that is the first raw image, which must lie below
+         * 1 MiB (below 64 KiB with CS = 0, else with CS = address / 16), with SP = 7000h and the reset state in
+         * everything else. A kernel is entered in protected or long mode, its caches and MTRRs enabled (write-back), TR
+         * and IDTR as at reset, LDTR null. The PICs deliver nothing before they are initialized */
+        struct hwaccl_entry entry;
 };
 
 struct hwaccl_machine {

@@ -18,6 +18,19 @@
 #define HWACCL_OPTION_RAW_ADDRESS   "raw_%zu_address"
 #define HWACCL_OPTION_RAW_SIZE      "raw_%zu_size"
 
+/* Of a guest that starts in a kernel, without firmware. A replay needs where the processor was, not the kernel. */
+#define HWACCL_OPTION_ENTRY_MODE          "entry_mode" /* real, protected or long; absent: real, and no others */
+#define HWACCL_OPTION_ENTRY_RIP           "entry_rip"
+#define HWACCL_OPTION_ENTRY_RAX           "entry_rax"
+#define HWACCL_OPTION_ENTRY_RBX           "entry_rbx"
+#define HWACCL_OPTION_ENTRY_RSI           "entry_rsi"
+#define HWACCL_OPTION_ENTRY_RSP           "entry_rsp"
+#define HWACCL_OPTION_ENTRY_CR3           "entry_cr3"
+#define HWACCL_OPTION_ENTRY_GDT_BASE      "entry_gdt_base"
+#define HWACCL_OPTION_ENTRY_GDT_LIMIT     "entry_gdt_limit" /* 0: no table */
+#define HWACCL_OPTION_ENTRY_CODE_SELECTOR "entry_code_selector"
+#define HWACCL_OPTION_ENTRY_DATA_SELECTOR "entry_data_selector"
+
 /**
  * hwaccl_machine_options_read - the configuration of the machine that was recorded, without the bytes of its images
  *

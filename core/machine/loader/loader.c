@@ -1,0 +1,79 @@
+/* Which loader it is, and what all have in common. */
+#include "hwaccl/loader.h"
+
+#include "hwaccl/machine.h"
+#include "machine/loader/loader_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINUX_HEADER_MAGIC    0x202u /* "HdrS": there since protocol 2.00 */
+#define LINUX_BOOT_FLAG       0x1feu
+#define LINUX_BOOT_FLAG_VALUE 0xaa55u
+
+typedef bool (*loader_function)(const struct hwaccl_loader_input *input, struct hwaccl_loaded *loaded,
+                                struct hwaccl_error *error);
+
+static const struct {
+        const char *name;
+        loader_function load;
+} loaders[] = {
+        [HWACCL_IMAGE_UNKNOWN] = {"unknown", NULL},
+        [HWACCL_IMAGE_LINUX] = {"linux", NULL},
+        [HWACCL_IMAGE_MULTIBOOT] = {"multiboot", NULL},
+        [HWACCL_IMAGE_PVH] = {"pvh", NULL},
+};
+
+const char *hwaccl_image_format_name(unsigned format)
+{
+        return loaders[format < sizeof(loaders) / sizeof(loaders[0]) ? format : HWACCL_IMAGE_UNKNOWN].name;
+}
+
+static bool is_linux(const uint8_t *kernel, size_t size)
+{
+        return size >= LINUX_HEADER_MAGIC + 4 && hwaccl_load16(kernel + LINUX_BOOT_FLAG) == LINUX_BOOT_FLAG_VALUE &&
+               memcmp(kernel + LINUX_HEADER_MAGIC, "HdrS", 4) == 0;
+}
+
+enum hwaccl_image_format hwaccl_loader_format(const uint8_t *kernel, size_t size)
+{
+        if (is_linux(kernel, size))
+                return HWACCL_IMAGE_LINUX;
+        return HWACCL_IMAGE_UNKNOWN;
+}
+
+static bool check_input(const struct hwaccl_loader_input *input, struct hwaccl_error *error)
+{
+        if (input->memory_size < HWACCL_MEMORY_SIZE_MIN || input->memory_size > HWACCL_MEMORY_SIZE_MAX ||
+            input->memory_size % HWACCL_PAGE_SIZE)
+                return hwaccl_error_set(
+                        error, "memory size %" PRIu64 " is not a multiple of %u between %u and %" PRIu64 " bytes",
+                        input->memory_size, HWACCL_PAGE_SIZE, HWACCL_MEMORY_SIZE_MIN, HWACCL_MEMORY_SIZE_MAX);
+        if (input->module_count > HWACCL_LOADER_MODULE_MAX)
+                return hwaccl_error_set(error, "%zu modules, at most %u can be loaded", input->module_count,
+                                        HWACCL_LOADER_MODULE_MAX);
+        return true;
+}
+
+bool hwaccl_loader_load(const struct hwaccl_loader_input *input, struct hwaccl_loaded *loaded,
+                        struct hwaccl_error *error)
+{
+        if (!check_input(input, error))
+                return false;
+        loader_function load = loaders[hwaccl_loader_format(input->kernel, input->kernel_size)].load;
+        if (!load)
+                return hwaccl_error_set(error,
+                                        "the kernel is neither a Linux bzImage (\"HdrS\" at 0x%x), nor has it a "
+                                        "Multiboot header in its first 8192 bytes, nor is it an ELF image with a "
+                                        "PVH entry note",
+                                        LINUX_HEADER_MAGIC);
+        return load(input, loaded, error);
+}
+
+void hwaccl_loader_free(struct hwaccl_loaded *loaded)
+{
+        for (size_t i = 0; i < loaded->piece_count; i++)
+                free(loaded->piece[i].data);
+        loaded->piece_count = 0;
+}
