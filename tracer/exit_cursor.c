@@ -376,11 +376,8 @@ struct hwaccl_exit_cursor *hwaccl_exit_cursor_open(struct hwaccl_recording *reco
 
         if (!found)
                 return NULL;
-        if (first >= found->exits) {
-                recording_error(recording, error, "has no exit %" PRIu64 " (vCPU %" PRIu32 " has %" PRIu64 ")", first,
-                                vcpu, found->exits);
+        if (!recording_has_exit(recording, found, first, error))
                 return NULL;
-        }
         struct hwaccl_exit_cursor *cursor = aligned_alloc(64, (sizeof(*cursor) + 63) & ~(size_t)63);
         if (!cursor) {
                 hwaccl_error_set(error, "out of memory");

@@ -242,16 +242,20 @@ static bool load_status(struct hwaccl_recording *recording, struct hwaccl_error 
 
 static bool count_exits(struct hwaccl_recording *recording, struct recorded_vcpu *vcpu, struct hwaccl_error *error)
 {
-        char sql[128];
-        int64_t last = 0;
+        static const char *const sides[] = {"min", "max"};
+        int64_t found[2];
         int64_t base = exit_id(vcpu->number, 0);
 
-        (void)snprintf(sql, sizeof(sql), "SELECT max(id) FROM exit WHERE id BETWEEN %" PRId64 " AND %" PRId64, base,
-                       exit_id(vcpu->number, EXIT_NUMBER_MAX));
-        if (!database_integer(recording->db, sql, -1, &last, error))
-                return false;
-        vcpu->exits = last < 0 ? 0 : (uint64_t)(last - base) + 1;
-        recording->info.exit_count += vcpu->exits;
+        for (size_t i = 0; i < 2; i++) {
+                char sql[128];
+                (void)snprintf(sql, sizeof(sql), "SELECT %s(id) FROM exit WHERE id BETWEEN %" PRId64 " AND %" PRId64,
+                               sides[i], base, exit_id(vcpu->number, EXIT_NUMBER_MAX));
+                if (!database_integer(recording->db, sql, -1, &found[i], error))
+                        return false;
+        }
+        vcpu->first = found[0] < 0 ? 0 : (uint64_t)(found[0] - base);
+        vcpu->end = found[1] < 0 ? 0 : (uint64_t)(found[1] - base) + 1;
+        recording->info.exit_count += vcpu->end - vcpu->first;
         return true;
 }
 
@@ -279,6 +283,30 @@ static bool load_vcpus(struct hwaccl_recording *recording, struct hwaccl_error *
         if (good && recording->info.vcpu_count == 0)
                 good = recording_error(recording, error, "table vcpu has no row");
         return good;
+}
+
+bool hwaccl_recording_range(const struct hwaccl_recording *recording, uint32_t vcpu, uint64_t *first, uint64_t *end,
+                            struct hwaccl_error *error)
+{
+        const struct recorded_vcpu *found = recording_vcpu(recording, vcpu, error);
+
+        if (!found)
+                return false;
+        *first = found->first;
+        *end = found->end;
+        return true;
+}
+
+bool recording_has_exit(const struct hwaccl_recording *recording, const struct recorded_vcpu *vcpu, uint64_t number,
+                        struct hwaccl_error *error)
+{
+        if (number >= vcpu->first && number < vcpu->end)
+                return true;
+        if (vcpu->first == vcpu->end)
+                return recording_error(recording, error, "has no exit of vCPU %" PRIu32, vcpu->number);
+        return recording_error(recording, error,
+                               "has no exit %" PRIu64 " (vCPU %" PRIu32 " has %" PRIu64 " to %" PRIu64 ")", number,
+                               vcpu->number, vcpu->first, vcpu->end - 1);
 }
 
 static bool load_options(struct hwaccl_recording *recording, struct hwaccl_error *error)

@@ -19,6 +19,7 @@ struct check {
         unsigned findings;
         sqlite3_stmt *keyframe; /* its page, by exit id */
         /* along one vCPU */
+        const struct recorded_vcpu *vcpu;
         uint64_t clock;
         bool clock_known;
 };
@@ -136,7 +137,7 @@ static void check_exit(struct check *check, const struct hwaccl_recorded_exit *e
                       exit->taken ? "taken" : "returned", pending ? "set" : "clear");
         bool due = recording->device_field_count && exit->outcome_known &&
                    (exit->number + 1) % recording->info.keyframe_interval == 0;
-        if (due && !exit->keyframe && exit->number + 1 < recording->info.exit_count)
+        if (due && !exit->keyframe && exit->number + 1 < check->vcpu->end)
                 found(check, "exit %" PRIu64 ": the devices' state is missing", exit->number);
         if (exit->keyframe && exit->device_field_count != recording->device_field_count)
                 found(check, "exit %" PRIu64 ": %zu of %zu device fields have a value", exit->number,
@@ -177,7 +178,7 @@ static bool walk(struct check *check, const struct recorded_vcpu *vcpu, uint64_t
         }
         if (result < 0)
                 found(check, "%s", reason.message);
-        else if (good && result == 0 && *stopped < vcpu->exits)
+        else if (good && result == 0 && *stopped < vcpu->end)
                 found(check, "exit %" PRIu64 " is missing", *stopped);
         hwaccl_exit_cursor_close(cursor);
         return good;
@@ -185,14 +186,15 @@ static bool walk(struct check *check, const struct recorded_vcpu *vcpu, uint64_t
 
 static bool check_exits(struct check *check, const struct recorded_vcpu *vcpu, struct hwaccl_error *error)
 {
-        uint64_t at = 0;
+        uint64_t at = vcpu->first;
 
-        while (at < vcpu->exits && check->findings < FINDINGS_MAX) {
+        check->vcpu = vcpu;
+        while (at < vcpu->end && check->findings < FINDINGS_MAX) {
                 uint64_t stopped = at;
                 uint64_t next = 0;
                 if (!walk(check, vcpu, at, &stopped, error))
                         return false;
-                if (stopped >= vcpu->exits)
+                if (stopped >= vcpu->end)
                         break;
                 if (!next_keyframe(check, vcpu->number, stopped, &next, error))
                         return false;

@@ -123,11 +123,12 @@ bool hwaccl_recording_replay_start(struct hwaccl_recording *recording, uint32_t 
 
         if (!found)
                 return false;
-        if (number >= found->exits)
-                return recording_error(recording, error, "has no exit %" PRIu64 " (vCPU %" PRIu32 " has %" PRIu64 ")",
-                                       number, vcpu, found->exits);
+        if (!recording_has_exit(recording, found, number, error))
+                return false;
         if (number > 0 && !last_snapshot(recording, exit_id(vcpu, number - 1), &snapshot, error))
                 return false;
+        if (snapshot < 0 && found->first > 0)
+                return recording_error(recording, error, "has no state of the devices before exit %" PRIu64, number);
         *start = snapshot < 0 ? 0 : (uint64_t)(snapshot - exit_id(vcpu, 0)) + 1;
         return true;
 }

@@ -15,7 +15,8 @@
 
 struct recorded_vcpu {
         uint32_t number;
-        uint64_t exits; /* numbered from 0 */
+        uint64_t first; /* exit number: 0, or where a flight recorder's window begins */
+        uint64_t end;   /* one more than the last exit's number; first when there is none */
 };
 
 struct option {
@@ -52,6 +53,10 @@ bool recording_error(const struct hwaccl_recording *recording, struct hwaccl_err
 /** recording_vcpu - a vCPU by its number, or NULL with *error set */
 const struct recorded_vcpu *recording_vcpu(const struct hwaccl_recording *recording, uint32_t number,
                                            struct hwaccl_error *error);
+
+/** recording_has_exit - false with *error set when exit @number is outside of what @vcpu has */
+bool recording_has_exit(const struct hwaccl_recording *recording, const struct recorded_vcpu *vcpu, uint64_t number,
+                        struct hwaccl_error *error);
 
 /* Values of all device fields at one snapshot. */
 struct device_values {

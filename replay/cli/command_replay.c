@@ -136,9 +136,14 @@ static void summarise(const struct report *report, const struct hwaccl_replay_re
 }
 
 static enum cli_status replay(const struct cli_command *command, struct hwaccl_recording *recording, const char *path,
-                              const struct cli_exits *exits, struct report *report, bool first_only)
+                              struct cli_exits *exits, struct report *report, bool first_only)
 {
         const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
+        struct hwaccl_replay_result result;
+        struct hwaccl_error error;
+
+        if (!cli_exits_check(command, path, recording, exits))
+                return CLI_CANNOT;
         struct hwaccl_replay_config config = {
                 .vcpu = exits->vcpu,
                 .first = exits->first,
@@ -148,13 +153,7 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
                 .progress = progress,
                 .opaque = report,
         };
-        struct hwaccl_replay_result result;
-        struct hwaccl_error error;
-
-        if (!cli_exits_check(command, path, recording, exits))
-                return CLI_CANNOT;
-        uint64_t end = exits->last < info->exit_count ? exits->last + 1 : info->exit_count;
-        cli_progress_start(end > exits->first ? end - exits->first : 0);
+        cli_progress_start(exits->count);
         if (report->json)
                 (void)fputs("{\"details\": [", stdout);
         bool done = hwaccl_replay_run(recording, &config, &result, &error);

@@ -164,9 +164,9 @@ static bool print_table(sqlite3_stmt *row, const struct filter *filter, struct h
 }
 
 static enum cli_status show(const struct cli_command *command, struct hwaccl_recording *recording, const char *path,
-                            const struct filter *filter)
+                            struct filter *filter)
 {
-        const struct cli_exits *exits = &filter->exits;
+        struct cli_exits *exits = &filter->exits;
         struct sqlite3 *database = hwaccl_recording_database(recording);
         struct hwaccl_error error;
         sqlite3_stmt *row;

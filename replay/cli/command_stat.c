@@ -213,9 +213,8 @@ static bool print_json(const struct statistics *statistics)
 }
 
 static enum cli_status stat_exits(const struct cli_command *command, struct hwaccl_recording *recording,
-                                  const char *path, const struct cli_exits *exits, size_t order, bool json)
+                                  const char *path, struct cli_exits *exits, size_t order, bool json)
 {
-        const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
         struct hwaccl_error error;
 
         if (!cli_exits_check(command, path, recording, exits))
@@ -224,10 +223,10 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
         if (!statistics)
                 return cli_complain(command, "no memory");
         bool good = true;
-        if (info->exit_count) {
+        if (exits->count) {
                 struct hwaccl_exit_cursor *cursor =
                         hwaccl_exit_cursor_open(recording, exits->vcpu, exits->first, &error);
-                cli_progress_start((exits->last < info->exit_count ? exits->last : info->exit_count) - exits->first);
+                cli_progress_start(exits->count);
                 good = cursor && collect(statistics, cursor, exits, &error);
                 if (cursor)
                         hwaccl_exit_cursor_close(cursor);

@@ -147,7 +147,7 @@ static bool read_around(struct hwaccl_exit_cursor *cursor, struct around *around
 }
 
 static enum cli_status show_state(const struct cli_command *command, struct hwaccl_recording *recording,
-                                  const char *path, const struct cli_exits *exits, bool changed_only, bool json)
+                                  const char *path, struct cli_exits *exits, bool changed_only, bool json)
 {
         struct around around = {.number = exits->first};
         struct hwaccl_error error;

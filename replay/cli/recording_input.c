@@ -93,14 +93,27 @@ enum cli_status cli_recording_close(const struct cli_command *command, const cha
 }
 
 bool cli_exits_check(const struct cli_command *command, const char *path, struct hwaccl_recording *recording,
-                     const struct cli_exits *exits)
+                     struct cli_exits *exits)
 {
-        const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
+        struct hwaccl_error error;
+        uint64_t first, end;
 
-        if (info->vcpu_count == 1 && exits->vcpu == 0 && exits->first > 0 && exits->first >= info->exit_count) {
-                (void)cli_complain(command, "%s: no exit %" PRIu64 ": the recording has %" PRIu64, path, exits->first,
-                                   info->exit_count);
+        if (!hwaccl_recording_range(recording, exits->vcpu, &first, &end, &error)) {
+                (void)cli_complain_of(command, path, error.message);
                 return false;
         }
+        if (exits->first == 0)
+                exits->first = first;
+        if (exits->first > 0 && (exits->first >= end || exits->first < first || exits->last < exits->first)) {
+                uint64_t asked = exits->last < exits->first ? exits->last : exits->first;
+                if (first == end)
+                        (void)cli_complain(command, "%s: no exit %" PRIu64 ": the recording has none", path, asked);
+                else
+                        (void)cli_complain(command,
+                                           "%s: no exit %" PRIu64 ": the recording has %" PRIu64 " to %" PRIu64, path,
+                                           asked, first, end - 1);
+                return false;
+        }
+        exits->count = (exits->last < end ? exits->last + 1 : end) - (first == end ? end : exits->first);
         return true;
 }

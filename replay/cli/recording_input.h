@@ -13,8 +13,9 @@
 struct cli_exits {
         uint32_t vcpu;
         uint64_t first;
-        uint64_t last; /* UINT64_MAX: to the end */
-        bool ranged;   /* something was said about it */
+        uint64_t last;  /* UINT64_MAX: to the end */
+        bool ranged;    /* something was said about it */
+        uint64_t count; /* of them in the recording: set by cli_exits_check() */
 };
 
 #define CLI_EXIT_MAX ((UINT64_C(1) << 40) - 1) /* the schema's limits */
@@ -23,7 +24,7 @@ struct cli_exits {
 #define CLI_EXITS_ALL                                                                                                  \
         (struct cli_exits)                                                                                             \
         {                                                                                                              \
-                0, 0, UINT64_MAX, false                                                                                \
+                0, 0, UINT64_MAX, false, 0                                                                             \
         }
 
 /** cli_exits_from, cli_exits_to, cli_exits_vcpu - values of the options --from, --to, --vcpu; false after a complaint
@@ -43,9 +44,13 @@ struct hwaccl_recording *cli_recording_open(const struct cli_command *command, c
 enum cli_status cli_recording_close(const struct cli_command *command, const char *path,
                                     struct hwaccl_recording *recording, enum cli_status status);
 
-/** cli_exits_check - is there such a vCPU and a first exit? False after a complaint */
+/**
+ * cli_exits_check - is there such a vCPU and a first exit? False after a complaint
+ *
+ * Exit 0 stands for the recording's beginning, which is later in a flight recorder's window.
+ */
 bool cli_exits_check(const struct cli_command *command, const char *path, struct hwaccl_recording *recording,
-                     const struct cli_exits *exits);
+                     struct cli_exits *exits);
 
 #define CLI_OPTION_FROM                                                                                                \
         {                                                                                                              \

@@ -81,6 +81,14 @@ struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_e
 void hwaccl_recording_close(struct hwaccl_recording *recording);
 const struct hwaccl_recording_info *hwaccl_recording_info(const struct hwaccl_recording *recording);
 
+/**
+ * hwaccl_recording_range - the exits that a vCPU has: @first to @end - 1; equal when there are none
+ *
+ * The first is 0, unless the recording is a window that a flight recorder kept.
+ */
+bool hwaccl_recording_range(const struct hwaccl_recording *recording, uint32_t vcpu, uint64_t *first, uint64_t *end,
+                            struct hwaccl_error *error);
+
 /** hwaccl_recording_option - an option's value, valid as long as the recording; NULL when it has none of that name */
 const char *hwaccl_recording_option(const struct hwaccl_recording *recording, const char *name);
 
