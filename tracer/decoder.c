@@ -47,6 +47,13 @@ void decoder_finish(struct decoder *decoder)
         free(decoder->device_state);
 }
 
+void decoder_start_at(struct decoder *decoder, uint64_t first)
+{
+        decoder->state.first = decoder->state.exits = first;
+        /* a snapshot belongs to the exit before; there is none before exit 0 */
+        decoder->state.row.id = exit_id(decoder->vcpu, first) - (first > 0);
+}
+
 static void set_column(struct exit_row *row, enum exit_column column, int64_t value)
 {
         row->known[column] = true;
@@ -81,7 +88,10 @@ static bool take_entry(struct decoder *decoder, const struct ring_entry *record,
         uint64_t bitmap = record->bitmap;
         int64_t id = exit_id(decoder->vcpu, state->exits);
 
-        (void)state_delta_apply(bitmap, record->words, &state->now);
+        if (bitmap == ~UINT64_C(0)) /* not a delta */
+                bitmap = state_delta_bitmap((const struct hwaccl_subject_state *)(const void *)record->words,
+                                            &state->now);
+        (void)state_delta_apply(record->bitmap, record->words, &state->now);
         if (state->row_open) {
                 const unsigned rip = offsetof(struct hwaccl_subject_state, rip) / 8;
                 const unsigned rax = offsetof(struct hwaccl_subject_state, rax) / 8;
@@ -95,7 +105,7 @@ static bool take_entry(struct decoder *decoder, const struct ring_entry *record,
         state->entry = state->now;
         state->start = position;
         state->handoff_open = false;
-        return write_groups(decoder, 2 * id, state->exits == 0 ? ~UINT64_C(0) : bitmap, error);
+        return write_groups(decoder, 2 * id, state->exits == state->first ? ~UINT64_C(0) : bitmap, error);
 }
 
 static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_entry, struct hwaccl_error *error)

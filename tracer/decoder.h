@@ -17,7 +17,8 @@ struct decoder_state {
         bool handoff_open;
         bool system_written; /* at the last entry */
         bool segment_written;
-        uint64_t exits; /* seen */
+        uint64_t first; /* exit number that reading started at */
+        uint64_t exits; /* seen, those before the first included */
         uint64_t clock; /* last one read */
         uint64_t base_clock;
         uint64_t base_host_entry;
@@ -46,6 +47,9 @@ struct decoder {
 bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t keyframe_interval,
                   struct hwaccl_device *const *devices, size_t device_count, struct hwaccl_error *error);
 void decoder_finish(struct decoder *decoder);
+
+/** decoder_start_at - the next entry, or the snapshot before it, is that of exit @first: a keyframe */
+void decoder_start_at(struct decoder *decoder, uint64_t first);
 
 /** decoder_take - one record at ring position @position */
 bool decoder_take(struct decoder *decoder, const struct ring_record *record, uint64_t position,

@@ -63,6 +63,7 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
         memset(recorder, 0, sizeof(*recorder));
         recorder->probe.ops = &recorder_probe_ops;
         recorder->keyframe_interval = recorder->until_snapshot = settings.keyframe_interval;
+        recorder->whole_entry = true;
         recorder->devices = settings.devices;
         recorder->device_count = settings.device_count;
         for (size_t i = 0; i < settings.device_count; i++)

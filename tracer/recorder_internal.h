@@ -25,6 +25,7 @@ struct hwaccl_recorder {
         bool verdict_known;
         enum hwaccl_verdict verdict;
         uint32_t until_snapshot; /* exits */
+        bool whole_entry;        /* the next entry has all words */
         uint32_t keyframe_interval;
         struct hwaccl_device *const *devices;
         size_t device_count;

@@ -28,7 +28,7 @@ static size_t delta_size(uint64_t bitmap)
 static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
 {
         struct hwaccl_recorder *recorder = of(probe);
-        uint64_t bitmap = state_delta_bitmap(state, &recorder->last);
+        uint64_t bitmap = recorder->whole_entry ? ~UINT64_C(0) : state_delta_bitmap(state, &recorder->last);
         struct ring_entry *entry = reserve(recorder, sizeof(*entry) + delta_size(bitmap), RING_RECORD_ENTRY, 0);
 
         if (!entry)
@@ -36,6 +36,7 @@ static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_
         entry->bitmap = bitmap;
         (void)state_delta_pack(bitmap, state, &recorder->last, entry->words);
         recorder->verdict_known = false;
+        recorder->whole_entry = false;
 }
 
 static void stamped(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t extra)
@@ -145,6 +146,7 @@ uint8_t *recorder_put_bytes(struct hwaccl_recorder *recorder, enum ring_record_t
 static void snapshot(struct hwaccl_recorder *recorder)
 {
         recorder->until_snapshot = recorder->keyframe_interval;
+        recorder->whole_entry = true;
         if (recorder->device_count == 0)
                 return;
         uint8_t *to = recorder_put_bytes(recorder, RING_RECORD_SNAPSHOT, recorder->device_bytes);

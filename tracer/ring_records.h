@@ -11,7 +11,10 @@
 #include "hwaccl/exit_reason.h"
 
 enum ring_record_type {
-        RING_RECORD_ENTRY = 1,      /* transfer in: delta against the last exit's state, zeros before the first */
+        /* transfer in: delta against the last exit's state, zeros before the first. All 64 words at the first entry and
+         * at the one after each keyframe interval: together with the SNAPSHOT before it, if there is one, reading may
+         * start there */
+        RING_RECORD_ENTRY = 1,
         RING_RECORD_OFFER = 2,      /* extra: vector */
         RING_RECORD_EXIT = 3,       /* delta against the entry's state; extra: 1 when four pending words follow it */
         RING_RECORD_CLOCK = 4,      /* the input of that kind, value only */
