@@ -93,6 +93,7 @@ static bool build_machine(struct session *session)
         for (size_t i = 0; i < settings->raw_count; i++)
                 config.raw[i] = (struct hwaccl_raw_image){settings->raw[i].address, settings->raw[i].data,
                                                           settings->raw[i].size};
+        record_place_kernel(settings, &config);
         session->machine = hwaccl_machine_create(&config, &error);
         record_free_images(settings);
         return session->machine || complain_of(session, &error);

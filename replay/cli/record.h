@@ -27,11 +27,25 @@ struct record_image {
         char sha256[65];
 };
 
+/* A kernel, and what goes in beside it. */
+struct record_kernel {
+        struct record_image image;                            /* path NULL: none */
+        const char *command_line;                             /* NULL: none */
+        struct record_image module[HWACCL_LOADER_MODULE_MAX]; /* paths are owned */
+        const char *module_text[HWACCL_LOADER_MODULE_MAX];    /* what the kernel is told of it; NULL: nothing */
+        size_t module_count;
+        bool initrd;          /* one of the modules is --initrd's */
+        unsigned linux_entry; /* 32 or 64; 0: not given */
+        bool is_loaded;
+        struct hwaccl_loaded loaded;
+};
+
 struct record_settings {
         const struct cli_command *command;
         struct record_image firmware; /* path NULL: none */
         struct record_image raw[RECORD_RAW_MAX];
         size_t raw_count;
+        struct record_kernel kernel;
         uint64_t memory_size;
         uint64_t tsc_khz;  /* 0: not given, what the accelerator likes */
         const char *accel; /* auto, soft or kvm */
@@ -80,10 +94,26 @@ struct hwaccl_accel *record_create_accel(const struct record_settings *settings,
 
 /* record_images.c */
 
+/** record_read_image - the file's bytes and digest. At most @limit bytes: a longer file is refused with @limit_text.
+ * False after a complaint */
+bool record_read_image(const struct cli_command *command, struct record_image *image, uint64_t limit,
+                       const char *limit_text);
+
 /** record_load_images - read the files and check their sizes and addresses; false after a complaint */
 bool record_load_images(struct record_settings *settings);
 /** record_free_images - the bytes, once they are in guest memory; names and digests stay */
 void record_free_images(struct record_settings *settings);
+
+/* record_kernel.c */
+
+/** record_check_kernel - do the options for a kernel go together? False after a complaint */
+bool record_check_kernel(const struct record_settings *settings);
+/** record_load_kernel - read the files and lay them out; false after a complaint. The raw images must be there */
+bool record_load_kernel(struct record_settings *settings);
+/** record_place_kernel - what was laid out, after the images of @config, and the entry */
+void record_place_kernel(const struct record_settings *settings, struct hwaccl_machine_config *config);
+/** record_free_kernel - the bytes; names, digests and places stay */
+void record_free_kernel(struct record_settings *settings);
 
 /* record_console.c: what the guest prints. */
 struct record_line {

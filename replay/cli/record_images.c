@@ -37,8 +37,8 @@ static bool read_all(const struct cli_command *command, struct record_image *ima
         return true;
 }
 
-/* Reads at most @limit bytes; a longer file is refused with @limit_text. */
-static bool load(const struct cli_command *command, struct record_image *image, uint64_t limit, const char *limit_text)
+bool record_read_image(const struct cli_command *command, struct record_image *image, uint64_t limit,
+                       const char *limit_text)
 {
         int file = open(image->path, O_RDONLY | O_CLOEXEC);
         struct stat status;
@@ -74,7 +74,7 @@ static bool load_firmware(struct record_settings *settings)
         static const char expected[] = "firmware is 64 KiB to 16 MiB, a multiple of 64 KiB";
         struct record_image *firmware = &settings->firmware;
 
-        if (!load(settings->command, firmware, FIRMWARE_MAX, expected))
+        if (!record_read_image(settings->command, firmware, FIRMWARE_MAX, expected))
                 return false;
         if (firmware->size % FIRMWARE_UNIT) {
                 (void)cli_complain(settings->command, "%s: %zu bytes; %s", firmware->path, firmware->size, expected);
@@ -95,7 +95,7 @@ static bool load_raw(struct record_settings *settings, struct record_image *raw)
         (void)snprintf(expected, sizeof(expected),
                        "at 0x%" PRIx64 " the guest's memory of 0x%" PRIx64 " bytes has room for 0x%" PRIx64,
                        raw->address, settings->memory_size, settings->memory_size - raw->address);
-        return load(settings->command, raw, settings->memory_size - raw->address, expected);
+        return record_read_image(settings->command, raw, settings->memory_size - raw->address, expected);
 }
 
 bool record_load_images(struct record_settings *settings)
@@ -105,7 +105,7 @@ bool record_load_images(struct record_settings *settings)
         for (size_t i = 0; i < settings->raw_count; i++)
                 if (!load_raw(settings, &settings->raw[i]))
                         return false;
-        return true;
+        return record_load_kernel(settings);
 }
 
 void record_free_images(struct record_settings *settings)
@@ -116,4 +116,5 @@ void record_free_images(struct record_settings *settings)
                 free(settings->raw[i].data);
                 settings->raw[i].data = NULL;
         }
+        record_free_kernel(settings);
 }

@@ -140,6 +140,59 @@ static void add_guest(struct record_options *options, const struct record_settin
         }
 }
 
+/* A file: its path goes under @name. */
+static void add_image(struct record_options *options, const char *name, const struct record_image *image)
+{
+        char row[64];
+
+        add(options, name, "%s", image->path);
+        (void)snprintf(row, sizeof(row), "%s_size", name);
+        add(options, row, "%zu", image->size);
+        (void)snprintf(row, sizeof(row), "%s_sha256", name);
+        add(options, row, "%s", image->sha256);
+}
+
+static void add_entry(struct record_options *options, const struct hwaccl_entry *entry)
+{
+        add(options, HWACCL_OPTION_ENTRY_MODE, "%s", hwaccl_entry_mode_name(entry->mode));
+        add(options, HWACCL_OPTION_ENTRY_RIP, "%" PRIu64, entry->rip);
+        add(options, HWACCL_OPTION_ENTRY_RAX, "%" PRIu64, entry->rax);
+        add(options, HWACCL_OPTION_ENTRY_RBX, "%" PRIu64, entry->rbx);
+        add(options, HWACCL_OPTION_ENTRY_RSI, "%" PRIu64, entry->rsi);
+        add(options, HWACCL_OPTION_ENTRY_RSP, "%" PRIu64, entry->rsp);
+        add(options, HWACCL_OPTION_ENTRY_CR3, "%" PRIu64, entry->cr3);
+        add(options, HWACCL_OPTION_ENTRY_GDT_BASE, "%" PRIu64, entry->gdt_base);
+        add(options, HWACCL_OPTION_ENTRY_GDT_LIMIT, "%" PRIu32, entry->gdt_limit);
+        add(options, HWACCL_OPTION_ENTRY_CODE_SELECTOR, "%u", entry->code_selector);
+        add(options, HWACCL_OPTION_ENTRY_DATA_SELECTOR, "%u", entry->data_selector);
+}
+
+static void add_kernel(struct record_options *options, const struct record_kernel *kernel)
+{
+        char name[48];
+
+        if (!kernel->is_loaded)
+                return;
+        add_image(options, "kernel", &kernel->image);
+        add(options, "kernel_format", "%s", hwaccl_image_format_name(kernel->loaded.format));
+        if (kernel->command_line)
+                add(options, "kernel_command_line", "%s", kernel->command_line);
+        add(options, "module_count", "%zu", kernel->module_count);
+        for (size_t i = 0; i < kernel->module_count; i++) {
+                (void)snprintf(name, sizeof(name), "module_%zu", i);
+                add_image(options, name, &kernel->module[i]);
+                (void)snprintf(name, sizeof(name), "module_%zu_text", i);
+                if (kernel->module_text[i])
+                        add(options, name, "%s", kernel->module_text[i]);
+        }
+        for (size_t i = 0; i < kernel->loaded.piece_count; i++) {
+                const struct hwaccl_loaded_piece *piece = &kernel->loaded.piece[i];
+                (void)snprintf(name, sizeof(name), "loaded_%zu", i);
+                add(options, name, "0x%" PRIx64 "+0x%zx", piece->address, piece->size);
+        }
+        add_entry(options, &kernel->loaded.entry);
+}
+
 bool record_options_collect(struct record_options *options, const struct record_settings *settings,
                             const struct hwaccl_accel *accel, int argc, char **argv)
 {
@@ -162,6 +215,7 @@ bool record_options_collect(struct record_options *options, const struct record_
         if (settings->until)
                 add(options, "until", "%s", settings->until);
         add_guest(options, settings);
+        add_kernel(options, &settings->kernel);
         add_host(options);
         add_command_line(options, argc, argv);
         if (options->failed)

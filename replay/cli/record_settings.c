@@ -15,6 +15,11 @@
 enum {
         OPTION_FIRMWARE,
         OPTION_RAW,
+        OPTION_KERNEL,
+        OPTION_INITRD,
+        OPTION_APPEND,
+        OPTION_MODULE,
+        OPTION_LINUX_ENTRY,
         OPTION_MEMORY,
         OPTION_OUTPUT,
         OPTION_FORCE,
@@ -39,6 +44,17 @@ const struct cli_option record_option_table[] = {
         [OPTION_RAW] = {"raw", 'r', "FILE@ADDR",
                         "copy FILE to guest memory at ADDR; may be repeated. Without\n"
                         "firmware the guest starts at the first one, in real mode"},
+        [OPTION_KERNEL] = {"kernel", 'k', "FILE",
+                           "start FILE without firmware: a Linux bzImage, a Multiboot\n"
+                           "image, or an ELF image with a PVH entry"},
+        [OPTION_INITRD] = {"initrd", 0, "FILE", "initial RAM disk of a Linux kernel"},
+        [OPTION_APPEND] = {"append", 0, "TEXT", "the kernel's command line"},
+        [OPTION_MODULE] = {"module", 0, "'FILE [TEXT]'",
+                           "load FILE beside a Multiboot or PVH kernel, which is told TEXT;\n"
+                           "may be repeated"},
+        [OPTION_LINUX_ENTRY] = {"linux-entry", 0, "32|64",
+                                "enter a Linux bzImage in 32-bit or 64-bit mode (default: 64\n"
+                                "where the kernel has it)"},
         [OPTION_MEMORY] = {"memory", 'm', "SIZE", "guest memory, 1M to 3G, with K, M or G (default 128M)"},
         [OPTION_OUTPUT] = {"output", 'o', "FILE", "the recording, an SQLite database"},
         [OPTION_FORCE] = {"force", 0, NULL, "replace the recording if it exists"},
@@ -101,6 +117,50 @@ static bool parse_raw(struct record_settings *settings, const char *value)
         return true;
 }
 
+/* Another file beside the kernel. */
+static bool add_module(struct record_settings *settings, int option, const char *path, size_t length, const char *text)
+{
+        struct record_kernel *kernel = &settings->kernel;
+
+        if (!length)
+                return wrong_value(settings->command, option, path, "a file");
+        if (kernel->module_count == HWACCL_LOADER_MODULE_MAX) {
+                (void)cli_misused(settings->command, "--%s: at most %u modules", record_option_table[option].name,
+                                  HWACCL_LOADER_MODULE_MAX);
+                return false;
+        }
+        kernel->module[kernel->module_count].path = strndup(path, length);
+        if (!kernel->module[kernel->module_count].path) {
+                (void)cli_complain(settings->command, "no memory");
+                return false;
+        }
+        kernel->module_text[kernel->module_count++] = text;
+        return true;
+}
+
+static bool parse_initrd(struct record_settings *settings, const char *value)
+{
+        if (settings->kernel.initrd) {
+                (void)cli_misused(settings->command, "--initrd can be given once");
+                return false;
+        }
+        settings->kernel.initrd = true;
+        return add_module(settings, OPTION_INITRD, value, strlen(value), NULL);
+}
+
+/* FILE TEXT: the text is everything behind the first blank. */
+static bool parse_module(struct record_settings *settings, const char *value)
+{
+        size_t length = strcspn(value, " ");
+        return add_module(settings, OPTION_MODULE, value, length, value[length] ? value + length + 1 : NULL);
+}
+
+static bool parse_linux_entry(struct record_settings *settings, const char *value)
+{
+        settings->kernel.linux_entry = strcmp(value, "32") == 0 ? 32 : strcmp(value, "64") == 0 ? 64 : 0;
+        return settings->kernel.linux_entry || wrong_value(settings->command, OPTION_LINUX_ENTRY, value, "32 or 64");
+}
+
 static bool parse_number(struct record_settings *settings, int option, const char *value, uint64_t min, uint64_t max,
                          uint64_t *number)
 {
@@ -147,6 +207,11 @@ static bool parse_option(struct record_settings *settings, int option, const cha
         switch (option) {
         case OPTION_FIRMWARE: settings->firmware.path = value; return true;
         case OPTION_RAW: return parse_raw(settings, value);
+        case OPTION_KERNEL: settings->kernel.image.path = value; return true;
+        case OPTION_INITRD: return parse_initrd(settings, value);
+        case OPTION_APPEND: settings->kernel.command_line = value; return true;
+        case OPTION_MODULE: return parse_module(settings, value);
+        case OPTION_LINUX_ENTRY: return parse_linux_entry(settings, value);
         case OPTION_MEMORY: return parse_memory(settings, value);
         case OPTION_OUTPUT: settings->output = value; return true;
         case OPTION_FORCE: settings->force = true; return true;
@@ -185,8 +250,10 @@ static bool check_settings(struct record_settings *settings)
 {
         const struct cli_command *command = settings->command;
 
-        if (!settings->firmware.path && !settings->raw_count)
-                (void)cli_misused(command, "nothing to run: give --firmware FILE or --raw FILE@ADDR");
+        if (!record_check_kernel(settings))
+                return false;
+        if (!settings->firmware.path && !settings->raw_count && !settings->kernel.image.path)
+                (void)cli_misused(command, "nothing to run: give --firmware FILE, --kernel FILE or --raw FILE@ADDR");
         else if (!settings->output && !settings->no_record)
                 (void)cli_misused(command, "no recording given: use -o FILE, or --no-record");
         else if (settings->output && settings->no_record)
@@ -230,4 +297,7 @@ void record_free_settings(struct record_settings *settings)
         for (size_t i = 0; i < settings->raw_count; i++)
                 free((char *)(uintptr_t)settings->raw[i].path);
         settings->raw_count = 0;
+        for (size_t i = 0; i < settings->kernel.module_count; i++)
+                free((char *)(uintptr_t)settings->kernel.module[i].path);
+        settings->kernel.module_count = 0;
 }

@@ -88,6 +88,8 @@ const char *hwaccl_image_format_name(unsigned format);
  */
 bool hwaccl_loader_load(const struct hwaccl_loader_input *input, struct hwaccl_loaded *loaded,
                         struct hwaccl_error *error);
+
+/** hwaccl_loader_free - the bytes of the pieces; where they were stays. Again is harmless */
 void hwaccl_loader_free(struct hwaccl_loaded *loaded);
 
 /* One loader each, for hwaccl_loader_load(): same contract. */

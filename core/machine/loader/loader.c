@@ -73,7 +73,8 @@ bool hwaccl_loader_load(const struct hwaccl_loader_input *input, struct hwaccl_l
 
 void hwaccl_loader_free(struct hwaccl_loaded *loaded)
 {
-        for (size_t i = 0; i < loaded->piece_count; i++)
+        for (size_t i = 0; i < loaded->piece_count; i++) {
                 free(loaded->piece[i].data);
-        loaded->piece_count = 0;
+                loaded->piece[i].data = NULL;
+        }
 }

@@ -25,6 +25,10 @@ _hwaccl()
                 mapfile -t COMPREPLY < <(compgen -W "host virtual" -- "$cur")
                 return
                 ;;
+        --linux-entry)
+                mapfile -t COMPREPLY < <(compgen -W "32 64" -- "$cur")
+                return
+                ;;
         --sort | -s)
                 mapfile -t COMPREPLY < <(compgen -W "count time guest reason" -- "$cur")
                 return
@@ -37,7 +41,7 @@ _hwaccl()
                         return
                 fi
                 ;;
-        --memory | -m | --wall-time | --tsc-khz | --max-exits | -n | --timeout | -t | --until | --expect-exit | \
+        --memory | -m | --append | --wall-time | --tsc-khz | --max-exits | -n | --timeout | -t | --until | --expect-exit | \
                 --keyframe-interval | --from | --to | --vcpu | --limit | -l | --rip)
                 return
                 ;;
@@ -47,9 +51,9 @@ _hwaccl()
                 local options="--help"
                 case ${words[1]} in
                 record)
-                        options+=" --firmware --raw --memory --output --force --no-record --accel --clock --wall-time
-                                --tsc-khz --max-exits --timeout --until --expect-exit --console --input --quiet-debug
-                                --keyframe-interval --verify"
+                        options+=" --firmware --raw --kernel --initrd --append --module --linux-entry --memory --output
+                                --force --no-record --accel --clock --wall-time --tsc-khz --max-exits --timeout --until
+                                --expect-exit --console --input --quiet-debug --keyframe-interval --verify"
                         ;;
                 replay) options+=" --from --to --vcpu --first --limit --json" ;;
                 show) options+=" --from --to --vcpu --reason --rip --limit --disasm --json" ;;
