@@ -70,7 +70,8 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
                 recorder->device_bytes += hwaccl_device_state_size(settings.devices[i]);
         recorder->stamp_kind = stamp_kind_detect();
         if (create_ring(recorder, &settings, error)) {
-                recorder->writer = writer_create(&settings, &recorder->ring, recorder->stamp_kind, error);
+                recorder->writer =
+                        writer_create(&settings, &(struct ring *){&recorder->ring}, 1, recorder->stamp_kind, error);
                 if (recorder->writer) {
                         ring_producer_init(&recorder->producer, &recorder->ring);
                         return recorder;

@@ -26,6 +26,17 @@ static bool begin(struct writer *writer)
  * The exit in hand is written when its successor's entry is known, so the ring keeps it: a commit releases what lies
  * before it. An exit that takes half the ring by itself is released in its middle, or the producer would wait for ever.
  */
+static void lane_committed(struct writer_lane *lane)
+{
+        struct decoder *decoder = &lane->decoder;
+
+        lane->committed = decoder->state;
+        memcpy(lane->committed_devices, decoder->device_state, decoder->device_bytes);
+        lane->committed_position = lane->position;
+        uint64_t kept = lane->position - decoder->state.start;
+        ring_release(lane->ring, kept >= lane->ring->size / 2 ? lane->position : decoder->state.start);
+}
+
 static bool commit(struct writer *writer)
 {
         if (writer->in_transaction) {
@@ -33,13 +44,9 @@ static bool commit(struct writer *writer)
                         return false;
                 writer->in_transaction = false;
         }
-        struct decoder *decoder = &writer->decoder;
         writer->commit_ns = stamp_monotonic();
-        writer->committed = decoder->state;
-        memcpy(writer->committed_devices, decoder->device_state, decoder->device_bytes);
-        writer->committed_position = writer->position;
-        uint64_t kept = writer->position - decoder->state.start;
-        ring_release(writer->ring, kept >= writer->ring->size / 2 ? writer->position : decoder->state.start);
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                lane_committed(&writer->lane[i]);
         return true;
 }
 
@@ -47,24 +54,27 @@ static void roll_back(struct writer *writer)
 {
         (void)sqlite3_exec(writer->db, "ROLLBACK", NULL, NULL, NULL);
         writer->in_transaction = false;
-        writer->decoder.state = writer->committed;
-        memcpy(writer->decoder.device_state, writer->committed_devices, writer->decoder.device_bytes);
-        writer->position = writer->committed_position;
-        rows_forget(&writer->decoder.rows);
+        for (unsigned i = 0; i < writer->lane_count; i++) {
+                struct writer_lane *lane = &writer->lane[i];
+                lane->decoder.state = lane->committed;
+                memcpy(lane->decoder.device_state, lane->committed_devices, lane->decoder.device_bytes);
+                lane->position = lane->committed_position;
+                rows_forget(&lane->decoder.rows);
+        }
 }
 
-/* Everything up to @head, in transactions of @step bytes. */
-static bool drain(struct writer *writer, uint64_t head, uint64_t step)
+/* A lane's records up to @head, in transactions of @step bytes. */
+static bool drain(struct writer *writer, struct writer_lane *lane, uint64_t head, uint64_t step)
 {
-        while (writer->position < head) {
-                const struct ring_record *record = ring_at(writer->ring, writer->position, head);
+        while (lane->position < head) {
+                const struct ring_record *record = ring_at(lane->ring, lane->position, head);
                 if (!record)
                         return hwaccl_error_set(&writer->error, "ring: a torn record at %llu",
-                                                (unsigned long long)writer->position);
-                if (!begin(writer) || !decoder_take(&writer->decoder, record, writer->position, &writer->error))
+                                                (unsigned long long)lane->position);
+                if (!begin(writer) || !decoder_take(&lane->decoder, record, lane->position, &writer->error))
                         return false;
-                writer->position += (uint64_t)record->words * 8;
-                if (writer->position - writer->committed_position >= step && !commit(writer))
+                lane->position += (uint64_t)record->words * 8;
+                if (lane->position - lane->committed_position >= step && !commit(writer))
                         return false;
         }
         return true;
@@ -79,7 +89,7 @@ static void rest(struct writer *writer)
         struct timespec until = {0, 0};
 
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += writer->ring->size < SMALL_RING ? 500000 : 5000000;
+        until.tv_nsec += writer->lane[0].ring->size < SMALL_RING ? 500000 : 5000000;
         if (until.tv_nsec >= 1000000000) {
                 until.tv_sec++;
                 until.tv_nsec -= 1000000000;
@@ -92,22 +102,49 @@ static void rest(struct writer *writer)
 
 static bool finish_rows(struct writer *writer)
 {
-        return begin(writer) && decoder_flush(&writer->decoder, &writer->error) && commit(writer);
+        if (!begin(writer))
+                return false;
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                if (!decoder_flush(&writer->lane[i].decoder, &writer->error))
+                        return false;
+        return commit(writer);
+}
+
+/* What the lanes hold now. *more: a producer is that far ahead again that there is no time to rest. */
+static bool drain_lanes(struct writer *writer, bool *more)
+{
+        *more = false;
+        for (unsigned i = 0; i < writer->lane_count; i++) {
+                struct writer_lane *lane = &writer->lane[i];
+                uint64_t head = ring_head(lane->ring);
+                stamp_clock_sample(&lane->decoder.clock);
+                if (head == lane->position)
+                        continue;
+                if (!drain(writer, lane, head, lane->ring->size / 4))
+                        return false;
+                *more |= ring_head(lane->ring) - lane->position >= lane->ring->size / 4;
+        }
+        return true;
+}
+
+static bool all_drained(const struct writer *writer)
+{
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                if (writer->lane[i].position != ring_head(writer->lane[i].ring))
+                        return false;
+        return true;
 }
 
 static bool run(struct writer *writer)
 {
         for (;;) {
                 bool closing = atomic_load_explicit(&writer->closing, memory_order_acquire);
-                uint64_t head = ring_head(writer->ring);
-                stamp_clock_sample(&writer->decoder.clock);
-                if (head != writer->position) {
-                        if (!drain(writer, head, writer->transaction))
-                                return false;
-                        if (ring_head(writer->ring) - writer->position >= writer->ring->size / 4)
-                                continue;
-                }
-                if (closing && head == writer->position && head == ring_head(writer->ring))
+                bool more;
+                if (!drain_lanes(writer, &more))
+                        return false;
+                if (more)
+                        continue;
+                if (closing && all_drained(writer))
                         return finish_rows(writer);
                 if (writer->in_transaction && stamp_monotonic() - writer->commit_ns > COMMIT_INTERVAL_NS &&
                     !commit(writer))
@@ -123,45 +160,65 @@ static void wait_for_producer(struct writer *writer)
 }
 
 /*
- * The ring's contents go to memory and its file away: on a full disk that is the room which the rest of the recording
- * needs. The producer has stopped.
+ * The rings' contents go to memory and their files away: on a full disk that is the room which the rest of the
+ * recording needs. The producers have stopped.
  */
-static bool copy_ring(const struct ring *ring, uint8_t **copy)
+struct ring_copy {
+        struct ring ring;
+        struct ring_header header;
+        struct ring *original;
+        uint64_t head;
+};
+
+static bool copy_ring(struct ring_copy *copy, struct ring *ring)
 {
         uint8_t *data = mmap(NULL, 2 * (size_t)ring->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         if (data == MAP_FAILED)
                 return false;
         memcpy(data, ring->data, 2 * (size_t)ring->size);
-        *copy = data;
+        copy->ring = (struct ring){.header = &copy->header, .data = data, .size = ring->size, .fd = -1};
+        copy->head = ring_head(ring);
+        copy->original = ring;
         return true;
 }
 
-/* After a failure: what the ring still holds, in small transactions, until it fails again. True: all of it. */
+static bool salvage_rows(struct writer *writer, const struct ring_copy *copy, uint64_t step)
+{
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                if (!drain(writer, &writer->lane[i], copy[i].head, step))
+                        return false;
+        return finish_rows(writer);
+}
+
+/* After a failure: what the rings still hold, in small transactions, until it fails again. True: all of it. */
 static bool salvage(struct writer *writer)
 {
-        struct ring *ring = writer->ring;
-        uint64_t head = ring_head(ring);
-        uint64_t size = ring->size;
-        uint8_t *copy = NULL;
-        struct ring_header header;
+        struct ring_copy *copy = calloc(writer->lane_count, sizeof(*copy));
+        unsigned copied = 0;
+        bool good = false;
 
-        if (!copy_ring(ring, &copy))
-                return false;
-        memset(&header, 0, sizeof(header));
-        struct ring memory = {.header = &header, .data = copy, .size = size, .fd = -1};
-        ring_destroy(ring, true);
-        writer->ring = &memory;
-        /* one transaction needs the least room; if there is not enough, small ones leave the least behind */
-        bool good = drain(writer, head, UINT64_MAX) && finish_rows(writer);
-        if (!good) {
-                roll_back(writer);
-                good = drain(writer, head, SALVAGE_STEP) && finish_rows(writer);
+        while (copy && copied < writer->lane_count && copy_ring(&copy[copied], writer->lane[copied].ring))
+                copied++;
+        if (copied == writer->lane_count) {
+                for (unsigned i = 0; i < copied; i++) {
+                        ring_destroy(copy[i].original, true);
+                        writer->lane[i].ring = &copy[i].ring;
+                }
+                /* one transaction needs the least room; if there is not enough, small ones leave the least behind */
+                good = salvage_rows(writer, copy, UINT64_MAX);
+                if (!good) {
+                        roll_back(writer);
+                        good = salvage_rows(writer, copy, SALVAGE_STEP);
+                }
+                if (!good)
+                        roll_back(writer);
         }
-        if (!good)
-                roll_back(writer);
-        writer->ring = ring;
-        (void)munmap(copy, 2 * (size_t)size);
+        for (unsigned i = 0; i < copied; i++) {
+                writer->lane[i].ring = copy[i].original;
+                (void)munmap(copy[i].ring.data, 2 * (size_t)copy[i].ring.size);
+        }
+        free(copy);
         return good;
 }
 
@@ -171,7 +228,8 @@ static void *main_loop(void *opaque)
 
         if (!run(writer)) {
                 roll_back(writer);
-                ring_fail(writer->ring);
+                for (unsigned i = 0; i < writer->lane_count; i++)
+                        ring_fail(writer->lane[i].ring);
                 wait_for_producer(writer);
         }
         return NULL;
@@ -234,19 +292,43 @@ static void destroy(struct writer *writer)
 {
         (void)pthread_cond_destroy(&writer->wake);
         (void)pthread_mutex_destroy(&writer->lock);
-        free(writer->committed_devices);
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                free(writer->lane[i].committed_devices);
+        free(writer->lane);
         free(writer);
 }
 
 static void discard(struct writer *writer)
 {
-        decoder_finish(&writer->decoder);
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                decoder_finish(&writer->lane[i].decoder);
         (void)sqlite3_close(writer->db);
         destroy(writer);
 }
 
-struct writer *writer_create(const struct hwaccl_recorder_config *config, struct ring *ring, enum stamp_kind stamps,
-                             struct hwaccl_error *error)
+/* All lanes count time from the same moment. */
+static bool init_lane(struct writer *writer, unsigned index, const struct hwaccl_recorder_config *config,
+                      struct ring *ring, enum stamp_kind stamps, struct hwaccl_error *error)
+{
+        struct writer_lane *lane = &writer->lane[index];
+
+        lane->ring = ring;
+        if (index == 0)
+                stamp_clock_start(&lane->decoder.clock, stamps);
+        else
+                lane->decoder.clock = writer->lane[0].decoder.clock;
+        ring->header->stamp_kind = stamps;
+        ring->header->stamp_origin = lane->decoder.clock.origin_stamp;
+        writer->lane_count = index + 1;
+        if (!decoder_init(&lane->decoder, writer->db, config->vcpu + index, config->keyframe_interval, config->devices,
+                          config->device_count, error))
+                return false;
+        lane->committed_devices = calloc(1, lane->decoder.device_bytes + 1);
+        return lane->committed_devices || hwaccl_error_set(error, "out of memory");
+}
+
+struct writer *writer_create(const struct hwaccl_recorder_config *config, struct ring *const *rings,
+                             unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error)
 {
         struct writer *writer = calloc(1, sizeof(*writer));
 
@@ -254,28 +336,23 @@ struct writer *writer_create(const struct hwaccl_recorder_config *config, struct
                 hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
-        writer->ring = ring;
-        writer->transaction = ring->size / 4;
         if (!init_wake(writer, error)) {
                 free(writer);
                 return NULL;
         }
-        writer->db = writer_database_create(config, error);
+        writer->lane = calloc(ring_count, sizeof(*writer->lane));
+        if (!writer->lane)
+                hwaccl_error_set(error, "out of memory");
+        else
+                writer->db = writer_database_create(config, ring_count, error);
         if (!writer->db) {
                 destroy(writer);
                 return NULL;
         }
-        stamp_clock_start(&writer->decoder.clock, stamps);
-        bool good = decoder_init(&writer->decoder, writer->db, config->vcpu, config->keyframe_interval, config->devices,
-                                 config->device_count, error);
-        writer->committed_devices = good ? calloc(1, writer->decoder.device_bytes + 1) : NULL;
-        if (good && !writer->committed_devices)
-                good = hwaccl_error_set(error, "out of memory");
-        ring->header->stamp_kind = stamps;
-        ring->header->stamp_origin = writer->decoder.clock.origin_stamp;
-        if (good)
-                good = start_thread(writer, error);
-        if (good)
+        bool good = true;
+        for (unsigned i = 0; good && i < ring_count; i++)
+                good = init_lane(writer, i, config, rings[i], stamps, error);
+        if (good && start_thread(writer, error))
                 return writer;
         discard(writer);
         return NULL;
@@ -288,7 +365,6 @@ bool writer_error(struct writer *writer, struct hwaccl_error *error)
 
 bool writer_finish(struct writer *writer, const struct writer_end *end, struct hwaccl_error *error)
 {
-        struct ring *ring = writer->ring;
         struct hwaccl_error late;
 
         (void)pthread_mutex_lock(&writer->lock);
@@ -298,16 +374,18 @@ bool writer_finish(struct writer *writer, const struct writer_end *end, struct h
         (void)pthread_join(writer->thread, NULL);
         bool mine = block_file_size_signal();
 
-        bool failed = ring_failed(ring);
+        bool failed = ring_failed(writer->lane[0].ring);
         if (failed) {
                 hwaccl_error_set(error, "%s", writer->error.message);
                 if (!salvage(writer))
                         (void)hwaccl_error_prefix(error, "the recording ends early");
         }
-        decoder_finish(&writer->decoder);
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                decoder_finish(&writer->lane[i].decoder);
         bool good = writer_database_status(writer->db, end, failed ? error->message : NULL, failed ? &late : error);
         good = writer_database_close(writer->db, good && !failed ? error : &late) && good;
-        ring_destroy(ring, true);
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                ring_destroy(writer->lane[i].ring, true);
         destroy(writer);
         unblock_file_size_signal(mine);
         return good && !failed;

@@ -1,4 +1,4 @@
-/* The writer: a thread that drains the ring into the database. */
+/* The writer: a thread that drains the rings of one recording into its database. */
 #ifndef HWACCL_TRACER_WRITER_H
 #define HWACCL_TRACER_WRITER_H
 
@@ -11,14 +11,14 @@ struct writer;
 
 /**
  * writer_create - make the database and start the thread
- * @ring: outlives the writer; the thread is its consumer
+ * @rings: one for each vCPU, numbered from config->vcpu on; they outlive the writer, whose thread is their consumer
  *
  * Returns NULL with *error set, no database left behind.
  */
-struct writer *writer_create(const struct hwaccl_recorder_config *config, struct ring *ring, enum stamp_kind stamps,
-                             struct hwaccl_error *error);
+struct writer *writer_create(const struct hwaccl_recorder_config *config, struct ring *const *rings,
+                             unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error);
 
-/** writer_error - why the writer stopped, once the ring says that it did. Returns false. */
+/** writer_error - why the writer stopped, once a ring says that it did. Returns false. */
 bool writer_error(struct writer *writer, struct hwaccl_error *error);
 
 struct writer_end {
@@ -28,10 +28,11 @@ struct writer_end {
 };
 
 /**
- * writer_finish - drain the ring, write the end, close the database, join and free
+ * writer_finish - drain the rings, write the end, close the database, join and free
  *
- * The producer has stopped. When the disk is full, what the ring still holds moves to memory and its file is removed,
- * which usually makes room for the rest; the ring is destroyed in either case. False when something was lost.
+ * The producers have stopped. When the disk is full, what the rings still hold moves to memory and their files are
+ * removed, which usually makes room for the rest; the rings are destroyed in either case. False when something was
+ * lost.
  */
 bool writer_finish(struct writer *writer, const struct writer_end *end, struct hwaccl_error *error);
 

@@ -49,17 +49,21 @@ static bool make_way(const char *path, bool force, struct hwaccl_error *error)
         return true;
 }
 
-static bool fill(sqlite3 *db, const struct hwaccl_recorder_config *config, uint32_t interval,
+static bool fill(sqlite3 *db, const struct hwaccl_recorder_config *config, unsigned vcpu_count,
                  struct hwaccl_error *error)
 {
         char sql[256];
 
         (void)snprintf(sql, sizeof(sql),
-                       "INSERT INTO vcpu VALUES (%" PRIu32 ");"
                        "INSERT INTO status(id, status, keyframe_interval) VALUES (1, %d, %" PRIu32 ");",
-                       config->vcpu, HWACCL_RECORDING_RUNNING, interval);
+                       HWACCL_RECORDING_RUNNING, config->keyframe_interval);
         if (!database_execute(db, sql, error))
                 return false;
+        for (unsigned i = 0; i < vcpu_count; i++) {
+                (void)snprintf(sql, sizeof(sql), "INSERT INTO vcpu VALUES (%" PRIu32 ")", config->vcpu + i);
+                if (!database_execute(db, sql, error))
+                        return false;
+        }
         for (size_t i = 0; i < config->option_count; i++) {
                 char *option = sqlite3_mprintf("INSERT OR REPLACE INTO option VALUES (%Q, %Q)", config->options[i].name,
                                                config->options[i].value);
@@ -71,7 +75,8 @@ static bool fill(sqlite3 *db, const struct hwaccl_recorder_config *config, uint3
         return true;
 }
 
-sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, unsigned vcpu_count,
+                                struct hwaccl_error *error)
 {
         sqlite3 *db = NULL;
 
@@ -88,7 +93,7 @@ sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, str
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         if (database_execute(db, settings, error) &&
             schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, error) &&
-            fill(db, config, config->keyframe_interval, error))
+            fill(db, config, vcpu_count, error))
                 return db;
         (void)sqlite3_close(db);
         struct hwaccl_error ignored;

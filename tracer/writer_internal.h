@@ -9,16 +9,21 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct writer {
+/* One vCPU's way into the database. */
+struct writer_lane {
         struct ring *ring;
-        sqlite3 *db;
         struct decoder decoder;
         struct decoder_state committed;
         uint8_t *committed_devices;
         uint64_t position; /* read up to here */
         uint64_t committed_position;
-        uint64_t transaction; /* bytes of the ring after which to commit */
-        uint64_t commit_ns;   /* CLOCK_MONOTONIC of the last commit */
+};
+
+struct writer {
+        sqlite3 *db;
+        struct writer_lane *lane;
+        unsigned lane_count;
+        uint64_t commit_ns; /* CLOCK_MONOTONIC of the last commit */
         bool in_transaction;
         pthread_t thread;
         pthread_mutex_t lock; /* of wake */
@@ -28,8 +33,10 @@ struct writer {
         struct hwaccl_error error; /* valid when the ring says failed */
 };
 
-/** writer_database_create - a new database with schema, options and one vCPU, ready for rows; NULL with *error set */
-sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error);
+/** writer_database_create - a new database with schema, options and @vcpu_count vCPUs, ready for rows; NULL with *error
+ * set */
+sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, unsigned vcpu_count,
+                                struct hwaccl_error *error);
 
 /** writer_database_close - leave write-ahead logging, so that the recording is one file, and close */
 bool writer_database_close(sqlite3 *db, struct hwaccl_error *error);
