@@ -9,8 +9,6 @@
 /* How long records may wait for their commit while the guest does little, so that a reader sees them. */
 #define COMMIT_INTERVAL_NS UINT64_C(200000000)
 
-#define SMALL_RING (UINT64_C(2) << 20)
-
 /* Bytes of the ring in a transaction when there is hardly room left. */
 #define SALVAGE_STEP 16384
 
@@ -80,26 +78,6 @@ static bool drain(struct writer *writer, struct writer_lane *lane, uint64_t head
         return true;
 }
 
-/*
- * Polling keeps system calls off the vCPU thread; rarely, as each wake-up may take the processor from it. The producer
- * fills some 0.4 MB in this time. Only the end of the recording is signalled.
- */
-static void rest(struct writer *writer)
-{
-        struct timespec until = {0, 0};
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += writer->lane[0].ring->size < SMALL_RING ? 500000 : 5000000;
-        if (until.tv_nsec >= 1000000000) {
-                until.tv_sec++;
-                until.tv_nsec -= 1000000000;
-        }
-        (void)pthread_mutex_lock(&writer->lock);
-        if (!atomic_load_explicit(&writer->closing, memory_order_acquire))
-                (void)pthread_cond_timedwait(&writer->wake, &writer->lock, &until);
-        (void)pthread_mutex_unlock(&writer->lock);
-}
-
 static bool finish_rows(struct writer *writer)
 {
         if (!begin(writer))
@@ -138,7 +116,7 @@ static bool all_drained(const struct writer *writer)
 static bool run(struct writer *writer)
 {
         for (;;) {
-                bool closing = atomic_load_explicit(&writer->closing, memory_order_acquire);
+                bool closing = consumer_is_closing(&writer->consumer);
                 bool more;
                 if (!drain_lanes(writer, &more))
                         return false;
@@ -149,14 +127,14 @@ static bool run(struct writer *writer)
                 if (writer->in_transaction && stamp_monotonic() - writer->commit_ns > COMMIT_INTERVAL_NS &&
                     !commit(writer))
                         return false;
-                rest(writer);
+                consumer_rest(&writer->consumer, writer->lane[0].ring);
         }
 }
 
 static void wait_for_producer(struct writer *writer)
 {
-        while (!atomic_load_explicit(&writer->closing, memory_order_acquire))
-                rest(writer);
+        while (!consumer_is_closing(&writer->consumer))
+                consumer_rest(&writer->consumer, writer->lane[0].ring);
 }
 
 /*
@@ -235,21 +213,6 @@ static void *main_loop(void *opaque)
         return NULL;
 }
 
-/* Signals are the main thread's business; a write beyond a file-size limit must be an error, not a SIGXFSZ. */
-static bool start_thread(struct writer *writer, struct hwaccl_error *error)
-{
-        sigset_t all;
-        sigset_t before;
-
-        (void)sigfillset(&all);
-        int result = pthread_sigmask(SIG_SETMASK, &all, &before);
-        if (result == 0) {
-                result = pthread_create(&writer->thread, NULL, main_loop, writer);
-                (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-        }
-        return result == 0 || hwaccl_error_set(error, "cannot start the writer thread: %s", strerror(result));
-}
-
 /* A write beyond a file-size limit must be an error here too. True when the signal was not blocked before. */
 static bool block_file_size_signal(void)
 {
@@ -274,24 +237,9 @@ static void unblock_file_size_signal(bool mine)
         (void)pthread_sigmask(SIG_UNBLOCK, &file_size, NULL);
 }
 
-static bool init_wake(struct writer *writer, struct hwaccl_error *error)
-{
-        pthread_condattr_t attributes;
-
-        if (pthread_condattr_init(&attributes) != 0)
-                return hwaccl_error_set(error, "out of memory");
-        (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        int result = pthread_cond_init(&writer->wake, &attributes);
-        (void)pthread_condattr_destroy(&attributes);
-        if (result == 0)
-                result = pthread_mutex_init(&writer->lock, NULL);
-        return result == 0 || hwaccl_error_set(error, "cannot make a condition variable: %s", strerror(result));
-}
-
 static void destroy(struct writer *writer)
 {
-        (void)pthread_cond_destroy(&writer->wake);
-        (void)pthread_mutex_destroy(&writer->lock);
+        consumer_destroy(&writer->consumer);
         for (unsigned i = 0; i < writer->lane_count; i++)
                 free(writer->lane[i].committed_devices);
         free(writer->lane);
@@ -336,7 +284,7 @@ struct writer *writer_create(const struct hwaccl_recorder_config *config, struct
                 hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
-        if (!init_wake(writer, error)) {
+        if (!consumer_init(&writer->consumer, error)) {
                 free(writer);
                 return NULL;
         }
@@ -352,7 +300,7 @@ struct writer *writer_create(const struct hwaccl_recorder_config *config, struct
         bool good = true;
         for (unsigned i = 0; good && i < ring_count; i++)
                 good = init_lane(writer, i, config, rings[i], stamps, error);
-        if (good && start_thread(writer, error))
+        if (good && consumer_start(&writer->consumer, main_loop, writer, error))
                 return writer;
         discard(writer);
         return NULL;
@@ -367,11 +315,7 @@ bool writer_finish(struct writer *writer, const struct writer_end *end, struct h
 {
         struct hwaccl_error late;
 
-        (void)pthread_mutex_lock(&writer->lock);
-        atomic_store_explicit(&writer->closing, true, memory_order_release);
-        (void)pthread_cond_signal(&writer->wake);
-        (void)pthread_mutex_unlock(&writer->lock);
-        (void)pthread_join(writer->thread, NULL);
+        consumer_join(&writer->consumer);
         bool mine = block_file_size_signal();
 
         bool failed = ring_failed(writer->lane[0].ring);

@@ -4,10 +4,8 @@
 
 #include "writer.h"
 
+#include "consumer.h"
 #include "decoder.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
 
 /* One vCPU's way into the database. */
 struct writer_lane {
@@ -25,10 +23,7 @@ struct writer {
         unsigned lane_count;
         uint64_t commit_ns; /* CLOCK_MONOTONIC of the last commit */
         bool in_transaction;
-        pthread_t thread;
-        pthread_mutex_t lock; /* of wake */
-        pthread_cond_t wake;  /* signalled when closing */
-        _Atomic bool closing; /* the producer has stopped, end is set */
+        struct consumer consumer;
         struct writer_end end;
         struct hwaccl_error error; /* valid when the ring says failed */
 };

@@ -1,0 +1,75 @@
+#include "consumer.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#define SMALL_RING (UINT64_C(2) << 20)
+
+bool consumer_init(struct consumer *consumer, struct hwaccl_error *error)
+{
+        pthread_condattr_t attributes;
+
+        if (pthread_condattr_init(&attributes) != 0)
+                return hwaccl_error_set(error, "out of memory");
+        (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        int result = pthread_cond_init(&consumer->wake, &attributes);
+        (void)pthread_condattr_destroy(&attributes);
+        if (result == 0) {
+                result = pthread_mutex_init(&consumer->lock, NULL);
+                if (result != 0)
+                        (void)pthread_cond_destroy(&consumer->wake);
+        }
+        return result == 0 || hwaccl_error_set(error, "cannot make a condition variable: %s", strerror(result));
+}
+
+void consumer_destroy(struct consumer *consumer)
+{
+        (void)pthread_cond_destroy(&consumer->wake);
+        (void)pthread_mutex_destroy(&consumer->lock);
+}
+
+/* A write beyond a file-size limit must be an error, not a SIGXFSZ: blocked with all others. */
+bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void *opaque, struct hwaccl_error *error)
+{
+        sigset_t all;
+        sigset_t before;
+
+        (void)sigfillset(&all);
+        int result = pthread_sigmask(SIG_SETMASK, &all, &before);
+        if (result == 0) {
+                result = pthread_create(&consumer->thread, NULL, main_loop, opaque);
+                (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        }
+        return result == 0 || hwaccl_error_set(error, "cannot start the writer thread: %s", strerror(result));
+}
+
+void consumer_rest(struct consumer *consumer, const struct ring *ring)
+{
+        struct timespec until = {0, 0};
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += ring->size < SMALL_RING ? 500000 : 5000000;
+        if (until.tv_nsec >= 1000000000) {
+                until.tv_sec++;
+                until.tv_nsec -= 1000000000;
+        }
+        (void)pthread_mutex_lock(&consumer->lock);
+        if (!consumer_is_closing(consumer))
+                (void)pthread_cond_timedwait(&consumer->wake, &consumer->lock, &until);
+        (void)pthread_mutex_unlock(&consumer->lock);
+}
+
+bool consumer_is_closing(struct consumer *consumer)
+{
+        return atomic_load_explicit(&consumer->closing, memory_order_acquire);
+}
+
+void consumer_join(struct consumer *consumer)
+{
+        (void)pthread_mutex_lock(&consumer->lock);
+        atomic_store_explicit(&consumer->closing, true, memory_order_release);
+        (void)pthread_cond_signal(&consumer->wake);
+        (void)pthread_mutex_unlock(&consumer->lock);
+        (void)pthread_join(consumer->thread, NULL);
+}

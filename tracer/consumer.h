@@ -1,0 +1,41 @@
+/* The thread that empties a ring: it polls, rests in between, and is told when the producer has stopped. */
+#ifndef HWACCL_TRACER_CONSUMER_H
+#define HWACCL_TRACER_CONSUMER_H
+
+#include "hwaccl/error.h"
+
+#include "ring.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct consumer {
+        pthread_t thread;
+        pthread_mutex_t lock; /* of wake */
+        pthread_cond_t wake;  /* signalled when closing */
+        _Atomic bool closing; /* the producer has stopped */
+};
+
+/** consumer_init - consumer_destroy() is due when it returned true */
+bool consumer_init(struct consumer *consumer, struct hwaccl_error *error);
+void consumer_destroy(struct consumer *consumer);
+
+/** consumer_start - run @main_loop with every signal blocked: signals are other threads' business */
+bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void *opaque, struct hwaccl_error *error);
+
+/**
+ * consumer_rest - until some more may be in the ring, or the end is near
+ *
+ * Polling keeps system calls off the vCPU thread; rarely, as each wake-up may take the processor from it. The producer
+ * fills some 0.4 MB in this time. Only the end is signalled.
+ */
+void consumer_rest(struct consumer *consumer, const struct ring *ring);
+
+/** consumer_is_closing - everything that the producer will ever publish has been published */
+bool consumer_is_closing(struct consumer *consumer);
+
+/** consumer_join - say that the producer has stopped, and wait for the thread */
+void consumer_join(struct consumer *consumer);
+
+#endif
