@@ -65,15 +65,16 @@ static void *map_page(struct hwaccl_vmm *vmm, const char *name, size_t size, str
         return page;
 }
 
+bool hwaccl_vmm_check_cpu_count(uint64_t cpu_count, struct hwaccl_error *error)
+{
+        return cpu_count == 1 || hwaccl_error_set(error, "a VM has exactly one virtual CPU, not %" PRIu64, cpu_count);
+}
+
 static enum hwaccl_vmm_status create_vm(struct hwaccl_vmm *vmm, const struct hwaccl_vmm_arguments *arguments,
                                         struct hwaccl_error *error)
 {
-        uint32_t cpu_count = arguments ? arguments->cpu_count : 0;
-
-        if (cpu_count != 1) {
-                hwaccl_error_set(error, "a VM has exactly one virtual CPU, not %" PRIu32, cpu_count);
+        if (!hwaccl_vmm_check_cpu_count(arguments ? arguments->cpu_count : 0, error))
                 return HWACCL_VMM_INVALID_PARAMETER;
-        }
         struct hwaccl_subject_state *state = map_page(vmm, "monitor_state", sizeof(*state), error);
         if (!state)
                 return HWACCL_VMM_NO_STATE_PAGE;

@@ -16,7 +16,8 @@
 struct session {
         struct record_settings *settings;
         struct record_console console;
-        int input; /* file descriptor of what is typed, or -1 */
+        int input;     /* file descriptor of what is typed, or -1 */
+        bool terminal; /* and that is a terminal's */
         struct hwaccl_machine *machine;
         struct hwaccl_live_inputs *live;
         struct hwaccl_kvm *kvm; /* until the accelerator has it */
@@ -55,13 +56,17 @@ static bool open_input(struct session *session)
 {
         const struct record_settings *settings = session->settings;
 
+        bool standard_input =
+                settings->input ? strcmp(settings->input, "-") == 0 : settings->clock == HWACCL_CLOCK_HOST;
         session->input = -1;
-        if (!settings->input) {
-                if (settings->clock == HWACCL_CLOCK_HOST && isatty(STDIN_FILENO))
-                        session->input = STDIN_FILENO;
-        } else if (strcmp(settings->input, "-") == 0) {
+        if (standard_input && isatty(STDIN_FILENO)) {
+                session->terminal = true;
+                session->input = record_terminal_open(settings->command);
+                return session->input >= 0;
+        }
+        if (settings->input && standard_input) {
                 session->input = STDIN_FILENO;
-        } else {
+        } else if (settings->input) {
                 session->input = open(settings->input, O_RDONLY | O_CLOEXEC);
                 if (session->input < 0) {
                         (void)cli_complain(settings->command, "%s: cannot open: %s", settings->input, strerror(errno));
@@ -115,6 +120,7 @@ static bool build_accel(struct session *session)
         session->live = hwaccl_live_inputs_create(&config, &error);
         if (!session->live)
                 return complain_of(session, &error);
+        catch_signals(session->live);
         session->accel = record_create_accel(settings, session->kvm, session->machine, session->live, &error);
         session->kvm = NULL;
         if (!session->accel)
@@ -220,10 +226,12 @@ static enum cli_status run_guest(struct session *session)
         hwaccl_machine_attach(machine, session->accel, hwaccl_live_inputs_interface(session->live),
                               recorder ? hwaccl_recorder_probe(recorder) : NULL);
         hwaccl_live_inputs_attach(session->live, session->accel);
-        catch_signals(session->live);
+        if (session->terminal && !record_terminal_start(session->live))
+                return CLI_CANNOT;
         double start = now();
         enum hwaccl_end end = hwaccl_machine_run(machine, &error);
         session->seconds = now() - start;
+        record_terminal_stop();
 
         bool finished = true;
         if (recorder) {
@@ -250,6 +258,7 @@ static void tear_down(struct session *session)
 {
         struct hwaccl_error ignored;
 
+        record_terminal_stop();
         if (session->recorder)
                 (void)hwaccl_recorder_finish(session->recorder, HWACCL_END_NONE, 0, NULL, &ignored);
         if (session->console.stream)
@@ -304,9 +313,14 @@ const struct cli_command cli_command_record = {
         .details =
                 "What the guest prints on its serial port, on debug port e9h and on debug port 402h goes to the\n"
                 "terminal and into the recording; lines that are on the serial port and in the log of port 402h are\n"
-                "shown once. Ctrl-C ends the guest and finishes the recording. Exit status: 0 the guest ended by\n"
-                "itself or was stopped as asked; 1 it died (triple fault, entry failure, error), or ended otherwise\n"
-                "than --until or --expect-exit asked for; 2 it could not be run or recorded.\n\n"
+                "shown once.\n\n"
+                "A terminal is the guest's serial port, and Ctrl-C is typed at the guest: Ctrl-A x ends it and\n"
+                "finishes the recording, Ctrl-A z suspends, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A h helps. Where nothing\n"
+                "is typed (--clock virtual, --input FILE, </dev/null), Ctrl-C ends the guest. SIGINT, SIGTERM and\n"
+                "SIGHUP always do, and finish the recording.\n\n"
+                "Exit status: 0 the guest ended by itself or was stopped as asked; 1 it died (triple fault, entry\n"
+                "failure, error), or ended otherwise than --until or --expect-exit asked for; 2 it could not be run\n"
+                "or recorded.\n\n"
                 "Example: hwaccl record --firmware /usr/share/seabios/bios-256k.bin --timeout 10 -o boot.db\n",
         .run = run,
 };

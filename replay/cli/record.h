@@ -150,6 +150,16 @@ void record_console_write(void *opaque, enum hwaccl_channel channel, const void 
 /** record_console_close - false after a complaint when something could not be written */
 bool record_console_close(struct record_console *console);
 
+/* record_terminal.c: a terminal on standard input, as the guest's serial port. One at a time, of the main thread. */
+
+/** record_terminal_open - the file descriptor from which what is typed for the guest is read; -1 after a complaint */
+int record_terminal_open(const struct cli_command *command);
+/** record_terminal_start - raw mode from now on, until record_terminal_stop() or the process's end; says on stderr how
+ * to leave. Ctrl-A x stops @live. False after a complaint */
+bool record_terminal_start(struct hwaccl_live_inputs *live);
+/** record_terminal_stop - give the terminal back as it was; nothing to do if there is none, or again */
+void record_terminal_stop(void);
+
 /* record_options.c */
 
 struct record_options {

@@ -2,6 +2,8 @@
 #include "parse.h"
 #include "record.h"
 
+#include "hwaccl/vmm_operation.h"
+
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@ enum {
         OPTION_MODULE,
         OPTION_LINUX_ENTRY,
         OPTION_MEMORY,
+        OPTION_SMP,
         OPTION_OUTPUT,
         OPTION_FORCE,
         OPTION_NO_RECORD,
@@ -56,6 +59,7 @@ const struct cli_option record_option_table[] = {
                                 "enter a Linux bzImage in 32-bit or 64-bit mode (default: 64\n"
                                 "where the kernel has it)"},
         [OPTION_MEMORY] = {"memory", 'm', "SIZE", "guest memory, 1M to 3G, with K, M or G (default 128M)"},
+        [OPTION_SMP] = {"smp", 0, "N", "virtual CPUs, 1; also -smp N"},
         [OPTION_OUTPUT] = {"output", 'o', "FILE", "the recording, an SQLite database"},
         [OPTION_FORCE] = {"force", 0, NULL, "replace the recording if it exists"},
         [OPTION_NO_RECORD] = {"no-record", 0, NULL, "run the guest without recording it"},
@@ -200,6 +204,20 @@ static bool parse_memory(struct record_settings *settings, const char *value)
         return true;
 }
 
+static bool parse_smp(struct record_settings *settings, const char *value)
+{
+        struct hwaccl_error error;
+        uint64_t count;
+
+        if (!cli_parse_number(value, &count))
+                return wrong_value(settings->command, OPTION_SMP, value, "a number of virtual CPUs");
+        if (!hwaccl_vmm_check_cpu_count(count, &error)) {
+                (void)cli_misused(settings->command, "--smp: %s", error.message);
+                return false;
+        }
+        return true;
+}
+
 static bool parse_option(struct record_settings *settings, int option, const char *value)
 {
         uint64_t number;
@@ -213,6 +231,7 @@ static bool parse_option(struct record_settings *settings, int option, const cha
         case OPTION_MODULE: return parse_module(settings, value);
         case OPTION_LINUX_ENTRY: return parse_linux_entry(settings, value);
         case OPTION_MEMORY: return parse_memory(settings, value);
+        case OPTION_SMP: return parse_smp(settings, value);
         case OPTION_OUTPUT: settings->output = value; return true;
         case OPTION_FORCE: settings->force = true; return true;
         case OPTION_NO_RECORD: settings->no_record = true; return true;
@@ -265,6 +284,16 @@ static bool check_settings(struct record_settings *settings)
         return false;
 }
 
+/* -smp, as other virtual machine monitors spell it, would be three short options. */
+static void spell_out_smp(int argc, char **argv)
+{
+        static char smp[] = "--smp";
+
+        for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+                if (strcmp(argv[i], "-smp") == 0)
+                        argv[i] = smp;
+}
+
 int record_parse(struct record_settings *settings, const struct cli_command *command, int argc, char **argv)
 {
         const char *value;
@@ -274,6 +303,7 @@ int record_parse(struct record_settings *settings, const struct cli_command *com
         settings->command = command;
         settings->memory_size = MEMORY_DEFAULT;
 
+        spell_out_smp(argc, argv);
         const char *accel = getenv("HWACCL_ACCEL");
         if (!parse_accel(settings, accel && *accel ? accel : "auto"))
                 return CLI_OPTION_WRONG;

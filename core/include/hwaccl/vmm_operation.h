@@ -108,6 +108,10 @@ void hwaccl_vmm_destroy(struct hwaccl_vmm *vmm);
 enum hwaccl_vmm_status hwaccl_vmm_call(struct hwaccl_vmm *vmm, unsigned operation,
                                        struct hwaccl_vmm_arguments *arguments, struct hwaccl_error *error);
 
+/** hwaccl_vmm_check_cpu_count - false with *error set unless it is 1: the rule of GVMM create VM, for those who ask
+ * before there is a VM */
+bool hwaccl_vmm_check_cpu_count(uint64_t cpu_count, struct hwaccl_error *error);
+
 /** hwaccl_vmm_operation_name - "HM run"; NULL for a number that is no operation */
 const char *hwaccl_vmm_operation_name(unsigned operation);
 

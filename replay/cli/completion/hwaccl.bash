@@ -33,6 +33,10 @@ _hwaccl()
                 mapfile -t COMPREPLY < <(compgen -W "count time guest reason" -- "$cur")
                 return
                 ;;
+        --smp)
+                mapfile -t COMPREPLY < <(compgen -W "1" -- "$cur")
+                return
+                ;;
         --reason | -r)
                 if [[ ${words[1]} == show ]]; then
                         mapfile -t COMPREPLY < <(compgen -W "cpuid control-register ept-violation external-interrupt
@@ -53,7 +57,8 @@ _hwaccl()
                 record)
                         options+=" --firmware --raw --kernel --initrd --append --module --linux-entry --memory --output
                                 --force --no-record --accel --clock --wall-time --tsc-khz --max-exits --timeout --until
-                                --expect-exit --console --input --quiet-debug --keyframe-interval --verify"
+                                --expect-exit --console --input --quiet-debug --keyframe-interval --verify
+                                --smp"
                         ;;
                 replay) options+=" --from --to --vcpu --first --limit --json" ;;
                 show) options+=" --from --to --vcpu --reason --rip --limit --disasm --json" ;;
