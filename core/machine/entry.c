@@ -2,6 +2,7 @@
 #include "machine/entry.h"
 
 #include "hwaccl/control_register.h"
+#include "machine/board.h"
 
 #include <inttypes.h>
 
@@ -123,6 +124,7 @@ static void enter_kernel(struct hwaccl_machine *machine)
         context->gpr[HWACCL_RSI] = entry->rsi;
         context->gpr[HWACCL_RSP] = entry->rsp;
         machine->processor.mtrr_default = MTRR_ENABLED | MTRR_WRITE_BACK;
+        hwaccl_pci_enable_power(&hwaccl_board_of(machine)->pci, HWACCL_ACPI_LOADER_BASE);
 }
 
 void hwaccl_machine_enter(struct hwaccl_machine *machine)

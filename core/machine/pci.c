@@ -91,6 +91,13 @@ static void map_power(struct hwaccl_pci *pci)
         hwaccl_acpi_map(&hwaccl_board_of(pci->device.machine)->acpi, base, pci->power[POWER_MISC] & MISC_IO_ENABLE);
 }
 
+void hwaccl_pci_enable_power(struct hwaccl_pci *pci, uint16_t base)
+{
+        put_word(pci->power, POWER_BASE, base | BASE_IO);
+        pci->power[POWER_MISC] |= MISC_IO_ENABLE;
+        map_power(pci);
+}
+
 /* The bits of a byte that can be written; the rest is fixed. */
 static uint8_t writable(const struct hwaccl_pci *pci, const uint8_t *config, unsigned offset)
 {

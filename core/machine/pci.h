@@ -17,4 +17,7 @@ struct hwaccl_pci {
 
 void hwaccl_pci_init(struct hwaccl_pci *pci, struct hwaccl_machine *machine);
 
+/** hwaccl_pci_enable_power - the ports of power management are at @base, a multiple of 64, as firmware sets them up */
+void hwaccl_pci_enable_power(struct hwaccl_pci *pci, uint16_t base);
+
 #endif

@@ -20,6 +20,10 @@ enum hwaccl_image_format {
         HWACCL_IMAGE_PVH = 3,       /* ELF with XEN_ELFNOTE_PHYS32_ENTRY (Xen's PVH boot ABI) */
 };
 
+/* Linux gets this when no command line is given: its log goes to the serial port; a panic resets the machine, which
+ * ends the run; and the TSC, whose frequency CPUID tells, needs no watching against slower clocks. */
+#define HWACCL_LINUX_COMMAND_LINE "console=ttyS0 panic=-1 tsc=reliable"
+
 #define HWACCL_LOADER_MODULE_MAX 32u
 #define HWACCL_LOADER_PIECE_MAX  64u
 
@@ -33,7 +37,7 @@ struct hwaccl_loader_module {
 struct hwaccl_loader_input {
         const uint8_t *kernel; /* lent */
         size_t kernel_size;
-        const char *command_line;                  /* NULL: none */
+        const char *command_line;                  /* NULL: none; of Linux: HWACCL_LINUX_COMMAND_LINE */
         const struct hwaccl_loader_module *module; /* of Linux: one at most, the initrd */
         size_t module_count;                       /* HWACCL_LOADER_MODULE_MAX at most */
         uint64_t memory_size;                      /* of the guest: RAM as machine.h lays it out */

@@ -20,7 +20,7 @@ static const struct {
         loader_function load;
 } loaders[] = {
         [HWACCL_IMAGE_UNKNOWN] = {"unknown", NULL},
-        [HWACCL_IMAGE_LINUX] = {"linux", NULL},
+        [HWACCL_IMAGE_LINUX] = {"linux", hwaccl_loader_load_linux},
         [HWACCL_IMAGE_MULTIBOOT] = {"multiboot", NULL},
         [HWACCL_IMAGE_PVH] = {"pvh", NULL},
 };

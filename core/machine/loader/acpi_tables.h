@@ -1,0 +1,22 @@
+/*
+ * The ACPI tables of a guest that is started without firmware: RSDP, RSDT and XSDT, FADT, FACS, DSDT. As much as an
+ * operating system needs to switch the machine off (\_S5 by the PIIX4's power management block), to reset it (port
+ * cf9h), to find its PCI bus, keyboard controller, clock and COM1, and to route interrupts through the PICs: there is
+ * no MADT, as there is no local APIC.
+ *
+ * Without tables Linux would run as well, with its legacy probing, but `poweroff` could only halt: with them a guest
+ * ends with HWACCL_END_POWER_OFF. Firmware brings its own tables, or none.
+ */
+#ifndef HWACCL_MACHINE_LOADER_ACPI_TABLES_H
+#define HWACCL_MACHINE_LOADER_ACPI_TABLES_H
+
+#include <stdint.h>
+
+/* Guest-physical, in the area that software searches for the RSDP; the RSDP comes first. */
+#define HWACCL_LOADER_ACPI_ADDRESS UINT64_C(0xf0000)
+#define HWACCL_LOADER_ACPI_SIZE    1024u
+
+/** hwaccl_loader_acpi_tables - write the tables that stand at HWACCL_LOADER_ACPI_ADDRESS */
+void hwaccl_loader_acpi_tables(uint8_t tables[HWACCL_LOADER_ACPI_SIZE]);
+
+#endif
