@@ -13,8 +13,9 @@ void hwaccl_guest_memory_init(struct hwaccl_guest_memory *memory, bool backed)
         memory->backed = backed;
 }
 
-bool hwaccl_guest_memory_add(struct hwaccl_guest_memory *memory, uint64_t address, uint64_t size, bool writable,
-                             struct hwaccl_error *error)
+/* Where a run goes in the list, which is in order. */
+static bool find_place(const struct hwaccl_guest_memory *memory, uint64_t address, uint64_t size, size_t *place,
+                       struct hwaccl_error *error)
 {
         if (!size || address % HWACCL_PAGE_SIZE || size % HWACCL_PAGE_SIZE || address + size < address)
                 return hwaccl_error_set(error, "memory run 0x%" PRIx64 "+0x%" PRIx64 " is not made of whole pages",
@@ -22,14 +23,31 @@ bool hwaccl_guest_memory_add(struct hwaccl_guest_memory *memory, uint64_t addres
         if (memory->run_count == HWACCL_MEMORY_RUN_MAX)
                 return hwaccl_error_set(error, "more than %d memory runs", HWACCL_MEMORY_RUN_MAX);
 
-        size_t place = 0;
-        while (place < memory->run_count && memory->run[place].address < address)
-                place++;
-        bool overlaps_next = place < memory->run_count && memory->run[place].address < address + size;
-        bool overlaps_previous = place > 0 && memory->run[place - 1].address + memory->run[place - 1].size > address;
+        size_t next = 0;
+        while (next < memory->run_count && memory->run[next].address < address)
+                next++;
+        bool overlaps_next = next < memory->run_count && memory->run[next].address < address + size;
+        bool overlaps_previous = next > 0 && memory->run[next - 1].address + memory->run[next - 1].size > address;
         if (overlaps_next || overlaps_previous)
                 return hwaccl_error_set(error, "memory run 0x%" PRIx64 "+0x%" PRIx64 " overlaps another", address,
                                         size);
+        *place = next;
+        return true;
+}
+
+static void insert(struct hwaccl_guest_memory *memory, size_t place, struct hwaccl_memory_run run)
+{
+        memmove(&memory->run[place + 1], &memory->run[place], (memory->run_count - place) * sizeof(memory->run[0]));
+        memory->run[place] = run;
+        memory->run_count++;
+}
+
+bool hwaccl_guest_memory_add(struct hwaccl_guest_memory *memory, uint64_t address, uint64_t size, bool writable,
+                             struct hwaccl_error *error)
+{
+        size_t place;
+        if (!find_place(memory, address, size, &place, error))
+                return false;
 
         uint8_t *host = NULL;
         if (memory->backed) {
@@ -40,9 +58,19 @@ bool hwaccl_guest_memory_add(struct hwaccl_guest_memory *memory, uint64_t addres
                                                 strerror(errno));
                 host = mapping;
         }
-        memmove(&memory->run[place + 1], &memory->run[place], (memory->run_count - place) * sizeof(memory->run[0]));
-        memory->run[place] = (struct hwaccl_memory_run){address, size, host, writable};
-        memory->run_count++;
+        insert(memory, place, (struct hwaccl_memory_run){address, size, host, writable, false});
+        return true;
+}
+
+bool hwaccl_guest_memory_lend(struct hwaccl_guest_memory *memory, uint64_t address, uint64_t size, uint8_t *host,
+                              bool writable, struct hwaccl_error *error)
+{
+        size_t place;
+
+        hwaccl_assert(memory->backed && (uintptr_t)host % HWACCL_PAGE_SIZE == 0);
+        if (!find_place(memory, address, size, &place, error))
+                return false;
+        insert(memory, place, (struct hwaccl_memory_run){address, size, host, writable, true});
         return true;
 }
 
@@ -125,7 +153,7 @@ bool hwaccl_guest_memory_write(struct hwaccl_guest_memory *memory, uint64_t addr
 void hwaccl_guest_memory_destroy(struct hwaccl_guest_memory *memory)
 {
         for (size_t i = 0; i < memory->run_count; i++)
-                if (memory->run[i].host)
+                if (memory->run[i].host && !memory->run[i].lent)
                         hwaccl_assert(munmap(memory->run[i].host, memory->run[i].size) == 0);
         memory->run_count = 0;
 }

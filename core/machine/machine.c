@@ -51,12 +51,29 @@ static bool check_config(const struct hwaccl_machine_config *config, struct hwac
         return hwaccl_machine_check_entry(config, error);
 }
 
+/* The same runs as below, of memory that is there already. */
+static bool map_lent_memory(const struct hwaccl_machine_config *config, struct hwaccl_guest_memory *memory,
+                            struct hwaccl_error *error)
+{
+        uint8_t *ram = config->lent_ram;
+
+        return hwaccl_guest_memory_lend(memory, 0, HWACCL_LOW_MEMORY_END, ram, true, error) &&
+               hwaccl_guest_memory_lend(memory, HWACCL_HIGH_MEMORY_START,
+                                        config->memory_size - HWACCL_HIGH_MEMORY_START, ram + HWACCL_HIGH_MEMORY_START,
+                                        true, error) &&
+               (!config->firmware_size ||
+                hwaccl_guest_memory_lend(memory, FOUR_GIB - config->firmware_size, config->firmware_size,
+                                         (uint8_t *)(uintptr_t)config->lent_firmware, false, error));
+}
+
 /* Everything from the BIOS area up is one run, however the guest sets the PAM registers: fewer runs run faster. */
 static bool map_memory(struct hwaccl_machine *machine, struct hwaccl_error *error)
 {
         const struct hwaccl_machine_config *config = &machine->config;
         struct hwaccl_guest_memory *memory = &machine->memory;
 
+        if (config->lent_ram)
+                return map_lent_memory(config, memory, error);
         return hwaccl_guest_memory_add(memory, 0, HWACCL_LOW_MEMORY_END, true, error) &&
                hwaccl_guest_memory_add(memory, HWACCL_HIGH_MEMORY_START, config->memory_size - HWACCL_HIGH_MEMORY_START,
                                        true, error) &&
@@ -71,11 +88,12 @@ static void load_firmware(struct hwaccl_machine *machine)
 
         if (!config->firmware_size || !config->backed)
                 return;
-        hwaccl_assert(config->firmware);
-        bool placed = hwaccl_guest_memory_write(&machine->memory, FOUR_GIB - config->firmware_size, config->firmware,
-                                                config->firmware_size, true) &&
+        const uint8_t *firmware = config->lent_ram ? config->lent_firmware : config->firmware;
+        hwaccl_assert(firmware);
+        bool placed = (config->lent_ram || hwaccl_guest_memory_write(&machine->memory, FOUR_GIB - config->firmware_size,
+                                                                     firmware, config->firmware_size, true)) &&
                       hwaccl_guest_memory_write(&machine->memory, ONE_MIB - copied,
-                                                config->firmware + config->firmware_size - copied, copied, false);
+                                                firmware + config->firmware_size - copied, copied, false);
         hwaccl_assert(placed);
 }
 
@@ -88,7 +106,7 @@ static bool load_raw_images(struct hwaccl_machine *machine, struct hwaccl_error 
                         return hwaccl_error_set(error,
                                                 "raw image of %zu bytes at 0x%" PRIx64 " does not fit into guest RAM",
                                                 raw->size, raw->address);
-                if (machine->config.backed && raw->size &&
+                if (machine->config.backed && !machine->config.lent_ram && raw->size &&
                     !hwaccl_guest_memory_write(&machine->memory, raw->address, raw->data, raw->size, false))
                         return hwaccl_error_set(error, "raw image at 0x%" PRIx64 " cannot be copied", raw->address);
         }
@@ -139,6 +157,8 @@ static void add_devices(struct hwaccl_board *board)
 static void forget_images(struct hwaccl_machine_config *config)
 {
         config->firmware = NULL;
+        config->lent_ram = NULL;
+        config->lent_firmware = NULL;
         for (size_t i = 0; i < config->raw_count; i++)
                 config->raw[i].data = NULL;
 }

@@ -20,7 +20,8 @@ struct session {
         bool terminal; /* and that is a terminal's */
         struct hwaccl_machine *machine;
         struct hwaccl_live_inputs *live;
-        struct hwaccl_kvm *kvm; /* until the accelerator has it */
+        struct hwaccl_kvm *kvm;   /* until the accelerator has it */
+        struct hwaccl_muen *muen; /* lends the machine its memory */
         struct hwaccl_accel *accel;
         struct hwaccl_recorder *recorder;
         double seconds;
@@ -99,6 +100,11 @@ static bool build_machine(struct session *session)
                 config.raw[i] = (struct hwaccl_raw_image){settings->raw[i].address, settings->raw[i].data,
                                                           settings->raw[i].size};
         record_place_kernel(settings, &config);
+        if (session->muen) {
+                const struct hwaccl_muen_subject *subject = hwaccl_muen_subject(session->muen);
+                config.lent_ram = subject->ram;
+                config.lent_firmware = subject->firmware;
+        }
         session->machine = hwaccl_machine_create(&config, &error);
         record_free_images(settings);
         return session->machine || complain_of(session, &error);
@@ -121,7 +127,8 @@ static bool build_accel(struct session *session)
         if (!session->live)
                 return complain_of(session, &error);
         catch_signals(session->live);
-        session->accel = record_create_accel(settings, session->kvm, session->machine, session->live, &error);
+        session->accel =
+                record_create_accel(settings, session->kvm, session->muen, session->machine, session->live, &error);
         session->kvm = NULL;
         if (!session->accel)
                 return complain_of(session, &error);
@@ -276,6 +283,7 @@ static void tear_down(struct session *session)
                 hwaccl_live_inputs_destroy(session->live);
         if (session->machine)
                 hwaccl_machine_destroy(session->machine);
+        hwaccl_muen_close(session->muen);
         if (session->input > STDIN_FILENO)
                 (void)close(session->input);
         record_free_images(session->settings);
@@ -296,8 +304,9 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         session.settings = &settings;
         session.input = -1;
         enum cli_status status = CLI_CANNOT;
-        if (record_load_images(&settings) && open_input(&session) && record_choose_accel(&settings, &session.kvm) &&
-            build_machine(&session) && record_console_open(&session.console, &settings) && build_accel(&session) &&
+        if (record_load_images(&settings) && open_input(&session) &&
+            record_choose_accel(&settings, &session.kvm, &session.muen) && build_machine(&session) &&
+            record_console_open(&session.console, &settings) && build_accel(&session) &&
             build_recorder(&session, argc, argv))
                 status = run_guest(&session);
         tear_down(&session);

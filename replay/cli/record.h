@@ -5,6 +5,7 @@
 #include "command.h"
 
 #include "hwaccl/accel_kvm.h"
+#include "hwaccl/accel_muen.h"
 #include "hwaccl/live_inputs.h"
 #include "hwaccl/machine.h"
 #include "hwaccl/recorder.h"
@@ -47,8 +48,14 @@ struct record_settings {
         size_t raw_count;
         struct record_kernel kernel;
         uint64_t memory_size;
-        uint64_t tsc_khz;  /* 0: not given, what the accelerator likes */
-        const char *accel; /* auto, soft or kvm */
+        uint64_t tsc_khz;        /* 0: not given, what the accelerator likes */
+        const char *accel;       /* auto, soft, kvm or muen */
+        const char *subject_dir; /* of muen */
+        struct hwaccl_muen_doorbells subject_doorbells;
+        bool subject_doorbells_given;
+        uint64_t subject_timeout_ns; /* 0: not given */
+        char *subject_firmware;      /* name of its firmware; owned */
+        bool memory_given;
         bool verify;
         enum hwaccl_clock clock;
         uint64_t wall_time;
@@ -81,16 +88,29 @@ void record_free_settings(struct record_settings *settings);
 
 /**
  * record_choose_accel - settle which accelerator it will be, and the frequency of the TSC
- * @kvm: set to an opened /dev/kvm, or to NULL for the soft accelerator
+ * @kvm: set to an opened /dev/kvm, or to NULL for another accelerator
+ * @muen: set to an opened subject, or to NULL
  *
- * False after a complaint. `auto` that is not KVM says why in one line.
+ * False after a complaint. `auto` that is not KVM says why in one line. A subject's memory size and images go into the
+ * settings.
  */
-bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm);
+bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm, struct hwaccl_muen **muen);
 
-/** record_create_accel - the accelerator chosen; takes @kvm over. NULL with *error set */
+/** record_create_accel - the accelerator chosen; takes @kvm over, not @muen. NULL with *error set */
 struct hwaccl_accel *record_create_accel(const struct record_settings *settings, struct hwaccl_kvm *kvm,
-                                         struct hwaccl_machine *machine, struct hwaccl_live_inputs *live,
-                                         struct hwaccl_error *error);
+                                         struct hwaccl_muen *muen, struct hwaccl_machine *machine,
+                                         struct hwaccl_live_inputs *live, struct hwaccl_error *error);
+
+/* record_subject.c: --accel muen. */
+
+/** record_parse_doorbells - "RUN,EXIT,POKE[,ALIVE]", numbers of open file descriptors */
+bool record_parse_doorbells(const char *text, struct hwaccl_muen_doorbells *doorbells);
+
+/** record_check_subject - do the options that say what the guest is go with the accelerator? False after a complaint */
+bool record_check_subject(const struct record_settings *settings);
+
+/** record_open_subject - open the subject's directory and take over what the guest is; NULL after a complaint */
+struct hwaccl_muen *record_open_subject(struct record_settings *settings);
 
 /* record_images.c */
 
@@ -101,6 +121,8 @@ bool record_read_image(const struct cli_command *command, struct record_image *i
 
 /** record_load_images - read the files and check their sizes and addresses; false after a complaint */
 bool record_load_images(struct record_settings *settings);
+/** record_digest_image - fill in the digest of a file's bytes */
+void record_digest_image(struct record_image *image, const uint8_t *data, size_t size);
 /** record_free_images - the bytes, once they are in guest memory; names and digests stay */
 void record_free_images(struct record_settings *settings);
 

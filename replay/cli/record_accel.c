@@ -35,12 +35,17 @@ static bool open_kvm(struct record_settings *settings, struct hwaccl_kvm **kvm, 
         return true;
 }
 
-bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm)
+bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm, struct hwaccl_muen **muen)
 {
         const char *wanted = settings->accel;
         struct hwaccl_error reason = {""};
 
         *kvm = NULL;
+        *muen = NULL;
+        if (strcmp(wanted, "muen") == 0) {
+                *muen = record_open_subject(settings);
+                return *muen != NULL;
+        }
         if (strcmp(wanted, "soft") != 0 && !open_kvm(settings, kvm, &reason)) {
                 if (strcmp(wanted, "kvm") == 0 || settings->verify) {
                         (void)cli_complain(settings->command, "%s", reason.message);
@@ -54,9 +59,11 @@ bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **k
 }
 
 struct hwaccl_accel *record_create_accel(const struct record_settings *settings, struct hwaccl_kvm *kvm,
-                                         struct hwaccl_machine *machine, struct hwaccl_live_inputs *live,
-                                         struct hwaccl_error *error)
+                                         struct hwaccl_muen *muen, struct hwaccl_machine *machine,
+                                         struct hwaccl_live_inputs *live, struct hwaccl_error *error)
 {
+        if (muen)
+                return hwaccl_accel_muen_create(muen, hwaccl_live_inputs_clock, live, error);
         if (!kvm)
                 return hwaccl_accel_soft_create(&machine->memory, hwaccl_live_inputs_clock, live, error);
         const struct hwaccl_accel_kvm_config config = {

@@ -12,11 +12,11 @@
 #define FIRMWARE_UNIT (UINT64_C(64) << 10)
 #define FIRMWARE_MAX  (UINT64_C(16) << 20)
 
-static void digest(struct record_image *image)
+void record_digest_image(struct record_image *image, const uint8_t *data, size_t size)
 {
         SHA2_CTX context;
         SHA256Init(&context);
-        SHA256Update(&context, image->data, image->size);
+        SHA256Update(&context, data, size);
         (void)SHA256End(&context, image->sha256);
 }
 
@@ -65,7 +65,7 @@ bool record_read_image(const struct cli_command *command, struct record_image *i
         }
         (void)close(file);
         if (good)
-                digest(image);
+                record_digest_image(image, image->data, image->size);
         return good;
 }
 

@@ -217,6 +217,8 @@ bool record_options_collect(struct record_options *options, const struct record_
         add_guest(options, settings);
         add_kernel(options, &settings->kernel);
         add_host(options);
+        if (settings->subject_dir)
+                add(options, "host_subject_dir", "%s", settings->subject_dir);
         add_command_line(options, argc, argv);
         if (options->failed)
                 (void)cli_complain(settings->command, "no memory");

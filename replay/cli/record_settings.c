@@ -28,6 +28,9 @@ enum {
         OPTION_FORCE,
         OPTION_NO_RECORD,
         OPTION_ACCEL,
+        OPTION_SUBJECT_DIR,
+        OPTION_SUBJECT_DOORBELLS,
+        OPTION_SUBJECT_TIMEOUT,
         OPTION_VERIFY,
         OPTION_CLOCK,
         OPTION_WALL_TIME,
@@ -64,8 +67,16 @@ const struct cli_option record_option_table[] = {
         [OPTION_FORCE] = {"force", 0, NULL, "replace the recording if it exists"},
         [OPTION_NO_RECORD] = {"no-record", 0, NULL, "run the guest without recording it"},
         [OPTION_ACCEL] = {"accel", 0, "NAME",
-                          "kvm, soft or auto (default: $HWACCL_ACCEL, or else auto: KVM where\n"
-                          "it works, and one line that says why where it does not)"},
+                          "kvm, soft, muen or auto (default: $HWACCL_ACCEL, or else auto: KVM\n"
+                          "where it works, and one line that says why where it does not)"},
+        [OPTION_SUBJECT_DIR] = {"subject-dir", 0, "DIR",
+                                "with --accel muen: the pages and doorbells shared with the side\n"
+                                "that runs the guest, which says what memory and images it has"},
+        [OPTION_SUBJECT_DOORBELLS] = {"subject-doorbells", 0, "FDS",
+                                      "use open file descriptors, such as eventfds, as doorbells:\n"
+                                      "RUN,EXIT,POKE[,ALIVE], by their numbers"},
+        [OPTION_SUBJECT_TIMEOUT] = {"subject-timeout", 0, "SECONDS",
+                                    "how long the guest may go on after it was told to exit (default 10)"},
         [OPTION_VERIFY] = {"verify", 0, NULL,
                            "have KVM carry out each instruction too, and end the guest where it\n"
                            "comes to another state than the exit's handler"},
@@ -190,7 +201,8 @@ static bool parse_accel(struct record_settings *settings, const char *value)
 {
         settings->accel = value;
         return strcmp(value, "auto") == 0 || strcmp(value, "soft") == 0 || strcmp(value, "kvm") == 0 ||
-               wrong_value(settings->command, OPTION_ACCEL, value, "kvm, soft or auto");
+               strcmp(value, "muen") == 0 ||
+               wrong_value(settings->command, OPTION_ACCEL, value, "kvm, soft, muen or auto");
 }
 
 static bool parse_memory(struct record_settings *settings, const char *value)
@@ -201,6 +213,7 @@ static bool parse_memory(struct record_settings *settings, const char *value)
                 return wrong_value(settings->command, OPTION_MEMORY, value,
                                    "a size from 1M to 3G that is a multiple of 4K");
         settings->memory_size = size;
+        settings->memory_given = true;
         return true;
 }
 
@@ -236,6 +249,17 @@ static bool parse_option(struct record_settings *settings, int option, const cha
         case OPTION_FORCE: settings->force = true; return true;
         case OPTION_NO_RECORD: settings->no_record = true; return true;
         case OPTION_ACCEL: return parse_accel(settings, value);
+        case OPTION_SUBJECT_DIR:
+                settings->subject_dir = value;
+                return *value || wrong_value(settings->command, option, value, "a directory");
+        case OPTION_SUBJECT_DOORBELLS:
+                settings->subject_doorbells_given = true;
+                return record_parse_doorbells(value, &settings->subject_doorbells) ||
+                       wrong_value(settings->command, option, value,
+                                   "RUN,EXIT,POKE[,ALIVE], all open file descriptors");
+        case OPTION_SUBJECT_TIMEOUT:
+                return (cli_parse_seconds(value, &settings->subject_timeout_ns) && settings->subject_timeout_ns) ||
+                       wrong_value(settings->command, option, value, "a number of seconds, such as 2.5");
         case OPTION_VERIFY: settings->verify = true; return true;
         case OPTION_CLOCK: return parse_clock(settings, value);
         case OPTION_WALL_TIME:
@@ -269,9 +293,9 @@ static bool check_settings(struct record_settings *settings)
 {
         const struct cli_command *command = settings->command;
 
-        if (!record_check_kernel(settings))
+        if (!record_check_kernel(settings) || !record_check_subject(settings))
                 return false;
-        if (!settings->firmware.path && !settings->raw_count && !settings->kernel.image.path)
+        if (!settings->firmware.path && !settings->raw_count && !settings->kernel.image.path && !settings->subject_dir)
                 (void)cli_misused(command, "nothing to run: give --firmware FILE, --kernel FILE or --raw FILE@ADDR");
         else if (!settings->output && !settings->no_record)
                 (void)cli_misused(command, "no recording given: use -o FILE, or --no-record");
@@ -330,4 +354,6 @@ void record_free_settings(struct record_settings *settings)
         for (size_t i = 0; i < settings->kernel.module_count; i++)
                 free((char *)(uintptr_t)settings->kernel.module[i].path);
         settings->kernel.module_count = 0;
+        free(settings->subject_firmware);
+        settings->subject_firmware = NULL;
 }

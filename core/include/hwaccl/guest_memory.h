@@ -14,8 +14,9 @@
 struct hwaccl_memory_run {
         uint64_t address; /* guest-physical, page aligned */
         uint64_t size;    /* bytes, a multiple of the page size, not 0 */
-        uint8_t *host;    /* page aligned; NULL in a replay. Owned by the guest memory */
+        uint8_t *host;    /* page aligned; NULL in a replay. Owned by the guest memory unless lent */
         bool writable;    /* false: ROM */
+        bool lent;        /* host is somebody else's mapping, such as memory shared with the side that runs the guest */
 };
 
 #define HWACCL_PAGE_SIZE       4096u
@@ -34,6 +35,14 @@ void hwaccl_guest_memory_init(struct hwaccl_guest_memory *memory, bool backed);
 /** hwaccl_guest_memory_add - add a zeroed run; fails on overlap, misalignment, too many runs, or no host memory */
 bool hwaccl_guest_memory_add(struct hwaccl_guest_memory *memory, uint64_t address, uint64_t size, bool writable,
                              struct hwaccl_error *error);
+
+/**
+ * hwaccl_guest_memory_lend - add a run whose bytes are there already; fails as hwaccl_guest_memory_add() does
+ * @host: page aligned; stays the caller's, and must outlive the guest memory. Of ROM it is never written, unless by
+ *        hwaccl_guest_memory_write() with @into_rom
+ */
+bool hwaccl_guest_memory_lend(struct hwaccl_guest_memory *memory, uint64_t address, uint64_t size, uint8_t *host,
+                              bool writable, struct hwaccl_error *error);
 
 /** hwaccl_guest_memory_find - the run that holds @address, or NULL */
 const struct hwaccl_memory_run *hwaccl_guest_memory_find(const struct hwaccl_guest_memory *memory, uint64_t address);

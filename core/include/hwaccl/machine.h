@@ -68,6 +68,12 @@ struct hwaccl_machine_config {
          * everything else. A kernel is entered in protected or long mode, its caches and MTRRs enabled (write-back), TR
          * and IDTR as at reset, LDTR null. The PICs deliver nothing before they are initialized */
         struct hwaccl_entry entry;
+
+        /* Memory that another party lends, page aligned: memory_size bytes of RAM, in which the raw images lie already,
+         * and firmware_size bytes of firmware, which are only read. Both must outlive the machine. NULL: the machine
+         * gets memory of its own, and copies the images */
+        uint8_t *lent_ram;
+        const uint8_t *lent_firmware;
 };
 
 struct hwaccl_machine {

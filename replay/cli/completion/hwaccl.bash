@@ -18,7 +18,7 @@ _hwaccl()
 
         case $prev in
         --accel)
-                mapfile -t COMPREPLY < <(compgen -W "auto kvm soft" -- "$cur")
+                mapfile -t COMPREPLY < <(compgen -W "auto kvm muen soft" -- "$cur")
                 return
                 ;;
         --clock)
@@ -58,6 +58,7 @@ _hwaccl()
                         options+=" --firmware --raw --kernel --initrd --append --module --linux-entry --memory --output
                                 --force --no-record --accel --clock --wall-time --tsc-khz --max-exits --timeout --until
                                 --expect-exit --console --input --quiet-debug --keyframe-interval --verify
+                                --subject-dir --subject-doorbells --subject-timeout
                                 --smp"
                         ;;
                 replay) options+=" --from --to --vcpu --first --limit --json" ;;

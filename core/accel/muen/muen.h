@@ -1,0 +1,57 @@
+/* What the parts of the Muen accelerator share. */
+#ifndef HWACCL_ACCEL_MUEN_MUEN_H
+#define HWACCL_ACCEL_MUEN_MUEN_H
+
+#include "hwaccl/accel_muen.h"
+
+#include <stdatomic.h>
+
+#define MUEN_RAM_REGIONS 4
+
+struct muen_mapping {
+        void *address;
+        size_t size;
+};
+
+/* The doorbells, and what this side needs to wait for one. */
+struct muen_bells {
+        struct hwaccl_muen_doorbells fd;
+        bool owned;
+        int wake; /* eventfd: this side poked, so that the wait has a limit from now on */
+        uint64_t timeout_ns;
+};
+
+struct hwaccl_muen {
+        struct hwaccl_muen_subject subject;
+        struct muen_mapping info;
+        struct muen_mapping state;
+        struct muen_mapping interrupts;
+        struct muen_mapping timed_event;
+        struct muen_mapping ram;
+        struct muen_mapping firmware;
+        struct muen_bells bells;
+};
+
+/* bells.c */
+
+/** muen_bells_open - those of @directory, or @handed_over; false with *error set. Close in either case */
+bool muen_bells_open(struct muen_bells *bells, const char *directory, const struct hwaccl_muen_doorbells *handed_over,
+                     struct hwaccl_error *error);
+void muen_bells_close(struct muen_bells *bells);
+
+bool muen_bells_ring_run(struct muen_bells *bells, struct hwaccl_error *error);
+
+/** muen_bells_poke - safe in a signal handler */
+void muen_bells_poke(struct muen_bells *bells);
+
+/**
+ * muen_bells_await_exit - until doorbell_exit is rung
+ * @due_ns: guest clock at which the subject was told to exit; UINT64_MAX: it was not
+ * @clock: the guest clock
+ *
+ * False with *error set when it was rung more than once, the other side is gone or does not answer.
+ */
+bool muen_bells_await_exit(struct muen_bells *bells, uint64_t due_ns, uint64_t (*clock)(void *opaque), void *opaque,
+                           struct hwaccl_error *error);
+
+#endif

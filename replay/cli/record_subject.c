@@ -1,0 +1,105 @@
+/* --accel muen: what the guest is comes from the subject's directory, not from options. */
+#include "parse.h"
+#include "record.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool record_parse_doorbells(const char *text, struct hwaccl_muen_doorbells *doorbells)
+{
+        int *const bell[] = {&doorbells->run, &doorbells->exit, &doorbells->poke, &doorbells->alive};
+        size_t count = 0;
+
+        doorbells->alive = -1;
+        for (; count < sizeof(bell) / sizeof(bell[0]); count++) {
+                size_t length = strcspn(text, ",");
+                char number[16];
+                uint64_t value;
+                if (length >= sizeof(number))
+                        return false;
+                memcpy(number, text, length);
+                number[length] = '\0';
+                if (!cli_parse_number(number, &value) || value > INT32_MAX || fcntl((int)value, F_GETFD) < 0)
+                        return false;
+                *bell[count] = (int)value;
+                text += length;
+                if (!*text)
+                        return count >= 2;
+                text++;
+        }
+        return false;
+}
+
+bool record_check_subject(const struct record_settings *settings)
+{
+        const struct cli_command *command = settings->command;
+        bool muen = strcmp(settings->accel, "muen") == 0;
+        const char *image = settings->firmware.path       ? "firmware"
+                            : settings->kernel.image.path ? "kernel"
+                            : settings->raw_count         ? "raw"
+                                                          : NULL;
+
+        if (!muen && (settings->subject_dir || settings->subject_doorbells_given || settings->subject_timeout_ns))
+                (void)cli_misused(command, "--subject-dir and its like need --accel muen");
+        else if (muen && !settings->subject_dir)
+                (void)cli_misused(command, "--accel muen needs --subject-dir DIR, where the subject's pages are");
+        else if (muen && image)
+                (void)cli_misused(command, "--%s: with --accel muen the subject brings its images", image);
+        else if (muen && settings->memory_given)
+                (void)cli_misused(command, "--memory: with --accel muen the subject brings its memory");
+        else if (muen && settings->tsc_khz)
+                (void)cli_misused(command, "--tsc-khz: with --accel muen subject info gives the frequency");
+        else if (muen && settings->verify)
+                (void)cli_misused(command, "--verify needs KVM");
+        else if (muen && settings->clock == HWACCL_CLOCK_VIRTUAL)
+                (void)cli_misused(command,
+                                  "--clock virtual: with --accel muen nobody tells how far the guest has come");
+        else
+                return true;
+        return false;
+}
+
+/* The settings as if the subject's images had been options, so that a replay builds the same machine. */
+static bool take_over(struct record_settings *settings, const struct hwaccl_muen_subject *subject)
+{
+        char *name = NULL;
+
+        settings->memory_size = subject->ram_size;
+        settings->tsc_khz = subject->tsc_khz;
+        if (asprintf(&name, "%s/%s", settings->subject_dir, subject->firmware ? "vm_firmware" : "vm_ram_1") < 0)
+                return false;
+        if (subject->firmware) {
+                settings->firmware.path = settings->subject_firmware = name;
+                settings->firmware.size = subject->firmware_size;
+                record_digest_image(&settings->firmware, subject->firmware, subject->firmware_size);
+                return true;
+        }
+        struct record_image *image = &settings->raw[settings->raw_count++];
+        image->path = name;
+        image->address = subject->image_address;
+        image->size = (size_t)subject->image_size;
+        record_digest_image(image, subject->ram + subject->image_address, image->size);
+        return true;
+}
+
+struct hwaccl_muen *record_open_subject(struct record_settings *settings)
+{
+        const struct hwaccl_muen_config config = {
+                .directory = settings->subject_dir,
+                .doorbells = settings->subject_doorbells_given ? &settings->subject_doorbells : NULL,
+                .answer_timeout_ns = settings->subject_timeout_ns,
+        };
+        struct hwaccl_error error;
+        struct hwaccl_muen *muen = hwaccl_muen_open(&config, &error);
+
+        if (!muen) {
+                (void)cli_complain(settings->command, "%s", error.message);
+                return NULL;
+        }
+        if (take_over(settings, hwaccl_muen_subject(muen)))
+                return muen;
+        (void)cli_complain(settings->command, "no memory");
+        hwaccl_muen_close(muen);
+        return NULL;
+}
