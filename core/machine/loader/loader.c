@@ -2,6 +2,7 @@
 #include "hwaccl/loader.h"
 
 #include "hwaccl/machine.h"
+#include "machine/loader/elf.h"
 #include "machine/loader/loader_internal.h"
 
 #include <inttypes.h>
@@ -21,8 +22,8 @@ static const struct {
 } loaders[] = {
         [HWACCL_IMAGE_UNKNOWN] = {"unknown", NULL},
         [HWACCL_IMAGE_LINUX] = {"linux", hwaccl_loader_load_linux},
-        [HWACCL_IMAGE_MULTIBOOT] = {"multiboot", NULL},
-        [HWACCL_IMAGE_PVH] = {"pvh", NULL},
+        [HWACCL_IMAGE_MULTIBOOT] = {"multiboot", hwaccl_loader_load_multiboot},
+        [HWACCL_IMAGE_PVH] = {"pvh", hwaccl_loader_load_pvh},
 };
 
 const char *hwaccl_image_format_name(unsigned format)
@@ -40,6 +41,10 @@ enum hwaccl_image_format hwaccl_loader_format(const uint8_t *kernel, size_t size
 {
         if (is_linux(kernel, size))
                 return HWACCL_IMAGE_LINUX;
+        if (hwaccl_image_is_multiboot(kernel, size))
+                return HWACCL_IMAGE_MULTIBOOT;
+        if (hwaccl_image_is_pvh(kernel, size))
+                return HWACCL_IMAGE_PVH;
         return HWACCL_IMAGE_UNKNOWN;
 }
 
@@ -56,19 +61,32 @@ static bool check_input(const struct hwaccl_loader_input *input, struct hwaccl_e
         return true;
 }
 
+/* What an image comes closest to says best what is wrong with it. */
+static bool refuse_unknown(const struct hwaccl_loader_input *input, struct hwaccl_error *error)
+{
+        struct hwaccl_elf elf;
+
+        if (hwaccl_multiboot_explain(input->kernel, input->kernel_size, error))
+                return false;
+        if (!hwaccl_elf_recognize(input->kernel, input->kernel_size))
+                return hwaccl_error_set(
+                        error,
+                        "the kernel is no Linux bzImage (no \"HdrS\" at 0x%x), no ELF image, and has no "
+                        "Multiboot header in its first 8192 bytes",
+                        LINUX_HEADER_MAGIC);
+        if (!hwaccl_elf_open(&elf, input->kernel, input->kernel_size, error))
+                return false;
+        return hwaccl_error_set(error, "the ELF image has neither a Multiboot header in its first 8192 bytes nor a PVH "
+                                       "entry note (type 18 from \"Xen\")");
+}
+
 bool hwaccl_loader_load(const struct hwaccl_loader_input *input, struct hwaccl_loaded *loaded,
                         struct hwaccl_error *error)
 {
         if (!check_input(input, error))
                 return false;
         loader_function load = loaders[hwaccl_loader_format(input->kernel, input->kernel_size)].load;
-        if (!load)
-                return hwaccl_error_set(error,
-                                        "the kernel is neither a Linux bzImage (\"HdrS\" at 0x%x), nor has it a "
-                                        "Multiboot header in its first 8192 bytes, nor is it an ELF image with a "
-                                        "PVH entry note",
-                                        LINUX_HEADER_MAGIC);
-        return load(input, loaded, error);
+        return load ? load(input, loaded, error) : refuse_unknown(input, error);
 }
 
 void hwaccl_loader_free(struct hwaccl_loaded *loaded)

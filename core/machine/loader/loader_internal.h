@@ -100,4 +100,7 @@ void hwaccl_store64(uint8_t *data, uint64_t value);
 bool hwaccl_image_is_multiboot(const uint8_t *kernel, size_t size);
 bool hwaccl_image_is_pvh(const uint8_t *kernel, size_t size);
 
+/** hwaccl_multiboot_explain - is there a Multiboot header whose checksum is wrong? *error then says so */
+bool hwaccl_multiboot_explain(const uint8_t *kernel, size_t size, struct hwaccl_error *error);
+
 #endif
