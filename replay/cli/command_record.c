@@ -2,6 +2,9 @@
 #include "output.h"
 #include "record.h"
 
+#include "hwaccl/lttng.h"
+#include "hwaccl/probe_fanout.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,6 +27,8 @@ struct session {
         struct hwaccl_muen *muen; /* lends the machine its memory */
         struct hwaccl_accel *accel;
         struct hwaccl_recorder *recorder;
+        struct hwaccl_lttng *lttng;
+        struct hwaccl_probe_fanout fanout; /* to both */
         double seconds;
 };
 
@@ -138,16 +143,42 @@ static bool build_accel(struct session *session)
         return true;
 }
 
+static bool build_lttng(struct session *session, const struct record_options *table)
+{
+        const struct record_settings *settings = session->settings;
+        const struct hwaccl_lttng_config config = {
+                .options = table->row,
+                .option_count = table->count,
+                .devices = session->machine->device,
+                .device_count = session->machine->device_count,
+                .keyframe_interval = settings->keyframe_interval,
+        };
+        struct hwaccl_error error;
+
+        session->lttng = hwaccl_lttng_create(&config, &error);
+        if (!session->lttng) {
+                (void)hwaccl_error_prefix(&error, "--lttng");
+                return complain_of(session, &error);
+        }
+        if (!hwaccl_lttng_traced(session->lttng))
+                (void)cli_complain(settings->command,
+                                   "--lttng: no session traces hwaccl:vm_exit (yet): is a session daemon running, and "
+                                   "the event enabled?");
+        return true;
+}
+
 static bool build_recorder(struct session *session, int argc, char **argv)
 {
         const struct record_settings *settings = session->settings;
         struct record_options table;
         struct hwaccl_error error;
 
-        if (settings->no_record)
+        if (settings->no_record && !settings->lttng)
                 return true;
         bool good = record_options_collect(&table, settings, session->accel, argc, argv);
-        if (good) {
+        if (good && settings->lttng)
+                good = build_lttng(session, &table);
+        if (good && !settings->no_record) {
                 struct hwaccl_recorder_config config = {
                         .path = settings->output,
                         .force = settings->force,
@@ -224,14 +255,29 @@ static enum cli_status judge(const struct session *session)
         }
 }
 
+/* The count is what a trace that lost nothing has. */
+static void finish_lttng(struct session *session, enum hwaccl_end end, uint64_t code, const char *message)
+{
+        if (!session->lttng)
+                return;
+        uint64_t emitted = hwaccl_lttng_finish(session->lttng, end, code, message);
+        session->lttng = NULL;
+        (void)cli_complain(session->settings->command, "LTTng got %" PRIu64 " events of process %ld", emitted,
+                           (long)getpid());
+}
+
 static enum cli_status run_guest(struct session *session)
 {
         struct hwaccl_machine *machine = session->machine;
         struct hwaccl_error error = {""}, finish_error = {""};
         struct hwaccl_recorder *recorder = session->recorder;
+        struct hwaccl_probe *const probes[] = {
+                session->lttng ? hwaccl_lttng_probe(session->lttng) : NULL,
+                recorder ? hwaccl_recorder_probe(recorder) : NULL,
+        };
 
         hwaccl_machine_attach(machine, session->accel, hwaccl_live_inputs_interface(session->live),
-                              recorder ? hwaccl_recorder_probe(recorder) : NULL);
+                              hwaccl_probe_join(&session->fanout, probes, sizeof(probes) / sizeof(probes[0])));
         hwaccl_live_inputs_attach(session->live, session->accel);
         if (session->terminal && !record_terminal_start(session->live))
                 return CLI_CANNOT;
@@ -241,11 +287,12 @@ static enum cli_status run_guest(struct session *session)
         record_terminal_stop();
 
         bool finished = true;
+        bool failed = end == HWACCL_END_ERROR || end == HWACCL_END_ENTRY_FAILURE;
+        const char *message = failed ? error.message : NULL;
+        finish_lttng(session, end, machine->exit_code, message);
         if (recorder) {
-                bool failed = end == HWACCL_END_ERROR || end == HWACCL_END_ENTRY_FAILURE;
                 session->recorder = NULL;
-                finished = hwaccl_recorder_finish(recorder, end, machine->exit_code, failed ? error.message : NULL,
-                                                  &finish_error);
+                finished = hwaccl_recorder_finish(recorder, end, machine->exit_code, message, &finish_error);
         }
         bool console_good = record_console_close(&session->console);
         if (!finished) {
@@ -266,6 +313,8 @@ static void tear_down(struct session *session)
         struct hwaccl_error ignored;
 
         record_terminal_stop();
+        if (session->lttng)
+                (void)hwaccl_lttng_finish(session->lttng, HWACCL_END_NONE, 0, NULL);
         if (session->recorder)
                 (void)hwaccl_recorder_finish(session->recorder, HWACCL_END_NONE, 0, NULL, &ignored);
         if (session->console.stream)

@@ -63,8 +63,9 @@ struct record_settings {
         uint64_t max_exits;
         uint64_t timeout_ns;
         const char *until;
-        const char *output; /* NULL with --no-record */
-        bool no_record;
+        const char *output; /* NULL with --no-db */
+        bool no_record;     /* no database; LTTng may get the exits all the same */
+        bool lttng;
         bool force;
         const char *console; /* NULL: stdout */
         const char *input;   /* NULL: the terminal, if there is one */

@@ -26,7 +26,9 @@ enum {
         OPTION_SMP,
         OPTION_OUTPUT,
         OPTION_FORCE,
+        OPTION_NO_DB,
         OPTION_NO_RECORD,
+        OPTION_LTTNG,
         OPTION_ACCEL,
         OPTION_SUBJECT_DIR,
         OPTION_SUBJECT_DOORBELLS,
@@ -65,7 +67,11 @@ const struct cli_option record_option_table[] = {
         [OPTION_SMP] = {"smp", 0, "N", "virtual CPUs, 1; also -smp N"},
         [OPTION_OUTPUT] = {"output", 'o', "FILE", "the recording, an SQLite database"},
         [OPTION_FORCE] = {"force", 0, NULL, "replace the recording if it exists"},
-        [OPTION_NO_RECORD] = {"no-record", 0, NULL, "run the guest without recording it"},
+        [OPTION_NO_DB] = {"no-db", 0, NULL, "without a database: trace with --lttng, or just run the guest"},
+        [OPTION_NO_RECORD] = {"no-record", 0, NULL, "the same as --no-db"},
+        [OPTION_LTTNG] = {"lttng", 0, NULL,
+                          "give the exits to LTTng too, as user-space events hwaccl:*; see\n"
+                          "lttng-session and hwaccl import"},
         [OPTION_ACCEL] = {"accel", 0, "NAME",
                           "kvm, soft, muen or auto (default: $HWACCL_ACCEL, or else auto: KVM\n"
                           "where it works, and one line that says why where it does not)"},
@@ -247,7 +253,9 @@ static bool parse_option(struct record_settings *settings, int option, const cha
         case OPTION_SMP: return parse_smp(settings, value);
         case OPTION_OUTPUT: settings->output = value; return true;
         case OPTION_FORCE: settings->force = true; return true;
+        case OPTION_NO_DB:
         case OPTION_NO_RECORD: settings->no_record = true; return true;
+        case OPTION_LTTNG: settings->lttng = true; return true;
         case OPTION_ACCEL: return parse_accel(settings, value);
         case OPTION_SUBJECT_DIR:
                 settings->subject_dir = value;
@@ -298,9 +306,9 @@ static bool check_settings(struct record_settings *settings)
         if (!settings->firmware.path && !settings->raw_count && !settings->kernel.image.path && !settings->subject_dir)
                 (void)cli_misused(command, "nothing to run: give --firmware FILE, --kernel FILE or --raw FILE@ADDR");
         else if (!settings->output && !settings->no_record)
-                (void)cli_misused(command, "no recording given: use -o FILE, or --no-record");
+                (void)cli_misused(command, "no recording given: use -o FILE, or --no-db");
         else if (settings->output && settings->no_record)
-                (void)cli_misused(command, "-o and --no-record exclude each other");
+                (void)cli_misused(command, "-o and --no-db exclude each other");
         else if (settings->verify && strcmp(settings->accel, "soft") == 0)
                 (void)cli_misused(command, "--verify needs KVM: there is nothing to compare the soft accelerator with");
         else

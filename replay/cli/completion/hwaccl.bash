@@ -56,7 +56,7 @@ _hwaccl()
                 case ${words[1]} in
                 record)
                         options+=" --firmware --raw --kernel --initrd --append --module --linux-entry --memory --output
-                                --force --no-record --accel --clock --wall-time --tsc-khz --max-exits --timeout --until
+                                --force --no-db --no-record --lttng --accel --clock --wall-time --tsc-khz --max-exits --timeout --until
                                 --expect-exit --console --input --quiet-debug --keyframe-interval --verify
                                 --subject-dir --subject-doorbells --subject-timeout
                                 --smp"

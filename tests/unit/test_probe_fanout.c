@@ -1,0 +1,153 @@
+/* Several probes at one machine. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "hwaccl/probe_fanout.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct counting {
+        struct hwaccl_probe probe;
+        char calls[32]; /* a letter each */
+        size_t count;
+        bool refuses;
+        uint8_t vector;
+        uint64_t value;
+};
+
+static struct counting *note(struct hwaccl_probe *probe, char letter)
+{
+        struct counting *counting = (struct counting *)(void *)probe;
+
+        assert_true(counting->count < sizeof(counting->calls) - 1);
+        counting->calls[counting->count++] = letter;
+        return counting;
+}
+
+static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
+{
+        note(probe, 't')->value += state->rax;
+}
+
+static void irq_offer(struct hwaccl_probe *probe, uint8_t vector)
+{
+        note(probe, 'o')->vector = vector;
+}
+
+static void entry(struct hwaccl_probe *probe)
+{
+        (void)note(probe, 'n');
+}
+
+static void exit_(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
+                  const struct hwaccl_pending_interrupts *pending)
+{
+        note(probe, 'x')->value += state->rax + pending->bits[0];
+}
+
+static void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict verdict)
+{
+        note(probe, 'v')->value += verdict;
+}
+
+static void irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bool taken)
+{
+        struct counting *counting = note(probe, 'r');
+
+        counting->vector = (uint8_t)(vector + taken);
+}
+
+static void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
+{
+        note(probe, 'i')->value += input->value;
+}
+
+static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *effect)
+{
+        note(probe, 'e')->value += effect->value;
+}
+
+static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error)
+{
+        struct counting *counting = note(probe, 'h');
+
+        counting->value += outcome;
+        return !counting->refuses ||
+               hwaccl_error_set(error, "refused by the one that has %u calls", (unsigned)counting->count);
+}
+
+static const struct hwaccl_probe_ops counting_ops = {
+        .transfer_in = transfer_in,
+        .irq_offer = irq_offer,
+        .entry = entry,
+        .exit = exit_,
+        .verdict = verdict,
+        .irq_reclaim = irq_reclaim,
+        .input = input,
+        .effect = effect,
+        .handled = handled,
+};
+
+static void one_probe_is_attached_as_it_is(void **state)
+{
+        struct hwaccl_probe_fanout fanout;
+        struct counting only = {{&counting_ops}, "", 0, false, 0, 0};
+        struct hwaccl_probe *const probes[] = {NULL, &only.probe, NULL};
+
+        (void)state;
+        assert_ptr_equal(hwaccl_probe_join(&fanout, probes, 3), &only.probe);
+        assert_null(hwaccl_probe_join(&fanout, probes, 1));
+}
+
+static void each_probe_sees_every_call_and_the_first_refusal_is_the_answer(void **state)
+{
+        struct hwaccl_probe_fanout fanout;
+        struct counting each[3];
+        struct hwaccl_probe *probes[3];
+        struct hwaccl_error error = {""};
+        const struct hwaccl_subject_state subject = {.rax = 1};
+        const struct hwaccl_pending_interrupts pending = {{2, 0, 0, 0}};
+        const struct hwaccl_input read = {.value = 4};
+        const struct hwaccl_effect done = {.value = 8};
+
+        (void)state;
+        memset(each, 0, sizeof(each));
+        for (size_t i = 0; i < 3; i++) {
+                each[i].probe.ops = &counting_ops;
+                probes[i] = &each[i].probe;
+        }
+        struct hwaccl_probe *all = hwaccl_probe_join(&fanout, probes, 3);
+        all->ops->transfer_in(all, &subject);
+        all->ops->irq_offer(all, 0x20);
+        all->ops->entry(all);
+        all->ops->exit(all, &subject, &pending);
+        all->ops->verdict(all, HWACCL_VERDICT_EMULATE);
+        all->ops->input(all, &read);
+        all->ops->effect(all, &done);
+        all->ops->irq_reclaim(all, 0x20, true);
+        assert_true(all->ops->handled(all, HWACCL_OUTCOME_COMPLETED, &error));
+        each[1].refuses = each[2].refuses = true;
+        each[2].calls[each[2].count++] = '!';
+        assert_false(all->ops->handled(all, HWACCL_OUTCOME_COMPLETED, &error));
+        assert_string_equal(error.message, "refused by the one that has 10 calls");
+        assert_string_equal(each[0].calls, "tonxvierhh");
+        assert_string_equal(each[2].calls, "tonxvierh!h");
+        for (size_t i = 0; i < 3; i++) {
+                assert_int_equal(each[i].vector, 0x21);
+                assert_int_equal(each[i].value,
+                                 1 + 1 + 2 + HWACCL_VERDICT_EMULATE + 4 + 8 + 2 * HWACCL_OUTCOME_COMPLETED);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(one_probe_is_attached_as_it_is),
+                cmocka_unit_test(each_probe_sees_every_call_and_the_first_refusal_is_the_answer),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

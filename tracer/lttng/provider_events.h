@@ -1,0 +1,110 @@
+/*
+ * The provider's events, as LTTng-UST reads them: several times. What carries state comes from the field table, and the
+ * names of numbers from the core's tables. Event classes take one argument, struct trace_event.
+ */
+#undef LTTNG_UST_TRACEPOINT_PROVIDER
+#define LTTNG_UST_TRACEPOINT_PROVIDER hwaccl
+
+#undef LTTNG_UST_TRACEPOINT_INCLUDE
+#define LTTNG_UST_TRACEPOINT_INCLUDE "provider_events.h"
+
+#if !defined(HWACCL_TRACER_LTTNG_PROVIDER_EVENTS_H) || defined(LTTNG_UST_TRACEPOINT_HEADER_MULTI_READ)
+#define HWACCL_TRACER_LTTNG_PROVIDER_EVENTS_H
+
+#include <lttng/tracepoint.h>
+
+#include "provider_fields.h"
+
+/* clang-format off: one field a line */
+LTTNG_UST_TRACEPOINT_ENUM(hwaccl, exit_reason, LTTNG_UST_TP_ENUM_VALUES(HWACCL_EXIT_REASONS(PROVIDER_REASON)))
+LTTNG_UST_TRACEPOINT_ENUM(hwaccl, verdict, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_VERDICTS))
+LTTNG_UST_TRACEPOINT_ENUM(hwaccl, outcome, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_OUTCOMES))
+LTTNG_UST_TRACEPOINT_ENUM(hwaccl, input_kind, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_INPUTS))
+LTTNG_UST_TRACEPOINT_ENUM(hwaccl, effect_kind, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_EFFECTS))
+LTTNG_UST_TRACEPOINT_ENUM(hwaccl, register_access, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_ACCESSES))
+
+PROVIDER_EVENT(begin, INFO,
+               lttng_ust_field_string(version, event->as.begin.version) lttng_ust_field_integer(uint64_t, time,
+                                                                                                event->as.begin.time)
+                       lttng_ust_field_integer(uint32_t, keyframe_interval, event->as.begin.keyframe_interval)
+                               lttng_ust_field_integer(uint32_t, markers, event->as.begin.markers)
+                                       lttng_ust_field_integer(uint32_t, device_fields, event->as.begin.device_fields)
+                                               lttng_ust_field_integer(uint8_t, again, event->as.begin.again))
+
+PROVIDER_EVENT(end, INFO,
+               lttng_ust_field_integer(uint32_t, end, event->as.end.end)
+                       lttng_ust_field_integer(uint64_t, code, event->as.end.code)
+                               lttng_ust_field_string(message, event->as.end.message)
+                                       lttng_ust_field_integer(uint64_t, exits, event->as.end.exits)
+                                               lttng_ust_field_integer(uint64_t, emitted, event->as.end.emitted))
+
+PROVIDER_EVENT(marker, INFO,
+               lttng_ust_field_string(name, event->as.marker.name)
+                       lttng_ust_field_string(value, event->as.marker.value))
+
+PROVIDER_EVENT(device_field, DEBUG_SYSTEM,
+               lttng_ust_field_integer(uint32_t, id, event->as.device_field.id)
+                       lttng_ust_field_string(device, event->as.device_field.device)
+                               lttng_ust_field_string(field, event->as.device_field.field)
+                                       lttng_ust_field_integer(uint32_t, size, event->as.device_field.size))
+
+PROVIDER_EVENT(vm_exit, INFO,
+               lttng_ust_field_enum(hwaccl, exit_reason, uint16_t, reason,
+                                    (uint16_t)event->as.vm_exit.state->exit_reason)
+                       lttng_ust_field_integer_hex(uint64_t, rip, event->as.vm_exit.state->rip)
+                               HWACCL_SUBJECT_FIELDS(PROVIDER_EXIT_FIELD)
+                                       lttng_ust_field_integer(uint64_t, entered, event->as.vm_exit.entered)
+                                               lttng_ust_field_integer(uint64_t, left, event->as.vm_exit.left)
+                                                       lttng_ust_field_sequence_hex(uint64_t, pending,
+                                                                                    event->as.vm_exit.pending, uint8_t,
+                                                                                    event->as.vm_exit.pending_count))
+
+PROVIDER_EVENT(irq_offer, INFO,
+               lttng_ust_field_integer_hex(uint8_t, vector, event->as.irq.vector)
+                       lttng_ust_field_integer(uint64_t, time, event->as.irq.time))
+
+PROVIDER_EVENT(irq_reclaim, INFO,
+               lttng_ust_field_integer_hex(uint8_t, vector, event->as.irq.vector)
+                       lttng_ust_field_integer(uint8_t, taken, event->as.irq.taken)
+                               lttng_ust_field_integer(uint64_t, time, event->as.irq.time))
+
+PROVIDER_EVENT(handled, DEBUG_PROCESS,
+               lttng_ust_field_enum(hwaccl, verdict, uint8_t, verdict, event->as.handled.verdict)
+                       lttng_ust_field_enum(hwaccl, outcome, uint8_t, outcome, event->as.handled.outcome)
+                               lttng_ust_field_integer(uint64_t, time, event->as.handled.time))
+
+PROVIDER_EVENT(control_register, DEBUG_PROCESS,
+               lttng_ust_field_integer(uint8_t, number, event->as.control_register.number)
+                       lttng_ust_field_enum(hwaccl, register_access, uint8_t, access, event->as.control_register.access)
+                               lttng_ust_field_integer(uint8_t, general_register,
+                                                       event->as.control_register.general_register)
+                                       lttng_ust_field_integer_hex(uint64_t, value, event->as.control_register.value))
+
+PROVIDER_EVENT(emulate, DEBUG_PROCESS,
+               lttng_ust_field_integer_hex(uint64_t, rip, event->as.emulate.rip)
+                       lttng_ust_field_enum(hwaccl, outcome, uint8_t, outcome, event->as.emulate.outcome)
+                               lttng_ust_field_sequence_hex(uint8_t, code, event->as.emulate.code, uint8_t,
+                                                            event->as.emulate.size))
+
+PROVIDER_EVENT(input, DEBUG_FUNCTION,
+               lttng_ust_field_enum(hwaccl, input_kind, uint8_t, kind, event->as.value.kind) PROVIDER_VALUE)
+
+PROVIDER_EVENT(effect, DEBUG_FUNCTION,
+               lttng_ust_field_enum(hwaccl, effect_kind, uint8_t, kind, event->as.value.kind) PROVIDER_VALUE)
+
+PROVIDER_EVENT(transfer_in, DEBUG_LINE, PROVIDER_TRANSFER)
+
+PROVIDER_EVENT(transfer_out, DEBUG_LINE, PROVIDER_TRANSFER)
+
+PROVIDER_EVENT(keyframe, DEBUG_SYSTEM,
+               lttng_ust_field_integer(uint64_t, clock, event->as.keyframe.clock)
+                       lttng_ust_field_integer(uint32_t, interval, event->as.keyframe.interval)
+                               HWACCL_SUBJECT_FIELDS(PROVIDER_KEYFRAME_FIELD))
+
+PROVIDER_EVENT(device_state, DEBUG_SYSTEM,
+               lttng_ust_field_sequence_hex(uint8_t, data, event->as.device_state.data, uint32_t,
+                                            event->as.device_state.size))
+
+#endif
+
+#include <lttng/tracepoint-event.h>

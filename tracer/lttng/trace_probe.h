@@ -1,0 +1,80 @@
+/* The LTTng probe's inside, for its two files and for tests, which bring a provider of their own. */
+#ifndef HWACCL_TRACER_LTTNG_TRACE_PROBE_H
+#define HWACCL_TRACER_LTTNG_TRACE_PROBE_H
+
+#include "hwaccl/lttng.h"
+
+#include "rows.h"
+#include "state_delta.h"
+#include "trace_event.h"
+
+#define TRACE_CONTEXT_KEYFRAMES 16u /* a trace that lost its beginning has all of it again after so many */
+
+struct hwaccl_lttng {
+        struct hwaccl_probe probe;
+        const struct trace_provider *provider;
+        struct trace_event event; /* pid and vcpu stand */
+        uint64_t sequence;        /* of the next event */
+        uint64_t emitted;
+        uint64_t exit; /* number of the one in hand, or of the next one */
+
+        union state_words last; /* transferred, as the trace has it */
+        bool attached;          /* it has: every transfer since the last keyframe was traced */
+        uint64_t clock;         /* guest clock, last one read */
+        uint64_t entered;       /* time of the entry */
+        bool handling;          /* of an exit is under way */
+        uint64_t rip;           /* of the exit */
+        uint8_t verdict;
+        uint8_t code[INSTRUCTION_SIZE_MAX]; /* that the handler read */
+        uint32_t code_size;
+
+        uint64_t time; /* 0 of the recording's times */
+        uint32_t keyframe_interval;
+        uint32_t until_keyframe; /* exits */
+        uint32_t until_context;  /* keyframes */
+        struct hwaccl_recording_option *options;
+        size_t option_count;
+        struct hwaccl_device *const *devices;
+        size_t device_count;
+        uint32_t device_fields;
+        size_t device_bytes;
+        uint8_t *device_state;
+};
+
+/** trace_probe_create - hwaccl_lttng_create() with a provider that is there already */
+struct hwaccl_lttng *trace_probe_create(const struct hwaccl_lttng_config *config, const struct trace_provider *provider,
+                                        struct hwaccl_error *error);
+
+extern const struct hwaccl_probe_ops trace_probe_ops;
+
+static inline bool trace_probe_on(const struct hwaccl_lttng *lttng, enum trace_event_kind kind)
+{
+        return __builtin_expect(__atomic_load_n(lttng->provider->enabled[kind], __ATOMIC_RELAXED) != 0, 0);
+}
+
+/** trace_probe_begin - count an event; NULL when nobody traces it, else where it is put together */
+static inline struct trace_event *trace_probe_begin(struct hwaccl_lttng *lttng, enum trace_event_kind kind)
+{
+        uint64_t sequence = lttng->sequence++;
+
+        if (!trace_probe_on(lttng, kind))
+                return NULL;
+        lttng->event.kind = kind;
+        lttng->event.exit = lttng->exit;
+        lttng->event.sequence = sequence;
+        return &lttng->event;
+}
+
+static inline void trace_probe_emit(struct hwaccl_lttng *lttng)
+{
+        lttng->emitted++;
+        lttng->provider->emit[lttng->event.kind](&lttng->event);
+}
+
+/** trace_probe_context - what a reader needs that sees nothing before: begin, options, the devices' fields */
+void trace_probe_context(struct hwaccl_lttng *lttng, bool again);
+
+/** trace_probe_device_state - as the handling of exit @exit left it */
+void trace_probe_device_state(struct hwaccl_lttng *lttng, uint64_t exit);
+
+#endif
