@@ -33,8 +33,10 @@ static bool create_ring(struct hwaccl_recorder *recorder, const struct hwaccl_re
         if (!path)
                 return hwaccl_error_set(error, "out of memory");
         (void)snprintf(path, room, "%s-ring", config->path);
-        bool good =
-                ring_create(&recorder->ring, path, config->ring_size ? config->ring_size : RING_SIZE_DEFAULT, error);
+        size_t size = config->ring_size;
+        if (!size)
+                size = config->flight ? flight_ring_size(&config->flight->window) : RING_SIZE_DEFAULT;
+        bool good = ring_create(&recorder->ring, path, size, error);
         free(path);
         if (good) {
                 recorder->ring.header->vcpu = config->vcpu;
@@ -49,6 +51,9 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
 
         if (settings.keyframe_interval == 0)
                 settings.keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
+        if (settings.flight)
+                settings.keyframe_interval =
+                        flight_keyframe_interval(&settings.flight->window, settings.keyframe_interval);
         if (settings.vcpu > VCPU_MAX) {
                 hwaccl_error_set(error, "vCPU number %u is greater than %u", settings.vcpu, VCPU_MAX);
                 return NULL;
@@ -70,9 +75,12 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
                 recorder->device_bytes += hwaccl_device_state_size(settings.devices[i]);
         recorder->stamp_kind = stamp_kind_detect();
         if (create_ring(recorder, &settings, error)) {
-                recorder->writer =
-                        writer_create(&settings, &(struct ring *){&recorder->ring}, 1, recorder->stamp_kind, error);
-                if (recorder->writer) {
+                if (settings.flight)
+                        recorder->flight = flight_create(&settings, &recorder->ring, recorder->stamp_kind, error);
+                else
+                        recorder->writer = writer_create(&settings, &(struct ring *){&recorder->ring}, 1,
+                                                         recorder->stamp_kind, error);
+                if (recorder->writer || recorder->flight) {
                         ring_producer_init(&recorder->producer, &recorder->ring);
                         return recorder;
                 }
@@ -110,7 +118,14 @@ bool hwaccl_recorder_finish(struct hwaccl_recorder *recorder, unsigned end, uint
         struct hwaccl_error ignored;
 
         recorder_close_exit(recorder);
-        bool good = writer_finish(recorder->writer, &how, error ? error : &ignored);
+        bool good = recorder->flight ? flight_finish(recorder->flight, &how, error ? error : &ignored)
+                                     : writer_finish(recorder->writer, &how, error ? error : &ignored);
         free(recorder);
         return good;
+}
+
+void hwaccl_recorder_dump(struct hwaccl_recorder *recorder)
+{
+        if (recorder->flight)
+                flight_ask(recorder->flight);
 }

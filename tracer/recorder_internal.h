@@ -4,6 +4,7 @@
 
 #include "hwaccl/recorder.h"
 
+#include "flight.h"
 #include "ring_records.h"
 #include "timestamps.h"
 #include "writer.h"
@@ -31,7 +32,8 @@ struct hwaccl_recorder {
         size_t device_count;
         size_t device_bytes; /* of all together */
         struct ring ring;
-        struct writer *writer;
+        struct writer *writer; /* one of the two */
+        struct flight *flight;
 };
 
 extern const struct hwaccl_probe_ops recorder_probe_ops;

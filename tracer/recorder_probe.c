@@ -178,7 +178,7 @@ static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, str
         ring_publish(&recorder->producer);
         if (__builtin_expect(recorder->stopped || ring_failed(&recorder->ring), 0)) {
                 recorder->stopped = true;
-                return writer_error(recorder->writer, error);
+                return recorder->flight ? flight_error(recorder->flight, error) : writer_error(recorder->writer, error);
         }
         return true;
 }

@@ -76,7 +76,11 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 ORPHANS(irq_handoff, id),
                 ORPHANS(input, exit),
                 ORPHANS(effect, exit),
-                ORPHANS(device_snapshot, exit),
+                /* a window begins behind the snapshot with which its replay begins */
+                "SELECT 'device_snapshot: a row for exit ' || (s.exit & 0xffffffffff) || ' of vCPU ' || (s.exit >> 40) "
+                "|| ', which is not there' FROM device_snapshot s WHERE NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = "
+                "s.exit) AND s.exit + 1 NOT IN (SELECT min(id) FROM exit GROUP BY id >> 40) AND (s.exit <= "
+                "(SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) LIMIT 5",
                 "SELECT 'exit: rows of vCPU ' || (id >> 40) || ', which is not in table vcpu' FROM exit WHERE id >> 40 "
                 "NOT IN (SELECT id FROM vcpu) GROUP BY id >> 40 LIMIT 5",
                 "SELECT 'device_state: a row for exit ' || (exit & 0xffffffffff) || ' without snapshot or field' "

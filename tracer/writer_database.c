@@ -49,6 +49,13 @@ static bool make_way(const char *path, bool force, struct hwaccl_error *error)
         return true;
 }
 
+void writer_database_remove(const char *path)
+{
+        struct hwaccl_error ignored;
+
+        (void)make_way(path, true, &ignored);
+}
+
 static bool fill(sqlite3 *db, const struct hwaccl_recorder_config *config, unsigned vcpu_count,
                  struct hwaccl_error *error)
 {
@@ -96,8 +103,7 @@ sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, uns
             fill(db, config, vcpu_count, error))
                 return db;
         (void)sqlite3_close(db);
-        struct hwaccl_error ignored;
-        (void)make_way(config->path, true, &ignored);
+        writer_database_remove(config->path);
         return NULL;
 }
 

@@ -33,6 +33,9 @@ struct writer {
 sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, unsigned vcpu_count,
                                 struct hwaccl_error *error);
 
+/** writer_database_remove - one that was just made, and could not be filled */
+void writer_database_remove(const char *path);
+
 /** writer_database_close - leave write-ahead logging, so that the recording is one file, and close */
 bool writer_database_close(sqlite3 *db, struct hwaccl_error *error);
 

@@ -179,7 +179,9 @@ static bool build_recorder(struct session *session, int argc, char **argv)
         if (good && settings->lttng)
                 good = build_lttng(session, &table);
         if (good && !settings->no_record) {
+                struct hwaccl_flight_config flight = record_flight_config(settings);
                 struct hwaccl_recorder_config config = {
+                        .flight = settings->flight_text ? &flight : NULL,
                         .path = settings->output,
                         .force = settings->force,
                         .options = table.row,
@@ -228,7 +230,10 @@ static void summarise(const struct session *session, const struct hwaccl_error *
         struct stat status;
 
         describe_end(session, end, sizeof(end));
-        if (!settings->no_record && stat(settings->output, &status) == 0 && exits)
+        if (settings->flight_text)
+                (void)snprintf(recorded, sizeof(recorded), "the last of them (%s) recorded in %s",
+                               settings->flight_text, settings->output);
+        else if (!settings->no_record && stat(settings->output, &status) == 0 && exits)
                 (void)snprintf(recorded, sizeof(recorded), "recorded in %s, %.1f bytes per exit", settings->output,
                                (double)status.st_size / (double)exits);
         else if (!settings->no_record)
@@ -281,6 +286,8 @@ static enum cli_status run_guest(struct session *session)
         hwaccl_live_inputs_attach(session->live, session->accel);
         if (session->terminal && !record_terminal_start(session->live))
                 return CLI_CANNOT;
+        if (recorder && session->settings->flight_text)
+                record_flight_start(recorder);
         double start = now();
         enum hwaccl_end end = hwaccl_machine_run(machine, &error);
         session->seconds = now() - start;
@@ -290,6 +297,7 @@ static enum cli_status run_guest(struct session *session)
         bool failed = end == HWACCL_END_ERROR || end == HWACCL_END_ENTRY_FAILURE;
         const char *message = failed ? error.message : NULL;
         finish_lttng(session, end, machine->exit_code, message);
+        record_flight_stop();
         if (recorder) {
                 session->recorder = NULL;
                 finished = hwaccl_recorder_finish(recorder, end, machine->exit_code, message, &finish_error);

@@ -71,6 +71,10 @@ struct record_settings {
         const char *input;   /* NULL: the terminal, if there is one */
         bool quiet_debug;
         uint32_t keyframe_interval;
+        const char *flight_text; /* of --flight-recorder; NULL: everything is kept */
+        struct hwaccl_flight_window flight_window;
+        struct hwaccl_flight_trigger trigger[HWACCL_FLIGHT_TRIGGER_MAX];
+        size_t trigger_count;
         bool expect_exit;
         uint64_t exit_expected;
 };
@@ -112,6 +116,15 @@ bool record_check_subject(const struct record_settings *settings);
 
 /** record_open_subject - open the subject's directory and take over what the guest is; NULL after a complaint */
 struct hwaccl_muen *record_open_subject(struct record_settings *settings);
+
+/* record_flight.c */
+
+/** record_flight_config - what the recorder is told; valid as long as @settings */
+struct hwaccl_flight_config record_flight_config(const struct record_settings *settings);
+/** record_flight_start - SIGUSR1 has the window of @recorder written out, from now on */
+void record_flight_start(struct hwaccl_recorder *recorder);
+/** record_flight_stop - and from now on it is ignored; before the recorder ends */
+void record_flight_stop(void);
 
 /* record_images.c */
 

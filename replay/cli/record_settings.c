@@ -45,6 +45,8 @@ enum {
         OPTION_INPUT,
         OPTION_QUIET_DEBUG,
         OPTION_KEYFRAME_INTERVAL,
+        OPTION_FLIGHT_RECORDER,
+        OPTION_TRIGGER,
 };
 
 const struct cli_option record_option_table[] = {
@@ -108,12 +110,43 @@ const struct cli_option record_option_table[] = {
                                 "leave the debug log of port 402h to the recording: it is not printed,\n"
                                 "and --until does not look at it"},
         [OPTION_KEYFRAME_INTERVAL] = {"keyframe-interval", 0, "N", "save all state every N exits (default 256)"},
+        [OPTION_FLIGHT_RECORDER] = {"flight-recorder", 0, "WINDOW",
+                                    "keep only the newest exits: 100000exits, 64M, 30s, or several of\n"
+                                    "them; written out when the guest ends and on SIGUSR1 (FILE-1 ...)"},
+        [OPTION_TRIGGER] = {"trigger", 0, "CONDITION",
+                            "have the flight recorder write its window out too, once, at an exit\n"
+                            "with reason=NAME, port=FIRST-LAST, rip=FIRST-LAST or verdict=NAME, or\n"
+                            "several with commas between; may be repeated"},
         {NULL, 0, NULL, NULL},
 };
 
 static bool wrong_value(const struct cli_command *command, int option, const char *value, const char *expected)
 {
         (void)cli_misused(command, "--%s: '%s' is not %s", record_option_table[option].name, value, expected);
+        return false;
+}
+
+static bool parse_flight_recorder(struct record_settings *settings, const char *value)
+{
+        struct hwaccl_error error;
+
+        settings->flight_text = value;
+        if (hwaccl_flight_window_parse(value, &settings->flight_window, &error))
+                return true;
+        (void)cli_misused(settings->command, "--flight-recorder: %s", error.message);
+        return false;
+}
+
+static bool parse_trigger(struct record_settings *settings, const char *value)
+{
+        struct hwaccl_error error;
+
+        if (settings->trigger_count == HWACCL_FLIGHT_TRIGGER_MAX)
+                (void)cli_misused(settings->command, "--trigger: at most %u", HWACCL_FLIGHT_TRIGGER_MAX);
+        else if (hwaccl_flight_trigger_parse(value, &settings->trigger[settings->trigger_count++], &error))
+                return true;
+        else
+                (void)cli_misused(settings->command, "--trigger: %s", error.message);
         return false;
 }
 
@@ -288,6 +321,8 @@ static bool parse_option(struct record_settings *settings, int option, const cha
         case OPTION_CONSOLE: settings->console = value; return true;
         case OPTION_INPUT: settings->input = value; return true;
         case OPTION_QUIET_DEBUG: settings->quiet_debug = true; return true;
+        case OPTION_FLIGHT_RECORDER: return parse_flight_recorder(settings, value);
+        case OPTION_TRIGGER: return parse_trigger(settings, value);
         case OPTION_KEYFRAME_INTERVAL:
                 if (!parse_number(settings, option, value, 1, KEYFRAME_MAX, &number))
                         return false;
@@ -309,6 +344,10 @@ static bool check_settings(struct record_settings *settings)
                 (void)cli_misused(command, "no recording given: use -o FILE, or --no-db");
         else if (settings->output && settings->no_record)
                 (void)cli_misused(command, "-o and --no-db exclude each other");
+        else if (settings->flight_text && settings->no_record)
+                (void)cli_misused(command, "--flight-recorder and --no-db exclude each other");
+        else if (settings->trigger_count && !settings->flight_text)
+                (void)cli_misused(command, "--trigger is for a flight recorder: give --flight-recorder WINDOW too");
         else if (settings->verify && strcmp(settings->accel, "soft") == 0)
                 (void)cli_misused(command, "--verify needs KVM: there is nothing to compare the soft accelerator with");
         else

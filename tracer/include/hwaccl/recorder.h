@@ -7,6 +7,7 @@
 
 #include "hwaccl/device.h"
 #include "hwaccl/error.h"
+#include "hwaccl/flight_recorder.h"
 #include "hwaccl/probe.h"
 
 #include <stdbool.h>
@@ -33,6 +34,8 @@ struct hwaccl_recorder_config {
         size_t device_count;
         uint32_t keyframe_interval; /* exits; 0: the default */
         size_t ring_size;           /* bytes, a power of two; 0: the default */
+        /* NULL: every exit is kept. Lent for the call */
+        const struct hwaccl_flight_config *flight;
 };
 
 #define HWACCL_KEYFRAME_INTERVAL_DEFAULT 256u

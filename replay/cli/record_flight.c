@@ -1,0 +1,54 @@
+/* The flight recorder's part of `hwaccl record`: its configuration, and SIGUSR1. */
+#include "record.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+
+static _Atomic(struct hwaccl_recorder *) flying;
+
+static void notice(void *opaque, const char *text)
+{
+        (void)cli_complain(opaque, "%s", text);
+}
+
+struct hwaccl_flight_config record_flight_config(const struct record_settings *settings)
+{
+        return (struct hwaccl_flight_config){
+                .window = settings->flight_window,
+                .text = settings->flight_text,
+                .trigger = settings->trigger,
+                .trigger_count = settings->trigger_count,
+                .notice = notice,
+                .opaque = (void *)(uintptr_t)settings->command,
+        };
+}
+
+static void on_signal(int number)
+{
+        struct hwaccl_recorder *recorder = atomic_load(&flying);
+
+        (void)number;
+        if (recorder)
+                hwaccl_recorder_dump(recorder);
+}
+
+void record_flight_start(struct hwaccl_recorder *recorder)
+{
+        struct sigaction action;
+
+        memset(&action, 0, sizeof(action));
+        (void)sigemptyset(&action.sa_mask);
+        action.sa_flags = SA_RESTART;
+        action.sa_handler = on_signal;
+        atomic_store(&flying, recorder);
+        (void)sigaction(SIGUSR1, &action, NULL);
+}
+
+/* The main thread, which ends the recorder after this, is the one that the signal comes to: no handler is half-way. */
+void record_flight_stop(void)
+{
+        if (!atomic_exchange(&flying, NULL))
+                return;
+        (void)signal(SIGUSR1, SIG_IGN);
+}

@@ -1,0 +1,52 @@
+/* Looking at exits as they pass: what a trigger needs of an exit is its state as it left the guest, and its verdict. */
+#include "flight_internal.h"
+
+static bool holds(const struct hwaccl_flight_trigger *trigger, const struct hwaccl_subject_state *state,
+                  uint64_t verdict)
+{
+        uint64_t reason = state->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
+
+        if (trigger->by_reason && reason != trigger->reason)
+                return false;
+        if (trigger->by_port) {
+                uint64_t port = state->exit_qualification >> 16 & 0xffff;
+                if (reason != HWACCL_EXIT_IO_INSTRUCTION || port < trigger->port_first || port > trigger->port_last)
+                        return false;
+        }
+        if (trigger->by_rip && (state->rip < trigger->rip_first || state->rip > trigger->rip_last))
+                return false;
+        return !trigger->by_verdict || verdict == trigger->verdict;
+}
+
+/* Several that hold at one exit want the same window. */
+static int find(struct flight *flight, uint64_t verdict)
+{
+        int first = -1;
+
+        for (size_t i = flight->trigger_count; i-- > 0;)
+                if (!flight->triggered[i] && holds(&flight->trigger[i], &flight->now.state, verdict)) {
+                        flight->triggered[i] = true;
+                        first = (int)i;
+                }
+        return first;
+}
+
+int flight_trigger_look(struct flight *flight, const struct ring_record *record)
+{
+        if (!flight->trigger_count)
+                return -1;
+        switch (record->type) {
+        case RING_RECORD_ENTRY: {
+                const struct ring_entry *entry = (const struct ring_entry *)(const void *)record;
+                (void)state_delta_apply(entry->bitmap, entry->words, &flight->now);
+                return -1;
+        }
+        case RING_RECORD_EXIT: {
+                const struct ring_exit *exit = (const struct ring_exit *)(const void *)record;
+                (void)state_delta_apply(exit->bitmap, exit->words, &flight->now);
+                return -1;
+        }
+        case RING_RECORD_HANDLED: return find(flight, ((const struct ring_handled *)(const void *)record)->verdict);
+        default: return -1;
+        }
+}

@@ -1,0 +1,82 @@
+/*
+ * The flight recorder: a recorder that keeps only the newest exits, in bounded disk space and memory, and writes them
+ * out as a recording when something happens. What it keeps begins at a keyframe, with the devices' state, so that the
+ * recording replays; exits keep the numbers that they had in the run.
+ *
+ * The window lies in segment files of raw records in the directory `PATH-flight`, beside the ring `PATH-ring`; both go
+ * when the recording PATH is written, at the end of the run. Conditions are looked at on the recorder's own thread: the
+ * vCPU thread does what it does for any recording.
+ */
+#ifndef HWACCL_FLIGHT_RECORDER_H
+#define HWACCL_FLIGHT_RECORDER_H
+
+#include "hwaccl/error.h"
+#include "hwaccl/exit_reason.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* At least this much is kept; 0: no such limit. Where several are set, reaching one is enough to let go of what is
+ * older. The window is let go by sixteenths, so that at most 1.07 times as much is kept, the ring aside. */
+struct hwaccl_flight_window {
+        uint64_t exits;
+        uint64_t bytes; /* of records in memory and on disk; a recording takes about 0.7 times as much */
+        uint64_t ns;    /* of the host's clock */
+};
+
+#define HWACCL_FLIGHT_EXITS_MIN UINT64_C(16)
+#define HWACCL_FLIGHT_BYTES_MIN (UINT64_C(1) << 20)
+/* of a window of time: what it may take where nothing else limits it */
+#define HWACCL_FLIGHT_BYTES_DEFAULT (UINT64_C(1) << 30)
+
+/* Once all that are given hold for an exit, the window up to that exit is written out; once for each trigger. */
+struct hwaccl_flight_trigger {
+        bool by_reason;
+        uint32_t reason; /* basic exit reason */
+        bool by_port;    /* an I/O instruction's */
+        uint16_t port_first, port_last;
+        bool by_rip; /* of the instruction that exited */
+        uint64_t rip_first, rip_last;
+        bool by_verdict;
+        enum hwaccl_verdict verdict;
+        const char *text; /* what the user wrote: goes into the recording's options. Lent until the recorder ends */
+};
+
+#define HWACCL_FLIGHT_TRIGGER_MAX 16u
+
+struct hwaccl_flight_config {
+        struct hwaccl_flight_window window;
+        const char *text;                            /* of the window, for the recording's options. Lent for the call */
+        const struct hwaccl_flight_trigger *trigger; /* lent for the call */
+        size_t trigger_count;                        /* HWACCL_FLIGHT_TRIGGER_MAX at most */
+        /* told in one line of each window written before the end, and of one that could not be; from the recorder's
+         * thread. May be NULL */
+        void (*notice)(void *opaque, const char *text);
+        void *opaque;
+};
+
+/**
+ * hwaccl_flight_window_parse - "100000exits", "64M", "30s", or several with commas between
+ *
+ * Sizes take K, M and G. Returns false with *error set when it is none of that, or less than the least.
+ */
+bool hwaccl_flight_window_parse(const char *text, struct hwaccl_flight_window *window, struct hwaccl_error *error);
+
+/**
+ * hwaccl_flight_trigger_parse - "reason=48", "reason=hlt", "port=0x3f8-0x3ff", "rip=0x7c00", "verdict=triple_fault", or
+ * several with commas between, all of which must hold
+ */
+bool hwaccl_flight_trigger_parse(const char *text, struct hwaccl_flight_trigger *trigger, struct hwaccl_error *error);
+
+struct hwaccl_recorder;
+
+/**
+ * hwaccl_recorder_dump - have the window written out now, beside the recording: boot.db gets boot-1.db, boot-2.db …
+ *
+ * From any thread or signal handler; returns at once, and the recorder's thread does it within milliseconds. Requests
+ * that come while one is being carried out are one request. Nothing happens without a flight recorder.
+ */
+void hwaccl_recorder_dump(struct hwaccl_recorder *recorder);
+
+#endif
