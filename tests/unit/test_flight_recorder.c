@@ -1,0 +1,359 @@
+/* The flight recorder: the newest exits are kept, in bounded space, and written out when something happens. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "recording_assert.h"
+#include "recording_fixture.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define INTERVAL 64u
+
+struct told {
+        pthread_mutex_t lock;
+        unsigned count;
+        char text[8][256];
+};
+
+static void tell(void *opaque, const char *text)
+{
+        struct told *told = opaque;
+
+        (void)pthread_mutex_lock(&told->lock);
+        if (told->count < 8)
+                (void)snprintf(told->text[told->count], sizeof(told->text[0]), "%s", text);
+        told->count++;
+        (void)pthread_mutex_unlock(&told->lock);
+}
+
+static unsigned told_count(struct told *told)
+{
+        (void)pthread_mutex_lock(&told->lock);
+        unsigned count = told->count;
+        (void)pthread_mutex_unlock(&told->lock);
+        return count;
+}
+
+static struct hwaccl_recorder *start(struct synthetic *synthetic, const char *window, const char *const *triggers,
+                                     struct told *told, struct hwaccl_error *error)
+{
+        static struct hwaccl_device *devices[2];
+        static const struct hwaccl_recording_option options[] = {{"memory", "64M"}};
+        struct hwaccl_flight_trigger trigger[HWACCL_FLIGHT_TRIGGER_MAX];
+        struct hwaccl_flight_config flight = {.text = window, .trigger = trigger, .notice = tell, .opaque = told};
+
+        devices[0] = &synthetic->device[0].device;
+        devices[1] = &synthetic->device[1].device;
+        assert_true(hwaccl_flight_window_parse(window, &flight.window, error));
+        while (triggers && triggers[flight.trigger_count]) {
+                assert_true(hwaccl_flight_trigger_parse(triggers[flight.trigger_count], &trigger[flight.trigger_count],
+                                                        error));
+                flight.trigger_count++;
+        }
+        struct hwaccl_recorder_config config = {.path = path,
+                                                .options = options,
+                                                .option_count = 1,
+                                                .devices = devices,
+                                                .device_count = 2,
+                                                .keyframe_interval = INTERVAL,
+                                                .flight = &flight};
+        return hwaccl_recorder_create(&config, error);
+}
+
+static void observe(struct hwaccl_recorder *recorder, struct synthetic *synthetic)
+{
+        struct hwaccl_error error = {""};
+
+        synthetic_next(synthetic);
+        if (!synthetic_observe(synthetic, hwaccl_recorder_probe(recorder), true, &error))
+                fail_msg("%s", error.message);
+}
+
+static void finish(struct hwaccl_recorder *recorder, struct synthetic *synthetic)
+{
+        struct hwaccl_probe *probe = hwaccl_recorder_probe(recorder);
+        struct hwaccl_error error = {""};
+
+        probe->ops->transfer_in(probe, &synthetic->state);
+        hwaccl_recorder_annotate(recorder, "digest", "0123");
+        if (!hwaccl_recorder_finish(recorder, HWACCL_END_TRIPLE_FAULT, 0, NULL, &error))
+                fail_msg("%s", error.message);
+}
+
+static bool exists(const char *suffix)
+{
+        char file[sizeof(path) + 16];
+
+        (void)snprintf(file, sizeof(file), "%s%s", path, suffix);
+        return access(file, F_OK) == 0;
+}
+
+static void no_finding(void *opaque, const char *text)
+{
+        (void)opaque;
+        fail_msg("%s", text);
+}
+
+static void run_window(uint64_t seed, const char *window, uint64_t exits)
+{
+        struct told told = {.lock = PTHREAD_MUTEX_INITIALIZER};
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+
+        synthetic_start(&synthetic, seed);
+        struct hwaccl_recorder *recorder = start(&synthetic, window, NULL, &told, &error);
+        if (!recorder)
+                fail_msg("%s", error.message);
+        for (uint64_t i = 0; i < exits; i++)
+                observe(recorder, &synthetic);
+        finish(recorder, &synthetic);
+        assert_int_equal(told.count, 0);
+        assert_false(exists("-ring"));
+        assert_false(exists("-flight"));
+}
+
+static void the_newest_exits_are_read_back_exactly(void **state)
+{
+        static const uint64_t runs[] = {1, 63, 64, 999, 2000, 2200, 20000};
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+                uint64_t first, end;
+                run_window(i + 1, "2000exits", runs[i]);
+                struct hwaccl_recording *recording = open_recording();
+                assert_true(hwaccl_recording_range(recording, 0, &first, &end, &error));
+                assert_int_equal(end, runs[i]);
+                assert_int_equal(first % INTERVAL, 0);
+                assert_true(runs[i] <= 2000 ? first == 0
+                                            : end - first >= 2000 && end - first <= 2000 + 2000 / 16 + INTERVAL);
+                check_from(recording, i + 1, first, runs[i], INTERVAL);
+                if (!hwaccl_recording_check(recording, no_finding, NULL, &error))
+                        fail_msg("%s", error.message);
+                assert_int_equal(hwaccl_recording_info(recording)->end, HWACCL_END_TRIPLE_FAULT);
+                assert_string_equal(hwaccl_recording_option(recording, "digest"), "0123");
+                assert_string_equal(hwaccl_recording_option(recording, "flight_recorder"), "2000exits");
+                hwaccl_recording_close(recording);
+                (void)remove_recording(NULL);
+        }
+}
+
+/* Several limits: the first that is reached counts. */
+static void a_window_of_time_is_read_back_exactly(void **state)
+{
+        uint64_t first, end;
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        run_window(9, "1s,3000exits,2M", 9000);
+        struct hwaccl_recording *recording = open_recording();
+        assert_true(hwaccl_recording_range(recording, 0, &first, &end, &error));
+        assert_true(end == 9000 && first >= 5700);
+        check_from(recording, 9, first, 9000, INTERVAL);
+        hwaccl_recording_close(recording);
+}
+
+static uint64_t bytes_kept(void)
+{
+        char name[sizeof(path) + 16];
+        struct dirent *entry;
+        uint64_t sum = 0;
+
+        (void)snprintf(name, sizeof(name), "%s-flight", path);
+        DIR *files = opendir(name);
+        assert_non_null(files);
+        while ((entry = readdir(files))) {
+                struct stat status;
+                if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+                    fstatat(dirfd(files), entry->d_name, &status, 0) == 0)
+                        sum += (uint64_t)status.st_size;
+        }
+        (void)closedir(files);
+        (void)snprintf(name, sizeof(name), "%s-ring", path);
+        struct stat ring;
+        assert_int_equal(stat(name, &ring), 0);
+        return sum + (uint64_t)ring.st_size;
+}
+
+static void a_window_of_bytes_stays_within_a_fifth_more(void **state)
+{
+        struct told told = {.lock = PTHREAD_MUTEX_INITIALIZER};
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+        uint64_t most = 0, window = UINT64_C(16) << 20;
+
+        (void)state;
+        synthetic_start(&synthetic, 4);
+        synthetic.plain = true;
+        struct hwaccl_recorder *recorder = start(&synthetic, "16M", NULL, &told, &error);
+        assert_non_null(recorder);
+        for (unsigned i = 0; i < 300000; i++) {
+                observe(recorder, &synthetic);
+                if (i % 5000 == 0) {
+                        uint64_t now = bytes_kept();
+                        most = now > most ? now : most;
+                }
+        }
+        finish(recorder, &synthetic);
+        assert_in_range(most, window, window + window / 5);
+}
+
+static void a_trigger_writes_the_window_up_to_its_exit(void **state)
+{
+        static const char *const triggers[] = {"rip=0x1234", "verdict=entry-failure,reason=48,port=1-2", NULL};
+        struct told told = {.lock = PTHREAD_MUTEX_INITIALIZER};
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+        uint64_t first, end;
+
+        (void)state;
+        synthetic_start(&synthetic, 5);
+        struct hwaccl_recorder *recorder = start(&synthetic, "500exits", triggers, &told, &error);
+        assert_non_null(recorder);
+        for (unsigned i = 0; i < 3000; i++) {
+                synthetic_next(&synthetic);
+                /* twice: the second time nothing is written */
+                if (i == 2111 || i == 2500)
+                        synthetic.current.exit.rip = 0x1234;
+                assert_true(synthetic_observe(&synthetic, hwaccl_recorder_probe(recorder), true, &error));
+        }
+        finish(recorder, &synthetic);
+        assert_int_equal(told.count, 1);
+        assert_non_null(strstr(told.text[0], "guest-1.hwr: written at exit 2111 (trigger rip=0x1234 at exit 2111)"));
+
+        char beside[sizeof(path) + 16];
+        (void)snprintf(beside, sizeof(beside), "%s/guest-1.hwr", directory);
+        struct hwaccl_recording *recording = hwaccl_recording_open(beside, &error);
+        if (!recording)
+                fail_msg("%s", error.message);
+        assert_true(hwaccl_recording_range(recording, 0, &first, &end, &error));
+        assert_int_equal(end, 2112);
+        assert_true(end - first >= 500);
+        if (!hwaccl_recording_check(recording, no_finding, NULL, &error))
+                fail_msg("%s", error.message);
+        hwaccl_recording_close(recording);
+        assert_int_equal(unlink(beside), 0);
+}
+
+static void a_window_is_written_while_the_guest_runs(void **state)
+{
+        struct told told = {.lock = PTHREAD_MUTEX_INITIALIZER};
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+        uint64_t exits = 0;
+
+        (void)state;
+        synthetic_start(&synthetic, 6);
+        struct hwaccl_recorder *recorder = start(&synthetic, "1000exits", NULL, &told, &error);
+        assert_non_null(recorder);
+        for (unsigned wanted = 1; wanted <= 3; wanted++) {
+                for (unsigned i = 0; i < 3000; i++, exits++)
+                        observe(recorder, &synthetic);
+                hwaccl_recorder_dump(recorder);
+                while (told_count(&told) < wanted && exits < 5000000) {
+                        observe(recorder, &synthetic);
+                        exits++;
+                }
+                assert_int_equal(told_count(&told), wanted);
+        }
+        finish(recorder, &synthetic);
+        for (unsigned i = 1; i <= 3; i++) {
+                char beside[sizeof(path) + 16];
+                (void)snprintf(beside, sizeof(beside), "%s/guest-%u.hwr", directory, i);
+                struct hwaccl_recording *recording = hwaccl_recording_open(beside, &error);
+                if (!recording)
+                        fail_msg("%s", error.message);
+                if (!hwaccl_recording_check(recording, no_finding, NULL, &error))
+                        fail_msg("%s", error.message);
+                assert_true(hwaccl_recording_info(recording)->exit_count >= 1000);
+                hwaccl_recording_close(recording);
+                assert_int_equal(unlink(beside), 0);
+        }
+}
+
+static void nothing_of_others_is_overwritten(void **state)
+{
+        struct told told = {.lock = PTHREAD_MUTEX_INITIALIZER};
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+        char name[sizeof(path) + 16];
+
+        (void)state;
+        synthetic_start(&synthetic, 7);
+        int file = open(path, O_WRONLY | O_CREAT, 0666);
+        assert_true(file >= 0);
+        (void)close(file);
+        assert_null(start(&synthetic, "1000exits", NULL, &told, &error));
+        assert_non_null(strstr(error.message, "exists; --force replaces it"));
+        assert_int_equal(unlink(path), 0);
+
+        (void)snprintf(name, sizeof(name), "%s-flight", path);
+        assert_int_equal(mkdir(name, 0777), 0);
+        assert_null(start(&synthetic, "1000exits", NULL, &told, &error));
+        assert_non_null(strstr(error.message, "left by a flight recorder that died"));
+        assert_false(exists("-ring"));
+        assert_int_equal(rmdir(name), 0);
+}
+
+static void windows_are_parsed(void **state)
+{
+        static const char *const wrong[] = {
+                "",     "5",   "exits",  "5exits", "0s",   "-1s",      "64Q",
+                "64M,", ",1s", "1s,,2s", "64MB",   "100K", "1e5exits", "99999999999999999999s"};
+        struct hwaccl_flight_window window;
+        struct hwaccl_error error;
+
+        (void)state;
+        assert_true(hwaccl_flight_window_parse("100000exits", &window, &error));
+        assert_true(window.exits == 100000 && window.bytes == 0 && window.ns == 0);
+        assert_true(hwaccl_flight_window_parse("64M", &window, &error));
+        assert_true(window.exits == 0 && window.bytes == UINT64_C(64) << 20 && window.ns == 0);
+        assert_true(hwaccl_flight_window_parse("30s", &window, &error));
+        assert_true(window.ns == UINT64_C(30000000000) && window.bytes == HWACCL_FLIGHT_BYTES_DEFAULT);
+        assert_true(hwaccl_flight_window_parse("30s,2G", &window, &error));
+        assert_true(window.ns == UINT64_C(30000000000) && window.bytes == UINT64_C(2) << 30);
+        for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+                assert_false(hwaccl_flight_window_parse(wrong[i], &window, &error));
+}
+
+static void triggers_are_parsed(void **state)
+{
+        static const char *const wrong[] = {"",         "reason",  "reason=",  "reason=nothing", "port=0x10000",
+                                            "port=5-4", "rip=",    "rip=0x1-", "verdict=die",    "color=red",
+                                            "port=1,,", "port=1 ", "=1",       "rip=0x1-0x2-0x3"};
+        struct hwaccl_flight_trigger trigger;
+        struct hwaccl_error error;
+
+        (void)state;
+        assert_true(hwaccl_flight_trigger_parse("reason=hlt", &trigger, &error));
+        assert_true(trigger.by_reason && trigger.reason == HWACCL_EXIT_HLT && !trigger.by_rip && !trigger.by_port);
+        assert_true(hwaccl_flight_trigger_parse("port=0x3f8-0x3ff,rip=4096,verdict=Triple_Fault", &trigger, &error));
+        assert_true(trigger.by_port && trigger.port_first == 0x3f8 && trigger.port_last == 0x3ff);
+        assert_true(trigger.by_rip && trigger.rip_first == 4096 && trigger.rip_last == 4096);
+        assert_true(trigger.by_verdict && trigger.verdict == HWACCL_VERDICT_TRIPLE_FAULT && !trigger.by_reason);
+        for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+                assert_false(hwaccl_flight_trigger_parse(wrong[i], &trigger, &error));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_teardown(the_newest_exits_are_read_back_exactly, remove_recording),
+                cmocka_unit_test_teardown(a_window_of_time_is_read_back_exactly, remove_recording),
+                cmocka_unit_test_teardown(a_window_of_bytes_stays_within_a_fifth_more, remove_recording),
+                cmocka_unit_test_teardown(a_trigger_writes_the_window_up_to_its_exit, remove_recording),
+                cmocka_unit_test_teardown(a_window_is_written_while_the_guest_runs, remove_recording),
+                cmocka_unit_test_teardown(nothing_of_others_is_overwritten, remove_recording),
+                cmocka_unit_test(windows_are_parsed),
+                cmocka_unit_test(triggers_are_parsed),
+        };
+        return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
