@@ -21,8 +21,9 @@ enum hwaccl_image_format {
 };
 
 /* Linux gets this when no command line is given: its log goes to the serial port; a panic resets the machine, which
- * ends the run; and the TSC, whose frequency CPUID tells, needs no watching against slower clocks. */
-#define HWACCL_LINUX_COMMAND_LINE "console=ttyS0 panic=-1 tsc=reliable"
+ * ends the run; the TSC, whose frequency CPUID tells, needs no watching against slower clocks; and no device needs a
+ * pause after an access, which Linux would make by a write to port 80h, an exit. */
+#define HWACCL_LINUX_COMMAND_LINE "console=ttyS0 panic=-1 tsc=reliable io_delay=none"
 
 #define HWACCL_LOADER_MODULE_MAX 32u
 #define HWACCL_LOADER_PIECE_MAX  64u
