@@ -1,5 +1,7 @@
 #include "hwaccl/host.h"
 
+#include "hwaccl/assert.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -182,6 +184,54 @@ enum hwaccl_stop_request hwaccl_host_stop_requested(struct hwaccl_host *host)
         if (request != HWACCL_STOP_NONE)
                 observe_input(host, HWACCL_INPUT_STOP, 0, request, NULL, 0);
         return request;
+}
+
+static bool disk_faulted(struct hwaccl_host *host, unsigned disk, uint64_t offset, bool fault)
+{
+        if (fault)
+                observe_input(host, HWACCL_INPUT_DISK_FAULT, offset, disk, NULL, 0);
+        return !fault;
+}
+
+bool hwaccl_host_disk_read(struct hwaccl_host *host, unsigned disk, uint64_t offset, void *buffer, size_t size)
+{
+        struct hwaccl_error error;
+        bool fault = false;
+
+        hwaccl_assert(size && size <= HWACCL_INPUT_SIZE_MAX);
+        if (!host->inputs->ops->disk_read(host->inputs, disk, offset, buffer, size, &fault, &error)) {
+                input_failed(host, &error);
+                memset(buffer, 0, size);
+                return true; /* what was read no longer matters */
+        }
+        if (fault)
+                memset(buffer, 0, size);
+        else
+                observe_input(host, HWACCL_INPUT_DISK, offset, disk, buffer, size);
+        return disk_faulted(host, disk, offset, fault);
+}
+
+bool hwaccl_host_disk_write(struct hwaccl_host *host, unsigned disk, uint64_t offset, const void *data, size_t size)
+{
+        struct hwaccl_error error;
+        bool fault = false;
+
+        hwaccl_assert(size && size <= HWACCL_EFFECT_SIZE_MAX);
+        observe_effect(host, HWACCL_EFFECT_DISK_WRITE, offset, disk, data, size);
+        if (!host->inputs->ops->disk_write(host->inputs, disk, offset, data, size, &fault, &error))
+                input_failed(host, &error);
+        return disk_faulted(host, disk, offset, fault);
+}
+
+bool hwaccl_host_disk_flush(struct hwaccl_host *host, unsigned disk)
+{
+        struct hwaccl_error error;
+        bool fault = false;
+
+        observe_effect(host, HWACCL_EFFECT_DISK_FLUSH, 0, disk, NULL, 0);
+        if (!host->inputs->ops->disk_flush(host->inputs, disk, &fault, &error))
+                input_failed(host, &error);
+        return disk_faulted(host, disk, 0, fault);
 }
 
 void hwaccl_host_irq_line_changed(struct hwaccl_host *host, unsigned line, bool level)

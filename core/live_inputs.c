@@ -244,6 +244,37 @@ static bool read_stop(struct hwaccl_inputs *inputs, enum hwaccl_stop_request *re
         return true;
 }
 
+static struct hwaccl_live_disk *disk_of(struct hwaccl_inputs *inputs, unsigned number)
+{
+        const struct hwaccl_live_inputs *live = live_of(inputs);
+
+        hwaccl_assert(number < live->config.disk_count);
+        return live->config.disk[number];
+}
+
+static bool read_disk(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, void *buffer, size_t size,
+                      bool *fault, struct hwaccl_error *error)
+{
+        (void)error;
+        *fault = !hwaccl_live_disk_read(disk_of(inputs, disk), offset, buffer, size);
+        return true;
+}
+
+static bool write_disk(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, const void *data, size_t size,
+                       bool *fault, struct hwaccl_error *error)
+{
+        (void)error;
+        *fault = !hwaccl_live_disk_write(disk_of(inputs, disk), offset, data, size);
+        return true;
+}
+
+static bool flush_disk(struct hwaccl_inputs *inputs, unsigned disk, bool *fault, struct hwaccl_error *error)
+{
+        (void)error;
+        *fault = !hwaccl_live_disk_flush(disk_of(inputs, disk));
+        return true;
+}
+
 static const struct hwaccl_inputs_ops live_ops = {
         .clock = read_clock,
         .wait = wait_until,
@@ -251,6 +282,9 @@ static const struct hwaccl_inputs_ops live_ops = {
         .console_read = read_console,
         .wall_time = read_wall_time,
         .stop_requested = read_stop,
+        .disk_read = read_disk,
+        .disk_write = write_disk,
+        .disk_flush = flush_disk,
 };
 
 /* One read of what was typed. Returns false when there will be no more. */

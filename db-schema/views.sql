@@ -200,7 +200,8 @@ SELECT
   effect_kind.name AS kind,
   f.kind AS kind_number,
   CASE f.kind WHEN 0 THEN printf('0x%x', f.address) WHEN 1 THEN channel.name WHEN 2 THEN 'irq ' || f.address
-    WHEN 3 THEN end_status.name END AS target,
+    WHEN 3 THEN end_status.name WHEN 4 THEN printf('disk %d, 0x%x', f.value, f.address)
+    WHEN 5 THEN 'disk ' || f.value END AS target,
   f.address AS address,
   f.value AS value,
   f.data AS data,
@@ -209,6 +210,24 @@ FROM effect f
 LEFT JOIN names effect_kind ON effect_kind.kind = 'effect_kind' AND effect_kind.number = f.kind
 LEFT JOIN names channel ON channel.kind = 'channel' AND channel.number = f.address
 LEFT JOIN names end_status ON end_status.kind = 'end_status' AND end_status.number = f.address;
+
+-- What the guest did to its disks, in sectors of 512 bytes. 'failed' is an access that the host could not carry out: the
+-- read that stands nowhere else, or the write or flush of the same exit.
+CREATE VIEW disk_accesses AS
+SELECT
+  d.id AS id,
+  d.id >> 40 AS vcpu,
+  d.id & 0xffffffffff AS exit,
+  d.access AS access,
+  d.disk AS disk,
+  d.address / 512 AS sector,
+  length(d.data) / 512 AS sectors,
+  d.data AS data
+FROM (
+  SELECT exit AS id, iif(kind = 7, 'read', 'failed') AS access, value AS disk, address, data
+    FROM input WHERE kind IN (7, 8)
+  UNION ALL SELECT exit, iif(kind = 4, 'write', 'flush'), value, iif(kind = 4, address, NULL), data
+    FROM effect WHERE kind IN (4, 5)) d;
 
 -- What the guest printed, whole, by channel.
 CREATE VIEW console AS

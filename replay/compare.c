@@ -198,6 +198,11 @@ static void describe_effect(char *text, size_t room, const struct hwaccl_effect 
                 (void)snprintf(text, room, "guest ends: %s (%" PRIu64 ")", hwaccl_end_name((unsigned)effect->address),
                                effect->value);
                 return;
+        case HWACCL_EFFECT_DISK_WRITE:
+                used = snprintf(text, room, "disk %" PRIu64 " at 0x%" PRIx64 "+%" PRIu32 ":", effect->value,
+                                effect->address, effect->size);
+                break;
+        case HWACCL_EFFECT_DISK_FLUSH: (void)snprintf(text, room, "disk %" PRIu64 " flushed", effect->value); return;
         default: (void)snprintf(text, room, "kind %u", (unsigned)effect->kind); return;
         }
         if (from)

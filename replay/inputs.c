@@ -18,7 +18,7 @@ static const struct hwaccl_input *peek(const struct replay_engine *engine)
 }
 
 static const char *const kind_names[HWACCL_INPUT_KIND_COUNT] = {
-        "clock", "wait", "instruction", "memory", "console", "wall time", "stop request",
+        "clock", "wait", "instruction", "memory", "console", "wall time", "stop request", "disk", "disk fault",
 };
 
 static void describe(char *text, size_t room, enum hwaccl_input_kind kind, uint64_t address, size_t size)
@@ -28,6 +28,8 @@ static void describe(char *text, size_t room, enum hwaccl_input_kind kind, uint6
         case HWACCL_INPUT_INSTRUCTION:
         case HWACCL_INPUT_MEMORY: (void)snprintf(text, room, "%s 0x%" PRIx64 "+%zu", name, address, size); break;
         case HWACCL_INPUT_WAIT: (void)snprintf(text, room, "%s until %" PRIu64 " ns", name, address); break;
+        case HWACCL_INPUT_DISK:
+        case HWACCL_INPUT_DISK_FAULT: (void)snprintf(text, room, "%s at 0x%" PRIx64 "+%zu", name, address, size); break;
         case HWACCL_INPUT_CONSOLE: (void)snprintf(text, room, "%s %" PRIu64 "+%zu", name, address, size); break;
         default: (void)snprintf(text, room, "%s", name); break;
         }
@@ -72,6 +74,20 @@ static const struct hwaccl_input *take(struct replay_engine *engine, enum hwaccl
         return input;
 }
 
+/* The data of an input, as far as there is any, then zeros. Returns how many bytes there were. */
+static size_t give(const struct hwaccl_input *input, void *buffer, size_t size)
+{
+        size_t known = 0;
+
+        if (input && input->data) {
+                known = input->size < size ? input->size : size;
+                memcpy(buffer, input->data, known);
+        }
+        if (known < size)
+                memset((uint8_t *)buffer + known, 0, size - known);
+        return known;
+}
+
 static bool clock_read(struct hwaccl_inputs *inputs, uint64_t *now_ns, struct hwaccl_error *error)
 {
         struct replay_engine *engine = inputs_engine(inputs);
@@ -100,13 +116,7 @@ static bool memory_read(struct hwaccl_inputs *inputs, enum hwaccl_input_kind kin
         const struct hwaccl_input *input = take(engine, kind, address, size);
         (void)error;
 
-        size_t known = 0;
-        if (input && input->data) {
-                known = input->size < size ? input->size : size;
-                memcpy(buffer, input->data, known);
-        }
-        if (known < size)
-                memset((uint8_t *)buffer + known, 0, size - known);
+        size_t known = give(input, buffer, size);
         if (kind == HWACCL_INPUT_INSTRUCTION)
                 replay_report_code(&engine->report, buffer, known);
         return true;
@@ -157,6 +167,52 @@ static bool stop_requested(struct hwaccl_inputs *inputs, enum hwaccl_stop_reques
         return true;
 }
 
+/* An access that worked leaves no row of its own, so the answer depends on what comes next. */
+static bool disk_faulted(struct replay_engine *engine, unsigned disk, uint64_t offset)
+{
+        const struct hwaccl_input *input = peek(engine);
+
+        if (!input || input->kind != HWACCL_INPUT_DISK_FAULT || input->value != disk || input->address != offset)
+                return false;
+        engine->input_next++;
+        return true;
+}
+
+static bool disk_read(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, void *buffer, size_t size,
+                      bool *fault, struct hwaccl_error *error)
+{
+        struct replay_engine *engine = inputs_engine(inputs);
+        (void)error;
+
+        *fault = disk_faulted(engine, disk, offset);
+        if (*fault)
+                return true;
+        const struct hwaccl_input *input = peek(engine);
+        if (input && input->kind == HWACCL_INPUT_DISK && input->value != disk)
+                lost(engine, HWACCL_INPUT_DISK, offset, size); /* the other disk: says so, and takes what there is */
+        input = take(engine, HWACCL_INPUT_DISK, offset, size);
+        give(input, buffer, size);
+        return true;
+}
+
+/* The effect itself is compared by the probe; no image is touched. */
+static bool disk_write(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, const void *data, size_t size,
+                       bool *fault, struct hwaccl_error *error)
+{
+        (void)data;
+        (void)size;
+        (void)error;
+        *fault = disk_faulted(inputs_engine(inputs), disk, offset);
+        return true;
+}
+
+static bool disk_flush(struct hwaccl_inputs *inputs, unsigned disk, bool *fault, struct hwaccl_error *error)
+{
+        (void)error;
+        *fault = disk_faulted(inputs_engine(inputs), disk, 0);
+        return true;
+}
+
 const struct hwaccl_inputs_ops replay_inputs_ops = {
         .clock = clock_read,
         .wait = wait,
@@ -164,4 +220,7 @@ const struct hwaccl_inputs_ops replay_inputs_ops = {
         .console_read = console_read,
         .wall_time = wall_time,
         .stop_requested = stop_requested,
+        .disk_read = disk_read,
+        .disk_write = disk_write,
+        .disk_flush = disk_flush,
 };

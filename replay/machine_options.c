@@ -99,6 +99,45 @@ static bool read_entry(const struct hwaccl_recording *recording, struct hwaccl_e
         return true;
 }
 
+static bool read_disk(const struct hwaccl_recording *recording, size_t index, struct hwaccl_disk *disk,
+                      struct hwaccl_error *error)
+{
+        char name[48];
+        uint64_t size;
+
+        (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_SIZE, index);
+        if (!read_number(recording, name, NULL, &size, error))
+                return false;
+        if (!size || size % HWACCL_DISK_SECTOR_SIZE)
+                return hwaccl_error_set(error, "option %s of the recording is %" PRIu64 ", not a multiple of %u", name,
+                                        size, HWACCL_DISK_SECTOR_SIZE);
+        disk->sectors = size / HWACCL_DISK_SECTOR_SIZE;
+        (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_MODE, index);
+        const char *mode = hwaccl_recording_option(recording, name);
+        if (!mode || (strcmp(mode, "rw") != 0 && strcmp(mode, "ro") != 0 && strcmp(mode, "cow") != 0))
+                return hwaccl_error_set(error, "option %s of the recording is not rw, ro or cow", name);
+        disk->read_only = strcmp(mode, "ro") == 0;
+        return true;
+}
+
+static bool read_disks(const struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
+                       struct hwaccl_error *error)
+{
+        static const uint64_t none = 0;
+        uint64_t count;
+
+        if (!read_number(recording, HWACCL_OPTION_DISK_COUNT, &none, &count, error))
+                return false;
+        if (count > HWACCL_DISK_MAX)
+                return hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; at most %d are possible",
+                                        HWACCL_OPTION_DISK_COUNT, count, HWACCL_DISK_MAX);
+        config->disk_count = (size_t)count;
+        for (size_t i = 0; i < config->disk_count; i++)
+                if (!read_disk(recording, i, &config->disk[i], error))
+                        return false;
+        return true;
+}
+
 bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
                                  struct hwaccl_error *error)
 {
@@ -122,5 +161,5 @@ bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struc
         for (size_t i = 0; i < config->raw_count; i++)
                 if (!read_raw(recording, i, &config->raw[i], error))
                         return false;
-        return read_entry(recording, &config->entry, error);
+        return read_entry(recording, &config->entry, error) && read_disks(recording, config, error);
 }

@@ -4,6 +4,7 @@
 
 #include "hwaccl/machine.h"
 #include "machine/acpi.h"
+#include "machine/ata.h"
 #include "machine/debug_ports.h"
 #include "machine/dma.h"
 #include "machine/fw_cfg.h"
@@ -35,6 +36,7 @@ struct hwaccl_board {
         struct hwaccl_fw_cfg fw_cfg;
         struct hwaccl_dma dma;
         struct hwaccl_debug_ports debug_ports;
+        struct hwaccl_ata ata[HWACCL_ATA_CHANNELS];
 
         /* devices that have a deadline, in the order in which they are advanced */
         struct hwaccl_timed_device timed[HWACCL_BOARD_TIMED_MAX];

@@ -12,14 +12,16 @@
 #define CMOS_EXTENDED_POST 0x30 /* the same as 17h, as POST found it */
 #define CMOS_ABOVE_16M     0x34 /* 64 KiB above 16 MiB */
 #define CMOS_BOOT_THIRD    0x38
+#define CMOS_TRANSLATION   0x39 /* two bits a disk: 0 none, 1 logical blocks */
 #define CMOS_BOOT_FIRST    0x3d
 #define CMOS_ABOVE_4G      0x5b /* 64 KiB above 4 GiB, three bytes */
 #define CMOS_CPUS          0x5f /* processors beside the first */
 
-#define EQUIPMENT_FPU 0x02u
-#define BOOT_FLOPPY   1u
-#define BOOT_DISK     2u
-#define BOOT_CDROM    3u
+#define EQUIPMENT_FPU   0x02u
+#define CYLINDERS_PLAIN 1024u /* as many as INT 13h has numbers for */
+#define BOOT_FLOPPY     1u
+#define BOOT_DISK       2u
+#define BOOT_CDROM      3u
 
 static void put_word(uint8_t *cmos, unsigned index, uint64_t value)
 {
@@ -47,4 +49,12 @@ void hwaccl_cmos_fill(uint8_t *cmos, uint64_t memory_size)
                 sum += cmos[i];
         cmos[CMOS_CHECKSUM] = (uint8_t)(sum >> 8);
         cmos[CMOS_CHECKSUM + 1] = (uint8_t)sum;
+}
+
+void hwaccl_cmos_fill_disks(uint8_t *cmos, const struct hwaccl_disk *disk, size_t count)
+{
+        cmos[CMOS_TRANSLATION] = 0;
+        for (size_t i = 0; i < count; i++)
+                if (disk[i].sectors > UINT64_C(16) * 63 * CYLINDERS_PLAIN)
+                        cmos[CMOS_TRANSLATION] |= (uint8_t)(1u << (2 * i));
 }

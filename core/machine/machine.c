@@ -15,6 +15,7 @@
 #define FIRMWARE_COPY_MAX (128 * KIB) /* its last part stands below 1 MiB too */
 #define FIRMWARE_SIZE_MIN (64 * KIB)
 #define FIRMWARE_SIZE_MAX (16 * 1024 * KIB)
+#define DISK_SECTORS_MAX  (UINT64_C(1) << 48)
 #define BOARD_ALIGNMENT   64u
 
 const char *hwaccl_end_name(unsigned end)
@@ -48,6 +49,13 @@ static bool check_config(const struct hwaccl_machine_config *config, struct hwac
         if (config->raw_count > HWACCL_RAW_MAX)
                 return hwaccl_error_set(error, "%zu raw images, at most %u can be loaded", config->raw_count,
                                         HWACCL_RAW_MAX);
+        if (config->disk_count > HWACCL_DISK_MAX)
+                return hwaccl_error_set(error, "%zu disks, at most %d can be attached", config->disk_count,
+                                        HWACCL_DISK_MAX);
+        for (size_t i = 0; i < config->disk_count; i++)
+                if (!config->disk[i].sectors || config->disk[i].sectors > DISK_SECTORS_MAX)
+                        return hwaccl_error_set(error, "disk %zu has %" PRIu64 " sectors, not 1 to 2^48", i,
+                                                config->disk[i].sectors);
         return hwaccl_machine_check_entry(config, error);
 }
 
@@ -151,6 +159,8 @@ static void add_devices(struct hwaccl_board *board)
         hwaccl_fw_cfg_init(&board->fw_cfg, machine);
         hwaccl_dma_init(&board->dma, machine);
         hwaccl_debug_ports_init(&board->debug_ports, machine);
+        for (unsigned i = 0; machine->config.disk_count && i < HWACCL_ATA_CHANNELS; i++)
+                hwaccl_ata_init(&board->ata[i], i, machine);
 }
 
 /* The images have been copied; what is kept of them is where they were. */

@@ -1,8 +1,10 @@
 /*
  * PCI configuration mechanism #1 (PCI Local Bus Specification 2.1, 3.7.4) of an Intel 440FX board: 82441FX host bridge
- * at 00:00.0 (order number 290549-001), 82371AB PIIX4 at 00:01 (290562-001): ISA bridge in function 0, power management
- * in function 3. No function has base address registers. The PAM registers are kept; c0000h-fffffh is RAM whatever they
- * say. The host bridge's subsystem, 1af4:1100, is that of QEMU: firmware looks for fw_cfg where it sees it.
+ * at 00:00.0 (order number 290549-001), 82371AB PIIX4 at 00:01 (290562-001): ISA bridge in function 0, IDE controller
+ * in function 1 when there are disks, power management in function 3. The IDE controller is no bus master and always
+ * decodes both channels at their legacy ports; at reset it says so, as firmware would leave it. No function has base
+ * address registers. The PAM registers are kept; c0000h-fffffh is RAM whatever they say. The host bridge's subsystem,
+ * 1af4:1100, is that of QEMU: firmware looks for fw_cfg where it sees it.
  */
 #include "machine/pci.h"
 
@@ -30,6 +32,11 @@
 #define CONFIG_INTERRUPT_LINE 0x3c
 #define CONFIG_INTERRUPT_PIN  0x3d
 #define CONFIG_OWN            0x40 /* the function's own registers from here on */
+
+/* PIIX4 function 1. */
+#define IDE_TIMING_PRIMARY   0x40
+#define IDE_TIMING_SECONDARY 0x42
+#define IDE_TIMING_DECODE    0x80u /* bit 15 of the word */
 
 /* PIIX4 function 3. */
 #define POWER_BASE        0x40
@@ -80,6 +87,7 @@ static uint8_t *selected(struct hwaccl_pci *pci)
         switch (pci->address >> 8 & 0xffff) {
         case 0x0000: return pci->host_bridge;
         case 0x0008: return pci->isa_bridge;
+        case 0x0009: return pci->device.machine->config.disk_count ? pci->ide : NULL;
         case 0x000b: return pci->power;
         default: return NULL;
         }
@@ -184,7 +192,7 @@ static bool pci_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
 static const struct hwaccl_device_field pci_fields[] = {
         HWACCL_DEVICE_FIELD(struct hwaccl_pci, address),     HWACCL_DEVICE_FIELD(struct hwaccl_pci, reset_control),
         HWACCL_DEVICE_FIELD(struct hwaccl_pci, host_bridge), HWACCL_DEVICE_FIELD(struct hwaccl_pci, isa_bridge),
-        HWACCL_DEVICE_FIELD(struct hwaccl_pci, power),
+        HWACCL_DEVICE_FIELD(struct hwaccl_pci, power),       HWACCL_DEVICE_FIELD(struct hwaccl_pci, ide),
 };
 
 static const struct hwaccl_device_ops pci_ops = {
@@ -201,6 +209,9 @@ void hwaccl_pci_init(struct hwaccl_pci *pci, struct hwaccl_machine *machine)
         identify(pci->host_bridge, &(struct identity){0x1237, 0x0600, 2, 0, 0, 0x11001af4});
         identify(pci->isa_bridge, &(struct identity){0x7110, 0x0601, 1, HEADER_SEVERAL, 0, 0});
         identify(pci->power, &(struct identity){0x7113, 0x0680, 3, 0, 1, 0});
+        identify(pci->ide, &(struct identity){0x7111, 0x0101, 1, 0, 0, 0});
+        pci->ide[IDE_TIMING_PRIMARY + 1] = IDE_TIMING_DECODE;
+        pci->ide[IDE_TIMING_SECONDARY + 1] = IDE_TIMING_DECODE;
         pci->power[POWER_BASE] = BASE_IO;
         pci->power[POWER_SMBUS_BASE] = BASE_IO;
         /* Says that SMIs are set up: there is no system management mode to set them up for. */

@@ -1,4 +1,5 @@
-/* PCI configuration space by ports cf8h and cfch: host bridge, ISA bridge, power management. And reset port cf9h. */
+/* PCI configuration space by ports cf8h and cfch: host bridge, ISA bridge, IDE, power management. And reset port cf9h.
+ */
 #ifndef HWACCL_MACHINE_PCI_H
 #define HWACCL_MACHINE_PCI_H
 
@@ -13,6 +14,7 @@ struct hwaccl_pci {
         uint8_t host_bridge[HWACCL_PCI_CONFIG_SIZE];
         uint8_t isa_bridge[HWACCL_PCI_CONFIG_SIZE];
         uint8_t power[HWACCL_PCI_CONFIG_SIZE];
+        uint8_t ide[HWACCL_PCI_CONFIG_SIZE]; /* there when the machine has a disk */
 };
 
 void hwaccl_pci_init(struct hwaccl_pci *pci, struct hwaccl_machine *machine);

@@ -403,6 +403,7 @@ static const struct hwaccl_device_ops rtc_ops = {
 void hwaccl_rtc_init(struct hwaccl_rtc *rtc, struct hwaccl_machine *machine)
 {
         hwaccl_cmos_fill(rtc->cmos, machine->config.memory_size);
+        hwaccl_cmos_fill_disks(rtc->cmos, machine->config.disk, machine->config.disk_count);
         rtc->cmos[REGISTER_A] = A_RUNNING | 6; /* 1024 Hz, as PC firmware leaves it */
         rtc->cmos[REGISTER_B] = B_24_HOURS;
         rtc->cmos[REGISTER_D] = D_VALID;

@@ -2,7 +2,7 @@
 #ifndef HWACCL_MACHINE_RTC_H
 #define HWACCL_MACHINE_RTC_H
 
-#include "hwaccl/device.h"
+#include "hwaccl/machine.h"
 
 #define HWACCL_CMOS_SIZE 128
 
@@ -42,5 +42,8 @@ uint64_t hwaccl_calendar_to_seconds(const struct hwaccl_calendar *calendar);
 /** hwaccl_cmos_fill - memory size, equipment, boot order and checksum as QEMU's PC firmware expects them
  * @cmos: HWACCL_CMOS_SIZE bytes */
 void hwaccl_cmos_fill(uint8_t *cmos, uint64_t memory_size);
+
+/** hwaccl_cmos_fill_disks - how the firmware is to translate the geometry of disks with 16 heads and 63 sectors */
+void hwaccl_cmos_fill_disks(uint8_t *cmos, const struct hwaccl_disk *disk, size_t count);
 
 #endif

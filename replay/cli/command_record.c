@@ -23,8 +23,9 @@ struct session {
         bool terminal; /* and that is a terminal's */
         struct hwaccl_machine *machine;
         struct hwaccl_live_inputs *live;
-        struct hwaccl_kvm *kvm;   /* until the accelerator has it */
-        struct hwaccl_muen *muen; /* lends the machine its memory */
+        struct hwaccl_live_disk *disk[HWACCL_DISK_MAX]; /* not owned */
+        struct hwaccl_kvm *kvm;                         /* until the accelerator has it */
+        struct hwaccl_muen *muen;                       /* lends the machine its memory */
         struct hwaccl_accel *accel;
         struct hwaccl_recorder *recorder;
         struct hwaccl_lttng *lttng;
@@ -110,6 +111,12 @@ static bool build_machine(struct session *session)
                 config.lent_ram = subject->ram;
                 config.lent_firmware = subject->firmware;
         }
+        config.disk_count = settings->disk_count;
+        for (size_t i = 0; i < settings->disk_count; i++)
+                config.disk[i] = (struct hwaccl_disk){
+                        .sectors = hwaccl_live_disk_size(settings->disk[i].image) / HWACCL_DISK_SECTOR_SIZE,
+                        .read_only = settings->disk[i].mode == HWACCL_DISK_READ_ONLY,
+                };
         session->machine = hwaccl_machine_create(&config, &error);
         record_free_images(settings);
         return session->machine || complain_of(session, &error);
@@ -126,8 +133,12 @@ static bool build_accel(struct session *session)
                 .console_fd = session->input,
                 .max_exits = settings->max_exits,
                 .timeout_ns = settings->timeout_ns,
+                .disk = session->disk,
+                .disk_count = settings->disk_count,
         };
 
+        for (size_t i = 0; i < settings->disk_count; i++)
+                session->disk[i] = settings->disk[i].image;
         session->live = hwaccl_live_inputs_create(&config, &error);
         if (!session->live)
                 return complain_of(session, &error);
@@ -310,6 +321,7 @@ static enum cli_status run_guest(struct session *session)
         if (!console_good)
                 return CLI_CANNOT;
         summarise(session, &error);
+        record_report_disks(session->settings);
         if (session->settings->verify)
                 (void)cli_complain(session->settings->command, "verified: %" PRIu64 " exits left what KVM leaves",
                                    hwaccl_accel_kvm_verified(session->accel));
@@ -344,6 +356,7 @@ static void tear_down(struct session *session)
         if (session->input > STDIN_FILENO)
                 (void)close(session->input);
         record_free_images(session->settings);
+        record_close_disks(session->settings);
 }
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
@@ -361,7 +374,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         session.settings = &settings;
         session.input = -1;
         enum cli_status status = CLI_CANNOT;
-        if (record_load_images(&settings) && open_input(&session) &&
+        if (record_load_images(&settings) && record_open_disks(&settings) && open_input(&session) &&
             record_choose_accel(&settings, &session.kvm, &session.muen) && build_machine(&session) &&
             record_console_open(&session.console, &settings) && build_accel(&session) &&
             build_recorder(&session, argc, argv))

@@ -41,12 +41,22 @@ struct record_kernel {
         struct hwaccl_loaded loaded;
 };
 
+/* An image of a disk. */
+struct record_disk {
+        const char *path; /* owned */
+        enum hwaccl_disk_mode mode;
+        struct hwaccl_live_disk *image; /* once it is opened */
+        char sha256[65];                /* of one that is read soon enough; empty else */
+};
+
 struct record_settings {
         const struct cli_command *command;
         struct record_image firmware; /* path NULL: none */
         struct record_image raw[RECORD_RAW_MAX];
         size_t raw_count;
         struct record_kernel kernel;
+        struct record_disk disk[HWACCL_DISK_MAX];
+        size_t disk_count;
         uint64_t memory_size;
         uint64_t tsc_khz;        /* 0: not given, what the accelerator likes */
         const char *accel;       /* auto, soft, kvm or muen */
@@ -150,6 +160,21 @@ bool record_load_kernel(struct record_settings *settings);
 void record_place_kernel(const struct record_settings *settings, struct hwaccl_machine_config *config);
 /** record_free_kernel - the bytes; names, digests and places stay */
 void record_free_kernel(struct record_settings *settings);
+
+/* record_disks.c */
+
+/** record_disk_mode - "rw", "ro" or "cow" */
+const char *record_disk_mode(enum hwaccl_disk_mode mode);
+/** record_parse_disk - FILE[,ro|cow|rw]; false after a complaint */
+bool record_parse_disk(struct record_settings *settings, const char *value);
+/** record_open_disks - open, lock and digest them; false after a complaint */
+bool record_open_disks(struct record_settings *settings);
+/** record_report_disks - complain of what the host could not read or write while the guest ran */
+void record_report_disks(const struct record_settings *settings);
+/** record_close_disks - images only: names and digests stay */
+void record_close_disks(struct record_settings *settings);
+/** record_free_disks - the names */
+void record_free_disks(struct record_settings *settings);
 
 /* record_console.c: what the guest prints. */
 struct record_line {

@@ -193,6 +193,30 @@ static void add_kernel(struct record_options *options, const struct record_kerne
         add_entry(options, &kernel->loaded.entry);
 }
 
+/* The digest of a big image would take longer than many a run; its date is a fact of the host. */
+static void add_disks(struct record_options *options, const struct record_settings *settings)
+{
+        if (settings->disk_count)
+                add(options, HWACCL_OPTION_DISK_COUNT, "%zu", settings->disk_count);
+        for (size_t i = 0; i < settings->disk_count; i++) {
+                const struct record_disk *disk = &settings->disk[i];
+                char name[48];
+                (void)snprintf(name, sizeof(name), "disk_%zu", i);
+                add(options, name, "%s", disk->path);
+                (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_SIZE, i);
+                add(options, name, "%" PRIu64, hwaccl_live_disk_size(disk->image));
+                (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_MODE, i);
+                add(options, name, "%s", record_disk_mode(disk->mode));
+                if (disk->sha256[0]) {
+                        (void)snprintf(name, sizeof(name), "disk_%zu_sha256", i);
+                        add(options, name, "%s", disk->sha256);
+                } else {
+                        (void)snprintf(name, sizeof(name), "host_disk_%zu_modified", i);
+                        add(options, name, "%" PRId64, hwaccl_live_disk_modified(disk->image));
+                }
+        }
+}
+
 bool record_options_collect(struct record_options *options, const struct record_settings *settings,
                             const struct hwaccl_accel *accel, int argc, char **argv)
 {
@@ -216,6 +240,7 @@ bool record_options_collect(struct record_options *options, const struct record_
                 add(options, "until", "%s", settings->until);
         add_guest(options, settings);
         add_kernel(options, &settings->kernel);
+        add_disks(options, settings);
         add_host(options);
         if (settings->subject_dir)
                 add(options, "host_subject_dir", "%s", settings->subject_dir);

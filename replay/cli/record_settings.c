@@ -22,6 +22,7 @@ enum {
         OPTION_APPEND,
         OPTION_MODULE,
         OPTION_LINUX_ENTRY,
+        OPTION_DISK,
         OPTION_MEMORY,
         OPTION_SMP,
         OPTION_OUTPUT,
@@ -65,6 +66,10 @@ const struct cli_option record_option_table[] = {
         [OPTION_LINUX_ENTRY] = {"linux-entry", 0, "32|64",
                                 "enter a Linux bzImage in 32-bit or 64-bit mode (default: 64\n"
                                 "where the kernel has it)"},
+        [OPTION_DISK] = {"disk", 'd', "FILE[,ro|cow]",
+                         "attach FILE as an ATA disk; may be repeated, up to 4. What the guest\n"
+                         "writes goes to FILE; with ro the guest may not write, with cow it is\n"
+                         "forgotten at the end"},
         [OPTION_MEMORY] = {"memory", 'm', "SIZE", "guest memory, 1M to 3G, with K, M or G (default 128M)"},
         [OPTION_SMP] = {"smp", 0, "N", "virtual CPUs, 1; also -smp N"},
         [OPTION_OUTPUT] = {"output", 'o', "FILE", "the recording, an SQLite database"},
@@ -282,6 +287,7 @@ static bool parse_option(struct record_settings *settings, int option, const cha
         case OPTION_APPEND: settings->kernel.command_line = value; return true;
         case OPTION_MODULE: return parse_module(settings, value);
         case OPTION_LINUX_ENTRY: return parse_linux_entry(settings, value);
+        case OPTION_DISK: return record_parse_disk(settings, value);
         case OPTION_MEMORY: return parse_memory(settings, value);
         case OPTION_SMP: return parse_smp(settings, value);
         case OPTION_OUTPUT: settings->output = value; return true;
@@ -403,4 +409,5 @@ void record_free_settings(struct record_settings *settings)
         settings->kernel.module_count = 0;
         free(settings->subject_firmware);
         settings->subject_firmware = NULL;
+        record_free_disks(settings);
 }

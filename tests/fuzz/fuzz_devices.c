@@ -15,6 +15,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define STATE_MAX (32 * HWACCL_DEVICE_STATE_MAX)
 
+/* One big disk and a tiny one that is read-only, on the primary channel; one on the secondary. */
+#define FUZZ_DISKS     3
+#define FUZZ_READ_ONLY 1u
+static const uint64_t disk_sectors[FUZZ_DISKS] = {UINT64_C(1) << 34, 21, 5000};
+
 /* What is left of the input; zeros behind its end. */
 struct program {
         const uint8_t *data;
@@ -86,6 +91,47 @@ static bool read_stop(struct hwaccl_inputs *inputs, enum hwaccl_stop_request *re
         return true;
 }
 
+/* Sectors 7, 7 + 16 … cannot be read or written. */
+static bool bad_disk(uint64_t offset, size_t size)
+{
+        uint64_t first = offset / HWACCL_DISK_SECTOR_SIZE;
+        uint64_t last = (offset + size - 1) / HWACCL_DISK_SECTOR_SIZE;
+
+        return (first + 8) / 16 != (last + 9) / 16;
+}
+
+static bool read_disk(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, void *buffer, size_t size,
+                      bool *fault, struct hwaccl_error *error)
+{
+        (void)inputs;
+        (void)error;
+        hwaccl_assert(disk < FUZZ_DISKS && size && size <= HWACCL_INPUT_SIZE_MAX);
+        hwaccl_assert(offset % HWACCL_DISK_SECTOR_SIZE == 0 && size % HWACCL_DISK_SECTOR_SIZE == 0);
+        hwaccl_assert(offset / HWACCL_DISK_SECTOR_SIZE + size / HWACCL_DISK_SECTOR_SIZE <= disk_sectors[disk]);
+        memset(buffer, (int)(offset >> 9 & 0xff), size);
+        *fault = bad_disk(offset, size);
+        return true;
+}
+
+static bool write_disk(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, const void *data, size_t size,
+                       bool *fault, struct hwaccl_error *error)
+{
+        uint8_t ignored[HWACCL_INPUT_SIZE_MAX];
+
+        (void)data;
+        hwaccl_assert(disk != FUZZ_READ_ONLY);
+        return read_disk(inputs, disk, offset, ignored, size, fault, error);
+}
+
+static bool flush_disk(struct hwaccl_inputs *inputs, unsigned disk, bool *fault, struct hwaccl_error *error)
+{
+        (void)inputs;
+        (void)error;
+        hwaccl_assert(disk < FUZZ_DISKS);
+        *fault = clock_now & 1;
+        return true;
+}
+
 static struct hwaccl_machine *create(struct hwaccl_inputs *inputs)
 {
         struct hwaccl_machine_config config = {
@@ -94,7 +140,10 @@ static struct hwaccl_machine *create(struct hwaccl_inputs *inputs)
                 .backed = false,
                 .raw = {{0x7c00, NULL, 512}},
                 .raw_count = 1,
+                .disk_count = FUZZ_DISKS,
         };
+        for (unsigned i = 0; i < FUZZ_DISKS; i++)
+                config.disk[i] = (struct hwaccl_disk){disk_sectors[i], i == FUZZ_READ_ONLY};
         struct hwaccl_error error;
         struct hwaccl_machine *machine = hwaccl_machine_create(&config, &error);
 
@@ -167,10 +216,11 @@ static void move_clock(struct hwaccl_machine *machine, uint64_t ns)
 /* Ports that have devices come up more often than the others. */
 static uint16_t take_port(struct program *program)
 {
-        static const uint16_t port[] = {0x00,  0x20,  0x21,  0x40,  0x41,  0x42,  0x43,   0x60,   0x61,   0x64,  0x70,
-                                        0x71,  0x80,  0x92,  0xa0,  0xa1,  0xb2,  0xb3,   0xc0,   0xe9,   0xf4,  0x3f8,
-                                        0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x402,  0x4d0,  0x4d1,  0x510, 0x511,
-                                        0x514, 0x518, 0xcf8, 0xcf9, 0xcfc, 0xcfd, 0xb000, 0xb002, 0xb004, 0xb008};
+        static const uint16_t port[] = {
+                0x00,   0x20,  0x21,  0x40,  0x41,  0x42,  0x43,  0x60,  0x61,  0x64,  0x70,  0x71,   0x80,   0x92,
+                0xa0,   0xa1,  0xb2,  0xb3,  0xc0,  0xe9,  0xf4,  0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc,  0x3fd,  0x3fe,
+                0x402,  0x4d0, 0x4d1, 0x510, 0x511, 0x514, 0x518, 0xcf8, 0xcf9, 0xcfc, 0xcfd, 0xb000, 0xb002, 0xb004,
+                0xb008, 0x1f0, 0x1f1, 0x1f2, 0x1f3, 0x1f4, 0x1f5, 0x1f6, 0x1f7, 0x3f6, 0x170, 0x176,  0x177,  0x376};
         uint64_t choice = take(program, 1);
 
         return choice < 200 ? port[choice % (sizeof(port) / sizeof(port[0]))] : (uint16_t)take(program, 2);
@@ -221,6 +271,15 @@ static void step(struct hwaccl_machine *first, struct hwaccl_machine *second, st
                               hwaccl_bus_port_read(&second->bus, port, size));
                 break;
         }
+        case 10: /* a string instruction on an ATA data port */
+                for (unsigned i = 0; i < 256; i++) {
+                        uint16_t port = size == 4 ? 0x170 : 0x1f0;
+                        hwaccl_assert(hwaccl_bus_port_read(&first->bus, port, 2) ==
+                                      hwaccl_bus_port_read(&second->bus, port, 2));
+                        hwaccl_bus_port_write(&first->bus, port, 2, i);
+                        hwaccl_bus_port_write(&second->bus, port, 2, i);
+                }
+                break;
         default: {
                 uint16_t port = take_port(program);
                 uint32_t value = (uint32_t)take(program, size);
@@ -238,7 +297,8 @@ static void step(struct hwaccl_machine *first, struct hwaccl_machine *second, st
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static const struct hwaccl_inputs_ops inputs_ops = {read_clock,   wait_until,     read_memory,
-                                                            read_console, read_wall_time, read_stop};
+                                                            read_console, read_wall_time, read_stop,
+                                                            read_disk,    write_disk,     flush_disk};
         struct hwaccl_inputs inputs = {&inputs_ops};
         struct program program = {data, size < 4096 ? size : 4096};
 

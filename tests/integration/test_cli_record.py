@@ -39,6 +39,22 @@ class Refused(CommandTest):
                                mention=[guest, "0x1000000 bytes"])
         self.refuse_record("--raw", f"{guest}@0xa0000", mention="0xa0000")
 
+    def test_disks_that_are_none(self):
+        guest = self.write("guest", HELLO) + "@0x7c00"
+        odd = self.write("odd", bytes(1000))
+        for name, mention in ((self.path("missing"), "No such file"), (self.write("empty", b""), "empty"),
+                              (self._scratch.name, "directory"), (odd, "1000 bytes"), ("/dev/null", "neither")):
+            for mode in ("", ",ro", ",cow"):
+                self.refuse_record("--raw", guest, "--disk", name + mode, mention=[name, mention])
+
+    def test_a_disk_that_is_written_is_nobody_elses(self):
+        guest = self.write("guest", HELLO) + "@0x7c00"
+        disk = self.write("disk", bytes(1024))
+        self.refuse_record("--raw", guest, "--disk", disk, "--disk", disk, mention=[disk, "in use"])
+        self.succeed("record", "--raw", guest, "--disk", disk + ",ro", "--disk", disk + ",cow", "--no-record")
+        comma = self.write("disk,1", bytes(1024))
+        self.succeed("record", "--raw", guest, "--disk", comma, "--no-record")
+
     def test_more_raw_images_than_there_is_room_for(self):
         guest = self.write("guest", HELLO)
         many = [word for i in range(9) for word in ("--raw", f"{guest}@{0x7c00 + i * 64}")]

@@ -44,7 +44,10 @@ def questions():
 
 
 def record(database):
-    result = subprocess.run([HWACCL, "record", "--firmware", FIRMWARE, "--until", "No bootable device", "--timeout",
+    disk = database + ".disk"
+    with open(disk, "wb") as file:
+        file.write(b"no boot sector".ljust(1 << 20, b"\0"))
+    result = subprocess.run([HWACCL, "record", "--firmware", FIRMWARE, "--disk", disk + ",ro", "--until", "No bootable device", "--timeout",
                              "300", "--clock", "virtual", "--console", database + ".console", "-o", database],
                             stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if result.returncode:
@@ -75,6 +78,7 @@ EXPECTED = {
     20: r"^\d+\|\d+\|\d+$",
     21: r"^\d+\|real\n(.*\n)*\d+\|protected",
     22: r"^255\|.*\|0x",
+    23: r"^\d+\|read\|0\|0\|1\|6e6f20626f6f7420736563746f720000$",
 }
 
 

@@ -46,6 +46,13 @@ struct fixture {
         unsigned runs;
         struct hwaccl_run_request request; /* of the last run */
 
+        uint8_t *disk[HWACCL_DISK_MAX]; /* contents */
+        uint64_t bad_sector;            /* cannot be read; 0: all can */
+        bool disk_full;                 /* nothing can be written or flushed */
+        unsigned disk_reads;
+        unsigned disk_writes;
+        unsigned flushes;
+
         bool refuse_handled;
         char log[4096]; /* what the probe was told, one word each */
         char printed[256];
@@ -139,6 +146,49 @@ static inline bool fixture_stop(struct hwaccl_inputs *inputs, enum hwaccl_stop_r
         return true;
 }
 
+static inline bool fixture_disk_read(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, void *buffer,
+                                     size_t size, bool *fault, struct hwaccl_error *error)
+{
+        struct fixture *fixture = OF_INPUTS(inputs);
+        uint64_t bad = fixture->bad_sector * HWACCL_DISK_SECTOR_SIZE;
+
+        (void)error;
+        assert_true(disk < fixture->machine->config.disk_count);
+        assert_true(offset + size <= fixture->machine->config.disk[disk].sectors * HWACCL_DISK_SECTOR_SIZE);
+        fixture->disk_reads++;
+        *fault = bad && offset <= bad && bad < offset + size;
+        if (!*fault)
+                memcpy(buffer, fixture->disk[disk] + offset, size);
+        return true;
+}
+
+static inline bool fixture_disk_write(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, const void *data,
+                                      size_t size, bool *fault, struct hwaccl_error *error)
+{
+        struct fixture *fixture = OF_INPUTS(inputs);
+
+        (void)error;
+        assert_true(disk < fixture->machine->config.disk_count);
+        assert_true(offset + size <= fixture->machine->config.disk[disk].sectors * HWACCL_DISK_SECTOR_SIZE);
+        fixture->disk_writes++;
+        *fault = fixture->disk_full;
+        if (!*fault)
+                memcpy(fixture->disk[disk] + offset, data, size);
+        return true;
+}
+
+static inline bool fixture_disk_flush(struct hwaccl_inputs *inputs, unsigned disk, bool *fault,
+                                      struct hwaccl_error *error)
+{
+        struct fixture *fixture = OF_INPUTS(inputs);
+
+        (void)error;
+        assert_true(disk < fixture->machine->config.disk_count);
+        fixture->flushes++;
+        *fault = fixture->disk_full;
+        return true;
+}
+
 static inline void probe_transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
 {
         (void)state;
@@ -174,7 +224,8 @@ static inline void probe_irq_reclaim(struct hwaccl_probe *probe, uint8_t vector,
 
 static inline void probe_input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
 {
-        static const char *const name[] = {"clock", "wait", "instruction", "memory", "console", "wall", "stop"};
+        static const char *const name[] = {"clock", "wait", "instruction", "memory", "console",
+                                           "wall",  "stop", "disk",        "fault"};
         note(OF_PROBE(probe), "%s ", name[input->kind]);
 }
 
@@ -186,6 +237,10 @@ static inline void probe_effect(struct hwaccl_probe *probe, const struct hwaccl_
                 note(fixture, "line%u=%u ", (unsigned)effect->address, (unsigned)effect->value);
         else if (effect->kind == HWACCL_EFFECT_STOP)
                 note(fixture, "stop:%u:%u ", (unsigned)effect->address, (unsigned)effect->value);
+        else if (effect->kind == HWACCL_EFFECT_DISK_WRITE)
+                note(fixture, "disk%u:%u+%u ", (unsigned)effect->value, (unsigned)effect->address, effect->size);
+        else if (effect->kind == HWACCL_EFFECT_DISK_FLUSH)
+                note(fixture, "flush%u ", (unsigned)effect->value);
         else
                 note(fixture, "%s ", effect->kind == HWACCL_EFFECT_MEMORY ? "write" : "print");
 }
@@ -227,14 +282,15 @@ static inline void fixture_console(void *opaque, enum hwaccl_channel channel, co
         strncat(to, data, size);
 }
 
-/* Raw code at FIXTURE_CODE, or none: @code may be NULL. */
-static inline void fixture_init(struct fixture *fixture, const uint8_t *code, size_t size)
+/* Raw code at FIXTURE_CODE, or none: @code may be NULL; and disks, whose contents the test puts into fixture->disk. */
+static inline void fixture_init_with_disks(struct fixture *fixture, const uint8_t *code, size_t size,
+                                           const struct hwaccl_disk *disk, size_t disk_count)
 {
         static const struct hwaccl_accel_ops accel_ops = {
                 .name = "script", .run = scripted_run, .memory_written = scripted_memory_written};
-        static const struct hwaccl_inputs_ops inputs_ops = {fixture_clock,       fixture_wait,
-                                                            fixture_memory_read, fixture_console_read,
-                                                            fixture_wall_time,   fixture_stop};
+        static const struct hwaccl_inputs_ops inputs_ops = {
+                fixture_clock, fixture_wait,      fixture_memory_read, fixture_console_read, fixture_wall_time,
+                fixture_stop,  fixture_disk_read, fixture_disk_write,  fixture_disk_flush};
         static const struct hwaccl_probe_ops probe_ops = {probe_transfer_in, probe_irq_offer, probe_entry,
                                                           probe_exit,        probe_verdict,   probe_irq_reclaim,
                                                           probe_input,       probe_effect,    probe_handled};
@@ -249,6 +305,9 @@ static inline void fixture_init(struct fixture *fixture, const uint8_t *code, si
         };
 
         memset(fixture, 0, sizeof(*fixture));
+        config.disk_count = disk_count;
+        for (size_t i = 0; i < disk_count; i++)
+                config.disk[i] = disk[i];
         fixture->accel.ops = &accel_ops;
         fixture->inputs.ops = &inputs_ops;
         fixture->probe.ops = &probe_ops;
@@ -259,6 +318,11 @@ static inline void fixture_init(struct fixture *fixture, const uint8_t *code, si
         fixture->machine->host.console = fixture_console;
         fixture->machine->host.console_opaque = fixture;
         hwaccl_machine_attach(fixture->machine, &fixture->accel, &fixture->inputs, &fixture->probe);
+}
+
+static inline void fixture_init(struct fixture *fixture, const uint8_t *code, size_t size)
+{
+        fixture_init_with_disks(fixture, code, size, NULL, 0);
 }
 
 static inline void fixture_destroy(struct fixture *fixture)

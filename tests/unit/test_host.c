@@ -107,7 +107,41 @@ static bool stop_requested(struct hwaccl_inputs *inputs, enum hwaccl_stop_reques
         return works("stop request", input_error);
 }
 
-static const struct hwaccl_inputs_ops inputs_ops = {clock, wait, memory_read, console_read, wall_time, stop_requested};
+static bool disk_fault;
+
+static bool disk_read(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, void *buffer, size_t size,
+                      bool *fault, struct hwaccl_error *input_error)
+{
+        (void)inputs;
+        (void)disk;
+        (void)offset;
+        memset(buffer, 0x5a, size);
+        *fault = disk_fault;
+        return works("disk", input_error);
+}
+
+static bool disk_write(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, const void *data, size_t size,
+                       bool *fault, struct hwaccl_error *input_error)
+{
+        (void)inputs;
+        (void)disk;
+        (void)offset;
+        (void)data;
+        (void)size;
+        *fault = disk_fault;
+        return works("disk", input_error);
+}
+
+static bool disk_flush(struct hwaccl_inputs *inputs, unsigned disk, bool *fault, struct hwaccl_error *input_error)
+{
+        (void)inputs;
+        (void)disk;
+        *fault = disk_fault;
+        return works("disk", input_error);
+}
+
+static const struct hwaccl_inputs_ops inputs_ops = {clock,          wait,      memory_read, console_read, wall_time,
+                                                    stop_requested, disk_read, disk_write,  disk_flush};
 static struct hwaccl_inputs inputs = {&inputs_ops};
 
 static int open_host(void **state)
@@ -115,6 +149,7 @@ static int open_host(void **state)
         (void)state;
         seen[0] = '\0';
         failing = NULL;
+        disk_fault = false;
         stop = HWACCL_STOP_NONE;
         hwaccl_guest_memory_init(&memory, true);
         assert_true(hwaccl_guest_memory_add(&memory, 0, 4 * PAGE, true, &error));
@@ -158,6 +193,38 @@ static void every_effect_goes_to_the_probe_in_order(void **state)
         hwaccl_host_irq_line_changed(&host, 4, false);
         hwaccl_host_stopped(&host, 1, 0x55);
         assert_string_equal(seen, "e:2:4:1:0 e:0:30:0:4 e:1:2:0:4 e:2:4:0:0 e:3:1:55:0");
+}
+
+static void disks_are_read_as_inputs_and_written_as_effects(void **state)
+{
+        (void)state;
+        uint8_t bytes[512] = "sector";
+        assert_true(hwaccl_host_disk_write(&host, 1, 0x400, bytes, 512));
+        assert_memory_equal(last_data, bytes, 512);
+        assert_true(hwaccl_host_disk_read(&host, 2, 0x800, bytes, 512));
+        assert_int_equal(bytes[511], 0x5a);
+        assert_int_equal(last_data[511], 0x5a);
+        assert_true(hwaccl_host_disk_flush(&host, 3));
+        assert_string_equal(seen, "e:4:400:1:512 i:7:800:2:512 e:5:0:3:0");
+        assert_false(host.failed);
+}
+
+static void a_disk_that_fails_is_an_input_and_no_failure_of_the_host(void **state)
+{
+        (void)state;
+        uint8_t bytes[512] = "sector";
+        disk_fault = true;
+        assert_false(hwaccl_host_disk_write(&host, 1, 0x400, bytes, 512));
+        assert_false(hwaccl_host_disk_read(&host, 2, 0x800, bytes, 512));
+        assert_int_equal(bytes[0], 0);
+        assert_false(hwaccl_host_disk_flush(&host, 3));
+        assert_string_equal(seen, "e:4:400:1:512 i:8:400:1:0 i:8:800:2:0 e:5:0:3:0 i:8:0:3:0");
+        assert_false(host.failed);
+        failing = "disk";
+        disk_fault = false;
+        (void)hwaccl_host_disk_read(&host, 2, 0x800, bytes, 512);
+        assert_true(host.failed);
+        assert_int_equal(bytes[511], 0);
 }
 
 static void what_is_nothing_is_no_input(void **state)
@@ -314,6 +381,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(every_input_goes_to_the_probe_in_order),
                 TEST(every_effect_goes_to_the_probe_in_order),
+                TEST(disks_are_read_as_inputs_and_written_as_effects),
+                TEST(a_disk_that_fails_is_an_input_and_no_failure_of_the_host),
                 TEST(what_is_nothing_is_no_input),
                 TEST(long_reads_and_writes_are_cut_into_pieces),
                 TEST(what_is_no_memory_is_neither_read_nor_written),

@@ -185,7 +185,7 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"UPDATE irq_handoff SET taken = 2", "taken is 2"},
                 {"UPDATE irq_handoff SET taken = 1 - taken", NULL},
                 {"DELETE FROM pending", NULL},
-                {"UPDATE input SET kind = 7", "kind is 7"},
+                {"UPDATE input SET kind = 99", "kind is 99"},
                 {"UPDATE input SET data = zeroblob(4097)", "at most 4096"},
                 {"UPDATE input SET sequence = sequence + 100", "sequence"},
                 {"UPDATE effect SET kind = -1", "kind is -1"},

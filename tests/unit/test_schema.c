@@ -112,6 +112,28 @@ static void an_older_database_migrates_with_its_rows(void **state)
         (void)sqlite3_close(db);
 }
 
+/* Version 1 had no disks: what it has stays, and the names of what came later are there. */
+static void a_database_of_version_1_gets_the_names_of_disks(void **state)
+{
+        sqlite3 *db = open_empty();
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        assert_true(schema_upgrade(db, hwaccl_schema_migrations, 1, &error));
+        assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE kind = 'input_kind'"), 7);
+        assert_true(database_execute(db, "INSERT INTO input VALUES (0, 0, 4, 0, 0, x'41'); DROP VIEW disk_accesses",
+                                     &error));
+        assert_true(schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, &error));
+        assert_true(schema_verify(db, true, &error));
+        assert_int_equal(ask(db, "SELECT number FROM names WHERE kind = 'input_kind' AND name = 'disk fault'"),
+                         HWACCL_INPUT_DISK_FAULT);
+        assert_int_equal(ask(db, "SELECT number FROM names WHERE kind = 'effect_kind' AND name = 'disk flush'"),
+                         HWACCL_EFFECT_DISK_FLUSH);
+        assert_int_equal(ask(db, "SELECT count(*) FROM inputs WHERE text = 'A'"), 1);
+        assert_int_equal(ask(db, "SELECT count(*) FROM disk_accesses"), 0);
+        (void)sqlite3_close(db);
+}
+
 static void a_migration_that_fails_changes_nothing(void **state)
 {
         const struct hwaccl_schema_migration two[] = {
@@ -149,6 +171,7 @@ int main(void)
                 cmocka_unit_test(every_field_of_the_state_has_its_columns),
                 cmocka_unit_test(names_are_those_of_the_core),
                 cmocka_unit_test(an_older_database_migrates_with_its_rows),
+                cmocka_unit_test(a_database_of_version_1_gets_the_names_of_disks),
                 cmocka_unit_test(a_migration_that_fails_changes_nothing),
                 cmocka_unit_test(placeholders_expand_from_the_field_table),
         };

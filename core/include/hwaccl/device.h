@@ -59,7 +59,7 @@ struct hwaccl_device {
         struct hwaccl_machine *machine;
 };
 
-#define HWACCL_DEVICE_STATE_MAX 2048u /* bytes of one device's fields together */
+#define HWACCL_DEVICE_STATE_MAX 8192u /* bytes of one device's fields together */
 
 /** hwaccl_device_state_size - bytes of all fields together; what save writes and load reads */
 size_t hwaccl_device_state_size(const struct hwaccl_device *device);

@@ -70,6 +70,18 @@ uint64_t hwaccl_host_wall_time(struct hwaccl_host *host);
 /** hwaccl_host_stop_requested - has someone outside asked the guest to stop */
 enum hwaccl_stop_request hwaccl_host_stop_requested(struct hwaccl_host *host);
 
+/**
+ * hwaccl_host_disk_read, hwaccl_host_disk_write, hwaccl_host_disk_flush - sectors of a disk that the machine has
+ * @offset: bytes
+ * @size: a multiple of 512, at most HWACCL_INPUT_SIZE_MAX
+ *
+ * False when the host could not do it: an I/O error, a full file system, an image that became shorter. A read then
+ * leaves zeros.
+ */
+bool hwaccl_host_disk_read(struct hwaccl_host *host, unsigned disk, uint64_t offset, void *buffer, size_t size);
+bool hwaccl_host_disk_write(struct hwaccl_host *host, unsigned disk, uint64_t offset, const void *data, size_t size);
+bool hwaccl_host_disk_flush(struct hwaccl_host *host, unsigned disk);
+
 /** hwaccl_host_irq_line_changed, hwaccl_host_stopped - effects without an action on the host: for the probe only */
 void hwaccl_host_irq_line_changed(struct hwaccl_host *host, unsigned line, bool level);
 void hwaccl_host_stopped(struct hwaccl_host *host, unsigned end, uint64_t code);

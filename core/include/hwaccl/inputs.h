@@ -21,6 +21,8 @@ enum hwaccl_input_kind {
         HWACCL_INPUT_CONSOLE = 4,     /* data: bytes that someone typed; address: enum hwaccl_channel */
         HWACCL_INPUT_WALL_TIME = 5,   /* value: seconds since 1970-01-01T00:00:00Z at the guest's start */
         HWACCL_INPUT_STOP = 6,        /* value: enum hwaccl_stop_request: someone asked the guest to stop */
+        HWACCL_INPUT_DISK = 7,        /* data: what a disk holds; address: byte offset; value: number of the disk */
+        HWACCL_INPUT_DISK_FAULT = 8,  /* a read, write or flush of a disk failed; address, value: the same */
         HWACCL_INPUT_KIND_COUNT
 };
 
@@ -71,6 +73,14 @@ struct hwaccl_inputs_ops {
          * wait of a halted guest that woke for nothing */
         bool (*stop_requested)(struct hwaccl_inputs *inputs, enum hwaccl_stop_request *request,
                                struct hwaccl_error *error);
+        /* a disk's contents: whole sectors, at most HWACCL_INPUT_SIZE_MAX bytes. *fault: the host could not; that is
+         * the guest's trouble and no error */
+        bool (*disk_read)(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, void *buffer, size_t size,
+                          bool *fault, struct hwaccl_error *error);
+        /* carry out an effect on a disk, and say whether it worked; a replay says what it did then */
+        bool (*disk_write)(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offset, const void *data, size_t size,
+                           bool *fault, struct hwaccl_error *error);
+        bool (*disk_flush)(struct hwaccl_inputs *inputs, unsigned disk, bool *fault, struct hwaccl_error *error);
 };
 
 /* Implementations embed this as their first member. */

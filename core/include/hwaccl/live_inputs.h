@@ -1,9 +1,11 @@
-/* Inputs of a live run: the guest's real memory, the host's clock or a virtual one, a terminal, stop requests. */
+/* Inputs of a live run: the guest's real memory, the host's clock or a virtual one, a terminal, disk images, stop
+ * requests. */
 #ifndef HWACCL_LIVE_INPUTS_H
 #define HWACCL_LIVE_INPUTS_H
 
 #include "hwaccl/accel.h"
 #include "hwaccl/inputs.h"
+#include "hwaccl/live_disk.h"
 
 struct hwaccl_live_inputs;
 
@@ -15,11 +17,13 @@ enum hwaccl_clock {
 
 struct hwaccl_live_inputs_config {
         enum hwaccl_clock clock;
-        struct hwaccl_guest_memory *memory; /* not owned */
-        uint64_t wall_time;                 /* seconds since 1970 UTC at the guest's start */
-        int console_fd;                     /* file descriptor of what is typed (non-blocking reads), or -1 */
-        uint64_t max_exits;                 /* stop after that many exits; 0: no limit */
-        uint64_t timeout_ns;                /* host time after which to stop; 0: no limit */
+        struct hwaccl_guest_memory *memory;   /* not owned */
+        uint64_t wall_time;                   /* seconds since 1970 UTC at the guest's start */
+        int console_fd;                       /* file descriptor of what is typed (non-blocking reads), or -1 */
+        uint64_t max_exits;                   /* stop after that many exits; 0: no limit */
+        struct hwaccl_live_disk *const *disk; /* the machine's disks; not owned */
+        size_t disk_count;
+        uint64_t timeout_ns; /* host time after which to stop; 0: no limit */
 };
 
 /** hwaccl_live_inputs_create - NULL with *error set when memory, a timer or an eventfd cannot be had */

@@ -45,6 +45,15 @@ struct hwaccl_raw_image {
         size_t size;
 };
 
+#define HWACCL_DISK_MAX         4
+#define HWACCL_DISK_SECTOR_SIZE 512u
+
+/* A disk as the guest sees it. Its contents are inputs: see hwaccl_host_disk_read(). */
+struct hwaccl_disk {
+        uint64_t sectors; /* of 512 bytes; not 0, and at most 2^48 */
+        bool read_only;   /* commands that write are aborted */
+};
+
 /* What the guest is. Everything that exit handling depends on is here and goes into the recording's options. */
 struct hwaccl_machine_config {
         uint64_t memory_size; /* bytes of RAM: HWACCL_MEMORY_SIZE_MIN to _MAX, a multiple of the page size */
@@ -62,6 +71,11 @@ struct hwaccl_machine_config {
         /* Copied after the firmware, in order. A replay has addresses and sizes only, and may lack a kernel's pieces */
         struct hwaccl_raw_image raw[HWACCL_RAW_MAX];
         size_t raw_count;
+
+        /* ATA disks: devices 0 and 1 of the primary channel, then those of the secondary one. Without disks there is
+         * no IDE controller */
+        struct hwaccl_disk disk[HWACCL_DISK_MAX];
+        size_t disk_count;
 
         /* Without firmware: where the processor starts. In real mode that is the first raw image, which must lie below
          * 1 MiB (below 64 KiB with CS = 0, else with CS = address / 16), with SP = 7000h and the reset state in

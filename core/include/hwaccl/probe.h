@@ -18,6 +18,8 @@ enum hwaccl_effect_kind {
         HWACCL_EFFECT_CONSOLE = 1,  /* data printed; address: enum hwaccl_channel */
         HWACCL_EFFECT_IRQ_LINE = 2, /* address: line 0-15 of the two PICs; value: new level 0 or 1. Changes only */
         HWACCL_EFFECT_STOP = 3, /* the guest ended; address: enum hwaccl_end; value: its exit code where it has one */
+        HWACCL_EFFECT_DISK_WRITE = 4, /* data written to a disk; address: byte offset; value: number of the disk */
+        HWACCL_EFFECT_DISK_FLUSH = 5, /* what was written to disk number value is to stay */
         HWACCL_EFFECT_KIND_COUNT
 };
 

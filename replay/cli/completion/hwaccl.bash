@@ -55,8 +55,8 @@ _hwaccl()
                 local options="--help"
                 case ${words[1]} in
                 record)
-                        options+=" --firmware --raw --kernel --initrd --append --module --linux-entry --memory --output
-                                --force --no-db --no-record --lttng --accel --clock --wall-time --tsc-khz --max-exits --timeout --until
+                        options+=" --firmware --raw --disk --kernel --initrd --append --module --linux-entry --memory
+                                --output --force --no-db --no-record --lttng --accel --clock --wall-time --tsc-khz --max-exits --timeout --until
                                 --expect-exit --console --input --quiet-debug --keyframe-interval --verify
                                 --subject-dir --subject-doorbells --subject-timeout
                                 --smp"

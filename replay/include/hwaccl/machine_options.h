@@ -17,6 +17,9 @@
 #define HWACCL_OPTION_RAW_COUNT     "raw_count"     /* raw images; absent: 0 */
 #define HWACCL_OPTION_RAW_ADDRESS   "raw_%zu_address"
 #define HWACCL_OPTION_RAW_SIZE      "raw_%zu_size"
+#define HWACCL_OPTION_DISK_COUNT    "disk_count"    /* absent: 0 */
+#define HWACCL_OPTION_DISK_SIZE     "disk_%zu_size" /* bytes, a multiple of 512 */
+#define HWACCL_OPTION_DISK_MODE     "disk_%zu_mode" /* rw, ro or cow */
 
 /* Of a guest that starts in a kernel, without firmware. A replay needs where the processor was, not the kernel. */
 #define HWACCL_OPTION_ENTRY_MODE          "entry_mode" /* real, protected or long; absent: real, and no others */
