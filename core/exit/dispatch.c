@@ -3,6 +3,7 @@
 #include "hwaccl/control_register.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #define REASON_KNOWN_BITS (UINT64_C(0) | HWACCL_EXIT_REASON_BASIC_MASK | HWACCL_EXIT_REASON_ENTRY_FAILURE)
 
@@ -25,9 +26,14 @@ enum hwaccl_verdict hwaccl_exit_dispatch(struct hwaccl_subject_state *state, str
 static bool explain_guest_state(const struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
         char rules[400];
+        char qualification[48] = "";
 
+        if (state->exit_qualification)
+                (void)snprintf(qualification, sizeof(qualification), ", qualification %" PRIx64,
+                               state->exit_qualification);
         if (hwaccl_entry_failure_describe(state, rules, sizeof(rules)))
-                return hwaccl_error_set(error, "the processor refused the guest's state (SDM 3C, 27.3.1): %s", rules);
+                return hwaccl_error_set(error, "the processor refused the guest's state%s (SDM 3C, 27.3.1): %s",
+                                        qualification, rules);
         return hwaccl_error_set(error,
                                 "the processor refused the guest's state, qualification %" PRIx64
                                 ": no rule for registers and segments is broken (SDM 3C, 27.3.1)",

@@ -18,6 +18,19 @@ static bool fits_kvm(const struct record_settings *settings, uint64_t khz, struc
         return true;
 }
 
+/* A KVM that interprets the guest is there on some virtual machines. Who names KVM gets it. */
+static bool is_worth_it(const struct record_settings *settings, struct hwaccl_error *reason)
+{
+        if (strcmp(settings->accel, "kvm") == 0 || settings->verify)
+                return true;
+        FILE *cpuinfo = fopen("/proc/cpuinfo", "re");
+        bool hardware = !cpuinfo || hwaccl_kvm_is_hardware(cpuinfo);
+        if (cpuinfo)
+                (void)fclose(cpuinfo);
+        return hardware || hwaccl_error_set(reason, "this machine's KVM is a software one, without vmx or svm in "
+                                                    "/proc/cpuinfo; --accel kvm takes it all the same");
+}
+
 static bool open_kvm(struct record_settings *settings, struct hwaccl_kvm **kvm, struct hwaccl_error *reason)
 {
         /* what fits on no machine needs no /dev/kvm to be found out */
@@ -26,7 +39,7 @@ static bool open_kvm(struct record_settings *settings, struct hwaccl_kvm **kvm, 
         *kvm = hwaccl_kvm_open(reason);
         if (!*kvm)
                 return false;
-        if (!fits_kvm(settings, hwaccl_kvm_tsc_khz(*kvm), reason)) {
+        if (!is_worth_it(settings, reason) || !fits_kvm(settings, hwaccl_kvm_tsc_khz(*kvm), reason)) {
                 hwaccl_kvm_close(*kvm);
                 *kvm = NULL;
                 return false;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -482,6 +483,49 @@ static void a_state_that_the_kernel_refuses_is_an_entry_failure(void **unused)
         guest_destroy(guest);
 }
 
+static void a_state_that_the_processor_refuses_is_an_entry_failure_with_its_reason(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xf4);
+
+        /* a code segment that is of 64 bits and of 32 at once: the kernel does not mind, VMRUN does */
+        guest->state.cr0 |= UINT64_C(0x80000001);
+        guest->state.cr0_shadow |= UINT64_C(0x80000001);
+        guest->state.cr4 |= 0x20;
+        guest->state.cr4_shadow |= 0x20;
+        guest->state.cr3 = 0x10000;
+        guest->state.efer = 0x500;
+        guest->state.cs.access_rights = 0xe09b;
+        run(guest, HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE | HWACCL_EXIT_REASON_ENTRY_FAILURE, CODE);
+        assert_int_not_equal(guest->state.exit_qualification, 0);
+        guest_destroy(guest);
+}
+
+/* A virtual machine belongs to the process that made it: the kernel refuses to run it for another one. */
+static void what_the_kernel_refuses_to_run_is_an_error_with_its_cause(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xf4);
+        pid_t child = fork();
+
+        assert_true(child >= 0);
+        if (!child) {
+                struct hwaccl_error error = {""};
+                bool ran =
+                        guest->accel->ops->run(guest->accel, &guest->state, &guest->pending, &guest->request, &error);
+                if (!ran && strstr(error.message, "KVM: running the guest: Input/output error"))
+                        _exit(0);
+                printf("ran %d: %s\n", ran, error.message);
+                (void)fflush(stdout);
+                _exit(1);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        run(guest, HWACCL_EXIT_HLT, CODE);
+        guest_destroy(guest);
+}
+
 static void verification_passes_what_the_kernel_does_too(void **unused)
 {
         (void)unused;
@@ -550,6 +594,8 @@ int main(void)
                 cmocka_unit_test(a_poke_from_another_thread_ends_a_loop),
                 cmocka_unit_test(a_triple_fault_is_one),
                 cmocka_unit_test(a_state_that_the_kernel_refuses_is_an_entry_failure),
+                cmocka_unit_test(a_state_that_the_processor_refuses_is_an_entry_failure_with_its_reason),
+                cmocka_unit_test(what_the_kernel_refuses_to_run_is_an_error_with_its_cause),
                 cmocka_unit_test(verification_passes_what_the_kernel_does_too),
                 cmocka_unit_test(verification_finds_a_wrong_register_and_a_wrong_rip),
         };

@@ -67,8 +67,10 @@ static enum exit_kind far_access(struct kvm_accel *kvm, struct hwaccl_subject_st
         return kvm_complete(kvm, error) ? EXIT_HANDLER : EXIT_ERROR;
 }
 
-enum exit_kind kvm_exit_refused(struct hwaccl_subject_state *state, uint64_t qualification)
+/* No instruction was executed: the state is the one that was refused, whatever the kernel shows now. */
+enum exit_kind kvm_exit_refused(const struct kvm_accel *kvm, struct hwaccl_subject_state *state, uint64_t qualification)
 {
+        *state = kvm->left;
         state->exit_reason = HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE | HWACCL_EXIT_REASON_ENTRY_FAILURE;
         state->exit_qualification = qualification;
         return EXIT_HANDLER;
@@ -134,7 +136,7 @@ enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *stat
                 state->exit_qualification = run->debug.arch.dr6;
                 state->interrupt_information = 0x80000300u | run->debug.arch.exception; /* a hardware exception */
                 return EXIT_HANDLER;
-        case KVM_EXIT_FAIL_ENTRY: return kvm_exit_refused(state, run->fail_entry.hardware_entry_failure_reason);
+        case KVM_EXIT_FAIL_ENTRY: return kvm_exit_refused(kvm, state, run->fail_entry.hardware_entry_failure_reason);
         case KVM_EXIT_INTERNAL_ERROR: return internal_error(kvm, state, error);
         case KVM_EXIT_SET_TPR: return EXIT_AGAIN; /* CR8 went down: run->cr8 holds it */
         default:

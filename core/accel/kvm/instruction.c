@@ -3,6 +3,7 @@
 #include "hwaccl/emulator.h"
 #include "hwaccl/guest_access.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PAGE ((uint64_t)HWACCL_PAGE_SIZE)
@@ -125,5 +126,9 @@ void kvm_describe_at_rip(struct kvm_accel *kvm, char *text, size_t room)
         uint8_t bytes[INSTRUCTION_SIZE_MAX];
         size_t size = kvm_code_read(kvm, kvm->context.rip, bytes, sizeof(bytes));
 
-        hwaccl_instruction_describe(bytes, size, kvm->context.rip, hwaccl_context_code_bits(&kvm->context), text, room);
+        if (!size)
+                (void)snprintf(text, room, "no memory there");
+        else
+                hwaccl_instruction_describe(bytes, size, kvm->context.rip, hwaccl_context_code_bits(&kvm->context),
+                                            text, room);
 }

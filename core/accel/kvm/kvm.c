@@ -134,7 +134,7 @@ static enum exit_kind run_to_exit(struct kvm_accel *kvm, struct hwaccl_subject_s
 
         kvm->kvm->run->kvm_dirty_regs = 0;
         if (cause == EINVAL)
-                return kvm_exit_refused(state, 0);
+                return kvm_exit_refused(kvm, state, 0);
         kvm_registers_get(&kvm->kvm->run->s.regs, state);
         state->exit_qualification = 0;
         state->interrupt_information = 0;

@@ -128,6 +128,7 @@ enum exit_kind {
 };
 enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
 enum exit_kind kvm_exit_memory(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
-enum exit_kind kvm_exit_refused(struct hwaccl_subject_state *state, uint64_t qualification);
+enum exit_kind kvm_exit_refused(const struct kvm_accel *kvm, struct hwaccl_subject_state *state,
+                                uint64_t qualification);
 
 #endif

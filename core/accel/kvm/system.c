@@ -182,6 +182,33 @@ uint64_t hwaccl_kvm_tsc_khz(const struct hwaccl_kvm *kvm)
         return kvm->tsc_khz;
 }
 
+static bool names_virtualization(char *flags)
+{
+        char *rest = NULL;
+
+        for (char *word = strtok_r(flags, " \t\n", &rest); word; word = strtok_r(NULL, " \t\n", &rest))
+                if (strcmp(word, "vmx") == 0 || strcmp(word, "svm") == 0)
+                        return true;
+        return false;
+}
+
+bool hwaccl_kvm_is_hardware(FILE *cpuinfo)
+{
+        char *line = NULL;
+        size_t room = 0;
+        bool hardware = true;
+
+        while (getline(&line, &room, cpuinfo) > 0) {
+                char *flags = strchr(line, ':');
+                if (strncmp(line, "flags", 5) != 0 || !flags)
+                        continue;
+                hardware = names_virtualization(flags + 1);
+                break;
+        }
+        free(line);
+        return hardware;
+}
+
 #define LEAF_MAX 64
 
 static void add_leaf(struct kvm_cpuid2 *leaves, const struct hwaccl_processor *processor, uint32_t leaf,

@@ -17,6 +17,8 @@
 #include "hwaccl/accel.h"
 #include "hwaccl/processor.h"
 
+#include <stdio.h>
+
 struct hwaccl_kvm;
 
 /**
@@ -27,6 +29,15 @@ struct hwaccl_kvm;
  */
 struct hwaccl_kvm *hwaccl_kvm_open(struct hwaccl_error *error);
 void hwaccl_kvm_close(struct hwaccl_kvm *kvm);
+
+/**
+ * hwaccl_kvm_is_hardware - does the processor itself virtualize?
+ * @cpuinfo: /proc/cpuinfo, open for reading
+ *
+ * False if its flags name neither vmx nor svm: a /dev/kvm is then a software one, which is slow and lacks instructions
+ * that kernels need. True when it has no flags that would tell.
+ */
+bool hwaccl_kvm_is_hardware(FILE *cpuinfo);
 
 /** hwaccl_kvm_tsc_khz - frequency of the guest's TSC, which runs by itself: what the machine's configuration must say
  */
