@@ -31,6 +31,7 @@ _start: KERNEL_ENTRY "multiboot_elf"
         EXPECT eax, 26dh, "information that is missing"
         EXPECT dword [ebx + 4], 640, "mem_lower"
         EXPECT dword [ebx + 8], 63 * 1024, "mem_upper"
+        EXPECT dword [0f0000h], "RSD ", "RSDP in the BIOS area"
         PRINT "command line: "
         mov esi, [ebx + 16]
         call print_text

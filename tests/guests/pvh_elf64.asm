@@ -27,6 +27,8 @@ pvh_entry:
         EXPECT dword [ebx], 336ec578h, "magic number of the start info"
         EXPECT dword [ebx + 4], 1, "version of the start info"
         EXPECT dword [ebx + 8], 0, "flags of the start info"
+        mov eax, [ebx + 32]
+        EXPECT dword [eax], "RSD ", "RSDP"
         PRINT "command line: "
         mov esi, [ebx + 24]
         call print_text

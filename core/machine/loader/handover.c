@@ -2,6 +2,7 @@
 
 #include "hwaccl/assert.h"
 #include "hwaccl/machine.h"
+#include "machine/loader/acpi_tables.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,18 @@
 #define ONE_MIB   UINT64_C(0x100000)
 #define LOWEST    UINT64_C(0x10000) /* below are what a BIOS keeps, and where kernels start their other processors */
 #define ALIGNMENT 8u
+
+/* Behind the ACPI tables. The last instruction is the whole service of a hardware interrupt. */
+#define SERVICE_CODE    UINT64_C(0xf1000)
+#define SERVICE_IGNORED (SERVICE_CODE + 8)
+#define BIOS_VECTORS    256u
+
+#define BIOS_DATA        UINT64_C(0x400)
+#define BIOS_DATA_SIZE   256u
+#define BIOS_DATA_COM1   0u
+#define BIOS_DATA_MEMORY 0x13u /* KiB below the video memory */
+#define COM1             0x3f8u
+#define KIB              1024u
 
 size_t hwaccl_handover_room(size_t size)
 {
@@ -85,6 +98,69 @@ bool hwaccl_handover_modules(struct hwaccl_layout *layout, const struct hwaccl_l
                 if (!hwaccl_layout_copy(layout, what, address[i], module->data, module->size, error))
                         return false;
         }
+        return true;
+}
+
+/* A range that the kernel may have taken for itself: then there is none, and *bytes is NULL. */
+static bool add_optional(struct hwaccl_layout *layout, const char *what, uint64_t address, size_t size, uint8_t **bytes,
+                         struct hwaccl_error *error)
+{
+        *bytes = NULL;
+        if (!hwaccl_layout_reserve(layout, what, address, size, NULL))
+                return true;
+        *bytes = hwaccl_layout_fill(layout, address, size, error);
+        return *bytes != NULL;
+}
+
+/* Kernels that go back to real mode to ask a BIOS (Xen for its map of memory) get an answer: not supported. */
+static void write_vectors(uint8_t *table)
+{
+        for (size_t i = 0; i < BIOS_VECTORS; i++) {
+                bool hardware = (i >= 0x08 && i <= 0x0f) || (i >= 0x70 && i <= 0x77);
+                hwaccl_store16(table + i * 4, hardware ? SERVICE_IGNORED - SERVICE_CODE : 0);
+                hwaccl_store16(table + i * 4 + 2, SERVICE_CODE >> 4);
+        }
+}
+
+static bool add_services(struct hwaccl_layout *layout, struct hwaccl_error *error)
+{
+        static const uint8_t code[] = {
+                0x55,                   /* push bp */
+                0x89, 0xe5,             /* mov bp, sp */
+                0x80, 0x4e, 0x06, 0x01, /* or byte [bp + 6], 1: the caller's CF */
+                0x5d,                   /* pop bp */
+                0xcf,                   /* iret */
+        };
+        uint8_t *bytes, *table;
+
+        if (!add_optional(layout, "the BIOS services", SERVICE_CODE, sizeof(code), &bytes, error))
+                return false;
+        if (!bytes)
+                return true;
+        memcpy(bytes, code, sizeof(code));
+        if (!add_optional(layout, "the interrupt table", 0, BIOS_VECTORS * 4, &table, error))
+                return false;
+        if (table)
+                write_vectors(table);
+        return true;
+}
+
+bool hwaccl_handover_bios(struct hwaccl_layout *layout, uint64_t *rsdp, struct hwaccl_error *error)
+{
+        uint8_t *data, *tables;
+
+        if (!add_services(layout, error) ||
+            !add_optional(layout, "the BIOS data area", BIOS_DATA, BIOS_DATA_SIZE, &data, error) ||
+            !add_optional(layout, "the ACPI tables", HWACCL_LOADER_ACPI_ADDRESS, HWACCL_LOADER_ACPI_SIZE, &tables,
+                          error))
+                return false;
+        if (data) {
+                hwaccl_store16(data + BIOS_DATA_COM1, COM1);
+                hwaccl_store16(data + BIOS_DATA_MEMORY, (uint16_t)(HWACCL_LOW_MEMORY_END / KIB));
+        }
+        if (tables)
+                hwaccl_loader_acpi_tables(tables);
+        *rsdp = tables ? HWACCL_LOADER_ACPI_ADDRESS : 0;
         return true;
 }
 

@@ -31,6 +31,15 @@ uint64_t hwaccl_handover_text(struct hwaccl_handover *block, const char *text);
 bool hwaccl_handover_modules(struct hwaccl_layout *layout, const struct hwaccl_loader_input *input,
                              uint64_t address[HWACCL_LOADER_MODULE_MAX], struct hwaccl_error *error);
 
+/**
+ * hwaccl_handover_bios - what kernels look for where a BIOS would be
+ * @rsdp: set to where the ACPI tables are, or to 0
+ *
+ * Real mode's interrupt table, whose services all say "not supported" (CF); the BIOS data area with the first serial
+ * port and the size of the base memory; the ACPI tables. A kernel that lies there itself does without.
+ */
+bool hwaccl_handover_bios(struct hwaccl_layout *layout, uint64_t *rsdp, struct hwaccl_error *error);
+
 /** hwaccl_handover_enter - 32-bit entry at @rip, EBX pointing to the block */
 bool hwaccl_handover_enter(struct hwaccl_layout *layout, const struct hwaccl_handover *block, uint64_t rip,
                            struct hwaccl_error *error);

@@ -269,13 +269,14 @@ static bool load_kernel(const struct hwaccl_loader_input *input, const struct he
 
 static bool load(const struct hwaccl_loader_input *input, struct hwaccl_layout *layout, struct hwaccl_error *error)
 {
-        uint64_t module[HWACCL_LOADER_MODULE_MAX], entry, sections = 0, address;
+        uint64_t module[HWACCL_LOADER_MODULE_MAX], entry, sections = 0, rsdp, address;
         struct hwaccl_elf elf = {0};
         struct hwaccl_handover block;
         struct header header;
 
         if (!read_header(input, &header, error) || !load_kernel(input, &header, &elf, layout, &entry, error) ||
-            !hwaccl_handover_modules(layout, input, module, error) || !load_sections(&elf, layout, &sections, error) ||
+            !hwaccl_handover_modules(layout, input, module, error) || !hwaccl_handover_bios(layout, &rsdp, error) ||
+            !load_sections(&elf, layout, &sections, error) ||
             !hwaccl_handover_begin(layout, &block, "the Multiboot information", info_size(input), error))
                 return false;
         uint8_t *info = hwaccl_handover_take(&block, INFO_SIZE, &address);

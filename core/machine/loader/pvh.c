@@ -131,12 +131,13 @@ static void add_modules(const struct hwaccl_loader_input *input, const uint64_t 
 
 static bool load(const struct hwaccl_loader_input *input, struct hwaccl_layout *layout, struct hwaccl_error *error)
 {
-        uint64_t module[HWACCL_LOADER_MODULE_MAX], entry, address;
+        uint64_t module[HWACCL_LOADER_MODULE_MAX], entry, rsdp, address;
         struct hwaccl_handover block;
         struct hwaccl_elf elf;
 
         if (!hwaccl_elf_open(&elf, input->kernel, input->kernel_size, error) || !find_entry(&elf, &entry, error) ||
             !hwaccl_elf_load(&elf, layout, error) || !hwaccl_handover_modules(layout, input, module, error) ||
+            !hwaccl_handover_bios(layout, &rsdp, error) ||
             !hwaccl_handover_begin(layout, &block, "the start info", start_info_size(input), error))
                 return false;
         uint8_t *start = hwaccl_handover_take(&block, START_SIZE, &address);
@@ -144,6 +145,7 @@ static bool load(const struct hwaccl_loader_input *input, struct hwaccl_layout *
         hwaccl_store32(start + 4, START_VERSION);
         add_modules(input, module, &block, start);
         hwaccl_store64(start + 24, hwaccl_handover_text(&block, input->command_line));
+        hwaccl_store64(start + 32, rsdp);
         add_memory_map(layout, &block, start);
         return hwaccl_handover_enter(layout, &block, entry, error);
 }
