@@ -3,7 +3,6 @@
 #include "hwaccl/assert.h"
 #include "hwaccl/vcpu.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #define CR0_FORCED_ON  UINT64_C(0x20)       /* NE */
@@ -13,7 +12,6 @@ _Static_assert((CR0_FORCED_ON | CR0_FORCED_OFF) == HWACCL_CR0_MASK, "the VMM for
 _Static_assert(CR4_FORCED_ON == HWACCL_CR4_MASK, "the VMM forces exactly the CR4 bits that it owns");
 
 #define BLOCKING_MASK            UINT64_C(3) /* STI, MOV SS */
-#define ACCESS_RIGHTS_RESERVED   0xfffe0f00u /* SDM 3C, table 25-2: bits 11:8 and 31:17 */
 #define LDTR_NULL_ACCESS_RIGHTS  0x82u
 #define SELECTOR_INDEX_AND_TABLE 0xfffcu
 
@@ -50,19 +48,6 @@ uint64_t hwaccl_transfer_interruptibility(const struct hwaccl_machine_context *c
         return inhibited_here(context) ? state->interruptibility : state->interruptibility & ~BLOCKING_MASK;
 }
 
-/* Type 3 is a busy 16-bit TSS, 11 a busy 32- or 64-bit one; S must be clear and P set (SDM 3C, 27.3.1.2). */
-static bool busy_tss(const struct hwaccl_segment *tr)
-{
-        uint32_t kind = tr->access_rights & 0x9fu;
-        return (kind == 0x83u || kind == 0x8bu) && !(tr->access_rights & HWACCL_SEGMENT_UNUSABLE);
-}
-
-static bool refuse_tr(const struct hwaccl_segment *tr, struct hwaccl_error *error)
-{
-        return hwaccl_error_set(error, "TR is not a busy TSS: selector %04" PRIx64 ", access rights %05" PRIx32,
-                                tr->selector, tr->access_rights);
-}
-
 static void segment_in(const struct hwaccl_machine_context *context, enum hwaccl_segment_register index,
                        struct hwaccl_segment *segment)
 {
@@ -76,8 +61,8 @@ bool hwaccl_transfer_in(struct hwaccl_machine_context *context, struct hwaccl_su
                         struct hwaccl_error *error)
 {
         hwaccl_assert(!context->fpu_used_by_recompiler);
-        if (__builtin_expect(!busy_tss(&context->tr), 0))
-                return refuse_tr(&context->tr, error);
+        if (__builtin_expect(!hwaccl_tr_is_busy(&context->tr), 0))
+                return hwaccl_tr_refuse(&context->tr, error);
 
         state->interruptibility = hwaccl_transfer_interruptibility(context, state);
         context->interrupts_inhibited = inhibited_here(context);
@@ -120,41 +105,6 @@ bool hwaccl_transfer_in(struct hwaccl_machine_context *context, struct hwaccl_su
         return true;
 }
 
-static bool refuse_access_rights(const struct hwaccl_subject_state *state, struct hwaccl_error *error)
-{
-        const struct {
-                const char *name;
-                const struct hwaccl_segment *segment;
-        } segments[] = {
-                {"CS", &state->cs}, {"SS", &state->ss}, {"DS", &state->ds}, {"ES", &state->es},
-                {"FS", &state->fs}, {"GS", &state->gs}, {"TR", &state->tr}, {"LDTR", &state->ldtr},
-        };
-        for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
-                uint32_t rights = segments[i].segment->access_rights;
-                if (rights & ACCESS_RIGHTS_RESERVED)
-                        return hwaccl_error_set(error, "%s has reserved access rights: %08" PRIx32, segments[i].name,
-                                                rights);
-        }
-        return true;
-}
-
-static bool check_abi(const struct hwaccl_subject_state *state, struct hwaccl_error *error)
-{
-        if (__builtin_expect(state->interruptibility > HWACCL_INTERRUPTIBILITY_MOV_SS, 0))
-                return hwaccl_error_set(error,
-                                        "interruptibility state %" PRIx64 " is neither 0, blocking by STI (1) nor "
-                                        "blocking by MOV SS (2)",
-                                        state->interruptibility);
-        uint32_t rights = state->cs.access_rights | state->ss.access_rights | state->ds.access_rights |
-                          state->es.access_rights | state->fs.access_rights | state->gs.access_rights |
-                          state->tr.access_rights | state->ldtr.access_rights;
-        if (__builtin_expect((rights & ACCESS_RIGHTS_RESERVED) != 0, 0))
-                return refuse_access_rights(state, error);
-        if (__builtin_expect(!busy_tss(&state->tr), 0))
-                return refuse_tr(&state->tr, error);
-        return true;
-}
-
 static bool segment_differs(const struct hwaccl_segment *a, const struct hwaccl_segment *b)
 {
         return ((a->selector ^ b->selector) | (a->base ^ b->base) | (a->limit ^ b->limit) |
@@ -190,7 +140,7 @@ static uint32_t table_out(const struct hwaccl_segment *from, struct hwaccl_segme
 bool hwaccl_transfer_out(const struct hwaccl_subject_state *state, struct hwaccl_machine_context *context,
                          struct hwaccl_error *error)
 {
-        if (!check_abi(state, error))
+        if (!hwaccl_subject_state_check(state, error))
                 return false;
 
         context->rip = state->rip;

@@ -334,6 +334,73 @@ static void any_other_interruptibility_is_an_error_and_changes_nothing(void **st
         }
 }
 
+static void a_state_that_no_processor_leaves_is_an_error_and_changes_nothing(void **state)
+{
+        (void)state;
+        transfer_in();
+        const struct hwaccl_subject_state good = subject;
+        struct {
+                uint64_t *field;
+                uint64_t value;
+                const char *mention;
+        } wide[] = {
+                {&subject.cs.selector, 0x10000, "CS has a selector of more than 16 bits"},
+                {&subject.es.selector, UINT64_MAX, "ES has a selector"},
+                {&subject.tr.selector, UINT64_C(1) << 63, "TR has a selector"},
+                {&subject.ldtr.selector, 0x12345, "LDTR has a selector"},
+                {&subject.instruction_length, 16, "an instruction of 16 bytes"},
+                {&subject.instruction_length, UINT64_MAX, "an instruction of"},
+        };
+        struct hwaccl_machine_context before = context;
+        for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {
+                subject = good;
+                *wide[i].field = wide[i].value;
+                assert_false(hwaccl_transfer_out(&subject, &context, &error));
+                assert_non_null(strstr(error.message, wide[i].mention));
+                assert_memory_equal(&context, &before, sizeof(before));
+        }
+        uint32_t *limits[] = {&subject.gdtr.limit, &subject.idtr.limit};
+        for (size_t i = 0; i < 2; i++) {
+                subject = good;
+                *limits[i] = 0x10000;
+                assert_false(hwaccl_transfer_out(&subject, &context, &error));
+                assert_non_null(strstr(error.message, i ? "IDTR has a limit" : "GDTR has a limit"));
+        }
+        subject = good;
+        subject.cs.access_rights |= HWACCL_SEGMENT_UNUSABLE;
+        assert_false(hwaccl_transfer_out(&subject, &context, &error));
+        assert_non_null(strstr(error.message, "CS is unusable"));
+        subject = good;
+        subject.ss.access_rights = HWACCL_SEGMENT_UNUSABLE; /* which a null selector is in 64-bit mode */
+        subject.instruction_length = 15;
+        assert_true(hwaccl_transfer_out(&subject, &context, &error));
+}
+
+static void bits_that_are_not_the_guests_are_looked_at(void **state)
+{
+        (void)state;
+        transfer_in();
+        const struct hwaccl_subject_state good = subject;
+        assert_true(hwaccl_subject_state_check_owner(&subject, &error));
+        struct {
+                uint64_t *field;
+                uint64_t flipped;
+                const char *name;
+        } bits[] = {
+                {&subject.cr0, 0x20, "CR0"},         {&subject.cr0, 0x20000000, "CR0"},
+                {&subject.cr0, 0x40000000, "CR0"},   {&subject.cr0, UINT64_C(1) << 32, "CR0"},
+                {&subject.cr4, 0x2000, "CR4"},       {&subject.cr4, UINT64_C(1) << 63, "CR4"},
+                {&subject.rflags, 2, "RFLAGS"},      {&subject.rflags, 8, "RFLAGS"},
+                {&subject.rflags, 0x8000, "RFLAGS"}, {&subject.rflags, UINT64_C(1) << 22, "RFLAGS"},
+        };
+        for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+                subject = good;
+                *bits[i].field ^= bits[i].flipped;
+                assert_false(hwaccl_subject_state_check_owner(&subject, &error));
+                assert_int_equal(strncmp(error.message, bits[i].name, strlen(bits[i].name)), 0);
+        }
+}
+
 static void reserved_access_rights_are_an_error_that_names_the_segment(void **state)
 {
         (void)state;
@@ -478,6 +545,8 @@ int main(void)
                 TEST(blocking_comes_out_as_an_inhibition_at_rip),
                 TEST(any_other_interruptibility_is_an_error_and_changes_nothing),
                 TEST(reserved_access_rights_are_an_error_that_names_the_segment),
+                TEST(a_state_that_no_processor_leaves_is_an_error_and_changes_nothing),
+                TEST(bits_that_are_not_the_guests_are_looked_at),
                 TEST(an_unchanged_state_raises_the_two_flags_that_are_always_raised),
                 TEST(what_changed_is_copied_and_raises_its_flag),
                 TEST(segment_copies_are_valid_after_every_exit),

@@ -1,6 +1,7 @@
 /* One run: the state to the other side, its exit back, and what it did with the interrupt. */
 #include "accel/muen/muen.h"
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/transfer.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -100,6 +101,8 @@ static bool take_state(struct muen_accel *accel, struct hwaccl_subject_state *st
                 return hwaccl_error_set(error,
                                         "the subject's side rang doorbell_exit without an exit: it has written no "
                                         "exit reason");
+        if (!hwaccl_subject_state_check_owner(&copy, error))
+                return hwaccl_error_prefix(error, "the subject's side broke the subject-state ABI");
         *state = copy;
         return true;
 }

@@ -50,7 +50,8 @@
  *
  * ERRORS end the guest, and name what the other side did: it is gone; it does not answer, though it was asked to exit
  * (a deadline or a poke) longer ago than answer_timeout_ns; it rang doorbell_exit without an exit, or twice for one. A
- * state that breaks the ABI is refused by hwaccl_transfer_out(), an unknown exit reason by hwaccl_exit_explain().
+ * state with another value in the VMM's bits is refused too (hwaccl_subject_state_check_owner()). Other states that
+ * break the ABI are recorded, and then refused by hwaccl_transfer_out(); so are unknown exit reasons.
  */
 #ifndef HWACCL_ACCEL_MUEN_H
 #define HWACCL_ACCEL_MUEN_H

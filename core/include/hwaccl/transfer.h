@@ -13,6 +13,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/**
+ * hwaccl_subject_state_check - is the state one that a processor may have left?
+ *
+ * False with *error set for an interruptibility state that is neither 0, STI nor MOV SS, reserved access rights, a
+ * selector or a descriptor table's limit of more than 16 bits, an unusable CS, a TR that is not a busy TSS (type 3 or
+ * 11, S clear, P set: SDM 3C, 27.3.1.2), an instruction of more than 15 bytes. Exit reasons are dispatch's to judge.
+ */
+bool hwaccl_subject_state_check(const struct hwaccl_subject_state *state, struct hwaccl_error *error);
+
+/**
+ * hwaccl_subject_state_check_owner - did the side that ran the guest keep off what is not the guest's?
+ *
+ * False with *error set when bits of CR0 or CR4 are not as transfer in left them (HWACCL_CR0_MASK, HWACCL_CR4_MASK,
+ * bits 63:32), or RFLAGS has another value in a bit that is fixed. For states of another party: a state that was put
+ * together from a trace may lack all three.
+ */
+bool hwaccl_subject_state_check_owner(const struct hwaccl_subject_state *state, struct hwaccl_error *error);
+
+/** hwaccl_tr_is_busy, hwaccl_tr_refuse - the one of these rules that holds for transfer in too; its error, and false */
+bool hwaccl_tr_is_busy(const struct hwaccl_segment *tr);
+bool hwaccl_tr_refuse(const struct hwaccl_segment *tr, struct hwaccl_error *error);
+
 /** hwaccl_cr0_guest, hwaccl_cr4_guest - what the guest reads: the shadow where the VMM owns the bit, else the real one
  */
 uint64_t hwaccl_cr0_guest(const struct hwaccl_subject_state *state);
@@ -45,8 +67,7 @@ bool hwaccl_transfer_in(struct hwaccl_machine_context *context, struct hwaccl_su
  * hwaccl_transfer_out - subject state to machine context
  *
  * What changed is added to context->changed; global TLB flush and hidden selectors always are. Returns false with
- * *error set, and the context as it was, when the state breaks the ABI: an interruptibility state that is neither 0,
- * STI nor MOV SS, reserved access rights, a TR that is not a busy TSS.
+ * *error set, and the context as it was, when the state breaks the ABI (hwaccl_subject_state_check()).
  */
 bool hwaccl_transfer_out(const struct hwaccl_subject_state *state, struct hwaccl_machine_context *context,
                          struct hwaccl_error *error);
