@@ -49,8 +49,9 @@
         FAULT("unknown-reason", UNKNOWN_REASON, "exit reason 35, which there is not")                                  \
         FAULT("wild-reason", WILD_REASON, "exit reason deadbeef5aa5h")                                                 \
         FAULT("entry-failure", ENTRY_FAILURE, "an entry failure without a reason for one")                             \
-        FAULT("other-reason", OTHER_REASON, "I/O instruction as the reason of every exit")                             \
+        FAULT("other-reason", OTHER_REASON, "any reason but the true one, at every exit")                              \
         FAULT("garbage", GARBAGE, "a state of random bytes")                                                           \
+        FAULT("likely-garbage", LIKELY_GARBAGE, "states with random bytes that may pass for one, at every exit")       \
         FAULT("other-interrupts", OTHER_INTERRUPTS, "bits in monitor_interrupts that nobody has set")
 
 enum muen_peer_fault {

@@ -215,21 +215,64 @@ static void fail_run(const struct subject *subject)
         }
 }
 
-static void fill_with_garbage(struct state_page *page, uint64_t seed, uint64_t *reason)
+static uint64_t next_random(uint64_t *number)
+{
+        *number = *number * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        return *number >> 32 | *number << 32;
+}
+
+static void fill_with_garbage(struct state_page *page, uint64_t *random, uint64_t *reason)
 {
         uint8_t *bytes = (uint8_t *)page;
-        uint64_t number = seed * 2 + 1;
 
-        for (size_t i = 0; i < sizeof(*page); i++) {
-                number = number * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        for (size_t i = 0; i < sizeof(*page); i++)
                 if (i < offsetof(struct state_page, reason) || i >= offsetof(struct state_page, qualification))
-                        bytes[i] = (uint8_t)(number >> 56);
+                        bytes[i] = (uint8_t)next_random(random);
+        *reason = next_random(random) % 70;
+}
+
+/* Some of the state is garbage, within what the ABI allows; small numbers are the likelier ones. */
+static void fill_with_likely_garbage(struct state_page *page, uint64_t *random, uint64_t *reason)
+{
+        static const uint8_t handled[] = {1, 7, 9, 10, 12, 13, 14, 16, 18, 28, 29, 30, 31, 32, 40, 48, 51, 52, 54};
+        uint64_t *const words[] = {&page->rax,
+                                   &page->rcx,
+                                   &page->rdx,
+                                   &page->rsi,
+                                   &page->rdi,
+                                   &page->rip,
+                                   &page->rsp,
+                                   &page->cr3,
+                                   &page->efer,
+                                   &page->qualification,
+                                   &page->physical_address,
+                                   &page->interrupt_information,
+                                   &page->sysenter_cs};
+
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+                if (next_random(random) % 3 == 0)
+                        *words[i] = next_random(random) >> (next_random(random) % 64);
+        for (unsigned i = 0; i < SEGMENTS; i++) {
+                struct page_segment *segment = &page->segment[i];
+                if (next_random(random) % 3)
+                        continue;
+                segment->selector = next_random(random) & 0xffff;
+                segment->base = next_random(random) >> (next_random(random) % 64);
+                segment->limit = (uint32_t)(next_random(random) & (i < GDTR ? UINT32_MAX : 0xffff));
+                if (i != CS && i != TR && i < GDTR)
+                        segment->rights = (uint32_t)next_random(random) & 0x1f0ff;
         }
-        *reason = number >> 58; /* one that might be */
+        page->cr0 ^= next_random(random) & 0x8000000f;
+        page->cr4 ^= next_random(random) & 0x3f;
+        page->rflags ^= next_random(random) & 0xfd5;
+        page->interruptibility = next_random(random) % 3;
+        page->instruction_length = next_random(random) % 16;
+        if (next_random(random) % 3)
+                *reason = handled[next_random(random) % sizeof(handled)];
 }
 
 /* What is wrong with the state that it leaves. */
-static void spoil_state(const struct subject *subject, uint64_t *reason)
+static void spoil_state(struct subject *subject, uint64_t *reason)
 {
         struct state_page *page = subject->state;
 
@@ -249,7 +292,9 @@ static void spoil_state(const struct subject *subject, uint64_t *reason)
         case FAULT_UNKNOWN_REASON: *reason = 35; break;
         case FAULT_WILD_REASON: *reason = UINT64_C(0xdeadbeef5aa5); break;
         case FAULT_ENTRY_FAILURE: *reason = UINT64_C(0x80000021); break;
-        case FAULT_GARBAGE: fill_with_garbage(page, subject->peer->seed, reason); break;
+        case FAULT_GARBAGE: fill_with_garbage(page, &subject->peer->seed, reason); break;
+        case FAULT_LIKELY_GARBAGE: fill_with_likely_garbage(page, &subject->peer->seed, reason); break;
+        case FAULT_OTHER_REASON: *reason = subject->exits % 70; break;
         default: break;
         }
 }
@@ -261,7 +306,9 @@ static void run(struct subject *subject)
         struct hwaccl_subject_state state;
         struct hwaccl_pending_interrupts pending;
         struct hwaccl_error error;
-        bool faulty = subject->exits++ == peer->fault_exit && peer->fault > FAULT_RUN;
+        uint64_t exit = subject->exits++;
+        bool goes_on = peer->fault == FAULT_OTHER_REASON || peer->fault == FAULT_LIKELY_GARBAGE;
+        bool faulty = peer->fault > FAULT_RUN && (exit == peer->fault_exit || (goes_on && exit > peer->fault_exit));
 
         if (atomic_load_explicit(&subject->state->reason, memory_order_acquire) != RUNNING)
                 die("doorbell_run was rung, but monitor_state is not the subject's");
@@ -284,8 +331,6 @@ static void run(struct subject *subject)
         uint64_t reason = state.exit_reason;
         if (faulty)
                 spoil_state(subject, &reason);
-        if (peer->fault == FAULT_OTHER_REASON && subject->exits > peer->fault_exit)
-                reason = 30;
         atomic_store_explicit(&subject->state->reason, reason, memory_order_release);
         if (faulty && peer->fault == FAULT_HALF_RING)
                 (void)!write(peer->bell_exit, &reason, 4);

@@ -32,6 +32,12 @@ struct hwaccl_muen {
         struct muen_bells bells;
 };
 
+/* layout.c */
+
+/** muen_layout_read - the TSC, sizes and the start; pointers stay as they are. False with *error set */
+bool muen_layout_read(const struct hwaccl_subject_info *info, struct hwaccl_muen_subject *subject,
+                      struct hwaccl_error *error);
+
 /* bells.c */
 
 /** muen_bells_open - those of @directory, or @handed_over; false with *error set. Close in either case */

@@ -2,7 +2,6 @@
 #include "accel/muen/muen.h"
 #include "hwaccl/assert.h"
 #include "hwaccl/guest_memory.h"
-#include "hwaccl/static_region.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +13,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define TSC_KHZ_MIN       UINT64_C(1000)
-#define TSC_KHZ_MAX       UINT64_C(100000000)
-#define FIRMWARE_UNIT     (UINT64_C(64) << 10)
-#define FIRMWARE_SIZE_MAX (UINT64_C(16) << 20)
-#define ONE_MIB           (UINT64_C(1) << 20)
 
 static size_t whole_pages(uint64_t size)
 {
@@ -79,71 +72,16 @@ static void unmap(struct muen_mapping *mapping)
         mapping->address = NULL;
 }
 
-/* A page of the two sides: named by subject info, and there. */
-static bool map_page(struct muen_mapping *mapping, const char *directory, const struct hwaccl_subject_info *info,
-                     const char *name, struct hwaccl_error *error)
-{
-        const struct hwaccl_subject_region *region = hwaccl_subject_info_find_region(info, name);
-
-        if (!region)
-                return hwaccl_error_set(error, "subject info has no memory region %s", name);
-        if (region->size < HWACCL_PAGE_SIZE)
-                return hwaccl_error_set(error, "memory region %s has %" PRIu64 " bytes, %u are needed", name,
-                                        region->size, HWACCL_PAGE_SIZE);
-        return map(mapping, directory, name, HWACCL_PAGE_SIZE, true, error);
-}
-
-/* VM RAM is handed out as one region, and so its parts have to follow each other. */
-static bool check_ram(const struct hwaccl_subject_info *info, uint64_t address, uint64_t size,
-                      struct hwaccl_error *error)
-{
-        uint64_t next = address;
-
-        if (size < HWACCL_MEMORY_SIZE_MIN || size > HWACCL_MEMORY_SIZE_MAX)
-                return hwaccl_error_set(error, "VM RAM has %" PRIu64 " bytes, not between %u and %" PRIu64, size,
-                                        HWACCL_MEMORY_SIZE_MIN, HWACCL_MEMORY_SIZE_MAX);
-        for (unsigned i = 1; i <= MUEN_RAM_REGIONS; i++) {
-                char name[16];
-                (void)snprintf(name, sizeof(name), "vm_ram_%u", i);
-                const struct hwaccl_subject_region *region = hwaccl_subject_info_find_region(info, name);
-                if (!region)
-                        return hwaccl_error_set(error, "VM RAM: subject info has no memory region %s", name);
-                if (region->address != next)
-                        return hwaccl_error_set(error,
-                                                "VM RAM: %s begins at %" PRIx64 "h, where %" PRIx64 "h would follow",
-                                                name, region->address, next);
-                if (!region->size || region->size % HWACCL_PAGE_SIZE || region->size > size)
-                        return hwaccl_error_set(error,
-                                                "VM RAM: %s has %" PRIu64 " bytes, which are no whole pages of it",
-                                                name, region->size);
-                if (!(region->flags & HWACCL_SUBJECT_REGION_WRITABLE))
-                        return hwaccl_error_set(error, "VM RAM: %s is not writable", name);
-                next += region->size;
-        }
-        return true;
-}
-
 static bool map_ram(struct hwaccl_muen *muen, const char *directory, const struct hwaccl_subject_info *info,
                     struct hwaccl_error *error)
 {
-        struct hwaccl_static_regions regions;
-        uint64_t address;
-
-        /* of the static regions the guest gets VM RAM only, which is not cleared */
-        if (!hwaccl_static_regions_init(&regions, info, NULL, NULL, error) ||
-            !hwaccl_static_regions_hand_out(&regions, 0, &address, error))
-                return false;
-        uint64_t size = regions.region[0].size;
-        if (!check_ram(info, address, size, error))
-                return false;
-
+        uint64_t size = muen->subject.ram_size;
         void *place = mmap(NULL, (size_t)size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (place == MAP_FAILED)
                 return hwaccl_error_set(error, "no address space for %" PRIu64 " bytes of VM RAM: %s", size,
                                         strerror(errno));
         muen->ram = (struct muen_mapping){place, (size_t)size};
         muen->subject.ram = place;
-        muen->subject.ram_size = size;
         uint64_t done = 0;
         for (unsigned i = 1; i <= MUEN_RAM_REGIONS; i++) {
                 char name[16];
@@ -157,58 +95,22 @@ static bool map_ram(struct hwaccl_muen *muen, const char *directory, const struc
         return true;
 }
 
-static bool find_firmware(struct hwaccl_muen *muen, const char *directory, const struct hwaccl_subject_region *region,
-                          struct hwaccl_error *error)
-{
-        if (!region->size || region->size > FIRMWARE_SIZE_MAX || region->size % FIRMWARE_UNIT)
-                return hwaccl_error_set(error,
-                                        "memory region vm_firmware has %" PRIu64 " bytes, not a multiple of 64 KiB "
-                                        "between 64 KiB and 16 MiB",
-                                        region->size);
-        if (!map(&muen->firmware, directory, "vm_firmware", region->size, false, error))
-                return false;
-        muen->subject.firmware = muen->firmware.address;
-        muen->subject.firmware_size = (size_t)region->size;
-        return true;
-}
-
-/* What the guest starts with: firmware, or an image in its RAM. */
-static bool find_start(struct hwaccl_muen *muen, const char *directory, const struct hwaccl_subject_info *info,
-                       struct hwaccl_error *error)
-{
-        const struct hwaccl_subject_region *firmware = hwaccl_subject_info_find_region(info, "vm_firmware");
-        const struct hwaccl_subject_region *image = hwaccl_subject_info_find_region(info, "vm_image");
-
-        if (firmware)
-                return find_firmware(muen, directory, firmware, error);
-        if (!image)
-                return hwaccl_error_set(error, "subject info has neither a memory region vm_firmware nor vm_image: the "
-                                               "guest has nothing to run");
-        if (image->address >= ONE_MIB || image->size > muen->subject.ram_size - image->address)
-                return hwaccl_error_set(error,
-                                        "memory region vm_image, %" PRIu64 " bytes at %" PRIx64
-                                        "h, does not begin below 1 MiB or does not end in VM RAM",
-                                        image->size, image->address);
-        muen->subject.image_address = image->address;
-        muen->subject.image_size = image->size;
-        return true;
-}
-
 static bool read_info(struct hwaccl_muen *muen, const char *directory, struct hwaccl_subject_info *info,
                       struct hwaccl_error *error)
 {
-        uint64_t hz;
+        return map(&muen->info, directory, "subject_info_page", HWACCL_SUBJECT_INFO_SIZE, false, error) &&
+               ((hwaccl_subject_info_open(info, muen->info.address, HWACCL_SUBJECT_INFO_SIZE, error) &&
+                 muen_layout_read(info, &muen->subject, error)) ||
+                hwaccl_error_prefix(error, "%s/subject_info_page", directory));
+}
 
-        if (!map(&muen->info, directory, "subject_info_page", HWACCL_SUBJECT_INFO_SIZE, false, error))
+static bool map_firmware(struct hwaccl_muen *muen, const char *directory, struct hwaccl_error *error)
+{
+        size_t size = muen->subject.firmware_size;
+
+        if (size && !map(&muen->firmware, directory, "vm_firmware", size, false, error))
                 return false;
-        if (!hwaccl_subject_info_open(info, muen->info.address, HWACCL_SUBJECT_INFO_SIZE, error) ||
-            !hwaccl_subject_info_cpu_frequency(info, &hz, error))
-                return hwaccl_error_prefix(error, "%s/subject_info_page", directory);
-        if (info->tsc_khz < TSC_KHZ_MIN || info->tsc_khz > TSC_KHZ_MAX)
-                return hwaccl_error_set(
-                        error, "%s/subject_info_page: a TSC of %" PRIu64 " kHz, not of %" PRIu64 " to %" PRIu64,
-                        directory, info->tsc_khz, TSC_KHZ_MIN, TSC_KHZ_MAX);
-        muen->subject.tsc_khz = info->tsc_khz;
+        muen->subject.firmware = muen->firmware.address;
         return true;
 }
 
@@ -218,10 +120,10 @@ static bool open_subject(struct hwaccl_muen *muen, const struct hwaccl_muen_conf
         const char *directory = config->directory;
 
         return read_info(muen, directory, info, error) &&
-               map_page(&muen->state, directory, info, "monitor_state", error) &&
-               map_page(&muen->interrupts, directory, info, "monitor_interrupts", error) &&
-               map_page(&muen->timed_event, directory, info, "monitor_timed_event", error) &&
-               map_ram(muen, directory, info, error) && find_start(muen, directory, info, error) &&
+               map(&muen->state, directory, "monitor_state", HWACCL_PAGE_SIZE, true, error) &&
+               map(&muen->interrupts, directory, "monitor_interrupts", HWACCL_PAGE_SIZE, true, error) &&
+               map(&muen->timed_event, directory, "monitor_timed_event", HWACCL_PAGE_SIZE, true, error) &&
+               map_ram(muen, directory, info, error) && map_firmware(muen, directory, error) &&
                muen_bells_open(&muen->bells, directory, config->doorbells, error);
 }
 
