@@ -2,6 +2,8 @@
 
 #include "output.h"
 
+#include "hwaccl/assert.h"
+
 #include <ctype.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -9,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPTION_MAX 32 /* of one subcommand */
+#define OPTION_MAX 64 /* of one subcommand */
 
 /* One line, whatever file names or guests put into it. */
 static void complain(const struct cli_command *command, const char *tail, const char *format, va_list arguments)
@@ -92,7 +94,8 @@ static void translate(const struct cli_command *command, struct option *longs, c
 {
         *shorts++ = ':';
         size_t count = 0;
-        for (; count < OPTION_MAX && command->options[count].name; count++) {
+        for (; command->options[count].name; count++) {
+                hwaccl_assert(count < OPTION_MAX);
                 const struct cli_option *option = &command->options[count];
                 longs[count] = (struct option){option->name, option->argument ? required_argument : no_argument, NULL,
                                                (int)count + 1000};

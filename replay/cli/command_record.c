@@ -318,7 +318,7 @@ static enum cli_status run_guest(struct session *session)
                 (void)complain_of(session, &finish_error);
                 return CLI_CANNOT;
         }
-        if (!console_good)
+        if (!console_good || !record_memory_save(session->settings, &machine->memory))
                 return CLI_CANNOT;
         summarise(session, &error);
         record_report_disks(session->settings);
@@ -357,6 +357,7 @@ static void tear_down(struct session *session)
                 (void)close(session->input);
         record_free_images(session->settings);
         record_close_disks(session->settings);
+        record_memory_close(session->settings);
 }
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
@@ -374,9 +375,9 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         session.settings = &settings;
         session.input = -1;
         enum cli_status status = CLI_CANNOT;
-        if (record_load_images(&settings) && record_open_disks(&settings) && open_input(&session) &&
-            record_choose_accel(&settings, &session.kvm, &session.muen) && build_machine(&session) &&
-            record_console_open(&session.console, &settings) && build_accel(&session) &&
+        if (record_load_images(&settings) && record_open_disks(&settings) && record_memory_open(&settings) &&
+            open_input(&session) && record_choose_accel(&settings, &session.kvm, &session.muen) &&
+            build_machine(&session) && record_console_open(&session.console, &settings) && build_accel(&session) &&
             build_recorder(&session, argc, argv))
                 status = run_guest(&session);
         tear_down(&session);

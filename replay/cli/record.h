@@ -77,8 +77,10 @@ struct record_settings {
         bool no_record;     /* no database; LTTng may get the exits all the same */
         bool lttng;
         bool force;
-        const char *console; /* NULL: stdout */
-        const char *input;   /* NULL: the terminal, if there is one */
+        const char *console;     /* NULL: stdout */
+        const char *input;       /* NULL: the terminal, if there is one */
+        const char *save_memory; /* NULL: nowhere */
+        int save_memory_fd;
         bool quiet_debug;
         uint32_t keyframe_interval;
         const char *flight_text; /* of --flight-recorder; NULL: everything is kept */
@@ -210,6 +212,14 @@ bool record_console_open(struct record_console *console, const struct record_set
 void record_console_write(void *opaque, enum hwaccl_channel channel, const void *data, size_t size);
 /** record_console_close - false after a complaint when something could not be written */
 bool record_console_close(struct record_console *console);
+
+/* record_memory.c: what --save-memory asks for. */
+
+/** record_memory_open - false after a complaint; before the guest runs, so that a wrong name costs nothing */
+bool record_memory_open(struct record_settings *settings);
+/** record_memory_save - the RAM of a guest that has ended; false after a complaint */
+bool record_memory_save(const struct record_settings *settings, const struct hwaccl_guest_memory *memory);
+void record_memory_close(struct record_settings *settings);
 
 /* record_terminal.c: a terminal on standard input, as the guest's serial port. One at a time, of the main thread. */
 

@@ -44,6 +44,7 @@ enum {
         OPTION_EXPECT_EXIT,
         OPTION_CONSOLE,
         OPTION_INPUT,
+        OPTION_SAVE_MEMORY,
         OPTION_QUIET_DEBUG,
         OPTION_KEYFRAME_INTERVAL,
         OPTION_FLIGHT_RECORDER,
@@ -111,6 +112,9 @@ const struct cli_option record_option_table[] = {
         [OPTION_INPUT] = {"input", 0, "FILE",
                           "what is typed on the guest's serial port; - is standard input\n"
                           "(default: the terminal with --clock host, else nothing)"},
+        [OPTION_SAVE_MEMORY] = {"save-memory", 0, "FILE",
+                                "write the guest's RAM to FILE when the guest has ended: a byte's place\n"
+                                "is its address, pages of zeros are holes"},
         [OPTION_QUIET_DEBUG] = {"quiet-debug", 'q', NULL,
                                 "leave the debug log of port 402h to the recording: it is not printed,\n"
                                 "and --until does not look at it"},
@@ -326,6 +330,7 @@ static bool parse_option(struct record_settings *settings, int option, const cha
                 return parse_number(settings, option, value, 0, UINT32_MAX, &settings->exit_expected);
         case OPTION_CONSOLE: settings->console = value; return true;
         case OPTION_INPUT: settings->input = value; return true;
+        case OPTION_SAVE_MEMORY: settings->save_memory = value; return true;
         case OPTION_QUIET_DEBUG: settings->quiet_debug = true; return true;
         case OPTION_FLIGHT_RECORDER: return parse_flight_recorder(settings, value);
         case OPTION_TRIGGER: return parse_trigger(settings, value);

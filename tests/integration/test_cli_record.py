@@ -79,6 +79,7 @@ class Refused(CommandTest):
     def test_console_and_input_that_cannot_be_opened(self):
         guest = self.write("guest", HELLO) + "@0x7c00"
         self.refuse_record("--raw", guest, "--console", self.path("no/console"), mention=self.path("no/console"))
+        self.refuse_record("--raw", guest, "--save-memory", self.path("no/memory"), mention=self.path("no/memory"))
         self.refuse_record("--raw", guest, "--input", self.path("no-input"), mention=self.path("no-input"))
 
 
@@ -115,6 +116,19 @@ class Ends(CommandTest):
         done = self.succeed("record", "--no-record", "--raw", guest, "--timeout", "0.3")
         self.assertIn("timeout", done.stderr)
         self.assertGreater(time.monotonic() - start, 0.25)
+
+    def test_the_memory_at_the_end_can_be_saved(self):
+        # mov byte [8000h], 5ah; out f4h, al
+        image = self.write("guest", bytes.fromhex("c6 06 00 80 5a e6 f4 f4"))
+        saved = self.write("memory", b"what was there before" * 1000000)
+        self.succeed("record", "--no-record", "--raw", image + "@0x7c00", "--memory", "16M", "--save-memory", saved,
+                     "--expect-exit", 0)
+        memory = self.read(saved)
+        self.assertEqual(len(memory), 16 << 20)
+        self.assertEqual(memory[0x7c00:0x7c08], self.read(image))
+        self.assertEqual(memory[0x8000], 0x5a)
+        self.assertEqual(memory.count(0), len(memory) - 8 - 1 + self.read(image).count(0))
+        self.assertLess(os.stat(saved).st_blocks * 512, 1 << 20, "not sparse")
 
     def test_the_summary_names_the_recording_and_its_size(self):
         image = self.write("guest", HELLO)

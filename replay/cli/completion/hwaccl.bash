@@ -59,7 +59,7 @@ _hwaccl()
                                 --output --force --no-db --no-record --lttng --accel --clock --wall-time --tsc-khz --max-exits --timeout --until
                                 --expect-exit --console --input --quiet-debug --keyframe-interval --verify
                                 --subject-dir --subject-doorbells --subject-timeout
-                                --smp"
+                                --smp --save-memory"
                         ;;
                 replay) options+=" --from --to --vcpu --first --limit --json" ;;
                 show) options+=" --from --to --vcpu --reason --rip --limit --disasm --json" ;;
