@@ -73,3 +73,26 @@ void consumer_join(struct consumer *consumer)
         (void)pthread_mutex_unlock(&consumer->lock);
         (void)pthread_join(consumer->thread, NULL);
 }
+
+bool consumer_block_file_size_signal(void)
+{
+        sigset_t file_size;
+        sigset_t before;
+
+        (void)sigemptyset(&file_size);
+        (void)sigaddset(&file_size, SIGXFSZ);
+        return pthread_sigmask(SIG_BLOCK, &file_size, &before) == 0 && !sigismember(&before, SIGXFSZ);
+}
+
+void consumer_unblock_file_size_signal(bool mine)
+{
+        const struct timespec at_once = {0, 0};
+        sigset_t file_size;
+
+        if (!mine)
+                return;
+        (void)sigemptyset(&file_size);
+        (void)sigaddset(&file_size, SIGXFSZ);
+        (void)sigtimedwait(&file_size, NULL, &at_once); /* what our writes raised has been reported */
+        (void)pthread_sigmask(SIG_UNBLOCK, &file_size, NULL);
+}

@@ -38,4 +38,9 @@ bool consumer_is_closing(struct consumer *consumer);
 /** consumer_join - say that the producer has stopped, and wait for the thread */
 void consumer_join(struct consumer *consumer);
 
+/** consumer_block_file_size_signal - for a thread that writes what the consumer's did not: a write beyond a file-size
+ * limit must be an error there too. True when the signal was not blocked before; hand that to the other. */
+bool consumer_block_file_size_signal(void);
+void consumer_unblock_file_size_signal(bool mine);
+
 #endif

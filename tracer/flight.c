@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #define SHARES         16u /* the window is let go of by parts of this size */
 #define RING_SIZE_MOST (UINT64_C(4) << 20)
@@ -105,7 +105,7 @@ static bool take(struct flight *flight, const struct ring_record *record)
 {
         if (is_start(flight, record) && (flight->segment_count == 0 || share_reached(flight)) &&
             !((flight->segment_count == 0 || flight_segment_write(flight, flight->position)) &&
-              flight_segment_begin(flight, flight->position) && (flight->dumping || flight_segments_trim(flight))))
+              flight_segment_begin(flight, flight->position) && flight_segments_trim(flight)))
                 return false;
         flight->position += (uint64_t)record->words * 8;
         if (record->type == RING_RECORD_EXIT)
@@ -122,6 +122,8 @@ bool flight_absorb(struct flight *flight)
 {
         uint64_t head = ring_head(flight->ring);
 
+        if (flight->dumping && flight_segments_crowded(flight))
+                return true; /* the ring fills, and the vCPU waits: it is faster than a dump can be */
         while (flight->position < head) {
                 const struct ring_record *record = ring_at(flight->ring, flight->position, head);
                 if (!record)
@@ -213,8 +215,12 @@ static void destroy(struct flight *flight)
 /* The recording is made at the end of the run; that it cannot be made should be known at the beginning. */
 static bool check_place(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {
-        if (access(config->path, F_OK) != 0 && errno == ENOENT)
-                return true;
+        struct stat status;
+
+        if (stat(config->path, &status) != 0)
+                return errno == ENOENT || hwaccl_error_set(error, "%s: %s", config->path, strerror(errno));
+        if (!S_ISREG(status.st_mode))
+                return hwaccl_error_set(error, "%s: is no regular file", config->path);
         return config->force || hwaccl_error_set(error, "%s: exists; --force replaces it", config->path);
 }
 
@@ -277,8 +283,10 @@ bool flight_finish(struct flight *flight, const struct writer_end *end, struct h
                 .how = end,
                 .problem = failed ? flight->error.message : NULL,
         };
+        bool mine = consumer_block_file_size_signal();
         flight->dumping = true;
         bool written = flight_dump(flight, &dump, &reason);
+        consumer_unblock_file_size_signal(mine);
         if (failed)
                 hwaccl_error_set(error, "%s; the recording ends early", flight->error.message);
         else if (!written)

@@ -6,6 +6,7 @@
 #include "hwaccl/machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #define NUMBER_MAX 10000u
 
 /* What the ring must not wait for while a dump goes on. */
-#define ABSORB_INTERVAL 512u /* records */
+#define ABSORB_INTERVAL 256u /* records */
 
 static bool take_segment(struct flight *flight, struct decoder *decoder, const struct flight_segment *segment,
                          uint64_t end, struct hwaccl_error *error)
@@ -47,17 +48,23 @@ static bool take_segment(struct flight *flight, struct decoder *decoder, const s
         return good;
 }
 
-/* Copies of what the list says: it may grow, and move, while the ring is absorbed. */
+/* A copy of what the list says of a segment: it grows at its end, and loses what was dumped, while the ring is
+ * absorbed. */
 static bool take_segments(struct flight *flight, struct decoder *decoder, uint64_t end, struct hwaccl_error *error)
 {
-        for (size_t i = 0; i < flight->segment_count; i++) {
+        if (flight->segment_count == 0)
+                return true;
+        uint64_t next = flight->segment[0].position;
+        decoder_start_at(decoder, flight->segment[0].first);
+        while (next < end) {
+                size_t i = 0;
+                while (flight->segment[i].position != next)
+                        i++;
                 struct flight_segment segment = flight->segment[i];
-                if (segment.position >= end)
-                        break;
-                if (i == 0)
-                        decoder_start_at(decoder, segment.first);
+                flight->dumped = next;
                 if (!take_segment(flight, decoder, &segment, end, error))
                         return false;
+                next += segment.bytes;
         }
         return true;
 }
@@ -85,7 +92,8 @@ static bool fill(struct flight *flight, struct decoder *decoder, sqlite3 *db, co
                database_execute(db, "COMMIT", error);
 }
 
-bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct hwaccl_error *error)
+static bool write_window(struct flight *flight, const struct flight_dump *dump, const char *path,
+                         struct hwaccl_error *error)
 {
         struct hwaccl_recorder_config config = flight->config;
         struct decoder *decoder = aligned_alloc(64, (sizeof(*decoder) + 63) & ~(size_t)63);
@@ -93,8 +101,8 @@ bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct h
         if (!decoder)
                 return hwaccl_error_set(error, "out of memory");
         memset(decoder, 0, sizeof(*decoder));
-        config.path = dump->path;
-        config.force = dump->force;
+        config.path = path;
+        config.force = true;
         sqlite3 *db = writer_database_create(&config, 1, error);
         bool good = db != NULL;
         if (good) {
@@ -106,9 +114,28 @@ bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct h
                 struct hwaccl_error ignored;
                 good = writer_database_close(db, good ? error : &ignored) && good;
                 if (!good)
-                        writer_database_remove(dump->path);
+                        writer_database_remove(path);
         }
         free(decoder);
+        return good;
+}
+
+/* Under another name until it is whole: who waits for the name finds a recording. */
+bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct hwaccl_error *error)
+{
+        size_t room = strlen(dump->path) + sizeof("-new");
+        char *path = malloc(room);
+
+        if (!path)
+                return hwaccl_error_set(error, "out of memory");
+        (void)snprintf(path, room, "%s-new", dump->path);
+        bool good = write_window(flight, dump, path, error);
+        unsigned flags = dump->force ? 0 : RENAME_NOREPLACE;
+        if (good && renameat2(AT_FDCWD, path, AT_FDCWD, dump->path, flags) != 0) {
+                good = hwaccl_error_set(error, "%s: cannot rename to %s: %s", path, dump->path, strerror(errno));
+                writer_database_remove(path);
+        }
+        free(path);
         return good;
 }
 

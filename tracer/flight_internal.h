@@ -72,6 +72,7 @@ struct flight {
         uint64_t exits;    /* seen */
         bool after_snapshot;
         bool dumping;
+        uint64_t dumped; /* while dumping: records before this ring position were, their segments may go */
         struct stamp_clock clock;
         struct flight_annotation *annotation;
         size_t annotation_count;
@@ -96,8 +97,11 @@ bool flight_segment_begin(struct flight *flight, uint64_t position);
 /** flight_segment_write - records [flight->written, @end) of the ring go to the last segment; the ring lets go of them
  */
 bool flight_segment_write(struct flight *flight, uint64_t end);
-/** flight_segments_trim - remove the oldest segments that the window does not need */
+/** flight_segments_trim - remove the oldest segments that neither the window nor a dump needs */
 bool flight_segments_trim(struct flight *flight);
+/** flight_segments_crowded - while a dump holds segments that the window does not need any more: is there more than two
+ * shares of them? */
+bool flight_segments_crowded(const struct flight *flight);
 /** flight_segment_map - a segment's records, mapped read-only: *size bytes, unmapped with flight_segment_unmap() */
 const uint8_t *flight_segment_map(const struct flight *flight, const struct flight_segment *segment, size_t *size,
                                   struct hwaccl_error *error);
@@ -118,8 +122,8 @@ bool flight_absorb(struct flight *flight);
 struct flight_dump {
         const char *path;
         const char *reason; /* for the recording's options */
-        bool force;
-        uint64_t end; /* ring position: records before it */
+        bool force;         /* replace what is there */
+        uint64_t end;       /* ring position: records before it */
         const struct writer_end *how;
         const char *problem; /* why it is incomplete, or NULL */
 };

@@ -165,17 +165,35 @@ static bool expired(const struct flight *flight, uint64_t bytes)
         const struct hwaccl_flight_window *window = &flight->window;
         const struct flight_segment *second = &flight->segment[1];
 
+        if (flight->dumping && second->position > flight->dumped)
+                return false;
         return (window->exits && flight->exits - second->first >= window->exits) ||
                (window->bytes && bytes - flight->segment[0].bytes >= window->bytes) ||
                (window->ns && flight->clock.ns[1] - second->begun_ns >= window->ns);
 }
 
-bool flight_segments_trim(struct flight *flight)
+static uint64_t bytes_kept(const struct flight *flight)
 {
         uint64_t bytes = 0;
 
         for (size_t i = 0; i < flight->segment_count; i++)
                 bytes += flight->segment[i].bytes;
+        return bytes;
+}
+
+bool flight_segments_crowded(const struct flight *flight)
+{
+        const struct hwaccl_flight_window *window = &flight->window;
+
+        return flight->segment_count > 0 &&
+               ((window->exits && flight->exits - flight->segment[0].first >= window->exits / 8 * 9) ||
+                (window->bytes && bytes_kept(flight) >= window->bytes / 8 * 9));
+}
+
+bool flight_segments_trim(struct flight *flight)
+{
+        uint64_t bytes = bytes_kept(flight);
+
         while (flight->segment_count > 1 && expired(flight, bytes)) {
                 char name[NAME_SIZE];
                 name_of(flight->segment[0].number, name);

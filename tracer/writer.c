@@ -213,30 +213,6 @@ static void *main_loop(void *opaque)
         return NULL;
 }
 
-/* A write beyond a file-size limit must be an error here too. True when the signal was not blocked before. */
-static bool block_file_size_signal(void)
-{
-        sigset_t file_size;
-        sigset_t before;
-
-        (void)sigemptyset(&file_size);
-        (void)sigaddset(&file_size, SIGXFSZ);
-        return pthread_sigmask(SIG_BLOCK, &file_size, &before) == 0 && !sigismember(&before, SIGXFSZ);
-}
-
-static void unblock_file_size_signal(bool mine)
-{
-        const struct timespec at_once = {0, 0};
-        sigset_t file_size;
-
-        if (!mine)
-                return;
-        (void)sigemptyset(&file_size);
-        (void)sigaddset(&file_size, SIGXFSZ);
-        (void)sigtimedwait(&file_size, NULL, &at_once); /* what our writes raised has been reported */
-        (void)pthread_sigmask(SIG_UNBLOCK, &file_size, NULL);
-}
-
 static void destroy(struct writer *writer)
 {
         consumer_destroy(&writer->consumer);
@@ -316,7 +292,7 @@ bool writer_finish(struct writer *writer, const struct writer_end *end, struct h
         struct hwaccl_error late;
 
         consumer_join(&writer->consumer);
-        bool mine = block_file_size_signal();
+        bool mine = consumer_block_file_size_signal();
 
         bool failed = ring_failed(writer->lane[0].ring);
         if (failed) {
@@ -331,6 +307,6 @@ bool writer_finish(struct writer *writer, const struct writer_end *end, struct h
         for (unsigned i = 0; i < writer->lane_count; i++)
                 ring_destroy(writer->lane[i].ring, true);
         destroy(writer);
-        unblock_file_size_signal(mine);
+        consumer_unblock_file_size_signal(mine);
         return good && !failed;
 }

@@ -46,7 +46,7 @@ _hwaccl()
                 fi
                 ;;
         --memory | -m | --append | --wall-time | --tsc-khz | --max-exits | -n | --timeout | -t | --until | --expect-exit | \
-                --keyframe-interval | --from | --to | --vcpu | --limit | -l | --rip)
+                --keyframe-interval | --flight-recorder | --trigger | --from | --to | --vcpu | --limit | -l | --rip)
                 return
                 ;;
         esac
@@ -58,6 +58,7 @@ _hwaccl()
                         options+=" --firmware --raw --disk --kernel --initrd --append --module --linux-entry --memory
                                 --output --force --no-db --no-record --lttng --accel --clock --wall-time --tsc-khz --max-exits --timeout --until
                                 --expect-exit --console --input --quiet-debug --keyframe-interval --verify
+                                --flight-recorder --trigger
                                 --subject-dir --subject-doorbells --subject-timeout
                                 --smp --save-memory"
                         ;;

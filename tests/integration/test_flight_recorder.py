@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""hwaccl record --flight-recorder: windows at the end, on SIGUSR1 and at triggers; what is written replays."""
+import os
+import signal
+import subprocess
+import time
+
+from hwaccl_cli import ENDLESS, HELLO, HWACCL, CommandTest, counter, main
+
+# 2000 exits on port 80h, then a triple fault: an interrupt with an IDT of limit 0.
+DYING = bytes.fromhex("b9 d0 07 e6 80 e2 fc 2e 0f 01 1e 10 7c cd 03 f4 00 00 00 00 00 00")
+
+
+class FlightRecorder(CommandTest):
+    def start(self, guest, *options):
+        image = self.write("guest.bin", guest)
+        return subprocess.Popen([HWACCL, "record", "--raw", image + "@0x7c00", "-o", self.path("f.db"), *options],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                cwd=self._scratch.name)
+
+    def wait_for(self, name):
+        until = time.monotonic() + 30
+        while not os.path.exists(self.path(name)) and time.monotonic() < until:
+            time.sleep(0.02)
+        self.assertTrue(os.path.exists(self.path(name)), name)
+
+    def window(self, name):
+        """The window replays and passes check; its first exit and one more than its last."""
+        path = self.path(name)
+        self.assertIn("0 divergences", self.succeed("replay", path).stdout)
+        self.succeed("check", path)
+        return self.query(path, "SELECT min(exit), max(exit) + 1 FROM exits")[0]
+
+    def written(self, name):
+        return self.query(self.path(name), "SELECT value FROM recording WHERE name = 'flight_recorder_written'")[0][0]
+
+    def files(self):
+        return sorted(name for name in os.listdir(self._scratch.name) if name.startswith("f"))
+
+    def test_a_guest_that_dies_leaves_its_last_exits(self):
+        done = self.succeed("record", "--raw", self.write("guest.bin", DYING) + "@0x7c00", "-o", self.path("f.db"),
+                            "--flight-recorder", "500exits", status=1)
+        self.assertIn("triple fault; 2001 exits", done.stderr)
+        self.assertIn("the last of them (500exits) recorded in", done.stderr)
+        self.assertEqual(self.files(), ["f.db"])
+        first, end = self.window("f.db")
+        self.assertEqual(end, 2001)
+        self.assertTrue(500 <= end - first < 600, first)
+        self.assertEqual(self.query(self.path("f.db"), "SELECT reason FROM exits ORDER BY id DESC LIMIT 1"),
+                         [("triple fault",)])
+        for command in ("show", "stat"):
+            self.succeed(command, self.path("f.db"))
+        self.succeed("state", self.path("f.db"), first)
+        self.refuse("replay", self.path("f.db"), f"{first - 1}..", mention=f"{first} to {end - 1}")
+        self.assertIn("divergence", self.succeed("replay", self.path("f.db"), f"{first + 70}..{end - 2}").stdout)
+
+    def test_a_running_guest_is_written_out_on_sigusr1(self):
+        running = self.start(ENDLESS, "--flight-recorder", "1000exits", "--timeout", "60")
+        try:
+            self.wait_for("f.db-flight")
+            time.sleep(0.2)
+            for number in (1, 2):
+                running.send_signal(signal.SIGUSR1)
+                self.wait_for(f"f-{number}.db")
+            running.send_signal(signal.SIGINT)
+            errors = running.communicate(timeout=60)[1]
+        finally:
+            running.kill()
+            running.wait()
+        self.assertEqual(running.returncode, 0, errors)
+        self.assertEqual(errors.count("(asked for)"), 2, errors)
+        ends = []
+        for name in ("f-1.db", "f-2.db", "f.db"):
+            first, end = self.window(name)
+            self.assertGreaterEqual(end - first, min(end, 1000))
+            ends.append(end)
+        self.assertEqual(ends, sorted(ends))
+        self.assertEqual(self.written("f-1.db"), "asked for")
+        self.assertEqual(self.files(), ["f-1.db", "f-2.db", "f.db"])
+
+    def test_triggers_write_the_window_up_to_their_exit(self):
+        guest = self.write("guest.bin", counter(3000))
+        done = self.succeed("record", "--raw", guest + "@0x7c00", "-o", self.path("f.db"), "--flight-recorder",
+                            "16exits", "--trigger", "port=0xe0-0xef,verdict=emulate", "--trigger", "port=0xf4",
+                            "--console", self.path("console"))
+        self.assertIn("trigger port=0xf4 at exit 3000", done.stderr)
+        self.assertEqual(self.window("f-1.db"), (0, 1))
+        first, end = self.window("f-2.db")
+        self.assertEqual(end, 3001)
+        self.assertTrue(16 <= end - first <= 18, first)
+        self.assertEqual(self.window("f.db")[1], end)
+        self.assertEqual(self.written("f-1.db"), "trigger port=0xe0-0xef,verdict=emulate at exit 0")
+
+    def test_wrong_options_are_refused(self):
+        guest = self.write("guest.bin", HELLO) + "@0x7c00"
+        output = ("-o", self.path("f.db"))
+        self.refuse("record", "--raw", guest, *output, "--flight-recorder", "5", mention="'5' is no window")
+        self.refuse("record", "--raw", guest, *output, "--trigger", "reason=hlt", mention="--flight-recorder")
+        self.refuse("record", "--raw", guest, *output, "--flight-recorder", "1s", "--trigger", "reason=?",
+                    mention="'reason=?' is no condition")
+        self.refuse("record", "--raw", guest, "--no-db", "--flight-recorder", "1s", mention="exclude each other")
+        self.assertEqual(self.files(), [])
+
+    def test_a_window_that_cannot_be_written_is_kept(self):
+        image = self.write("guest.bin", counter(60000))
+        command = f"ulimit -f 3000; exec {HWACCL} record --raw {image}@0x7c00 -o f.db --flight-recorder 16M " \
+                  "--console console"
+        done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=120, cwd=self._scratch.name, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn("what was kept is in f.db-flight", done.stderr)
+        self.assertEqual(self.files(), ["f.db-flight", "f.db-ring"])
+        self.assertGreater(len(os.listdir(self.path("f.db-flight"))), 3)
+
+
+if __name__ == "__main__":
+    main()
