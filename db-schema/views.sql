@@ -21,26 +21,30 @@ UNION ALL SELECT 'exits', CAST(count(*) AS TEXT) FROM exit;
 -- Values of the state as integers; registers shows the same as text. One row for each exit and moment: 'entry' is the
 -- state with which the guest was entered, 'exit' the one with which it left.
 -- s is the row whose columns hold at that moment: of the exit itself, or of the one before with what its handling
--- changed (h); k is the keyframe that both count from.
+-- changed (h, n); k is the keyframe that both count from. What is not known is NULL: recordings of other VMMs may lack
+-- fields, or all of the state at an entry (the exit before then has no rip_advance, and the keyframe no values).
 CREATE VIEW register_values AS
 SELECT
   e.id AS id,
   e.id >> 40 AS vcpu,
   e.id & 0xffffffffff AS exit,
   m.name AS moment,
-  coalesce(s.rip + iif(m.number = 0, s.rip_advance, 0), k.rip) AS rip,
-  coalesce(iif(m.number = 0, s.next_rax, NULL), s.rax, k.rax) AS rax,
-  @general(coalesce(h.$, s.$, k.$) AS $)@,
+  coalesce(n.rip, s.rip + iif(m.number = 0, s.rip_advance, 0), k.rip) AS rip,
+  coalesce(n.rax, iif(m.number = 0, s.next_rax, NULL), s.rax, k.rax) AS rax,
+  @general(coalesce(n.$, h.$, s.$, k.$) AS $)@,
   @system(c.$ AS $)@,
   @segment(g.$ AS $)@,
-  @information(coalesce(h.$, s.$, k.$) AS $)@
+  @information(coalesce(n.$, h.$, s.$, k.$) AS $)@
 FROM exit e
 CROSS JOIN moment m
 LEFT JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
-LEFT JOIN exit s ON s.id = e.id - 1 + m.number AND s.id >= k.id
+LEFT JOIN exit s ON s.id = e.id - 1 + m.number AND s.id >= k.id AND (m.number = 1 OR s.rip_advance IS NOT NULL)
 LEFT JOIN handler_change h ON h.id = iif(m.number = 0, s.id, NULL)
-LEFT JOIN system_registers c ON c.at = (SELECT max(at) FROM system_registers WHERE at <= 2 * e.id + m.number)
-LEFT JOIN segment_registers g ON g.at = (SELECT max(at) FROM segment_registers WHERE at <= 2 * e.id + m.number);
+LEFT JOIN entry_state n ON n.id = iif(m.number = 0, e.id, NULL)
+LEFT JOIN system_registers c ON c.at = iif(s.id IS NULL AND e.id <> k.id, NULL,
+  (SELECT max(at) FROM system_registers WHERE at <= 2 * e.id + m.number))
+LEFT JOIN segment_registers g ON g.at = iif(s.id IS NULL AND e.id <> k.id, NULL,
+  (SELECT max(at) FROM segment_registers WHERE at <= 2 * e.id + m.number));
 
 CREATE VIEW registers AS
 SELECT id, vcpu, exit, moment,
@@ -52,12 +56,12 @@ CREATE VIEW closing_registers AS
 SELECT
   e.id >> 40 AS vcpu,
   e.id & 0xffffffffff AS after_exit,
-  printf('0x%x', e.rip + e.rip_advance) AS rip,
-  printf('0x%x', coalesce(e.next_rax, e.rax, k.rax)) AS rax,
-  @general(printf('0x%x', coalesce(h.$, e.$, k.$)) AS $)@,
-  @system(printf('0x%x', c.$) AS $)@,
-  @segment(printf('0x%x', g.$) AS $)@,
-  @information(printf('0x%x', coalesce(h.$, e.$, k.$)) AS $)@
+  iif(e.rip IS NULL, NULL, printf('0x%x', e.rip + e.rip_advance)) AS rip,
+  iif(coalesce(e.next_rax, e.rax, k.rax) IS NULL, NULL, printf('0x%x', coalesce(e.next_rax, e.rax, k.rax))) AS rax,
+  @general(iif(coalesce(h.$, e.$, k.$) IS NULL, NULL, printf('0x%x', coalesce(h.$, e.$, k.$))) AS $)@,
+  @system(iif(c.$ IS NULL, NULL, printf('0x%x', c.$)) AS $)@,
+  @segment(iif(g.$ IS NULL, NULL, printf('0x%x', g.$)) AS $)@,
+  @information(iif(coalesce(h.$, e.$, k.$) IS NULL, NULL, printf('0x%x', coalesce(h.$, e.$, k.$))) AS $)@
 FROM vcpu v
 JOIN exit e ON e.id = (SELECT max(id) FROM exit WHERE id < (v.id + 1) << 40) AND e.id >= v.id << 40
 LEFT JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
@@ -75,7 +79,16 @@ SELECT
   coalesce(r.name, 'reason ' || (e.exit_reason & 0xffff)) AS reason,
   e.exit_reason & 0xffff AS reason_number,
   e.exit_reason >> 31 & 1 AS entry_failed,
-  CASE e.exit_reason & 0xffff
+  -- NULL where what it is made of is not known
+  CASE
+    WHEN e.exit_reason & 0xffff IN (9, 14, 28, 29, 30, 48) AND e.exit_qualification IS NULL THEN NULL
+    WHEN e.exit_reason & 0xffff IN (10, 31, 32) AND coalesce(e.rcx, k.rcx) IS NULL THEN NULL
+    WHEN e.exit_reason & 0xffff IN (10, 32) AND coalesce(e.rax, k.rax) IS NULL THEN NULL
+    WHEN e.exit_reason & 0xffff = 32 AND coalesce(e.rdx, k.rdx) IS NULL THEN NULL
+    WHEN e.exit_reason & 0xffff = 48 AND coalesce(e.guest_physical_address, k.guest_physical_address) IS NULL THEN NULL
+    WHEN e.exit_reason & 0xffff IN (0, 1)
+      AND coalesce(e.interrupt_information, k.interrupt_information) IS NULL THEN NULL
+    ELSE CASE e.exit_reason & 0xffff
     WHEN 30 THEN printf('%s%s port 0x%x, %d byte%s',
       iif(e.exit_qualification & 32, 'rep ', ''),
       CASE e.exit_qualification >> 3 & 3 WHEN 0 THEN 'out' WHEN 1 THEN 'in' WHEN 2 THEN 'outs' ELSE 'ins' END,
@@ -101,8 +114,9 @@ SELECT
     WHEN 0 THEN printf('vector 0x%x', coalesce(e.interrupt_information, k.interrupt_information) & 0xff)
     WHEN 9 THEN printf('selector 0x%x by %s', e.exit_qualification & 0xffff,
       CASE e.exit_qualification >> 30 & 3 WHEN 0 THEN 'call' WHEN 1 THEN 'iret' WHEN 2 THEN 'jmp' ELSE 'gate' END)
+    END
   END AS detail,
-  printf('0x%x', e.rip) AS rip,
+  iif(e.rip IS NULL, NULL, printf('0x%x', e.rip)) AS rip,
   i.text AS instruction,
   e.instruction_length AS instruction_length,
   lower(hex(i.bytes)) AS instruction_bytes,
@@ -112,28 +126,30 @@ SELECT
   k.host_entry + e.host_entry AS entry_ns,
   e.host_guest AS guest_ns,
   e.host_handler AS handler_ns,
-  printf('0x%x', e.exit_qualification) AS qualification,
+  iif(e.exit_qualification IS NULL, NULL, printf('0x%x', e.exit_qualification)) AS qualification,
   iif(e.exit_reason & 0xffff = 30, e.exit_qualification >> 16 & 0xffff, NULL) AS io_port,
   iif(e.exit_reason & 0xffff = 30, (e.exit_qualification & 7) + 1, NULL) AS io_size,
-  iif(e.exit_reason & 0xffff = 30, iif(e.exit_qualification & 8, 'in', 'out'), NULL) AS io_direction,
+  iif(e.exit_reason & 0xffff = 30 AND e.exit_qualification IS NOT NULL, iif(e.exit_qualification & 8, 'in', 'out'),
+    NULL) AS io_direction,
   iif(e.exit_reason & 0xffff = 30, e.exit_qualification >> 4 & 1, NULL) AS io_string,
   iif(e.exit_reason & 0xffff = 30, e.exit_qualification >> 5 & 1, NULL) AS io_rep,
   -- what an OUT wrote, and what an IN that was emulated read; not for string instructions
-  CASE WHEN e.exit_reason & 0xffff <> 30 OR e.exit_qualification & 16 THEN NULL
+  CASE WHEN e.exit_reason & 0xffff IS NOT 30 OR e.exit_qualification IS NULL OR e.exit_qualification & 16 THEN NULL
     WHEN e.exit_qualification & 8 = 0
       THEN coalesce(e.rax, k.rax) & (1 << 8 * ((e.exit_qualification & 7) + 1)) - 1
-    WHEN e.outcome = 1
+    WHEN e.outcome = 1 AND e.rip_advance IS NOT NULL
       THEN coalesce(e.next_rax, e.rax, k.rax) & (1 << 8 * ((e.exit_qualification & 7) + 1)) - 1
   END AS io_value,
-  iif(e.exit_reason & 0xffff = 28, iif(e.exit_qualification >> 4 & 3 > 1, 0, e.exit_qualification & 15), NULL) AS cr,
-  iif(e.exit_reason & 0xffff = 28, CASE e.exit_qualification >> 4 & 3
+  iif(e.exit_reason & 0xffff = 28 AND e.exit_qualification IS NOT NULL,
+    iif(e.exit_qualification >> 4 & 3 > 1, 0, e.exit_qualification & 15), NULL) AS cr,
+  iif(e.exit_reason & 0xffff = 28 AND e.exit_qualification IS NOT NULL, CASE e.exit_qualification >> 4 & 3
     WHEN 0 THEN 'to' WHEN 1 THEN 'from' WHEN 2 THEN 'clts' ELSE 'lmsw' END, NULL) AS cr_access,
   iif(e.exit_reason & 0xffff = 28 AND e.exit_qualification >> 4 & 3 < 2, gr.name, NULL) AS cr_register,
   iif(e.exit_reason & 0xffff IN (31, 32), coalesce(e.rcx, k.rcx) & 0xffffffff, NULL) AS msr,
   iif(e.exit_reason & 0xffff = 48, e.exit_qualification & 1, NULL) AS ept_read,
   iif(e.exit_reason & 0xffff = 48, e.exit_qualification >> 1 & 1, NULL) AS ept_write,
   iif(e.exit_reason & 0xffff = 48, e.exit_qualification >> 2 & 1, NULL) AS ept_fetch,
-  iif(e.exit_reason & 0xffff IN (48, 49),
+  iif(e.exit_reason & 0xffff IN (48, 49) AND coalesce(e.guest_physical_address, k.guest_physical_address) IS NOT NULL,
     printf('0x%x', coalesce(e.guest_physical_address, k.guest_physical_address)), NULL) AS guest_physical_address
 FROM exit e
 LEFT JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
@@ -273,3 +289,13 @@ SELECT
   iif(typeof(s.value) = 'blob', lower(hex(s.value)), printf('0x%x', s.value)) AS value
 FROM device_state s
 JOIN device_field f ON f.id = s.field;
+
+-- What the VMM said about its progress. exit: the last one that came before the mark.
+CREATE VIEW marks AS
+SELECT
+  id,
+  vcpu,
+  exit & 0xffffffffff AS exit,
+  host_time AS time_ns,
+  text
+FROM mark;

@@ -162,7 +162,7 @@ static void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict replayed)
 static void irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bool taken)
 {
         struct replay_engine *engine = probe_engine(probe);
-        if (engine->exit->offered && engine->exit->offered_vector == vector && engine->exit->taken != taken)
+        if (engine->exit->settled && engine->exit->offered_vector == vector && engine->exit->taken != taken)
                 replay_report_texts(&engine->report, "offered vector taken", engine->exit->taken ? "yes" : "no",
                                     taken ? "yes" : "no");
 }

@@ -183,6 +183,9 @@ bool hwaccl_replay_run(struct hwaccl_recording *recording, const struct hwaccl_r
         if (config->first > config->last)
                 return hwaccl_error_set(error, "exits %" PRIu64 " to %" PRIu64 " are no range", config->first,
                                         config->last);
+        if (hwaccl_recording_info(recording)->vmm)
+                return hwaccl_error_set(error, "another VMM (%s) handled these exits",
+                                        hwaccl_recording_info(recording)->vmm);
         if (!hwaccl_machine_options_read(recording, &machine_config, error))
                 return false;
         struct replay_engine *engine = calloc(1, sizeof(*engine));

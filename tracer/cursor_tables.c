@@ -33,6 +33,7 @@ bool cursor_load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
 
         result->offered = stream->waiting && stream->key <= id;
         result->taken = false;
+        result->settled = false;
         result->offered_vector = 0;
         if (!result->offered)
                 return true;
@@ -44,6 +45,7 @@ bool cursor_load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
              !stream_integer(stream, cursor->recording, 2, 0, 1, &taken, error)))
                 return false;
         result->offered_vector = (uint8_t)vector;
+        result->settled = sqlite3_column_type(stream->statement, 2) != SQLITE_NULL;
         result->taken = taken == 1;
         return stream_next(stream, cursor->recording, error);
 }

@@ -5,12 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t set_mask(const struct field_set *set)
+static uint64_t word_of(unsigned field)
+{
+        return UINT64_C(1) << (hwaccl_subject_fields[field].offset / 8);
+}
+
+static uint64_t set_mask(const struct field_set *set, struct hwaccl_known_fields *fields)
 {
         uint64_t mask = 0;
 
-        for (unsigned i = 0; i < set->count; i++)
-                mask |= UINT64_C(1) << (hwaccl_subject_fields[set->index[i]].offset / 8);
+        for (unsigned i = 0; i < set->count; i++) {
+                mask |= word_of(set->index[i]);
+                known_add(fields, set->index[i]);
+        }
         return mask;
 }
 
@@ -28,8 +35,8 @@ bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t 
                 return hwaccl_error_set(error, "out of memory");
         if (!rows_prepare(&decoder->rows, db, error))
                 return false;
-        decoder->system_mask = set_mask(&decoder->rows.set[FIELD_SET_SYSTEM]);
-        decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT]);
+        decoder->system_mask = set_mask(&decoder->rows.set[FIELD_SET_SYSTEM], &decoder->system_fields);
+        decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT], &decoder->segment_fields);
 
         int64_t id = 0;
         for (size_t i = 0; i < device_count; i++) {
@@ -68,17 +75,63 @@ static bool flush_row(struct decoder *decoder, struct hwaccl_error *error)
                 return true;
         state->row_open = false;
         state->row.base = &state->base;
+        state->row.base_known = state->base_known;
         return rows_exit(&decoder->rows, &state->row, error);
 }
 
+static bool write_group(struct decoder *decoder, enum field_set_name set, int64_t at, const union state_words *state,
+                        const struct hwaccl_known_fields *known, struct hwaccl_error *error)
+{
+        struct hwaccl_known_fields *written = &decoder->state.group_known;
+        const struct hwaccl_known_fields *fields =
+                set == FIELD_SET_SYSTEM ? &decoder->system_fields : &decoder->segment_fields;
+
+        *written = known_either(known_without(*written, *fields), known_both(*known, *fields));
+        return rows_group(&decoder->rows, set, at, state, known, error);
+}
+
+/* Full rows of the groups that changed, or of which more or less is known now. */
 static bool write_groups(struct decoder *decoder, int64_t at, uint64_t bitmap, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
+        struct hwaccl_known_fields news = known_either(known_without(state->now_known, state->group_known),
+                                                       known_without(state->group_known, state->now_known));
 
-        state->system_written = (bitmap & decoder->system_mask) != 0;
-        state->segment_written = (bitmap & decoder->segment_mask) != 0;
-        return (!state->system_written || rows_group(&decoder->rows, FIELD_SET_SYSTEM, at, &state->now, error)) &&
-               (!state->segment_written || rows_group(&decoder->rows, FIELD_SET_SEGMENT, at, &state->now, error));
+        state->system_written = (bitmap & decoder->system_mask) || known_any(known_both(news, decoder->system_fields));
+        state->segment_written =
+                (bitmap & decoder->segment_mask) || known_any(known_both(news, decoder->segment_fields));
+        return (!state->system_written ||
+                write_group(decoder, FIELD_SET_SYSTEM, at, &state->now, &state->now_known, error)) &&
+               (!state->segment_written ||
+                write_group(decoder, FIELD_SET_SEGMENT, at, &state->now, &state->now_known, error));
+}
+
+/* What handling left, in the row of the exit before: @bitmap names the words that may differ. */
+static bool write_handled_state(struct decoder *decoder, uint64_t bitmap, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        struct exit_row *row = &state->row;
+        struct hwaccl_known_fields learnt = known_without(state->entry_known, row->state_known);
+        const unsigned rip = offsetof(struct hwaccl_subject_state, rip) / 8;
+        const unsigned rax = offsetof(struct hwaccl_subject_state, rax) / 8;
+
+        for (unsigned i = 0; known_any(learnt) && i < HWACCL_FIELD_COUNT; i++)
+                if (known_has(&learnt, i))
+                        bitmap |= word_of(i);
+        /* there was an entry, even if its RIP is not known */
+        set_column(row, EXIT_RIP_ADVANCE,
+                   known_has(&row->state_known, HWACCL_FIELD_INDEX_rip)
+                           ? (int64_t)(state->now.word[rip] - row->state.word[rip])
+                           : 0);
+        if (bitmap >> rax & 1 && known_has(&state->entry_known, HWACCL_FIELD_INDEX_rax))
+                set_column(row, EXIT_NEXT_RAX, (int64_t)state->now.word[rax]);
+        return rows_handler_change(&decoder->rows, row->id, bitmap, &state->now, &state->entry_known, error);
+}
+
+/* The two words behind a delta that say which fields are known. */
+static struct hwaccl_known_fields known_words(const uint64_t *words)
+{
+        return known_both((struct hwaccl_known_fields){{words[0], words[1]}}, known_all());
 }
 
 static bool take_entry(struct decoder *decoder, const struct ring_entry *record, uint64_t position,
@@ -87,37 +140,58 @@ static bool take_entry(struct decoder *decoder, const struct ring_entry *record,
         struct decoder_state *state = &decoder->state;
         uint64_t bitmap = record->bitmap;
         int64_t id = exit_id(decoder->vcpu, state->exits);
+        bool given = record->record.extra != RING_ENTRY_UNKNOWN;
 
         if (bitmap == ~UINT64_C(0)) /* not a delta */
                 bitmap = state_delta_bitmap((const struct hwaccl_subject_state *)(const void *)record->words,
                                             &state->now);
-        (void)state_delta_apply(record->bitmap, record->words, &state->now);
-        if (state->row_open) {
-                const unsigned rip = offsetof(struct hwaccl_subject_state, rip) / 8;
-                const unsigned rax = offsetof(struct hwaccl_subject_state, rax) / 8;
-                set_column(&state->row, EXIT_RIP_ADVANCE, (int64_t)(state->now.word[rip] - state->row.state.word[rip]));
-                if (bitmap >> rax & 1)
-                        set_column(&state->row, EXIT_NEXT_RAX, (int64_t)state->now.word[rax]);
-                if (!rows_handler_change(&decoder->rows, state->row.id, bitmap, &state->now, error) ||
-                    !flush_row(decoder, error))
-                        return false;
-        }
+        const uint64_t *end = state_delta_apply(record->bitmap, record->words, &state->now);
+        state->entry_known = record->record.extra == RING_ENTRY_PARTIAL ? known_words(end)
+                             : given                                    ? known_all()
+                                                                        : known_none();
+        if (state->row_open && ((given && !write_handled_state(decoder, bitmap, error)) || !flush_row(decoder, error)))
+                return false;
+        state->never_based = known_either(state->never_based, known_without(known_all(), state->entry_known));
         state->entry = state->now;
         state->start = position;
         state->handoff_open = false;
+        state->system_written = state->segment_written = false;
+        if (!given)
+                return true;
+        state->now_known = state->entry_known;
         return write_groups(decoder, 2 * id, state->exits == state->first ? ~UINT64_C(0) : bitmap, error);
 }
 
+/* At the exit: what no other row says of its entry. */
+static bool write_entry_state(struct decoder *decoder, int64_t id, bool keyframe, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        struct hwaccl_known_fields fields = known_none();
+
+        if (keyframe)
+                fields = known_without(state->entry_known, state->base_known);
+        else if (known_has(&state->entry_known, HWACCL_FIELD_INDEX_rip) &&
+                 !known_has(&state->row.state_known, HWACCL_FIELD_INDEX_rip))
+                known_add(&fields, HWACCL_FIELD_INDEX_rip);
+        return !known_any(fields) || rows_entry_state(&decoder->rows, id, &state->entry, &fields, error);
+}
+
+/*
+ * Rows count from their keyframe, so it holds what was known at each moment until now: a field that was unknown once
+ * stands in every row that knows it.
+ */
 static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_entry, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
 
         state->base = state->entry;
+        state->base_known = known_without(state->entry_known, state->never_based);
         state->base_clock = state->clock;
         state->base_host_entry = host_entry;
-        return rows_keyframe(&decoder->rows, id, state->clock, host_entry, &state->entry, error) &&
-               (state->system_written || rows_group(&decoder->rows, FIELD_SET_SYSTEM, 2 * id, &state->entry, error)) &&
-               (state->segment_written || rows_group(&decoder->rows, FIELD_SET_SEGMENT, 2 * id, &state->entry, error));
+        const struct hwaccl_known_fields *known = &state->entry_known;
+        return rows_keyframe(&decoder->rows, id, state->clock, host_entry, &state->entry, &state->base_known, error) &&
+               (state->system_written || write_group(decoder, FIELD_SET_SYSTEM, 2 * id, &state->entry, known, error)) &&
+               (state->segment_written || write_group(decoder, FIELD_SET_SEGMENT, 2 * id, &state->entry, known, error));
 }
 
 static bool take_exit(struct decoder *decoder, const struct ring_exit *record, struct hwaccl_error *error)
@@ -128,12 +202,21 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
 
         if (state->exits > EXIT_NUMBER_MAX)
                 return hwaccl_error_set(error, "more than 2^%u exits", VCPU_SHIFT);
-        if (state->exits % decoder->keyframe_interval == 0 && !write_keyframe(decoder, id, host_entry, error))
-                return false;
         const uint64_t *end = state_delta_apply(record->bitmap, record->words, &state->now);
+        const uint64_t *pending = end;
+        if (record->record.extra & RING_EXIT_PENDING)
+                end += 4;
+        state->now_known = record->record.extra & RING_EXIT_PARTIAL ? known_words(end) : known_all();
+        state->never_based = known_either(state->never_based, known_without(known_all(), state->now_known));
+        bool keyframe = state->exits % decoder->keyframe_interval == 0 || state->exits == state->first ||
+                        known_any(known_both(state->base_known, state->never_based));
+        if ((keyframe && !write_keyframe(decoder, id, host_entry, error)) ||
+            !write_entry_state(decoder, id, keyframe, error))
+                return false;
         memset(state->row.known, 0, sizeof(state->row.known));
         state->row.id = id;
         state->row.state = state->now;
+        state->row.state_known = state->now_known;
         set_column(&state->row, EXIT_HOST_ENTRY, (int64_t)(host_entry - state->base_host_entry));
         set_column(&state->row, EXIT_HOST_GUEST,
                    (int64_t)stamp_clock_span(&decoder->clock, record->entry_stamp, record->exit_stamp));
@@ -144,7 +227,7 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         state->exits++;
         if (state->handoff_open)
                 state->handoff.id = id;
-        if (record->record.extra && !rows_pending(&decoder->rows, id, end, error))
+        if (record->record.extra & RING_EXIT_PENDING && !rows_pending(&decoder->rows, id, pending, error))
                 return false;
         return write_groups(decoder, 2 * id + 1, record->bitmap, error);
 }
@@ -166,8 +249,11 @@ static bool take_input(struct decoder *decoder, unsigned kind, const struct ring
         struct decoder_state *state = &decoder->state;
         uint64_t sequence = state->inputs++;
 
+        bool mode_known = known_has(&state->row.state_known, HWACCL_FIELD_INDEX_efer) &&
+                          known_has(&state->row.state_known, HWACCL_FIELD_INDEX_cs_access_rights);
+
         if (kind == HWACCL_INPUT_INSTRUCTION && !state->row.known[EXIT_INSTRUCTION] && record->value == 0 &&
-            record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && sequence > 0) {
+            record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && mode_known) {
                 int64_t id = 0;
                 if (!rows_instruction(&decoder->rows, record->address, code_bits(&state->row.state.state), record->data,
                                       record->size, &id, error))
@@ -218,9 +304,9 @@ static bool take_handled(struct decoder *decoder, const struct ring_handled *rec
         struct decoder_state *state = &decoder->state;
         bool handled = record->record.type == RING_RECORD_HANDLED;
 
-        if (handled || record->record.extra)
+        if (handled ? record->verdict != RING_VERDICT_UNKNOWN : record->record.extra)
                 set_column(&state->row, EXIT_VERDICT, (int64_t)record->verdict);
-        if (handled)
+        if (handled && record->record.extra != RING_OUTCOME_UNKNOWN)
                 set_column(&state->row, EXIT_OUTCOME, record->record.extra);
         set_column(&state->row, EXIT_HOST_HANDLER,
                    (int64_t)stamp_clock_span(&decoder->clock, state->exit_stamp, record->stamp));
@@ -263,6 +349,20 @@ static bool take_annotation(struct decoder *decoder, const struct ring_bytes *re
         return rows_option(&decoder->rows, name, name + strlen(name) + 1, error);
 }
 
+static bool take_mark(struct decoder *decoder, const struct ring_text *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        struct mark_row row = {.id = exit_id(decoder->vcpu, state->marks++),
+                               .vcpu = decoder->vcpu,
+                               .exit_known = state->exits > state->first,
+                               .exit = state->row.id,
+                               .host_time = stamp_clock_ns(&decoder->clock, record->stamp),
+                               .text = record->data,
+                               .size = record->size};
+
+        return rows_mark(&decoder->rows, &row, error);
+}
+
 bool decoder_take(struct decoder *decoder, const struct ring_record *record, uint64_t position,
                   struct hwaccl_error *error)
 {
@@ -292,6 +392,7 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, uin
         case RING_RECORD_UNHANDLED: return take_handled(decoder, body, error);
         case RING_RECORD_SNAPSHOT: return take_snapshot(decoder, body, error);
         case RING_RECORD_ANNOTATION: return take_annotation(decoder, body, error);
+        case RING_RECORD_MARK: return take_mark(decoder, body, error);
         }
         return hwaccl_error_set(error, "ring: unknown record type %u", record->type);
 }

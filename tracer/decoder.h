@@ -2,6 +2,7 @@
 #ifndef HWACCL_TRACER_DECODER_H
 #define HWACCL_TRACER_DECODER_H
 
+#include "known_fields.h"
 #include "ring_records.h"
 #include "rows.h"
 #include "timestamps.h"
@@ -11,7 +12,12 @@ struct decoder_state {
         union state_words now;   /* the last that was transferred, in or out */
         union state_words entry; /* of the exit in hand */
         union state_words base;  /* of the last keyframe */
-        struct exit_row row;     /* the exit in hand, or the last one while its successor's entry is not there yet */
+        struct hwaccl_known_fields now_known;
+        struct hwaccl_known_fields entry_known;
+        struct hwaccl_known_fields base_known;
+        struct hwaccl_known_fields never_based; /* those that were unknown once are in no keyframe any more */
+        struct hwaccl_known_fields group_known; /* in the last rows of system and segment registers */
+        struct exit_row row; /* the exit in hand, or the last one while its successor's entry is not there yet */
         bool row_open;
         struct handoff_row handoff;
         bool handoff_open;
@@ -25,6 +31,7 @@ struct decoder_state {
         uint64_t exit_stamp;
         uint64_t inputs; /* of the exit in hand */
         uint64_t effects;
+        uint64_t marks; /* seen */
         bool snapshots; /* there was one */
         uint64_t start; /* ring position where the exit in hand begins */
 };
@@ -37,6 +44,8 @@ struct decoder {
         uint32_t keyframe_interval;
         uint64_t system_mask; /* words of the state */
         uint64_t segment_mask;
+        struct hwaccl_known_fields system_fields;
+        struct hwaccl_known_fields segment_fields;
         struct hwaccl_device *const *devices;
         size_t device_count;
         uint8_t *device_state; /* as last written */

@@ -112,6 +112,29 @@ static bool groups_are_there(struct hwaccl_exit_cursor *cursor, int64_t id, stru
                                cursor->system_at == 2 * id ? "segment_registers" : "system_registers");
 }
 
+/* What is known of the entry beside that. */
+static bool load_entry_state(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
+{
+        const struct field_set *page = &cursor->recording->set[FIELD_SET_PAGE];
+
+        if (!cursor->entry_state.waiting || cursor->entry_state.key > id)
+                return true;
+        if (cursor->entry_state.key < id)
+                return recording_error(cursor->recording, error, "entry_state %" PRId64 " belongs to no exit",
+                                       number_of(cursor->entry_state.key));
+        for (unsigned i = 0; i < page->count; i++) {
+                int64_t value = 0;
+                bool there;
+                if (!optional(cursor, &cursor->entry_state, 1 + (int)i, &value, &there, error))
+                        return false;
+                if (!there)
+                        continue;
+                hwaccl_field_put(&cursor->entry.state, (enum hwaccl_field_index)page->index[i], (uint64_t)value);
+                know(&cursor->result.entry_known, page->index[i]);
+        }
+        return stream_next(&cursor->entry_state, cursor->recording, error);
+}
+
 /* The state with which exit @id was entered: what the exit before left, or the keyframe's where that is not known. */
 static bool begin_exit(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
 {
@@ -125,6 +148,14 @@ static bool begin_exit(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwa
         if (!cursor->started)
                 return recording_error(cursor->recording, error, "there is no keyframe before exit %" PRId64,
                                        number_of(id));
+        if (!cursor->next_there && !keyframe && cursor->recording->info.vmm) {
+                /* not given; registers that were not given since are where they were */
+                static const struct hwaccl_subject_state nothing;
+                cursor->entry = cursor->next;
+                cursor->result.entry = &nothing;
+                memset(&cursor->result.entry_known, 0, sizeof(cursor->result.entry_known));
+                return true;
+        }
         if (!cursor->next_there) {
                 if (!keyframe)
                         return recording_error(cursor->recording, error,
@@ -138,8 +169,9 @@ static bool begin_exit(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwa
                 merge_known(&cursor->next_known, &cursor->group_known);
         }
         cursor->entry = cursor->next;
+        cursor->result.entry = &cursor->entry.state;
         cursor->result.entry_known = cursor->next_known;
-        return !keyframe || groups_are_there(cursor, id, error);
+        return load_entry_state(cursor, id, error) && (!keyframe || groups_are_there(cursor, id, error));
 }
 
 /* The fields of the row that are not NULL differ from the keyframe. */
@@ -307,6 +339,8 @@ static bool open_streams(struct hwaccl_exit_cursor *cursor, int64_t first, int64
                  first, last},
                 {&cursor->change, "handler_change",
                  "SELECT id, @handled($)@ FROM handler_change WHERE id BETWEEN ?1 AND ?2 ORDER BY id", first, last},
+                {&cursor->entry_state, "entry_state",
+                 "SELECT id, @page($)@ FROM entry_state WHERE id BETWEEN ?1 AND ?2 ORDER BY id", first, last},
                 {&cursor->system, "system_registers",
                  "SELECT at, @system($)@ FROM system_registers WHERE at BETWEEN coalesce("
                  "(SELECT max(at) FROM system_registers WHERE at <= ?1), ?1) AND ?2 ORDER BY at",
@@ -394,6 +428,7 @@ struct hwaccl_exit_cursor *hwaccl_exit_cursor_open(struct hwaccl_recording *reco
         }
         cursor->recording = recording;
         cursor->result.vcpu = vcpu;
+        cursor->result.pending_known = !recording->info.vmm;
         cursor->result.entry = &cursor->entry.state;
         cursor->result.exit = &cursor->at_exit.state;
         cursor->devices = device_values_create(recording, error);
@@ -407,9 +442,9 @@ void hwaccl_exit_cursor_close(struct hwaccl_exit_cursor *cursor)
 {
         if (!cursor)
                 return;
-        struct stream *const streams[] = {&cursor->exit,    &cursor->keyframe, &cursor->change,
-                                          &cursor->system,  &cursor->segment,  &cursor->pending,
-                                          &cursor->handoff, &cursor->snapshot, &cursor->device_state};
+        struct stream *const streams[] = {
+                &cursor->exit,    &cursor->keyframe, &cursor->change,   &cursor->system,       &cursor->segment,
+                &cursor->pending, &cursor->handoff,  &cursor->snapshot, &cursor->device_state, &cursor->entry_state};
         for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++)
                 stream_close(streams[i]);
         cursor_events_close(&cursor->events);
@@ -431,4 +466,9 @@ int hwaccl_exit_cursor_next(struct hwaccl_exit_cursor *cursor, const struct hwac
 const struct hwaccl_subject_state *hwaccl_exit_cursor_closing(const struct hwaccl_exit_cursor *cursor)
 {
         return !cursor->exit.waiting && cursor->next_there ? &cursor->next.state : NULL;
+}
+
+struct hwaccl_known_fields hwaccl_exit_cursor_closing_known(const struct hwaccl_exit_cursor *cursor)
+{
+        return cursor->next_known;
 }

@@ -78,6 +78,7 @@ struct hwaccl_exit_cursor {
         struct stream exit;
         struct stream keyframe;
         struct stream change;
+        struct stream entry_state;
         struct stream system;
         struct stream segment;
         struct stream pending;

@@ -24,23 +24,26 @@ static bool check_devices(const struct hwaccl_recorder_config *config, struct hw
         return true;
 }
 
-static bool create_ring(struct hwaccl_recorder *recorder, const struct hwaccl_recorder_config *config,
-                        struct hwaccl_error *error)
+bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,
+                          struct hwaccl_error *error)
 {
-        size_t room = strlen(config->path) + sizeof("-ring");
+        size_t room = strlen(config->path) + sizeof("-ring.4294967295");
         char *path = malloc(room);
 
         if (!path)
                 return hwaccl_error_set(error, "out of memory");
-        (void)snprintf(path, room, "%s-ring", config->path);
+        if (index == 0)
+                (void)snprintf(path, room, "%s-ring", config->path);
+        else
+                (void)snprintf(path, room, "%s-ring.%u", config->path, index);
         size_t size = config->ring_size;
         if (!size)
                 size = config->flight ? flight_ring_size(&config->flight->window) : RING_SIZE_DEFAULT;
-        bool good = ring_create(&recorder->ring, path, size, error);
+        bool good = ring_create(ring, path, size, error);
         free(path);
         if (good) {
-                recorder->ring.header->vcpu = config->vcpu;
-                recorder->ring.header->keyframe_interval = config->keyframe_interval;
+                ring->header->vcpu = config->vcpu + index;
+                ring->header->keyframe_interval = config->keyframe_interval;
         }
         return good;
 }
@@ -74,7 +77,7 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
         for (size_t i = 0; i < settings.device_count; i++)
                 recorder->device_bytes += hwaccl_device_state_size(settings.devices[i]);
         recorder->stamp_kind = stamp_kind_detect();
-        if (create_ring(recorder, &settings, error)) {
+        if (recorder_create_ring(&recorder->ring, &settings, 0, error)) {
                 if (settings.flight)
                         recorder->flight = flight_create(&settings, &recorder->ring, recorder->stamp_kind, error);
                 else

@@ -38,6 +38,13 @@ struct hwaccl_recorder {
 
 extern const struct hwaccl_probe_ops recorder_probe_ops;
 
+/** recorder_create_ring - the ring file of vCPU config->vcpu + @index, beside the database: PATH-ring, PATH-ring.1 … */
+bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,
+                          struct hwaccl_error *error);
+
+/** recorder_reserve - room for a record of @size bytes, a multiple of 8; NULL when the writer failed */
+void *recorder_reserve(struct hwaccl_recorder *recorder, size_t size, enum ring_record_type type, uint8_t extra);
+
 /** recorder_put_bytes - a SNAPSHOT or ANNOTATION record of @size bytes to be filled in; NULL when the writer failed */
 uint8_t *recorder_put_bytes(struct hwaccl_recorder *recorder, enum ring_record_type type, size_t size);
 

@@ -165,7 +165,7 @@ static void end_handling(struct hwaccl_recorder *recorder, enum ring_record_type
         if (!record)
                 return;
         record->stamp = stamp;
-        record->verdict = recorder->verdict;
+        record->verdict = recorder->verdict_known ? (uint64_t)recorder->verdict : RING_VERDICT_UNKNOWN;
 }
 
 static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error)
@@ -181,6 +181,11 @@ static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, str
                 return recorder->flight ? flight_error(recorder->flight, error) : writer_error(recorder->writer, error);
         }
         return true;
+}
+
+void *recorder_reserve(struct hwaccl_recorder *recorder, size_t size, enum ring_record_type type, uint8_t extra)
+{
+        return reserve(recorder, size, type, extra);
 }
 
 void recorder_close_exit(struct hwaccl_recorder *recorder)

@@ -399,8 +399,10 @@ struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_e
         field_sets_init(recording->set);
         if (check_file(recording, &size, error) && open_read_only(recording, error) &&
             check_schema(recording, size, error) && load_status(recording, error) && load_vcpus(recording, error) &&
-            load_options(recording, error) && load_device_fields(recording, error))
+            load_options(recording, error) && load_device_fields(recording, error)) {
+                recording->info.vmm = hwaccl_recording_option(recording, HWACCL_OPTION_VMM);
                 return recording;
+        }
         hwaccl_recording_close(recording);
         return NULL;
 }

@@ -72,6 +72,7 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
         static const char *const queries[] = {
                 ORPHANS(handler_change, id),
                 ORPHANS(keyframe, id),
+                ORPHANS(entry_state, id),
                 ORPHANS(pending, id),
                 ORPHANS(irq_handoff, id),
                 ORPHANS(input, exit),
@@ -81,6 +82,10 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 "|| ', which is not there' FROM device_snapshot s WHERE NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = "
                 "s.exit) AND s.exit + 1 NOT IN (SELECT min(id) FROM exit GROUP BY id >> 40) AND (s.exit <= "
                 "(SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) LIMIT 5",
+                "SELECT 'mark ' || (id & 0xffffffffff) || ' of vCPU ' || vcpu || ': its exit or its vCPU is not there' "
+                "FROM mark WHERE id >> 40 <> vcpu OR vcpu NOT IN (SELECT id FROM vcpu) OR (exit IS NOT NULL AND "
+                "(exit >> 40 <> vcpu OR NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = mark.exit)) AND "
+                "(exit <= (SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0)) LIMIT 5",
                 "SELECT 'exit: rows of vCPU ' || (id >> 40) || ', which is not in table vcpu' FROM exit WHERE id >> 40 "
                 "NOT IN (SELECT id FROM vcpu) GROUP BY id >> 40 LIMIT 5",
                 "SELECT 'device_state: a row for exit ' || (exit & 0xffffffffff) || ' without snapshot or field' "
@@ -136,7 +141,7 @@ static void check_exit(struct check *check, const struct hwaccl_recorded_exit *e
         }
         unsigned vector = exit->offered_vector;
         bool pending = exit->pending[vector / 64] >> (vector % 64) & 1;
-        if (exit->offered && pending == exit->taken)
+        if (exit->offered && exit->settled && exit->pending_known && pending == exit->taken)
                 found(check, "exit %" PRIu64 ": vector %u was %s, but is %s in the pending page", exit->number, vector,
                       exit->taken ? "taken" : "returned", pending ? "set" : "clear");
         bool due = recording->device_field_count && exit->outcome_known &&

@@ -13,19 +13,35 @@
 enum ring_record_type {
         /* transfer in: delta against the last exit's state, zeros before the first. All 64 words at the first entry and
          * at the one after each keyframe interval: together with the SNAPSHOT before it, if there is one, reading may
-         * start there */
+         * start there. extra: enum ring_entry_extra. Fields that are not known are 0 */
         RING_RECORD_ENTRY = 1,
-        RING_RECORD_OFFER = 2,      /* extra: vector */
-        RING_RECORD_EXIT = 3,       /* delta against the entry's state; extra: 1 when four pending words follow it */
-        RING_RECORD_CLOCK = 4,      /* the input of that kind, value only */
-        RING_RECORD_INPUT = 5,      /* extra: enum hwaccl_input_kind */
-        RING_RECORD_EFFECT = 6,     /* extra: enum hwaccl_effect_kind */
-        RING_RECORD_RECLAIM = 7,    /* extra: 1 when the subject took the vector */
-        RING_RECORD_HANDLED = 8,    /* extra: enum hwaccl_outcome */
-        RING_RECORD_UNHANDLED = 9,  /* the run ended in the handling; extra: 1 when the verdict is known */
-        RING_RECORD_SNAPSHOT = 10,  /* all devices' fields, packed one after the other, in the order of the config */
-        RING_RECORD_ANNOTATION = 11 /* name and value, each with its terminating zero */
+        RING_RECORD_OFFER = 2,       /* extra: vector */
+        RING_RECORD_EXIT = 3,        /* delta against the entry's state; extra: enum ring_exit_extra */
+        RING_RECORD_CLOCK = 4,       /* the input of that kind, value only */
+        RING_RECORD_INPUT = 5,       /* extra: enum hwaccl_input_kind */
+        RING_RECORD_EFFECT = 6,      /* extra: enum hwaccl_effect_kind */
+        RING_RECORD_RECLAIM = 7,     /* extra: 1 when the subject took the vector */
+        RING_RECORD_HANDLED = 8,     /* extra: enum hwaccl_outcome */
+        RING_RECORD_UNHANDLED = 9,   /* the run ended in the handling; extra: 1 when the verdict is known */
+        RING_RECORD_SNAPSHOT = 10,   /* all devices' fields, packed one after the other, in the order of the config */
+        RING_RECORD_ANNOTATION = 11, /* name and value, each with its terminating zero */
+        RING_RECORD_MARK = 12        /* a mark that the user set: text */
 };
+
+enum ring_entry_extra {
+        RING_ENTRY_KNOWN = 0,   /* all fields */
+        RING_ENTRY_PARTIAL = 1, /* two words follow the delta: the fields that are known */
+        RING_ENTRY_UNKNOWN = 2, /* nothing is known: the next exit's delta counts from the last exit's state */
+};
+
+enum ring_exit_extra {
+        RING_EXIT_PENDING = 1, /* four words of the pending page follow the delta */
+        RING_EXIT_PARTIAL = 2, /* two words follow these: the fields that are known */
+};
+
+/* Of a HANDLED record: its extra, and verdict in struct ring_handled. */
+#define RING_OUTCOME_UNKNOWN 0xffu
+#define RING_VERDICT_UNKNOWN UINT64_MAX
 
 struct ring_entry {
         struct ring_record record;
@@ -64,7 +80,14 @@ struct ring_event { /* INPUT, EFFECT */
 struct ring_handled { /* HANDLED, UNHANDLED */
         struct ring_record record;
         uint64_t stamp;
-        uint64_t verdict; /* enum hwaccl_verdict */
+        uint64_t verdict; /* enum hwaccl_verdict, or RING_VERDICT_UNKNOWN */
+};
+
+struct ring_text { /* MARK */
+        struct ring_record record;
+        uint64_t stamp;
+        uint64_t size;
+        char data[];
 };
 
 struct ring_bytes { /* SNAPSHOT, ANNOTATION */

@@ -57,6 +57,8 @@ bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error)
                 {"device_snapshot", 1, &rows->snapshot},
                 {"device_state", 3, &rows->device_state},
                 {"option", 2, &rows->option},
+                {"mark", 5, &rows->mark},
+                {"entry_state", 1 + page, &rows->entry_state},
         };
         for (size_t i = 0; i < sizeof(inserts) / sizeof(inserts[0]); i++)
                 if (!prepare_insert(rows, inserts[i].table, inserts[i].columns, inserts[i].statement, error))
@@ -71,6 +73,7 @@ void rows_finalize(struct rows *rows)
                 rows->exit,     rows->handler_change, rows->keyframe, rows->system,           rows->segment,
                 rows->pending,  rows->irq_handoff,    rows->input,    rows->effect,           rows->device_field,
                 rows->snapshot, rows->device_state,   rows->option,   rows->instruction_find, rows->instruction_add,
+                rows->mark,     rows->entry_state,
         };
         for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
                 (void)sqlite3_finalize(statements[i]);
@@ -98,17 +101,32 @@ static bool bound(struct rows *rows, int result, struct hwaccl_error *error)
         return result == SQLITE_OK || database_error(rows->db, error, "cannot bind a value");
 }
 
+/* Columns of FIELD_SET_PAGE whose fields are known. */
+static uint64_t page_columns(const struct rows *rows, const struct hwaccl_known_fields *known)
+{
+        const struct field_set *page = &rows->set[FIELD_SET_PAGE];
+        uint64_t columns = 0;
+
+        if (known_equal(*known, known_all()))
+                return ~UINT64_C(0);
+        for (unsigned i = 0; i < page->count; i++)
+                columns |= (uint64_t)known_has(known, page->index[i]) << i;
+        return columns;
+}
+
 /* Most columns are NULL from row to row: only those that change between NULL and a value are bound. */
 bool rows_exit(struct rows *rows, const struct exit_row *row, struct hwaccl_error *error)
 {
         sqlite3_stmt *statement = rows->exit;
         const unsigned page = rows->set[FIELD_SET_PAGE].count;
         int result = bind(statement, 1, row->id);
+        const uint64_t known = page_columns(rows, &row->state_known);
+        const uint64_t as_in_base = page_columns(rows, &row->base_known) & ~rows->page_always;
         uint64_t there = 0;
 
         for (unsigned i = 0; i < page; i++) {
                 unsigned word = rows->page_word[i];
-                if (row->state.word[word] == row->base->word[word] && !(rows->page_always >> i & 1))
+                if (!(known >> i & 1) || (as_in_base >> i & 1 && row->state.word[word] == row->base->word[word]))
                         continue;
                 there |= UINT64_C(1) << i;
                 result |= bind(statement, 2 + (int)i, (int64_t)row->state.word[word]);
@@ -126,7 +144,7 @@ bool rows_exit(struct rows *rows, const struct exit_row *row, struct hwaccl_erro
 }
 
 bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const union state_words *next,
-                         struct hwaccl_error *error)
+                         const struct hwaccl_known_fields *known, struct hwaccl_error *error)
 {
         const struct field_set *set = &rows->set[FIELD_SET_HANDLED];
         int result = SQLITE_OK;
@@ -134,7 +152,7 @@ bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const u
 
         for (unsigned i = 0; i < set->count; i++) {
                 unsigned word = hwaccl_subject_fields[set->index[i]].offset / 8u;
-                if (!(bitmap >> word & 1))
+                if (!(bitmap >> word & 1) || !known_has(known, set->index[i]))
                         continue;
                 if (!any)
                         result |= sqlite3_clear_bindings(rows->handler_change);
@@ -147,11 +165,16 @@ bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const u
         return bound(rows, result, error) && step(rows, rows->handler_change, error);
 }
 
-static int bind_fields(sqlite3_stmt *statement, int first, const struct field_set *set, const union state_words *state)
+static int bind_fields(sqlite3_stmt *statement, int first, const struct field_set *set, const union state_words *state,
+                       const struct hwaccl_known_fields *known)
 {
         int result = SQLITE_OK;
 
         for (unsigned i = 0; i < set->count; i++) {
+                if (!known_has(known, set->index[i])) {
+                        result |= sqlite3_bind_null(statement, first + (int)i);
+                        continue;
+                }
                 uint64_t value = hwaccl_field_get(&state->state, (enum hwaccl_field_index)set->index[i]);
                 result |= bind(statement, first + (int)i, (int64_t)value);
         }
@@ -159,20 +182,31 @@ static int bind_fields(sqlite3_stmt *statement, int first, const struct field_se
 }
 
 bool rows_keyframe(struct rows *rows, int64_t id, uint64_t clock, uint64_t host_entry, const union state_words *entry,
-                   struct hwaccl_error *error)
+                   const struct hwaccl_known_fields *known, struct hwaccl_error *error)
 {
         int result = bind(rows->keyframe, 1, id) | bind(rows->keyframe, 2, (int64_t)clock) |
                      bind(rows->keyframe, 3, (int64_t)host_entry) |
-                     bind_fields(rows->keyframe, 4, &rows->set[FIELD_SET_PAGE], entry);
+                     bind_fields(rows->keyframe, 4, &rows->set[FIELD_SET_PAGE], entry, known);
 
         return bound(rows, result, error) && step(rows, rows->keyframe, error);
 }
 
+bool rows_entry_state(struct rows *rows, int64_t id, const union state_words *entry,
+                      const struct hwaccl_known_fields *fields, struct hwaccl_error *error)
+{
+        int result = bind(rows->entry_state, 1, id) |
+                     bind_fields(rows->entry_state, 2, &rows->set[FIELD_SET_PAGE], entry, fields);
+
+        if (page_columns(rows, fields) == 0)
+                return true;
+        return bound(rows, result, error) && step(rows, rows->entry_state, error);
+}
+
 bool rows_group(struct rows *rows, enum field_set_name set, int64_t at, const union state_words *state,
-                struct hwaccl_error *error)
+                const struct hwaccl_known_fields *known, struct hwaccl_error *error)
 {
         sqlite3_stmt *statement = set == FIELD_SET_SYSTEM ? rows->system : rows->segment;
-        int result = bind(statement, 1, at) | bind_fields(statement, 2, &rows->set[set], state);
+        int result = bind(statement, 1, at) | bind_fields(statement, 2, &rows->set[set], state, known);
 
         return bound(rows, result, error) && step(rows, statement, error);
 }
@@ -302,6 +336,17 @@ bool rows_device_state(struct rows *rows, int64_t exit, int64_t field, const uin
         } else {
                 result |= sqlite3_bind_blob(statement, 3, data, (int)size, SQLITE_STATIC);
         }
+        return bound(rows, result, error) && step(rows, statement, error);
+}
+
+bool rows_mark(struct rows *rows, const struct mark_row *row, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->mark;
+        int result = bind(statement, 1, row->id) | bind(statement, 2, row->vcpu) |
+                     (row->exit_known ? bind(statement, 3, row->exit) : sqlite3_bind_null(statement, 3)) |
+                     bind(statement, 4, (int64_t)row->host_time) |
+                     sqlite3_bind_text(statement, 5, row->text, (int)row->size, SQLITE_STATIC);
+
         return bound(rows, result, error) && step(rows, statement, error);
 }
 

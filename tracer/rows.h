@@ -6,6 +6,7 @@
 #include "field_sets.h"
 #include "hwaccl/device.h"
 #include "hwaccl/exit_reason.h"
+#include "known_fields.h"
 #include "state_delta.h"
 
 #include <stdbool.h>
@@ -38,8 +39,10 @@ enum exit_column {
 
 struct exit_row {
         int64_t id;
-        union state_words state;       /* at the exit */
+        union state_words state; /* at the exit */
+        struct hwaccl_known_fields state_known;
         const union state_words *base; /* of the keyframe */
+        struct hwaccl_known_fields base_known;
         bool known[EXIT_COLUMN_COUNT];
         int64_t column[EXIT_COLUMN_COUNT];
 };
@@ -76,6 +79,8 @@ struct rows {
         sqlite3_stmt *snapshot;
         sqlite3_stmt *device_state;
         sqlite3_stmt *option;
+        sqlite3_stmt *mark;
+        sqlite3_stmt *entry_state;
         struct cached_instruction instruction[INSTRUCTION_CACHE_SIZE];
 };
 
@@ -88,16 +93,21 @@ void rows_forget(struct rows *rows);
 
 bool rows_exit(struct rows *rows, const struct exit_row *row, struct hwaccl_error *error);
 
-/** rows_handler_change - the words of @bitmap that have a column; nothing when there are none */
+/** rows_handler_change - the @known words of @bitmap that have a column; nothing when there are none */
 bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const union state_words *next,
-                         struct hwaccl_error *error);
+                         const struct hwaccl_known_fields *known, struct hwaccl_error *error);
 
+/* Fields that are not in @known become NULL. */
 bool rows_keyframe(struct rows *rows, int64_t id, uint64_t clock, uint64_t host_entry, const union state_words *entry,
-                   struct hwaccl_error *error);
+                   const struct hwaccl_known_fields *known, struct hwaccl_error *error);
+
+/** rows_entry_state - the fields of FIELD_SET_PAGE that are in @fields; nothing when there are none */
+bool rows_entry_state(struct rows *rows, int64_t id, const union state_words *entry,
+                      const struct hwaccl_known_fields *fields, struct hwaccl_error *error);
 
 /** rows_group - a full row of system or segment registers; one that is there already is replaced */
 bool rows_group(struct rows *rows, enum field_set_name set, int64_t at, const union state_words *state,
-                struct hwaccl_error *error);
+                const struct hwaccl_known_fields *known, struct hwaccl_error *error);
 
 bool rows_pending(struct rows *rows, int64_t id, const uint64_t words[4], struct hwaccl_error *error);
 
@@ -131,6 +141,18 @@ bool rows_device_field(struct rows *rows, int64_t id, const char *device, const 
 bool rows_snapshot(struct rows *rows, int64_t exit, struct hwaccl_error *error);
 bool rows_device_state(struct rows *rows, int64_t exit, int64_t field, const uint8_t *data, size_t size,
                        struct hwaccl_error *error);
+
+struct mark_row {
+        int64_t id; /* as those of exits: vCPU and number */
+        uint32_t vcpu;
+        bool exit_known; /* there was one before it */
+        int64_t exit;
+        uint64_t host_time;
+        const char *text;
+        size_t size;
+};
+bool rows_mark(struct rows *rows, const struct mark_row *row, struct hwaccl_error *error);
+
 bool rows_option(struct rows *rows, const char *name, const char *value, struct hwaccl_error *error);
 
 #endif

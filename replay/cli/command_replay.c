@@ -142,6 +142,11 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
         struct hwaccl_replay_result result;
         struct hwaccl_error error;
 
+        if (info->vmm)
+                return cli_complain(command,
+                                    "%s: another VMM (%s) handled these exits: there is no handling to rerun; check, "
+                                    "show, state and stat read the recording",
+                                    path, info->vmm);
         if (!cli_exits_check(command, path, recording, exits))
                 return CLI_CANNOT;
         struct hwaccl_replay_config config = {

@@ -30,8 +30,11 @@ struct spread {
         uint64_t sum;
 };
 
+#define REASON_OTHERS  UINT64_MAX
+#define REASON_UNKNOWN (UINT64_MAX - 1)
+
 struct line {
-        uint64_t reason; /* basic; UINT64_MAX: all the others */
+        uint64_t reason; /* basic, or one of the two below */
         uint64_t count;
         struct spread guest;
         struct spread handler;
@@ -60,11 +63,19 @@ static void line_add(struct line *line, const struct hwaccl_recorded_exit *exit)
 static struct line *find_line(struct statistics *statistics, uint64_t reason)
 {
         for (size_t i = 0; i < statistics->count; i++)
-                if (statistics->line[i].reason == reason || statistics->line[i].reason == UINT64_MAX)
+                if (statistics->line[i].reason == reason || statistics->line[i].reason == REASON_OTHERS)
                         return &statistics->line[i];
         struct line *line = &statistics->line[statistics->count++];
-        line->reason = statistics->count == REASON_ROOM ? UINT64_MAX : reason;
+        line->reason = statistics->count == REASON_ROOM ? REASON_OTHERS : reason;
         return line;
+}
+
+static uint64_t reason_of(const struct hwaccl_recorded_exit *exit)
+{
+        const unsigned field = HWACCL_FIELD_INDEX_exit_reason;
+        if (!(exit->exit_known.bits[field / 64] >> (field % 64) & 1))
+                return REASON_UNKNOWN;
+        return exit->exit->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
 }
 
 static bool collect(struct statistics *statistics, struct hwaccl_exit_cursor *cursor, const struct cli_exits *exits,
@@ -74,7 +85,7 @@ static bool collect(struct statistics *statistics, struct hwaccl_exit_cursor *cu
         int more;
 
         while ((more = hwaccl_exit_cursor_next(cursor, &exit, error)) > 0 && exit->number <= exits->last) {
-                line_add(find_line(statistics, exit->exit->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK), exit);
+                line_add(find_line(statistics, reason_of(exit)), exit);
                 line_add(&statistics->total, exit);
                 if (exit->number % 4096 == 0)
                         cli_progress(exit->number - exits->first);
@@ -118,8 +129,10 @@ static const struct {
 static void reason_text(uint64_t reason, char *text, size_t room)
 {
         const char *name = hwaccl_exit_reason_name(reason);
-        if (reason == UINT64_MAX)
+        if (reason == REASON_OTHERS)
                 (void)snprintf(text, room, "others");
+        else if (reason == REASON_UNKNOWN)
+                (void)snprintf(text, room, "?");
         else if (name)
                 (void)snprintf(text, room, "%s", name);
         else
@@ -202,8 +215,9 @@ static bool print_json(const struct statistics *statistics)
                 reason_text(line->reason, name, sizeof(name));
                 json_t *object = line_object(line, &statistics->total);
                 (void)json_object_set_new(object, "reason_number",
-                                          line->reason == UINT64_MAX ? json_null() : cli_json_count(line->reason));
-                (void)json_object_set_new(object, "reason", cli_json_text(name));
+                                          line->reason >= REASON_UNKNOWN ? json_null() : cli_json_count(line->reason));
+                (void)json_object_set_new(object, "reason",
+                                          cli_json_text(line->reason == REASON_UNKNOWN ? NULL : name));
                 (void)json_array_append_new(reasons, object);
         }
         bool good = cli_json_print(json_pack("{s:o, s:o}", "reasons", reasons, "total",

@@ -92,7 +92,8 @@ static bool print_table(const struct around *around, bool changed_only)
 static bool print_json(const struct around *around, uint32_t vcpu, bool changed_only)
 {
         static const char *const names[MOMENT_COUNT] = {"entry", "exit", "handled"};
-        uint64_t reason = around->moment[MOMENT_EXIT].state.exit_reason;
+        uint64_t reason = around->moment[MOMENT_EXIT].state.exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
+        bool reason_known = known(&around->moment[MOMENT_EXIT], HWACCL_FIELD_INDEX_exit_reason);
         json_t *registers = json_object();
 
         for (unsigned field = 0; field < HWACCL_FIELD_COUNT; field++) {
@@ -107,11 +108,10 @@ static bool print_json(const struct around *around, uint32_t vcpu, bool changed_
                 (void)json_object_set_new(row, "changed", json_boolean(ever_changed(around, field)));
                 (void)json_object_set_new(registers, hwaccl_subject_fields[field].name, row);
         }
-        bool good = cli_json_print(
-                json_pack("{s:I, s:I, s:I, s:o, s:o}", "vcpu", (json_int_t)vcpu, "exit", (json_int_t)around->number,
-                          "reason_number", (json_int_t)(reason & HWACCL_EXIT_REASON_BASIC_MASK), "reason",
-                          cli_json_text(hwaccl_exit_reason_name(reason & HWACCL_EXIT_REASON_BASIC_MASK)), "registers",
-                          registers));
+        bool good = cli_json_print(json_pack(
+                "{s:I, s:I, s:o, s:o, s:o}", "vcpu", (json_int_t)vcpu, "exit", (json_int_t)around->number,
+                "reason_number", reason_known ? cli_json_count(reason) : json_null(), "reason",
+                cli_json_text(reason_known ? hwaccl_exit_reason_name(reason) : NULL), "registers", registers));
         (void)putchar('\n');
         return good;
 }
@@ -141,8 +141,10 @@ static bool read_around(struct hwaccl_exit_cursor *cursor, struct around *around
                 return true;
         }
         const struct hwaccl_subject_state *closing = hwaccl_exit_cursor_closing(cursor);
-        if (closing)
-                keep(&around->moment[MOMENT_HANDLED], closing, &around->moment[MOMENT_EXIT].known);
+        if (closing) {
+                const struct hwaccl_known_fields known_fields = hwaccl_exit_cursor_closing_known(cursor);
+                keep(&around->moment[MOMENT_HANDLED], closing, &known_fields);
+        }
         return true;
 }
 

@@ -89,7 +89,8 @@ static void every_table_is_needed(void **state)
         static const char *const tables[] = {"option",         "status",          "vcpu",         "exit",
                                              "handler_change", "keyframe",        "input",        "effect",
                                              "irq_handoff",    "pending",         "instruction",  "system_registers",
-                                             "device_field",   "device_snapshot", "device_state", "segment_registers"};
+                                             "device_field",   "device_snapshot", "device_state", "segment_registers",
+                                             "mark",           "entry_state"};
 
         (void)state;
         for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {

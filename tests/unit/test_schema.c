@@ -90,24 +90,37 @@ static void names_are_those_of_the_core(void **state)
         (void)sqlite3_close(db);
 }
 
-/* The machinery with a second migration: rows stay, views are those of today. */
+#define MIGRATIONS_MAX 64
+
+/* Today's migrations and one more; the number of today's. */
+static unsigned with_another(struct hwaccl_schema_migration *migrations, const char *name, const char *sql)
+{
+        unsigned count = hwaccl_schema_migration_count;
+
+        assert_true(count < MIGRATIONS_MAX);
+        memcpy(migrations, hwaccl_schema_migrations, count * sizeof(*migrations));
+        migrations[count] = (struct hwaccl_schema_migration){name, sql};
+        return count;
+}
+
+/* The machinery with another migration: rows stay, views are those of today. */
 static void an_older_database_migrates_with_its_rows(void **state)
 {
-        const struct hwaccl_schema_migration two[] = {
-                hwaccl_schema_migrations[0],
-                {"0002_test", "ALTER TABLE vcpu ADD COLUMN colour TEXT; UPDATE vcpu SET colour = 'red'"}};
+        struct hwaccl_schema_migration migrations[MIGRATIONS_MAX];
+        unsigned count = with_another(migrations, "9999_test",
+                                      "ALTER TABLE vcpu ADD COLUMN colour TEXT; UPDATE vcpu SET colour = 'red'");
         sqlite3 *db = open_empty();
         struct hwaccl_error error = {""};
 
         (void)state;
-        assert_true(schema_upgrade(db, two, 1, &error));
+        assert_true(schema_upgrade(db, migrations, count, &error));
         assert_true(database_execute(db, "INSERT INTO vcpu VALUES (0); DROP VIEW exits", &error));
-        assert_true(schema_upgrade(db, two, 2, &error));
-        assert_int_equal(ask(db, "PRAGMA user_version"), 2);
+        assert_true(schema_upgrade(db, migrations, count + 1, &error));
+        assert_int_equal(ask(db, "PRAGMA user_version"), count + 1);
         assert_int_equal(ask(db, "SELECT count(*) FROM vcpu WHERE colour = 'red'"), 1);
         assert_int_equal(ask(db, "SELECT count(*) FROM exits"), 0);
-        assert_true(schema_upgrade(db, two, 2, &error)); /* nothing is left to do */
-        assert_false(schema_upgrade(db, two, 1, &error));
+        assert_true(schema_upgrade(db, migrations, count + 1, &error)); /* nothing is left to do */
+        assert_false(schema_upgrade(db, migrations, count, &error));
         assert_non_null(strstr(error.message, "newer"));
         (void)sqlite3_close(db);
 }
@@ -136,17 +149,17 @@ static void a_database_of_version_1_gets_the_names_of_disks(void **state)
 
 static void a_migration_that_fails_changes_nothing(void **state)
 {
-        const struct hwaccl_schema_migration two[] = {
-                hwaccl_schema_migrations[0],
-                {"0002_broken", "CREATE TABLE new_one (x); INSERT INTO no_such_table VALUES (1)"}};
+        struct hwaccl_schema_migration migrations[MIGRATIONS_MAX];
+        unsigned count = with_another(migrations, "9999_broken",
+                                      "CREATE TABLE new_one (x); INSERT INTO no_such_table VALUES (1)");
         sqlite3 *db = open_empty();
         struct hwaccl_error error = {""};
 
         (void)state;
-        assert_true(schema_upgrade(db, two, 1, &error));
-        assert_false(schema_upgrade(db, two, 2, &error));
-        assert_non_null(strstr(error.message, "0002_broken"));
-        assert_int_equal(ask(db, "PRAGMA user_version"), 1);
+        assert_true(schema_upgrade(db, migrations, count, &error));
+        assert_false(schema_upgrade(db, migrations, count + 1, &error));
+        assert_non_null(strstr(error.message, "9999_broken"));
+        assert_int_equal(ask(db, "PRAGMA user_version"), count);
         assert_int_equal(ask(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'new_one'"), 0);
         assert_true(schema_verify(db, true, &error));
         (void)sqlite3_close(db);

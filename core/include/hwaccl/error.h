@@ -4,6 +4,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* One line, no trailing newline, NUL-terminated; longer text is cut at the end. The caller of a function owns it. */
 struct hwaccl_error {
         char message[512];
@@ -24,6 +28,10 @@ bool hwaccl_error_prefix(struct hwaccl_error *error, const char *format, ...) __
 #ifdef __clang_analyzer__
 #define hwaccl_error_set(...)    ((void)(hwaccl_error_set)(__VA_ARGS__), false)
 #define hwaccl_error_prefix(...) ((void)(hwaccl_error_prefix)(__VA_ARGS__), false)
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 
 #endif

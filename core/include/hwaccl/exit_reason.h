@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What the handler decides about an exit. Recorded; numbers are part of the database schema and never change meaning.
  */
 enum hwaccl_verdict {
@@ -122,5 +126,9 @@ bool hwaccl_exit_reason_parse(const char *text, uint32_t *basic_reason);
 /** hwaccl_verdict_name, hwaccl_outcome_name - lower-case names ("triple fault"); "unknown" for a number out of range */
 const char *hwaccl_verdict_name(enum hwaccl_verdict verdict);
 const char *hwaccl_outcome_name(enum hwaccl_outcome outcome);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define HWACCL_VMCS_NONE 0xffffffffu /* the VMCS has no such field: general registers and CR2 */
 
 /* Groups, in the order in which a person reads a register dump. */
@@ -101,5 +105,9 @@ void hwaccl_field_put(struct hwaccl_subject_state *state, enum hwaccl_field_inde
 
 /** hwaccl_field_find - a field's row by its name. Returns false when there is none. */
 bool hwaccl_field_find(const char *name, enum hwaccl_field_index *index);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -69,6 +69,7 @@ struct hwaccl_subject_state {
 #define HWACCL_INTERRUPTIBILITY_STI    1u
 #define HWACCL_INTERRUPTIBILITY_MOV_SS 2u
 
+#ifndef __cplusplus
 _Static_assert(sizeof(struct hwaccl_segment) == 24, "a segment is 24 bytes");
 _Static_assert(sizeof(struct hwaccl_subject_state) == 512, "the subject state is 512 bytes");
 #define HWACCL_STATE_AT(member, offset)                                                                                \
@@ -118,5 +119,6 @@ HWACCL_STATE_AT(ldtr, 440);
 HWACCL_STATE_AT(gdtr, 464);
 HWACCL_STATE_AT(idtr, 488);
 #undef HWACCL_STATE_AT
+#endif
 
 #endif

@@ -52,7 +52,11 @@ struct hwaccl_replay_result {
         double seconds;
 };
 
-/** hwaccl_replay_run - false with *error set when the recording cannot be replayed; divergences are no error */
+/**
+ * hwaccl_replay_run - false with *error set when the recording cannot be replayed; divergences are no error
+ *
+ * Recordings of other VMMs (trace.h) cannot: their exits were handled by code that is not here.
+ */
 bool hwaccl_replay_run(struct hwaccl_recording *recording, const struct hwaccl_replay_config *config,
                        struct hwaccl_replay_result *result, struct hwaccl_error *error);
 

@@ -19,7 +19,10 @@
 
 struct hwaccl_recording;
 
-/* Which fields of a state are known: one bit per row of the field table. The core's own recordings know all of them. */
+#define HWACCL_OPTION_VMM "vmm" /* option that names the VMM which embeds the tracer */
+
+/* Which fields of a state are known: one bit per row of the field table. The core's own recordings know all of them,
+ * those of another VMM (trace.h) what that VMM said. The value of a field that is not known means nothing. */
 struct hwaccl_known_fields {
         uint64_t bits[(HWACCL_FIELD_COUNT + 63) / 64];
 };
@@ -46,6 +49,7 @@ struct hwaccl_recording_info {
         unsigned end; /* enum hwaccl_end */
         uint64_t end_code;
         const char *end_message; /* one line, or NULL */
+        const char *vmm;         /* the other VMM that handled these exits and recorded them; NULL: hwaccl did */
 };
 
 /* One exit with everything that its handling read and did. Pointers are valid until the cursor moves. */
@@ -56,9 +60,11 @@ struct hwaccl_recorded_exit {
         const struct hwaccl_subject_state *exit;  /* as it left */
         struct hwaccl_known_fields entry_known;
         struct hwaccl_known_fields exit_known;
+        bool pending_known;
         uint64_t pending[4]; /* pending-interrupts page at the exit */
         bool offered;
         uint8_t offered_vector;
+        bool settled; /* it is known what became of the vector */
         bool taken;
         bool verdict_known;
         enum hwaccl_verdict verdict;
@@ -115,6 +121,9 @@ int hwaccl_exit_cursor_next(struct hwaccl_exit_cursor *cursor, const struct hwac
 /** hwaccl_exit_cursor_closing - after the last exit: the state that its handling left, or NULL when it was not recorded
  */
 const struct hwaccl_subject_state *hwaccl_exit_cursor_closing(const struct hwaccl_exit_cursor *cursor);
+
+/** hwaccl_exit_cursor_closing_known - which fields of it are known */
+struct hwaccl_known_fields hwaccl_exit_cursor_closing_known(const struct hwaccl_exit_cursor *cursor);
 
 /**
  * hwaccl_recording_replay_start - after the last keyframe whose device state lets a replay start at or before exit

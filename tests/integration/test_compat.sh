@@ -1,0 +1,38 @@
+#!/bin/bash
+# Recordings of older schema versions open in every command, and replay; they are brought to today's version on the way.
+. "$(dirname "$0")/lib.sh"
+cd "$work"
+
+declare -i count=0
+for packed in "$HWACCL_SOURCE"/tests/compat/schema-*.db.gz; do
+        name=$(basename "$packed" .gz)
+        gunzip -c "$packed" >"$name"
+        version=$(sql "$name" "PRAGMA user_version")
+        [ "schema-$version.db" = "$name" ] || fail "$name has schema version $version"
+
+        # one that cannot be written is refused in one line, and left alone
+        if [ "$(id -u)" -ne 0 ]; then
+                chmod a-w "$name"
+                run 2 "$HWACCL" show "$name" >out 2>message
+                grep -q "schema version $version and cannot be brought to" message || fail "message: $(cat message)"
+                chmod u+w "$name"
+        fi
+
+        run 0 "$HWACCL" show --disasm "$name" >shown
+        grep -q "out 0xe9, al" shown || fail "$name: show: $(cat shown)"
+        [ "$(sql "$name" "PRAGMA user_version")" -gt "$version" ] || fail "$name was not brought to today's version"
+        run 0 "$HWACCL" check "$name" >checked
+        grep -q "^9 exits, no problem found" checked || fail "$name: check: $(cat checked)"
+        run 0 "$HWACCL" replay "$name" >replayed
+        grep -q "replayed 9 exits .*: 0 divergences" replayed || fail "$name: replay: $(cat replayed)"
+        run 0 "$HWACCL" replay "$name" 5..8 >replayed
+        run 0 "$HWACCL" stat "$name" >stat
+        run 0 "$HWACCL" state "$name" 4 >state
+        grep -qF '?' state && fail "$name: unknown registers: $(cat state)"
+        expect_sql "$name" "SELECT text FROM console" hello
+        expect_sql "$name" "SELECT count(*) FROM marks" 0
+        expect_sql "$name" "SELECT count(*) FROM registers WHERE rip IS NULL OR cs_base IS NULL" 0
+        count+=1
+done
+[ "$count" -ge 1 ] || fail "there are no older recordings"
+echo "$count older recordings"

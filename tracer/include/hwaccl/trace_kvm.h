@@ -1,0 +1,132 @@
+/*
+ * For VMMs on KVM that embed the tracer: a state for hwaccl_trace_vcpu_exit() from the kernel's structures. Needs
+ * <linux/kvm.h> and nothing else; all of it is inline.
+ *
+ * KVM tells less than the hardware told it. Not known, and so not recorded: the instruction's length; whether one port
+ * access of an INS or OUTS is one (more at a time are); the read shadows of CR0 and CR4; the SYSENTER registers.
+ */
+#ifndef HWACCL_TRACE_KVM_H
+#define HWACCL_TRACE_KVM_H
+
+#include "hwaccl/trace.h"
+
+#include <linux/kvm.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+static inline void hwaccl_trace_kvm_reason(struct hwaccl_trace_state *state, uint64_t reason, uint64_t qualification)
+{
+        hwaccl_trace_put(state, exit_reason, reason);
+        hwaccl_trace_put(state, exit_qualification, qualification);
+}
+
+/** hwaccl_trace_kvm_run - exit reason and qualification, in the SDM's terms, of what KVM_RUN came back with. A
+ * KVM_EXIT_* that is no exit of the processor leaves the reason unknown */
+static inline void hwaccl_trace_kvm_run(struct hwaccl_trace_state *state, const struct kvm_run *run)
+{
+        switch (run->exit_reason) {
+        case KVM_EXIT_IO:
+                hwaccl_trace_kvm_reason(state, HWACCL_EXIT_IO_INSTRUCTION,
+                                        (uint64_t)run->io.port << 16 | (run->io.count > 1 ? 0x30u : 0u) |
+                                                (run->io.direction == KVM_EXIT_IO_IN ? 8u : 0u) |
+                                                ((uint64_t)run->io.size - 1));
+                break;
+        case KVM_EXIT_MMIO:
+                hwaccl_trace_kvm_reason(state, HWACCL_EXIT_EPT_VIOLATION, run->mmio.is_write ? 2 : 1);
+                hwaccl_trace_put(state, guest_physical_address, run->mmio.phys_addr);
+                break;
+        case KVM_EXIT_HLT: hwaccl_trace_kvm_reason(state, HWACCL_EXIT_HLT, 0); break;
+        case KVM_EXIT_SHUTDOWN: hwaccl_trace_kvm_reason(state, HWACCL_EXIT_TRIPLE_FAULT, 0); break;
+        case KVM_EXIT_FAIL_ENTRY:
+                hwaccl_trace_kvm_reason(
+                        state, HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE | (uint64_t)HWACCL_EXIT_REASON_ENTRY_FAILURE, 0);
+                break;
+        case KVM_EXIT_INTR: hwaccl_trace_kvm_reason(state, HWACCL_EXIT_EXTERNAL_INTERRUPT, 0); break;
+        case KVM_EXIT_IRQ_WINDOW_OPEN: hwaccl_trace_kvm_reason(state, HWACCL_EXIT_INTERRUPT_WINDOW, 0); break;
+        case KVM_EXIT_HYPERCALL: hwaccl_trace_kvm_reason(state, HWACCL_EXIT_VMCALL, 0); break;
+        default: break;
+        }
+}
+
+/** hwaccl_trace_kvm_regs - general registers, RIP and RFLAGS, as KVM_GET_REGS gives them */
+static inline void hwaccl_trace_kvm_regs(struct hwaccl_trace_state *state, const struct kvm_regs *regs)
+{
+        hwaccl_trace_put(state, rax, regs->rax);
+        hwaccl_trace_put(state, rbx, regs->rbx);
+        hwaccl_trace_put(state, rcx, regs->rcx);
+        hwaccl_trace_put(state, rdx, regs->rdx);
+        hwaccl_trace_put(state, rsi, regs->rsi);
+        hwaccl_trace_put(state, rdi, regs->rdi);
+        hwaccl_trace_put(state, rsp, regs->rsp);
+        hwaccl_trace_put(state, rbp, regs->rbp);
+        hwaccl_trace_put(state, r8, regs->r8);
+        hwaccl_trace_put(state, r9, regs->r9);
+        hwaccl_trace_put(state, r10, regs->r10);
+        hwaccl_trace_put(state, r11, regs->r11);
+        hwaccl_trace_put(state, r12, regs->r12);
+        hwaccl_trace_put(state, r13, regs->r13);
+        hwaccl_trace_put(state, r14, regs->r14);
+        hwaccl_trace_put(state, r15, regs->r15);
+        hwaccl_trace_put(state, rip, regs->rip);
+        hwaccl_trace_put(state, rflags, regs->rflags);
+}
+
+/** hwaccl_trace_kvm_rights - access rights as the VMCS has them (SDM 3C, 25.4.1) */
+static inline uint32_t hwaccl_trace_kvm_rights(const struct kvm_segment *segment)
+{
+        return (uint32_t)segment->type | (uint32_t)segment->s << 4 | (uint32_t)segment->dpl << 5 |
+               (uint32_t)segment->present << 7 | (uint32_t)segment->avl << 12 | (uint32_t)segment->l << 13 |
+               (uint32_t)segment->db << 14 | (uint32_t)segment->g << 15 |
+               (segment->unusable ? HWACCL_SEGMENT_UNUSABLE : 0);
+}
+
+#define HWACCL_TRACE_KVM_SEGMENT(state, name, segment)                                                                 \
+        hwaccl_trace_put_segment(state, name, (segment)->selector, (segment)->base, (segment)->limit,                  \
+                                 hwaccl_trace_kvm_rights(segment))
+
+/** hwaccl_trace_kvm_sregs - control, segment and table registers, as KVM_GET_SREGS gives them */
+static inline void hwaccl_trace_kvm_sregs(struct hwaccl_trace_state *state, const struct kvm_sregs *sregs)
+{
+        HWACCL_TRACE_KVM_SEGMENT(state, cs, &sregs->cs);
+        HWACCL_TRACE_KVM_SEGMENT(state, ss, &sregs->ss);
+        HWACCL_TRACE_KVM_SEGMENT(state, ds, &sregs->ds);
+        HWACCL_TRACE_KVM_SEGMENT(state, es, &sregs->es);
+        HWACCL_TRACE_KVM_SEGMENT(state, fs, &sregs->fs);
+        HWACCL_TRACE_KVM_SEGMENT(state, gs, &sregs->gs);
+        HWACCL_TRACE_KVM_SEGMENT(state, tr, &sregs->tr);
+        HWACCL_TRACE_KVM_SEGMENT(state, ldtr, &sregs->ldt);
+        hwaccl_trace_put_segment(state, gdtr, 0, sregs->gdt.base, sregs->gdt.limit, 0);
+        hwaccl_trace_put_segment(state, idtr, 0, sregs->idt.base, sregs->idt.limit, 0);
+        hwaccl_trace_put(state, cr0, sregs->cr0);
+        hwaccl_trace_put(state, cr2, sregs->cr2);
+        hwaccl_trace_put(state, cr3, sregs->cr3);
+        hwaccl_trace_put(state, cr4, sregs->cr4);
+        hwaccl_trace_put(state, efer, sregs->efer);
+}
+
+/**
+ * hwaccl_trace_kvm_state - what is known after KVM_RUN
+ * @regs, @sregs: as read after it, or NULL
+ *
+ * @state need not be initialized.
+ */
+static inline void hwaccl_trace_kvm_state(struct hwaccl_trace_state *state, const struct kvm_run *run,
+                                          const struct kvm_regs *regs, const struct kvm_sregs *sregs)
+{
+        state->known[0] = state->known[1] = 0;
+        memset(&state->values, 0, sizeof(state->values));
+        hwaccl_trace_kvm_run(state, run);
+        if (regs)
+                hwaccl_trace_kvm_regs(state, regs);
+        if (sregs)
+                hwaccl_trace_kvm_sregs(state, sregs);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
