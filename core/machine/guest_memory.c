@@ -45,7 +45,7 @@ static void insert(struct hwaccl_guest_memory *memory, size_t place, struct hwac
 bool hwaccl_guest_memory_add(struct hwaccl_guest_memory *memory, uint64_t address, uint64_t size, bool writable,
                              struct hwaccl_error *error)
 {
-        size_t place;
+        size_t place = 0;
         if (!find_place(memory, address, size, &place, error))
                 return false;
 
@@ -65,7 +65,7 @@ bool hwaccl_guest_memory_add(struct hwaccl_guest_memory *memory, uint64_t addres
 bool hwaccl_guest_memory_lend(struct hwaccl_guest_memory *memory, uint64_t address, uint64_t size, uint8_t *host,
                               bool writable, struct hwaccl_error *error)
 {
-        size_t place;
+        size_t place = 0;
 
         hwaccl_assert(memory->backed && (uintptr_t)host % HWACCL_PAGE_SIZE == 0);
         if (!find_place(memory, address, size, &place, error))

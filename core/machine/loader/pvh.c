@@ -131,7 +131,7 @@ static void add_modules(const struct hwaccl_loader_input *input, const uint64_t 
 
 static bool load(const struct hwaccl_loader_input *input, struct hwaccl_layout *layout, struct hwaccl_error *error)
 {
-        uint64_t module[HWACCL_LOADER_MODULE_MAX], entry, rsdp, address;
+        uint64_t module[HWACCL_LOADER_MODULE_MAX], entry = 0, rsdp, address;
         struct hwaccl_handover block;
         struct hwaccl_elf elf;
 
