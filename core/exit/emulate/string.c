@@ -4,6 +4,7 @@
  */
 #include "exit/emulate/emulation.h"
 
+#include "exit/descriptor.h"
 #include "exit/registers.h"
 
 static uint64_t address_in(const struct emulation *emulation, enum hwaccl_general_register number)
@@ -117,38 +118,70 @@ static unsigned smaller(unsigned a, unsigned b)
         return a < b ? a : b;
 }
 
-/*
- * REP INS upwards into one page of RAM: one write of guest memory instead of one for every element, because each is an
- * effect that is recorded. Returns how many elements were read; 0 when they have to go one by one.
- */
-static unsigned ins_many(struct emulation *emulation, unsigned count)
+/* Elements of REP INS or OUTS upwards in one page of RAM: what is done at once with @place, its first one. */
+static unsigned run_in_page(struct emulation *emulation, unsigned count, enum hwaccl_segment_register segment,
+                            enum hwaccl_general_register index, unsigned access, struct place *place)
 {
         const struct hwaccl_machine_context *context = emulation->context;
-        uint16_t port = (uint16_t)context->gpr[HWACCL_RDX];
+        unsigned size = emulation->instruction->operand_size;
+        uint64_t address = address_in(emulation, index);
+        struct hwaccl_exception exception;
+        uint64_t linear;
+
+        if (count < 2 || (context->rflags & RFLAGS_DF) || !locate(emulation, segment, address, size, access, place) ||
+            place->count != 1)
+                return 0;
+        unsigned room = 4096 - (unsigned)(place->part[0].physical & 4095);
+        unsigned bytes = smaller(count, room / size) * size;
+        if (address + bytes - 1 > size_mask(emulation->instruction->address_size) || address + bytes < address ||
+            !hwaccl_segment_translate(context, segment, address, bytes, access, &linear, &exception) ||
+            !hwaccl_guest_memory_covers(emulation->host->memory, place->part[0].physical, bytes))
+                return 0;
+        return bytes / size;
+}
+
+/* REP INS: one write of guest memory instead of one for every element, because each is an effect that is recorded.
+ * Returns how many elements were read; 0 when they have to go one by one. */
+static unsigned ins_many(struct emulation *emulation, unsigned count)
+{
+        uint16_t port = (uint16_t)emulation->context->gpr[HWACCL_RDX];
         unsigned size = emulation->instruction->operand_size;
         uint64_t address = address_in(emulation, HWACCL_RDI);
         uint8_t buffer[HWACCL_EMULATE_REPEAT_MAX * 4];
-        struct hwaccl_exception exception;
         struct place to;
-        uint64_t linear;
 
-        if (count < 2 || (context->rflags & RFLAGS_DF) || !locate_destination(emulation, HWACCL_ACCESS_WRITE, &to) ||
-            to.count != 1)
+        count = run_in_page(emulation, count, HWACCL_ES, HWACCL_RDI, HWACCL_ACCESS_WRITE, &to);
+        if (!count)
                 return 0;
-        unsigned room = 4096 - (unsigned)(to.part[0].physical & 4095);
-        unsigned bytes = smaller(count, room / size) * size;
-        if (address + bytes - 1 > size_mask(emulation->instruction->address_size) || address + bytes < address ||
-            !hwaccl_segment_translate(context, HWACCL_ES, address, bytes, HWACCL_ACCESS_WRITE, &linear, &exception) ||
-            !hwaccl_guest_memory_covers(emulation->host->memory, to.part[0].physical, bytes))
-                return 0;
-        for (unsigned i = 0; i < bytes; i += size) {
+        for (unsigned i = 0; i < count * size; i += size) {
                 uint32_t value = hwaccl_bus_port_read(emulation->bus, port, size);
                 for (unsigned j = 0; j < size; j++)
                         buffer[i + j] = (uint8_t)(value >> (8 * j));
         }
-        (void)hwaccl_host_memory_write(emulation->host, to.part[0].physical, buffer, bytes);
-        register_write(emulation->context, HWACCL_RDI, emulation->instruction->address_size, address + bytes);
-        return bytes / size;
+        (void)hwaccl_host_memory_write(emulation->host, to.part[0].physical, buffer, (size_t)count * size);
+        register_write(emulation->context, HWACCL_RDI, emulation->instruction->address_size,
+                       address + (uint64_t)count * size);
+        return count;
+}
+
+/* REP OUTS: the same for what is read, which is one input. A processor may read ahead of its port accesses too. */
+static unsigned outs_many(struct emulation *emulation, unsigned count)
+{
+        uint16_t port = (uint16_t)emulation->context->gpr[HWACCL_RDX];
+        unsigned size = emulation->instruction->operand_size;
+        uint64_t address = address_in(emulation, HWACCL_RSI);
+        uint8_t buffer[HWACCL_EMULATE_REPEAT_MAX * 4];
+        struct place from;
+
+        count = run_in_page(emulation, count, emulation->instruction->segment, HWACCL_RSI, HWACCL_ACCESS_READ, &from);
+        if (!count)
+                return 0;
+        (void)hwaccl_host_memory_read(emulation->host, from.part[0].physical, buffer, (size_t)count * size);
+        for (unsigned i = 0; i < count * size; i += size)
+                hwaccl_bus_port_write(emulation->bus, port, size, (uint32_t)little_endian(buffer + i, size));
+        register_write(emulation->context, HWACCL_RSI, emulation->instruction->address_size,
+                       address + (uint64_t)count * size);
+        return count;
 }
 
 static bool outs(struct emulation *emulation)
@@ -209,8 +242,11 @@ enum step execute_string(struct emulation *emulation)
         while (share) {
                 uint64_t count = address_in(emulation, HWACCL_RCX);
                 unsigned done = 0;
+                unsigned wanted = count < share ? (unsigned)count : share;
                 if (instruction->operation == OPERATION_INS)
-                        done = ins_many(emulation, count < share ? (unsigned)count : share);
+                        done = ins_many(emulation, wanted);
+                else if (instruction->operation == OPERATION_OUTS)
+                        done = outs_many(emulation, wanted);
                 if (!done) {
                         if (!iterate(emulation))
                                 return STEP_EXCEPTION;
