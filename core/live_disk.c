@@ -69,28 +69,37 @@ static bool lock_image(struct hwaccl_live_disk *disk, const char *path, struct h
                                 path);
 }
 
-/* A file without a name, so that nothing of it can be left behind. */
-static int open_temporary(struct hwaccl_error *error)
+/* A file without a name, so that nothing of it can be left behind. Returns -1 with errno set. */
+static int open_nameless(const char *directory)
 {
-        const char *directory = getenv("TMPDIR");
         char path[4096];
-
-        if (!directory || !*directory)
-                directory = "/var/tmp";
         int file = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
         if (file >= 0)
                 return file;
         int length = snprintf(path, sizeof(path), "%s/hwaccl-disk-XXXXXX", directory);
         if (length < 0 || (size_t)length >= sizeof(path)) {
-                hwaccl_error_set(error, "TMPDIR is too long");
+                errno = ENAMETOOLONG;
                 return -1;
         }
-        file = mkostemp(path, O_CLOEXEC);
+        file = mkostemp(path, O_CLOEXEC); /* not every file system has O_TMPFILE */
+        if (file >= 0)
+                (void)unlink(path);
+        return file;
+}
+
+/* What a guest writes may be much: /tmp, which often is memory, comes last. */
+static int open_temporary(struct hwaccl_error *error)
+{
+        const char *directory = getenv("TMPDIR");
+        bool named = directory && *directory;
+        int file = open_nameless(named ? directory : "/var/tmp");
+
+        if (file < 0 && !named)
+                file = open_nameless("/tmp");
         if (file < 0)
                 hwaccl_error_set(error, "cannot make a temporary file in %s for what is written to a cow disk: %s",
-                                 directory, strerror(errno));
-        else
-                (void)unlink(path);
+                                 named ? directory : "/var/tmp or /tmp", strerror(errno));
         return file;
 }
 

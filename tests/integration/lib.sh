@@ -52,3 +52,36 @@ expect_sql() {
   gives:  $answer
   wanted: $3"
 }
+
+# make_disk FILE SECTORS: an image each of whose sectors begins with its number, four bytes, and is filled with its low byte
+make_disk() {
+        python3 - "$1" "$2" <<'PYTHON'
+import sys
+with open(sys.argv[1], "wb") as image:
+    for sector in range(int(sys.argv[2])):
+        image.write(sector.to_bytes(4, "little") + bytes([sector & 255]) * 508)
+PYTHON
+}
+
+# guest_disks GUEST.asm DIRECTORY: makes the disks that a guest asks for, and prints the options for them
+guest_disks() {
+        local sectors mode number=0
+        while IFS=, read -r sectors mode; do
+                make_disk "$2/disk$number" "$sectors" || fail "no disk"
+                printf '%s\n' --disk "$2/disk$number${mode:+,$mode}"
+                number=$((number + 1))
+        done < <(sed -n 's/^;@ disk //p' "$1")
+}
+
+# check_disks GUEST.asm FILE: what the guest left in its (only) image
+check_disks() {
+        local sector text
+        while read -r sector text; do
+                [ "$(tail -c +$((sector * 512 + 1)) "$2" | head -c ${#text})" = "$text" ] ||
+                        fail "sector $sector of the disk does not begin with '$text'"
+        done < <(sed -n 's/^;@ sector //p' "$1")
+        while read -r sector; do
+                [ "$(tail -c +$((sector * 512 + 1)) "$2" | head -c 4 | od -An -tu4)" -eq "$sector" ] ||
+                        fail "sector $sector of the disk was written"
+        done < <(sed -n 's/^;@ untouched //p' "$1")
+}

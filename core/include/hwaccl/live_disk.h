@@ -13,8 +13,8 @@ struct hwaccl_live_disk;
 enum hwaccl_disk_mode {
         HWACCL_DISK_READ_WRITE,    /* locked: nobody else may use the image */
         HWACCL_DISK_READ_ONLY,     /* shared lock: others may read it */
-        HWACCL_DISK_COPY_ON_WRITE, /* the same; what is written goes to a nameless temporary file in $TMPDIR or /var/tmp
-                                      and is gone when the disk is closed */
+        HWACCL_DISK_COPY_ON_WRITE, /* the same; what is written goes to a nameless temporary file in $TMPDIR (else
+                                      /var/tmp, else /tmp) and is gone when the disk is closed */
 };
 
 /**
