@@ -173,12 +173,14 @@ static bool check_schema(struct hwaccl_recording *recording, int64_t size, struc
                                        "has schema version %" PRId64 "; this hwaccl reads up to %u: use a newer one",
                                        version, schema_version());
         if (version < (int64_t)schema_version()) {
-                if (!migrate(recording, version, error))
+                if (migrate(recording, version, error)) {
+                        (void)sqlite3_close(recording->db);
+                        recording->db = NULL;
+                        if (!open_read_only(recording, error))
+                                return false;
+                } else if (!schema_verify(recording->db, false, &reason)) {
                         return false;
-                (void)sqlite3_close(recording->db);
-                recording->db = NULL;
-                if (!open_read_only(recording, error))
-                        return false;
+                } /* else it cannot be written, and can be read all the same: its tables are those of today */
         }
         if (size <= QUICK_CHECK_MAX && !quick_check(recording, error))
                 return false;

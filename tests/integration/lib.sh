@@ -85,3 +85,42 @@ check_disks() {
                         fail "sector $sector of the disk was written"
         done < <(sed -n 's/^;@ untouched //p' "$1")
 }
+
+# make_grub_disk FILE KERNEL: a bootable image. GRUB speaks on the serial port, shows a file of the disk and starts KERNEL
+make_grub_disk() {
+        local tree=$1.tree
+        mkdir -p "$tree/boot/grub"
+        echo "read from the disk by GRUB" >"$tree/hello.txt"
+        cp "$2" "$tree/kernel"
+        cat >"$tree/boot/grub/grub.cfg" <<'GRUB'
+serial --unit=0 --speed=115200
+terminal_input serial
+terminal_output serial
+set timeout=0
+echo GRUB speaks
+cat /hello.txt
+ls /
+multiboot /kernel from GRUB
+boot
+GRUB
+        grub-mkrescue -d /usr/lib/grub/i386-pc -o "$1" "$tree" >"$1.log" 2>&1 || fail "grub-mkrescue: $(tail -5 "$1.log")"
+        rm -r "$tree"
+}
+
+# check_grub_console FILE: what the above prints
+check_grub_console() {
+        local text
+        while read -r text; do
+                grep -qF "$text" "$1" || fail "the console has no '$text': $(tail -20 "$1")"
+        done <<'TEXT'
+Booting from Hard Disk
+Welcome to GRUB
+GRUB speaks
+read from the disk by GRUB
+hello.txt
+command line: from GRUB
+loader: GRUB
+sector 0 ends with 0000aa55
+PASS multiboot_disk
+TEXT
+}
