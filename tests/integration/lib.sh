@@ -63,12 +63,24 @@ with open(sys.argv[1], "wb") as image:
 PYTHON
 }
 
-# guest_disks GUEST.asm DIRECTORY: makes the disks that a guest asks for, and prints the options for them
-guest_disks() {
-        local sectors mode number=0
+# guest_start GUEST.asm IMAGE DIRECTORY: how a guest is started: makes its modules and disks in the directory, and prints the
+# options of `hwaccl record`, one a line
+guest_start() {
+        local content text sectors mode number=0
+        if grep -q '^;@ kernel$' "$1"; then
+                printf '%s\n' --kernel "$2" --append "$(sed -n 's/^;@ append //p' "$1")"
+                while read -r content text; do
+                        printf %s "$content" >"$3/module$number"
+                        printf '%s\n' --module "$3/module$number${text:+ $text}"
+                        number=$((number + 1))
+                done < <(sed -n 's/^;@ module //p' "$1")
+        else
+                printf '%s\n' --raw "$2@0x7c00"
+        fi
+        number=0
         while IFS=, read -r sectors mode; do
-                make_disk "$2/disk$number" "$sectors" || fail "no disk"
-                printf '%s\n' --disk "$2/disk$number${mode:+,$mode}"
+                make_disk "$3/disk$number" "$sectors" || fail "no disk"
+                printf '%s\n' --disk "$3/disk$number${mode:+,$mode}"
                 number=$((number + 1))
         done < <(sed -n 's/^;@ disk //p' "$1")
 }
@@ -107,14 +119,12 @@ GRUB
         rm -r "$tree"
 }
 
-# check_grub_console FILE: what the above prints
+# check_grub_console FILE: what the above prints. SeaBIOS may break what is printed through it with its cursor
 check_grub_console() {
         local text
         while read -r text; do
                 grep -qF "$text" "$1" || fail "the console has no '$text': $(tail -20 "$1")"
         done <<'TEXT'
-Booting from Hard Disk
-Welcome to GRUB
 GRUB speaks
 read from the disk by GRUB
 hello.txt
