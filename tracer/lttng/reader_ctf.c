@@ -1,0 +1,307 @@
+/*
+ * hwaccl-ctf: reads CTF traces through Babeltrace 2. One source for each trace below a directory, a muxer that puts
+ * their events in the order of time, and a sink of our own.
+ */
+#include "reader_ctf.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DEPTH_MAX 16u
+#define TRACE_MAX 1024u /* directories with a trace in them */
+
+struct reading {
+        const struct trace_sink *sink;
+        struct ctf_decoder *decoder;
+        struct hwaccl_error *error;
+        bool failed; /* *error is set: Babeltrace's own error is only a consequence */
+        bt_message_iterator *iterator;
+        bt_graph *graph;
+        const bt_component_filter *muxer;
+        uint64_t muxer_inputs;
+        const bt_component_class_source *source;
+        const char *directory;
+        size_t traces;
+};
+
+/* The first cause is the closest to what is wrong; the others say what could not be done because of it. */
+static bool babeltrace_failed(struct reading *reading, const char *what)
+{
+        const bt_error *error = bt_current_thread_take_error();
+
+        if (!reading->failed) {
+                const char *reason = NULL;
+                if (error && bt_error_get_cause_count(error))
+                        reason = bt_error_cause_get_message(bt_error_borrow_cause_by_index(error, 0));
+                hwaccl_error_set(reading->error, "%s: %s%s%s", reading->directory, what, reason ? ": " : "",
+                                 reason ? reason : "");
+                for (char *c = reading->error->message; *c; c++)
+                        if (*c == '\n')
+                                *c = ' ';
+        }
+        if (error)
+                bt_error_release(error);
+        reading->failed = true;
+        return false;
+}
+
+static bool take_message(struct reading *reading, const bt_message *message)
+{
+        uint64_t count = 0;
+
+        switch (bt_message_get_type(message)) {
+        case BT_MESSAGE_TYPE_EVENT:
+                if (!ctf_decode(reading->decoder, bt_message_event_borrow_event_const(message), reading->error)) {
+                        reading->failed = true;
+                        return false;
+                }
+                return true;
+        case BT_MESSAGE_TYPE_DISCARDED_EVENTS:
+                if (bt_message_discarded_events_get_count(message, &count) != BT_PROPERTY_AVAILABILITY_AVAILABLE)
+                        count = 0;
+                reading->sink->discarded(reading->sink->opaque, false, count);
+                return true;
+        case BT_MESSAGE_TYPE_DISCARDED_PACKETS:
+                if (bt_message_discarded_packets_get_count(message, &count) != BT_PROPERTY_AVAILABILITY_AVAILABLE)
+                        count = 0;
+                reading->sink->discarded(reading->sink->opaque, true, count);
+                return true;
+        default: return true;
+        }
+}
+
+static bt_graph_simple_sink_component_initialize_func_status initialize(bt_message_iterator *iterator, void *opaque)
+{
+        struct reading *reading = opaque;
+
+        reading->iterator = iterator;
+        return BT_GRAPH_SIMPLE_SINK_COMPONENT_INITIALIZE_FUNC_STATUS_OK;
+}
+
+static bt_graph_simple_sink_component_consume_func_status consume(bt_message_iterator *iterator, void *opaque)
+{
+        struct reading *reading = opaque;
+        bt_message_array_const messages;
+        uint64_t count = 0;
+
+        switch (bt_message_iterator_next(iterator, &messages, &count)) {
+        case BT_MESSAGE_ITERATOR_NEXT_STATUS_OK: break;
+        case BT_MESSAGE_ITERATOR_NEXT_STATUS_END: return BT_GRAPH_SIMPLE_SINK_COMPONENT_CONSUME_FUNC_STATUS_END;
+        case BT_MESSAGE_ITERATOR_NEXT_STATUS_AGAIN: return BT_GRAPH_SIMPLE_SINK_COMPONENT_CONSUME_FUNC_STATUS_AGAIN;
+        case BT_MESSAGE_ITERATOR_NEXT_STATUS_MEMORY_ERROR:
+                return BT_GRAPH_SIMPLE_SINK_COMPONENT_CONSUME_FUNC_STATUS_MEMORY_ERROR;
+        default: return BT_GRAPH_SIMPLE_SINK_COMPONENT_CONSUME_FUNC_STATUS_ERROR;
+        }
+        for (uint64_t i = 0; i < count; i++) {
+                if (!reading->failed)
+                        (void)take_message(reading, messages[i]);
+                bt_message_put_ref(messages[i]);
+        }
+        return reading->failed ? BT_GRAPH_SIMPLE_SINK_COMPONENT_CONSUME_FUNC_STATUS_ERROR
+                               : BT_GRAPH_SIMPLE_SINK_COMPONENT_CONSUME_FUNC_STATUS_OK;
+}
+
+static bool connect_source(struct reading *reading, const bt_component_source *source)
+{
+        uint64_t ports = bt_component_source_get_output_port_count(source);
+
+        for (uint64_t i = 0; i < ports; i++) {
+                const bt_port_output *from = bt_component_source_borrow_output_port_by_index_const(source, i);
+                uint64_t inputs = bt_component_filter_get_input_port_count(reading->muxer);
+                if (reading->muxer_inputs >= inputs)
+                        return babeltrace_failed(reading, "cannot merge the streams of a trace");
+                const bt_port_input *to =
+                        bt_component_filter_borrow_input_port_by_index_const(reading->muxer, reading->muxer_inputs++);
+                if (bt_graph_connect_ports(reading->graph, from, to, NULL) != BT_GRAPH_CONNECT_PORTS_STATUS_OK)
+                        return babeltrace_failed(reading, "cannot read a trace");
+        }
+        return true;
+}
+
+static bool add_trace(struct reading *reading, const char *path)
+{
+        const bt_component_source *source = NULL;
+        char name[32];
+        bt_value *parameters = bt_value_map_create();
+        bt_value *inputs = NULL;
+        bool good = parameters &&
+                    bt_value_map_insert_empty_array_entry(parameters, "inputs", &inputs) ==
+                            BT_VALUE_MAP_INSERT_ENTRY_STATUS_OK &&
+                    bt_value_array_append_string_element(inputs, path) == BT_VALUE_ARRAY_APPEND_ELEMENT_STATUS_OK;
+
+        (void)snprintf(name, sizeof(name), "trace-%zu", reading->traces++);
+        if (good && bt_graph_add_source_component(reading->graph, reading->source, name, parameters,
+                                                  BT_LOGGING_LEVEL_NONE, &source) == BT_GRAPH_ADD_COMPONENT_STATUS_OK)
+                good = connect_source(reading, source);
+        else
+                good = babeltrace_failed(reading, "cannot open a trace");
+        bt_value_put_ref(parameters);
+        return good;
+}
+
+static int not_dots(const struct dirent *entry)
+{
+        return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+/* A directory with a file `metadata` is a trace. LTTng puts the kernel's into one called kernel: it is not read. */
+static bool add_traces(struct reading *reading, const char *directory, unsigned depth)
+{
+        char path[PATH_MAX];
+        struct stat status;
+        struct dirent **entries;
+
+        if (depth > DEPTH_MAX || reading->traces >= TRACE_MAX)
+                return true;
+        if ((size_t)snprintf(path, sizeof(path), "%s/metadata", directory) < sizeof(path) && stat(path, &status) == 0 &&
+            S_ISREG(status.st_mode))
+                return add_trace(reading, directory);
+        int count = scandir(directory, &entries, not_dots, alphasort);
+        if (count < 0)
+                return depth > 0 || hwaccl_error_set(reading->error, "%s: %s", directory, strerror(errno));
+        bool good = true;
+        for (int i = 0; i < count; i++) {
+                const char *name = entries[i]->d_name;
+                if (good && strcmp(name, "kernel") != 0 &&
+                    (size_t)snprintf(path, sizeof(path), "%s/%s", directory, name) < sizeof(path) &&
+                    lstat(path, &status) == 0 && S_ISDIR(status.st_mode))
+                        good = add_traces(reading, path, depth + 1);
+                free(entries[i]);
+        }
+        free(entries);
+        return good;
+}
+
+static const bt_plugin *find_plugin(struct reading *reading, const char *name)
+{
+        const bt_plugin *plugin = NULL;
+
+        if (bt_plugin_find(name, BT_TRUE, BT_TRUE, BT_TRUE, BT_TRUE, BT_FALSE, &plugin) != BT_PLUGIN_FIND_STATUS_OK) {
+                (void)babeltrace_failed(reading, "Babeltrace has no plugin for it");
+                return NULL;
+        }
+        return plugin;
+}
+
+static bool build_graph(struct reading *reading, const bt_plugin *ctf, const bt_plugin *utils)
+{
+        const bt_component_class_filter *muxer = bt_plugin_borrow_filter_component_class_by_name_const(utils, "muxer");
+        const bt_component_sink *sink = NULL;
+
+        reading->source = bt_plugin_borrow_source_component_class_by_name_const(ctf, "fs");
+        reading->graph = bt_graph_create(0);
+        if (!muxer || !reading->source || !reading->graph ||
+            bt_graph_add_filter_component(reading->graph, muxer, "muxer", NULL, BT_LOGGING_LEVEL_NONE,
+                                          &reading->muxer) != BT_GRAPH_ADD_COMPONENT_STATUS_OK)
+                return babeltrace_failed(reading, "Babeltrace has no muxer");
+        if (!add_traces(reading, reading->directory, 0))
+                return false;
+        if (reading->traces == 0)
+                return hwaccl_error_set(reading->error, "%s: no CTF trace is in it", reading->directory);
+        if (bt_graph_add_simple_sink_component(reading->graph, "hwaccl", initialize, consume, NULL, reading, &sink) !=
+                    BT_GRAPH_ADD_COMPONENT_STATUS_OK ||
+            bt_graph_connect_ports(reading->graph,
+                                   bt_component_filter_borrow_output_port_by_index_const(reading->muxer, 0),
+                                   bt_component_sink_borrow_input_port_by_index_const(sink, 0),
+                                   NULL) != BT_GRAPH_CONNECT_PORTS_STATUS_OK)
+                return babeltrace_failed(reading, "cannot read the traces");
+        return true;
+}
+
+static bool run_graph(struct reading *reading)
+{
+        for (;;) {
+                switch (bt_graph_run(reading->graph)) {
+                case BT_GRAPH_RUN_STATUS_OK: return true;
+                case BT_GRAPH_RUN_STATUS_AGAIN: break;
+                default: return babeltrace_failed(reading, "cannot read on");
+                }
+        }
+}
+
+static bool read_traces(const char *directory, const struct trace_sink *sink, struct hwaccl_error *error)
+{
+        struct reading reading = {.sink = sink, .error = error, .directory = directory};
+        const bt_plugin *ctf = find_plugin(&reading, "ctf");
+        const bt_plugin *utils = ctf ? find_plugin(&reading, "utils") : NULL;
+
+        reading.decoder = ctf_decoder_create(sink);
+        bool good = utils != NULL;
+        if (good && !reading.decoder)
+                good = hwaccl_error_set(error, "out of memory");
+        good = good && build_graph(&reading, ctf, utils) && run_graph(&reading);
+        ctf_decoder_destroy(reading.decoder);
+        bt_graph_put_ref(reading.graph);
+        bt_plugin_put_ref(utils);
+        bt_plugin_put_ref(ctf);
+        return good;
+}
+
+static bool write_frame(enum trace_frame_type type, const void *body, size_t size, struct hwaccl_error *error)
+{
+        static const uint8_t zeros[8];
+        size_t padding = -size & 7;
+        const struct trace_frame frame = {type, (uint32_t)(size + padding)};
+
+        if (fwrite(&frame, sizeof(frame), 1, stdout) == 1 && (!size || fwrite(body, size, 1, stdout) == 1) &&
+            fwrite(zeros, 1, padding, stdout) == padding)
+                return true;
+        return hwaccl_error_set(error, "cannot write: %s", strerror(errno));
+}
+
+/* Each part: its size in 8 bytes, and its bytes, to the next multiple of 8. */
+static bool write_event(void *opaque, const struct trace_event *event, struct hwaccl_error *error)
+{
+        static uint8_t body[sizeof(struct trace_event) + TRACE_PART_MAX * (TRACE_TEXT_MAX + 32)];
+        struct trace_event copy = *event;
+        struct trace_part parts[TRACE_PART_MAX];
+        unsigned count = trace_event_parts(&copy, parts);
+        size_t used = sizeof(copy);
+
+        (void)opaque;
+        memcpy(body, &copy, sizeof(copy));
+        for (unsigned i = 0; i < count; i++) {
+                const void *from = *parts[i].pointer;
+                uint64_t size = parts[i].text ? strlen(from) + 1 : parts[i].size;
+                memcpy(body + used, &size, sizeof(size));
+                used += sizeof(size);
+                if (size)
+                        memcpy(body + used, from, size);
+                used += (size + 7) & ~(size_t)7;
+        }
+        return write_frame(TRACE_FRAME_EVENT, body, used, error);
+}
+
+static void write_discarded(void *opaque, bool packets, uint64_t count)
+{
+        struct hwaccl_error ignored; /* the next frame cannot be written either */
+
+        (void)opaque;
+        (void)write_frame(packets ? TRACE_FRAME_DISCARDED_PACKETS : TRACE_FRAME_DISCARDED_EVENTS, &count, sizeof(count),
+                          &ignored);
+}
+
+int main(int argc, char **argv)
+{
+        static const char version[] = HWACCL_VERSION;
+        const struct trace_sink sink = {NULL, write_event, write_discarded};
+        struct hwaccl_error error;
+
+        if (argc != 2) {
+                (void)fprintf(stderr, "hwaccl-ctf is a part of hwaccl; see hwaccl import --help\n");
+                return 2;
+        }
+        if (!write_frame(TRACE_FRAME_VERSION, version, sizeof(version), &error))
+                return 2;
+        bool good = read_traces(argv[1], &sink, &error);
+        if (good)
+                good = write_frame(TRACE_FRAME_END, NULL, 0, &error);
+        else
+                (void)write_frame(TRACE_FRAME_ERROR, error.message, strlen(error.message) + 1, &error);
+        return fflush(stdout) == 0 && good ? 0 : 2;
+}

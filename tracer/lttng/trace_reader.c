@@ -1,0 +1,190 @@
+#include "trace_reader.h"
+
+#include "module.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct reader {
+        const struct trace_sink *sink;
+        FILE *stream;
+        uint8_t *body;
+        bool version_seen;
+};
+
+static bool broken(struct hwaccl_error *error)
+{
+        return hwaccl_error_set(error, "what hwaccl-ctf says of it makes no sense");
+}
+
+/* Points the event to what follows it in the frame. */
+static bool take_event(struct reader *reader, uint32_t size, struct hwaccl_error *error)
+{
+        struct trace_event event;
+        struct trace_part parts[TRACE_PART_MAX];
+        size_t at = sizeof(event);
+
+        if (size < sizeof(event))
+                return broken(error);
+        memcpy(&event, reader->body, sizeof(event));
+        if ((unsigned)event.kind >= TRACE_EVENT_COUNT)
+                return broken(error);
+        unsigned count = trace_event_parts(&event, parts);
+        for (unsigned i = 0; i < count; i++) {
+                uint64_t length = 0;
+                if (size - at < sizeof(length))
+                        return broken(error);
+                memcpy(&length, reader->body + at, sizeof(length));
+                at += sizeof(length);
+                if (length > size - at ||
+                    (parts[i].text ? length == 0 || reader->body[at + length - 1] != '\0' : length != parts[i].size))
+                        return broken(error);
+                *parts[i].pointer = reader->body + at;
+                at += (length + 7) & ~(size_t)7;
+                if (at > size)
+                        return broken(error);
+        }
+        return reader->sink->event(reader->sink->opaque, &event, error);
+}
+
+static bool take_text(const struct reader *reader, uint32_t size)
+{
+        return size > 0 && memchr(reader->body, '\0', size);
+}
+
+static bool take_discarded(struct reader *reader, bool packets, uint32_t size, struct hwaccl_error *error)
+{
+        uint64_t count = 0;
+
+        if (size != sizeof(count))
+                return broken(error);
+        memcpy(&count, reader->body, sizeof(count));
+        reader->sink->discarded(reader->sink->opaque, packets, count);
+        return true;
+}
+
+static bool take_version(struct reader *reader, uint32_t size, struct hwaccl_error *error)
+{
+        if (!take_text(reader, size))
+                return broken(error);
+        reader->version_seen = true;
+        return strcmp((const char *)reader->body, HWACCL_VERSION) == 0 ||
+               hwaccl_error_set(error, "hwaccl-ctf is of version %s, hwaccl of " HWACCL_VERSION,
+                                (const char *)reader->body);
+}
+
+/* One frame after the other. 1: the end; 0: the pipe ended before it did; -1: *error is set */
+static int take_frames(struct reader *reader, struct hwaccl_error *error)
+{
+        struct trace_frame frame;
+
+        for (;;) {
+                if (fread(&frame, sizeof(frame), 1, reader->stream) != 1)
+                        return 0;
+                if (frame.size > TRACE_FRAME_MAX)
+                        return broken(error) - 1;
+                if (frame.size && fread(reader->body, frame.size, 1, reader->stream) != 1)
+                        return 0;
+                if (!reader->version_seen && frame.type != TRACE_FRAME_VERSION)
+                        return broken(error) - 1;
+                bool good;
+                switch (frame.type) {
+                case TRACE_FRAME_VERSION: good = take_version(reader, frame.size, error); break;
+                case TRACE_FRAME_EVENT: good = take_event(reader, frame.size, error); break;
+                case TRACE_FRAME_DISCARDED_EVENTS:
+                case TRACE_FRAME_DISCARDED_PACKETS:
+                        good = take_discarded(reader, frame.type == TRACE_FRAME_DISCARDED_PACKETS, frame.size, error);
+                        break;
+                case TRACE_FRAME_ERROR:
+                        good = take_text(reader, frame.size) ? hwaccl_error_set(error, "%s", (const char *)reader->body)
+                                                             : broken(error);
+                        break;
+                case TRACE_FRAME_END: return 1;
+                default: good = broken(error); break;
+                }
+                if (!good)
+                        return -1;
+        }
+}
+
+/* Its standard output is the pipe; what Babeltrace has to say on standard error says nothing that its error does not.
+ */
+static bool spawn(const char *program, const char *directory, int output, pid_t *pid, struct hwaccl_error *error)
+{
+        char *const arguments[] = {(char *)(uintptr_t) "hwaccl-ctf", (char *)(uintptr_t)directory, NULL};
+        posix_spawn_file_actions_t actions;
+
+        int result = posix_spawn_file_actions_init(&actions);
+        if (result == 0) {
+                result = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+                if (result == 0)
+                        result = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+                if (result == 0)
+                        result = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+                if (result == 0)
+                        result = posix_spawn(pid, program, &actions, NULL, arguments, environ);
+                (void)posix_spawn_file_actions_destroy(&actions);
+        }
+        return result == 0 || hwaccl_error_set(error, "cannot start %s: %s", program, strerror(result));
+}
+
+static bool run(struct reader *reader, const char *directory, pid_t pid, struct hwaccl_error *error)
+{
+        int result = take_frames(reader, error);
+        int status = 0;
+
+        if (result < 0)
+                (void)kill(pid, SIGKILL);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (result == 0 && WIFSIGNALED(status))
+                return hwaccl_error_set(error, "%s: Babeltrace cannot stand it: %s", directory,
+                                        strsignal(WTERMSIG(status)));
+        if (result == 0)
+                return hwaccl_error_set(error, "%s: hwaccl-ctf ended with status %d", directory, WEXITSTATUS(status));
+        return result > 0;
+}
+
+bool trace_read(const char *directory, const struct trace_sink *sink, struct hwaccl_error *error)
+{
+        struct reader reader = {.sink = sink};
+        char program[PATH_MAX];
+        int ends[2];
+        pid_t pid;
+
+        if (!module_find("hwaccl-ctf", program, sizeof(program), error))
+                return false;
+        if (pipe2(ends, O_CLOEXEC) != 0)
+                return hwaccl_error_set(error, "cannot make a pipe: %s", strerror(errno));
+        bool good = spawn(program, directory, ends[1], &pid, error);
+        (void)close(ends[1]);
+        if (!good) {
+                (void)close(ends[0]);
+                return false;
+        }
+        reader.body = malloc(TRACE_FRAME_MAX);
+        reader.stream = fdopen(ends[0], "rb");
+        if (reader.body && reader.stream) {
+                good = run(&reader, directory, pid, error);
+        } else {
+                (void)kill(pid, SIGKILL);
+                (void)waitpid(pid, NULL, 0);
+                good = hwaccl_error_set(error, "out of memory");
+        }
+        if (reader.stream)
+                (void)fclose(reader.stream);
+        else
+                (void)close(ends[0]);
+        free(reader.body);
+        return good;
+}

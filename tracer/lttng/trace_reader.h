@@ -1,0 +1,56 @@
+/*
+ * Reading CTF traces. Babeltrace runs in a process of its own, the program hwaccl-ctf: a trace is untrusted, and
+ * Babeltrace's GLib does not go with the one that Unicorn brings. Events come through a pipe.
+ */
+#ifndef HWACCL_TRACER_LTTNG_TRACE_READER_H
+#define HWACCL_TRACER_LTTNG_TRACE_READER_H
+
+#include "trace_event.h"
+
+#include "hwaccl/error.h"
+
+struct trace_sink {
+        void *opaque;
+        /* In the order of their time stamps. Lengths are as the trace has them, numbers fit their types; nothing else
+         * was checked. False with *error set ends the reading */
+        bool (*event)(void *opaque, const struct trace_event *event, struct hwaccl_error *error);
+        /* LTTng counted these; 0: it does not know how many */
+        void (*discarded)(void *opaque, bool packets, uint64_t count);
+};
+
+/** trace_read - everything below @directory, once. False with *error set */
+bool trace_read(const char *directory, const struct trace_sink *sink, struct hwaccl_error *error);
+
+#define TRACE_BYTES_MAX (64u << 10) /* of one event's data */
+#define TRACE_TEXT_MAX  (64u << 10)
+
+/* What goes through the pipe: frames, each followed by its body. Both ends are of one build. */
+enum trace_frame_type {
+        TRACE_FRAME_VERSION = 1,           /* body: HWACCL_VERSION with its terminating zero; always first */
+        TRACE_FRAME_EVENT = 2,             /* struct trace_event, then what its pointers point to (trace_event_parts) */
+        TRACE_FRAME_DISCARDED_EVENTS = 3,  /* uint64_t: how many */
+        TRACE_FRAME_DISCARDED_PACKETS = 4, /* the same */
+        TRACE_FRAME_ERROR = 5,             /* one line with its terminating zero; the last */
+        TRACE_FRAME_END = 6,               /* all was read; the last */
+};
+
+struct trace_frame {
+        uint32_t type;
+        uint32_t size; /* of the body: bytes, a multiple of 8 */
+};
+
+#define TRACE_FRAME_MAX (1u << 20)
+
+/* What an event points to. */
+struct trace_part {
+        const void **pointer;
+        uint32_t size; /* bytes; of a text not known to who has not seen it */
+        bool text;
+};
+
+#define TRACE_PART_MAX 2u
+
+/** trace_event_parts - fill in @parts for an event; returns how many. Sizes of texts are left at 0 */
+unsigned trace_event_parts(struct trace_event *event, struct trace_part *parts);
+
+#endif
