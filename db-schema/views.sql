@@ -18,6 +18,12 @@ UNION ALL SELECT 'keyframe_interval', CAST(keyframe_interval AS TEXT) FROM statu
 UNION ALL SELECT 'vcpus', CAST(count(*) AS TEXT) FROM vcpu
 UNION ALL SELECT 'exits', CAST(count(*) AS TEXT) FROM exit;
 
+-- Exits that are missing although the recording goes on behind them.
+CREATE VIEW gaps AS
+SELECT first >> 40 AS vcpu, first & 0xffffffffff AS first_exit, last & 0xffffffffff AS last_exit,
+  last - first + 1 AS exits, events AS lost_events
+FROM gap;
+
 -- Values of the state as integers; registers shows the same as text. One row for each exit and moment: 'entry' is the
 -- state with which the guest was entered, 'exit' the one with which it left.
 -- s is the row whose columns hold at that moment: of the exit itself, or of the one before with what its handling

@@ -9,7 +9,7 @@ _hwaccl()
                 cur=${words[cword]}
                 prev=${words[cword - 1]}
         }
-        local subcommands="record replay show state stat check help"
+        local subcommands="record replay show state stat check import help"
 
         if ((cword == 1)); then
                 mapfile -t COMPREPLY < <(compgen -W "$subcommands --help --version" -- "$cur")
@@ -67,11 +67,16 @@ _hwaccl()
                 state) options+=" --changed --vcpu --json" ;;
                 stat) options+=" --from --to --vcpu --sort --json" ;;
                 check) options+=" --json" ;;
+                import) options+=" --output --force --pid --vcpu" ;;
                 esac
                 mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
                 return
         fi
 
+        if [[ ${words[1]} == import ]] && ((cword == 2)); then
+                mapfile -t COMPREPLY < <(compgen -W "ctf" -- "$cur")
+                return
+        fi
         if [[ ${words[1]} == help ]]; then
                 mapfile -t COMPREPLY < <(compgen -W "$subcommands" -- "$cur")
                 return
