@@ -144,7 +144,9 @@ static bool run_exits(struct replay_engine *engine, struct hwaccl_exit_cursor *c
                         return true;
                 }
                 if (exit->number > config->last) {
-                        close_last(engine, exit, NULL);
+                        bool behind_gap = exit->missing > 0;
+                        close_last(engine, behind_gap ? NULL : exit,
+                                   behind_gap ? hwaccl_exit_cursor_closing(cursor) : NULL);
                         return true;
                 }
                 if (steps == 0 && start > 0 && !load_context(engine->machine, exit, error))
@@ -157,6 +159,24 @@ static bool run_exits(struct replay_engine *engine, struct hwaccl_exit_cursor *c
         }
 }
 
+/* What a replay needs is a chain of exits: it says which part of the range it can do. */
+static bool refuse_gap(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t start,
+                       const struct hwaccl_recording_gap *gap, struct hwaccl_error *error)
+{
+        char before[48] = "", after[48] = "";
+        struct hwaccl_error failed;
+        uint64_t resumed;
+
+        if (gap->first > start)
+                (void)snprintf(before, sizeof(before), " up to %" PRIu64, gap->first - 1);
+        if (hwaccl_recording_replay_after(recording, vcpu, gap->last, &resumed, &failed))
+                (void)snprintf(after, sizeof(after), "%s from %" PRIu64 " on", *before ? ", or" : "", resumed);
+        else if (failed.message[0])
+                return hwaccl_error_set(error, "%s", failed.message);
+        return hwaccl_error_set(error, "exits %" PRIu64 " to %" PRIu64 " are missing (the trace lost them)%s%s%s",
+                                gap->first, gap->last, *before || *after ? "; replay is possible" : "", before, after);
+}
+
 static bool run_engine(struct replay_engine *engine, struct hwaccl_recording *recording, struct hwaccl_error *error)
 {
         const struct hwaccl_replay_config *config = engine->config;
@@ -166,6 +186,9 @@ static bool run_engine(struct replay_engine *engine, struct hwaccl_recording *re
                 return false;
         if (start > 0 && !load_start(engine, recording, start, error))
                 return false;
+        struct hwaccl_recording_gap gap;
+        if (hwaccl_recording_gap(recording, config->vcpu, start, config->last, &gap))
+                return refuse_gap(recording, config->vcpu, start, &gap, error);
         struct hwaccl_exit_cursor *cursor = hwaccl_exit_cursor_open(recording, config->vcpu, start, error);
         if (!cursor)
                 return false;

@@ -279,6 +279,24 @@ static void put_columns(struct hwaccl_exit_cursor *cursor, const int64_t *column
         result->handler_ns = (uint64_t)column[EXIT_HOST_HANDLER];
 }
 
+/* Exit @id is not the one expected: it may stand behind a gap, at a keyframe that needs nothing before it. */
+static bool pass_gap(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
+{
+        uint64_t expected = (uint64_t)number_of(cursor->expected);
+        struct hwaccl_recording_gap gap;
+
+        if (!hwaccl_recording_gap(cursor->recording, cursor->result.vcpu, expected, expected, &gap) ||
+            gap.last + 1 != (uint64_t)number_of(id))
+                return recording_error(cursor->recording, error, "exit %" PRIu64 " is missing", expected);
+        cursor->before_gap = cursor->next;
+        cursor->before_gap_there = cursor->next_there;
+        cursor->next_there = false;
+        while (cursor->snapshot.waiting && cursor->snapshot.key < id)
+                if (!stream_next(&cursor->snapshot, cursor->recording, error))
+                        return false;
+        return true;
+}
+
 /* The row that waits becomes the exit at which the cursor stands. */
 static bool take_row(struct hwaccl_exit_cursor *cursor, struct hwaccl_error *error)
 {
@@ -287,9 +305,9 @@ static bool take_row(struct hwaccl_exit_cursor *cursor, struct hwaccl_error *err
         int64_t column[EXIT_COLUMN_COUNT] = {0};
         bool known[EXIT_COLUMN_COUNT] = {false};
 
-        if (id != cursor->expected)
-                return recording_error(cursor->recording, error, "exit %" PRId64 " is missing",
-                                       number_of(cursor->expected));
+        if (id != cursor->expected && !pass_gap(cursor, id, error))
+                return false;
+        result->missing = (uint64_t)(id - cursor->expected);
         if (!begin_exit(cursor, id, error))
                 return false;
         cursor->at_exit = cursor->entry;
@@ -455,8 +473,10 @@ void hwaccl_exit_cursor_close(struct hwaccl_exit_cursor *cursor)
 int hwaccl_exit_cursor_next(struct hwaccl_exit_cursor *cursor, const struct hwaccl_recorded_exit **exit,
                             struct hwaccl_error *error)
 {
-        if (!cursor->exit.waiting)
+        if (!cursor->exit.waiting) {
+                cursor->result.missing = 0;
                 return 0;
+        }
         if (!take_row(cursor, error))
                 return -1;
         *exit = &cursor->result;
@@ -465,6 +485,8 @@ int hwaccl_exit_cursor_next(struct hwaccl_exit_cursor *cursor, const struct hwac
 
 const struct hwaccl_subject_state *hwaccl_exit_cursor_closing(const struct hwaccl_exit_cursor *cursor)
 {
+        if (cursor->result.missing)
+                return cursor->before_gap_there ? &cursor->before_gap.state : NULL;
         return !cursor->exit.waiting && cursor->next_there ? &cursor->next.state : NULL;
 }
 

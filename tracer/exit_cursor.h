@@ -106,6 +106,8 @@ struct hwaccl_exit_cursor {
         int64_t system_at;                      /* key of the row that holds: at a keyframe, the keyframe's own */
         int64_t segment_at;
         bool next_there;
+        union state_words before_gap; /* what was next there */
+        bool before_gap_there;
         int64_t expected; /* id of the next row */
         struct hwaccl_recorded_exit result;
 };

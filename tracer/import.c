@@ -16,6 +16,7 @@
 #define PROGRESS_INTERVAL 65536u /* events */
 
 struct import_run {
+        const struct import_source *source;
         const struct hwaccl_import_config *config;
         struct hwaccl_import_result *result;
         struct survey survey;
@@ -122,7 +123,7 @@ static bool second_pass(struct import_run *run, sqlite3 *db, struct hwaccl_error
         struct hwaccl_import_result *result = run->result;
         struct trace_import *import = run->import;
 
-        if (!import_init(import, db, run->stream, error) || !trace_read(run->config->directory, &sink, error) ||
+        if (!import_init(import, db, run->stream, error) || !run->source->read(run->source->opaque, &sink, error) ||
             !import_close(import, error))
                 return false;
         explain(run, result->problem, sizeof(result->problem));
@@ -197,7 +198,7 @@ static bool import_run(struct import_run *run, struct hwaccl_error *error)
 
         if (!config->force && access(config->output, F_OK) == 0)
                 return hwaccl_error_set(error, "%s: exists; --force replaces it", config->output);
-        if (!trace_read(config->directory, &survey, error) || !choose_stream(run, error))
+        if (!run->source->read(run->source->opaque, &survey, error) || !choose_stream(run, error))
                 return false;
         run->result->pid = run->stream->pid;
         run->result->vcpu = run->stream->vcpu;
@@ -213,14 +214,15 @@ static bool import_run(struct import_run *run, struct hwaccl_error *error)
         return false;
 }
 
-bool hwaccl_import_ctf(const struct hwaccl_import_config *config, struct hwaccl_import_result *result,
-                       struct hwaccl_error *error)
+bool import_from(const struct import_source *source, const struct hwaccl_import_config *config,
+                 struct hwaccl_import_result *result, struct hwaccl_error *error)
 {
         struct import_run *run = calloc(1, sizeof(*run));
 
         memset(result, 0, sizeof(*result));
         if (!run)
                 return hwaccl_error_set(error, "out of memory");
+        run->source = source;
         run->config = config;
         run->result = result;
         bool good = import_run(run, error);
@@ -228,4 +230,17 @@ bool hwaccl_import_ctf(const struct hwaccl_import_config *config, struct hwaccl_
         free(run->output);
         free(run);
         return good;
+}
+
+static bool read_directory(void *opaque, const struct trace_sink *sink, struct hwaccl_error *error)
+{
+        return trace_read(opaque, sink, error);
+}
+
+bool hwaccl_import_ctf(const struct hwaccl_import_config *config, struct hwaccl_import_result *result,
+                       struct hwaccl_error *error)
+{
+        const struct import_source source = {(void *)(uintptr_t)config->directory, read_directory};
+
+        return import_from(&source, config, result, error);
 }

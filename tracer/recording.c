@@ -302,6 +302,13 @@ bool hwaccl_recording_range(const struct hwaccl_recording *recording, uint32_t v
 bool recording_has_exit(const struct hwaccl_recording *recording, const struct recorded_vcpu *vcpu, uint64_t number,
                         struct hwaccl_error *error)
 {
+        struct hwaccl_recording_gap gap;
+
+        if (hwaccl_recording_gap(recording, vcpu->number, number, number, &gap))
+                return recording_error(recording, error,
+                                       "has no exit %" PRIu64 ": the trace that it was imported from lost %" PRIu64
+                                       " to %" PRIu64,
+                                       number, gap.first, gap.last);
         if (number >= vcpu->first && number < vcpu->end)
                 return true;
         if (vcpu->first == vcpu->end)
@@ -401,7 +408,8 @@ struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_e
         field_sets_init(recording->set);
         if (check_file(recording, &size, error) && open_read_only(recording, error) &&
             check_schema(recording, size, error) && load_status(recording, error) && load_vcpus(recording, error) &&
-            load_options(recording, error) && load_device_fields(recording, error)) {
+            recording_load_gaps(recording, error) && load_options(recording, error) &&
+            load_device_fields(recording, error)) {
                 recording->info.vmm = hwaccl_recording_option(recording, HWACCL_OPTION_VMM);
                 return recording;
         }
@@ -424,6 +432,7 @@ void hwaccl_recording_close(struct hwaccl_recording *recording)
         }
         (void)sqlite3_close(recording->db);
         free(recording->option);
+        free(recording->gap);
         free(recording->device_field);
         free(recording->end_message);
         free(recording->path);

@@ -80,7 +80,8 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 /* a window begins behind the snapshot with which its replay begins */
                 "SELECT 'device_snapshot: a row for exit ' || (s.exit & 0xffffffffff) || ' of vCPU ' || (s.exit >> 40) "
                 "|| ', which is not there' FROM device_snapshot s WHERE NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = "
-                "s.exit) AND s.exit + 1 NOT IN (SELECT min(id) FROM exit GROUP BY id >> 40) AND (s.exit <= "
+                "s.exit) AND s.exit + 1 NOT IN (SELECT min(id) FROM exit GROUP BY id >> 40) AND s.exit NOT IN "
+                "(SELECT last FROM gap) AND (s.exit <= "
                 "(SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) LIMIT 5",
                 "SELECT 'mark ' || (id & 0xffffffffff) || ' of vCPU ' || vcpu || ': its exit or its vCPU is not there' "
                 "FROM mark WHERE id >> 40 <> vcpu OR vcpu NOT IN (SELECT id FROM vcpu) OR (exit IS NOT NULL AND "
@@ -93,6 +94,9 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 "(SELECT id FROM device_field) LIMIT 5",
                 "SELECT 'instruction ' || id || ': no 16, 32 or 64 bits, or not 1 to 15 bytes' FROM instruction "
                 "WHERE code_bits NOT IN (16, 32, 64) OR length(bytes) NOT BETWEEN 1 AND 15 LIMIT 5",
+                "SELECT 'gap: exits ' || (first & 0xffffffffff) || ' to ' || (last & 0xffffffffff) || ' of vCPU ' || "
+                "(first >> 40) || ' are there, or the recording says that it is complete' FROM gap WHERE EXISTS "
+                "(SELECT 1 FROM exit WHERE id BETWEEN first AND last) OR (SELECT status FROM status) = 0 LIMIT 5",
                 "SELECT 'status: ' || count(*) || ' rows, not 1' FROM status HAVING count(*) <> 1",
         };
         for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
@@ -146,7 +150,8 @@ static void check_exit(struct check *check, const struct hwaccl_recorded_exit *e
                       exit->taken ? "taken" : "returned", pending ? "set" : "clear");
         bool due = recording->device_field_count && exit->outcome_known &&
                    (exit->number + 1) % recording->info.keyframe_interval == 0;
-        if (due && !exit->keyframe && exit->number + 1 < check->vcpu->end)
+        bool lost = recording->gap_count && recording->info.status != HWACCL_RECORDING_COMPLETE;
+        if (due && !exit->keyframe && !lost && exit->number + 1 < check->vcpu->end)
                 found(check, "exit %" PRIu64 ": the devices' state is missing", exit->number);
         if (exit->keyframe && exit->device_field_count != recording->device_field_count)
                 found(check, "exit %" PRIu64 ": %zu of %zu device fields have a value", exit->number,

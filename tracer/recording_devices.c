@@ -133,6 +133,23 @@ bool hwaccl_recording_replay_start(struct hwaccl_recording *recording, uint32_t 
         return true;
 }
 
+bool hwaccl_recording_replay_after(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number, uint64_t *start,
+                                   struct hwaccl_error *error)
+{
+        char sql[160];
+        int64_t snapshot = -1;
+
+        error->message[0] = '\0';
+        (void)snprintf(sql, sizeof(sql),
+                       "SELECT min(exit) FROM device_snapshot WHERE exit BETWEEN %" PRId64 " AND %" PRId64
+                       " AND exit + 1 IN (SELECT id FROM exit)",
+                       exit_id(vcpu, number), exit_id(vcpu, EXIT_NUMBER_MAX));
+        if (!database_integer(recording->db, sql, -1, &snapshot, error) || snapshot < 0)
+                return false;
+        *start = (uint64_t)(snapshot - exit_id(vcpu, 0)) + 1;
+        return true;
+}
+
 bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
                                     const struct hwaccl_recorded_device_field **fields, size_t *count,
                                     struct hwaccl_error *error)

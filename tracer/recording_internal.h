@@ -10,6 +10,7 @@
 
 #define RECORDING_VCPU_MAX         64u
 #define RECORDING_OPTION_MAX       4096u
+#define RECORDING_GAP_MAX          (1u << 20)
 #define RECORDING_DEVICE_FIELD_MAX 4096u
 #define RECORDING_DEVICE_SIZE_MAX  (64u << 10) /* bytes of all devices' state */
 
@@ -17,6 +18,12 @@ struct recorded_vcpu {
         uint32_t number;
         uint64_t first; /* exit number: 0, or where a flight recorder's window begins */
         uint64_t end;   /* one more than the last exit's number; first when there is none */
+};
+
+struct gap { /* exit.id */
+        int64_t first;
+        int64_t last;
+        int64_t events;
 };
 
 struct option {
@@ -37,6 +44,8 @@ struct hwaccl_recording {
         struct hwaccl_recording_info info;
         char *end_message;
         struct recorded_vcpu vcpu[RECORDING_VCPU_MAX];
+        struct gap *gap; /* in ascending order, apart from each other */
+        size_t gap_count;
         struct option *option;
         size_t option_count;
         struct device_field *device_field; /* id - 1 is the index */
@@ -57,6 +66,9 @@ const struct recorded_vcpu *recording_vcpu(const struct hwaccl_recording *record
 /** recording_has_exit - false with *error set when exit @number is outside of what @vcpu has */
 bool recording_has_exit(const struct hwaccl_recording *recording, const struct recorded_vcpu *vcpu, uint64_t number,
                         struct hwaccl_error *error);
+
+/** recording_load_gaps - table gap, when the vCPUs are known; exits in gaps do not count as exits */
+bool recording_load_gaps(struct hwaccl_recording *recording, struct hwaccl_error *error);
 
 /* Values of all device fields at one snapshot. */
 struct device_values {

@@ -136,7 +136,7 @@ static bool read_around(struct hwaccl_exit_cursor *cursor, struct around *around
         more = hwaccl_exit_cursor_next(cursor, &exit, error);
         if (more < 0)
                 return false;
-        if (more == 1) {
+        if (more == 1 && !exit->missing) {
                 keep(&around->moment[MOMENT_HANDLED], exit->entry, &exit->entry_known);
                 return true;
         }

@@ -266,6 +266,10 @@ bool import_take(struct trace_import *import, const struct trace_event *event, s
 /* The last exit may be cut off in its handling: then it is there without an outcome, as after a crash. */
 bool import_close(struct trace_import *import, struct hwaccl_error *error)
 {
+        const struct trace_handled never = {TRACE_UNKNOWN, TRACE_UNKNOWN, import->left.left};
+
+        if (import->phase == IMPORT_HANDLING && !import_hold_handled(import, &never, error))
+                return false;
         if (!import_feed(import, false, error) || !decoder_flush(&import->decoder, error))
                 return false;
         uint64_t exits = next_exit(import);

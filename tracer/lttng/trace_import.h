@@ -5,6 +5,7 @@
 #include "trace_survey.h"
 
 #include "decoder.h"
+#include "hwaccl/import.h"
 
 /* Where in an exit the events stand. */
 enum import_phase {
@@ -50,6 +51,16 @@ struct trace_import {
         struct trace_end end;
         char end_message[256];
 };
+
+/* Where the events come from: called twice. */
+struct import_source {
+        void *opaque;
+        bool (*read)(void *opaque, const struct trace_sink *sink, struct hwaccl_error *error);
+};
+
+/** import_from - hwaccl_import_ctf() from somewhere else; config->directory is its name in messages */
+bool import_from(const struct import_source *source, const struct hwaccl_import_config *config,
+                 struct hwaccl_import_result *result, struct hwaccl_error *error);
 
 /** import_init - import_free() is due in either case; *import is zeroed */
 bool import_init(struct trace_import *import, sqlite3 *db, const struct survey_stream *stream,

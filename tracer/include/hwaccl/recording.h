@@ -56,6 +56,7 @@ struct hwaccl_recording_info {
 struct hwaccl_recorded_exit {
         uint32_t vcpu;
         uint64_t number;
+        uint64_t missing;                         /* exits before this one that are in a gap */
         const struct hwaccl_subject_state *entry; /* as the guest was entered */
         const struct hwaccl_subject_state *exit;  /* as it left */
         struct hwaccl_known_fields entry_known;
@@ -95,6 +96,18 @@ const struct hwaccl_recording_info *hwaccl_recording_info(const struct hwaccl_re
 bool hwaccl_recording_range(const struct hwaccl_recording *recording, uint32_t vcpu, uint64_t *first, uint64_t *end,
                             struct hwaccl_error *error);
 
+/* Exits that are not there although the recording goes on behind them: the trace that it was imported from lost them.
+ */
+struct hwaccl_recording_gap {
+        uint64_t first; /* exit numbers */
+        uint64_t last;
+        uint64_t events; /* of the trace that were lost */
+};
+
+/** hwaccl_recording_gap - the first gap of a vCPU that touches exits @from to @to; false when none does */
+bool hwaccl_recording_gap(const struct hwaccl_recording *recording, uint32_t vcpu, uint64_t from, uint64_t to,
+                          struct hwaccl_recording_gap *gap);
+
 /** hwaccl_recording_option - an option's value, valid as long as the recording; NULL when it has none of that name */
 const char *hwaccl_recording_option(const struct hwaccl_recording *recording, const char *name);
 
@@ -118,7 +131,10 @@ void hwaccl_exit_cursor_close(struct hwaccl_exit_cursor *cursor);
 int hwaccl_exit_cursor_next(struct hwaccl_exit_cursor *cursor, const struct hwaccl_recorded_exit **exit,
                             struct hwaccl_error *error);
 
-/** hwaccl_exit_cursor_closing - after the last exit: the state that its handling left, or NULL when it was not recorded
+/**
+ * hwaccl_exit_cursor_closing - after the last exit: the state that its handling left, or NULL when it was not recorded
+ *
+ * At an exit with missing ones before it: the state that the handling of the last one before the gap left.
  */
 const struct hwaccl_subject_state *hwaccl_exit_cursor_closing(const struct hwaccl_exit_cursor *cursor);
 
@@ -132,6 +148,11 @@ struct hwaccl_known_fields hwaccl_exit_cursor_closing_known(const struct hwaccl_
  * *start is the exit with which a replay begins: 0, or the one after a keyframe. At 0 the machine is at reset.
  */
 bool hwaccl_recording_replay_start(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number, uint64_t *start,
+                                   struct hwaccl_error *error);
+
+/** hwaccl_recording_replay_after - *start is the first exit after @number with which a replay can begin; false without
+ * an error (an empty message) when there is none */
+bool hwaccl_recording_replay_after(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number, uint64_t *start,
                                    struct hwaccl_error *error);
 
 /** hwaccl_recording_device_fields - device state as saved after exit @number, which must be a keyframe */
