@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""hwaccl record --kernel: which options go together, what is refused, what the recording says of it, and its replay."""
+import os
+import shutil
+import struct
+
+from hwaccl_cli import HELLO, CommandTest, digest, main
+
+LOAD = 0x100000
+
+
+def multiboot(code=bytes.fromhex("b0 6b e6 e9 b0 00 e6 f4 f4"), flags=0x10000, load=LOAD, size=None):
+    """A Multiboot kernel with its addresses in the header; prints k and ends with exit code 0."""
+    magic = 0x1badb002
+    image = struct.pack("<8I", magic, flags, -(magic + flags) & 0xffffffff, load, load, 0, 0, load + 32) + code
+    return image + bytes((size or len(image)) - len(image))
+
+
+def pvh(code=bytes.fromhex("b0 70 e6 e9 b0 00 e6 f4 f4"), load=LOAD):
+    """A 32-bit ELF image with a PVH entry; prints p and ends with exit code 0."""
+    note = struct.pack("<3I4sI", 4, 4, 18, b"Xen\0", load)
+    header = b"\x7fELF\1\1\1" + bytes(9) + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, load, 52, 0, 0, 52, 32, 2, 40, 0, 0)
+    segments = struct.pack("<8I", 1, 116, load, load, len(code), len(code) + 4096, 5, 4)
+    segments += struct.pack("<8I", 4, 116 + len(code), 0, 0, len(note), len(note), 4, 4)
+    return header + segments + code + note
+
+
+def bzimage():
+    """No kernel, but something that says that it is one."""
+    image = bytearray(8192)
+    image[0x1fe:0x200] = b"\x55\xaa"
+    image[0x202:0x206] = b"HdrS"
+    return bytes(image)
+
+
+class Kernels(CommandTest):
+    def record_kernel(self, kernel, *options, status=0):
+        path = self.path("kernel.db")
+        done = self.succeed("record", "--force", "--clock", "virtual", "--kernel", kernel, *options, "-o", path, status=status)
+        return path, done
+
+    def option_rows(self, path):
+        return dict(self.query(path, "SELECT name, value FROM option"))
+
+    def copy_with(self, path, statement):
+        copy = self.path("copy.db")
+        shutil.copyfile(path, copy)
+        self.change(copy, statement)
+        return copy
+
+    def test_options_that_do_not_go_together(self):
+        for arguments, mention in (
+                (["--kernel", "k", "--firmware", "f"], "--kernel and --firmware exclude each other"),
+                (["--initrd", "i"], "--initrd goes with --kernel FILE"),
+                (["--module", "m"], "--module goes with --kernel FILE"),
+                (["--append", "a"], "--append goes with --kernel FILE"),
+                (["--linux-entry", "32"], "--linux-entry goes with --kernel FILE"),
+                (["--kernel", "k", "--linux-entry", "16"], "'16' is not 32 or 64"),
+                (["--kernel", "k", "--initrd", "i", "--initrd", "j"], "--initrd can be given once"),
+                (["--kernel", "k", "--initrd", "i", "--module", "m"], "--initrd and --module exclude each other"),
+                (["--kernel", "k", "--module", " text"], "is not a file"),
+                (["--kernel", "k"] + ["--module", "m"] * 33, "at most 32 modules")):
+            self.refuse("record", *arguments, "--no-record", mention=mention)
+
+    def test_options_that_do_not_go_with_the_image(self):
+        module = self.write("module", b"m")
+        for image, option, mention in ((multiboot(), ["--initrd", module], "which takes --module FILE"),
+                                       (bzimage(), ["--module", module], "which takes --initrd FILE"),
+                                       (multiboot(), ["--linux-entry", "64"], "is a multiboot image"),
+                                       (pvh(), ["--linux-entry", "32"], "is a pvh image")):
+            kernel = self.write("kernel", image)
+            self.refuse("record", "--kernel", kernel, *option, "--no-record", mention=[option[0], kernel, mention])
+
+    def test_files_that_cannot_be_loaded(self):
+        good = self.write("good", multiboot())
+        empty = self.write("empty", b"")
+        large = self.write("large", bytes(2 << 20))
+        for name in (self.path("missing"), empty, self._scratch.name):
+            self.refuse("record", "--kernel", name, "--no-record", mention=name)
+            self.refuse("record", "--kernel", good, "--module", name + " text", "--no-record", mention=name)
+        self.refuse("record", "--kernel", large, "--memory", "1M", "--no-record", mention=[large, "0x100000 bytes"])
+        for image, mention in ((HELLO, "no Linux bzImage"),
+                               (multiboot(flags=0x10004), "video mode"),
+                               (multiboot(load=0xa0000), "is not within guest RAM"),
+                               (multiboot()[:20], "is cut"),
+                               (pvh()[:60], "2 ELF program headers"),
+                               (bzimage(), "Linux")):
+            kernel = self.write("kernel", image)
+            self.refuse("record", "--kernel", kernel, "--no-record", mention=[kernel, mention])
+
+    def test_a_kernel_is_recorded_with_what_it_was(self):
+        kernel = self.write("kernel", multiboot())
+        module = self.write("module", b"its bytes")
+        path, done = self.record_kernel(kernel, "--append", "a  line", "--module", module + " its  text", "--module", module)
+        self.assertEqual(done.stdout, "k\n")
+        rows = self.option_rows(path)
+        self.assertEqual((rows["kernel"], rows["kernel_format"], rows["kernel_size"], rows["kernel_sha256"]),
+                         (kernel, "multiboot", "41", digest(kernel)))
+        self.assertEqual((rows["kernel_command_line"], rows["module_count"]), ("a  line", "2"))
+        self.assertEqual((rows["module_0"], rows["module_0_text"], rows["module_0_size"], rows["module_0_sha256"]),
+                         (module, "its  text", "9", digest(module)))
+        self.assertNotIn("module_1_text", rows)
+        self.assertIn("0x100000+0x29", [value for name, value in rows.items() if name.startswith("loaded_")])
+        self.assertEqual((rows["entry_mode"], rows["entry_rip"], rows["entry_rax"]),
+                         ("protected", str(LOAD + 32), str(0x2badb002)))
+
+    def test_the_replay_needs_no_kernel(self):
+        for image, text in ((multiboot(), "k"), (pvh(), "p")):
+            kernel = self.write("kernel", image)
+            path, done = self.record_kernel(kernel)
+            self.assertEqual(done.stdout, text + "\n")
+            os.unlink(kernel)
+            self.assertIn(" 0 divergences", self.succeed("replay", path).stdout)
+
+    def test_a_pvh_kernel_takes_an_initrd_as_its_module(self):
+        initrd = self.write("initrd", b"i")
+        path, _ = self.record_kernel(self.write("kernel", pvh()), "--initrd", initrd)
+        self.assertEqual(self.option_rows(path)["module_0"], initrd)
+
+    def test_raw_images_may_lie_beside_a_kernel_only(self):
+        kernel = self.write("kernel", multiboot())
+        raw = self.write("raw", b"raw")
+        self.record_kernel(kernel, "--raw", f"{raw}@0x200000")
+        self.refuse("record", "--kernel", kernel, "--raw", f"{raw}@{LOAD + 40:#x}", "--no-record",
+                    mention=[raw, "overlap what the kernel's loader put there, 0x29 bytes at 0x100000"])
+
+    def test_entries_that_no_loader_made_are_refused(self):
+        path, _ = self.record_kernel(self.write("kernel", multiboot()))
+        for name, value, mention in (("entry_mode", "virtual", "not real, protected or long"),
+                                     ("entry_mode", "real", "nothing to run"),
+                                     ("entry_rip", "9223372036854775807", "entry at 0x7fffffffffffffff"),
+                                     ("entry_rip", "-1", "is no number"),
+                                     ("entry_rbx", "4294967296", "register above 32 bits"),
+                                     ("entry_gdt_base", "18446744073709551615", "GDT at 0xffffffffffffffff"),
+                                     ("entry_gdt_limit", "65536", "it is at most 65535"),
+                                     ("entry_code_selector", "7", "code selector 0x7"),
+                                     ("entry_data_selector", "", "is no number")):
+            self.refuse("replay", self.copy_with(path, f"UPDATE option SET value = '{value}' WHERE name = '{name}'"),
+                        mention=["hwaccl replay: ", mention])
+        self.refuse("replay", self.copy_with(path, "DELETE FROM option WHERE name = 'entry_rsi'"),
+                    mention="no option entry_rsi")
+
+
+if __name__ == "__main__":
+    main()
