@@ -56,6 +56,6 @@ void ata_block_done(struct hwaccl_ata *ata);
 /* ata_identify.c */
 
 /** ata_identify - IDENTIFY DEVICE data of a drive, 512 bytes */
-void ata_identify(const struct hwaccl_ata *ata, unsigned drive, uint8_t *data);
+void ata_identify(const struct hwaccl_ata *ata, unsigned number, uint8_t *data);
 
 #endif
