@@ -3,6 +3,7 @@
 ;@ reason 1 1
 ;@ options --timeout 3
 ;@ end stopped
+;@ differs rax, rflags: how often it went round the loop before the time limit
 %include "guest.inc"
         GUEST "external_interrupt"
         PRINT "PASS ", GUEST_NAME, 10

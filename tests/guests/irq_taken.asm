@@ -1,6 +1,8 @@
 ; An interrupt offered while the guest can take it is taken: a guest that spins without exits sees the timer tick.
 ;@ handoff taken 40h
 ;@ reason 52 1
+;@ differs rbx: how often it went round the loop before the last tick
+;@ differs memory 500-501, below-rsp: a tick may come before interrupts are off, and the frame of the last
 %include "guest.inc"
         GUEST "irq_taken"
         SET_VECTOR PIC_VECTOR, tick

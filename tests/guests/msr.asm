@@ -1,6 +1,7 @@
 ; RDMSR and WRMSR: what is written reads back, 64 bits wide; an MSR that is not there raises #GP.
 ;@ reason 31 6
 ;@ reason 32 4
+;@ differs rax, rbx: time-stamp counters
 %include "guest.inc"
         GUEST "msr"
 %macro WRITE_AND_READ 3                 ; number, high, low

@@ -1,6 +1,7 @@
 ; RDTSC and RDTSCP: time moves forward, 64 bits of it, and RDTSCP gives IA32_TSC_AUX.
 ;@ reason 16 3
 ;@ reason 51 1
+;@ differs rax, rbx: time-stamp counters
 %include "guest.inc"
         GUEST "rdtsc"
         mov ecx, 0c0000103h             ; IA32_TSC_AUX
