@@ -388,9 +388,20 @@ static void a_real_kernel_is_loaded(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static void the_last_paragraph_of_code_may_be_a_part(void **state)
+{
+        (void)state;
+        input.kernel_size -= 15;
+        load();
+        hwaccl_loader_free(&loaded);
+        input.kernel_size--;
+        refused("is cut short");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                TEST(the_last_paragraph_of_code_may_be_a_part),
                 TEST(the_kernel_lies_at_its_preferred_address),
                 TEST(it_is_entered_in_64_bit_mode_when_it_can_be),
                 TEST(it_is_entered_in_32_bit_mode_when_asked_or_when_it_cannot_else),

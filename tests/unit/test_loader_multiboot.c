@@ -371,6 +371,7 @@ static void malformed_addresses_are_refused(void **state)
                 {16, (uint32_t)KERNEL + 0x11, "load_addr 0x100011"},
                 {16, 0, "put the start of the load before the file"},
                 {20, (uint32_t)KERNEL, "load_end_addr 0x100000"},
+                {20, (uint32_t)KERNEL + 0x211, "has 0x210 bytes to load"},
                 {20, (uint32_t)KERNEL + 0x400, "has 0x210 bytes to load"},
                 {20, UINT32_MAX, "load_end_addr 0xffffffff"},
                 {24, (uint32_t)KERNEL + 0x17f, "bss_end_addr 0x10017f is below load_end_addr 0x100180"},

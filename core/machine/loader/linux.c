@@ -125,12 +125,13 @@ static bool check_code(const struct hwaccl_loader_input *input, struct header *h
         size_t rest = input->kernel_size > header->setup_size ? input->kernel_size - header->setup_size : 0;
         if (!code_size)
                 return hwaccl_error_set(error, "Linux header says that there is no protected-mode code (syssize 0)");
-        if (rest < code_size)
+        /* syssize counts whole paragraphs: the last one may be a part (memtest86+) */
+        if (rest + PARAGRAPH <= code_size)
                 return hwaccl_error_set(error,
                                         "Linux image is cut short: %zu bytes of real-mode and %" PRIu64
                                         " bytes of protected-mode code are announced, the file has %zu",
                                         header->setup_size, code_size, input->kernel_size);
-        header->code_size = (size_t)code_size;
+        header->code_size = code_size < rest ? (size_t)code_size : rest;
         return true;
 }
 
