@@ -1,6 +1,7 @@
 /* Subject states of any content, as a broken accelerator or a made-up recording may bring them: a trip refuses them or
  * goes on; no assertion may trip, and what it accepted can be entered again. */
 #include "hwaccl/dispatch.h"
+#include "hwaccl/transfer.h"
 #include "hwaccl/vcpu.h"
 
 #include <stddef.h>
@@ -40,7 +41,7 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
         int vector = hwaccl_pending_interrupts_highest(pending);
         if (flags & 0x80 && vector >= 0)
                 hwaccl_pending_interrupts_clear(pending, (uint8_t)vector);
-        return true;
+        return !(flags & 0x40) || hwaccl_subject_state_check_owner(state, error); /* as the Muen accelerator does */
 }
 
 static bool clock(struct hwaccl_inputs *inputs, uint64_t *now_ns, struct hwaccl_error *error)

@@ -1,4 +1,6 @@
-/* Subject info pages of any content: refused, or every name in them can be looked up. */
+/* Subject info pages of any content: refused, or every name in them can be looked up, and the guest that the Muen
+ * accelerator takes from them is within bounds. */
+#include "accel/muen/muen.h"
 #include "hwaccl/static_region.h"
 #include "hwaccl/subject_info.h"
 
@@ -33,6 +35,19 @@ static void look_up(const struct hwaccl_subject_info *info)
         }
 }
 
+static void lay_out(const struct hwaccl_subject_info *info)
+{
+        struct hwaccl_muen_subject subject = {0};
+        struct hwaccl_error error;
+
+        if (!muen_layout_read(info, &subject, &error))
+                return;
+        if (!subject.tsc_khz || subject.ram_size < HWACCL_MEMORY_SIZE_MIN ||
+            subject.ram_size > HWACCL_MEMORY_SIZE_MAX || subject.ram_size % HWACCL_PAGE_SIZE ||
+            subject.image_address + subject.image_size > subject.ram_size)
+                abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static struct hwaccl_subject_info info;
@@ -52,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (hwaccl_subject_info_open(&info, data, size, &error)) {
                 uint64_t value;
                 look_up(&info);
+                lay_out(&info);
                 (void)hwaccl_subject_info_cpu_frequency(&info, &value, &error);
                 if (hwaccl_static_regions_init(&regions, &info, zero, NULL, &error))
                         while (hwaccl_static_regions_hand_out(&regions, 0x1000, &value, &error))
