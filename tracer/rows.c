@@ -247,8 +247,8 @@ static bool add_instruction(struct rows *rows, const struct cached_instruction *
         sqlite3_stmt *statement = rows->instruction_add;
         char text[128];
 
-        hwaccl_instruction_describe(instruction->bytes, instruction->size, instruction->address, instruction->code_bits,
-                                    text, sizeof(text));
+        hwaccl_instruction_disassemble(instruction->bytes, instruction->size, instruction->address,
+                                       instruction->code_bits, text, sizeof(text));
         int result = sqlite3_bind_null(statement, 1) | bind(statement, 2, (int64_t)instruction->address) |
                      bind(statement, 3, instruction->code_bits) |
                      sqlite3_bind_blob(statement, 4, instruction->bytes, instruction->size, SQLITE_STATIC) |

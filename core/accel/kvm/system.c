@@ -88,7 +88,7 @@ static bool enable(const struct hwaccl_kvm *kvm, uint32_t capability, uint64_t a
  * without one (segment bases, SWAPGS): what the handler knows of them would be out of date. */
 static bool filter_msrs(const struct hwaccl_kvm *kvm, struct hwaccl_error *error)
 {
-        static uint8_t allow[1] = {0x07};
+        uint8_t allow[1] = {0x07};
         struct kvm_msr_filter filter = {
                 .flags = KVM_MSR_FILTER_DEFAULT_DENY,
                 .ranges =

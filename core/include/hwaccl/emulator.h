@@ -39,4 +39,8 @@ enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct
 void hwaccl_instruction_describe(const void *bytes, size_t size, uint64_t address, unsigned code_bits, char *text,
                                  size_t room);
 
+/** hwaccl_instruction_disassemble - the same, each time anew; no thread keeps anything */
+void hwaccl_instruction_disassemble(const void *bytes, size_t size, uint64_t address, unsigned code_bits, char *text,
+                                    size_t room);
+
 #endif

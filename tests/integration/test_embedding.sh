@@ -1,0 +1,102 @@
+#!/bin/bash
+# libhwaccl-tracer as other VMMs get it: what it exports, what state it keeps, and the examples of tests/embedding built out of
+# tree against an installation, with both compilers, shared and static; what they record opens in every command.
+. "$(dirname "$0")/lib.sh"
+prefix=$work/usr
+cmake --install "$HWACCL_BUILD" --prefix "$prefix" >"$work/log"
+library=$(find "$prefix" -name libhwaccl-tracer.so.1)
+pc=$(find "$prefix" -name hwaccl-tracer.pc)
+[ -n "$library" ] && [ -n "$pc" ] || fail "libhwaccl-tracer.so.1 or hwaccl-tracer.pc is not installed: $(cat "$work/log")"
+
+# The ABI: names are only added.
+exported() { nm -D --defined-only --with-symbol-versions "$1" | awk '$2 != "A" { print $2, $3 }' | LC_ALL=C sort; }
+exported "$library" >"$work/exported"
+diff "$HWACCL_SOURCE/tests/embedding/symbols.txt" "$work/exported" ||
+        fail "libhwaccl-tracer.so does not export what tests/embedding/symbols.txt lists"
+grep -o 'hwaccl_trace_[a-z_]*(' "$HWACCL_SOURCE/tracer/include/hwaccl/trace.h" | tr -d '(' | LC_ALL=C sort -u >"$work/declared"
+sed 's/^T \(.*\)@@.*/\1/' "$work/exported" | while read -r name; do
+        grep -qx "$name" "$work/declared" || fail "$name is exported, but not declared in hwaccl/trace.h"
+done
+[ "$(nm -g --defined-only "$(dirname "$library")/libhwaccl-tracer.a" | grep -c ' T ')" = "$(wc -l <"$work/exported")" ] ||
+        fail "libhwaccl-tracer.a shows other names than the shared library"
+readelf -d "$library" | grep NEEDED | grep -q unicorn && fail "libhwaccl-tracer.so needs Unicorn"
+
+# No state in globals. The core keeps two things for each thread: what it disassembled last, and whose timer's signal it takes.
+writable() {
+        objdump -t "$@" 2>/dev/null | awk '{ for (i = 2; i < NF; i++)
+                if ($i ~ /^(\.data|\.bss|\.tdata|\.tbss|\*COM\*)/ && $i !~ /rel\.ro/ && $(i - 1) == "O") print $i, $NF }'
+}
+writable "$(dirname "$library")/libhwaccl-tracer.a" >"$work/state"
+[ ! -s "$work/state" ] || fail "libhwaccl-tracer has state in globals: $(cat "$work/state")"
+writable "$HWACCL_BUILD"/libhwaccl-{core,db-schema,recording,replay}.a | grep -vxE '\.tbss[^ ]* (described|current)' >"$work/state" || true
+[ ! -s "$work/state" ] || fail "the libraries have state in globals: $(cat "$work/state")"
+# the check itself can fail
+printf 'int counter; static int kept; int next(void) { return ++kept + counter; }' | cc -x c -c -o "$work/global.o" -
+[ "$(writable "$work/global.o" | wc -l)" = 2 ] || fail "the check for globals finds none in a file that has two"
+
+export PKG_CONFIG_PATH=${pc%/*} LD_LIBRARY_PATH=${library%/*}
+read -ra cflags <<<"$(pkg-config --cflags hwaccl-tracer)"
+read -ra shared <<<"$(pkg-config --libs hwaccl-tracer)"
+read -ra static <<<"$(pkg-config --static --libs hwaccl-tracer | sed 's/-lhwaccl-tracer/-l:libhwaccl-tracer.a/')"
+[[ "${shared[*]}" == *-lhwaccl-tracer* && "${shared[*]}" != *sqlite* && "${static[*]}" == *sqlite* ]] ||
+        fail "pkg-config: ${shared[*]}; ${static[*]}"
+
+# open_everywhere RECORDING NAME EXITS
+open_everywhere() {
+        local command
+        "$prefix/bin/hwaccl" check "$1" | grep -q "^$3 exits, no problem found" || fail "check $1"
+        for command in show "show --json --disasm" stat "stat --json" "show --vcpu 1 3..5"; do
+                read -ra command <<<"$command"
+                run 0 "$prefix/bin/hwaccl" "${command[0]}" "$1" "${command[@]:1}" >"$work/output" </dev/null
+                [ -s "$work/output" ] || fail "${command[*]} $1: nothing"
+        done
+        "$prefix/bin/hwaccl" state "$1" 2 | grep -qE '^rbx +\? +\? +\?$' || fail "state: RBX is not unknown"
+        "$prefix/bin/hwaccl" state --json "$1" 2 |
+                grep -qE '"rbx": ?\{"entry": ?null, ?"exit": ?null, ?"handled": ?null, ?"changed": ?false\}' ||
+                fail "state --json: RBX is not null"
+        run 2 "$prefix/bin/hwaccl" replay "$1" >"$work/output" 2>"$work/message"
+        [ "$(wc -l <"$work/message")" = 1 ] && grep -q "another VMM ($2) handled these exits" "$work/message" ||
+                fail "replay: $(cat "$work/message")"
+}
+
+for compiler in gcc clang-14; do
+        for kind in shared static; do
+                declare -n libs=$kind
+                for example in loop_vmm kvm_vmm; do
+                        "$compiler" -std=c11 -D_DEFAULT_SOURCE -pedantic -Wall -Wextra -Werror "${cflags[@]}" -o "$work/$example" \
+                                "$HWACCL_SOURCE/tests/embedding/$example.c" "${libs[@]}" -pthread ||
+                                fail "$example does not build with $compiler, $kind"
+                done
+                readelf -d "$work/loop_vmm" | grep NEEDED >"$work/needed"
+                if [ "$kind" = shared ]; then
+                        grep -q 'libhwaccl-tracer\.so\.1\]' "$work/needed" || fail "not linked to the shared library"
+                else
+                        grep -qE 'hwaccl|unicorn' "$work/needed" && fail "static, but: $(cat "$work/needed")"
+                fi
+                run 0 "$work/loop_vmm" "$work/$compiler-$kind.db" 500
+                open_everywhere "$work/$compiler-$kind.db" "loop_vmm 1.0" 1000
+        done
+done
+run 99 "$work/loop_vmm" "$work/gcc-shared.db" 1 2>"$work/message"
+grep -q "exists" "$work/message" || fail "an existing recording: $(cat "$work/message")"
+# the recordings say the same, but for times
+rows() {
+        sql "$1" "SELECT id, reason, detail, rip, verdict, outcome, io_value FROM exits; SELECT vcpu, exit, text FROM marks;
+                SELECT id, vector, outcome FROM irq_handoffs; SELECT * FROM registers; SELECT * FROM console"
+}
+rows "$work/gcc-shared.db" >"$work/rows"
+for other in gcc-static clang-14-shared clang-14-static; do
+        rows "$work/$other.db" | cmp -s - "$work/rows" || fail "$other.db differs"
+done
+expect_sql "$work/gcc-shared.db" "SELECT count(*) FROM registers WHERE rbx IS NOT NULL OR cs_base IS NOT NULL" 0
+expect_sql "$work/gcc-shared.db" "SELECT count(*), count(outcome), count(DISTINCT vcpu) FROM irq_handoffs WHERE outcome = 'taken'" "250|250|2"
+
+# C++ reads the headers.
+printf '#include <hwaccl/trace.h>\n#include <hwaccl/trace_kvm.h>\nint main() { hwaccl_trace_state s = {}; %s }\n' \
+        'hwaccl_trace_put_exit(&s, HWACCL_EXIT_HLT, 0, 1); hwaccl_trace_put_segment(&s, cs, 0, 0, 0, 0); return hwaccl_trace_open("", 0, 0) != 0;' \
+        >"$work/program.cc"
+for standard in c++11 c++20; do
+        clang-14 -x c++ "-std=$standard" -pedantic -Wall -Wextra -Werror -fsyntax-only "${cflags[@]}" "$work/program.cc" ||
+                fail "the headers are no C++ of $standard"
+done
+echo "$(wc -l <"$work/exported") functions, no state, 4 builds of 2 examples"
