@@ -6,16 +6,18 @@ string(REGEX MATCHALL "hwaccl_[a-z_]+" HWACCL_TRACE_SYMBOLS "${lines}")
 set(undefined "")
 set(kept "")
 foreach(symbol ${HWACCL_TRACE_SYMBOLS})
-  list(APPEND undefined "-Wl,-u,${symbol}")
+  list(APPEND undefined -u ${symbol})
   list(APPEND kept "--keep-global-symbol=${symbol}")
 endforeach()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS libhwaccl-tracer.map)
 
+# the linker by itself takes the plain code of fat objects; what is left for link-time optimization goes
 set(object ${CMAKE_CURRENT_BINARY_DIR}/hwaccl-tracer.o)
 add_custom_command(OUTPUT ${object}
-  COMMAND ${CMAKE_C_COMPILER} -r -nostdlib -fno-lto ${undefined} -o ${object}.all $<TARGET_FILE:hwaccl-tracer>
+  COMMAND ${CMAKE_LINKER} -r ${undefined} -o ${object}.all $<TARGET_FILE:hwaccl-tracer>
     $<TARGET_FILE:hwaccl-db-schema> $<TARGET_FILE:hwaccl-core>
-  COMMAND ${CMAKE_OBJCOPY} ${kept} ${object}.all ${object}
+  COMMAND ${CMAKE_OBJCOPY} ${kept} --wildcard --remove-section=.gnu.lto_* --remove-section=.gnu.debuglto_*
+    --strip-symbol=__gnu_lto_v1 ${object}.all ${object}
   DEPENDS hwaccl-tracer hwaccl-db-schema hwaccl-core ${CMAKE_CURRENT_SOURCE_DIR}/libhwaccl-tracer.map
   COMMENT "Gathering libhwaccl-tracer" VERBATIM)
 set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
