@@ -26,9 +26,9 @@ for packed in "$HWACCL_SOURCE"/tests/compat/schema-*.db.gz; do
         run 0 "$HWACCL" replay "$name" >replayed
         grep -q "replayed 9 exits .*: 0 divergences" replayed || fail "$name: replay: $(cat replayed)"
         run 0 "$HWACCL" replay "$name" 5..8 >replayed
-        run 0 "$HWACCL" stat "$name" >stat
-        run 0 "$HWACCL" state "$name" 4 >state
-        grep -qF '?' state && fail "$name: unknown registers: $(cat state)"
+        run 0 "$HWACCL" stat "$name" >statistics
+        run 0 "$HWACCL" state "$name" 4 >registers
+        grep -qF '?' registers && fail "$name: unknown registers: $(cat registers)"
         expect_sql "$name" "SELECT text FROM console" hello
         expect_sql "$name" "SELECT count(*) FROM marks" 0
         expect_sql "$name" "SELECT count(*) FROM registers WHERE rip IS NULL OR cs_base IS NULL" 0

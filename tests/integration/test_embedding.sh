@@ -2,11 +2,13 @@
 # libhwaccl-tracer as other VMMs get it: what it exports, what state it keeps, and the examples of tests/embedding built out of
 # tree against an installation, with both compilers, shared and static; what they record opens in every command.
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/embedding/open_everywhere.sh
+. "$HWACCL_SOURCE/tests/embedding/open_everywhere.sh"
 prefix=$work/usr
 cmake --install "$HWACCL_BUILD" --prefix "$prefix" >"$work/log"
 library=$(find "$prefix" -name libhwaccl-tracer.so.1)
 pc=$(find "$prefix" -name hwaccl-tracer.pc)
-[ -n "$library" ] && [ -n "$pc" ] || fail "libhwaccl-tracer.so.1 or hwaccl-tracer.pc is not installed: $(cat "$work/log")"
+if [ -z "$library" ] || [ -z "$pc" ]; then fail "libhwaccl-tracer.so.1 or hwaccl-tracer.pc is not installed: $(cat "$work/log")"; fi
 
 # The ABI: names are only added.
 exported() { nm -D --defined-only --with-symbol-versions "$1" | awk '$2 != "A" { print $2, $3 }' | LC_ALL=C sort; }
@@ -41,24 +43,6 @@ read -ra static <<<"$(pkg-config --static --libs hwaccl-tracer | sed 's/-lhwaccl
 [[ "${shared[*]}" == *-lhwaccl-tracer* && "${shared[*]}" != *sqlite* && "${static[*]}" == *sqlite* ]] ||
         fail "pkg-config: ${shared[*]}; ${static[*]}"
 
-# open_everywhere RECORDING NAME EXITS
-open_everywhere() {
-        local command
-        "$prefix/bin/hwaccl" check "$1" | grep -q "^$3 exits, no problem found" || fail "check $1"
-        for command in show "show --json --disasm" stat "stat --json" "show --vcpu 1 3..5"; do
-                read -ra command <<<"$command"
-                run 0 "$prefix/bin/hwaccl" "${command[0]}" "$1" "${command[@]:1}" >"$work/output" </dev/null
-                [ -s "$work/output" ] || fail "${command[*]} $1: nothing"
-        done
-        "$prefix/bin/hwaccl" state "$1" 2 | grep -qE '^rbx +\? +\? +\?$' || fail "state: RBX is not unknown"
-        "$prefix/bin/hwaccl" state --json "$1" 2 |
-                grep -qE '"rbx": ?\{"entry": ?null, ?"exit": ?null, ?"handled": ?null, ?"changed": ?false\}' ||
-                fail "state --json: RBX is not null"
-        run 2 "$prefix/bin/hwaccl" replay "$1" >"$work/output" 2>"$work/message"
-        [ "$(wc -l <"$work/message")" = 1 ] && grep -q "another VMM ($2) handled these exits" "$work/message" ||
-                fail "replay: $(cat "$work/message")"
-}
-
 for compiler in gcc clang-14; do
         for kind in shared static; do
                 declare -n libs=$kind
@@ -74,7 +58,7 @@ for compiler in gcc clang-14; do
                         grep -qE 'hwaccl|unicorn' "$work/needed" && fail "static, but: $(cat "$work/needed")"
                 fi
                 run 0 "$work/loop_vmm" "$work/$compiler-$kind.db" 500
-                open_everywhere "$work/$compiler-$kind.db" "loop_vmm 1.0" 1000
+                HWACCL=$prefix/bin/hwaccl open_everywhere "$work/$compiler-$kind.db" "loop_vmm 1.0" 1000
         done
 done
 run 99 "$work/loop_vmm" "$work/gcc-shared.db" 1 2>"$work/message"
@@ -88,6 +72,8 @@ rows "$work/gcc-shared.db" >"$work/rows"
 for other in gcc-static clang-14-shared clang-14-static; do
         rows "$work/$other.db" | cmp -s - "$work/rows" || fail "$other.db differs"
 done
+"$prefix/bin/hwaccl" show "$work/gcc-shared.db" --vcpu 1 3..5 | grep -q "^ *5 " || fail "show --vcpu 1"
+"$prefix/bin/hwaccl" state "$work/gcc-shared.db" 2 | grep -qE '^rbx +\? +\? +\?$' || fail "state: RBX is not unknown"
 expect_sql "$work/gcc-shared.db" "SELECT count(*) FROM registers WHERE rbx IS NOT NULL OR cs_base IS NOT NULL" 0
 expect_sql "$work/gcc-shared.db" "SELECT count(*), count(outcome), count(DISTINCT vcpu) FROM irq_handoffs WHERE outcome = 'taken'" "250|250|2"
 
