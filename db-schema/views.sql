@@ -14,6 +14,7 @@ UNION ALL SELECT 'end', coalesce(end_status.name, 'running')
 UNION ALL SELECT 'end_code', CAST(end_code AS TEXT) FROM status WHERE end_code IS NOT NULL
 UNION ALL SELECT 'end_message', end_message FROM status WHERE end_message IS NOT NULL
 UNION ALL SELECT 'problem', problem FROM status WHERE problem IS NOT NULL
+UNION ALL SELECT 'recovered_exits', CAST(recovered AS TEXT) FROM status WHERE recovered IS NOT NULL
 UNION ALL SELECT 'keyframe_interval', CAST(keyframe_interval AS TEXT) FROM status
 UNION ALL SELECT 'vcpus', CAST(count(*) AS TEXT) FROM vcpu
 UNION ALL SELECT 'exits', CAST(count(*) AS TEXT) FROM exit;

@@ -2,6 +2,28 @@
 
 #include <stddef.h>
 
+sqlite3 *database_open(const char *path, int flags)
+{
+        sqlite3 *db = NULL;
+
+        if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+                (void)sqlite3_close(db);
+                return NULL;
+        }
+        (void)sqlite3_busy_timeout(db, 5000);
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+        (void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 1 << 20);
+        (void)sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, 1 << 18);
+        (void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+        (void)sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
+        (void)sqlite3_exec(db, "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -8192", NULL,
+                           NULL, NULL);
+        return db;
+}
+
 bool database_error(sqlite3 *db, struct hwaccl_error *error, const char *what)
 {
         const char *path = sqlite3_db_filename(db, "main");

@@ -11,6 +11,9 @@
 /* application_id of a recording: "hwac" */
 #define DATABASE_APPLICATION_ID 0x68776163
 
+/** database_open - a database that is not trusted, with SQLite's defensive settings; NULL when it cannot be opened */
+sqlite3 *database_open(const char *path, int flags);
+
 /** database_error - "path: what: SQLite's message". Returns false. */
 bool database_error(sqlite3 *db, struct hwaccl_error *error, const char *what);
 

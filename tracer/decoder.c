@@ -1,9 +1,12 @@
 #include "decoder.h"
 
+#include "hwaccl/device.h"
 #include "hwaccl/inputs.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define DECODER_FIELD_MAX 4096
 
 static uint64_t word_of(unsigned field)
 {
@@ -22,35 +25,90 @@ static uint64_t set_mask(const struct field_set *set, struct hwaccl_known_fields
 }
 
 bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t keyframe_interval,
-                  struct hwaccl_device *const *devices, size_t device_count, struct hwaccl_error *error)
+                  struct hwaccl_error *error)
 {
         decoder->vcpu = vcpu;
         decoder->keyframe_interval = keyframe_interval;
-        decoder->devices = devices;
-        decoder->device_count = device_count;
-        for (size_t i = 0; i < device_count; i++)
-                decoder->device_bytes += hwaccl_device_state_size(devices[i]);
-        decoder->device_state = calloc(1, decoder->device_bytes + 1);
-        if (!decoder->device_state)
-                return hwaccl_error_set(error, "out of memory");
         if (!rows_prepare(&decoder->rows, db, error))
                 return false;
         decoder->system_mask = set_mask(&decoder->rows.set[FIELD_SET_SYSTEM], &decoder->system_fields);
         decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT], &decoder->segment_fields);
-
-        int64_t id = 0;
-        for (size_t i = 0; i < device_count; i++) {
-                const struct hwaccl_device_ops *ops = devices[i]->ops;
-                for (size_t f = 0; f < ops->field_count; f++)
-                        if (!rows_device_field(&decoder->rows, ++id, ops->name, &ops->fields[f], error))
-                                return false;
-        }
         return true;
+}
+
+static bool allocate_devices(struct decoder *decoder, size_t fields, struct hwaccl_error *error)
+{
+        decoder->field_size = calloc(fields + 1, sizeof(*decoder->field_size));
+        if (!decoder->field_size)
+                return hwaccl_error_set(error, "out of memory");
+        return true;
+}
+
+static bool allocate_device_state(struct decoder *decoder, struct hwaccl_error *error)
+{
+        decoder->device_state = calloc(1, decoder->device_bytes + 1);
+        return decoder->device_state || hwaccl_error_set(error, "out of memory");
+}
+
+static void add_field(struct decoder *decoder, size_t size)
+{
+        decoder->field_size[decoder->field_count++] = (uint16_t)size;
+        decoder->device_bytes += size;
+}
+
+bool decoder_declare_devices(struct decoder *decoder, struct hwaccl_device *const *devices, size_t count,
+                             struct hwaccl_error *error)
+{
+        size_t fields = 0;
+
+        for (size_t i = 0; i < count; i++)
+                fields += devices[i]->ops->field_count;
+        if (!allocate_devices(decoder, fields, error))
+                return false;
+        for (size_t i = 0; i < count; i++) {
+                const struct hwaccl_device_ops *ops = devices[i]->ops;
+                for (size_t f = 0; f < ops->field_count; f++) {
+                        add_field(decoder, ops->fields[f].size);
+                        if (!rows_device_field(&decoder->rows, (int64_t)decoder->field_count, ops->name,
+                                               &ops->fields[f], error))
+                                return false;
+                }
+        }
+        return allocate_device_state(decoder, error);
+}
+
+bool decoder_find_devices(struct decoder *decoder, struct hwaccl_error *error)
+{
+        sqlite3 *db = decoder->rows.db;
+        sqlite3_stmt *row;
+        int64_t count = 0;
+
+        if (!database_integer(db, "SELECT count(*) FROM device_field", 0, &count, error))
+                return false;
+        if (count > DECODER_FIELD_MAX)
+                return hwaccl_error_set(error, "more than %d device fields", DECODER_FIELD_MAX);
+        if (!allocate_devices(decoder, (size_t)count, error) ||
+            !database_prepare(db, "SELECT id, size FROM device_field ORDER BY id LIMIT ?1", &row, error))
+                return false;
+        bool good = sqlite3_bind_int64(row, 1, count) == SQLITE_OK;
+        int result = SQLITE_DONE;
+        while (good && (result = sqlite3_step(row)) == SQLITE_ROW) {
+                int64_t size = sqlite3_column_int64(row, 1);
+                if (sqlite3_column_int64(row, 0) != (int64_t)decoder->field_count + 1 || size < 1 ||
+                    size > (int64_t)HWACCL_DEVICE_STATE_MAX)
+                        break;
+                add_field(decoder, (size_t)size);
+        }
+        (void)sqlite3_finalize(row);
+        if (!good || result != SQLITE_DONE || decoder->field_count != (size_t)count)
+                return hwaccl_error_set(error, "table device_field cannot be read");
+        return allocate_device_state(decoder, error);
 }
 
 void decoder_finish(struct decoder *decoder)
 {
         rows_finalize(&decoder->rows);
+        free(decoder->field_size);
         free(decoder->device_state);
 }
 
@@ -134,8 +192,13 @@ static struct hwaccl_known_fields known_words(const uint64_t *words)
         return known_both((struct hwaccl_known_fields){{words[0], words[1]}}, known_all());
 }
 
-static bool take_entry(struct decoder *decoder, const struct ring_entry *record, uint64_t position,
-                       struct hwaccl_error *error)
+static bool write_handoff(struct decoder *decoder, struct hwaccl_error *error)
+{
+        decoder->state.handoff_open = false;
+        return rows_irq_handoff(&decoder->rows, &decoder->state.handoff, error);
+}
+
+static bool take_entry(struct decoder *decoder, const struct ring_entry *record, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
         uint64_t bitmap = record->bitmap;
@@ -152,9 +215,11 @@ static bool take_entry(struct decoder *decoder, const struct ring_entry *record,
         if (state->row_open && ((given && !write_handled_state(decoder, bitmap, error)) || !flush_row(decoder, error)))
                 return false;
         state->never_based = known_either(state->never_based, known_without(known_all(), state->entry_known));
+        /* offered before an entry that led to no exit: the accelerator failed */
+        if (state->handoff_open && !write_handoff(decoder, error))
+                return false;
         state->entry = state->now;
-        state->start = position;
-        state->handoff_open = false;
+        state->phase = DECODER_ENTERED;
         state->system_written = state->segment_written = false;
         if (!given)
                 return true;
@@ -225,8 +290,7 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         state->inputs = 0;
         state->effects = 0;
         state->exits++;
-        if (state->handoff_open)
-                state->handoff.id = id;
+        state->phase = DECODER_HANDLING;
         if (record->record.extra & RING_EXIT_PENDING && !rows_pending(&decoder->rows, id, pending, error))
                 return false;
         return write_groups(decoder, 2 * id + 1, record->bitmap, error);
@@ -293,17 +357,12 @@ static bool take_effect(struct decoder *decoder, const struct ring_event *record
         return rows_event(&decoder->rows, decoder->rows.effect, &row, error);
 }
 
-static bool write_handoff(struct decoder *decoder, struct hwaccl_error *error)
-{
-        decoder->state.handoff_open = false;
-        return rows_irq_handoff(&decoder->rows, &decoder->state.handoff, error);
-}
-
 static bool take_handled(struct decoder *decoder, const struct ring_handled *record, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
         bool handled = record->record.type == RING_RECORD_HANDLED;
 
+        state->phase = DECODER_BETWEEN;
         if (handled ? record->verdict != RING_VERDICT_UNKNOWN : record->record.extra)
                 set_column(&state->row, EXIT_VERDICT, (int64_t)record->verdict);
         if (handled && record->record.extra != RING_OUTCOME_UNKNOWN)
@@ -318,25 +377,20 @@ static bool take_snapshot(struct decoder *decoder, const struct ring_bytes *reco
         struct decoder_state *state = &decoder->state;
         const uint8_t *from = record->data;
         uint8_t *last = decoder->device_state;
-        int64_t id = 0;
 
         if (record->size != decoder->device_bytes)
                 return hwaccl_error_set(error, "ring: a snapshot has %llu bytes, not %zu",
                                         (unsigned long long)record->size, decoder->device_bytes);
         if (!rows_snapshot(&decoder->rows, state->row.id, error))
                 return false;
-        for (size_t i = 0; i < decoder->device_count; i++) {
-                const struct hwaccl_device_ops *ops = decoder->devices[i]->ops;
-                for (size_t f = 0; f < ops->field_count; f++) {
-                        size_t size = ops->fields[f].size;
-                        id++;
-                        if ((!state->snapshots || memcmp(from, last, size) != 0) &&
-                            !rows_device_state(&decoder->rows, state->row.id, id, from, size, error))
-                                return false;
-                        memcpy(last, from, size);
-                        from += size;
-                        last += size;
-                }
+        for (size_t i = 0; i < decoder->field_count; i++) {
+                size_t size = decoder->field_size[i];
+                if ((!state->snapshots || memcmp(from, last, size) != 0) &&
+                    !rows_device_state(&decoder->rows, state->row.id, (int64_t)i + 1, from, size, error))
+                        return false;
+                memcpy(last, from, size);
+                from += size;
+                last += size;
         }
         state->snapshots = true;
         return true;
@@ -363,16 +417,16 @@ static bool take_mark(struct decoder *decoder, const struct ring_text *record, s
         return rows_mark(&decoder->rows, &row, error);
 }
 
-bool decoder_take(struct decoder *decoder, const struct ring_record *record, uint64_t position,
-                  struct hwaccl_error *error)
+bool decoder_take(struct decoder *decoder, const struct ring_record *record, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
         const void *body = record;
 
         switch ((enum ring_record_type)record->type) {
-        case RING_RECORD_ENTRY: return take_entry(decoder, body, position, error);
+        case RING_RECORD_ENTRY: return take_entry(decoder, body, error);
         case RING_RECORD_OFFER:
                 memset(&state->handoff, 0, sizeof(state->handoff));
+                state->handoff.id = exit_id(decoder->vcpu, state->exits);
                 state->handoff.vector = record->extra;
                 state->handoff.host_offered =
                         stamp_clock_ns(&decoder->clock, ((const struct ring_stamped *)body)->stamp);
@@ -399,5 +453,5 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, uin
 
 bool decoder_flush(struct decoder *decoder, struct hwaccl_error *error)
 {
-        return flush_row(decoder, error);
+        return (!decoder->state.handoff_open || write_handoff(decoder, error)) && flush_row(decoder, error);
 }

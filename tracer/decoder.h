@@ -7,7 +7,14 @@
 #include "rows.h"
 #include "timestamps.h"
 
-/* What a rollback must bring back: copied at every commit. */
+/* Where an exit stands. */
+enum decoder_phase {
+        DECODER_BETWEEN = 0,  /* exits: its handling is done, or there was none yet */
+        DECODER_ENTERED = 1,  /* the guest was entered */
+        DECODER_HANDLING = 2, /* it left */
+};
+
+/* What a rollback must bring back: copied at every commit, and written into the database with it (checkpoint.h). */
 struct decoder_state {
         union state_words now;   /* the last that was transferred, in or out */
         union state_words entry; /* of the exit in hand */
@@ -23,6 +30,7 @@ struct decoder_state {
         bool handoff_open;
         bool system_written; /* at the last entry */
         bool segment_written;
+        enum decoder_phase phase;
         uint64_t first; /* exit number that reading started at */
         uint64_t exits; /* seen, those before the first included */
         uint64_t clock; /* last one read */
@@ -33,7 +41,6 @@ struct decoder_state {
         uint64_t effects;
         uint64_t marks; /* seen */
         bool snapshots; /* there was one */
-        uint64_t start; /* ring position where the exit in hand begins */
 };
 
 struct decoder {
@@ -46,25 +53,39 @@ struct decoder {
         uint64_t segment_mask;
         struct hwaccl_known_fields system_fields;
         struct hwaccl_known_fields segment_fields;
-        struct hwaccl_device *const *devices;
-        size_t device_count;
+        uint16_t *field_size; /* of all devices' fields, in the order of a snapshot */
+        size_t field_count;
         uint8_t *device_state; /* as last written */
         size_t device_bytes;
 };
 
 /** decoder_init - *decoder is zeroed but for clock; decoder_finish() is due in either case */
 bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t keyframe_interval,
-                  struct hwaccl_device *const *devices, size_t device_count, struct hwaccl_error *error);
+                  struct hwaccl_error *error);
 void decoder_finish(struct decoder *decoder);
+
+/** decoder_declare_devices - write the rows of device_field: snapshots hold these fields */
+bool decoder_declare_devices(struct decoder *decoder, struct hwaccl_device *const *devices, size_t count,
+                             struct hwaccl_error *error);
 
 /** decoder_start_at - the next entry, or the snapshot before it, is that of exit @first: a keyframe */
 void decoder_start_at(struct decoder *decoder, uint64_t first);
 
-/** decoder_take - one record at ring position @position */
-bool decoder_take(struct decoder *decoder, const struct ring_record *record, uint64_t position,
-                  struct hwaccl_error *error);
+/** decoder_find_devices - the same from the rows that a recorder wrote; they are checked */
+bool decoder_find_devices(struct decoder *decoder, struct hwaccl_error *error);
 
-/** decoder_flush - write the row in hand: nothing follows it */
+/** decoder_take - one record, which is trusted: see ring_record_problem() */
+bool decoder_take(struct decoder *decoder, const struct ring_record *record, struct hwaccl_error *error);
+
+/** decoder_flush - write what is in hand: nothing follows it */
 bool decoder_flush(struct decoder *decoder, struct hwaccl_error *error);
+
+/**
+ * ring_record_problem - what is wrong with a record of a ring that is not trusted; NULL when it may be taken
+ * @record: with all its words in memory
+ *
+ * Looks at type, lengths, numbers, and the order of records after those that the decoder has taken.
+ */
+const char *ring_record_problem(const struct decoder *decoder, const struct ring_record *record);
 
 #endif

@@ -37,7 +37,7 @@ static bool take_segment(struct flight *flight, struct decoder *decoder, const s
                         good = hwaccl_error_set(error, "%s/%012" PRIu64 ": a torn record at %" PRIu64,
                                                 flight->directory, segment->number, position - segment->position);
                 else
-                        good = decoder_take(decoder, record, position, error);
+                        good = decoder_take(decoder, record, error);
                 if (good)
                         position += (uint64_t)record->words * 8;
                 if (good && count % ABSORB_INTERVAL == 0 && !ring_failed(flight->ring))
@@ -79,9 +79,9 @@ static bool fill(struct flight *flight, struct decoder *decoder, sqlite3 *db, co
 {
         const struct hwaccl_recorder_config *config = &flight->config;
 
-        if (!database_execute(db, "BEGIN", error) ||
-            !decoder_init(decoder, db, config->vcpu, config->keyframe_interval, config->devices, config->device_count,
-                          error) ||
+        if (!database_execute(db, "BEGIN", error) || !writer_database_fill(db, config, 1, error) ||
+            !decoder_init(decoder, db, config->vcpu, config->keyframe_interval, error) ||
+            !decoder_declare_devices(decoder, config->devices, config->device_count, error) ||
             !add_option(decoder, "flight_recorder", flight->window_text, error) ||
             !add_option(decoder, "flight_recorder_written", dump->reason, error))
                 return false;
@@ -103,13 +103,13 @@ static bool write_window(struct flight *flight, const struct flight_dump *dump, 
         memset(decoder, 0, sizeof(*decoder));
         config.path = path;
         config.force = true;
-        sqlite3 *db = writer_database_create(&config, 1, error);
+        sqlite3 *db = writer_database_create(&config, error);
         bool good = db != NULL;
         if (good) {
                 stamp_clock_sample(&flight->clock);
                 decoder->clock = flight->clock;
                 good = fill(flight, decoder, db, dump, error) &&
-                       writer_database_status(db, dump->how, dump->problem, error);
+                       writer_database_status(db, dump->how, dump->problem, true, error);
                 decoder_finish(decoder);
                 struct hwaccl_error ignored;
                 good = writer_database_close(db, good ? error : &ignored) && good;
@@ -209,14 +209,15 @@ bool flight_dump_frame(struct flight *flight, struct hwaccl_error *error)
                 memset(decoder, 0, sizeof(*decoder));
                 config.path = path;
                 config.force = false;
-                sqlite3 *db = writer_database_create(&config, 1, error);
+                sqlite3 *db = writer_database_create(&config, error);
                 good = db != NULL;
                 if (good) {
-                        good = decoder_init(decoder, db, config.vcpu, config.keyframe_interval, config.devices,
-                                            config.device_count, error) &&
+                        good = writer_database_fill(db, &config, 1, error) &&
+                               decoder_init(decoder, db, config.vcpu, config.keyframe_interval, error) &&
+                               decoder_declare_devices(decoder, config.devices, config.device_count, error) &&
                                add_option(decoder, "flight_recorder", flight->window_text, error);
                         decoder_finish(decoder);
-                        good = good && writer_database_status(db, &running, NULL, error);
+                        good = good && writer_database_status(db, &running, NULL, true, error);
                         struct hwaccl_error ignored;
                         good = writer_database_close(db, good ? error : &ignored) && good;
                 }

@@ -141,7 +141,7 @@ static bool second_pass(struct import_run *run, sqlite3 *db, struct hwaccl_error
                 .code = import->ended ? import->end.code : 0,
                 .message = import->ended && *import->end.message ? import->end.message : NULL,
         };
-        return writer_database_status(db, &end, result->complete ? NULL : result->problem, error);
+        return writer_database_status(db, &end, result->complete ? NULL : result->problem, true, error);
 }
 
 static bool make_recording(struct import_run *run, struct hwaccl_error *error)
@@ -155,7 +155,7 @@ static bool make_recording(struct import_run *run, struct hwaccl_error *error)
                 .option_count = stream->option_count,
                 .keyframe_interval = stream->keyframe_interval,
         };
-        sqlite3 *db = writer_database_create(&config, 1, error);
+        sqlite3 *db = writer_database_create(&config, error);
         struct hwaccl_error late;
 
         if (!db)
@@ -164,7 +164,7 @@ static bool make_recording(struct import_run *run, struct hwaccl_error *error)
         bool good = run->import || hwaccl_error_set(error, "out of memory");
         if (run->import) {
                 memset(run->import, 0, sizeof(*run->import));
-                good = second_pass(run, db, error);
+                good = writer_database_fill(db, &config, 1, error) && second_pass(run, db, error);
                 import_free(run->import);
                 free(run->import);
         }

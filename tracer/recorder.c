@@ -1,11 +1,15 @@
 #include "recorder_internal.h"
 
 #include "hwaccl/assert.h"
+#include "ring_reader.h"
 #include "rows.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Some 40,000 exits of about 200 bytes: half a firmware's boot, or a slow commit. Larger takes longer to make. */
 #define RING_SIZE_DEFAULT (UINT64_C(8) << 20)
@@ -24,22 +28,44 @@ static bool check_devices(const struct hwaccl_recorder_config *config, struct hw
         return true;
 }
 
+/* A ring that is there already: nobody's but that of a recorder that died goes, and only when the user said so. */
+static bool make_way(const char *ring, const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        uint32_t process = 0;
+
+        switch (ring_state(ring, &process)) {
+        case HWACCL_RING_NONE: return true;
+        case HWACCL_RING_IN_USE:
+                return hwaccl_error_set(error, "%s: is being recorded or recovered, by process %" PRIu32, config->path,
+                                        process);
+        case HWACCL_RING_LEFT: break;
+        }
+        if (!config->force)
+                return hwaccl_error_set(error,
+                                        "%s: was left by a recorder that died: 'hwaccl recover %s' saves the exits in "
+                                        "it; --force discards them",
+                                        ring, config->path);
+        if (unlink(ring) != 0)
+                return hwaccl_error_set(error, "%s: cannot remove: %s", ring, strerror(errno));
+        return true;
+}
+
 bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,
                           struct hwaccl_error *error)
 {
-        size_t room = strlen(config->path) + sizeof("-ring.4294967295");
+        size_t room = strlen(config->path) + sizeof(RING_SUFFIX ".4294967295");
         char *path = malloc(room);
 
         if (!path)
                 return hwaccl_error_set(error, "out of memory");
         if (index == 0)
-                (void)snprintf(path, room, "%s-ring", config->path);
+                (void)snprintf(path, room, "%s" RING_SUFFIX, config->path);
         else
-                (void)snprintf(path, room, "%s-ring.%u", config->path, index);
+                (void)snprintf(path, room, "%s" RING_SUFFIX ".%u", config->path, index);
         size_t size = config->ring_size;
         if (!size)
                 size = config->flight ? flight_ring_size(&config->flight->window) : RING_SIZE_DEFAULT;
-        bool good = ring_create(ring, path, size, error);
+        bool good = make_way(path, config, error) && ring_create(ring, path, size, error);
         free(path);
         if (good) {
                 ring->header->vcpu = config->vcpu + index;

@@ -25,6 +25,7 @@ struct hwaccl_recorder {
         bool stopped; /* the writer failed: nothing more is written */
         bool verdict_known;
         enum hwaccl_verdict verdict;
+        uint64_t completed;      /* exits */
         uint32_t until_snapshot; /* exits */
         bool whole_entry;        /* the next entry has all words */
         uint32_t keyframe_interval;

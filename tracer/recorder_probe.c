@@ -1,6 +1,8 @@
 /* The probe: packs what it sees into the ring. No system call, no allocation, unless the ring is full. */
 #include "recorder_internal.h"
 
+#include "steps.h"
+
 #include <string.h>
 
 #define WORD_ROUND(size) (((size) + 7) & ~(size_t)7)
@@ -14,6 +16,10 @@ static void *reserve(struct hwaccl_recorder *recorder, size_t size, enum ring_re
 {
         if (recorder->stopped)
                 return NULL;
+        /* What came before is complete: should this process die now, in the guest or in an exit's handling, that exit
+         * is in the ring as far as it came. */
+        ring_publish(&recorder->producer);
+        STEP("reserve");
         struct ring_record *record = ring_reserve(&recorder->producer, size, (uint8_t)type, extra);
         if (!record)
                 recorder->stopped = true;
@@ -33,6 +39,7 @@ static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_
 
         if (!entry)
                 return;
+        STEP("entry");
         entry->bitmap = bitmap;
         (void)state_delta_pack(bitmap, state, &recorder->last, entry->words);
         recorder->verdict_known = false;
@@ -75,6 +82,7 @@ static void exit_(struct hwaccl_probe *probe, const struct hwaccl_subject_state 
                                            RING_RECORD_EXIT, any != 0);
         if (!record)
                 return;
+        STEP("exit");
         recorder->phase = RECORDER_HANDLING;
         record->entry_stamp = recorder->entry_stamp;
         record->exit_stamp = stamp;
@@ -95,6 +103,7 @@ static void event(struct hwaccl_recorder *recorder, enum ring_record_type type, 
         record->value = value;
         record->size = size;
         record->has_data = data != NULL;
+        STEP("event");
         if (size)
                 memcpy(record->data, data, size);
 }
@@ -150,6 +159,7 @@ static void snapshot(struct hwaccl_recorder *recorder)
         if (recorder->device_count == 0)
                 return;
         uint8_t *to = recorder_put_bytes(recorder, RING_RECORD_SNAPSHOT, recorder->device_bytes);
+        STEP("snapshot");
         for (size_t i = 0; to && i < recorder->device_count; i++) {
                 hwaccl_device_save(recorder->devices[i], to);
                 to += hwaccl_device_state_size(recorder->devices[i]);
@@ -164,6 +174,7 @@ static void end_handling(struct hwaccl_recorder *recorder, enum ring_record_type
         recorder->phase = RECORDER_BETWEEN;
         if (!record)
                 return;
+        STEP("handled");
         record->stamp = stamp;
         record->verdict = recorder->verdict_known ? (uint64_t)recorder->verdict : RING_VERDICT_UNKNOWN;
 }
@@ -176,6 +187,8 @@ static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, str
         if (--recorder->until_snapshot == 0)
                 snapshot(recorder);
         ring_publish(&recorder->producer);
+        if (!recorder->stopped)
+                ring_complete(&recorder->producer, ++recorder->completed);
         if (__builtin_expect(recorder->stopped || ring_failed(&recorder->ring), 0)) {
                 recorder->stopped = true;
                 return recorder->flight ? flight_error(recorder->flight, error) : writer_error(recorder->writer, error);

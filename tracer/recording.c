@@ -74,42 +74,20 @@ static bool check_file(struct hwaccl_recording *recording, int64_t *size, struct
         return good;
 }
 
-/* A finished recording needs no lock files beside it, so one on read-only media can be read too. */
-static sqlite3 *open_database(const char *path, int flags)
-{
-        sqlite3 *db = NULL;
-
-        if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-                (void)sqlite3_close(db);
-                return NULL;
-        }
-        (void)sqlite3_busy_timeout(db, 5000);
-        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-        (void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 1 << 20);
-        (void)sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, 1 << 18);
-        (void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
-        (void)sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
-        (void)sqlite3_exec(db, "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = -8192", NULL,
-                           NULL, NULL);
-        return db;
-}
-
 static bool readable(sqlite3 *db)
 {
         return sqlite3_exec(db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK;
 }
 
+/* A finished recording needs no lock files beside it, so one on read-only media can be read too. */
 static bool open_read_only(struct hwaccl_recording *recording, struct hwaccl_error *error)
 {
-        recording->db = open_database(recording->path, SQLITE_OPEN_READONLY);
+        recording->db = database_open(recording->path, SQLITE_OPEN_READONLY);
         if (recording->db && !readable(recording->db) && sqlite3_errcode(recording->db) == SQLITE_CANTOPEN) {
                 /* write-ahead log, and a directory that cannot be written: nobody else writes there either */
                 char *uri = sqlite3_mprintf("file:%s?immutable=1", recording->path);
                 sqlite3 *db = uri && !strpbrk(recording->path, "?#%")
-                                      ? open_database(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI)
+                                      ? database_open(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI)
                                       : NULL;
                 sqlite3_free(uri);
                 if (db) {
@@ -124,7 +102,7 @@ static bool open_read_only(struct hwaccl_recording *recording, struct hwaccl_err
 
 static bool migrate(struct hwaccl_recording *recording, int64_t version, struct hwaccl_error *error)
 {
-        sqlite3 *db = open_database(recording->path, SQLITE_OPEN_READWRITE);
+        sqlite3 *db = database_open(recording->path, SQLITE_OPEN_READWRITE);
         struct hwaccl_error reason = {"cannot write it"};
         bool good = db && schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, &reason);
 

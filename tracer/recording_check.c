@@ -61,11 +61,12 @@ static bool ask(struct check *check, const char *prefix, const char *sql, struct
 }
 
 /* Rows of other tables that belong to no exit. One that died may have left them behind its last exit. */
-#define ORPHANS(table, key)                                                                                            \
+#define ORPHANS(table, key) ORPHANS_AND(table, key, "")
+#define ORPHANS_AND(table, key, condition)                                                                             \
         "SELECT '" #table ": a row for exit ' || (" #key " & 0xffffffffff) || ' of vCPU ' || (" #key                   \
         " >> 40) || ', which is not there' FROM " #table                                                               \
         " WHERE NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = " #table "." #key ") AND (" #key                        \
-        " <= (SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) LIMIT 5"
+        " <= (SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) " condition " LIMIT 5"
 
 static bool check_references(struct check *check, struct hwaccl_error *error)
 {
@@ -74,7 +75,10 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 ORPHANS(keyframe, id),
                 ORPHANS(entry_state, id),
                 ORPHANS(pending, id),
-                ORPHANS(irq_handoff, id),
+                /* one that was offered before an entry that led to no exit stands behind the last exit */
+                ORPHANS_AND(irq_handoff, id,
+                            "AND id <> 1 + coalesce((SELECT max(id) FROM exit WHERE id >= (irq_handoff.id >> 40) << 40 "
+                            "AND id < ((irq_handoff.id >> 40) + 1) << 40), ((irq_handoff.id >> 40) << 40) - 1)"),
                 ORPHANS(input, exit),
                 ORPHANS(effect, exit),
                 /* a window begins behind the snapshot with which its replay begins */

@@ -1,6 +1,7 @@
 #include "ring.h"
 
 #include "hwaccl/assert.h"
+#include "steps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,6 +45,45 @@ static void populate(struct ring *ring)
         memset(ring->data, 0, (size_t)ring->size);
 }
 
+bool ring_lock(int fd)
+{
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+        return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+/* The magic comes last: a file without it was never used. */
+static bool fill_header(struct ring *ring, struct hwaccl_error *error)
+{
+        struct ring_header *header = ring->header;
+
+        header->version = RING_VERSION;
+        header->header_size = RING_HEADER_SIZE;
+        header->data_size = ring->size;
+        header->process = (uint32_t)getpid();
+        if (getrandom(&header->identity, sizeof(header->identity), 0) != (ssize_t)sizeof(header->identity))
+                return hwaccl_error_set(error, "%s: no random number: %s", ring->path, strerror(errno));
+        STEP("ring header filled");
+        memcpy(header->magic, RING_MAGIC, sizeof(header->magic));
+        return true;
+}
+
+static bool allocate(struct ring *ring, struct hwaccl_error *error)
+{
+        if (!ring_lock(ring->fd))
+                return hwaccl_error_set(error, "%s: cannot lock: %s", ring->path, strerror(errno));
+        STEP("ring locked");
+        int result = posix_fallocate(ring->fd, 0, (off_t)(RING_HEADER_SIZE + ring->size));
+        if (result)
+                return hwaccl_error_set(error, "%s: cannot allocate %llu bytes: %s", ring->path,
+                                        (unsigned long long)(RING_HEADER_SIZE + ring->size), strerror(result));
+        STEP("ring allocated");
+        if (!map(ring))
+                return hwaccl_error_set(error, "%s: cannot map: %s", ring->path, strerror(errno));
+        populate(ring);
+        return fill_header(ring, error);
+}
+
 bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwaccl_error *error)
 {
         memset(ring, 0, sizeof(*ring));
@@ -57,34 +98,17 @@ bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwac
         ring->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (ring->fd < 0) {
                 if (errno == EEXIST)
-                        hwaccl_error_set(error,
-                                         "%s: exists: left by a recording that died, or one that is running; remove it "
-                                         "to record here",
-                                         path);
+                        hwaccl_error_set(error, "%s: exists", path);
                 else
                         hwaccl_error_set(error, "%s: cannot create: %s", path, strerror(errno));
                 ring_destroy(ring, false);
                 return false;
         }
-        int result = posix_fallocate(ring->fd, 0, (off_t)(RING_HEADER_SIZE + size));
-        if (result) {
-                hwaccl_error_set(error, "%s: cannot allocate %llu bytes: %s", path,
-                                 (unsigned long long)(RING_HEADER_SIZE + size), strerror(result));
-                ring_destroy(ring, true);
-                return false;
-        }
-        if (!map(ring)) {
-                hwaccl_error_set(error, "%s: cannot map: %s", path, strerror(errno));
-                ring_destroy(ring, true);
-                return false;
-        }
-        populate(ring);
-        memcpy(ring->header->magic, RING_MAGIC, sizeof(ring->header->magic));
-        ring->header->version = RING_VERSION;
-        ring->header->header_size = RING_HEADER_SIZE;
-        ring->header->data_size = size;
-        ring->header->process = (uint32_t)getpid();
-        return true;
+        STEP("ring file made");
+        if (allocate(ring, error))
+                return true;
+        ring_destroy(ring, true);
+        return false;
 }
 
 void ring_destroy(struct ring *ring, bool remove)
@@ -98,6 +122,36 @@ void ring_destroy(struct ring *ring, bool remove)
         free(ring->path);
         memset(ring, 0, sizeof(*ring));
         ring->fd = -1;
+}
+
+static void punch(struct ring *ring, uint64_t from, uint64_t to)
+{
+        const uint64_t page = 4096;
+
+        from = (from + page - 1) / page * page;
+        to = to / page * page;
+        if (to > from)
+                (void)fallocate(ring->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(RING_HEADER_SIZE + from),
+                                (off_t)(to - from));
+}
+
+void ring_trim(struct ring *ring)
+{
+        uint64_t head = atomic_load_explicit(&ring->header->head, memory_order_relaxed) & (ring->size - 1);
+        uint64_t tail = atomic_load_explicit(&ring->header->tail, memory_order_relaxed) & (ring->size - 1);
+
+        if (ring_head(ring) - atomic_load_explicit(&ring->header->tail, memory_order_relaxed) == ring->size)
+                return;
+        if (head <= tail) {
+                punch(ring, head, tail);
+                if (head == tail) {
+                        punch(ring, 0, head);
+                        punch(ring, head, ring->size);
+                }
+        } else {
+                punch(ring, 0, tail);
+                punch(ring, head, ring->size);
+        }
 }
 
 void ring_producer_init(struct ring_producer *producer, struct ring *ring)
@@ -115,8 +169,10 @@ bool ring_wait(struct ring_producer *producer, size_t size)
         hwaccl_assert(size <= ring->size / 2);
         ring_publish(producer);
         for (unsigned round = 0;; round++) {
+                STEP("producer looks for failure");
                 if (ring_failed(ring))
                         return false;
+                STEP("producer looks for room");
                 producer->limit = atomic_load_explicit(&ring->header->tail, memory_order_acquire) + ring->size;
                 if (producer->head + size <= producer->limit)
                         return true;
@@ -131,11 +187,19 @@ bool ring_wait(struct ring_producer *producer, size_t size)
 
 void ring_publish(struct ring_producer *producer)
 {
+        STEP("publish");
         atomic_store_explicit(&producer->ring->header->head, producer->head, memory_order_release);
+}
+
+void ring_complete(struct ring_producer *producer, uint64_t exits)
+{
+        STEP("complete");
+        atomic_store_explicit(&producer->ring->header->completed, exits, memory_order_release);
 }
 
 uint64_t ring_head(const struct ring *ring)
 {
+        STEP("consumer looks for records");
         return atomic_load_explicit(&ring->header->head, memory_order_acquire);
 }
 
@@ -152,11 +216,13 @@ const struct ring_record *ring_at(const struct ring *ring, uint64_t position, ui
 
 void ring_release(struct ring *ring, uint64_t position)
 {
+        STEP("release");
         atomic_store_explicit(&ring->header->tail, position, memory_order_release);
 }
 
 void ring_fail(struct ring *ring)
 {
+        STEP("consumer fails");
         atomic_store_explicit(&ring->header->consumer_failed, 1, memory_order_release);
 }
 

@@ -6,7 +6,8 @@
  * The file outlives the process. Positions count bytes since the ring was made and never wrap: the byte at position p
  * lies at offset RING_HEADER_SIZE + p % data_size of the file. Everything in [tail, head) is complete; tail moves only
  * when the consumer has made what it read durable. Each record begins with a mark made of its position, which tells it
- * from what an earlier lap left at the same place.
+ * from what an earlier lap left at the same place. Whoever writes the file holds a lock on it (an open file description
+ * lock, fcntl(2)) for as long as it lives; a ring that nobody holds was left by a recorder that died.
  */
 #ifndef HWACCL_TRACER_RING_H
 #define HWACCL_TRACER_RING_H
@@ -17,8 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define RING_SUFFIX      "-ring"    /* of the file, behind the database's name */
 #define RING_MAGIC       "hwaccl-r" /* 8 bytes, without a terminator */
-#define RING_VERSION     1u
+#define RING_VERSION     2u
 #define RING_HEADER_SIZE 4096u
 #define RING_SIZE_MIN    (256u << 10)
 #define RING_SIZE_MAX    (1u << 30)
@@ -35,8 +37,10 @@ struct ring_header {
         uint32_t stamp_kind; /* enum stamp_kind of timestamps.h */
         uint32_t process;    /* that wrote it */
         uint64_t stamp_origin;
-        uint64_t stamp_khz; /* estimate at creation */
+        _Atomic uint64_t stamp_khz; /* rate of the stamps as last measured; 0: not yet */
+        uint64_t identity;          /* random: the database's checkpoint names it */
         _Alignas(64) _Atomic uint64_t head;
+        _Atomic uint64_t completed; /* exits whose handling is recorded to its end, before head */
         _Alignas(64) _Atomic uint64_t tail;
         _Alignas(64) _Atomic uint32_t consumer_failed; /* the producer must stop */
 };
@@ -59,6 +63,12 @@ bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwac
 
 /** ring_destroy - unmap, close, and remove the file if @remove */
 void ring_destroy(struct ring *ring, bool remove);
+
+/** ring_lock - take the lock of whoever writes the file; false when somebody has it, or it cannot be taken (errno) */
+bool ring_lock(int fd);
+
+/** ring_trim - give the disk space back in which nothing waits to be read. The producer has stopped for good */
+void ring_trim(struct ring *ring);
 
 /* One record's first 8 bytes. */
 struct ring_record {
@@ -90,6 +100,9 @@ void ring_producer_init(struct ring_producer *producer, struct ring *ring);
 bool ring_wait(struct ring_producer *producer, size_t size);
 
 void ring_publish(struct ring_producer *producer);
+
+/** ring_complete - everything that was published holds @exits whole exits */
+void ring_complete(struct ring_producer *producer, uint64_t exits);
 
 /**
  * ring_reserve - room for one record of @size bytes (a multiple of 8, at most half the ring), its header filled in

@@ -59,6 +59,7 @@ bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error)
                 {"option", 2, &rows->option},
                 {"mark", 5, &rows->mark},
                 {"entry_state", 1 + page, &rows->entry_state},
+                {"checkpoint", 5, &rows->checkpoint},
         };
         for (size_t i = 0; i < sizeof(inserts) / sizeof(inserts[0]); i++)
                 if (!prepare_insert(rows, inserts[i].table, inserts[i].columns, inserts[i].statement, error))
@@ -70,10 +71,10 @@ bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error)
 void rows_finalize(struct rows *rows)
 {
         sqlite3_stmt *const statements[] = {
-                rows->exit,     rows->handler_change, rows->keyframe, rows->system,           rows->segment,
-                rows->pending,  rows->irq_handoff,    rows->input,    rows->effect,           rows->device_field,
-                rows->snapshot, rows->device_state,   rows->option,   rows->instruction_find, rows->instruction_add,
-                rows->mark,     rows->entry_state,
+                rows->exit,     rows->handler_change, rows->keyframe,   rows->system,           rows->segment,
+                rows->pending,  rows->irq_handoff,    rows->input,      rows->effect,           rows->device_field,
+                rows->snapshot, rows->device_state,   rows->option,     rows->instruction_find, rows->instruction_add,
+                rows->mark,     rows->entry_state,    rows->checkpoint,
         };
         for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
                 (void)sqlite3_finalize(statements[i]);

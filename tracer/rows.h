@@ -81,6 +81,7 @@ struct rows {
         sqlite3_stmt *option;
         sqlite3_stmt *mark;
         sqlite3_stmt *entry_state;
+        sqlite3_stmt *checkpoint;
         struct cached_instruction instruction[INSTRUCTION_CACHE_SIZE];
 };
 

@@ -44,6 +44,17 @@ void stamp_clock_sample(struct stamp_clock *clock)
         clock->ns[1] = ns;
 }
 
+void stamp_clock_resume(struct stamp_clock *clock, uint64_t khz)
+{
+        const uint64_t unknown = 1000000;
+        uint64_t per_second = (clock->kind == STAMP_MONOTONIC || !khz ? unknown : khz) * 1000;
+
+        clock->stamp[0] = clock->stamp[1];
+        clock->ns[0] = clock->ns[1];
+        clock->stamp[1] += STAMP_SECONDS_MAX * per_second;
+        clock->ns[1] += STAMP_SECONDS_MAX * UINT64_C(1000000000);
+}
+
 static uint64_t interpolate(const struct stamp_clock *clock, uint64_t stamp)
 {
         uint64_t width = clock->stamp[1] - clock->stamp[0];

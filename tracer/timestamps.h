@@ -50,6 +50,16 @@ void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind);
 /** stamp_clock_sample - stamps taken until now can be converted */
 void stamp_clock_sample(struct stamp_clock *clock);
 
+/**
+ * stamp_clock_resume - go on where another process stopped: stamps behind its last sample follow its rate
+ * @khz: of the stamps, at most STAMP_KHZ_MAX; 0 when it is not known
+ */
+void stamp_clock_resume(struct stamp_clock *clock, uint64_t khz);
+
+/* Recovery converts no stamps further than this behind the beginning of the recording. */
+#define STAMP_SECONDS_MAX UINT64_C(315360000) /* ten years */
+#define STAMP_KHZ_MAX     UINT64_C(20000000)
+
 /** stamp_clock_ns - ns since time 0 of a stamp taken before the last sample; later stamps never get earlier times */
 uint64_t stamp_clock_ns(struct stamp_clock *clock, uint64_t stamp);
 

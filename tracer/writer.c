@@ -1,10 +1,11 @@
 #include "writer_internal.h"
 
-#include <signal.h>
+#include "checkpoint.h"
+#include "steps.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 
 /* How long records may wait for their commit while the guest does little, so that a reader sees them. */
 #define COMMIT_INTERVAL_NS UINT64_C(200000000)
@@ -20,31 +21,42 @@ static bool begin(struct writer *writer)
         return writer->in_transaction;
 }
 
-/*
- * The exit in hand is written when its successor's entry is known, so the ring keeps it: a commit releases what lies
- * before it. An exit that takes half the ring by itself is released in its middle, or the producer would wait for ever.
- */
-static void lane_committed(struct writer_lane *lane)
+static void lane_committed(struct writer_lane *lane, bool trimming)
 {
         struct decoder *decoder = &lane->decoder;
 
         lane->committed = decoder->state;
         memcpy(lane->committed_devices, decoder->device_state, decoder->device_bytes);
         lane->committed_position = lane->position;
-        uint64_t kept = lane->position - decoder->state.start;
-        ring_release(lane->ring, kept >= lane->ring->size / 2 ? lane->position : decoder->state.start);
+        ring_release(lane->ring, lane->position);
+        if (trimming)
+                ring_trim(lane->ring);
+}
+
+/* The rows and the checkpoints that belong to them: should we die after this, recovery goes on from here. */
+static bool commit_rows(struct writer *writer)
+{
+        STEP("checkpoint");
+        for (unsigned i = 0; i < writer->lane_count; i++) {
+                struct writer_lane *lane = &writer->lane[i];
+                if (!checkpoint_write(&lane->decoder, lane->ring->header->identity, lane->position, &writer->error))
+                        return false;
+        }
+        STEP("commit");
+        if (!database_execute(writer->db, "COMMIT", &writer->error))
+                return false;
+        STEP("committed");
+        writer->in_transaction = false;
+        return true;
 }
 
 static bool commit(struct writer *writer)
 {
-        if (writer->in_transaction) {
-                if (!database_execute(writer->db, "COMMIT", &writer->error))
-                        return false;
-                writer->in_transaction = false;
-        }
+        if (writer->in_transaction && !commit_rows(writer))
+                return false;
         writer->commit_ns = stamp_monotonic();
         for (unsigned i = 0; i < writer->lane_count; i++)
-                lane_committed(&writer->lane[i]);
+                lane_committed(&writer->lane[i], writer->trimming);
         return true;
 }
 
@@ -69,9 +81,10 @@ static bool drain(struct writer *writer, struct writer_lane *lane, uint64_t head
                 if (!record)
                         return hwaccl_error_set(&writer->error, "ring: a torn record at %llu",
                                                 (unsigned long long)lane->position);
-                if (!begin(writer) || !decoder_take(&lane->decoder, record, lane->position, &writer->error))
+                if (!begin(writer) || !decoder_take(&lane->decoder, record, &writer->error))
                         return false;
                 lane->position += (uint64_t)record->words * 8;
+                STEP("decoded");
                 if (lane->position - lane->committed_position >= step && !commit(writer))
                         return false;
         }
@@ -88,6 +101,16 @@ static bool finish_rows(struct writer *writer)
         return commit(writer);
 }
 
+/* Recovery converts stamps with the rate that the ring's header says. */
+static void sample_clock(struct writer_lane *lane)
+{
+        struct stamp_clock *clock = &lane->decoder.clock;
+
+        stamp_clock_sample(clock);
+        if (clock->ns[1] >= 100000) /* less would show the cost of reading the clocks */
+                atomic_store_explicit(&lane->ring->header->stamp_khz, stamp_clock_khz(clock), memory_order_relaxed);
+}
+
 /* What the lanes hold now. *more: a producer is that far ahead again that there is no time to rest. */
 static bool drain_lanes(struct writer *writer, bool *more)
 {
@@ -95,7 +118,7 @@ static bool drain_lanes(struct writer *writer, bool *more)
         for (unsigned i = 0; i < writer->lane_count; i++) {
                 struct writer_lane *lane = &writer->lane[i];
                 uint64_t head = ring_head(lane->ring);
-                stamp_clock_sample(&lane->decoder.clock);
+                sample_clock(lane);
                 if (head == lane->position)
                         continue;
                 if (!drain(writer, lane, head, lane->ring->size / 4))
@@ -137,66 +160,31 @@ static void wait_for_producer(struct writer *writer)
                 consumer_rest(&writer->consumer, writer->lane[0].ring);
 }
 
-/*
- * The rings' contents go to memory and their files away: on a full disk that is the room which the rest of the
- * recording needs. The producers have stopped.
- */
-struct ring_copy {
-        struct ring ring;
-        struct ring_header header;
-        struct ring *original;
-        uint64_t head;
-};
-
-static bool copy_ring(struct ring_copy *copy, struct ring *ring)
-{
-        uint8_t *data = mmap(NULL, 2 * (size_t)ring->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-        if (data == MAP_FAILED)
-                return false;
-        memcpy(data, ring->data, 2 * (size_t)ring->size);
-        copy->ring = (struct ring){.header = &copy->header, .data = data, .size = ring->size, .fd = -1};
-        copy->head = ring_head(ring);
-        copy->original = ring;
-        return true;
-}
-
-static bool salvage_rows(struct writer *writer, const struct ring_copy *copy, uint64_t step)
+static bool drain_all(struct writer *writer, uint64_t step)
 {
         for (unsigned i = 0; i < writer->lane_count; i++)
-                if (!drain(writer, &writer->lane[i], copy[i].head, step))
+                if (!drain(writer, &writer->lane[i], ring_head(writer->lane[i].ring), step))
                         return false;
         return finish_rows(writer);
 }
 
-/* After a failure: what the rings still hold, in small transactions, until it fails again. True: all of it. */
+/*
+ * After a failure, most often a full disk: what the rings still hold. The part of their files that nobody waits for
+ * gives its space back first. True: everything is in the database. Otherwise the rings keep what is not.
+ */
 static bool salvage(struct writer *writer)
 {
-        struct ring_copy *copy = calloc(writer->lane_count, sizeof(*copy));
-        unsigned copied = 0;
-        bool good = false;
-
-        while (copy && copied < writer->lane_count && copy_ring(&copy[copied], writer->lane[copied].ring))
-                copied++;
-        if (copied == writer->lane_count) {
-                for (unsigned i = 0; i < copied; i++) {
-                        ring_destroy(copy[i].original, true);
-                        writer->lane[i].ring = &copy[i].ring;
-                }
-                /* one transaction needs the least room; if there is not enough, small ones leave the least behind */
-                good = salvage_rows(writer, copy, UINT64_MAX);
-                if (!good) {
-                        roll_back(writer);
-                        good = salvage_rows(writer, copy, SALVAGE_STEP);
-                }
-                if (!good)
-                        roll_back(writer);
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                ring_trim(writer->lane[i].ring);
+        /* one transaction needs the least room; if there is not enough, small ones leave the least behind */
+        bool good = drain_all(writer, UINT64_MAX);
+        if (!good) {
+                roll_back(writer);
+                writer->trimming = true;
+                good = drain_all(writer, SALVAGE_STEP);
         }
-        for (unsigned i = 0; i < copied; i++) {
-                writer->lane[i].ring = copy[i].original;
-                (void)munmap(copy[i].ring.data, 2 * (size_t)copy[i].ring.size);
-        }
-        free(copy);
+        if (!good)
+                roll_back(writer);
         return good;
 }
 
@@ -222,33 +210,53 @@ static void destroy(struct writer *writer)
         free(writer);
 }
 
-static void discard(struct writer *writer)
+static void discard(struct writer *writer, const char *path)
 {
         for (unsigned i = 0; i < writer->lane_count; i++)
                 decoder_finish(&writer->lane[i].decoder);
         (void)sqlite3_close(writer->db);
+        writer_database_remove(path);
         destroy(writer);
 }
 
 /* All lanes count time from the same moment. */
 static bool init_lane(struct writer *writer, unsigned index, const struct hwaccl_recorder_config *config,
-                      struct ring *ring, enum stamp_kind stamps, struct hwaccl_error *error)
+                      struct ring *ring, struct hwaccl_error *error)
 {
         struct writer_lane *lane = &writer->lane[index];
 
         lane->ring = ring;
-        if (index == 0)
-                stamp_clock_start(&lane->decoder.clock, stamps);
-        else
+        if (index > 0)
                 lane->decoder.clock = writer->lane[0].decoder.clock;
-        ring->header->stamp_kind = stamps;
+        ring->header->stamp_kind = lane->decoder.clock.kind;
         ring->header->stamp_origin = lane->decoder.clock.origin_stamp;
         writer->lane_count = index + 1;
-        if (!decoder_init(&lane->decoder, writer->db, config->vcpu + index, config->keyframe_interval, config->devices,
-                          config->device_count, error))
+        if (!decoder_init(&lane->decoder, writer->db, config->vcpu + index, config->keyframe_interval, error) ||
+            !decoder_declare_devices(&lane->decoder, config->devices, config->device_count, error))
                 return false;
         lane->committed_devices = calloc(1, lane->decoder.device_bytes + 1);
-        return lane->committed_devices || hwaccl_error_set(error, "out of memory");
+        if (!lane->committed_devices)
+                return hwaccl_error_set(error, "out of memory");
+        lane->committed = lane->decoder.state;
+        sample_clock(lane);
+        return checkpoint_write(&lane->decoder, ring->header->identity, 0, error);
+}
+
+/* From one moment to the next it is a recording, and one that recovery knows. */
+static bool begin_recording(struct writer *writer, const struct hwaccl_recorder_config *config,
+                            struct ring *const *rings, unsigned ring_count, struct hwaccl_error *error)
+{
+        if (!database_execute(writer->db, "BEGIN", error) ||
+            !writer_database_fill(writer->db, config, ring_count, error))
+                return false;
+        for (unsigned i = 0; i < ring_count; i++)
+                if (!init_lane(writer, i, config, rings[i], error))
+                        return false;
+        STEP("recording filled");
+        if (!database_execute(writer->db, "COMMIT", error))
+                return false;
+        STEP("recording begun");
+        return true;
 }
 
 struct writer *writer_create(const struct hwaccl_recorder_config *config, struct ring *const *rings,
@@ -264,27 +272,46 @@ struct writer *writer_create(const struct hwaccl_recorder_config *config, struct
                 free(writer);
                 return NULL;
         }
-        writer->lane = calloc(ring_count, sizeof(*writer->lane));
-        if (!writer->lane)
+        size_t size = ring_count * sizeof(*writer->lane); /* a multiple of their alignment */
+        writer->lane = aligned_alloc(_Alignof(struct writer_lane), size);
+        if (writer->lane)
+                memset(writer->lane, 0, size);
+        if (!writer->lane) {
                 hwaccl_error_set(error, "out of memory");
-        else
-                writer->db = writer_database_create(config, ring_count, error);
+        } else {
+                stamp_clock_start(&writer->lane[0].decoder.clock, stamps);
+                writer->db = writer_database_create(config, error);
+        }
         if (!writer->db) {
                 destroy(writer);
                 return NULL;
         }
-        bool good = true;
-        for (unsigned i = 0; good && i < ring_count; i++)
-                good = init_lane(writer, i, config, rings[i], stamps, error);
-        if (good && consumer_start(&writer->consumer, main_loop, writer, error))
+        if (begin_recording(writer, config, rings, ring_count, error) &&
+            consumer_start(&writer->consumer, main_loop, writer, error))
                 return writer;
-        discard(writer);
+        discard(writer, config->path);
         return NULL;
 }
 
 bool writer_error(struct writer *writer, struct hwaccl_error *error)
 {
         return hwaccl_error_set(error, "%s", writer->error.message);
+}
+
+/* What could not be written is still in the rings. */
+static void say_how_to_recover(const struct ring *ring, struct hwaccl_error *error)
+{
+        char reason[sizeof(error->message)];
+
+        (void)snprintf(reason, sizeof(reason), "%s", error->message);
+        hwaccl_error_set(error, "%.300s; the ring keeps the rest: 'hwaccl recover %.*s' completes the recording",
+                         reason, (int)(strlen(ring->path) - strlen(RING_SUFFIX)), ring->path);
+}
+
+static void destroy_rings(struct writer *writer, bool remove)
+{
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                ring_destroy(writer->lane[i].ring, remove);
 }
 
 bool writer_finish(struct writer *writer, const struct writer_end *end, struct hwaccl_error *error)
@@ -295,17 +322,26 @@ bool writer_finish(struct writer *writer, const struct writer_end *end, struct h
         bool mine = consumer_block_file_size_signal();
 
         bool failed = ring_failed(writer->lane[0].ring);
+        bool all = !failed;
         if (failed) {
                 hwaccl_error_set(error, "%s", writer->error.message);
-                if (!salvage(writer))
-                        (void)hwaccl_error_prefix(error, "the recording ends early");
+                all = salvage(writer);
         }
         for (unsigned i = 0; i < writer->lane_count; i++)
                 decoder_finish(&writer->lane[i].decoder);
-        bool good = writer_database_status(writer->db, end, failed ? error->message : NULL, failed ? &late : error);
+        bool good =
+                writer_database_status(writer->db, end, failed ? error->message : NULL, all, failed ? &late : error) &&
+                all;
+        bool gone = failed && good;
+        if (gone)
+                destroy_rings(writer, true); /* the database may need their room to close */
         good = writer_database_close(writer->db, good && !failed ? error : &late) && good;
-        for (unsigned i = 0; i < writer->lane_count; i++)
-                ring_destroy(writer->lane[i].ring, true);
+        STEP("database closed");
+        if (!gone) {
+                if (!good)
+                        say_how_to_recover(writer->lane[0].ring, error);
+                destroy_rings(writer, good);
+        }
         destroy(writer);
         consumer_unblock_file_size_signal(mine);
         return good && !failed;

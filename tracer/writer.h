@@ -30,9 +30,9 @@ struct writer_end {
 /**
  * writer_finish - drain the rings, write the end, close the database, join and free
  *
- * The producers have stopped. When the disk is full, what the rings still hold moves to memory and their files are
- * removed, which usually makes room for the rest; the rings are destroyed in either case. False when something was
- * lost.
+ * The producers have stopped. When the disk is full, the rings' files give back what is not needed of them, which
+ * usually makes room for the rest. The rings are destroyed in either case; their files stay when they hold what the
+ * database does not, and *error says how to recover. False when the recording is not complete.
  */
 bool writer_finish(struct writer *writer, const struct writer_end *end, struct hwaccl_error *error);
 

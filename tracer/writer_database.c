@@ -2,6 +2,7 @@
 
 #include "hwaccl/recording.h"
 #include "schema.h"
+#include "steps.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -56,8 +57,8 @@ void writer_database_remove(const char *path)
         (void)make_way(path, true, &ignored);
 }
 
-static bool fill(sqlite3 *db, const struct hwaccl_recorder_config *config, unsigned vcpu_count,
-                 struct hwaccl_error *error)
+bool writer_database_fill(sqlite3 *db, const struct hwaccl_recorder_config *config, unsigned vcpu_count,
+                          struct hwaccl_error *error)
 {
         char sql[256];
 
@@ -82,8 +83,7 @@ static bool fill(sqlite3 *db, const struct hwaccl_recorder_config *config, unsig
         return true;
 }
 
-sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, unsigned vcpu_count,
-                                struct hwaccl_error *error)
+sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {
         sqlite3 *db = NULL;
 
@@ -98,16 +98,16 @@ sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, uns
         }
         (void)sqlite3_busy_timeout(db, 10000);
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        STEP("database opened");
         if (database_execute(db, settings, error) &&
-            schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, error) &&
-            fill(db, config, vcpu_count, error))
+            schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, error))
                 return db;
         (void)sqlite3_close(db);
         writer_database_remove(config->path);
         return NULL;
 }
 
-bool writer_database_status(sqlite3 *db, const struct writer_end *end, const char *problem, struct hwaccl_error *error)
+static bool put_status(sqlite3 *db, const struct writer_end *end, const char *problem, struct hwaccl_error *error)
 {
         sqlite3_stmt *statement;
         const char *sql = "UPDATE status SET status = ?1, end_status = ?2, end_code = ?3, end_message = ?4, "
@@ -123,6 +123,22 @@ bool writer_database_status(sqlite3 *db, const struct writer_end *end, const cha
                                         : database_error(db, error, "cannot bind a value");
         (void)sqlite3_finalize(statement);
         return good;
+}
+
+bool writer_database_status(sqlite3 *db, const struct writer_end *end, const char *problem, bool finished,
+                            struct hwaccl_error *error)
+{
+        if (!database_execute(db, "BEGIN", error))
+                return false;
+        STEP("status begun");
+        if (put_status(db, end, problem, error) &&
+            (!finished || database_execute(db, "DELETE FROM checkpoint", error)) &&
+            database_execute(db, "COMMIT", error)) {
+                STEP("status committed");
+                return true;
+        }
+        (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+        return false;
 }
 
 bool writer_database_close(sqlite3 *db, struct hwaccl_error *error)

@@ -23,15 +23,18 @@ struct writer {
         unsigned lane_count;
         uint64_t commit_ns; /* CLOCK_MONOTONIC of the last commit */
         bool in_transaction;
+        bool trimming; /* every commit gives the rings' disk space back */
         struct consumer consumer;
         struct writer_end end;
         struct hwaccl_error error; /* valid when the ring says failed */
 };
 
-/** writer_database_create - a new database with schema, options and @vcpu_count vCPUs, ready for rows; NULL with *error
- * set */
-sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, unsigned vcpu_count,
-                                struct hwaccl_error *error);
+/** writer_database_create - a new database with its schema, empty; NULL with *error set */
+sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error);
+
+/** writer_database_fill - options, status and @vcpu_count vCPUs: with these, in one transaction, it is a recording */
+bool writer_database_fill(sqlite3 *db, const struct hwaccl_recorder_config *config, unsigned vcpu_count,
+                          struct hwaccl_error *error);
 
 /** writer_database_remove - one that was just made, and could not be filled */
 void writer_database_remove(const char *path);
@@ -39,7 +42,12 @@ void writer_database_remove(const char *path);
 /** writer_database_close - leave write-ahead logging, so that the recording is one file, and close */
 bool writer_database_close(sqlite3 *db, struct hwaccl_error *error);
 
-/** writer_database_status - the row of the status table. @problem: why it is incomplete, or NULL */
-bool writer_database_status(sqlite3 *db, const struct writer_end *end, const char *problem, struct hwaccl_error *error);
+/**
+ * writer_database_status - the row of the status table
+ * @problem: why it is incomplete, or NULL
+ * @finished: everything is in it; else the checkpoint stays, so that it can be recovered
+ */
+bool writer_database_status(sqlite3 *db, const struct writer_end *end, const char *problem, bool finished,
+                            struct hwaccl_error *error);
 
 #endif

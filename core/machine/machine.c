@@ -25,7 +25,7 @@ const char *hwaccl_end_name(unsigned end)
                 [HWACCL_END_HALTED] = "halted",       [HWACCL_END_TRIPLE_FAULT] = "triple fault",
                 [HWACCL_END_RESET] = "reset",         [HWACCL_END_ENTRY_FAILURE] = "entry failure",
                 [HWACCL_END_ERROR] = "error",         [HWACCL_END_STOPPED] = "stopped",
-                [HWACCL_END_POWER_OFF] = "power off",
+                [HWACCL_END_POWER_OFF] = "power off", [HWACCL_END_RECORDER_DIED] = "recorder died",
         };
         return end < HWACCL_END_COUNT ? name[end] : "unknown";
 }

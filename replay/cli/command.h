@@ -36,6 +36,7 @@ extern const struct cli_command cli_command_state;
 extern const struct cli_command cli_command_stat;
 extern const struct cli_command cli_command_check;
 extern const struct cli_command cli_command_import;
+extern const struct cli_command cli_command_recover;
 
 /** cli_complain - one line on stderr: "hwaccl record: text" (@command may be NULL). Returns CLI_CANNOT */
 enum cli_status cli_complain(const struct cli_command *command, const char *format, ...)

@@ -48,7 +48,8 @@ static enum cli_status check(const struct cli_command *command, const char *path
         bool done = hwaccl_recording_check(recording, print_finding, &findings, &error);
         const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
         uint64_t exits = info->exit_count;
-        bool complete = info->status == HWACCL_RECORDING_COMPLETE;
+        enum hwaccl_recording_status state = info->status;
+        bool complete = state == HWACCL_RECORDING_COMPLETE;
         hwaccl_recording_close(recording);
         if (!done)
                 return cli_complain_of(command, path, error.message);
@@ -59,6 +60,8 @@ static enum cli_status check(const struct cli_command *command, const char *path
                              complete ? "true" : "false");
         else if (!findings.count)
                 (void)printf("%" PRIu64 " exits, no problem found\n", exits);
+        if (!complete)
+                cli_recording_state(command, path, state);
         return findings.count ? CLI_BAD : CLI_CLEAN;
 }
 

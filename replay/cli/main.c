@@ -9,7 +9,7 @@
 
 static const struct cli_command *const commands[] = {
         &cli_command_record, &cli_command_replay, &cli_command_show,   &cli_command_state,
-        &cli_command_stat,   &cli_command_check,  &cli_command_import,
+        &cli_command_stat,   &cli_command_check,  &cli_command_import, &cli_command_recover,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

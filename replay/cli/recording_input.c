@@ -2,6 +2,8 @@
 
 #include "parse.h"
 
+#include "hwaccl/recovery.h"
+
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -85,11 +87,28 @@ enum cli_status cli_recording_close(const struct cli_command *command, const cha
         enum hwaccl_recording_status end = hwaccl_recording_info(recording)->status;
 
         hwaccl_recording_close(recording);
-        if (end != HWACCL_RECORDING_COMPLETE && status != CLI_CANNOT)
-                (void)cli_complain(command, "%s: the recording is incomplete: %s; what is there is good", path,
-                                   end == HWACCL_RECORDING_RUNNING ? "it is being written, or its recorder died"
-                                                                   : "it stopped before the guest did");
+        if (status != CLI_CANNOT)
+                cli_recording_state(command, path, end);
         return status;
+}
+
+void cli_recording_state(const struct cli_command *command, const char *path, enum hwaccl_recording_status status)
+{
+        enum hwaccl_ring_state ring =
+                status != HWACCL_RECORDING_COMPLETE ? hwaccl_recovery_state(path, NULL) : HWACCL_RING_NONE;
+
+        if (ring == HWACCL_RING_LEFT)
+                (void)cli_complain(command,
+                                   "%s: the recording is incomplete: its ring holds more exits, which "
+                                   "'hwaccl recover %s' brings into it",
+                                   path, path);
+        else if (ring == HWACCL_RING_IN_USE)
+                (void)cli_complain(command,
+                                   "%s: the recording is incomplete: it is being written; what is there is good", path);
+        else if (status != HWACCL_RECORDING_COMPLETE)
+                (void)cli_complain(command, "%s: the recording is incomplete: %s; what is there is good", path,
+                                   status == HWACCL_RECORDING_RUNNING ? "its recorder died"
+                                                                      : "it stopped before the guest did");
 }
 
 bool cli_exits_check(const struct cli_command *command, const char *path, struct hwaccl_recording *recording,

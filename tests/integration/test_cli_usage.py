@@ -5,7 +5,7 @@ import subprocess
 
 from hwaccl_cli import HWACCL, CommandTest, main
 
-SUBCOMMANDS = ["record", "replay", "show", "state", "stat", "check"]
+SUBCOMMANDS = ["record", "replay", "show", "state", "stat", "check", "recover"]
 
 
 class Usage(CommandTest):
@@ -93,6 +93,8 @@ class Usage(CommandTest):
                 (["stat", "--sort", "colour", "a"], "'colour'"),
                 (["check"], "no recording"),
                 (["check", "a", "b"], "'b'"),
+                (["recover"], "no recording or directory"),
+                (["recover", "a", "b"], "'b'"),
         ]:
             done = self.refuse(*arguments, mention=mention)
             self.assertEqual(done.stdout, "", arguments)

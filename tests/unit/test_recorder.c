@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "hwaccl/recovery.h"
 #include "recording_assert.h"
 #include "recording_fixture.h"
 
@@ -230,6 +231,17 @@ static void complain(void *opaque, const char *text)
         fail_msg("%s", text);
 }
 
+static void recover(void)
+{
+        struct hwaccl_recovery recovery;
+        struct hwaccl_error error = {""};
+
+        if (!hwaccl_recover(path, &recovery, &error))
+                fail_msg("%s", error.message);
+        assert_int_equal(recovery.lost, 0);
+        assert_true(recovery.damaged_at == UINT64_MAX);
+}
+
 /* Marked incomplete, with a reason, and good as far as it goes. @least: exits that must be there */
 static void assert_kept(uint64_t seed, uint64_t least)
 {
@@ -272,8 +284,10 @@ static void a_file_size_limit_ends_the_recording_and_keeps_it(void **state)
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
         assert_true(exits < 100000);
         assert_false(finished);
-        assert_non_null(strstr(error.message, "guest.hwr"));
+        assert_non_null(strstr(error.message, "hwaccl recover "));
         assert_kept(11, 500);
+        recover();
+        assert_kept(11, exits - 1);
 }
 
 static int unmount(void **state)
@@ -293,8 +307,13 @@ static void a_full_disk_ends_the_recording_and_keeps_every_exit(void **state)
                 skip();
         }
         uint64_t exits = record_until_refused(12, 100000, &error, &finished);
-        if (exits < 100000 && !finished)
+        if (exits < 100000 && !finished) {
+                assert_kept(12, 500);
+                assert_int_equal(mount("tmpfs", directory, "tmpfs", MS_REMOUNT, "size=64m"), 0);
+                if (hwaccl_recovery_state(path, NULL) == HWACCL_RING_LEFT)
+                        recover();
                 assert_kept(12, exits - 1);
+        }
         (void)remove_recording(NULL);
         assert_int_equal(umount(directory), 0);
         assert_true(exits < 100000);

@@ -235,7 +235,7 @@ static void numbers_of_the_status_row_are_checked(void **state)
         static const char *const damage[][2] = {
                 {"DELETE FROM status", "status"},
                 {"UPDATE status SET status = 3", "status.status is 3"},
-                {"UPDATE status SET end_status = 9", "status.end_status"},
+                {"UPDATE status SET end_status = 100", "status.end_status"},
                 {"UPDATE status SET keyframe_interval = 0", "keyframe_interval"},
                 {"DELETE FROM vcpu", "vcpu"},
                 {"INSERT INTO vcpu VALUES (-1)", "vcpu.id"},

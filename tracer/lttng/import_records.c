@@ -54,7 +54,7 @@ bool import_feed(struct trace_import *import, bool first_only, struct hwaccl_err
                 memcpy(&size, held->data + at, sizeof(size));
                 const struct ring_record *record =
                         (const struct ring_record *)(const void *)(held->data + at + sizeof(size));
-                if (!decoder_take(&import->decoder, record, 0, error))
+                if (!decoder_take(&import->decoder, record, error))
                         return false;
                 at += sizeof(size) + size;
                 if (first_only)

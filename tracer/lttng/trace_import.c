@@ -38,8 +38,9 @@ bool import_init(struct trace_import *import, sqlite3 *db, const struct survey_s
                         return false;
         }
         set_clock(&import->decoder.clock, stream->time);
-        bool good = decoder_init(&import->decoder, db, stream->vcpu, stream->keyframe_interval,
-                                 devices ? devices->list : NULL, devices ? devices->count : 0, error);
+        bool good = decoder_init(&import->decoder, db, stream->vcpu, stream->keyframe_interval, error) &&
+                    decoder_declare_devices(&import->decoder, devices ? devices->list : NULL,
+                                            devices ? devices->count : 0, error);
         if (!good)
                 survey_devices_free(devices);
         else

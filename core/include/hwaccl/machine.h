@@ -26,6 +26,7 @@ enum hwaccl_end {
         HWACCL_END_ERROR = 6,         /* hwaccl could not go on: see the error */
         HWACCL_END_STOPPED = 7,       /* someone outside asked for it: see enum hwaccl_stop_request */
         HWACCL_END_POWER_OFF = 8,     /* it switched itself off (ACPI S5) */
+        HWACCL_END_RECORDER_DIED = 9, /* the process that ran and recorded it died; of recovered recordings only */
         HWACCL_END_COUNT
 };
 

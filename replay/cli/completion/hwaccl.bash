@@ -9,7 +9,7 @@ _hwaccl()
                 cur=${words[cword]}
                 prev=${words[cword - 1]}
         }
-        local subcommands="record replay show state stat check import help"
+        local subcommands="record replay show state stat check recover import help"
 
         if ((cword == 1)); then
                 mapfile -t COMPREPLY < <(compgen -W "$subcommands --help --version" -- "$cur")
@@ -66,7 +66,7 @@ _hwaccl()
                 show) options+=" --from --to --vcpu --reason --rip --limit --disasm --json" ;;
                 state) options+=" --changed --vcpu --json" ;;
                 stat) options+=" --from --to --vcpu --sort --json" ;;
-                check) options+=" --json" ;;
+                check | recover) options+=" --json" ;;
                 import) options+=" --output --force --pid --vcpu" ;;
                 esac
                 mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

@@ -1,0 +1,196 @@
+/* hwaccl recover: complete the recordings of recorders that died. */
+#include "json.h"
+#include "output.h"
+
+#include "hwaccl/machine.h"
+#include "hwaccl/recovery.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define RING_SUFFIX "-ring"
+
+enum { OPTION_JSON };
+
+static const struct cli_option options[] = {
+        [OPTION_JSON] = {"json", 'j', NULL, "print one JSON object"},
+        {NULL, 0, NULL, NULL},
+};
+
+struct recover {
+        const struct cli_command *command;
+        bool json;
+        size_t printed;
+        enum cli_status status;
+};
+
+static void worsen(struct recover *recover, enum cli_status status)
+{
+        if (status > recover->status)
+                recover->status = status;
+}
+
+static bool is_bad(const struct hwaccl_recovery *recovery)
+{
+        return recovery->damaged_at != UINT64_MAX || recovery->lost;
+}
+
+static void print_text(const char *path, const struct hwaccl_recovery *recovery)
+{
+        switch (recovery->outcome) {
+        case HWACCL_RECOVERY_NOTHING:
+                (void)printf("%s: is complete, %" PRIu64 " exits\n", path, recovery->exits);
+                return;
+        case HWACCL_RECOVERY_NO_EXITS:
+                (void)printf("%s: its recorder died before the first exit: nothing to recover; its files are removed\n",
+                             path);
+                return;
+        case HWACCL_RECOVERY_DONE: break;
+        }
+        (void)printf("%s: recovered %" PRIu64 " of %" PRIu64 " exits from the ring of process %" PRIu32 "; guest: %s",
+                     path, recovery->recovered, recovery->exits, recovery->process, hwaccl_end_name(recovery->end));
+        if (recovery->end == HWACCL_END_EXIT_CODE)
+                (void)printf(" %" PRIu64, recovery->end_code);
+        if (recovery->unfinished)
+                (void)printf("; it died in the handling of exit %" PRIu64, recovery->exits - 1);
+        if (recovery->cut)
+                (void)printf("; half a record behind it is cut");
+        (void)putchar('\n');
+}
+
+static bool print_json(struct recover *recover, const char *path, const struct hwaccl_recovery *recovery)
+{
+        static const char *const outcome[] = {
+                [HWACCL_RECOVERY_DONE] = "recovered",
+                [HWACCL_RECOVERY_NOTHING] = "complete",
+                [HWACCL_RECOVERY_NO_EXITS] = "no exits",
+        };
+        json_t *end =
+                recovery->outcome == HWACCL_RECOVERY_DONE ? cli_json_text(hwaccl_end_name(recovery->end)) : json_null();
+        json_t *damage = recovery->damaged_at == UINT64_MAX ? json_null() : cli_json_text(recovery->damage);
+
+        (void)fputs(recover->printed++ ? ",\n" : "\n", stdout);
+        return cli_json_print(json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:o, s:b, s:b, s:b, s:o}", "recording",
+                                        cli_json_text(path), "outcome", outcome[recovery->outcome], "exits",
+                                        (json_int_t)recovery->exits, "recovered", (json_int_t)recovery->recovered,
+                                        "lost", (json_int_t)recovery->lost, "process", (json_int_t)recovery->process,
+                                        "end", end, "complete",
+                                        recovery->outcome == HWACCL_RECOVERY_NOTHING || recovery->ended, "unfinished",
+                                        recovery->unfinished, "cut", recovery->cut, "damage", damage));
+}
+
+static void recover_one(struct recover *recover, const char *path)
+{
+        const struct cli_command *command = recover->command;
+        struct hwaccl_recovery recovery;
+        struct hwaccl_error error;
+
+        if (!hwaccl_recover(path, &recovery, &error)) {
+                worsen(recover, cli_complain_of(command, path, error.message));
+                return;
+        }
+        if (recover->json && !print_json(recover, path, &recovery))
+                worsen(recover, cli_complain(command, "no memory"));
+        if (!recover->json)
+                print_text(path, &recovery);
+        if (!is_bad(&recovery))
+                return;
+        worsen(recover, CLI_BAD);
+        if (recovery.damaged_at != UINT64_MAX)
+                (void)cli_complain(command, "%s: its ring is damaged at byte %" PRIu64 " (%s): what follows is lost",
+                                   path, recovery.damaged_at, recovery.damage);
+        if (recovery.lost)
+                (void)cli_complain(command, "%s: %" PRIu64 " exits that its recorder completed are lost", path,
+                                   recovery.lost);
+}
+
+static int is_ring(const struct dirent *entry)
+{
+        const size_t suffix = strlen(RING_SUFFIX);
+        size_t length = strlen(entry->d_name);
+
+        return length > suffix && strcmp(entry->d_name + length - suffix, RING_SUFFIX) == 0;
+}
+
+/* Every ring of a directory; those in use are no failure here. */
+static void recover_directory(struct recover *recover, const char *directory)
+{
+        const struct cli_command *command = recover->command;
+        struct dirent **entry = NULL;
+        int count = scandir(directory, &entry, is_ring, alphasort);
+
+        if (count < 0) {
+                worsen(recover, cli_complain(command, "%s: %s", directory, strerror(errno)));
+                return;
+        }
+        if (count == 0)
+                (void)cli_complain(command, "%s: no recording to recover", directory);
+        for (int i = 0; i < count; i++) {
+                char *path = NULL;
+                const char *slash = *directory && directory[strlen(directory) - 1] == '/' ? "" : "/";
+                int length = (int)(strlen(entry[i]->d_name) - strlen(RING_SUFFIX));
+                uint32_t process = 0;
+
+                if (asprintf(&path, "%s%s%.*s", directory, slash, length, entry[i]->d_name) < 0)
+                        worsen(recover, cli_complain(command, "no memory"));
+                else if (hwaccl_recovery_state(path, &process) == HWACCL_RING_IN_USE)
+                        (void)cli_complain(command,
+                                           "%s: is being recorded or recovered, by process %" PRIu32 ": left alone",
+                                           path, process);
+                else
+                        recover_one(recover, path);
+                free(path);
+                free(entry[i]);
+        }
+        free(entry);
+}
+
+static enum cli_status run(const struct cli_command *command, int argc, char **argv)
+{
+        struct recover recover = {.command = command, .status = CLI_CLEAN};
+        const char *value;
+        int option;
+
+        while ((option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
+                if (option == CLI_OPTION_HELP)
+                        return CLI_CLEAN;
+                if (option != OPTION_JSON)
+                        return CLI_CANNOT;
+                recover.json = true;
+        }
+        const char *path = cli_one_operand(command, argc, argv, "recording or directory");
+        struct stat status;
+        if (!path)
+                return CLI_CANNOT;
+        if (recover.json)
+                (void)fputs("{\"recordings\": [", stdout);
+        if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+                recover_directory(&recover, path);
+        else
+                recover_one(&recover, path);
+        if (recover.json)
+                (void)printf("%s]}\n", recover.printed ? "\n" : "");
+        return recover.status;
+}
+
+const struct cli_command cli_command_recover = {
+        .name = "recover",
+        .arguments = "[OPTION]... RECORDING|DIRECTORY",
+        .summary = "complete the recording of a recorder that died",
+        .options = options,
+        .details =
+                "Moves what the ring beside the recording (RECORDING-ring) still holds into it; the last exit that "
+                "the\n"
+                "recorder completed is there, and the one that it was at, as far as it came. The ring is removed when\n"
+                "the recording is on the disk; a recovery that is interrupted can be run again. Of a directory, every\n"
+                "recording that has a ring. A ring whose recorder still runs is left alone. Exit status: 0 done, or\n"
+                "nothing to do; 1 the ring was damaged and exits are lost; 2 it could not be done.\n\n"
+                "Example: hwaccl recover boot.db\n",
+        .run = run,
+};
