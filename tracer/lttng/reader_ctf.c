@@ -15,8 +15,14 @@
 #define DEPTH_MAX 16u
 #define TRACE_MAX 1024u /* directories with a trace in them */
 
+/* An empty packet is a few hundred bytes of a file: a good trace has not so many in a row. */
+#define IDLE_MAX 1000000u
+
+#define ALIVE_INTERVAL 65536u /* messages */
+
 struct reading {
         const struct trace_sink *sink;
+        void (*alive)(void); /* tells that it goes on */
         struct ctf_decoder *decoder;
         struct hwaccl_error *error;
         bool failed; /* *error is set: Babeltrace's own error is only a consequence */
@@ -27,6 +33,8 @@ struct reading {
         const bt_component_class_source *source;
         const char *directory;
         size_t traces;
+        unsigned idle;     /* messages since the last event */
+        uint64_t messages; /* of all kinds */
 };
 
 /* The first cause is the closest to what is wrong; the others say what could not be done because of it. */
@@ -60,6 +68,7 @@ static bool take_message(struct reading *reading, const bt_message *message)
                         reading->failed = true;
                         return false;
                 }
+                reading->idle = 0;
                 return true;
         case BT_MESSAGE_TYPE_DISCARDED_EVENTS:
                 if (bt_message_discarded_events_get_count(message, &count) != BT_PROPERTY_AVAILABILITY_AVAILABLE)
@@ -71,7 +80,12 @@ static bool take_message(struct reading *reading, const bt_message *message)
                         count = 0;
                 reading->sink->discarded(reading->sink->opaque, true, count);
                 return true;
-        default: return true;
+        default:
+                if (++reading->idle < IDLE_MAX)
+                        return true;
+                reading->failed = true;
+                return hwaccl_error_set(reading->error, "%s: %u packets without an event", reading->directory,
+                                        IDLE_MAX);
         }
 }
 
@@ -100,6 +114,8 @@ static bt_graph_simple_sink_component_consume_func_status consume(bt_message_ite
         for (uint64_t i = 0; i < count; i++) {
                 if (!reading->failed)
                         (void)take_message(reading, messages[i]);
+                if (++reading->messages % ALIVE_INTERVAL == 0)
+                        reading->alive();
                 bt_message_put_ref(messages[i]);
         }
         return reading->failed ? BT_GRAPH_SIMPLE_SINK_COMPONENT_CONSUME_FUNC_STATUS_ERROR
@@ -224,9 +240,10 @@ static bool run_graph(struct reading *reading)
         }
 }
 
-static bool read_traces(const char *directory, const struct trace_sink *sink, struct hwaccl_error *error)
+static bool read_traces(const char *directory, const struct trace_sink *sink, void (*alive)(void),
+                        struct hwaccl_error *error)
 {
-        struct reading reading = {.sink = sink, .error = error, .directory = directory};
+        struct reading reading = {.sink = sink, .alive = alive, .error = error, .directory = directory};
         const bt_plugin *ctf = find_plugin(&reading, "ctf");
         const bt_plugin *utils = ctf ? find_plugin(&reading, "utils") : NULL;
 
@@ -286,6 +303,14 @@ static void write_discarded(void *opaque, bool packets, uint64_t count)
                           &ignored);
 }
 
+static void write_alive(void)
+{
+        struct hwaccl_error ignored;
+
+        (void)write_frame(TRACE_FRAME_ALIVE, NULL, 0, &ignored);
+        (void)fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
         static const char version[] = HWACCL_VERSION;
@@ -298,7 +323,7 @@ int main(int argc, char **argv)
         }
         if (!write_frame(TRACE_FRAME_VERSION, version, sizeof(version), &error))
                 return 2;
-        bool good = read_traces(argv[1], &sink, &error);
+        bool good = read_traces(argv[1], &sink, write_alive, &error);
         if (good)
                 good = write_frame(TRACE_FRAME_END, NULL, 0, &error);
         else

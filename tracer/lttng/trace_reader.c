@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -15,9 +16,18 @@
 
 extern char **environ;
 
+/* A damaged trace may make Babeltrace go round in circles: seconds without a frame after which it is ended. */
+#define PATIENCE 15
+
+#define BUFFER_SIZE (64u << 10)
+
 struct reader {
         const struct trace_sink *sink;
-        FILE *stream;
+        int pipe;
+        uint8_t *buffer; /* what was read and not taken is in [from, to) */
+        size_t from;
+        size_t to;
+        bool stuck;
         uint8_t *body;
         bool version_seen;
 };
@@ -83,17 +93,45 @@ static bool take_version(struct reader *reader, uint32_t size, struct hwaccl_err
                                 (const char *)reader->body);
 }
 
+/* The next bytes of the pipe; false when it ends before, or nothing comes. */
+static bool get(struct reader *reader, void *to, size_t size)
+{
+        uint8_t *bytes = to;
+
+        while (size > 0) {
+                size_t there = reader->to - reader->from;
+                size_t part = there < size ? there : size;
+                memcpy(bytes, reader->buffer + reader->from, part);
+                reader->from += part;
+                bytes += part;
+                size -= part;
+                if (size == 0)
+                        break;
+                struct pollfd poll_pipe = {.fd = reader->pipe, .events = POLLIN};
+                int ready = poll(&poll_pipe, 1, PATIENCE * 1000);
+                ssize_t count = ready > 0 ? read(reader->pipe, reader->buffer, BUFFER_SIZE) : -1;
+                if (count < 0 && ready != 0 && errno == EINTR)
+                        continue;
+                reader->stuck = ready == 0;
+                if (count <= 0)
+                        return false;
+                reader->from = 0;
+                reader->to = (size_t)count;
+        }
+        return true;
+}
+
 /* One frame after the other. 1: the end; 0: the pipe ended before it did; -1: *error is set */
 static int take_frames(struct reader *reader, struct hwaccl_error *error)
 {
         struct trace_frame frame;
 
         for (;;) {
-                if (fread(&frame, sizeof(frame), 1, reader->stream) != 1)
+                if (!get(reader, &frame, sizeof(frame)))
                         return 0;
                 if (frame.size > TRACE_FRAME_MAX)
                         return broken(error) - 1;
-                if (frame.size && fread(reader->body, frame.size, 1, reader->stream) != 1)
+                if (!get(reader, reader->body, frame.size))
                         return 0;
                 if (!reader->version_seen && frame.type != TRACE_FRAME_VERSION)
                         return broken(error) - 1;
@@ -110,6 +148,7 @@ static int take_frames(struct reader *reader, struct hwaccl_error *error)
                                                              : broken(error);
                         break;
                 case TRACE_FRAME_END: return 1;
+                case TRACE_FRAME_ALIVE: good = true; break;
                 default: good = broken(error); break;
                 }
                 if (!good)
@@ -143,10 +182,12 @@ static bool run(struct reader *reader, const char *directory, pid_t pid, struct 
         int result = take_frames(reader, error);
         int status = 0;
 
-        if (result < 0)
+        if (result < 0 || reader->stuck)
                 (void)kill(pid, SIGKILL);
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
+        if (result == 0 && reader->stuck)
+                return hwaccl_error_set(error, "%s: Babeltrace makes nothing of it in %d s", directory, PATIENCE);
         if (result == 0 && WIFSIGNALED(status))
                 return hwaccl_error_set(error, "%s: Babeltrace cannot stand it: %s", directory,
                                         strsignal(WTERMSIG(status)));
@@ -172,19 +213,18 @@ bool trace_read(const char *directory, const struct trace_sink *sink, struct hwa
                 (void)close(ends[0]);
                 return false;
         }
+        reader.pipe = ends[0];
         reader.body = malloc(TRACE_FRAME_MAX);
-        reader.stream = fdopen(ends[0], "rb");
-        if (reader.body && reader.stream) {
+        reader.buffer = malloc(BUFFER_SIZE);
+        if (reader.body && reader.buffer) {
                 good = run(&reader, directory, pid, error);
         } else {
                 (void)kill(pid, SIGKILL);
                 (void)waitpid(pid, NULL, 0);
                 good = hwaccl_error_set(error, "out of memory");
         }
-        if (reader.stream)
-                (void)fclose(reader.stream);
-        else
-                (void)close(ends[0]);
+        (void)close(ends[0]);
+        free(reader.buffer);
         free(reader.body);
         return good;
 }

@@ -32,6 +32,7 @@ enum trace_frame_type {
         TRACE_FRAME_DISCARDED_PACKETS = 4, /* the same */
         TRACE_FRAME_ERROR = 5,             /* one line with its terminating zero; the last */
         TRACE_FRAME_END = 6,               /* all was read; the last */
+        TRACE_FRAME_ALIVE = 7,             /* it reads on, though there was nothing of hwaccl for a while */
 };
 
 struct trace_frame {

@@ -1,0 +1,365 @@
+#!/usr/bin/env python3
+"""hwaccl and LTTng: a session daemon of our own in user space, our events read by babeltrace2, and imported back.
+
+As root everything but this script runs as an unprivileged user, as the session daemon of root is the whole machine's."""
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SOURCE = os.environ.get("HWACCL_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(SOURCE, "tests", "integration"))
+import hwaccl_cli  # noqa: E402
+
+NOBODY = 65534
+FIRMWARE = "/usr/share/seabios/bios-256k.bin"
+EXITS = 3000
+TIMEOUT = 120
+
+scratch = None
+environment = None
+
+
+def as_user():
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def run(*command, status=0, env=None, timeout=TIMEOUT):
+    """Run a command as the unprivileged user, with its output in files: daemons keep pipes open."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen([str(word) for word in command], cwd=scratch, env=env or environment,
+                                   stdin=subprocess.DEVNULL, stdout=output, stderr=errors, **as_user())
+        try:
+            process.wait(timeout)
+        finally:
+            process.kill()
+            process.wait()
+        output.seek(0)
+        errors.seek(0)
+        done = subprocess.CompletedProcess(command, process.returncode, output.read().decode(errors="replace"),
+                                           errors.read().decode(errors="replace"))
+    if status is not None and done.returncode != status:
+        raise AssertionError(f"{command} ended with {done.returncode}: {done.stdout[-1000:]} {done.stderr[-1000:]}")
+    return done
+
+
+def path(*names):
+    return os.path.join(scratch, *names)
+
+
+def hwaccl(*arguments, **options):
+    return run(path("bin", "hwaccl"), *arguments, **options)
+
+
+def session(*arguments, **options):
+    return run(path("bin", "lttng-session"), *arguments, **options)
+
+
+def record(*arguments, **options):
+    return hwaccl("record", "--lttng", "--clock", "virtual", "--quiet-debug", "--console", "/dev/null", *arguments,
+                  **options)
+
+
+def process_of(done):
+    return int(re.search(r"LTTng got \d+ events of process (\d+)", done.stderr).group(1))
+
+
+def ask(database, sql):
+    connection = sqlite3.connect(f"file:{path(database)}?mode=ro", uri=True)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+class Session:
+    """A session of the daemon, with a channel of our own making."""
+
+    def __init__(self, name, *channel, events=("hwaccl:*",), filter=None):
+        self.name = name
+        run("lttng", "--no-sessiond", "create", name, "--output=" + path(name))
+        run("lttng", "enable-channel", "--userspace", "--session=" + name, "channel", *channel)
+        for event in events:
+            run("lttng", "enable-event", "--userspace", "--session=" + name, "--channel=channel", event,
+                *(["--filter=" + filter] if filter else []))
+        run("lttng", "start", name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        run("lttng", "stop", self.name)
+        run("lttng", "destroy", self.name)
+
+
+def start_daemon():
+    run("lttng-sessiond", "--background", "--no-kernel")
+    with open(path("home", ".lttng", "lttng-sessiond.pid"), encoding="ascii") as file:
+        return int(file.read())
+
+
+def stop_daemon(pid):
+    """It ends its consumer daemon too. In any case nothing of it is left."""
+    consumers = subprocess.run(["pgrep", "-f", path("home", ".lttng")], stdout=subprocess.PIPE, text=True, check=False)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in [pid, *map(int, consumers.stdout.split())]:
+            for _ in range(100):
+                try:
+                    os.kill(process, number)
+                except ProcessLookupError:
+                    break
+                time.sleep(0.1)
+
+
+def babeltrace(trace, pid):
+    """What an independent reader sees: [(event, {field: text})] of one process."""
+    done = run("babeltrace2", path(trace))
+    events = []
+    for line in done.stdout.splitlines():
+        found = re.search(r" hwaccl:(\w+): \{[^}]*\}, \{ (pid = (\d+), .*) \}$", line)
+        if not found:
+            raise AssertionError(f"no event of hwaccl: {line[:200]}")
+        if int(found.group(3)) == pid:
+            fields = dict(re.findall(r'(\w+) = ("[^"]*"|\( "[^"]*" : container = \d+ \)|[^,{}\[\]]+)(?:,|$| )',
+                                     found.group(2)))
+            events.append((found.group(1), fields))
+    return events
+
+
+class LTTng(unittest.TestCase):
+    maxDiff = None
+
+    def compare(self, one, other):
+        """Row for row, but for the times of the host."""
+        tables = [name for name, in ask(one, "SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        self.assertGreater(len(tables), 15)
+        for table in tables:
+            columns = [row[1] for row in ask(one, f"PRAGMA table_info({table})") if not row[1].startswith("host_")]
+            sql = f"SELECT {', '.join(columns)} FROM {table} ORDER BY {', '.join(columns)}"
+            self.assertEqual(ask(one, sql), ask(other, sql), table)
+
+    def check_events(self, trace, pid, database):
+        events = babeltrace(trace, pid)
+        counts = {}
+        for name, _ in events:
+            counts[name] = counts.get(name, 0) + 1
+        exits = ask(database, "SELECT count(*) FROM exit")[0][0]
+        rows = {
+            "vm_exit": exits,
+            "transfer_out": exits,
+            "handled": exits,
+            "transfer_in": exits + 1,
+            "effect": ask(database, "SELECT count(*) FROM effect")[0][0],
+            "input": ask(database, "SELECT (SELECT count(*) FROM input) + count(clock) + count(instruction) "
+                                   "FROM exit")[0][0],
+            "emulate": ask(database, "SELECT count(*) FROM exit WHERE verdict = 1")[0][0],
+            "control_register": ask(database, "SELECT count(*) FROM exit WHERE exit_reason = 28")[0][0],
+            "irq_offer": ask(database, "SELECT count(*) FROM irq_handoff")[0][0],
+            "irq_reclaim": ask(database, "SELECT count(taken) FROM irq_handoff")[0][0],
+            "device_state": ask(database, "SELECT count(*) FROM device_snapshot")[0][0],
+            "device_field": ask(database, "SELECT count(*) FROM device_field")[0][0] * counts["begin"],
+            "marker": ask(database, "SELECT count(*) FROM option")[0][0] * counts["begin"],
+        }
+        for name, count in rows.items():
+            self.assertEqual(counts.get(name, 0), count, name)
+        numbers = ask(database, "SELECT e.id, e.exit_reason, n.name, e.rip, e.exit_qualification FROM exit e JOIN names "
+                                "n ON n.kind = 'exit_reason' AND n.number = e.exit_reason ORDER BY e.id")
+        exits = [fields for name, fields in events if name == "vm_exit"]
+        for row, fields in zip(numbers, exits):
+            self.assertEqual(int(fields["exit"]), row[0])
+            self.assertEqual(fields["reason"], f'( "{row[2]}" : container = {row[1]} )')
+            self.assertEqual(int(fields["rip"], 16), row[3] & (1 << 64) - 1)
+            self.assertEqual(int(fields["exit_qualification"], 16), row[4] & (1 << 64) - 1)
+        self.assertEqual([int(fields["sequence"]) for _, fields in events], list(range(len(events))))
+        self.assertEqual(int(events[-1][1]["emitted"]), len(events))
+
+    def test_a_trace_of_all_events_becomes_the_recording_that_was_made_beside_it(self):
+        guests = {name: ["--raw", path("bin", name + ".bin") + "@0x7c00"] for name in guest_images()}
+        guests["seabios"] = ["--firmware", FIRMWARE, "--max-exits", str(EXITS)]
+        pids = {}
+        with Session("both", "--buffers-uid", "--subbuf-size=1M", "--num-subbuf=4", "--blocking-timeout=inf"):
+            for name, options in guests.items():
+                done = record("-o", path(name + ".db"), *options)
+                self.assertNotIn("no session", done.stderr)
+                pids[name] = process_of(done)
+        done = hwaccl("import", "ctf", path("both"), "-o", path("any.db"), status=2)
+        for pid in pids.values():
+            self.assertIn(f"process {pid} vCPU 0", done.stderr)
+        self.assertFalse(os.path.exists(path("any.db")))
+        for name, pid in pids.items():
+            with self.subTest(guest=name):
+                done = hwaccl("import", "ctf", path("both"), "--pid", pid, "-o", path(name + "-imported.db"))
+                self.assertNotIn("incomplete", done.stderr)
+                self.compare(name + ".db", name + "-imported.db")
+                self.assertIn("no problem", hwaccl("check", path(name + "-imported.db")).stdout)
+                self.assertIn(" 0 divergences", hwaccl("replay", path(name + "-imported.db")).stdout)
+                self.check_events("both", pid, name + ".db")
+        self.assertGreaterEqual(ask("seabios.db", "SELECT count(*) FROM irq_handoff")[0][0], 1)
+
+    def test_the_session_script_loses_nothing_and_counts(self):
+        alone = dict(environment, LTTNG_HOME="", HOME=path("tmp"))
+        del alone["LTTNG_HOME"]
+        for which, env in (("there", environment), ("own", alone)):
+            with self.subTest(daemon=which):
+                name = "script-" + which
+                done = session("run", "-o", path(name), "--", path("bin", "hwaccl"), "record", "--lttng", "--no-db",
+                               "--raw", path("bin", "hello.bin") + "@0x7c00", "--console", "/dev/null",
+                               "--expect-exit", "7", env=env)
+                events = re.search(r"LTTng got (\d+) events of process (\d+)", done.stderr)
+                self.assertIn(f"process {events.group(2)}: all of its {events.group(1)} events", done.stderr)
+                self.assertIn("9 exits", hwaccl("import", "ctf", path(name)).stderr)
+                self.assertEqual(ask(name + ".db", "SELECT count(*) FROM exit"), [(9,)])
+        self.assertIn("not empty", session("run", "-o", path("script-own"), "true", status=2).stderr)
+        self.assertIn("nothing of hwaccl", session("run", "-o", path("script-none"), "true", status=1).stderr)
+
+    def test_a_started_session_is_stopped_and_counted(self):
+        begin = session("start", "-o", path("started"))
+        self.assertIn("LTTNG_UST_REGISTER_TIMEOUT=-1", begin.stdout)
+        record("--no-db", "--raw", path("bin", "hello.bin") + "@0x7c00")
+        self.assertRegex(session("stop", "-o", path("started")).stderr, r"all of its \d+ events")
+
+    def test_lost_events_are_gaps_and_the_ranges_between_them_replay(self):
+        with Session("holes", "--buffers-uid", "--subbuf-size=1M", "--blocking-timeout=inf",
+                     filter="exit < 300 || exit > 600"):
+            done = record("--no-db", "--firmware", FIRMWARE, "--max-exits", 1500)
+            self.assertRegex(done.stderr, "not recorded")
+        done = hwaccl("import", "ctf", path("holes"), "-o", path("holes.db"), status=1)
+        self.assertIn("incomplete", done.stderr)
+        self.assertEqual(ask("holes.db", "SELECT first_exit, last_exit FROM gaps"), [(300, 767)])
+        self.assertEqual(ask("holes.db", "SELECT count(*) FROM exit"), [(1500 - 468,)])
+        self.assertEqual(ask("holes.db", "SELECT value FROM recording WHERE name = 'status'"), [("incomplete",)])
+        hwaccl("check", path("holes.db"))
+        for exits, status in (("..299", 0), ("768..", 0), ("100..200", 0), ("900..1400", 0)):
+            self.assertIn(" 0 divergences", hwaccl("replay", path("holes.db"), exits, status=status).stdout)
+        for exits in ("0..", "..300", "700..800", "299..768"):
+            self.assertIn("300 to 767", hwaccl("replay", path("holes.db"), exits, status=2).stderr)
+        self.assertIn("300 to 767", hwaccl("state", path("holes.db"), 400, status=2).stderr)
+
+    def test_buffers_that_nobody_empties_lose_events_and_it_is_said(self):
+        with Session("full", "--buffers-uid", "--subbuf-size=32K", "--num-subbuf=2", "--blocking-timeout=0"):
+            record("--no-db", "--raw", path("bin", "hello.bin") + "@0x7c00", "--expect-exit", 7)
+            found = subprocess.run(["pgrep", "-f", "lttng-consumerd.*" + path("home", ".lttng")],
+                                   stdout=subprocess.PIPE, text=True, check=True)
+            consumers = [int(pid) for pid in found.stdout.split()]
+            for pid in consumers:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                done = record("--no-db", "--firmware", FIRMWARE, "--max-exits", 2000)
+            finally:
+                for pid in consumers:
+                    os.kill(pid, signal.SIGCONT)
+        pid = process_of(done)
+        done = hwaccl("import", "ctf", path("full"), "--pid", pid, "-o", path("full.db"), status=1)
+        exits = ask("full.db", "SELECT count(*), min(id), max(id) FROM exit")[0]
+        self.assertLess(exits[0], 2000)
+        self.assertEqual(exits[1], 0)
+        first_gap = ask("full.db", "SELECT first_exit FROM gaps LIMIT 1")
+        last = first_gap[0][0] - 1 if first_gap else exits[2]
+        self.assertIn(" 0 divergences", hwaccl("replay", path("full.db"), f"..{last}").stdout)
+        hwaccl("check", path("full.db"))
+
+    def test_without_a_session_daemon_recording_works_and_says_so(self):
+        os.mkdir(path("nowhere"))
+        nowhere = dict(environment, LTTNG_HOME=path("nowhere"), HOME=path("nowhere"))
+        done = record("-o", path("nowhere.db"), "--raw", path("bin", "hello.bin") + "@0x7c00", env=nowhere)
+        self.assertIn("no session traces", done.stderr)
+        self.assertIn("LTTng got 0 events", done.stderr)
+        self.assertIn(" 0 divergences", hwaccl("replay", path("nowhere.db")).stdout)
+
+    def test_a_damaged_trace_is_an_error_or_a_good_recording(self):
+        with Session("whole", "--buffers-uid", "--subbuf-size=64K", "--blocking-timeout=inf"):
+            record("--no-db", "--raw", path("bin", "hello.bin") + "@0x7c00", "--expect-exit", 7)
+        files = [os.path.join(where, name) for where, _, names in os.walk(path("whole")) for name in names
+                 if not name.endswith(".idx")]
+        numbers = random.Random(7)
+        refused = 0
+        for attempt in range(12):
+            shutil.rmtree(path("damaged"), ignore_errors=True)
+            shutil.copytree(path("whole"), path("damaged"))
+            os.chmod(path("damaged"), 0o755)
+            name = files[attempt % len(files)].replace(path("whole"), path("damaged"))
+            with open(name, "r+b") as file:
+                size = os.path.getsize(name)
+                if size == 0:
+                    continue
+                if attempt % 3 == 0:
+                    file.truncate(numbers.randrange(size))
+                else:
+                    for _ in range(1 if attempt % 3 == 1 else 20):
+                        file.seek(numbers.randrange(min(size, 16384)))
+                        file.write(bytes([numbers.randrange(256)]))
+            for entry, directories, names in os.walk(path("damaged")):
+                for item in directories + names:
+                    os.chmod(os.path.join(entry, item), 0o755)
+            done = hwaccl("import", "ctf", path("damaged"), "-o", path("damaged.db"), "--force", status=None)
+            self.assertIn(done.returncode, (0, 1, 2), done.stderr)
+            self.assertLessEqual(done.stderr.count("\n"), 2, done.stderr)
+            self.assertTrue(done.stderr.startswith("hwaccl import: "), done.stderr)
+            if done.returncode == 2:
+                refused += 1
+            else:
+                hwaccl("check", path("damaged.db"))
+        self.assertGreater(refused, 2)
+
+    def test_what_is_no_trace_is_refused_in_one_line(self):
+        os.mkdir(path("empty"))
+        for directory, mention in (("empty", "no CTF trace"), ("missing", "No such file")):
+            done = hwaccl("import", "ctf", path(directory), status=2)
+            self.assertIn(mention, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1)
+            self.assertFalse(os.path.exists(path(directory + ".db")))
+
+    def test_a_hwaccl_without_its_modules_says_so(self):
+        without = dict(environment, HWACCL_MODULES=path("empty-modules"))
+        image = path("bin", "hello.bin") + "@0x7c00"
+        self.assertIn("hwaccl-lttng.so", record("--no-db", "--raw", image, env=without, status=2).stderr)
+        self.assertIn("hwaccl-ctf", hwaccl("import", "ctf", path("whole"), env=without, status=2).stderr)
+
+
+def guest_images():
+    """hello, and those of the assembly guests that were built."""
+    names = [name[:-4] for name in os.listdir(path("bin")) if name.endswith(".bin")]
+    return sorted(names)
+
+
+def prepare():
+    global scratch, environment
+    scratch = tempfile.mkdtemp(prefix="hwaccl-lttng.")
+    for name in ("bin", "home", "tmp"):
+        os.mkdir(path(name))
+    build = os.environ.get("HWACCL_BUILD") or os.path.dirname(hwaccl_cli.HWACCL)
+    for file in (hwaccl_cli.HWACCL, os.path.join(build, "hwaccl-lttng.so"), os.path.join(build, "hwaccl-ctf"),
+                 os.path.join(SOURCE, "scripts", "lttng-session")):
+        shutil.copy(file, path("bin"))
+    with open(path("bin", "hello.bin"), "wb") as file:
+        file.write(hwaccl_cli.HELLO)
+    for directory in [scratch, *(path(name) for name in ("bin", "home", "tmp"))]:
+        os.chmod(directory, 0o755)
+        if os.geteuid() == 0:
+            os.chown(directory, NOBODY, NOBODY)
+    environment = dict(os.environ, LTTNG_HOME=path("home"), HOME=path("home"), TMPDIR=path("tmp"),
+                       LTTNG_UST_REGISTER_TIMEOUT="-1", HWACCL_ACCEL="soft")
+    environment.pop("HWACCL_MODULES", None)
+
+
+def main():
+    prepare()
+    daemon = start_daemon()
+    # a ctest that has waited long enough ends us: nothing may stay behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        unittest.main()
+    finally:
+        stop_daemon(daemon)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
