@@ -49,6 +49,7 @@ static enum cli_status check(const struct cli_command *command, const char *path
         const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
         uint64_t exits = info->exit_count;
         enum hwaccl_recording_status state = info->status;
+        unsigned end = info->end;
         bool complete = state == HWACCL_RECORDING_COMPLETE;
         hwaccl_recording_close(recording);
         if (!done)
@@ -61,7 +62,7 @@ static enum cli_status check(const struct cli_command *command, const char *path
         else if (!findings.count)
                 (void)printf("%" PRIu64 " exits, no problem found\n", exits);
         if (!complete)
-                cli_recording_state(command, path, state);
+                cli_recording_state(command, path, state, end);
         return findings.count ? CLI_BAD : CLI_CLEAN;
 }
 

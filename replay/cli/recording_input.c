@@ -2,6 +2,7 @@
 
 #include "parse.h"
 
+#include "hwaccl/machine.h"
 #include "hwaccl/recovery.h"
 
 #include <getopt.h>
@@ -84,15 +85,16 @@ struct hwaccl_recording *cli_recording_open(const struct cli_command *command, c
 enum cli_status cli_recording_close(const struct cli_command *command, const char *path,
                                     struct hwaccl_recording *recording, enum cli_status status)
 {
-        enum hwaccl_recording_status end = hwaccl_recording_info(recording)->status;
+        struct hwaccl_recording_info info = *hwaccl_recording_info(recording);
 
         hwaccl_recording_close(recording);
         if (status != CLI_CANNOT)
-                cli_recording_state(command, path, end);
+                cli_recording_state(command, path, info.status, info.end);
         return status;
 }
 
-void cli_recording_state(const struct cli_command *command, const char *path, enum hwaccl_recording_status status)
+void cli_recording_state(const struct cli_command *command, const char *path, enum hwaccl_recording_status status,
+                         unsigned end)
 {
         enum hwaccl_ring_state ring =
                 status != HWACCL_RECORDING_COMPLETE ? hwaccl_recovery_state(path, NULL) : HWACCL_RING_NONE;
@@ -105,6 +107,8 @@ void cli_recording_state(const struct cli_command *command, const char *path, en
         else if (ring == HWACCL_RING_IN_USE)
                 (void)cli_complain(command,
                                    "%s: the recording is incomplete: it is being written; what is there is good", path);
+        else if (status != HWACCL_RECORDING_COMPLETE && end == HWACCL_END_RECORDER_DIED)
+                (void)cli_complain(command, "%s: the recording ends where its recorder died", path);
         else if (status != HWACCL_RECORDING_COMPLETE)
                 (void)cli_complain(command, "%s: the recording is incomplete: %s; what is there is good", path,
                                    status == HWACCL_RECORDING_RUNNING ? "its recorder died"

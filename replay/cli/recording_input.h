@@ -44,8 +44,10 @@ struct hwaccl_recording *cli_recording_open(const struct cli_command *command, c
 enum cli_status cli_recording_close(const struct cli_command *command, const char *path,
                                     struct hwaccl_recording *recording, enum cli_status status);
 
-/** cli_recording_state - say on stderr what an incomplete recording is, and how to recover it where that is possible */
-void cli_recording_state(const struct cli_command *command, const char *path, enum hwaccl_recording_status status);
+/** cli_recording_state - say on stderr what an incomplete recording is, and how to recover it where that is possible
+ * @end: enum hwaccl_end */
+void cli_recording_state(const struct cli_command *command, const char *path, enum hwaccl_recording_status status,
+                         unsigned end);
 
 /**
  * cli_exits_check - is there such a vCPU and a first exit? False after a complaint
