@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""A recorder that dies at each of its steps, and one whose calls of the system and of SQLite fail: nothing is lost, or
+one line says why it stopped; what was recorded is whole after `hwaccl recover`. tests/faults/ has the program."""
+import concurrent.futures
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+from hwaccl_cli import BUILD, ENDLESS, HWACCL, CommandTest, counter, main
+
+FAULTS = os.path.join(BUILD, "tests", "hwaccl-faults")
+SOURCE = os.environ.get("HWACCL_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SANITIZED = bool(os.environ.get("HWACCL_SANITIZE"))
+EXITS = 101  # of the guest
+CALLS = ["open", "pwrite", "fsync", "ftruncate", "fallocate", "mmap", "unlink", "pthread_create", "sqlite3_open",
+         "sqlite3_prepare", "sqlite3_step", "sqlite3_exec", "sqlite3_bind"]
+# where the producer waits for room; test_a_full_ring comes there
+FULL_RING = {"producer looks for failure", "producer looks for room"}
+
+
+def steps():
+    """The names of all steps, from the sources themselves."""
+    names = set()
+    for path in glob.glob(os.path.join(SOURCE, "tracer", "**", "*.c"), recursive=True):
+        with open(path, encoding="utf-8") as file:
+            names.update(re.findall(r'\bSTEP\("([^"]+)"\)', file.read()))
+    return sorted(names)
+
+
+class Faults(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.guest = self.write("guest.bin", counter(EXITS - 1))
+        self.number = 0
+        self.lock = threading.Lock()
+
+    def new_path(self):
+        with self.lock:
+            self.number += 1
+            return self.path(f"{self.number}.db")
+
+    def run_faults(self, *arguments, seconds=100, **environment):
+        return subprocess.run([FAULTS, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=seconds, check=False, errors="replace", env={**os.environ, **environment})
+
+    def record_faulty(self, database, guest=None, seconds=100, **environment):
+        return self.run_faults("record", "--accel", "soft", "--raw", (guest or self.guest) + "@0x7c00", "--memory", "1M",
+                               "--clock", "virtual", "--keyframe-interval", "16", "--console", "/dev/null", "-o",
+                               database, seconds=seconds, **environment)
+
+    def good(self, database, context):
+        """Checks and replays it; the number of its exits."""
+        checked = self.run_hwaccl("check", "--json", database)
+        self.assertEqual(checked.returncode, 0, f"{context}: {checked.stdout}{checked.stderr}")
+        exits = json.loads(checked.stdout)["exits"]
+        if exits:
+            replayed = self.run_hwaccl("replay", "--json", database)
+            self.assertEqual(replayed.returncode, 0, f"{context}: {replayed.stdout}{replayed.stderr}")
+            self.assertEqual(json.loads(replayed.stdout)["divergences"], 0, context)
+        return exits
+
+    def recovered(self, database, context):
+        """What `hwaccl recover` makes of what is left; the number of exits, None without a recording."""
+        if os.path.exists(database + "-ring"):
+            done = self.run_hwaccl("recover", database)
+            self.assertEqual(done.returncode, 0, f"{context}: {done.stdout}{done.stderr}")
+            self.assertFalse(os.path.exists(database + "-ring"), context)
+        if not os.path.exists(database):
+            return None
+        exits = self.good(database, context)
+        left = [name for name in glob.glob(database + "-*") if not name.endswith("-shm")]
+        self.assertEqual(left, [], context)
+        os.remove(database)
+        return exits
+
+    def each(self, function, items):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            return list(pool.map(function, items))
+
+    def kill_recorder(self, item):
+        name, occurrence = item
+        database = self.new_path()
+        environment = {"HWACCL_FAIL": f"sqlite3_step:{self.middle}:all"} if name == "consumer fails" else {}
+        done = self.record_faulty(database, HWACCL_KILL_AT=f"{name}:{occurrence}", **environment)
+        context = f"killed at '{name}', occurrence {occurrence}"
+        self.assertIn(done.returncode, (0, 2, -signal.SIGKILL), f"{context}: {done.stderr}")
+        exits = self.recovered(database, context)
+        if done.returncode == 0:
+            self.assertEqual(exits, EXITS, context)
+        return name, done.returncode == -signal.SIGKILL
+
+    def test_killed_at_every_step_of_producer_and_writer(self):
+        names = [name for name in steps() if not name.startswith("recovery") and name not in FULL_RING]
+        self.assertGreater(len(names), 15)
+        items = [(name, occurrence) for name in names for occurrence in (1, 2, 3)]
+        self.middle = self.count_calls()["sqlite3_step"] * 3 // 4
+        reached = {name for name, killed in self.each(self.kill_recorder, items) if killed}
+        self.assertEqual(sorted(set(names) - reached), [], "steps that were never reached")
+
+    def test_killed_at_every_step_of_a_recovery(self):
+        names = [name for name in steps() if name.startswith("recovery")]
+        self.assertGreater(len(names), 4)
+        original, empty = self.new_path(), self.new_path()
+        self.assertEqual(self.record_faulty(original, HWACCL_KILL_AT="handled:90").returncode, -signal.SIGKILL)
+        self.assertEqual(self.record_faulty(empty, HWACCL_KILL_AT="database opened:1").returncode, -signal.SIGKILL)
+
+        def kill_recovery(item):
+            name, occurrence, source = item
+            database = self.new_path()
+            for suffix in ("", "-wal", "-ring"):
+                if os.path.exists(source + suffix):
+                    shutil.copy(source + suffix, database + suffix)
+            done = self.run_faults("recover", database, HWACCL_KILL_AT=f"{name}:{occurrence}")
+            context = f"recovery killed at '{name}', occurrence {occurrence}"
+            self.assertIn(done.returncode, (0, -signal.SIGKILL), f"{context}: {done.stderr}")
+            exits = self.recovered(database, context)
+            self.assertEqual(exits, 90 if source == original else None, context)
+            return name, done.returncode == -signal.SIGKILL
+
+        items = [(name, occurrence, source) for name in names for occurrence in (1, 2, 3) for source in (original, empty)]
+        reached = {name for name, killed in self.each(kill_recovery, items) if killed}
+        self.assertEqual(sorted(set(names) - reached), [], "steps that were never reached")
+
+    def test_a_full_ring(self):
+        """The writer is held up for long: the vCPU waits for room, and dies there."""
+        if SANITIZED:
+            self.skipTest("a sanitizer takes minutes to fill the ring")
+        guest = self.write("endless.bin", ENDLESS)
+        for name in sorted(FULL_RING):
+            database = self.new_path()
+            done = self.record_faulty(database, guest, HWACCL_KILL_AT=f"{name}:3", HWACCL_STALL="pwrite:150:60000")
+            self.assertEqual(done.returncode, -signal.SIGKILL, f"{name}: {done.stderr}")
+            self.assertGreater(self.recovered(database, name), 1000)
+
+    def fail_once(self, item):
+        call, number, persistent = item
+        database = self.new_path()
+        context = f"{call} {number}{' and later ones' if persistent else ''} failed"
+        done = self.record_faulty(database, HWACCL_FAIL=f"{call}:{number}{':all' if persistent else ''}")
+        self.assertIn(done.returncode, (0, 2), f"{context}: {done.stderr}")
+        if done.returncode == 2:
+            self.assertEqual(done.stderr.count("\n"), 1, f"{context}: not one line: {done.stderr}")
+            self.assertTrue(done.stderr.startswith("hwaccl record: "), f"{context}: {done.stderr}")
+            if call != "unlink" and os.path.exists(database + "-ring") and os.path.exists(database):
+                self.assertIn("hwaccl recover", done.stderr, context)
+        exits = self.recovered(database, context)
+        if done.returncode == 0:
+            self.assertEqual(exits, EXITS, context)
+        return done.returncode
+
+    def count_calls(self):
+        counts = self.path("counts")
+        done = self.record_faulty(self.new_path(), HWACCL_COUNT=counts)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(counts, encoding="ascii") as file:
+            return {name: int(count) for name, count in (line.split() for line in file)}
+
+    def test_calls_that_fail_once_and_for_good(self):
+        counts = self.count_calls()
+        items = []
+        for call in CALLS:
+            if SANITIZED and call == "mmap":
+                continue  # the sanitizer's own
+            self.assertGreater(counts[call], 0, f"{call} is not used any more")
+            number, factor = 1, 2.5 if SANITIZED else 1.6
+            while number <= counts[call]:
+                items += [(call, number, False), (call, number, True)]
+                number = max(number + 1, int(number * factor)) if number >= 3 else number + 1
+            items += [(call, counts[call], False)]
+        statuses = self.each(self.fail_once, items)
+        self.assertGreater(statuses.count(2), len(items) // 3, "hardly any failure stopped the recorder")
+
+    def test_a_writer_that_is_held_up_loses_nothing(self):
+        for number in (60, 100):
+            database = self.new_path()
+            done = self.record_faulty(database, HWACCL_STALL=f"pwrite:{number}:2000")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.recovered(database, "held up"), EXITS)
+
+    def test_a_reader_that_stays_and_a_writer_that_locks(self):
+        database = self.new_path()
+        guest = self.write("long.bin", counter(20000))
+        with subprocess.Popen([HWACCL, "record", "--accel", "soft", "--raw", guest + "@0x7c00", "--memory", "1M",
+                               "--console", "/dev/null", "-o", database], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as recorder:
+            connection = None
+            for _ in range(500):
+                try:
+                    connection = sqlite3.connect(f"file:{database}?mode=rw", uri=True, isolation_level=None)
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.execute("SELECT count(*) FROM exit").fetchone()
+                    break
+                except sqlite3.OperationalError:
+                    time.sleep(0.01)
+            time.sleep(0.5)
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM exit").fetchone()
+            _, errors = recorder.communicate(timeout=100)
+            self.assertEqual(recorder.returncode, 0, errors)
+            connection.close()
+        self.assertEqual(self.good(database, "read while it was recorded"), 20001)
+
+
+if __name__ == "__main__":
+    main()
