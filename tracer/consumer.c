@@ -1,5 +1,7 @@
 #include "consumer.h"
 
+#include "steps.h"
+
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -62,12 +64,14 @@ void consumer_rest(struct consumer *consumer, const struct ring *ring)
 
 bool consumer_is_closing(struct consumer *consumer)
 {
+        STEP("consumer looks for the end");
         return atomic_load_explicit(&consumer->closing, memory_order_acquire);
 }
 
 void consumer_join(struct consumer *consumer)
 {
         (void)pthread_mutex_lock(&consumer->lock);
+        STEP("closing");
         atomic_store_explicit(&consumer->closing, true, memory_order_release);
         (void)pthread_cond_signal(&consumer->wake);
         (void)pthread_mutex_unlock(&consumer->lock);

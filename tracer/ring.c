@@ -169,7 +169,6 @@ bool ring_wait(struct ring_producer *producer, size_t size)
         hwaccl_assert(size <= ring->size / 2);
         ring_publish(producer);
         for (unsigned round = 0;; round++) {
-                STEP("producer looks for failure");
                 if (ring_failed(ring))
                         return false;
                 STEP("producer looks for room");
@@ -228,5 +227,6 @@ void ring_fail(struct ring *ring)
 
 bool ring_failed(const struct ring *ring)
 {
+        STEP("look for failure");
         return atomic_load_explicit(&ring->header->consumer_failed, memory_order_acquire) != 0;
 }
