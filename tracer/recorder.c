@@ -53,15 +53,10 @@ static bool make_way(const char *ring, const struct hwaccl_recorder_config *conf
 bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,
                           struct hwaccl_error *error)
 {
-        size_t room = strlen(config->path) + sizeof(RING_SUFFIX ".4294967295");
-        char *path = malloc(room);
+        char *path = ring_path(config->path, index);
 
         if (!path)
                 return hwaccl_error_set(error, "out of memory");
-        if (index == 0)
-                (void)snprintf(path, room, "%s" RING_SUFFIX, config->path);
-        else
-                (void)snprintf(path, room, "%s" RING_SUFFIX ".%u", config->path, index);
         size_t size = config->ring_size;
         if (!size)
                 size = config->flight ? flight_ring_size(&config->flight->window) : RING_SIZE_DEFAULT;

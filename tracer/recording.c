@@ -131,7 +131,7 @@ static bool quick_check(struct hwaccl_recording *recording, struct hwaccl_error 
         return good;
 }
 
-static bool check_schema(struct hwaccl_recording *recording, int64_t size, struct hwaccl_error *error)
+static bool check_schema(struct hwaccl_recording *recording, bool pages, struct hwaccl_error *error)
 {
         int64_t application = 0;
         int64_t version = 0;
@@ -160,7 +160,7 @@ static bool check_schema(struct hwaccl_recording *recording, int64_t size, struc
                         return false;
                 } /* else it cannot be written, and can be read all the same: its tables are those of today */
         }
-        if (size <= QUICK_CHECK_MAX && !quick_check(recording, error))
+        if (pages && !quick_check(recording, error))
                 return false;
         if (!schema_verify(recording->db, false, &reason))
                 return recording_error(recording, error, "is no complete recording: %s", reason.message);
@@ -371,7 +371,7 @@ static bool load_device_fields(struct hwaccl_recording *recording, struct hwaccl
         return good;
 }
 
-struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_error *error)
+static struct hwaccl_recording *open_recording(const char *path, int64_t check_max, struct hwaccl_error *error)
 {
         struct hwaccl_recording *recording = calloc(1, sizeof(*recording));
         int64_t size = 0;
@@ -385,14 +385,24 @@ struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_e
         }
         field_sets_init(recording->set);
         if (check_file(recording, &size, error) && open_read_only(recording, error) &&
-            check_schema(recording, size, error) && load_status(recording, error) && load_vcpus(recording, error) &&
-            recording_load_gaps(recording, error) && load_options(recording, error) &&
+            check_schema(recording, size <= check_max, error) && load_status(recording, error) &&
+            load_vcpus(recording, error) && recording_load_gaps(recording, error) && load_options(recording, error) &&
             load_device_fields(recording, error)) {
                 recording->info.vmm = hwaccl_recording_option(recording, HWACCL_OPTION_VMM);
                 return recording;
         }
         hwaccl_recording_close(recording);
         return NULL;
+}
+
+struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_error *error)
+{
+        return open_recording(path, QUICK_CHECK_MAX, error);
+}
+
+struct hwaccl_recording *hwaccl_recording_open_running(const char *path, struct hwaccl_error *error)
+{
+        return open_recording(path, -1, error);
 }
 
 void hwaccl_recording_close(struct hwaccl_recording *recording)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -82,6 +83,18 @@ static bool allocate(struct ring *ring, struct hwaccl_error *error)
                 return hwaccl_error_set(error, "%s: cannot map: %s", ring->path, strerror(errno));
         populate(ring);
         return fill_header(ring, error);
+}
+
+char *ring_path(const char *recording, unsigned index)
+{
+        size_t room = strlen(recording) + sizeof(RING_SUFFIX ".4294967295");
+        char *path = malloc(room);
+
+        if (path && index == 0)
+                (void)snprintf(path, room, "%s" RING_SUFFIX, recording);
+        else if (path)
+                (void)snprintf(path, room, "%s" RING_SUFFIX ".%u", recording, index);
+        return path;
 }
 
 bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwaccl_error *error)

@@ -11,8 +11,8 @@
 _Static_assert((unsigned)HWACCL_TRACE_END_POWER_OFF == HWACCL_END_POWER_OFF && HWACCL_END_COUNT >= 9, "ends");
 _Static_assert((unsigned)HWACCL_TRACE_INPUT_DISK_FAULT + 1 == HWACCL_INPUT_KIND_COUNT, "kinds of inputs");
 _Static_assert((unsigned)HWACCL_TRACE_EFFECT_DISK_FLUSH + 1 == HWACCL_EFFECT_KIND_COUNT, "kinds of effects");
-_Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_INPUT_SIZE_MAX && HWACCL_TRACE_DATA_MAX == HWACCL_EFFECT_SIZE_MAX,
-               "size of data");
+_Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_INPUT_SIZE_MAX, "data of inputs");
+_Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_EFFECT_SIZE_MAX, "data of effects");
 
 #define OWN_OPTIONS 4
 

@@ -87,7 +87,7 @@ bool hwaccl_trace_vcpu_entry(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl
                 struct hwaccl_known_fields given = fields_of(state);
                 const uint64_t *keep = words_of(&vcpu->entry_masks, given);
                 union state_words merged;
-                memcpy(&merged.state, &state->values, sizeof(merged.state));
+                memcpy(merged.word, &state->values, sizeof(merged.word));
                 for (unsigned i = 0; i < STATE_WORDS; i++)
                         merged.word[i] = (merged.word[i] & keep[i]) | (recorder->last.word[i] & ~keep[i]);
                 vcpu->last_known = known_either(vcpu->last_known, given);
@@ -125,9 +125,9 @@ bool hwaccl_trace_vcpu_exit(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_
         const uint64_t *keep = words_of(&vcpu->exit_masks, known);
         union state_words words;
         if (state)
-                memcpy(&words.state, &state->values, sizeof(words.state));
+                memcpy(words.word, &state->values, sizeof(words.word));
         else
-                memset(&words, 0, sizeof(words));
+                memset(words.word, 0, sizeof(words.word));
         for (unsigned i = 0; i < STATE_WORDS; i++)
                 words.word[i] &= keep[i];
         bool partial = !known_equal(known, known_all());

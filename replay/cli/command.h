@@ -35,6 +35,7 @@ extern const struct cli_command cli_command_show;
 extern const struct cli_command cli_command_state;
 extern const struct cli_command cli_command_stat;
 extern const struct cli_command cli_command_check;
+extern const struct cli_command cli_command_top;
 extern const struct cli_command cli_command_import;
 extern const struct cli_command cli_command_recover;
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 static const struct cli_command *const commands[] = {
-        &cli_command_record, &cli_command_replay, &cli_command_show,   &cli_command_state,
-        &cli_command_stat,   &cli_command_check,  &cli_command_import, &cli_command_recover,
+        &cli_command_record, &cli_command_replay, &cli_command_show,    &cli_command_state, &cli_command_stat,
+        &cli_command_check,  &cli_command_import, &cli_command_recover, &cli_command_top,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

@@ -5,7 +5,7 @@ import subprocess
 
 from hwaccl_cli import HWACCL, CommandTest, main
 
-SUBCOMMANDS = ["record", "replay", "show", "state", "stat", "check", "recover"]
+SUBCOMMANDS = ["record", "replay", "show", "state", "stat", "check", "recover", "top"]
 
 
 class Usage(CommandTest):

@@ -9,7 +9,7 @@ _hwaccl()
                 cur=${words[cword]}
                 prev=${words[cword - 1]}
         }
-        local subcommands="record replay show state stat check recover import help"
+        local subcommands="record replay show state stat check recover import top help"
 
         if ((cword == 1)); then
                 mapfile -t COMPREPLY < <(compgen -W "$subcommands --help --version" -- "$cur")
@@ -46,7 +46,7 @@ _hwaccl()
                 fi
                 ;;
         --memory | -m | --append | --wall-time | --tsc-khz | --max-exits | -n | --timeout | -t | --until | --expect-exit | \
-                --keyframe-interval | --flight-recorder | --trigger | --from | --to | --vcpu | --limit | -l | --rip)
+                --keyframe-interval | --flight-recorder | --trigger | --from | --to | --vcpu | --limit | -l | --rip | --interval | -i)
                 return
                 ;;
         esac
@@ -67,6 +67,7 @@ _hwaccl()
                 state) options+=" --changed --vcpu --json" ;;
                 stat) options+=" --from --to --vcpu --sort --json" ;;
                 check | recover) options+=" --json" ;;
+                top) options+=" --interval --once --vcpu --json" ;;
                 import) options+=" --output --force --pid --vcpu" ;;
                 esac
                 mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

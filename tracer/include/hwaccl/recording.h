@@ -85,6 +85,14 @@ struct hwaccl_recorded_exit {
 
 /** hwaccl_recording_open - open for reading. Foreign, truncated, empty and newer-schema files are errors */
 struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_error *error);
+
+/**
+ * hwaccl_recording_open_running - the same for a short look at one that is being written
+ *
+ * Does without looking at every page. A recorder that finishes waits for its readers (a second at most): close soon.
+ */
+struct hwaccl_recording *hwaccl_recording_open_running(const char *path, struct hwaccl_error *error);
+
 void hwaccl_recording_close(struct hwaccl_recording *recording);
 const struct hwaccl_recording_info *hwaccl_recording_info(const struct hwaccl_recording *recording);
 
