@@ -53,7 +53,7 @@ static bool make_way(const char *ring, const struct hwaccl_recorder_config *conf
 bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,
                           struct hwaccl_error *error)
 {
-        char *path = ring_path(config->path, index);
+        char *path = ring_file_path(config->path, index);
 
         if (!path)
                 return hwaccl_error_set(error, "out of memory");

@@ -85,7 +85,7 @@ static bool allocate(struct ring *ring, struct hwaccl_error *error)
         return fill_header(ring, error);
 }
 
-char *ring_path(const char *recording, unsigned index)
+char *ring_file_path(const char *recording, unsigned index)
 {
         size_t room = strlen(recording) + sizeof(RING_SUFFIX ".4294967295");
         char *path = malloc(room);

@@ -61,8 +61,8 @@ struct ring {
  */
 bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwaccl_error *error);
 
-/** ring_path - of a recording's ring: RECORDING-ring, RECORDING-ring.1 …; NULL without memory, else free it */
-char *ring_path(const char *recording, unsigned index);
+/** ring_file_path - of a recording's ring: RECORDING-ring, RECORDING-ring.1 …; NULL without memory, else free it */
+char *ring_file_path(const char *recording, unsigned index);
 
 /** ring_destroy - unmap, close, and remove the file if @remove */
 void ring_destroy(struct ring *ring, bool remove);

@@ -71,7 +71,7 @@ enum hwaccl_ring_look hwaccl_ring_status_read(const char *recording, unsigned in
                                               struct hwaccl_error *error)
 {
         uint8_t header[HEADER_BYTES];
-        char *path = ring_path(recording, index);
+        char *path = ring_file_path(recording, index);
 
         memset(status, 0, sizeof(*status));
         if (!path) {
