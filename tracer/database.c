@@ -1,6 +1,7 @@
 #include "database.h"
 
 #include <stddef.h>
+#include <time.h>
 
 sqlite3 *database_open(const char *path, int flags)
 {
@@ -74,4 +75,20 @@ bool database_integer(sqlite3 *db, const char *sql, int64_t otherwise, int64_t *
                 *value = otherwise;
         (void)sqlite3_finalize(statement);
         return good;
+}
+
+bool database_leave_log(sqlite3 *db, struct hwaccl_error *error)
+{
+        const struct timespec pause = {0, 10000000};
+        int result = SQLITE_BUSY;
+
+        /* SQLite does not wait for readers here, whatever the busy timeout is */
+        (void)sqlite3_busy_timeout(db, 100);
+        for (unsigned tries = 0; tries < 100 && (result == SQLITE_BUSY || result == SQLITE_LOCKED); tries++) {
+                if (tries > 0)
+                        (void)nanosleep(&pause, NULL);
+                result = sqlite3_exec(db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+        }
+        return result == SQLITE_OK || result == SQLITE_BUSY || result == SQLITE_LOCKED ||
+               database_error(db, error, "cannot finish");
 }

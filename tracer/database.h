@@ -26,4 +26,12 @@ bool database_step_done(sqlite3 *db, sqlite3_stmt *statement, struct hwaccl_erro
 /** database_integer - the first column of the first row; @otherwise when there is no row or it is NULL */
 bool database_integer(sqlite3 *db, const char *sql, int64_t otherwise, int64_t *value, struct hwaccl_error *error);
 
+/**
+ * database_leave_log - give write-ahead logging up, so that the database is one file
+ *
+ * A reader that is there for longer than a second keeps the log in use: the database is then good with it beside it,
+ * and that is no error.
+ */
+bool database_leave_log(sqlite3 *db, struct hwaccl_error *error);
+
 #endif

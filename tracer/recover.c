@@ -389,13 +389,8 @@ static bool without_ring(struct recovery *recovery, struct hwaccl_error *error)
 
 static bool close_database(struct recovery *recovery, bool good, struct hwaccl_error *error)
 {
-        if (good) {
-                /* a reader that is still there keeps the log in use: the recording is then good with it beside */
-                (void)sqlite3_busy_timeout(recovery->db, 1000);
-                int result = sqlite3_exec(recovery->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
-                if (result != SQLITE_OK && result != SQLITE_BUSY && result != SQLITE_LOCKED)
-                        good = database_error(recovery->db, error, "cannot finish");
-        }
+        if (good)
+                good = database_leave_log(recovery->db, error);
         (void)sqlite3_close(recovery->db);
         recovery->db = NULL;
         return good;

@@ -143,13 +143,8 @@ bool writer_database_status(sqlite3 *db, const struct writer_end *end, const cha
 
 bool writer_database_close(sqlite3 *db, struct hwaccl_error *error)
 {
-        /* A reader that is still there keeps the log in use; the recording is then good with it beside. */
-        (void)sqlite3_busy_timeout(db, 1000);
-        int result = sqlite3_exec(db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
-        bool good = result == SQLITE_OK || result == SQLITE_BUSY || result == SQLITE_LOCKED;
+        bool good = database_leave_log(db, error);
 
-        if (!good)
-                (void)database_error(db, error, "cannot finish");
         if (sqlite3_close(db) != SQLITE_OK && good)
                 good = hwaccl_error_set(error, "cannot close the database");
         return good;

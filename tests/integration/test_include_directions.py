@@ -15,7 +15,7 @@ BUILD = pathlib.Path(os.environ.get("HWACCL_BUILD", SOURCE / "build-debug"))
 # Where a quoted include of a room may be found, beside the including file's own directory. Other rooms: public headers.
 SEARCH = {
     "core": ["core/include", "core"],
-    "tracer": ["tracer/include", "tracer", "core/include", "db-schema"],
+    "tracer": ["tracer/include", "tracer", "tracer/lttng", "core/include", "db-schema"],
     "replay": ["replay/include", "replay", "replay/cli", "tracer/include", "core/include"],
 }
 # Which rooms may resolve an include into which: a file of the first lies under one of the second.
