@@ -242,7 +242,7 @@ static enum checkpoint_result read_row(struct decoder *decoder, sqlite3_stmt *ro
         if (!exits_agree(decoder, &checkpoint, error))
                 return CHECKPOINT_BAD;
         unpack(decoder, &checkpoint);
-        if (decoder->device_bytes)
+        if (devices)
                 memcpy(decoder->device_state, devices, decoder->device_bytes);
         *ring = (uint64_t)sqlite3_column_int64(row, 0);
         *position = (uint64_t)sqlite3_column_int64(row, 1);

@@ -274,14 +274,14 @@ struct writer *writer_create(const struct hwaccl_recorder_config *config, struct
         }
         size_t size = ring_count * sizeof(*writer->lane); /* a multiple of their alignment */
         writer->lane = aligned_alloc(_Alignof(struct writer_lane), size);
-        if (writer->lane)
-                memset(writer->lane, 0, size);
         if (!writer->lane) {
                 hwaccl_error_set(error, "out of memory");
-        } else {
-                stamp_clock_start(&writer->lane[0].decoder.clock, stamps);
-                writer->db = writer_database_create(config, error);
+                destroy(writer);
+                return NULL;
         }
+        memset(writer->lane, 0, size);
+        stamp_clock_start(&writer->lane[0].decoder.clock, stamps);
+        writer->db = writer_database_create(config, error);
         if (!writer->db) {
                 destroy(writer);
                 return NULL;

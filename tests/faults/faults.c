@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): ours are words, the headers' are __names */
+
 void hwaccl_step(const char *name);
 
 enum call {
@@ -259,3 +261,5 @@ int sqlite3_bind_int64(sqlite3_stmt *statement, int parameter, sqlite3_int64 val
                 *(void **)(&next) = behind("sqlite3_bind_int64");
         return fails(CALL_sqlite3_bind) ? SQLITE_NOMEM : next(statement, parameter, value);
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -20,6 +20,7 @@ wait_for_exits() {
         fail "nothing was recorded within a minute"
 }
 set +e
+# shellcheck source=/dev/null
 . ./commands >output 2>errors
 set -e
 cat output errors
