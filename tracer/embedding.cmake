@@ -11,12 +11,15 @@ foreach(symbol ${HWACCL_TRACE_SYMBOLS})
 endforeach()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS libhwaccl-tracer.map)
 
+# binutils, whatever the compiler's own are: LLVM's linker takes no archives here
+find_program(HWACCL_LD ld REQUIRED)
+find_program(HWACCL_OBJCOPY objcopy REQUIRED)
 # the linker by itself takes the plain code of fat objects; what is left for link-time optimization goes
 set(object ${CMAKE_CURRENT_BINARY_DIR}/hwaccl-tracer.o)
 add_custom_command(OUTPUT ${object}
-  COMMAND ${CMAKE_LINKER} -r ${undefined} -o ${object}.all $<TARGET_FILE:hwaccl-tracer>
+  COMMAND ${HWACCL_LD} -r ${undefined} -o ${object}.all $<TARGET_FILE:hwaccl-tracer>
     $<TARGET_FILE:hwaccl-db-schema> $<TARGET_FILE:hwaccl-core>
-  COMMAND ${CMAKE_OBJCOPY} ${kept} --wildcard --remove-section=.gnu.lto_* --remove-section=.gnu.debuglto_*
+  COMMAND ${HWACCL_OBJCOPY} ${kept} --wildcard --remove-section=.gnu.lto_* --remove-section=.gnu.debuglto_*
     --strip-symbol=__gnu_lto_v1 ${object}.all ${object}
   DEPENDS hwaccl-tracer hwaccl-db-schema hwaccl-core ${CMAKE_CURRENT_SOURCE_DIR}/libhwaccl-tracer.map
   COMMENT "Gathering libhwaccl-tracer" VERBATIM)

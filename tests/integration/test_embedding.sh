@@ -77,6 +77,24 @@ done
 expect_sql "$work/gcc-shared.db" "SELECT count(*) FROM registers WHERE rbx IS NOT NULL OR cs_base IS NOT NULL" 0
 expect_sql "$work/gcc-shared.db" "SELECT count(*), count(outcome), count(DISTINCT vcpu) FROM irq_handoffs WHERE outcome = 'taken'" "250|250|2"
 
+# a VMM that dies leaves what its vCPUs had done
+cp "$work/loop_vmm" "$work/killed_vmm"
+"$work/killed_vmm" "$work/killed.db" 1000000000 &
+vmm=$!
+until [ -s "$work/killed.db" ] && "$prefix/bin/hwaccl" top --once --json "$work/killed.db" 2>/dev/null | grep -qE '"total": ?\{"exits": ?[1-9][0-9]{3}'; do
+        kill -0 $vmm || fail "the VMM ended by itself"
+        sleep 0.1
+done
+kill -9 $vmm
+wait $vmm || true
+run 0 "$prefix/bin/hwaccl" top "$work/killed.db" >"$work/output"
+grep -q "the recorder died" "$work/output" || fail "top of a recorder that died: $(cat "$work/output")"
+run 0 "$prefix/bin/hwaccl" recover "$work/killed.db" >"$work/output"
+[ "$(echo "$work"/killed.db-*)" = "$work/killed.db-*" ] || fail "left after recovery: $(echo "$work"/killed.db-*)"
+run 0 "$prefix/bin/hwaccl" check "$work/killed.db" >"$work/output" 2>"$work/message"
+expect_sql "$work/killed.db" "SELECT count(DISTINCT vcpu), min(exits) > 100 FROM (SELECT vcpu, count(*) AS exits FROM exits GROUP BY vcpu)" "2|1"
+expect_sql "$work/killed.db" "SELECT count(*) FROM marks" 2
+
 # C++ reads the headers.
 printf '#include <hwaccl/trace.h>\n#include <hwaccl/trace_kvm.h>\nint main() { hwaccl_trace_state s = {}; %s }\n' \
         'hwaccl_trace_put_exit(&s, HWACCL_EXIT_HLT, 0, 1); hwaccl_trace_put_segment(&s, cs, 0, 0, 0, 0); return hwaccl_trace_open("", 0, 0) != 0;' \
