@@ -83,6 +83,14 @@ static bool readable(sqlite3 *db)
 static bool open_read_only(struct hwaccl_recording *recording, struct hwaccl_error *error)
 {
         recording->db = database_open(recording->path, SQLITE_OPEN_READONLY);
+        if (recording->db && !readable(recording->db) && sqlite3_errcode(recording->db) == SQLITE_READONLY) {
+                /* a recorder that died while it left write-ahead logging: its journal has to be rolled back first */
+                sqlite3 *db = database_open(recording->path, SQLITE_OPEN_READWRITE);
+                (void)(db && readable(db));
+                (void)sqlite3_close(db);
+                (void)sqlite3_close(recording->db);
+                recording->db = database_open(recording->path, SQLITE_OPEN_READONLY);
+        }
         if (recording->db && !readable(recording->db) && sqlite3_errcode(recording->db) == SQLITE_CANTOPEN) {
                 /* write-ahead log, and a directory that cannot be written: nobody else writes there either */
                 char *uri = sqlite3_mprintf("file:%s?immutable=1", recording->path);

@@ -2,7 +2,7 @@
  * Beside the command's own sources in the test program hwaccl-faults: it dies at a named step, and calls of the
  * system's and of SQLite's libraries fail or stall.
  *
- *   HWACCL_KILL_AT=NAME:N     SIGKILL when step NAME (tracer/steps.h) is reached for the N-th time
+ *   HWACCL_KILL_AT=NAME:N     SIGKILL when step NAME (tracer/steps.h) or call NAME is reached for the N-th time
  *   HWACCL_FAIL=CALL:N[:all]  the N-th call fails; all: every later one too
  *   HWACCL_STALL=CALL:N:MS    the N-th call takes MS milliseconds longer
  *   HWACCL_COUNT=FILE         at the end, a line "CALL COUNT" for every call that can fail
@@ -84,6 +84,7 @@ static bool fails(enum call call)
         unsigned long wanted;
         const char *rest;
 
+        hwaccl_step(call_name[call]);
         if (setting("HWACCL_STALL", call_name[call], &wanted, &rest) && number == wanted) {
                 unsigned long ms = strtoul(rest, NULL, 10);
                 struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};

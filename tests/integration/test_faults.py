@@ -104,6 +104,29 @@ class Faults(CommandTest):
         reached = {name for name, killed in self.each(self.kill_recorder, items) if killed}
         self.assertEqual(sorted(set(names) - reached), [], "steps that were never reached")
 
+    def test_killed_at_every_call_that_changes_files(self):
+        """Those of SQLite among them: a journal may have to be rolled back before anything can be read."""
+        counts = self.count_calls()
+
+        def kill(item):
+            name, occurrence = item
+            database = self.new_path()
+            done = self.record_faulty(database, HWACCL_KILL_AT=f"{name}:{occurrence}")
+            context = f"killed at call {occurrence} of {name}"
+            self.assertIn(done.returncode, (0, -signal.SIGKILL), f"{context}: {done.stderr}")
+            if os.path.exists(database) and os.path.exists(database + "-ring") and done.returncode:
+                before = self.run_hwaccl("stat", database)
+                self.assertIn(before.returncode, (0, 2), f"{context}: {before.stderr}")
+                if name != "pwrite" and occurrence == counts[name]:
+                    self.assertEqual(before.returncode, 0, f"{context}: {before.stderr}")
+            self.recovered(database, context)
+
+        items = [(name, occurrence) for name in ("fsync", "ftruncate", "unlink")
+                 for occurrence in range(1, counts[name] + 1)]
+        pwrites = counts["pwrite"]
+        items += [("pwrite", occurrence) for occurrence in range(max(1, pwrites - 12), pwrites + 1)]
+        self.each(kill, items)
+
     def test_killed_at_every_step_of_a_recovery(self):
         names = [name for name in steps() if name.startswith("recovery")]
         self.assertGreater(len(names), 4)
