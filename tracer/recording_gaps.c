@@ -7,7 +7,7 @@
 static bool add_gap(struct hwaccl_recording *recording, sqlite3_stmt *row, struct hwaccl_error *error)
 {
         size_t count = recording->gap_count;
-        const struct gap *before = count ? &recording->gap[count - 1] : NULL;
+        int64_t before = count && recording->gap ? recording->gap[count - 1].last : -1;
         struct gap gap;
 
         for (int i = 0; i < 3; i++)
@@ -17,10 +17,10 @@ static bool add_gap(struct hwaccl_recording *recording, sqlite3_stmt *row, struc
         gap.last = sqlite3_column_int64(row, 1);
         gap.events = sqlite3_column_int64(row, 2);
         if (gap.first < 0 || gap.last < gap.first || gap.first >> VCPU_SHIFT != gap.last >> VCPU_SHIFT ||
-            gap.events < 0 || (before && gap.first <= before->last) || count == RECORDING_GAP_MAX)
+            gap.events < 0 || gap.first <= before || count == RECORDING_GAP_MAX)
                 return recording_error(recording, error, "gap %" PRId64 " to %" PRId64 ": it overlaps, or cannot be",
                                        gap.first, gap.last);
-        if ((count & (count - 1)) == 0) {
+        if (!recording->gap || (count & (count - 1)) == 0) {
                 struct gap *more = realloc(recording->gap, (count ? 2 * count : 1) * sizeof(*more));
                 if (!more)
                         return hwaccl_error_set(error, "out of memory");

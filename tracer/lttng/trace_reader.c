@@ -14,8 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* A damaged trace may make Babeltrace go round in circles: seconds without a frame after which it is ended. */
 #define PATIENCE 15
 
