@@ -108,6 +108,13 @@ static void geometry_can_be_set(void **state)
         assert_int_equal(word(data, 55), 8);
         assert_int_equal(word(data, 56), 32);
         assert_int_equal(word(data, 3), 16); /* the default stays */
+        /* a track without sectors is none */
+        out8(f, 0x1f2, 0);
+        (void)command(f, 0x91);
+        expect_error(f, ABRT);
+        (void)command(f, IDENTIFY);
+        read_words(f, data, SECTOR);
+        assert_int_equal(word(data, 56), 32);
 }
 
 static void power_modes_are_kept_and_sleep_ends_with_a_reset(void **state)
