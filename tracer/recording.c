@@ -159,14 +159,12 @@ static bool check_schema(struct hwaccl_recording *recording, bool pages, struct 
                                        "has schema version %" PRId64 "; this hwaccl reads up to %u: use a newer one",
                                        version, schema_version());
         if (version < (int64_t)schema_version()) {
-                if (migrate(recording, version, error)) {
-                        (void)sqlite3_close(recording->db);
-                        recording->db = NULL;
-                        if (!open_read_only(recording, error))
-                                return false;
-                } else if (!schema_verify(recording->db, false, &reason)) {
+                if (!migrate(recording, version, error))
                         return false;
-                } /* else it cannot be written, and can be read all the same: its tables are those of today */
+                (void)sqlite3_close(recording->db);
+                recording->db = NULL;
+                if (!open_read_only(recording, error))
+                        return false;
         }
         if (pages && !quick_check(recording, error))
                 return false;

@@ -31,6 +31,8 @@ for packed in "$HWACCL_SOURCE"/tests/compat/schema-*.db.gz; do
         grep -qF '?' registers && fail "$name: unknown registers: $(cat registers)"
         expect_sql "$name" "SELECT text FROM console" hello
         expect_sql "$name" "SELECT count(*) FROM marks" 0
+        expect_sql "$name" "SELECT count(*) FROM disk_accesses" 0
+        expect_sql "$name" "SELECT name FROM names WHERE kind = 'input_kind' AND number = 7" disk
         expect_sql "$name" "SELECT count(*) FROM registers WHERE rip IS NULL OR cs_base IS NULL" 0
         count+=1
 done

@@ -2,10 +2,8 @@
 """Disk images under a running guest: what the host cannot read or write is a disk error, and replays as one."""
 import fcntl
 import os
-import sqlite3
 import subprocess
 import threading
-from contextlib import closing
 
 from hwaccl_cli import HWACCL, CommandTest, main
 
@@ -113,28 +111,6 @@ class Disks(CommandTest):
         self.change(self.path("disk.db"), "UPDATE input SET data = CAST(zeroblob(511) || x'01' AS BLOB) WHERE kind = 7")
         done = self.succeed("replay", self.path("disk.db"), status=1)
         self.assertIn("memory 0x1000+512", done.stdout)
-
-    def version_1(self, name):
-        path = self.record(name)
-        self.change(path, "DELETE FROM names WHERE kind = 'input_kind' AND number > 6",
-                    "DELETE FROM names WHERE kind = 'effect_kind' AND number > 3",
-                    "DROP VIEW disk_accesses", "PRAGMA user_version = 1")
-        return path
-
-    def test_a_recording_of_version_1_is_brought_up_to_date(self):
-        path = self.version_1("old.db")
-        self.succeed("replay", path)
-        self.succeed("check", path)
-        self.assertEqual(self.query(path, "SELECT count(*) FROM disk_accesses"), [(0,)])
-        self.assertEqual(self.query(path, "SELECT name FROM names WHERE kind = 'input_kind' AND number = 7"), [("disk",)])
-
-    def test_a_recording_of_version_1_that_cannot_be_written_is_read_as_it_is(self):
-        path = self.version_1("old.db")
-        with closing(sqlite3.connect(path, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")  # whoever writes now has to wait
-            self.succeed("replay", path)
-            other.execute("ROLLBACK")
-        self.assertEqual(self.query(path, "PRAGMA user_version"), [(1,)])
 
 
 if __name__ == "__main__":
