@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,41 @@ static bool connect_source(struct reading *reading, const bt_component_source *s
         return true;
 }
 
+/* CTF 1.8, 7.2: metadata comes in packets, each with this before it. Sizes are bits. */
+struct metadata_packet {
+        uint32_t magic;
+        uint8_t uuid[16];
+        uint32_t checksum;
+        uint32_t content_size;
+        uint32_t packet_size;
+} __attribute__((packed));
+
+#define METADATA_MAGIC UINT32_C(0x75d11d57)
+
+/* Babeltrace 2.0 reads the last packet of a file that is cut off for ever. */
+static bool check_metadata(struct reading *reading, const char *path, uint64_t size)
+{
+        FILE *file = fopen(path, "re");
+        struct metadata_packet packet;
+        uint64_t at = 0;
+
+        if (!file)
+                return hwaccl_error_set(reading->error, "%s: %s", path, strerror(errno));
+        while (at < size) {
+                bool whole = fseek(file, (long)at, SEEK_SET) == 0 && fread(&packet, sizeof(packet), 1, file) == 1;
+                if (at == 0 && (!whole || packet.magic != METADATA_MAGIC))
+                        break; /* text, or for Babeltrace to refuse */
+                if (!whole || packet.magic != METADATA_MAGIC || packet.packet_size / 8 < sizeof(packet) ||
+                    packet.content_size > packet.packet_size || packet.packet_size / 8 > size - at) {
+                        (void)fclose(file);
+                        return hwaccl_error_set(reading->error, "%s: is cut off or damaged at byte %" PRIu64, path, at);
+                }
+                at += packet.packet_size / 8;
+        }
+        (void)fclose(file);
+        return true;
+}
+
 static bool add_trace(struct reading *reading, const char *path)
 {
         const bt_component_source *source = NULL;
@@ -176,7 +212,7 @@ static bool add_traces(struct reading *reading, const char *directory, unsigned 
                 return true;
         if ((size_t)snprintf(path, sizeof(path), "%s/metadata", directory) < sizeof(path) && stat(path, &status) == 0 &&
             S_ISREG(status.st_mode))
-                return add_trace(reading, directory);
+                return check_metadata(reading, path, (uint64_t)status.st_size) && add_trace(reading, directory);
         int count = scandir(directory, &entries, not_dots, alphasort);
         if (count < 0)
                 return depth > 0 || hwaccl_error_set(reading->error, "%s: %s", directory, strerror(errno));
