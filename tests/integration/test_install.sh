@@ -10,6 +10,16 @@ for file in bin/hwaccl share/man/man1/hwaccl.1 share/bash-completion/completions
 done
 run 0 "$prefix/bin/hwaccl" --version >"$work/version"
 
+# the parts with libraries of their own are found from where the command lies
+if [ -e "$HWACCL_BUILD/hwaccl-ctf" ]; then
+        mkdir "$work/empty"
+        run 2 "$prefix/bin/hwaccl" import ctf "$work/empty" 2>"$work/import"
+        grep -q "no CTF trace" "$work/import" || fail "hwaccl-ctf is not found: $(cat "$work/import")"
+fi
+if [ -e "$HWACCL_BUILD/hwaccl-lttng.so" ]; then
+        [ -n "$(find "$prefix" -path '*/hwaccl/hwaccl-lttng.so')" ] || fail "hwaccl-lttng.so is not installed"
+fi
+
 pc=$(find "$prefix" -name hwaccl.pc)
 [ -n "$pc" ] || fail "hwaccl.pc is not installed"
 export PKG_CONFIG_PATH=${pc%/*}
