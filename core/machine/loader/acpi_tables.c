@@ -110,6 +110,8 @@ static uint64_t address_of(unsigned place)
         return HWACCL_LOADER_ACPI_ADDRESS + place;
 }
 
+/* NOLINTBEGIN(bugprone-not-null-terminated-result): names in ACPI tables have a length and no terminator */
+
 /* The header that all tables but RSDP and FACS have; the checksum, over what is there by now. */
 static void finish_table(uint8_t *table, const char signature[4], unsigned size, uint8_t revision)
 {
@@ -135,6 +137,8 @@ static void put_root_pointer(uint8_t *rsdp)
         put(rsdp + 24, address_of(XSDT_PLACE), 8);
         rsdp[32] = checksum(rsdp, RSDP_SIZE);
 }
+
+/* NOLINTEND(bugprone-not-null-terminated-result) */
 
 static void put_description(uint8_t *fadt)
 {
