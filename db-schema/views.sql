@@ -207,7 +207,9 @@ SELECT
 FROM (
   SELECT e.id, 0 AS sequence, 0 AS kind, 0 AS address, k.clock + e.clock AS value, NULL AS data, NULL AS text
     FROM exit e JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id) WHERE e.clock IS NOT NULL
-  UNION ALL SELECT e.id, coalesce(e.instruction_input, 1), 2, i.address, 0, i.bytes, i.text
+  UNION ALL SELECT e.id, 1 + w.sequence, 3, w.address, 0, w.data, NULL FROM exit e JOIN walk_read w ON w.walk = e.walk
+  UNION ALL SELECT e.id, coalesce(e.instruction_input, 1 + (SELECT count(*) FROM walk_read w WHERE w.walk = e.walk)), 2,
+    i.address, 0, i.bytes, i.text
     FROM exit e JOIN instruction i ON i.id = e.instruction
   UNION ALL SELECT exit, sequence, kind, address, value, data, NULL FROM input) n
 LEFT JOIN names input_kind ON input_kind.kind = 'input_kind' AND input_kind.number = n.kind

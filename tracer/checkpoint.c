@@ -43,6 +43,7 @@ struct checkpoint {
         uint64_t base_host_entry;
         uint64_t exit_stamp;
         uint64_t inputs;
+        struct walk walk;
         uint64_t effects;
         uint64_t marks;
         uint64_t stamp_kind;
@@ -90,6 +91,7 @@ static void pack(const struct decoder *decoder, struct checkpoint *to)
         to->base_host_entry = state->base_host_entry;
         to->exit_stamp = state->exit_stamp;
         to->inputs = state->inputs;
+        to->walk = state->walk;
         to->effects = state->effects;
         to->marks = state->marks;
         to->stamp_kind = clock->kind;
@@ -140,12 +142,22 @@ static bool clock_is_good(const struct checkpoint *from)
                from->handoff_settled <= INT64_MAX / 4;
 }
 
+static bool walk_is_good(const struct walk *walk)
+{
+        if (walk->count > WALK_MAX)
+                return false;
+        for (size_t i = 0; i < walk->count; i++)
+                if (walk->read[i].size != 4 && walk->read[i].size != 8)
+                        return false;
+        return true;
+}
+
 static bool is_good(const struct checkpoint *from)
 {
-        return from->flags <= FLAG_ALL && from->phase <= DECODER_HANDLING && from->first <= from->exits &&
-               from->exits <= EXIT_NUMBER_MAX && from->handoff_vector < HWACCL_VECTOR_COUNT &&
-               from->inputs <= INT64_MAX && from->effects <= INT64_MAX && from->marks <= EXIT_NUMBER_MAX &&
-               row_is_good(from) && clock_is_good(from);
+        return walk_is_good(&from->walk) && from->flags <= FLAG_ALL && from->phase <= DECODER_HANDLING &&
+               from->first <= from->exits && from->exits <= EXIT_NUMBER_MAX &&
+               from->handoff_vector < HWACCL_VECTOR_COUNT && from->inputs <= INT64_MAX && from->effects <= INT64_MAX &&
+               from->marks <= EXIT_NUMBER_MAX && row_is_good(from) && clock_is_good(from);
 }
 
 static void unpack(struct decoder *decoder, const struct checkpoint *from)
@@ -187,6 +199,7 @@ static void unpack(struct decoder *decoder, const struct checkpoint *from)
         state->base_host_entry = from->base_host_entry;
         state->exit_stamp = from->exit_stamp;
         state->inputs = from->inputs;
+        state->walk = from->walk;
         state->effects = from->effects;
         state->marks = from->marks;
         clock->kind = (enum stamp_kind)from->stamp_kind;

@@ -20,7 +20,10 @@ bool cursor_events_open(struct cursor_events *events, struct hwaccl_recording *r
                            "ORDER BY exit, sequence",
                            first, last, false, error) &&
                database_prepare(recording->db, "SELECT address, bytes FROM instruction WHERE id = ?1", &events->lookup,
-                                error);
+                                error) &&
+               database_prepare(recording->db,
+                                "SELECT sequence, address, data FROM walk_read WHERE walk = ?1 ORDER BY sequence",
+                                &events->lookup_walk, error);
 }
 
 void cursor_events_close(struct cursor_events *events)
@@ -28,6 +31,7 @@ void cursor_events_close(struct cursor_events *events)
         stream_close(&events->input);
         stream_close(&events->effect);
         (void)sqlite3_finalize(events->lookup);
+        (void)sqlite3_finalize(events->lookup_walk);
         free(events->inputs);
         free(events->effects);
         free(events->bytes);
@@ -58,6 +62,43 @@ static bool load_instruction(struct cursor_events *events, struct hwaccl_recordi
         }
         (void)sqlite3_reset(row);
         return good;
+}
+
+static bool is_walk_row(sqlite3_stmt *row, uint64_t sequence)
+{
+        int size = sqlite3_column_bytes(row, 2);
+
+        return sequence < WALK_MAX && sqlite3_column_type(row, 0) == SQLITE_INTEGER &&
+               sqlite3_column_int64(row, 0) == (int64_t)sequence && sqlite3_column_type(row, 1) == SQLITE_INTEGER &&
+               sqlite3_column_type(row, 2) == SQLITE_BLOB && (size == 4 || size == 8);
+}
+
+static bool load_walk(struct cursor_events *events, struct hwaccl_recording *recording, int64_t id,
+                      struct cursor_walk *slot, struct hwaccl_error *error)
+{
+        sqlite3_stmt *row = events->lookup_walk;
+        struct walk *walk = &slot->walk;
+        int result;
+
+        slot->id = 0;
+        walk->count = 0;
+        if (sqlite3_bind_int64(row, 1, id) != SQLITE_OK)
+                return database_error(recording->db, error, "cannot bind a value");
+        while ((result = sqlite3_step(row)) == SQLITE_ROW && is_walk_row(row, walk->count)) {
+                size_t i = walk->count++;
+                walk->read[i].address = (uint64_t)sqlite3_column_int64(row, 1);
+                walk->read[i].size = (uint64_t)sqlite3_column_bytes(row, 2);
+                memcpy(walk->read[i].data, sqlite3_column_blob(row, 2), walk->read[i].size);
+        }
+        (void)sqlite3_reset(row);
+        if (result == SQLITE_ROW || (result == SQLITE_DONE && !walk->count))
+                return recording_error(recording, error,
+                                       "walk %" PRId64 ": not 1 to %u reads of 4 or 8 bytes, in sequence", id,
+                                       WALK_MAX);
+        if (result != SQLITE_DONE)
+                return database_error(recording->db, error, "cannot read");
+        slot->id = id;
+        return true;
 }
 
 static struct hwaccl_input *add_input(struct cursor_events *events, struct hwaccl_error *error)
@@ -206,6 +247,25 @@ static bool instruction_from_row(struct cursor_events *events, struct hwaccl_rec
         return true;
 }
 
+static bool walk_from_row(struct cursor_events *events, struct hwaccl_recording *recording, int64_t id,
+                          struct hwaccl_error *error)
+{
+        struct cursor_walk *slot = &events->walks[(uint64_t)id % CURSOR_INSTRUCTION_CACHE];
+
+        if (slot->id != id && !load_walk(events, recording, id, slot, error))
+                return false;
+        for (size_t i = 0; i < slot->walk.count; i++) {
+                struct hwaccl_input *input = add_input(events, error);
+                if (!input)
+                        return false;
+                input->kind = HWACCL_INPUT_MEMORY;
+                input->address = slot->walk.read[i].address;
+                input->data = slot->walk.read[i].data;
+                input->size = (uint32_t)slot->walk.read[i].size;
+        }
+        return true;
+}
+
 static bool gather_inputs(struct cursor_events *events, struct hwaccl_recording *recording, int64_t id,
                           const struct cursor_inputs *from_row, struct hwaccl_error *error)
 {
@@ -218,8 +278,13 @@ static bool gather_inputs(struct cursor_events *events, struct hwaccl_recording 
                 input->kind = HWACCL_INPUT_CLOCK;
                 input->value = from_row->clock;
         }
+        if (from_row->walk && !walk_from_row(events, recording, from_row->walk, error))
+                return false;
+        uint64_t place = from_row->instruction_input != UINT64_MAX ? from_row->instruction_input
+                         : from_row->walk                          ? events->input_count
+                                                                   : 1;
         for (;;) {
-                if (instruction && from_row->instruction_input == events->input_count) {
+                if (instruction && place == events->input_count) {
                         if (!instruction_from_row(events, recording, from_row->instruction, error))
                                 return false;
                         instruction = false;

@@ -125,6 +125,27 @@ static void set_column(struct exit_row *row, enum exit_column column, int64_t va
         row->column[column] = value;
 }
 
+/* What was read was not on the way to an instruction. */
+static bool flush_walk(struct decoder *decoder, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        uint64_t count = state->walk.count;
+
+        state->walk.count = 0;
+        for (uint64_t i = 0; i < count; i++) {
+                struct event_row row = {state->row.id,
+                                        1 + i,
+                                        HWACCL_INPUT_MEMORY,
+                                        state->walk.read[i].address,
+                                        0,
+                                        state->walk.read[i].data,
+                                        (uint32_t)state->walk.read[i].size};
+                if (!rows_event(&decoder->rows, decoder->rows.input, &row, error))
+                        return false;
+        }
+        return true;
+}
+
 static bool flush_row(struct decoder *decoder, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
@@ -132,6 +153,8 @@ static bool flush_row(struct decoder *decoder, struct hwaccl_error *error)
         if (!state->row_open)
                 return true;
         state->row_open = false;
+        if (!flush_walk(decoder, error))
+                return false;
         state->row.base = &state->base;
         state->row.base_known = state->base_known;
         return rows_exit(&decoder->rows, &state->row, error);
@@ -288,6 +311,7 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         state->row_open = true;
         state->exit_stamp = record->exit_stamp;
         state->inputs = 0;
+        state->walk.count = 0;
         state->effects = 0;
         state->exits++;
         state->phase = DECODER_HANDLING;
@@ -307,6 +331,47 @@ static unsigned code_bits(const struct hwaccl_subject_state *state)
         return state->cs.access_rights & big ? 32 : 16;
 }
 
+/* Entries of page tables come first, behind the clock; then the instruction. */
+static bool walks_on(const struct decoder_state *state, uint64_t sequence, unsigned kind,
+                     const struct ring_event *record)
+{
+        return kind == HWACCL_INPUT_MEMORY && state->row.known[EXIT_CLOCK] && !state->row.known[EXIT_INSTRUCTION] &&
+               sequence == 1 + state->walk.count && state->walk.count < WALK_MAX && record->value == 0 &&
+               record->has_data && (record->size == 4 || record->size == 8);
+}
+
+static void take_walk(struct decoder_state *state, const struct ring_event *record)
+{
+        size_t i = state->walk.count++;
+
+        memset(&state->walk.read[i], 0, sizeof(state->walk.read[i]));
+        state->walk.read[i].address = record->address;
+        state->walk.read[i].size = record->size;
+        memcpy(state->walk.read[i].data, record->data, record->size);
+}
+
+static bool take_instruction(struct decoder *decoder, uint64_t sequence, const struct ring_event *record,
+                             struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        int64_t id = 0;
+
+        if (state->walk.count && sequence == 1 + state->walk.count) {
+                if (!rows_walk(&decoder->rows, &state->walk, &id, error))
+                        return false;
+                state->walk.count = 0;
+                set_column(&state->row, EXIT_WALK, id);
+        } else if (sequence != 1) {
+                set_column(&state->row, EXIT_INSTRUCTION_INPUT, (int64_t)sequence);
+        }
+        if (!flush_walk(decoder, error) ||
+            !rows_instruction(&decoder->rows, record->address, code_bits(&state->row.state.state), record->data,
+                              record->size, &id, error))
+                return false;
+        set_column(&state->row, EXIT_INSTRUCTION, id);
+        return true;
+}
+
 static bool take_input(struct decoder *decoder, unsigned kind, const struct ring_event *record,
                        struct hwaccl_error *error)
 {
@@ -317,16 +382,14 @@ static bool take_input(struct decoder *decoder, unsigned kind, const struct ring
                           known_has(&state->row.state_known, HWACCL_FIELD_INDEX_cs_access_rights);
 
         if (kind == HWACCL_INPUT_INSTRUCTION && !state->row.known[EXIT_INSTRUCTION] && record->value == 0 &&
-            record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && mode_known) {
-                int64_t id = 0;
-                if (!rows_instruction(&decoder->rows, record->address, code_bits(&state->row.state.state), record->data,
-                                      record->size, &id, error))
-                        return false;
-                set_column(&state->row, EXIT_INSTRUCTION, id);
-                if (sequence != 1)
-                        set_column(&state->row, EXIT_INSTRUCTION_INPUT, (int64_t)sequence);
+            record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && mode_known)
+                return take_instruction(decoder, sequence, record, error);
+        if (walks_on(state, sequence, kind, record)) {
+                take_walk(state, record);
                 return true;
         }
+        if (!flush_walk(decoder, error))
+                return false;
         struct event_row row = {state->row.id,   sequence,      kind,
                                 record->address, record->value, record->has_data ? record->data : NULL,
                                 record->size};
@@ -344,7 +407,7 @@ static bool take_clock(struct decoder *decoder, uint64_t value, struct hwaccl_er
                 return true;
         }
         struct event_row row = {state->row.id, state->inputs++, HWACCL_INPUT_CLOCK, 0, value, NULL, 0};
-        return rows_event(&decoder->rows, decoder->rows.input, &row, error);
+        return flush_walk(decoder, error) && rows_event(&decoder->rows, decoder->rows.input, &row, error);
 }
 
 static bool take_effect(struct decoder *decoder, const struct ring_event *record, struct hwaccl_error *error)

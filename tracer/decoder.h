@@ -37,7 +37,8 @@ struct decoder_state {
         uint64_t base_clock;
         uint64_t base_host_entry;
         uint64_t exit_stamp;
-        uint64_t inputs; /* of the exit in hand */
+        uint64_t inputs;  /* of the exit in hand */
+        struct walk walk; /* inputs 1 to count, until it is known whether the instruction follows */
         uint64_t effects;
         uint64_t marks; /* seen */
         bool snapshots; /* there was one */

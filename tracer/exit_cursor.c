@@ -249,6 +249,7 @@ static bool load_columns(struct hwaccl_exit_cursor *cursor, int64_t id, int64_t 
                 [EXIT_HOST_ENTRY] = INT64_MAX,
                 [EXIT_HOST_GUEST] = INT64_MAX,
                 [EXIT_HOST_HANDLER] = INT64_MAX,
+                [EXIT_WALK] = INT64_MAX,
         };
         const struct stream *row = &cursor->exit;
 
@@ -321,8 +322,10 @@ static bool take_row(struct hwaccl_exit_cursor *cursor, struct hwaccl_error *err
         const struct cursor_inputs inputs = {
                 .clock_known = known[EXIT_CLOCK],
                 .clock = cursor->base_clock + (uint64_t)column[EXIT_CLOCK],
+                .walk = column[EXIT_WALK],
                 .instruction = column[EXIT_INSTRUCTION],
-                .instruction_input = known[EXIT_INSTRUCTION_INPUT] ? (uint64_t)column[EXIT_INSTRUCTION_INPUT] : 1,
+                .instruction_input =
+                        known[EXIT_INSTRUCTION_INPUT] ? (uint64_t)column[EXIT_INSTRUCTION_INPUT] : UINT64_MAX,
         };
         if (!cursor_events_gather(&cursor->events, cursor->recording, id, &inputs, error))
                 return false;
@@ -348,7 +351,7 @@ static bool open_streams(struct hwaccl_exit_cursor *cursor, int64_t first, int64
         } tables[] = {
                 {&cursor->exit, "exit",
                  "SELECT id, @page($)@, rip_advance, next_rax, verdict, outcome, clock, instruction, instruction_input,"
-                 " host_entry, host_guest, host_handler FROM exit WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+                 " host_entry, host_guest, host_handler, walk FROM exit WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
                  first, last},
                 /* the bounds are moved down to the keyframe and the group row that hold at @first */
                 {&cursor->keyframe, "keyframe",

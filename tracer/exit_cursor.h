@@ -38,11 +38,17 @@ struct cursor_instruction {
         uint8_t size;
 };
 
+struct cursor_walk {
+        int64_t id; /* 0: an empty slot */
+        struct walk walk;
+};
+
 /* Inputs and effects of the exit at which the cursor stands. */
 struct cursor_events {
         struct stream input;
         struct stream effect;
         sqlite3_stmt *lookup; /* instruction by id */
+        sqlite3_stmt *lookup_walk;
         struct hwaccl_input *inputs;
         size_t input_count;
         size_t input_room;
@@ -53,14 +59,16 @@ struct cursor_events {
         size_t byte_count;
         size_t byte_room;
         struct cursor_instruction cache[CURSOR_INSTRUCTION_CACHE];
+        struct cursor_walk walks[CURSOR_INSTRUCTION_CACHE];
 };
 
 /* What the row of the exit says about its first inputs. */
 struct cursor_inputs {
         bool clock_known;
         uint64_t clock;
+        int64_t walk;               /* 0: none */
         int64_t instruction;        /* 0: none */
-        uint64_t instruction_input; /* which one it is */
+        uint64_t instruction_input; /* which one it is; UINT64_MAX: the one behind clock and walk */
 };
 
 bool cursor_events_open(struct cursor_events *events, struct hwaccl_recording *recording, int64_t first, int64_t last,

@@ -101,6 +101,8 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 "SELECT 'gap: exits ' || (first & 0xffffffffff) || ' to ' || (last & 0xffffffffff) || ' of vCPU ' || "
                 "(first >> 40) || ' are there, or the recording says that it is complete' FROM gap WHERE EXISTS "
                 "(SELECT 1 FROM exit WHERE id BETWEEN first AND last) OR (SELECT status FROM status) = 0 LIMIT 5",
+                "SELECT 'walk ' || walk || ': not 4 or 8 bytes' FROM walk_read WHERE length(data) NOT IN (4, 8) LIMIT "
+                "5",
                 "SELECT 'status: ' || count(*) || ' rows, not 1' FROM status HAVING count(*) <> 1",
         };
         for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)

@@ -51,6 +51,8 @@ bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error)
                 {"pending", 5, &rows->pending},
                 {"irq_handoff", 5, &rows->irq_handoff},
                 {"instruction", 5, &rows->instruction_add},
+                {"walk", 2, &rows->walk_add},
+                {"walk_read", 4, &rows->walk_read},
                 {"input", 6, &rows->input},
                 {"effect", 6, &rows->effect},
                 {"device_field", 4, &rows->device_field},
@@ -65,16 +67,18 @@ bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error)
                 if (!prepare_insert(rows, inserts[i].table, inserts[i].columns, inserts[i].statement, error))
                         return false;
         return database_prepare(db, "SELECT id FROM instruction WHERE address = ?1 AND code_bits = ?2 AND bytes = ?3",
-                                &rows->instruction_find, error);
+                                &rows->instruction_find, error) &&
+               database_prepare(db, "SELECT id FROM walk WHERE reads = ?1", &rows->walk_find, error);
 }
 
 void rows_finalize(struct rows *rows)
 {
         sqlite3_stmt *const statements[] = {
-                rows->exit,     rows->handler_change, rows->keyframe,   rows->system,           rows->segment,
-                rows->pending,  rows->irq_handoff,    rows->input,      rows->effect,           rows->device_field,
-                rows->snapshot, rows->device_state,   rows->option,     rows->instruction_find, rows->instruction_add,
-                rows->mark,     rows->entry_state,    rows->checkpoint,
+                rows->exit,      rows->handler_change, rows->keyframe,   rows->system,           rows->segment,
+                rows->pending,   rows->irq_handoff,    rows->input,      rows->effect,           rows->device_field,
+                rows->snapshot,  rows->device_state,   rows->option,     rows->instruction_find, rows->instruction_add,
+                rows->mark,      rows->entry_state,    rows->checkpoint, rows->walk_find,        rows->walk_add,
+                rows->walk_read,
         };
         for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
                 (void)sqlite3_finalize(statements[i]);
@@ -83,6 +87,7 @@ void rows_finalize(struct rows *rows)
 void rows_forget(struct rows *rows)
 {
         memset(rows->instruction, 0, sizeof(rows->instruction));
+        memset(rows->walk, 0, sizeof(rows->walk));
 }
 
 static bool step(struct rows *rows, sqlite3_stmt *statement, struct hwaccl_error *error)
@@ -292,6 +297,74 @@ bool rows_instruction(struct rows *rows, uint64_t address, unsigned code_bits, c
                 if (!find_or_add(rows, &instruction, error))
                         return false;
                 *slot = instruction;
+        }
+        *id = slot->id;
+        return true;
+}
+
+static uint32_t walk_hash(const struct walk *walk)
+{
+        uint64_t hash = walk->count;
+
+        for (size_t i = 0; i < walk->count; i++) {
+                uint64_t data;
+                memcpy(&data, walk->read[i].data, sizeof(data));
+                hash = (hash ^ walk->read[i].address) * UINT64_C(0x9e3779b97f4a7c15);
+                hash = (hash ^ hash >> 32 ^ data) * UINT64_C(0x9e3779b97f4a7c15);
+        }
+        return (uint32_t)(hash >> 40) % WALK_CACHE_SIZE;
+}
+
+static int bind_reads(sqlite3_stmt *statement, int parameter, const struct walk *walk)
+{
+        return sqlite3_bind_blob(statement, parameter, walk->read, (int)(walk->count * sizeof(walk->read[0])),
+                                 SQLITE_STATIC);
+}
+
+static bool add_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->walk_read;
+        int result = sqlite3_bind_null(rows->walk_add, 1) | bind_reads(rows->walk_add, 2, walk);
+
+        if (!bound(rows, result, error) || !step(rows, rows->walk_add, error))
+                return false;
+        *id = sqlite3_last_insert_rowid(rows->db);
+        for (size_t i = 0; i < walk->count; i++) {
+                result = bind(statement, 1, *id) | bind(statement, 2, (int64_t)i) |
+                         bind(statement, 3, (int64_t)walk->read[i].address) |
+                         sqlite3_bind_blob(statement, 4, walk->read[i].data, (int)walk->read[i].size, SQLITE_STATIC);
+                if (!bound(rows, result, error) || !step(rows, statement, error))
+                        return false;
+        }
+        return true;
+}
+
+static bool find_or_add_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct hwaccl_error *error)
+{
+        sqlite3_stmt *find = rows->walk_find;
+
+        if (!bound(rows, bind_reads(find, 1, walk), error))
+                return false;
+        int result = sqlite3_step(find);
+        if (result == SQLITE_ROW)
+                *id = sqlite3_column_int64(find, 0);
+        (void)sqlite3_reset(find);
+        if (result == SQLITE_ROW)
+                return true;
+        return result == SQLITE_DONE ? add_walk(rows, walk, id, error) : database_error(rows->db, error, "cannot read");
+}
+
+bool rows_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct hwaccl_error *error)
+{
+        struct cached_walk *slot = &rows->walk[walk_hash(walk)];
+
+        if (!slot->id || slot->walk.count != walk->count ||
+            memcmp(slot->walk.read, walk->read, walk->count * sizeof(walk->read[0])) != 0) {
+                slot->id = 0;
+                if (!find_or_add_walk(rows, walk, id, error))
+                        return false;
+                slot->walk = *walk;
+                slot->id = *id;
         }
         *id = slot->id;
         return true;

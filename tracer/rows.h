@@ -34,6 +34,7 @@ enum exit_column {
         EXIT_HOST_ENTRY,
         EXIT_HOST_GUEST,
         EXIT_HOST_HANDLER,
+        EXIT_WALK,
         EXIT_COLUMN_COUNT
 };
 
@@ -45,6 +46,24 @@ struct exit_row {
         struct hwaccl_known_fields base_known;
         bool known[EXIT_COLUMN_COUNT];
         int64_t column[EXIT_COLUMN_COUNT];
+};
+
+/* What a handler reads of page tables to find the instruction: two walks of four levels for one that crosses pages. */
+#define WALK_MAX        8u
+#define WALK_CACHE_SIZE 1024u
+
+struct walk {
+        uint64_t count;
+        struct {
+                uint64_t address;
+                uint64_t size; /* 4 or 8 bytes */
+                uint8_t data[8];
+        } read[WALK_MAX];
+};
+
+struct cached_walk {
+        struct walk walk;
+        int64_t id; /* 0: an empty slot */
 };
 
 #define INSTRUCTION_SIZE_MAX   15u
@@ -73,6 +92,9 @@ struct rows {
         sqlite3_stmt *irq_handoff;
         sqlite3_stmt *instruction_find;
         sqlite3_stmt *instruction_add;
+        sqlite3_stmt *walk_find;
+        sqlite3_stmt *walk_add;
+        sqlite3_stmt *walk_read;
         sqlite3_stmt *input;
         sqlite3_stmt *effect;
         sqlite3_stmt *device_field;
@@ -83,13 +105,14 @@ struct rows {
         sqlite3_stmt *entry_state;
         sqlite3_stmt *checkpoint;
         struct cached_instruction instruction[INSTRUCTION_CACHE_SIZE];
+        struct cached_walk walk[WALK_CACHE_SIZE];
 };
 
 /** rows_prepare - rows_finalize() is due in either case */
 bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error);
 void rows_finalize(struct rows *rows);
 
-/** rows_forget - after a rollback: ids of instructions that were added no longer hold */
+/** rows_forget - after a rollback: ids of instructions and walks that were added no longer hold */
 void rows_forget(struct rows *rows);
 
 bool rows_exit(struct rows *rows, const struct exit_row *row, struct hwaccl_error *error);
@@ -125,6 +148,9 @@ bool rows_irq_handoff(struct rows *rows, const struct handoff_row *row, struct h
 /** rows_instruction - the dictionary's id of an instruction, added if it is new; @size at most INSTRUCTION_SIZE_MAX */
 bool rows_instruction(struct rows *rows, uint64_t address, unsigned code_bits, const uint8_t *bytes, size_t size,
                       int64_t *id, struct hwaccl_error *error);
+
+/** rows_walk - the dictionary's id of a walk that is not empty, added if it is new */
+bool rows_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct hwaccl_error *error);
 
 struct event_row {
         int64_t exit;

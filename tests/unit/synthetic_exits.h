@@ -127,6 +127,23 @@ static inline const void *synthetic_data(struct synthetic *synthetic, size_t slo
         return exit->data[slot];
 }
 
+/* Reads of page tables, the same few in most exits; at times one that is none, or more than any walk has. */
+static inline unsigned synthetic_walk(struct synthetic *synthetic)
+{
+        struct synthetic_exit *exit = &synthetic->current;
+        unsigned reads = synthetic->plain || synthetic_below(synthetic, 3) ? 0 : synthetic_below(synthetic, 10);
+        unsigned table = synthetic_below(synthetic, 5);
+
+        for (unsigned i = 0; i < reads && exit->input_count < SYNTHETIC_EVENT_MAX - 1; i++) {
+                size_t slot = exit->input_count++;
+                uint32_t size = table & 1 ? 4 : 8;
+                memset(exit->data[slot], (int)(table + i), 8);
+                exit->input[slot] = (struct hwaccl_input){HWACCL_INPUT_MEMORY, UINT64_C(0x1000) * table + i * 8,
+                                                          synthetic_below(synthetic, 40) == 0, exit->data[slot], size};
+        }
+        return reads;
+}
+
 static inline void synthetic_inputs(struct synthetic *synthetic)
 {
         struct synthetic_exit *exit = &synthetic->current;
@@ -137,7 +154,8 @@ static inline void synthetic_inputs(struct synthetic *synthetic)
                 exit->input[exit->input_count++] =
                         (struct hwaccl_input){HWACCL_INPUT_CLOCK, 0, synthetic->clock, NULL, 0};
         }
-        unsigned more = synthetic->plain || synthetic_below(synthetic, 4) ? 0 : synthetic_below(synthetic, 9);
+        bool walked = synthetic_walk(synthetic) != 0;
+        unsigned more = walked || synthetic->plain || synthetic_below(synthetic, 4) ? 0 : synthetic_below(synthetic, 9);
         unsigned instruction = synthetic_below(synthetic, 3) ? 0 : synthetic_below(synthetic, 5);
         for (unsigned i = 0; i <= more; i++) {
                 struct hwaccl_input *input = &exit->input[exit->input_count++];
