@@ -143,6 +143,9 @@ static bool run(struct flight *flight)
         for (;;) {
                 bool closing = consumer_is_closing(&flight->consumer);
                 stamp_clock_sample(&flight->clock);
+                /* for a recovery */
+                atomic_store_explicit(&flight->ring->header->stamp_khz, stamp_clock_khz(&flight->clock),
+                                      memory_order_relaxed);
                 if (!flight_absorb(flight))
                         return false;
                 if (atomic_exchange_explicit(&flight->dump_asked, false, memory_order_acquire)) {
@@ -249,7 +252,7 @@ struct flight *flight_create(const struct hwaccl_recorder_config *config, struct
         stamp_clock_start(&flight->clock, stamps);
         ring->header->stamp_kind = stamps;
         ring->header->stamp_origin = flight->clock.origin_stamp;
-        if (flight_segments_open(flight, config->path, error) && flight_dump_frame(flight, error) &&
+        if (flight_segments_open(flight, config->path, config->force, error) && flight_dump_frame(flight, error) &&
             consumer_start(&flight->consumer, main_loop, flight, error))
                 return flight;
         flight_segments_close(flight, true);

@@ -78,12 +78,15 @@ static bool fill(struct flight *flight, struct decoder *decoder, sqlite3 *db, co
                  struct hwaccl_error *error)
 {
         const struct hwaccl_recorder_config *config = &flight->config;
+        char identity[24];
 
+        (void)snprintf(identity, sizeof(identity), "%016" PRIx64, flight->ring->header->identity);
         if (!database_execute(db, "BEGIN", error) || !writer_database_fill(db, config, 1, error) ||
             !decoder_init(decoder, db, config->vcpu, config->keyframe_interval, error) ||
             !decoder_declare_devices(decoder, config->devices, config->device_count, error) ||
             !add_option(decoder, "flight_recorder", flight->window_text, error) ||
-            !add_option(decoder, "flight_recorder_written", dump->reason, error))
+            !add_option(decoder, "flight_recorder_written", dump->reason, error) ||
+            !add_option(decoder, FLIGHT_OPTION_RING, identity, error))
                 return false;
         for (size_t i = 0; i < flight->annotation_count; i++)
                 if (!add_option(decoder, flight->annotation[i].name, flight->annotation[i].value, error))
@@ -123,12 +126,12 @@ static bool write_window(struct flight *flight, const struct flight_dump *dump, 
 /* Under another name until it is whole: who waits for the name finds a recording. */
 bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct hwaccl_error *error)
 {
-        size_t room = strlen(dump->path) + sizeof("-new");
+        size_t room = strlen(dump->path) + sizeof(FLIGHT_NEW_SUFFIX);
         char *path = malloc(room);
 
         if (!path)
                 return hwaccl_error_set(error, "out of memory");
-        (void)snprintf(path, room, "%s-new", dump->path);
+        (void)snprintf(path, room, "%s" FLIGHT_NEW_SUFFIX, dump->path);
         bool good = write_window(flight, dump, path, error);
         unsigned flags = dump->force ? 0 : RENAME_NOREPLACE;
         if (good && renameat2(AT_FDCWD, path, AT_FDCWD, dump->path, flags) != 0) {

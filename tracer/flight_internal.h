@@ -46,6 +46,9 @@ struct flight_annotation {
 
 #define FLIGHT_ANNOTATION_MAX 1024u
 #define FLIGHT_FRAME          "frame.db"
+#define FLIGHT_SUFFIX         "-flight"              /* of the directory, behind the recording's name */
+#define FLIGHT_NEW_SUFFIX     "-new"                 /* of the recording while it is made */
+#define FLIGHT_OPTION_RING    "flight_recorder_ring" /* identity of the ring: which run a window is of */
 
 struct flight {
         struct ring *ring;
@@ -88,10 +91,14 @@ struct flight {
 
 /* flight_segment.c: error goes to flight->error, all return false then. */
 
-/** flight_segments_open - the directory, which must not be there */
-bool flight_segments_open(struct flight *flight, const char *path, struct hwaccl_error *error);
+/** flight_segments_open - the directory, which must not be there, or goes with @force */
+bool flight_segments_open(struct flight *flight, const char *path, bool force, struct hwaccl_error *error);
 /** flight_segments_close - @remove: with all files and the directory */
 void flight_segments_close(struct flight *flight, bool remove);
+/** flight_directory_remove - a window's directory with its files; what else is in it stays, and is an error */
+bool flight_directory_remove(const char *directory, struct hwaccl_error *error);
+/** flight_is_segment - is it the name of a segment's file? */
+bool flight_is_segment(const char *name);
 /** flight_segment_begin - end the last segment, begin one with the records from @position on */
 bool flight_segment_begin(struct flight *flight, uint64_t position);
 /** flight_segment_write - records [flight->written, @end) of the ring go to the last segment; the ring lets go of them

@@ -1,6 +1,7 @@
 /* The window's files: DIRECTORY/000000000042, each beginning where a decoder may start. */
 #include "flight_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,21 +25,53 @@ static bool complain(const struct flight *flight, uint64_t number, const char *w
         return hwaccl_error_set(error, "%s/%012" PRIu64 ": %s: %s", flight->directory, number, what, strerror(reason));
 }
 
-bool flight_segments_open(struct flight *flight, const char *path, struct hwaccl_error *error)
+bool flight_is_segment(const char *name)
 {
-        size_t room = strlen(path) + sizeof("-flight");
+        size_t digits = strspn(name, "0123456789");
+
+        return digits >= 12 && digits < NAME_SIZE - 4 && !name[digits];
+}
+
+bool flight_directory_remove(const char *directory, struct hwaccl_error *error)
+{
+        DIR *files = opendir(directory);
+        struct dirent *entry;
+        bool good = files != NULL;
+
+        while (good && (entry = readdir(files)))
+                if (flight_is_segment(entry->d_name) || strncmp(entry->d_name, FLIGHT_FRAME, strlen(FLIGHT_FRAME)) == 0)
+                        good = unlinkat(dirfd(files), entry->d_name, 0) == 0;
+        int reason = errno;
+        if (files)
+                (void)closedir(files);
+        if (good && rmdir(directory) == 0)
+                return true;
+        return hwaccl_error_set(error, "%s: cannot remove: %s", directory, strerror(good ? errno : reason));
+}
+
+bool flight_segments_open(struct flight *flight, const char *path, bool force, struct hwaccl_error *error)
+{
+        size_t room = strlen(path) + sizeof(FLIGHT_SUFFIX);
+        struct stat status;
 
         flight->directory_fd = flight->fd = -1;
         flight->directory = malloc(room);
         if (!flight->directory)
                 return hwaccl_error_set(error, "out of memory");
-        (void)snprintf(flight->directory, room, "%s-flight", path);
+        (void)snprintf(flight->directory, room, "%s" FLIGHT_SUFFIX, path);
+        /* a recorder that lives would hold the ring, which is ours */
+        if (force && lstat(flight->directory, &status) == 0 && S_ISDIR(status.st_mode) &&
+            !flight_directory_remove(flight->directory, error)) {
+                free(flight->directory);
+                flight->directory = NULL;
+                return false;
+        }
         if (mkdir(flight->directory, 0777) != 0) {
                 if (errno == EEXIST)
-                        hwaccl_error_set(error,
-                                         "%s: exists: left by a flight recorder that died, or one that is running; "
-                                         "remove it to record here",
-                                         flight->directory);
+                        hwaccl_error_set(
+                                error,
+                                "%s: was left by a flight recorder that died, without its ring; --force discards it",
+                                flight->directory);
                 else
                         hwaccl_error_set(error, "%s: cannot create: %s", flight->directory, strerror(errno));
                 free(flight->directory);

@@ -1,10 +1,11 @@
 /* From the ring that a dead recorder left into its database: one transaction, then the ring goes. */
 #include "hwaccl/recovery.h"
 
+#include "recover_internal.h"
+
 #include "checkpoint.h"
 #include "hwaccl/machine.h"
 #include "hwaccl/recording.h"
-#include "ring_reader.h"
 #include "steps.h"
 
 #include <errno.h>
@@ -15,20 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define LANE_MAX 64u /* vCPUs of a recording */
-
-struct recovery {
-        char *database;
-        char *ring;                          /* of the first vCPU; those of the others have .1, .2 … behind */
-        struct ring_reader reader[LANE_MAX]; /* one for each vCPU */
-        int64_t vcpu[LANE_MAX];
-        unsigned lane_count;
-        sqlite3 *db;
-        struct decoder decoder; /* of one vCPU after the other */
-        bool stopped;           /* the guest had ended, in an exit that was handled */
-        struct hwaccl_recovery *result;
-};
 
 /* @path names the database or its ring. */
 static bool name_files(struct recovery *recovery, const char *path, struct hwaccl_error *error)
@@ -108,8 +95,8 @@ static bool holds_nothing(const struct recovery *recovery)
 }
 
 /* Decodes what a ring holds behind @position. A record that cannot be ends it: what follows has no meaning. */
-static bool take_records(struct recovery *recovery, struct ring_reader *reader, uint64_t position,
-                         struct hwaccl_error *error)
+bool recovery_take_records(struct recovery *recovery, struct ring_reader *reader, uint64_t position,
+                           struct hwaccl_error *error)
 {
         struct hwaccl_recovery *result = recovery->result;
 
@@ -134,7 +121,7 @@ static bool take_records(struct recovery *recovery, struct ring_reader *reader, 
 }
 
 /* How the guest ended, from a vCPU's last exit. */
-static bool find_stop(struct recovery *recovery, struct hwaccl_error *error)
+bool recovery_find_stop(struct recovery *recovery, struct hwaccl_error *error)
 {
         struct hwaccl_recovery *result = recovery->result;
         sqlite3_stmt *row;
@@ -157,7 +144,7 @@ static bool find_stop(struct recovery *recovery, struct hwaccl_error *error)
 }
 
 /* What the recorder itself wrote of the end, when it lived long enough for that: it stands. */
-static bool find_end(struct recovery *recovery, bool *known, struct hwaccl_error *error)
+bool recovery_find_end(struct recovery *recovery, bool *known, struct hwaccl_error *error)
 {
         struct hwaccl_recovery *result = recovery->result;
         int64_t end = 0;
@@ -179,7 +166,7 @@ static bool find_end(struct recovery *recovery, bool *known, struct hwaccl_error
 }
 
 /* @known: the row says already how it ended, and why it is incomplete. */
-static bool write_status(struct recovery *recovery, bool known, struct hwaccl_error *error)
+bool recovery_write_status(struct recovery *recovery, bool known, struct hwaccl_error *error)
 {
         const struct hwaccl_recovery *result = recovery->result;
         bool damaged = result->damaged_at != UINT64_MAX;
@@ -252,10 +239,10 @@ static bool recover_ring(struct recovery *recovery, struct ring_reader *reader, 
                 return false;
         uint64_t before = decoder->state.exits - decoder->state.row_open;
         stamp_clock_resume(&decoder->clock, reader->header.stamp_khz);
-        if (!take_records(recovery, reader, position, error) || !decoder_flush(decoder, error))
+        if (!recovery_take_records(recovery, reader, position, error) || !decoder_flush(decoder, error))
                 return false;
         count(recovery, reader, before);
-        return find_stop(recovery, error);
+        return recovery_find_stop(recovery, error);
 }
 
 static bool recover_lane(struct recovery *recovery, unsigned lane, struct hwaccl_error *error)
@@ -283,7 +270,7 @@ static bool transact(struct recovery *recovery, struct hwaccl_error *error)
         for (unsigned i = 0; i < recovery->lane_count; i++)
                 if (!recover_lane(recovery, i, error))
                         return false;
-        return find_end(recovery, &known, error) && write_status(recovery, known, error) &&
+        return recovery_find_end(recovery, &known, error) && recovery_write_status(recovery, known, error) &&
                database_execute(recovery->db, "DELETE FROM checkpoint", error);
 }
 
@@ -295,7 +282,7 @@ static bool find_lanes(struct recovery *recovery, struct hwaccl_error *error)
 
         if (!database_prepare(recovery->db, "SELECT id FROM checkpoint ORDER BY id", &row, error))
                 return false;
-        while ((result = sqlite3_step(row)) == SQLITE_ROW && recovery->lane_count < LANE_MAX)
+        while ((result = sqlite3_step(row)) == SQLITE_ROW && recovery->lane_count < RECOVERY_LANE_MAX)
                 recovery->vcpu[recovery->lane_count++] = sqlite3_column_int64(row, 0);
         bool good = result == SQLITE_DONE || hwaccl_error_set(error, "table checkpoint cannot be read");
         (void)sqlite3_finalize(row);
@@ -338,7 +325,7 @@ static bool remove_rings(const struct recovery *recovery, struct hwaccl_error *e
 {
         bool good = true;
 
-        for (unsigned i = recovery->lane_count ? recovery->lane_count : LANE_MAX; good && i-- > 0;) {
+        for (unsigned i = recovery->lane_count ? recovery->lane_count : RECOVERY_LANE_MAX; good && i-- > 0;) {
                 char *name = ring_name(recovery, i);
                 if (!name)
                         return hwaccl_error_set(error, "out of memory");
@@ -422,6 +409,8 @@ static bool with_ring(struct recovery *recovery, struct hwaccl_error *error)
         struct hwaccl_recovery *result = recovery->result;
 
         result->process = recovery->reader[0].header.process;
+        if (recovery_has_window(recovery))
+                return recovery_of_window(recovery, error) && remove_rings(recovery, error);
         if (recovery->reader[0].head == 0 && holds_nothing(recovery)) {
                 result->outcome = HWACCL_RECOVERY_NO_EXITS;
                 return remove_files(recovery, error);
@@ -461,7 +450,7 @@ bool hwaccl_recover(const char *path, struct hwaccl_recovery *result, struct hwa
         if (!recovery)
                 return hwaccl_error_set(error, "out of memory");
         memset(recovery, 0, sizeof(*recovery));
-        for (unsigned i = 0; i < LANE_MAX; i++)
+        for (unsigned i = 0; i < RECOVERY_LANE_MAX; i++)
                 recovery->reader[i].fd = -1;
         recovery->result = result;
         bool good = name_files(recovery, path, error);
@@ -470,7 +459,7 @@ bool hwaccl_recover(const char *path, struct hwaccl_recovery *result, struct hwa
                 if (!good && !strstr(error->message, recovery->database))
                         (void)hwaccl_error_prefix(error, "%s", recovery->database);
         }
-        for (unsigned i = 0; i < LANE_MAX; i++)
+        for (unsigned i = 0; i < RECOVERY_LANE_MAX; i++)
                 ring_reader_close(&recovery->reader[i]);
         free(recovery->database);
         free(recovery->ring);

@@ -13,8 +13,7 @@
 
 #define WINDOW (2 * RING_RECORD_SIZE_MAX)
 
-/* Bytes of the file; false with errno set, or 0 at its end. */
-static bool read_all(int fd, void *buffer, size_t size, uint64_t offset)
+bool ring_reader_read(int fd, void *buffer, size_t size, uint64_t offset)
 {
         uint8_t *to = buffer;
 
@@ -43,7 +42,8 @@ uint32_t ring_reader_process(int fd)
 {
         struct ring_header header;
 
-        if (!read_all(fd, &header, sizeof(header), 0) || memcmp(header.magic, RING_MAGIC, sizeof(header.magic)) != 0)
+        if (!ring_reader_read(fd, &header, sizeof(header), 0) ||
+            memcmp(header.magic, RING_MAGIC, sizeof(header.magic)) != 0)
                 return 0;
         return header.process;
 }
@@ -101,7 +101,7 @@ static enum ring_reader_result check(struct ring_reader *reader, struct hwaccl_e
         }
         if (status.st_size < (off_t)sizeof(*header))
                 return RING_READER_UNUSED;
-        if (!read_all(reader->fd, header, sizeof(*header), 0)) {
+        if (!ring_reader_read(reader->fd, header, sizeof(*header), 0)) {
                 (void)cannot_read(reader, error);
                 return RING_READER_BAD;
         }
@@ -174,8 +174,8 @@ static bool fill(struct ring_reader *reader, uint64_t position, struct hwaccl_er
 
         reader->start = position;
         reader->filled = 0;
-        if (!read_all(reader->fd, reader->buffer, (size_t)first, RING_HEADER_SIZE + offset) ||
-            !read_all(reader->fd, reader->buffer + first, (size_t)(want - first), RING_HEADER_SIZE))
+        if (!ring_reader_read(reader->fd, reader->buffer, (size_t)first, RING_HEADER_SIZE + offset) ||
+            !ring_reader_read(reader->fd, reader->buffer + first, (size_t)(want - first), RING_HEADER_SIZE))
                 return cannot_read(reader, error);
         reader->filled = want;
         return true;

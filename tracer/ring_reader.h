@@ -46,6 +46,9 @@ bool ring_reader_half_record(struct ring_reader *reader);
 /** ring_state - is there a ring file, and does anybody hold it? @process: as of hwaccl_recovery_state() */
 enum hwaccl_ring_state ring_state(const char *path, uint32_t *process);
 
+/** ring_reader_read - @size bytes of a file from @offset on; false with errno set, which is 0 at the file's end */
+bool ring_reader_read(int fd, void *buffer, size_t size, uint64_t offset);
+
 /** ring_reader_process - the process that wrote the file, without taking its lock; 0 when that cannot be told */
 uint32_t ring_reader_process(int fd);
 

@@ -109,7 +109,9 @@ static const char *snapshot_problem(const struct decoder *decoder, const struct 
         if (size < sizeof(*record) || record->size != decoder->device_bytes ||
             size != sizeof(*record) + round_up(record->size))
                 return "a snapshot of another length";
-        return decoder->state.phase == DECODER_BETWEEN && decoder->state.row_open ? NULL : "a snapshot without an exit";
+        const struct decoder_state *state = &decoder->state;
+        bool after_exit = state->row_open || (state->first > 0 && state->exits == state->first);
+        return state->phase == DECODER_BETWEEN && after_exit ? NULL : "a snapshot without an exit";
 }
 
 /* Two texts, each with its terminating zero. */

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static bool parse(const struct cli_command *command, const char *option, const char *value, uint64_t max,
                   uint64_t *number)
@@ -77,7 +78,10 @@ struct hwaccl_recording *cli_recording_open(const struct cli_command *command, c
         struct hwaccl_error error;
         struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
 
-        if (!recording)
+        if (!recording && access(path, F_OK) != 0 && hwaccl_recovery_state(path, NULL) == HWACCL_RING_LEFT)
+                (void)cli_complain(command, "%s: its recorder died before it made it: 'hwaccl recover %s' does", path,
+                                   path);
+        else if (!recording)
                 (void)cli_complain_of(command, path, error.message);
         return recording;
 }

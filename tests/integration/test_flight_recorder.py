@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """hwaccl record --flight-recorder: windows at the end, on SIGUSR1 and at triggers; what is written replays."""
+import json
 import os
+import random
 import signal
+import struct
 import subprocess
 import time
 
@@ -112,6 +115,92 @@ class FlightRecorder(CommandTest):
         self.assertIn("what was kept is in f.db-flight", done.stderr)
         self.assertEqual(self.files(), ["f.db-flight", "f.db-ring"])
         self.assertGreater(len(os.listdir(self.path("f.db-flight"))), 3)
+
+    def kill(self, after):
+        """A flight recorder that is killed; exits that its vCPU thread completed."""
+        running = self.start(counter(65535), "--flight-recorder", "500exits", "--console", os.devnull)
+        self.wait_for("f.db-flight")
+        time.sleep(after)
+        running.kill()
+        running.communicate()
+        ring = self.path("f.db-ring")
+        return struct.unpack("<Q", self.read(ring)[72:80])[0] if os.path.exists(ring) else None
+
+    def test_the_window_of_a_killed_recorder_is_recovered(self):
+        numbers = random.Random(5)
+        windows = 0
+        for _ in range(20):
+            completed = self.kill(numbers.random() * 0.2)
+            if completed is None:  # it had ended by itself
+                self.window("f.db")
+            else:
+                self.assertFalse(os.path.exists(self.path("f.db")))
+                if completed:
+                    self.refuse("stat", self.path("f.db"), mention=f"hwaccl recover {self.path('f.db')}")
+                answer = json.loads(self.succeed("recover", "--json", self.path("f.db")).stdout)["recordings"][0]
+                self.assertEqual(answer["lost"], 0)
+            if os.path.exists(self.path("f.db")) and completed:
+                first, end = self.window("f.db")
+                self.assertIn(end - answer["unfinished"], (completed, completed + 1))
+                self.assertGreaterEqual(end - first, min(end, 500))  # and what was in the ring still
+                self.assertEqual(self.written("f.db"), "a recovery")
+                self.assertEqual(answer["exits"], end - first)
+                windows += first > 0
+            self.assertIn(self.files(), ([], ["f.db"]))
+            for name in self.files():
+                os.remove(self.path(name))
+        self.assertGreater(windows, 0)
+
+    def test_a_recovery_that_died_is_run_again(self):
+        while not self.kill(0.1):
+            for name in self.files():
+                os.remove(self.path(name))
+        for name in ("f.db-ring", "f.db-flight"):
+            subprocess.run(["cp", "-r", self.path(name), self.path("kept-" + name)], check=True)
+        # in the middle: something was made, and had no name yet
+        self.write("f.db-new", b"half a recording")
+        self.succeed("recover", self.path("f.db"))
+        window = self.window("f.db")
+        # behind the name: what it was made of is still there
+        for name in ("f.db-ring", "f.db-flight"):
+            subprocess.run(["cp", "-r", self.path("kept-" + name), self.path(name)], check=True)
+        self.assertIn("is complete", self.succeed("recover", self.path("f.db")).stdout)
+        self.assertEqual(self.files(), ["f.db"])
+        self.assertEqual(self.window("f.db"), window)
+        # a recording of another run stays, and so does the window
+        other = self.record("f.db-other")
+        os.replace(other, self.path("f.db"))
+        os.remove(self.path("f.db-other.bin"))
+        for name in ("f.db-ring", "f.db-flight"):
+            subprocess.run(["cp", "-r", self.path("kept-" + name), self.path(name)], check=True)
+        self.refuse("recover", self.path("f.db"), mention="is of another run")
+        self.assertEqual(self.files(), ["f.db", "f.db-flight", "f.db-ring"])
+        guest = self.path("guest.bin") + "@0x7c00"
+        os.remove(self.path("f.db"))
+        self.refuse("record", "--raw", guest, "-o", self.path("f.db"), "--flight-recorder", "500exits",
+                    mention=f"hwaccl recover {self.path('f.db')}")
+        self.succeed("record", "--raw", guest, "-o", self.path("f.db"), "--flight-recorder", "500exits", "--force",
+                     "--console", os.devnull)
+        self.assertEqual(self.window("f.db")[1], 65536)
+        self.assertEqual(self.files(), ["f.db"])
+
+    def test_damaged_segments_are_told(self):
+        while not self.kill(0.1):
+            for name in self.files():
+                os.remove(self.path(name))
+        segments = sorted(name for name in os.listdir(self.path("f.db-flight")) if name.isdigit())
+        middle = self.path(os.path.join("f.db-flight", segments[len(segments) // 2]))
+        kept = self.read(middle)
+        for offset, damage in ((0, b"x"), (12, b"\xff"), (24, b"\xff" * 8)):
+            with open(middle, "wb") as file:
+                file.write(kept[:offset] + damage + kept[offset + len(damage):])
+            self.refuse("recover", self.path("f.db"), mention=segments[len(segments) // 2])
+            self.assertIn("f.db-ring", self.files())
+        with open(middle, "wb") as file:
+            file.write(kept[:4096] + b"\xff" * 64 + kept[4160:])
+        done = self.succeed("recover", self.path("f.db"), status=1)
+        self.assertIn("is damaged at byte", done.stderr)
+        self.assertGreater(self.window("f.db")[1], 0)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,9 @@ struct hwaccl_recovery {
  * hwaccl_recover - complete the recording @path from its ring
  * @path: of the database, or of the ring file beside it
  *
+ * A flight recorder leaves segments (RECORDING-flight) and no database: the recording is made of them and the ring, and
+ * has their window.
+ *
  * All exits that the vCPU thread completed are in the database afterwards, and the one that it was at, as far as it
  * came. The database changes in one transaction that is on the disk before the ring goes: a recovery that dies can be
  * run again. Returns false with *error set when nothing could be done: the recorder still lives, the ring or the
