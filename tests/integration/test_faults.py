@@ -192,7 +192,7 @@ class Faults(CommandTest):
             if SANITIZED and call == "mmap":
                 continue  # the sanitizer's own
             self.assertGreater(counts[call], 0, f"{call} is not used any more")
-            number, factor = 1, 2.5 if SANITIZED else 1.6
+            number, factor = 1, 4 if SANITIZED else 1.6
             while number <= counts[call]:
                 items += [(call, number, False), (call, number, True)]
                 number = max(number + 1, int(number * factor)) if number >= 3 else number + 1
@@ -214,13 +214,16 @@ class Faults(CommandTest):
                                "--console", "/dev/null", "-o", database], stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as recorder:
             connection = None
-            for _ in range(500):
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
                 try:
                     connection = sqlite3.connect(f"file:{database}?mode=rw", uri=True, isolation_level=None)
-                    connection.execute("BEGIN IMMEDIATE")
                     connection.execute("SELECT count(*) FROM exit").fetchone()
+                    connection.execute("BEGIN IMMEDIATE")
                     break
-                except sqlite3.OperationalError:
+                except sqlite3.OperationalError:  # it is not made yet, and nothing may keep it from that
+                    if connection:
+                        connection.close()
                     time.sleep(0.01)
             time.sleep(0.5)
             connection.execute("ROLLBACK")
