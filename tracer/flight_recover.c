@@ -349,7 +349,6 @@ static bool write_recording(struct window *window, struct hwaccl_error *error)
         if (good && renameat2(AT_FDCWD, window->made, AT_FDCWD, recovery->database, RENAME_NOREPLACE) != 0)
                 good = hwaccl_error_set(error, "%s: cannot rename to %s: %s", window->made, recovery->database,
                                         strerror(errno));
-        STEP("recovery renamed");
         return good;
 }
 
