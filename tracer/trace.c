@@ -29,6 +29,8 @@ static bool read_config(const struct hwaccl_trace_config *from, struct hwaccl_tr
         const size_t least = offsetof(struct hwaccl_trace_config, vcpu_count);
 
         memset(config, 0, sizeof(*config));
+        if (!from)
+                return hwaccl_error_set(error, "config is missing");
         if (from->size < least || from->size > 65536)
                 return hwaccl_error_set(error, "config.size is %zu, not at least %zu", from->size, least);
         memcpy(config, from, from->size < sizeof(*config) ? from->size : sizeof(*config));
@@ -44,6 +46,9 @@ static bool read_config(const struct hwaccl_trace_config *from, struct hwaccl_tr
                                         HWACCL_TRACE_VCPU_MAX);
         if (config->keyframe_interval == 0)
                 config->keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
+        if (config->option_count && !config->options)
+                return hwaccl_error_set(error, "config.options is missing, and config.option_count is %u",
+                                        config->option_count);
         for (uint32_t i = 0; i < config->option_count; i++)
                 if (!config->options[i].name || !config->options[i].value)
                         return hwaccl_error_set(error, "config.options[%u] has no name or no value", i);
@@ -153,6 +158,10 @@ struct hwaccl_trace *hwaccl_trace_open(const char *path, const struct hwaccl_tra
         struct utsname host;
         char start_time[32];
 
+        if (!path || !*path) {
+                hwaccl_error_set(error, "the recording's path is missing");
+                return NULL;
+        }
         if (!read_config(config, &settings, error))
                 return NULL;
         struct hwaccl_recording_option *options = make_options(&settings, start_time, sizeof(start_time), &host, error);
@@ -176,11 +185,13 @@ struct hwaccl_trace *hwaccl_trace_open(const char *path, const struct hwaccl_tra
 
 struct hwaccl_trace_vcpu *hwaccl_trace_vcpu(struct hwaccl_trace *trace, uint32_t number)
 {
-        return number < trace->vcpu_count ? &trace->vcpu[number] : NULL;
+        return trace && number < trace->vcpu_count ? &trace->vcpu[number] : NULL;
 }
 
 bool hwaccl_trace_error(struct hwaccl_trace *trace, struct hwaccl_error *error)
 {
+        if (!trace)
+                return hwaccl_error_set(error, "there is no recording");
         /* the writer fails all rings */
         return !ring_failed(&trace->vcpu[0].recorder.ring) || writer_error(trace->writer, error);
 }
@@ -191,6 +202,8 @@ bool hwaccl_trace_close(struct hwaccl_trace *trace, unsigned end, uint64_t code,
         struct writer_end how = {end, code, message};
         struct hwaccl_error ignored;
 
+        if (!trace)
+                return hwaccl_error_set(error, "there is no recording");
         if (end == HWACCL_END_NONE || end > HWACCL_TRACE_END_POWER_OFF)
                 how.end = HWACCL_END_ERROR;
         for (uint32_t i = 0; i < trace->vcpu_count; i++)

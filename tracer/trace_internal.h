@@ -29,6 +29,7 @@ struct hwaccl_trace_vcpu {
         struct word_masks exit_masks;
         struct trace_offer next;    /* for the next entry */
         struct trace_offer current; /* of the entry that was recorded last */
+        uint64_t clock;             /* the guest's, as it was told last: it never goes back */
 };
 
 struct hwaccl_trace {

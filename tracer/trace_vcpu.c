@@ -4,9 +4,10 @@
 
 #include <string.h>
 
+/* No handle: the recording could not be made, and the VMM goes on without. */
 static bool alive(const struct hwaccl_trace_vcpu *vcpu)
 {
-        return !vcpu->recorder.stopped && !ring_failed(&vcpu->recorder.ring);
+        return vcpu && !vcpu->recorder.stopped && !ring_failed(&vcpu->recorder.ring);
 }
 
 static const uint64_t *words_of(struct word_masks *masks, struct hwaccl_known_fields fields)
@@ -69,17 +70,15 @@ static bool write_entry(struct hwaccl_trace_vcpu *vcpu, const union state_words 
 
 bool hwaccl_trace_vcpu_entry(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_trace_state *state)
 {
-        struct hwaccl_recorder *recorder = &vcpu->recorder;
         bool good;
 
-        if (!alive(vcpu))
+        if (!alive(vcpu) || vcpu->recorder.phase == RECORDER_IN_GUEST)
                 return false;
+        struct hwaccl_recorder *recorder = &vcpu->recorder;
         if (recorder->phase == RECORDER_HANDLING)
                 (void)hwaccl_trace_vcpu_handled(vcpu, HWACCL_TRACE_OUTCOME_UNKNOWN);
-        if (recorder->phase == RECORDER_BETWEEN || vcpu->next.there) {
-                vcpu->current = vcpu->next;
-                vcpu->next.there = false;
-        }
+        vcpu->current = vcpu->next;
+        vcpu->next.there = false;
         if (!state) {
                 const union state_words last = recorder->last;
                 good = write_entry(vcpu, &last, NULL);
@@ -111,11 +110,10 @@ static bool write_settlement(struct hwaccl_trace_vcpu *vcpu, uint64_t stamp)
 
 bool hwaccl_trace_vcpu_exit(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_trace_state *state)
 {
-        struct hwaccl_recorder *recorder = &vcpu->recorder;
-        uint64_t stamp = stamp_now(recorder->stamp_kind);
-
         if (!alive(vcpu))
                 return false;
+        struct hwaccl_recorder *recorder = &vcpu->recorder;
+        uint64_t stamp = stamp_now(recorder->stamp_kind);
         if (recorder->phase != RECORDER_IN_GUEST) {
                 if (!hwaccl_trace_vcpu_entry(vcpu, NULL))
                         return false;
@@ -169,15 +167,14 @@ bool hwaccl_trace_vcpu_handled(struct hwaccl_trace_vcpu *vcpu, unsigned outcome)
 
 static bool offer(struct hwaccl_trace_vcpu *vcpu, uint8_t vector, bool taken)
 {
+        if (!alive(vcpu))
+                return false;
         struct hwaccl_recorder *recorder = &vcpu->recorder;
         const struct trace_offer new = {.there = true,
                                         .vector = vector,
                                         .settled = taken,
                                         .taken = taken,
                                         .stamp = stamp_now(recorder->stamp_kind)};
-
-        if (!alive(vcpu))
-                return false;
         if (recorder->phase != RECORDER_IN_GUEST) {
                 vcpu->next = new;
                 return true;
@@ -207,10 +204,11 @@ static bool is_open(const struct trace_offer *offer, uint8_t vector)
 
 static bool settle(struct hwaccl_trace_vcpu *vcpu, uint8_t vector, bool taken)
 {
+        if (!alive(vcpu))
+                return false;
         struct hwaccl_recorder *recorder = &vcpu->recorder;
         struct trace_offer *settled = is_open(&vcpu->current, vector) ? &vcpu->current : &vcpu->next;
-
-        if (!alive(vcpu) || !is_open(settled, vector))
+        if (!is_open(settled, vector))
                 return false;
         settled->settled = true;
         settled->taken = taken;
@@ -242,6 +240,11 @@ bool hwaccl_trace_vcpu_input(struct hwaccl_trace_vcpu *vcpu, unsigned kind, uint
 
         if (!may_take(vcpu, data, size) || kind >= HWACCL_INPUT_KIND_COUNT)
                 return false;
+        if (kind == HWACCL_TRACE_INPUT_CLOCK) {
+                if (value < vcpu->clock)
+                        return false;
+                vcpu->clock = value;
+        }
         recorder_probe_ops.input(&vcpu->recorder.probe, &input);
         return !vcpu->recorder.stopped;
 }
@@ -271,11 +274,10 @@ static size_t cut(const char *text)
 
 bool hwaccl_trace_vcpu_mark(struct hwaccl_trace_vcpu *vcpu, const char *text)
 {
+        if (!alive(vcpu) || !text)
+                return false;
         struct hwaccl_recorder *recorder = &vcpu->recorder;
         size_t size = cut(text);
-
-        if (!alive(vcpu))
-                return false;
         struct ring_text *record =
                 recorder_reserve(recorder, sizeof(*record) + ((size + 7) & ~(size_t)7), RING_RECORD_MARK, 0);
         if (!record)

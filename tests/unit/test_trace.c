@@ -5,112 +5,11 @@
 
 #include <cmocka.h>
 
-#include "hwaccl/recording.h"
+#include "trace_fixture.h"
+
 #include "hwaccl/replay.h"
-#include "hwaccl/trace.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static char directory[] = "/tmp/hwaccl-trace-XXXXXX";
-static char path[sizeof(directory) + 16];
-
-static int make_directory(void **state)
-{
-        (void)state;
-        if (!mkdtemp(directory))
-                return -1;
-        (void)snprintf(path, sizeof(path), "%s/vmm.db", directory);
-        return 0;
-}
-
-static int remove_directory(void **state)
-{
-        (void)state;
-        return rmdir(directory);
-}
-
-static int remove_files(void **state)
-{
-        char command[sizeof(directory) + 32];
-
-        (void)state;
-        (void)snprintf(command, sizeof(command), "rm -rf %s/*", directory);
-        return system(command);
-}
-
-static struct hwaccl_trace *open_trace(const char *where, uint32_t vcpus)
-{
-        static const struct hwaccl_trace_option options[] = {{"guest", "synthetic"}};
-        const struct hwaccl_trace_config config = {.size = sizeof(config),
-                                                   .vmm = "test 1",
-                                                   .vcpu_count = vcpus,
-                                                   .keyframe_interval = 8,
-                                                   .ring_size = 256 << 10,
-                                                   .options = options,
-                                                   .option_count = 1};
-        struct hwaccl_error error = {""};
-        struct hwaccl_trace *trace = hwaccl_trace_open(where, &config, &error);
-
-        if (!trace)
-                fail_msg("%s", error.message);
-        return trace;
-}
-
-static void close_trace(struct hwaccl_trace *trace)
-{
-        struct hwaccl_error error = {""};
-
-        if (!hwaccl_trace_close(trace, HWACCL_TRACE_END_EXIT_CODE, 5, NULL, &error))
-                fail_msg("%s", error.message);
-}
-
-static struct hwaccl_recording *open_recording(const char *where)
-{
-        struct hwaccl_error error = {""};
-        struct hwaccl_recording *recording = hwaccl_recording_open(where, &error);
-
-        if (!recording)
-                fail_msg("%s", error.message);
-        return recording;
-}
-
-static void print_finding(void *opaque, const char *text)
-{
-        print_error("%s\n", text);
-        ++*(unsigned *)opaque;
-}
-
-static void assert_checks(struct hwaccl_recording *recording)
-{
-        struct hwaccl_error error = {""};
-        unsigned findings = 0;
-
-        if (!hwaccl_recording_check(recording, print_finding, &findings, &error))
-                fail_msg("%s", error.message);
-        assert_int_equal(findings, 0);
-}
-
-/* The answer of one column and row; "NULL" for NULL. */
-static const char *ask(struct hwaccl_recording *recording, const char *sql)
-{
-        static char answer[256];
-        struct sqlite3 *db = hwaccl_recording_database(recording);
-        sqlite3_stmt *row;
-
-        if (sqlite3_prepare_v2(db, sql, -1, &row, NULL) != SQLITE_OK)
-                fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-        int result = sqlite3_step(row);
-        const char *text = result == SQLITE_ROW ? (const char *)sqlite3_column_text(row, 0) : "no row";
-        (void)snprintf(answer, sizeof(answer), "%s", text ? text : "NULL");
-        (void)sqlite3_finalize(row);
-        return answer;
-}
 
 static bool knows(const struct hwaccl_known_fields *known, enum hwaccl_field_index field)
 {
@@ -332,16 +231,6 @@ static void recordings_and_vcpus_do_not_disturb_each_other(void **state)
         }
 }
 
-static void one_exit(struct hwaccl_trace_vcpu *vcpu, uint64_t reason)
-{
-        struct hwaccl_trace_state state = {.known = {0, 0}};
-
-        hwaccl_trace_put_exit(&state, reason, 0, 1);
-        assert_true(hwaccl_trace_vcpu_entry(vcpu, NULL));
-        assert_true(hwaccl_trace_vcpu_exit(vcpu, &state));
-        assert_true(hwaccl_trace_vcpu_handled(vcpu, HWACCL_OUTCOME_RESUMED));
-}
-
 static void marks_stand_where_they_were_set(void **state)
 {
         struct hwaccl_trace *trace = open_trace(path, 2);
@@ -419,38 +308,6 @@ static void an_injected_vector_was_taken(void **state)
         hwaccl_recording_close(recording);
 }
 
-static void calls_at_the_wrong_place_change_nothing(void **state)
-{
-        struct hwaccl_trace *trace = open_trace(path, 1);
-        struct hwaccl_trace_vcpu *vcpu = hwaccl_trace_vcpu(trace, 0);
-        static const char data[HWACCL_TRACE_DATA_MAX + 1];
-
-        (void)state;
-        assert_false(hwaccl_trace_vcpu_handled(vcpu, HWACCL_OUTCOME_RESUMED));
-        assert_false(hwaccl_trace_vcpu_verdict(vcpu, HWACCL_VERDICT_RESUME));
-        assert_false(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_CLOCK, 0, 1, NULL, 0));
-        assert_false(hwaccl_trace_vcpu_irq_taken(vcpu, 1));
-        assert_true(hwaccl_trace_vcpu_exit(vcpu, NULL)); /* an entry of which nothing is known came before */
-        assert_false(hwaccl_trace_vcpu_verdict(vcpu, HWACCL_VERDICT_COUNT));
-        assert_false(hwaccl_trace_vcpu_input(vcpu, HWACCL_INPUT_KIND_COUNT, 0, 0, NULL, 0));
-        assert_false(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_MEMORY, 0, 0, data, sizeof(data)));
-        assert_false(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_MEMORY, 0, 0, NULL, 1));
-        assert_false(hwaccl_trace_vcpu_effect(vcpu, HWACCL_EFFECT_KIND_COUNT, 0, 0, NULL, 0));
-        assert_false(hwaccl_trace_vcpu_handled(vcpu, HWACCL_OUTCOME_COUNT));
-        assert_true(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_MEMORY, 0, 0, data, HWACCL_TRACE_DATA_MAX));
-        assert_true(hwaccl_trace_vcpu_entry(vcpu, NULL)); /* the handling had no end */
-        assert_true(hwaccl_trace_vcpu_exit(vcpu, NULL));
-        close_trace(trace); /* nor has this one */
-        struct hwaccl_recording *recording = open_recording(path);
-        assert_string_equal(ask(recording, "SELECT count(*) || ' ' || count(reason) || ' ' || count(outcome) || ' ' || "
-                                           "count(detail) || ' ' || count(rip) FROM exits"),
-                            "2 0 0 0 0");
-        assert_string_equal(ask(recording, "SELECT count(*) FROM inputs"), "1");
-        assert_string_equal(ask(recording, "SELECT exits FROM exit_statistics WHERE reason IS NULL"), "2");
-        assert_checks(recording);
-        hwaccl_recording_close(recording);
-}
-
 static void every_end_is_recorded(void **state)
 {
         struct hwaccl_error error = {""};
@@ -470,63 +327,6 @@ static void every_end_is_recorded(void **state)
                 hwaccl_recording_close(recording);
                 (void)remove_files(NULL);
         }
-}
-
-static void refused(const char *where, const struct hwaccl_trace_config *config, const char *because)
-{
-        struct hwaccl_error error = {""};
-
-        assert_null(hwaccl_trace_open(where, config, &error));
-        if (!strstr(error.message, because))
-                fail_msg("the message is: %s", error.message);
-        assert_null(hwaccl_trace_open(where, config, NULL));
-}
-
-static void what_cannot_be_recorded_is_an_error_and_leaves_nothing(void **state)
-{
-        struct hwaccl_trace_config config = {.size = sizeof(config), .vmm = "test"};
-        const struct hwaccl_trace_option own = {"host_kernel", "mine"};
-        struct {
-                struct hwaccl_trace_config config;
-                uint64_t newer;
-        } extended = {.config = config};
-        char elsewhere[sizeof(path) + 32];
-
-        (void)state;
-        (void)snprintf(elsewhere, sizeof(elsewhere), "%s/no/such/vmm.db", directory);
-        refused(elsewhere, &config, "No such file");
-        config.vcpu_count = HWACCL_TRACE_VCPU_MAX + 1;
-        refused(path, &config, "vcpu_count");
-        config.vcpu_count = 3;
-        config.ring_size = 12345;
-        refused(path, &config, "ring size");
-        config.ring_size = 0;
-        config.vmm = NULL;
-        refused(path, &config, "vmm");
-        config.vmm = "test";
-        config.size = 4;
-        refused(path, &config, "size");
-        config.size = sizeof(config);
-        config.options = &own;
-        config.option_count = 1;
-        refused(path, &config, "host_kernel");
-        extended.config.size = sizeof(extended);
-        extended.newer = 1;
-        refused(path, &extended.config, "does not know");
-        extended.newer = 0;
-        struct hwaccl_trace *trace = hwaccl_trace_open(path, &extended.config, NULL);
-        assert_non_null(trace);
-        assert_true(hwaccl_trace_error(trace, NULL));
-        close_trace(trace);
-        config.option_count = 0;
-        refused(path, &config, "exists");
-        config.force = 1;
-        trace = hwaccl_trace_open(path, &config, NULL);
-        assert_non_null(trace);
-        close_trace(trace);
-        assert_int_equal(unlink(path), 0);
-        assert_int_equal(rmdir(directory), 0); /* there is nothing else in it */
-        assert_int_equal(mkdir(directory, 0700), 0);
 }
 
 static void exits_of_another_vmm_are_not_replayed(void **state)
@@ -553,9 +353,7 @@ int main(void)
                 cmocka_unit_test_teardown(marks_stand_where_they_were_set, remove_files),
                 cmocka_unit_test_teardown(an_instruction_is_disassembled_when_the_mode_is_known, remove_files),
                 cmocka_unit_test_teardown(an_injected_vector_was_taken, remove_files),
-                cmocka_unit_test_teardown(calls_at_the_wrong_place_change_nothing, remove_files),
                 cmocka_unit_test_teardown(every_end_is_recorded, remove_files),
-                cmocka_unit_test_teardown(what_cannot_be_recorded_is_an_error_and_leaves_nothing, remove_files),
                 cmocka_unit_test_teardown(exits_of_another_vmm_are_not_replayed, remove_files),
         };
         return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -27,7 +27,9 @@
  *
  * The functions that record return true when what they were told is, or will be, in the recording; false when it is
  * not: it came at the wrong place in the order above, an argument is out of its range, or the recording has stopped.
- * hwaccl_trace_error() tells a recording that stopped. A VMM may ignore what they return and go on without recording.
+ * Such a call changes nothing. hwaccl_trace_error() tells a recording that stopped. A VMM may ignore what they return
+ * and go on without recording; also where hwaccl_trace_open() returned NULL: all functions take NULL for a handle, and
+ * return false, or NULL.
  */
 #ifndef HWACCL_TRACE_H
 #define HWACCL_TRACE_H
@@ -50,7 +52,7 @@ struct hwaccl_trace_vcpu; /* one of its vCPUs */
 
 /* Name and value of the recording's option table, for its readers: the guest's image, versions, settings. UTF-8. */
 struct hwaccl_trace_option {
-        const char *name; /* "vmm", "vmm_tracer" and names that begin with "host_" are the library's */
+        const char *name; /* "vmm", "hwaccl_version" and names that begin with "host_" are the library's */
         const char *value;
 };
 
@@ -129,7 +131,9 @@ struct hwaccl_trace_vcpu *hwaccl_trace_vcpu(struct hwaccl_trace *trace, uint32_t
  *         is known about the state of this entry, not even that (the kernel completes an instruction, say)
  *
  * Call it last before the guest runs: the time in the guest counts from here. An exit before whose handling has no
- * end yet ends here, its outcome is unknown.
+ * end yet ends here, its outcome is unknown. Between an entry and its exit it is refused: a VMM that comes back from
+ * the guest without an exit of the processor (a signal, say) and enters it again records that as one entry, or it
+ * records an exit for it too, which KVM_EXIT_INTR is one of.
  */
 bool hwaccl_trace_vcpu_entry(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_trace_state *state);
 
@@ -162,8 +166,8 @@ bool hwaccl_trace_vcpu_irq_returned(struct hwaccl_trace_vcpu *vcpu, uint8_t vect
 
 /* Kinds of inputs and effects; numbers are part of the database schema and never change meaning. */
 enum hwaccl_trace_input {
-        HWACCL_TRACE_INPUT_CLOCK = 0,       /* value: guest clock, ns; the first input of an exit */
-        HWACCL_TRACE_INPUT_WAIT = 1,        /* value: guest clock when a wait ended; address: deadline asked for */
+        HWACCL_TRACE_INPUT_CLOCK = 0, /* value: guest clock, ns, never less than before; the first input of an exit */
+        HWACCL_TRACE_INPUT_WAIT = 1,  /* value: guest clock when a wait ended; address: deadline asked for */
         HWACCL_TRACE_INPUT_INSTRUCTION = 2, /* data: bytes of the instruction that exited; address: guest-physical */
         HWACCL_TRACE_INPUT_MEMORY = 3,      /* data: guest memory; address: guest-physical */
         HWACCL_TRACE_INPUT_CONSOLE = 4,     /* data: what someone typed; address: channel, 0 for the serial port */
