@@ -11,7 +11,8 @@
 
 #define SHARES         16u /* the window is let go of by parts of this size */
 #define RING_SIZE_MOST (UINT64_C(4) << 20)
-#define RING_SIZE_SAME (UINT64_C(1) << 20) /* where the window is no number of bytes */
+#define RING_SIZE_SAME (UINT64_C(1) << 20)  /* where the window is no number of bytes */
+#define SEGMENT_MOST   (UINT64_C(64) << 20) /* of a large window: a recovery has a segment in memory */
 
 /* One share of a window of bytes, but a window of exits or of time tells nothing about bytes. */
 uint64_t flight_ring_size(const struct hwaccl_flight_window *window)
@@ -34,13 +35,20 @@ uint32_t flight_keyframe_interval(const struct hwaccl_flight_window *window, uin
         return window->exits && share < asked ? (uint32_t)share : asked;
 }
 
+uint64_t flight_keyframe_bytes(const struct hwaccl_flight_window *window)
+{
+        uint64_t most = window->bytes / SHARES / 4;
+
+        return window->bytes && most < SEGMENT_MOST / 4 ? most : SEGMENT_MOST / 4;
+}
+
 static bool share_reached(const struct flight *flight)
 {
         const struct hwaccl_flight_window *window = &flight->window;
         const struct flight_segment *last = &flight->segment[flight->segment_count - 1];
         uint64_t bytes = last->bytes + flight->position - flight->written;
 
-        return (window->exits && flight->exits - last->first >= window->exits / SHARES) ||
+        return (window->exits && flight->exits - last->first >= window->exits / SHARES) || bytes >= SEGMENT_MOST ||
                (window->bytes && bytes >= window->bytes / SHARES) ||
                (window->ns && flight->clock.ns[1] - last->begun_ns >= window->ns / SHARES);
 }
@@ -89,15 +97,20 @@ static bool keep_annotation(struct flight *flight, const struct ring_bytes *reco
         return true;
 }
 
-static bool trigger(struct flight *flight, int which)
+/* For @reason, or none, and for a trigger that is due: what is absorbed while a window is written ends at its exit. */
+static bool dump(struct flight *flight, const char *reason)
 {
-        char reason[160];
+        char trigger[160];
 
-        (void)snprintf(reason, sizeof(reason), "trigger %s at exit %" PRIu64, flight->trigger[which].text,
-                       flight->exits - 1);
-        if (!flight_segment_write(flight, flight->position))
-                return false;
-        flight_dump_beside(flight, reason, flight->position);
+        if (reason)
+                flight_dump_beside(flight, reason, flight->position);
+        while (!flight->error.message[0] && flight->due) {
+                (void)snprintf(trigger, sizeof(trigger), "trigger %s at exit %" PRIu64, flight->due->text,
+                               flight->exits - 1);
+                flight->due = NULL;
+                if (flight_segment_write(flight, flight->position))
+                        flight_dump_beside(flight, trigger, flight->position);
+        }
         return !flight->error.message[0];
 }
 
@@ -105,7 +118,7 @@ static bool take(struct flight *flight, const struct ring_record *record)
 {
         if (is_start(flight, record) && (flight->segment_count == 0 || share_reached(flight)) &&
             !((flight->segment_count == 0 || flight_segment_write(flight, flight->position)) &&
-              flight_segment_begin(flight, flight->position) && flight_segments_trim(flight)))
+              flight_segment_begin(flight, flight->position)))
                 return false;
         flight->position += (uint64_t)record->words * 8;
         if (record->type == RING_RECORD_EXIT)
@@ -113,8 +126,14 @@ static bool take(struct flight *flight, const struct ring_record *record)
         if (record->type == RING_RECORD_ANNOTATION &&
             !keep_annotation(flight, (const struct ring_bytes *)(const void *)record))
                 return false;
-        int which = flight_trigger_look(flight, record);
-        return which < 0 || flight->dumping || trigger(flight, which);
+        flight->due = flight_trigger_look(flight, record);
+        return true;
+}
+
+/* While a window is written, what it has let go of makes room. */
+static bool may_absorb(const struct flight *flight)
+{
+        return !flight->due && !(flight->dumping && flight_segments_crowded(flight));
 }
 
 /* Up to the head as it is now: a producer that never rests must not keep a dump from going on. */
@@ -122,9 +141,11 @@ bool flight_absorb(struct flight *flight)
 {
         uint64_t head = ring_head(flight->ring);
 
-        if (flight->dumping && flight_segments_crowded(flight))
+        if (flight->dumping && !flight_segments_trim(flight))
+                return false;
+        if (!may_absorb(flight))
                 return true; /* the ring fills, and the vCPU waits: it is faster than a dump can be */
-        while (flight->position < head) {
+        while (flight->position < head && !flight->due) {
                 const struct ring_record *record = ring_at(flight->ring, flight->position, head);
                 if (!record)
                         return hwaccl_error_set(&flight->error, "ring: a torn record at %" PRIu64, flight->position);
@@ -146,13 +167,11 @@ static bool run(struct flight *flight)
                 /* for a recovery */
                 atomic_store_explicit(&flight->ring->header->stamp_khz, stamp_clock_khz(&flight->clock),
                                       memory_order_relaxed);
-                if (!flight_absorb(flight))
+                if (!flight_absorb(flight) || (flight->due && !dump(flight, NULL)))
                         return false;
-                if (atomic_exchange_explicit(&flight->dump_asked, false, memory_order_acquire)) {
-                        flight_dump_beside(flight, "asked for", flight->position);
-                        if (flight->error.message[0])
-                                return false;
-                }
+                if (atomic_exchange_explicit(&flight->dump_asked, false, memory_order_acquire) &&
+                    !dump(flight, "asked for"))
+                        return false;
                 if (ring_head(flight->ring) != flight->position)
                         continue;
                 if (closing)

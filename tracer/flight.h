@@ -16,6 +16,9 @@ uint64_t flight_ring_size(const struct hwaccl_flight_window *window);
 /** flight_keyframe_interval - exits: @asked, or less for a window that is to be let go of by sixteenths */
 uint32_t flight_keyframe_interval(const struct hwaccl_flight_window *window, uint32_t asked);
 
+/** flight_keyframe_bytes - the most of records between two keyframes: segments of a window begin at one */
+uint64_t flight_keyframe_bytes(const struct hwaccl_flight_window *window);
+
 /** flight_create - as writer_create(); the recording itself is made at the end, but nothing may be in its place now */
 struct flight *flight_create(const struct hwaccl_recorder_config *config, struct ring *ring, enum stamp_kind stamps,
                              struct hwaccl_error *error);

@@ -4,6 +4,7 @@
 #include "writer_internal.h"
 
 #include "hwaccl/machine.h"
+#include "steps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,7 +107,7 @@ static bool write_window(struct flight *flight, const struct flight_dump *dump, 
         memset(decoder, 0, sizeof(*decoder));
         config.path = path;
         config.force = true;
-        sqlite3 *db = writer_database_create(&config, error);
+        sqlite3 *db = writer_database_create_whole(&config, error);
         bool good = db != NULL;
         if (good) {
                 stamp_clock_sample(&flight->clock);
@@ -123,22 +124,25 @@ static bool write_window(struct flight *flight, const struct flight_dump *dump, 
         return good;
 }
 
-/* Under another name until it is whole: who waits for the name finds a recording. */
+/* In the window's directory until it is whole: who waits for the name finds a recording. */
 bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct hwaccl_error *error)
 {
-        size_t room = strlen(dump->path) + sizeof(FLIGHT_NEW_SUFFIX);
+        size_t room = strlen(flight->directory) + sizeof("/" FLIGHT_NEW);
         char *path = malloc(room);
 
         if (!path)
                 return hwaccl_error_set(error, "out of memory");
-        (void)snprintf(path, room, "%s" FLIGHT_NEW_SUFFIX, dump->path);
+        (void)snprintf(path, room, "%s/" FLIGHT_NEW, flight->directory);
+        STEP("flight window begun");
         bool good = write_window(flight, dump, path, error);
         unsigned flags = dump->force ? 0 : RENAME_NOREPLACE;
+        STEP("flight window made");
         if (good && renameat2(AT_FDCWD, path, AT_FDCWD, dump->path, flags) != 0) {
                 good = hwaccl_error_set(error, "%s: cannot rename to %s: %s", path, dump->path, strerror(errno));
                 writer_database_remove(path);
         }
         free(path);
+        STEP("flight window named");
         return good;
 }
 
@@ -212,7 +216,7 @@ bool flight_dump_frame(struct flight *flight, struct hwaccl_error *error)
                 memset(decoder, 0, sizeof(*decoder));
                 config.path = path;
                 config.force = false;
-                sqlite3 *db = writer_database_create(&config, error);
+                sqlite3 *db = writer_database_create_whole(&config, error);
                 good = db != NULL;
                 if (good) {
                         good = writer_database_fill(db, &config, 1, error) &&

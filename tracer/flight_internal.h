@@ -47,7 +47,7 @@ struct flight_annotation {
 #define FLIGHT_ANNOTATION_MAX 1024u
 #define FLIGHT_FRAME          "frame.db"
 #define FLIGHT_SUFFIX         "-flight"              /* of the directory, behind the recording's name */
-#define FLIGHT_NEW_SUFFIX     "-new"                 /* of the recording while it is made */
+#define FLIGHT_NEW            "new.db"               /* a recording while it is made, in the directory */
 #define FLIGHT_OPTION_RING    "flight_recorder_ring" /* identity of the ring: which run a window is of */
 
 struct flight {
@@ -74,6 +74,7 @@ struct flight {
         uint64_t written;  /* and before this one are in segments */
         uint64_t exits;    /* seen */
         bool after_snapshot;
+        const struct hwaccl_flight_trigger *due; /* its exit is the last that was looked at */
         bool dumping;
         uint64_t dumped; /* while dumping: records before this ring position were, their segments may go */
         struct stamp_clock clock;
@@ -101,13 +102,13 @@ bool flight_directory_remove(const char *directory, struct hwaccl_error *error);
 bool flight_is_segment(const char *name);
 /** flight_segment_begin - end the last segment, begin one with the records from @position on */
 bool flight_segment_begin(struct flight *flight, uint64_t position);
-/** flight_segment_write - records [flight->written, @end) of the ring go to the last segment; the ring lets go of them
- */
+/** flight_segment_write - records [flight->written, @end) of the ring go to the last segment; the ring lets go of them,
+ * and the window of what is older */
 bool flight_segment_write(struct flight *flight, uint64_t end);
 /** flight_segments_trim - remove the oldest segments that neither the window nor a dump needs */
 bool flight_segments_trim(struct flight *flight);
-/** flight_segments_crowded - while a dump holds segments that the window does not need any more: is there more than two
- * shares of them? */
+/** flight_segments_crowded - while a dump holds segments that the window does not need any more: is there more than a
+ * share of them? */
 bool flight_segments_crowded(const struct flight *flight);
 /** flight_segment_map - a segment's records, mapped read-only: *size bytes, unmapped with flight_segment_unmap() */
 const uint8_t *flight_segment_map(const struct flight *flight, const struct flight_segment *segment, size_t *size,
@@ -116,8 +117,8 @@ void flight_segment_unmap(const uint8_t *records, size_t size);
 
 /* flight_trigger.c */
 
-/** flight_trigger_look - follow one record; the index of a trigger that holds at it, or -1 */
-int flight_trigger_look(struct flight *flight, const struct ring_record *record);
+/** flight_trigger_look - follow one record; a trigger that holds at it and did not before, or NULL */
+const struct hwaccl_flight_trigger *flight_trigger_look(struct flight *flight, const struct ring_record *record);
 
 /* flight.c */
 

@@ -229,7 +229,7 @@ static void start_clock(struct window *window)
         struct stamp_clock *clock = &window->recovery->decoder.clock;
         uint64_t khz = header->stamp_khz;
 
-        for (size_t i = 0; i < window->count; i++)
+        for (size_t i = 0; !header->stamp_khz && i < window->count; i++)
                 if (window->segment[i].khz)
                         khz = window->segment[i].khz;
         clock->kind = (enum stamp_kind)header->stamp_kind;
@@ -306,6 +306,7 @@ static bool copy_frame(struct window *window, struct hwaccl_error *error)
         int from = recording ? open(frame, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
         int to = from < 0 ? -1 : open(window->made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
         bool good = to >= 0;
+        STEP("recovery of a window begun");
         while (good && (got = read(from, buffer, sizeof(buffer))) > 0)
                 good = write(to, buffer, (size_t)got) == got;
         good = good && got == 0;
@@ -349,6 +350,7 @@ static bool write_recording(struct window *window, struct hwaccl_error *error)
         if (good && renameat2(AT_FDCWD, window->made, AT_FDCWD, recovery->database, RENAME_NOREPLACE) != 0)
                 good = hwaccl_error_set(error, "%s: cannot rename to %s: %s", window->made, recovery->database,
                                         strerror(errno));
+        STEP("recovery of a window named");
         return good;
 }
 
@@ -415,7 +417,7 @@ bool recovery_of_window(struct recovery *recovery, struct hwaccl_error *error)
         struct window window = {.recovery = recovery, .fd = -1};
 
         window.directory = beside(recovery, FLIGHT_SUFFIX);
-        window.made = beside(recovery, FLIGHT_NEW_SUFFIX);
+        window.made = beside(recovery, FLIGHT_SUFFIX "/" FLIGHT_NEW);
         bool good = window.directory && window.made;
         if (!good)
                 hwaccl_error_set(error, "out of memory");
@@ -425,6 +427,7 @@ bool recovery_of_window(struct recovery *recovery, struct hwaccl_error *error)
         if (good)
                 remove_made(&window);
         good = good && flight_directory_remove(window.directory, error);
+        STEP("recovery of a window done");
         if (window.fd >= 0)
                 (void)close(window.fd);
         free(window.segment);

@@ -1,6 +1,8 @@
 /* The window's files: DIRECTORY/000000000042, each beginning where a decoder may start. */
 #include "flight_internal.h"
 
+#include "steps.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +41,9 @@ bool flight_directory_remove(const char *directory, struct hwaccl_error *error)
         bool good = files != NULL;
 
         while (good && (entry = readdir(files)))
-                if (flight_is_segment(entry->d_name) || strncmp(entry->d_name, FLIGHT_FRAME, strlen(FLIGHT_FRAME)) == 0)
+                if (flight_is_segment(entry->d_name) ||
+                    strncmp(entry->d_name, FLIGHT_FRAME, strlen(FLIGHT_FRAME)) == 0 ||
+                    strncmp(entry->d_name, FLIGHT_NEW, strlen(FLIGHT_NEW)) == 0)
                         good = unlinkat(dirfd(files), entry->d_name, 0) == 0;
         int reason = errno;
         if (files)
@@ -88,6 +92,7 @@ void flight_segments_close(struct flight *flight, bool remove)
         if (flight->fd >= 0)
                 (void)close(flight->fd);
         flight->fd = -1;
+        STEP("flight window goes");
         for (size_t i = 0; remove && i < flight->segment_count; i++) {
                 char name[NAME_SIZE];
                 name_of(flight->segment[i].number, name);
@@ -100,6 +105,7 @@ void flight_segments_close(struct flight *flight, bool remove)
         flight->directory_fd = -1;
         if (remove && flight->directory)
                 (void)rmdir(flight->directory);
+        STEP("flight window gone");
         free(flight->segment);
         flight->segment = NULL;
         flight->segment_count = flight->segment_room = 0;
@@ -151,6 +157,7 @@ bool flight_segment_begin(struct flight *flight, uint64_t position)
         int fd = openat(flight->directory_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd < 0)
                 return complain(flight, number, "cannot create", &flight->error);
+        STEP("flight segment made");
         struct flight_header header = {
                 .version = FLIGHT_VERSION,
                 .vcpu = flight->config.vcpu,
@@ -169,6 +176,7 @@ bool flight_segment_begin(struct flight *flight, uint64_t position)
                 (void)unlinkat(flight->directory_fd, name, 0);
                 return false;
         }
+        STEP("flight segment begun");
         flight->fd = fd;
         flight->next_number++;
         flight->segment[flight->segment_count - 1] =
@@ -186,10 +194,11 @@ bool flight_segment_write(struct flight *flight, uint64_t end)
         const uint8_t *from = flight->ring->data + (flight->written & (flight->ring->size - 1));
         if (!write_all(flight->fd, from, size))
                 return complain(flight, last->number, "cannot write", &flight->error);
+        STEP("flight segment written");
         last->bytes += size;
         flight->written = end;
         ring_release(flight->ring, end);
-        return true;
+        return flight_segments_trim(flight);
 }
 
 /* Is the oldest segment older than the window? Its end is where the next one begins. */
@@ -219,8 +228,8 @@ bool flight_segments_crowded(const struct flight *flight)
         const struct hwaccl_flight_window *window = &flight->window;
 
         return flight->segment_count > 0 &&
-               ((window->exits && flight->exits - flight->segment[0].first >= window->exits / 8 * 9) ||
-                (window->bytes && bytes_kept(flight) >= window->bytes / 8 * 9));
+               ((window->exits && flight->exits - flight->segment[0].first >= window->exits / 16 * 17) ||
+                (window->bytes && bytes_kept(flight) >= window->bytes / 16 * 17));
 }
 
 bool flight_segments_trim(struct flight *flight)
@@ -232,6 +241,7 @@ bool flight_segments_trim(struct flight *flight)
                 name_of(flight->segment[0].number, name);
                 if (unlinkat(flight->directory_fd, name, 0) != 0 && errno != ENOENT)
                         return complain(flight, flight->segment[0].number, "cannot remove", &flight->error);
+                STEP("flight segment removed");
                 bytes -= flight->segment[0].bytes;
                 flight->segment_count--;
                 memmove(flight->segment, flight->segment + 1, flight->segment_count * sizeof(*flight->segment));

@@ -19,34 +19,34 @@ static bool holds(const struct hwaccl_flight_trigger *trigger, const struct hwac
 }
 
 /* Several that hold at one exit want the same window. */
-static int find(struct flight *flight, uint64_t verdict)
+static const struct hwaccl_flight_trigger *find(struct flight *flight, uint64_t verdict)
 {
-        int first = -1;
+        const struct hwaccl_flight_trigger *first = NULL;
 
         for (size_t i = flight->trigger_count; i-- > 0;)
                 if (!flight->triggered[i] && holds(&flight->trigger[i], &flight->now.state, verdict)) {
                         flight->triggered[i] = true;
-                        first = (int)i;
+                        first = &flight->trigger[i];
                 }
         return first;
 }
 
-int flight_trigger_look(struct flight *flight, const struct ring_record *record)
+const struct hwaccl_flight_trigger *flight_trigger_look(struct flight *flight, const struct ring_record *record)
 {
         if (!flight->trigger_count)
-                return -1;
+                return NULL;
         switch (record->type) {
         case RING_RECORD_ENTRY: {
                 const struct ring_entry *entry = (const struct ring_entry *)(const void *)record;
                 (void)state_delta_apply(entry->bitmap, entry->words, &flight->now);
-                return -1;
+                return NULL;
         }
         case RING_RECORD_EXIT: {
                 const struct ring_exit *exit = (const struct ring_exit *)(const void *)record;
                 (void)state_delta_apply(exit->bitmap, exit->words, &flight->now);
-                return -1;
+                return NULL;
         }
         case RING_RECORD_HANDLED: return find(flight, ((const struct ring_handled *)(const void *)record)->verdict);
-        default: return -1;
+        default: return NULL;
         }
 }

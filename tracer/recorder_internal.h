@@ -27,6 +27,8 @@ struct hwaccl_recorder {
         enum hwaccl_verdict verdict;
         uint64_t completed;      /* exits */
         uint32_t until_snapshot; /* exits */
+        uint64_t snapshot_bytes; /* of records, after which there is one more */
+        uint64_t snapshot_head;  /* ring position of the last one */
         bool whole_entry;        /* the next entry has all words */
         uint32_t keyframe_interval;
         struct hwaccl_device *const *devices;

@@ -154,7 +154,7 @@ uint8_t *recorder_put_bytes(struct hwaccl_recorder *recorder, enum ring_record_t
 
 static void snapshot(struct hwaccl_recorder *recorder)
 {
-        recorder->until_snapshot = recorder->keyframe_interval;
+        recorder->snapshot_head = recorder->producer.head;
         recorder->whole_entry = true;
         if (recorder->device_count == 0)
                 return;
@@ -184,8 +184,13 @@ static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, str
         struct hwaccl_recorder *recorder = of(probe);
 
         end_handling(recorder, RING_RECORD_HANDLED, (uint8_t)outcome);
-        if (--recorder->until_snapshot == 0)
+        /* one for size comes between those of the interval, which stay where they are */
+        if (--recorder->until_snapshot == 0) {
+                recorder->until_snapshot = recorder->keyframe_interval;
                 snapshot(recorder);
+        } else if (recorder->producer.head - recorder->snapshot_head >= recorder->snapshot_bytes) {
+                snapshot(recorder);
+        }
         ring_publish(&recorder->producer);
         if (!recorder->stopped)
                 ring_complete(&recorder->producer, ++recorder->completed);

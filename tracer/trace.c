@@ -142,6 +142,7 @@ static bool start(struct hwaccl_trace *trace, const struct hwaccl_recorder_confi
                 struct hwaccl_recorder *recorder = &trace->vcpu[i].recorder;
                 recorder->probe.ops = &recorder_probe_ops;
                 recorder->keyframe_interval = recorder->until_snapshot = config->keyframe_interval;
+                recorder->snapshot_bytes = UINT64_MAX;
                 recorder->whole_entry = true;
                 recorder->stamp_kind = stamps;
                 recorder->writer = trace->writer;

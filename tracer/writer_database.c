@@ -21,6 +21,11 @@ static const char settings[] = "PRAGMA page_size = 4096;"
                                "PRAGMA wal_autocheckpoint = 16384;"
                                "PRAGMA cache_size = -16384;"
                                "PRAGMA temp_store = MEMORY;";
+static const char settings_whole[] = "PRAGMA page_size = 4096;"
+                                     "PRAGMA journal_mode = MEMORY;"
+                                     "PRAGMA synchronous = NORMAL;"
+                                     "PRAGMA cache_size = -16384;"
+                                     "PRAGMA temp_store = MEMORY;";
 
 /* An existing file is an error, or goes when the user said so. */
 static bool make_way(const char *path, bool force, struct hwaccl_error *error)
@@ -83,7 +88,7 @@ bool writer_database_fill(sqlite3 *db, const struct hwaccl_recorder_config *conf
         return true;
 }
 
-sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+static sqlite3 *create(const struct hwaccl_recorder_config *config, const char *how, struct hwaccl_error *error)
 {
         sqlite3 *db = NULL;
 
@@ -99,12 +104,22 @@ sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, str
         (void)sqlite3_busy_timeout(db, 10000);
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         STEP("database opened");
-        if (database_execute(db, settings, error) &&
+        if (database_execute(db, how, error) &&
             schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, error))
                 return db;
         (void)sqlite3_close(db);
         writer_database_remove(config->path);
         return NULL;
+}
+
+sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        return create(config, settings, error);
+}
+
+sqlite3 *writer_database_create_whole(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        return create(config, settings_whole, error);
 }
 
 static bool put_status(sqlite3 *db, const struct writer_end *end, const char *problem, struct hwaccl_error *error)

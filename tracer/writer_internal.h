@@ -32,6 +32,10 @@ struct writer {
 /** writer_database_create - a new database with its schema, empty; NULL with *error set */
 sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error);
 
+/** writer_database_create_whole - the same for one that nobody sees before it is whole: without a log, which would take
+ * as much space and time again. When it fails it is to be removed */
+sqlite3 *writer_database_create_whole(const struct hwaccl_recorder_config *config, struct hwaccl_error *error);
+
 /** writer_database_fill - options, status and @vcpu_count vCPUs: with these, in one transaction, it is a recording */
 bool writer_database_fill(sqlite3 *db, const struct hwaccl_recorder_config *config, unsigned vcpu_count,
                           struct hwaccl_error *error);

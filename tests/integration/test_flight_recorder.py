@@ -164,7 +164,7 @@ class FlightRecorder(CommandTest):
         for name in ("f.db-ring", "f.db-flight"):
             subprocess.run(["cp", "-r", self.path(name), self.path("kept-" + name)], check=True)
         # in the middle: something was made, and had no name yet
-        self.write("f.db-new", b"half a recording")
+        self.write("f.db-flight/new.db", b"half a recording")
         self.succeed("recover", self.path("f.db"))
         window = self.window("f.db")
         # behind the name: what it was made of is still there

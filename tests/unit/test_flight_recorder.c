@@ -147,17 +147,55 @@ static void the_newest_exits_are_read_back_exactly(void **state)
 }
 
 /* Several limits: the first that is reached counts. */
-static void a_window_of_time_is_read_back_exactly(void **state)
+static void a_window_of_several_limits_is_read_back_exactly(void **state)
 {
         uint64_t first, end;
         struct hwaccl_error error = {""};
 
         (void)state;
-        run_window(9, "1s,3000exits,2M", 9000);
+        run_window(9, "1s,3000exits,4M", 9000);
         struct hwaccl_recording *recording = open_recording();
         assert_true(hwaccl_recording_range(recording, 0, &first, &end, &error));
         assert_true(end == 9000 && first >= 5700);
         check_from(recording, 9, first, 9000, INTERVAL);
+        hwaccl_recording_close(recording);
+}
+
+#define WINDOW_NS UINT64_C(20000000)
+
+static void a_window_of_time_keeps_at_least_that_time(void **state)
+{
+        const struct timespec pause = {0, 1000000};
+        const struct hwaccl_flight_config flight = {.window = {.bytes = UINT64_C(1) << 30, .ns = WINDOW_NS}};
+        struct hwaccl_recorder_config config = {.path = path, .keyframe_interval = 4, .flight = &flight};
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+        const struct hwaccl_recorded_exit *exit;
+        uint64_t first, end;
+        uint64_t exits = 0;
+
+        (void)state;
+        synthetic_start(&synthetic, 11);
+        struct hwaccl_recorder *recorder = hwaccl_recorder_create(&config, &error);
+        assert_non_null(recorder);
+        do { /* until the oldest are let go of */
+                observe(recorder, &synthetic);
+                (void)nanosleep(&pause, NULL);
+        } while ((++exits < 8 || exists("-flight/000000000000")) && exits < 100000);
+        if (!hwaccl_recorder_finish(recorder, HWACCL_END_HALTED, 0, NULL, &error))
+                fail_msg("%s", error.message);
+        struct hwaccl_recording *recording = open_recording();
+        assert_true(hwaccl_recording_range(recording, 0, &first, &end, &error));
+        assert_true(first > 0 && end == exits);
+        struct hwaccl_exit_cursor *cursor = hwaccl_exit_cursor_open(recording, 0, first, &error);
+        assert_non_null(cursor);
+        uint64_t begin = 0, last = 0;
+        while (hwaccl_exit_cursor_next(cursor, &exit, &error) == 1) {
+                last = exit->entry_time_ns;
+                begin = begin ? begin : last;
+        }
+        assert_true(last - begin >= WINDOW_NS);
+        hwaccl_exit_cursor_close(cursor);
         hwaccl_recording_close(recording);
 }
 
@@ -183,6 +221,19 @@ static uint64_t bytes_kept(void)
         return sum + (uint64_t)ring.st_size;
 }
 
+/* Those that were written beside the recording: how many. */
+static unsigned remove_windows(unsigned most)
+{
+        char beside[sizeof(path) + 16];
+        unsigned count = 0;
+
+        for (unsigned i = 1; i <= most; i++) {
+                (void)snprintf(beside, sizeof(beside), "%s/guest-%u.hwr", directory, i);
+                count += unlink(beside) == 0;
+        }
+        return count;
+}
+
 static void a_window_of_bytes_stays_within_a_fifth_more(void **state)
 {
         struct told told = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -197,18 +248,57 @@ static void a_window_of_bytes_stays_within_a_fifth_more(void **state)
         assert_non_null(recorder);
         for (unsigned i = 0; i < 300000; i++) {
                 observe(recorder, &synthetic);
-                if (i % 5000 == 0) {
+                if (i % 1000 == 0) {
                         uint64_t now = bytes_kept();
                         most = now > most ? now : most;
                 }
+                if (i % 50000 == 10000)
+                        hwaccl_recorder_dump(recorder); /* while one is written, too */
         }
         finish(recorder, &synthetic);
         assert_in_range(most, window, window + window / 5);
+        assert_int_equal(told.count, remove_windows(told.count));
+        assert_true(told.count > 1);
+}
+
+/* Keyframes as far from each other as the user wants, and exits of a hundred times the usual size. */
+static void large_exits_do_not_make_the_window_larger(void **state)
+{
+        static const uint8_t data[HWACCL_INPUT_SIZE_MAX];
+        const struct hwaccl_input large = {HWACCL_INPUT_MEMORY, 0x1000, 0, data, sizeof(data)};
+        const struct hwaccl_flight_config flight = {.window = {.bytes = HWACCL_FLIGHT_BYTES_MIN}};
+        struct hwaccl_recorder_config config = {.path = path, .keyframe_interval = 1000000, .flight = &flight};
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+        uint64_t most = 0, first, end;
+
+        (void)state;
+        synthetic_start(&synthetic, 12);
+        synthetic.plain = true;
+        struct hwaccl_recorder *recorder = hwaccl_recorder_create(&config, &error);
+        assert_non_null(recorder);
+        for (unsigned i = 0; i < 3000; i++) {
+                synthetic_next(&synthetic);
+                for (unsigned n = 0; n < 3; n++)
+                        synthetic.current.input[synthetic.current.input_count++] = large;
+                assert_true(synthetic_observe(&synthetic, hwaccl_recorder_probe(recorder), true, &error));
+                uint64_t now = bytes_kept();
+                most = now > most ? now : most;
+        }
+        if (!hwaccl_recorder_finish(recorder, HWACCL_END_HALTED, 0, NULL, &error))
+                fail_msg("%s", error.message);
+        assert_in_range(most, HWACCL_FLIGHT_BYTES_MIN, HWACCL_FLIGHT_BYTES_MIN / 5 * 6);
+        struct hwaccl_recording *recording = open_recording();
+        assert_true(hwaccl_recording_range(recording, 0, &first, &end, &error));
+        assert_true(end == 3000 && first > 2500 && first < 2750);
+        if (!hwaccl_recording_check(recording, no_finding, NULL, &error))
+                fail_msg("%s", error.message);
+        hwaccl_recording_close(recording);
 }
 
 static void a_trigger_writes_the_window_up_to_its_exit(void **state)
 {
-        static const char *const triggers[] = {"rip=0x1234", "verdict=entry-failure,reason=48,port=1-2", NULL};
+        static const char *const triggers[] = {"rip=0x1234", "verdict=entry-failure,reason=30,port=1-2", NULL};
         struct told told = {.lock = PTHREAD_MUTEX_INITIALIZER};
         struct synthetic synthetic;
         struct hwaccl_error error = {""};
@@ -241,6 +331,41 @@ static void a_trigger_writes_the_window_up_to_its_exit(void **state)
                 fail_msg("%s", error.message);
         hwaccl_recording_close(recording);
         assert_int_equal(unlink(beside), 0);
+}
+
+/* The second holds while the first one's window is being written. */
+static void each_trigger_writes_its_own_window(void **state)
+{
+        static const char *const triggers[] = {"rip=0x1234", "rip=0x1235", "rip=0x1236", NULL};
+        struct told told = {.lock = PTHREAD_MUTEX_INITIALIZER};
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+        uint64_t first, end;
+
+        (void)state;
+        synthetic_start(&synthetic, 8);
+        struct hwaccl_recorder *recorder = start(&synthetic, "500exits", triggers, &told, &error);
+        assert_non_null(recorder);
+        for (unsigned i = 0; i < 4000; i++) {
+                synthetic_next(&synthetic);
+                if (i == 2111 || i == 2112 || i == 2700)
+                        synthetic.current.exit.rip = i == 2700 ? 0x1236 : 0x1234 + i - 2111;
+                assert_true(synthetic_observe(&synthetic, hwaccl_recorder_probe(recorder), true, &error));
+        }
+        finish(recorder, &synthetic);
+        assert_int_equal(told.count, 3);
+        for (unsigned i = 1; i <= 3; i++) {
+                char beside[sizeof(path) + 16];
+                (void)snprintf(beside, sizeof(beside), "%s/guest-%u.hwr", directory, i);
+                struct hwaccl_recording *recording = hwaccl_recording_open(beside, &error);
+                if (!recording)
+                        fail_msg("%s", error.message);
+                assert_true(hwaccl_recording_range(recording, 0, &first, &end, &error));
+                assert_int_equal(end, i == 3 ? 2701 : 2111 + i);
+                assert_in_range(end - first, 500, 500 + 500 / 8 + INTERVAL);
+                hwaccl_recording_close(recording);
+        }
+        assert_int_equal(remove_windows(3), 3);
 }
 
 static void a_window_is_written_while_the_guest_runs(void **state)
@@ -305,9 +430,24 @@ static void nothing_of_others_is_overwritten(void **state)
 
 static void windows_are_parsed(void **state)
 {
-        static const char *const wrong[] = {
-                "",     "5",   "exits",  "5exits", "0s",   "-1s",      "64Q",
-                "64M,", ",1s", "1s,,2s", "64MB",   "100K", "1e5exits", "99999999999999999999s"};
+        static const char *const wrong[] = {"",
+                                            "5",
+                                            "exits",
+                                            "5exits",
+                                            "0s",
+                                            "-1s",
+                                            "64Q",
+                                            "64M,",
+                                            ",1s",
+                                            "1s,,2s",
+                                            "64MB",
+                                            "100K",
+                                            "1e5exits",
+                                            "99999999999999999999s",
+                                            "3M",
+                                            "1s,2s",
+                                            "64M,30s,65M",
+                                            "100exits,5M,100exits"};
         struct hwaccl_flight_window window;
         struct hwaccl_error error;
 
@@ -326,9 +466,10 @@ static void windows_are_parsed(void **state)
 
 static void triggers_are_parsed(void **state)
 {
-        static const char *const wrong[] = {"",         "reason",  "reason=",  "reason=nothing", "port=0x10000",
-                                            "port=5-4", "rip=",    "rip=0x1-", "verdict=die",    "color=red",
-                                            "port=1,,", "port=1 ", "=1",       "rip=0x1-0x2-0x3"};
+        static const char *const wrong[] = {
+                "",     "reason",          "reason=",     "reason=nothing", "port=0x10000",      "port=5-4",
+                "rip=", "rip=0x1-",        "verdict=die", "color=red",      "port=1,,",          "port=1 ",
+                "=1",   "rip=0x1-0x2-0x3", "ripe=1",      "rip=1,rip=1",    "reason=hlt,port=1", "port=0x"};
         struct hwaccl_flight_trigger trigger;
         struct hwaccl_error error;
 
@@ -339,6 +480,10 @@ static void triggers_are_parsed(void **state)
         assert_true(trigger.by_port && trigger.port_first == 0x3f8 && trigger.port_last == 0x3ff);
         assert_true(trigger.by_rip && trigger.rip_first == 4096 && trigger.rip_last == 4096);
         assert_true(trigger.by_verdict && trigger.verdict == HWACCL_VERDICT_TRIPLE_FAULT && !trigger.by_reason);
+        assert_true(hwaccl_flight_trigger_parse("port=010,reason=30", &trigger, &error));
+        assert_true(trigger.port_first == 10 && trigger.by_reason && trigger.reason == HWACCL_EXIT_IO_INSTRUCTION);
+        assert_false(hwaccl_flight_trigger_parse("reason=hlt,port=70000", &trigger, &error));
+        assert_non_null(strstr(error.message, "'port=70000' is no condition"));
         for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
                 assert_false(hwaccl_flight_trigger_parse(wrong[i], &trigger, &error));
 }
@@ -347,9 +492,12 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(the_newest_exits_are_read_back_exactly, remove_recording),
-                cmocka_unit_test_teardown(a_window_of_time_is_read_back_exactly, remove_recording),
+                cmocka_unit_test_teardown(a_window_of_several_limits_is_read_back_exactly, remove_recording),
+                cmocka_unit_test_teardown(a_window_of_time_keeps_at_least_that_time, remove_recording),
                 cmocka_unit_test_teardown(a_window_of_bytes_stays_within_a_fifth_more, remove_recording),
                 cmocka_unit_test_teardown(a_trigger_writes_the_window_up_to_its_exit, remove_recording),
+                cmocka_unit_test_teardown(large_exits_do_not_make_the_window_larger, remove_recording),
+                cmocka_unit_test_teardown(each_trigger_writes_its_own_window, remove_recording),
                 cmocka_unit_test_teardown(a_window_is_written_while_the_guest_runs, remove_recording),
                 cmocka_unit_test_teardown(nothing_of_others_is_overwritten, remove_recording),
                 cmocka_unit_test(windows_are_parsed),

@@ -17,20 +17,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* At least this much is kept; 0: no such limit. Where several are set, reaching one is enough to let go of what is
- * older. The window is let go by sixteenths, so that at most 1.07 times as much is kept, the ring aside. */
+/*
+ * At least this much is kept; 0: no such limit. Where several are set, reaching one is enough to let go of what is
+ * older. The window is let go of by sixteenths, when one more is full: what is kept, the ring included, is at most 1.2
+ * times as many bytes, at most 1.13 times as many exits. A time is let go of when exits come: a guest that does not
+ * exit keeps its last ones, however old. Bytes bound the disk space whatever the exits are like; exits do so as far as
+ * the bytes of an exit are bounded.
+ */
 struct hwaccl_flight_window {
         uint64_t exits;
-        uint64_t bytes; /* of records in memory and on disk; a recording takes about 0.7 times as much */
+        uint64_t bytes; /* of records, on disk; a recording takes about 0.7 times as much */
         uint64_t ns;    /* of the host's clock */
 };
 
 #define HWACCL_FLIGHT_EXITS_MIN UINT64_C(16)
-#define HWACCL_FLIGHT_BYTES_MIN (UINT64_C(1) << 20)
+#define HWACCL_FLIGHT_BYTES_MIN (UINT64_C(4) << 20)
 /* of a window of time: what it may take where nothing else limits it */
 #define HWACCL_FLIGHT_BYTES_DEFAULT (UINT64_C(1) << 30)
 
-/* Once all that are given hold for an exit, the window up to that exit is written out; once for each trigger. */
+/* Once all that are given hold for an exit, the window up to that exit is written out; once for each trigger. While
+ * another window is being written, nothing behind that exit is looked at: the vCPU may have to wait. */
 struct hwaccl_flight_trigger {
         bool by_reason;
         uint32_t reason; /* basic exit reason */
@@ -57,15 +63,19 @@ struct hwaccl_flight_config {
 };
 
 /**
- * hwaccl_flight_window_parse - "100000exits", "64M", "30s", or several with commas between
+ * hwaccl_flight_window_parse - "100000exits", "64M", "30s", or several of different kinds with commas between
  *
- * Sizes take K, M and G. Returns false with *error set when it is none of that, or less than the least.
+ * Sizes take K, M and G. Returns false with *error set when it is none of that, or less than the least. A window of
+ * time alone gets HWACCL_FLIGHT_BYTES_DEFAULT too.
  */
 bool hwaccl_flight_window_parse(const char *text, struct hwaccl_flight_window *window, struct hwaccl_error *error);
 
 /**
  * hwaccl_flight_trigger_parse - "reason=48", "reason=hlt", "port=0x3f8-0x3ff", "rip=0x7c00", "verdict=triple_fault", or
- * several with commas between, all of which must hold
+ * several of different kinds with commas between, all of which must hold
+ *
+ * Numbers are decimal, or hexadecimal behind 0x; reasons have their numbers or names; a verdict's words may have '_' or
+ * '-' between. Returns false with *error set for what is none of that, and for what can never hold.
  */
 bool hwaccl_flight_trigger_parse(const char *text, struct hwaccl_flight_trigger *trigger, struct hwaccl_error *error);
 
