@@ -290,32 +290,34 @@ void flight_ask(struct flight *flight)
         atomic_store_explicit(&flight->dump_asked, true, memory_order_release);
 }
 
+/* What failed in between, or fails now, leaves segments and ring as a death would: the newest exits are in the ring. */
 bool flight_finish(struct flight *flight, const struct writer_end *end, struct hwaccl_error *error)
 {
         struct ring *ring = flight->ring;
         struct hwaccl_error reason = {""};
+        bool written = false;
 
         consumer_join(&flight->consumer);
-        bool failed = ring_failed(ring);
-        struct flight_dump dump = {
-                .path = flight->config.path,
-                .reason = "the end of the run",
-                .force = flight->config.force,
-                .end = flight->position,
-                .how = end,
-                .problem = failed ? flight->error.message : NULL,
-        };
-        bool mine = consumer_block_file_size_signal();
-        flight->dumping = true;
-        bool written = flight_dump(flight, &dump, &reason);
-        consumer_unblock_file_size_signal(mine);
-        if (failed)
-                hwaccl_error_set(error, "%s; the recording ends early", flight->error.message);
-        else if (!written)
-                hwaccl_error_set(error, "%s; what was kept is in %s", reason.message, flight->directory);
+        if (!ring_failed(ring)) {
+                const struct flight_dump dump = {
+                        .path = flight->config.path,
+                        .reason = "the end of the run",
+                        .force = flight->config.force,
+                        .end = flight->position,
+                        .how = end,
+                };
+                bool mine = consumer_block_file_size_signal();
+                flight->dumping = true;
+                written = flight_dump(flight, &dump, &reason);
+                consumer_unblock_file_size_signal(mine);
+        }
+        if (!written)
+                hwaccl_error_set(error, "%s; what was kept is in %s, 'hwaccl recover %s' makes the recording of it",
+                                 reason.message[0] ? reason.message : flight->error.message, flight->directory,
+                                 flight->config.path);
         flight_segments_close(flight, written);
         ring_destroy(ring, written);
         consumer_destroy(&flight->consumer);
         destroy(flight);
-        return written && !failed;
+        return written;
 }

@@ -41,7 +41,7 @@ static bool take_segment(struct flight *flight, struct decoder *decoder, const s
                         good = decoder_take(decoder, record, error);
                 if (good)
                         position += (uint64_t)record->words * 8;
-                if (good && count % ABSORB_INTERVAL == 0 && !ring_failed(flight->ring))
+                if (good && count % ABSORB_INTERVAL == 0)
                         good = flight_absorb(flight) || hwaccl_error_set(error, "%s", flight->error.message);
         }
         if (records)
@@ -113,7 +113,8 @@ static bool write_window(struct flight *flight, const struct flight_dump *dump, 
                 stamp_clock_sample(&flight->clock);
                 decoder->clock = flight->clock;
                 good = fill(flight, decoder, db, dump, error) &&
-                       writer_database_status(db, dump->how, dump->problem, true, error);
+                       database_execute(db, "PRAGMA synchronous = FULL", error) && /* all of the file, at the end */
+                       writer_database_status(db, dump->how, NULL, true, error);
                 decoder_finish(decoder);
                 struct hwaccl_error ignored;
                 good = writer_database_close(db, good ? error : &ignored) && good;
@@ -183,14 +184,14 @@ void flight_dump_beside(struct flight *flight, const char *reason, uint64_t end)
 
         flight->dumping = true;
         if (path) {
-                struct flight_dump dump = {path, reason, false, end, &running, NULL};
+                struct flight_dump dump = {path, reason, false, end, &running};
                 good = flight_dump(flight, &dump, &error);
         }
         flight->dumping = false;
         (void)flight_segments_trim(flight); /* nothing was let go of meanwhile; an error is in flight->error */
         if (good)
                 (void)snprintf(text, sizeof(text), "%s: written at exit %" PRIu64 " (%s)", path, last ? last - 1 : 0,
-                               reason);
+                               last ? reason : "there was none yet");
         else
                 (void)snprintf(text, sizeof(text), "the window cannot be written (%s): %s", reason, error.message);
         if (flight->notice)

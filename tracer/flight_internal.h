@@ -133,7 +133,6 @@ struct flight_dump {
         bool force;         /* replace what is there */
         uint64_t end;       /* ring position: records before it */
         const struct writer_end *how;
-        const char *problem; /* why it is incomplete, or NULL */
 };
 
 /** flight_dump_frame - what a recovery needs beside the segments, in the directory: options and the devices' fields */

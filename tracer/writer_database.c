@@ -23,7 +23,7 @@ static const char settings[] = "PRAGMA page_size = 4096;"
                                "PRAGMA temp_store = MEMORY;";
 static const char settings_whole[] = "PRAGMA page_size = 4096;"
                                      "PRAGMA journal_mode = MEMORY;"
-                                     "PRAGMA synchronous = NORMAL;"
+                                     "PRAGMA synchronous = OFF;"
                                      "PRAGMA cache_size = -16384;"
                                      "PRAGMA temp_store = MEMORY;";
 

@@ -33,7 +33,7 @@ struct writer {
 sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error);
 
 /** writer_database_create_whole - the same for one that nobody sees before it is whole: without a log, which would take
- * as much space and time again. When it fails it is to be removed */
+ * as much space and time again, and without bringing it to the disk. When it fails it is to be removed */
 sqlite3 *writer_database_create_whole(const struct hwaccl_recorder_config *config, struct hwaccl_error *error);
 
 /** writer_database_fill - options, status and @vcpu_count vCPUs: with these, in one transaction, it is a recording */

@@ -370,6 +370,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
                 return parsed == CLI_OPTION_HELP ? CLI_CLEAN : CLI_CANNOT;
         }
 
+        record_flight_prepare(&settings);
         struct session session;
         memset(&session, 0, sizeof(session));
         session.settings = &settings;

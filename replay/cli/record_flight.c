@@ -6,6 +6,7 @@
 #include <string.h>
 
 static _Atomic(struct hwaccl_recorder *) flying;
+static atomic_bool asked; /* before there was a recorder */
 
 static void notice(void *opaque, const char *text)
 {
@@ -31,24 +32,31 @@ static void on_signal(int number)
         (void)number;
         if (recorder)
                 hwaccl_recorder_dump(recorder);
+        else
+                atomic_store(&asked, true);
 }
 
-void record_flight_start(struct hwaccl_recorder *recorder)
+void record_flight_prepare(const struct record_settings *settings)
 {
         struct sigaction action;
 
         memset(&action, 0, sizeof(action));
         (void)sigemptyset(&action.sa_mask);
         action.sa_flags = SA_RESTART;
-        action.sa_handler = on_signal;
-        atomic_store(&flying, recorder);
+        action.sa_handler = settings->flight_text ? on_signal : SIG_IGN;
         (void)sigaction(SIGUSR1, &action, NULL);
+}
+
+void record_flight_start(struct hwaccl_recorder *recorder)
+{
+        atomic_store(&flying, recorder);
+        if (atomic_exchange(&asked, false))
+                hwaccl_recorder_dump(recorder);
 }
 
 /* The main thread, which ends the recorder after this, is the one that the signal comes to: no handler is half-way. */
 void record_flight_stop(void)
 {
-        if (!atomic_exchange(&flying, NULL))
-                return;
         (void)signal(SIGUSR1, SIG_IGN);
+        atomic_store(&flying, NULL);
 }

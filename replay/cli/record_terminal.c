@@ -32,9 +32,10 @@ static const char help_text[] = "\n"
                                 "Ctrl-A Ctrl-A  send Ctrl-A to the guest (Ctrl-A a too)\n"
                                 "Ctrl-A h       this help\n";
 
-/* What kills the process unless it is caught. SIGINT, SIGTERM and SIGHUP end the guest, SIGKILL cannot be caught. */
-static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,  SIGABRT,   SIGTRAP, SIGSYS, SIGQUIT, SIGXCPU,
-                            SIGXFSZ, SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGIO,  SIGPWR,  SIGSTKFLT};
+/* What kills the process unless it is caught. SIGINT, SIGTERM and SIGHUP end the guest, SIGUSR1 is the flight
+ * recorder's, SIGKILL cannot be caught. */
+static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,    SIGABRT, SIGTRAP, SIGSYS, SIGQUIT,  SIGXCPU,
+                            SIGXFSZ, SIGALRM, SIGUSR2, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR, SIGSTKFLT};
 #define FATAL_COUNT (sizeof(fatal) / sizeof(fatal[0]))
 
 /* One process has one standard input; signal handlers find it here. */

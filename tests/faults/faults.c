@@ -37,6 +37,9 @@ enum call {
         CALL_fallocate,
         CALL_mmap,
         CALL_unlink,
+        CALL_openat,
+        CALL_unlinkat,
+        CALL_renameat2,
         CALL_pthread_create,
         CALL_sqlite3_open,
         CALL_sqlite3_prepare,
@@ -47,8 +50,9 @@ enum call {
 };
 
 static const char *const call_name[CALL_COUNT] = {
-        "open",   "write",          "pwrite",       "fsync",           "ftruncate",    "fallocate",    "mmap",
-        "unlink", "pthread_create", "sqlite3_open", "sqlite3_prepare", "sqlite3_step", "sqlite3_exec", "sqlite3_bind",
+        "open",         "write",           "pwrite",       "fsync",        "ftruncate",    "fallocate",
+        "mmap",         "unlink",          "openat",       "unlinkat",     "renameat2",    "pthread_create",
+        "sqlite3_open", "sqlite3_prepare", "sqlite3_step", "sqlite3_exec", "sqlite3_bind",
 };
 
 static _Atomic unsigned long counted[CALL_COUNT];
@@ -206,6 +210,37 @@ int unlink(const char *path)
         if (!next)
                 *(void **)(&next) = behind("unlink");
         return fails(CALL_unlink) ? fail_with(EACCES) : next(path);
+}
+
+#define OPENAT(name)                                                                                                   \
+        int name(int directory, const char *path, int flags, ...)                                                      \
+        {                                                                                                              \
+                static int (*next)(int, const char *, int, ...);                                                       \
+                va_list arguments;                                                                                     \
+                va_start(arguments, flags);                                                                            \
+                mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;                                         \
+                va_end(arguments);                                                                                     \
+                if (!next)                                                                                             \
+                        *(void **)(&next) = behind(#name);                                                             \
+                return fails(CALL_openat) ? fail_with(EMFILE) : next(directory, path, flags, mode);                    \
+        }
+OPENAT(openat)
+OPENAT(openat64)
+
+int unlinkat(int directory, const char *path, int flags)
+{
+        static int (*next)(int, const char *, int);
+        if (!next)
+                *(void **)(&next) = behind("unlinkat");
+        return fails(CALL_unlinkat) ? fail_with(EACCES) : next(directory, path, flags);
+}
+
+int renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags)
+{
+        static int (*next)(int, const char *, int, const char *, unsigned);
+        if (!next)
+                *(void **)(&next) = behind("renameat2");
+        return fails(CALL_renameat2) ? fail_with(EIO) : next(from_directory, from, to_directory, to, flags);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)

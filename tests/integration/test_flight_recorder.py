@@ -8,18 +8,20 @@ import struct
 import subprocess
 import time
 
-from hwaccl_cli import ENDLESS, HELLO, HWACCL, CommandTest, counter, main
+from hwaccl_cli import BUILD, ENDLESS, HELLO, HWACCL, CommandTest, counter, main
 
 # 2000 exits on port 80h, then a triple fault: an interrupt with an IDT of limit 0.
 DYING = bytes.fromhex("b9 d0 07 e6 80 e2 fc 2e 0f 01 1e 10 7c cd 03 f4 00 00 00 00 00 00")
+SPINNING = bytes.fromhex("b0 78 e6 e9 fa eb fe")  # one exit, then cli; jmp $
+FAULTS = os.path.join(BUILD, "tests", "hwaccl-faults")
 
 
 class FlightRecorder(CommandTest):
-    def start(self, guest, *options):
+    def start(self, guest, *options, command=HWACCL, **how):
         image = self.write("guest.bin", guest)
-        return subprocess.Popen([HWACCL, "record", "--raw", image + "@0x7c00", "-o", self.path("f.db"), *options],
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                cwd=self._scratch.name)
+        return subprocess.Popen([command, "record", "--raw", image + "@0x7c00", "-o", self.path("f.db"), *options],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                cwd=self._scratch.name, **how)
 
     def wait_for(self, name):
         until = time.monotonic() + 30
@@ -60,8 +62,8 @@ class FlightRecorder(CommandTest):
     def test_a_running_guest_is_written_out_on_sigusr1(self):
         running = self.start(ENDLESS, "--flight-recorder", "1000exits", "--timeout", "60")
         try:
-            self.wait_for("f.db-flight")
-            time.sleep(0.2)
+            while self.completed() < 1000:
+                time.sleep(0.01)
             for number in (1, 2):
                 running.send_signal(signal.SIGUSR1)
                 self.wait_for(f"f-{number}.db")
@@ -80,6 +82,62 @@ class FlightRecorder(CommandTest):
         self.assertEqual(ends, sorted(ends))
         self.assertEqual(self.written("f-1.db"), "asked for")
         self.assertEqual(self.files(), ["f-1.db", "f-2.db", "f.db"])
+
+    def finish(self, running, typed=None):
+        """Its messages, when it was interrupted, or ended by what was typed."""
+        try:
+            if typed is None:
+                running.send_signal(signal.SIGINT)
+            errors = running.communicate(typed, timeout=60)[1]
+        finally:
+            running.kill()
+            running.wait()
+        self.assertEqual(running.returncode, 0, errors)
+        return errors
+
+    def test_a_guest_that_does_not_exit_is_written_out_on_sigusr1(self):
+        """One that sleeps until something is typed, and one that spins: what was completed is there."""
+        with open(os.path.join(BUILD, "guests", "console_echo.bin"), "rb") as file:
+            sleeping = file.read()
+        for guest, typed, reason in ((sleeping, "q", "HLT"), (SPINNING, None, "I/O instruction")):
+            running = self.start(guest, "--flight-recorder", "1000exits", "--timeout", "60", "--input", "-")
+            while self.completed() < 1:
+                time.sleep(0.01)
+            known = -1
+            while known != self.completed():
+                known = self.completed()
+                time.sleep(0.1)
+            running.send_signal(signal.SIGUSR1)
+            self.wait_for("f-1.db")
+            self.assertEqual(self.completed(), known)
+            errors = self.finish(running, typed)
+            first, end = self.window("f-1.db")
+            self.assertEqual((first, end - (guest == sleeping)), (0, known))  # it sleeps in the handling of an HLT
+            self.assertIn(f"f-1.db: written at exit {end - 1} (asked for)", errors)
+            self.assertEqual(self.query(self.path("f-1.db"), "SELECT reason FROM exits ORDER BY id DESC LIMIT 1"), [(reason,)])
+            self.assertGreater(self.window("f.db")[1], known)
+            os.remove(self.path("f-1.db"))
+            os.remove(self.path("f.db"))
+
+    def test_sigusr1_before_the_first_exit_and_without_a_flight_recorder(self):
+        running = self.start(ENDLESS, "--flight-recorder", "1000exits", command=FAULTS,
+                             env={**os.environ, "HWACCL_STALL": "sqlite3_open:1:500"})
+        self.wait_for("f.db-flight")
+        running.send_signal(signal.SIGUSR1)  # it is still making its files
+        self.wait_for("f-1.db")
+        self.assertEqual(self.finish(running).count("f-1.db: written at exit "), 1)
+        self.succeed("check", self.path("f-1.db"))
+        os.remove(self.path("f-1.db"))
+        os.remove(self.path("f.db"))
+        running = self.start(ENDLESS)
+        while self.completed() < 100:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGUSR1)
+        known = self.completed()
+        while self.completed() == known and running.poll() is None:
+            time.sleep(0.01)
+        self.assertIn("interrupted", self.finish(running))
+        self.assertEqual(self.files(), ["f.db"])
 
     def test_triggers_write_the_window_up_to_their_exit(self):
         guest = self.write("guest.bin", counter(3000))
@@ -101,6 +159,11 @@ class FlightRecorder(CommandTest):
         self.refuse("record", "--raw", guest, *output, "--trigger", "reason=hlt", mention="--flight-recorder")
         self.refuse("record", "--raw", guest, *output, "--flight-recorder", "1s", "--trigger", "reason=?",
                     mention="'reason=?' is no condition")
+        self.refuse("record", "--raw", guest, *output, "--flight-recorder", "64M,1s,65M", mention="twice how many bytes")
+        self.refuse("record", "--raw", guest, *output, "--flight-recorder", "1s", "--trigger", "reason=hlt,port=1",
+                    mention="never holds")
+        self.refuse("record", "--raw", guest, *output, "--flight-recorder", "1s",
+                    *(word for _ in range(17) for word in ("--trigger", "reason=hlt")), mention="16")
         self.refuse("record", "--raw", guest, "--no-db", "--flight-recorder", "1s", mention="exclude each other")
         self.assertEqual(self.files(), [])
 
@@ -112,9 +175,12 @@ class FlightRecorder(CommandTest):
                               stderr=subprocess.PIPE, text=True, timeout=120, cwd=self._scratch.name, check=False)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-        self.assertIn("what was kept is in f.db-flight", done.stderr)
+        self.assertIn("what was kept is in f.db-flight, 'hwaccl recover f.db' makes the recording of it", done.stderr)
         self.assertEqual(self.files(), ["f.db-flight", "f.db-ring"])
-        self.assertGreater(len(os.listdir(self.path("f.db-flight"))), 3)
+        completed = self.completed()
+        self.succeed("recover", self.path("f.db"))
+        self.assertEqual(self.window("f.db")[1], completed)
+        self.assertEqual(self.files(), ["f.db"])
 
     def completed(self):
         """Exits that the vCPU thread completed, as the ring's header says."""
