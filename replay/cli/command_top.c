@@ -26,11 +26,13 @@ static const struct cli_option options[] = {
 
 #define TRIES 20 /* of 100 ms, for a recording that is just being created */
 
-static bool stopped(const sigset_t *signals, uint64_t nanoseconds)
+/* The signal that came meanwhile; 0: none did. */
+static int wait_for_signal(const sigset_t *signals, uint64_t nanoseconds)
 {
         struct timespec wait = {(time_t)(nanoseconds / 1000000000), (long)(nanoseconds % 1000000000)};
+        int number = sigtimedwait(signals, NULL, &wait);
 
-        return sigtimedwait(signals, NULL, &wait) > 0;
+        return number > 0 ? number : 0;
 }
 
 /* The first picture: a recorder that has made its ring is about to make the database. */
@@ -41,7 +43,7 @@ static bool first_sample(struct top *top, const sigset_t *signals, struct hwaccl
                 struct hwaccl_ring_status ring;
                 if (top_sample(top, error))
                         return true;
-                if (tries == TRIES || top->vcpu_count > 0 || stopped(signals, 100000000) ||
+                if (tries == TRIES || top->vcpu_count > 0 || wait_for_signal(signals, 100000000) ||
                     hwaccl_ring_status_read(top->path, 0, &ring, &ignored) != HWACCL_RING_SEEN)
                         return false;
         }
@@ -69,7 +71,7 @@ static bool print_screen(const struct top *top)
         (void)fputs("\x1b[H", stdout);
         for (const char *from = text; *from;) {
                 size_t length = strcspn(from, "\n");
-                (void)printf("%.*s\x1b[K\n", (int)length, from);
+                (void)printf("\x1b[K%.*s\n", (int)length, from);
                 from += length + (from[length] == '\n');
         }
         (void)fputs("\x1b[J", stdout);
@@ -87,6 +89,41 @@ static bool print_picture(const struct top *top, bool screen)
         return fflush(stdout) == 0;
 }
 
+/* The alternate screen, without a cursor. */
+static void take_screen(bool screen)
+{
+        if (screen)
+                (void)fputs("\x1b[?1049h\x1b[?25l", stdout);
+}
+
+static void give_back_screen(bool screen)
+{
+        if (screen)
+                (void)fputs("\x1b[?25h\x1b[?1049l", stdout);
+        (void)fflush(stdout);
+}
+
+/* Until it is time for the next picture; false when there is to be none. A terminal of another size gets the same one
+ * again, and so does one that was the shell's meanwhile. */
+static bool rest(const struct top *top, const sigset_t *signals, uint64_t interval, bool screen)
+{
+        uint64_t end = top_now() + interval;
+
+        for (uint64_t now = top_now(); now < end; now = top_now()) {
+                int number = wait_for_signal(signals, end - now);
+                if (number == SIGTSTP) {
+                        give_back_screen(screen);
+                        (void)raise(SIGSTOP);
+                        take_screen(screen);
+                } else if (number != SIGWINCH && number != 0) {
+                        return false;
+                }
+                if (number && screen && !print_screen(top))
+                        return false;
+        }
+        return true;
+}
+
 /* Pictures until the recording ends, or someone does not want to see more. */
 static bool watch(struct top *top, const sigset_t *signals, uint64_t interval, struct hwaccl_error *error)
 {
@@ -94,19 +131,16 @@ static bool watch(struct top *top, const sigset_t *signals, uint64_t interval, s
         bool screen = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
         bool good = true;
 
-        if (screen)
-                (void)fputs("\x1b[?1049h\x1b[?25l", stdout); /* the alternate screen, without a cursor */
-        for (;;) {
-                if (!print_picture(top, screen) || cli_output_broken() || !top->running || !top->alive ||
-                    stopped(signals, interval))
-                        break;
+        take_screen(screen);
+        while (print_picture(top, screen) && !cli_output_broken() && top->running && top->alive &&
+               rest(top, signals, interval, screen)) {
                 good = top_sample(top, error);
                 if (!good)
                         break;
         }
         if (!screen)
                 return good;
-        (void)fputs("\x1b[?25h\x1b[?1049l", stdout);
+        give_back_screen(screen);
         top_print(top, stdout, 0, 0); /* the last picture stays */
         return good;
 }
@@ -120,6 +154,8 @@ static enum cli_status show(const struct cli_command *command, struct top *top, 
         (void)sigaddset(&signals, SIGINT);
         (void)sigaddset(&signals, SIGTERM);
         (void)sigaddset(&signals, SIGHUP);
+        (void)sigaddset(&signals, SIGWINCH);
+        (void)sigaddset(&signals, SIGTSTP);
         if (sigprocmask(SIG_BLOCK, &signals, &before) != 0)
                 return cli_complain(command, "cannot block signals: %s", strerror(errno));
         bool good = first_sample(top, &signals, &error);
@@ -130,7 +166,7 @@ static enum cli_status show(const struct cli_command *command, struct top *top, 
         else if (good && !once)
                 good = watch(top, &signals, interval, &error);
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
-        return good ? CLI_CLEAN : cli_complain_of(command, top->path, error.message);
+        return good ? CLI_CLEAN : cli_recording_refused(command, top->path, error.message);
 }
 
 static bool parse_interval(const struct cli_command *command, const char *value, uint64_t *interval)

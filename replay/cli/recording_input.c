@@ -78,12 +78,26 @@ struct hwaccl_recording *cli_recording_open(const struct cli_command *command, c
         struct hwaccl_error error;
         struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
 
-        if (!recording && access(path, F_OK) != 0 && hwaccl_recovery_state(path, NULL) == HWACCL_RING_LEFT)
-                (void)cli_complain(command, "%s: its recorder died before it made it: 'hwaccl recover %s' does", path,
-                                   path);
-        else if (!recording)
-                (void)cli_complain_of(command, path, error.message);
+        if (!recording)
+                (void)cli_recording_refused(command, path, error.message);
         return recording;
+}
+
+enum cli_status cli_recording_refused(const struct cli_command *command, const char *path, const char *message)
+{
+        uint32_t process = 0;
+        enum hwaccl_ring_state ring =
+                access(path, F_OK) != 0 ? hwaccl_recovery_state(path, &process) : HWACCL_RING_NONE;
+
+        if (ring == HWACCL_RING_LEFT)
+                return cli_complain(command, "%s: its recorder died before it made it: 'hwaccl recover %s' does", path,
+                                    path);
+        if (ring == HWACCL_RING_IN_USE)
+                return cli_complain(command,
+                                    "%s: is not there yet: process %" PRIu32
+                                    " makes it; a flight recorder does at the end, and a copy on SIGUSR1",
+                                    path, process);
+        return cli_complain_of(command, path, message);
 }
 
 enum cli_status cli_recording_close(const struct cli_command *command, const char *path,

@@ -39,6 +39,10 @@ const char *cli_recording_operands(const struct cli_command *command, int argc, 
 /** cli_recording_open - NULL after a complaint */
 struct hwaccl_recording *cli_recording_open(const struct cli_command *command, const char *path);
 
+/** cli_recording_refused - complain that @path cannot be opened: of @message, unless its ring tells more. Returns
+ * CLI_CANNOT */
+enum cli_status cli_recording_refused(const struct cli_command *command, const char *path, const char *message);
+
 /** cli_recording_close - close it, and say on stderr if what was shown is of an incomplete recording. Returns @status
  */
 enum cli_status cli_recording_close(const struct cli_command *command, const char *path,

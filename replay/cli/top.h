@@ -71,6 +71,9 @@ struct top {
         struct hwaccl_error ring_problem;
 };
 
+/** top_now - CLOCK_MONOTONIC, ns */
+uint64_t top_now(void);
+
 /**
  * top_sample - count what is new in the recording, and look at the rings
  *

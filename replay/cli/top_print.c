@@ -24,6 +24,14 @@ static void reason_name(uint64_t reason, char *text, size_t room)
                 (void)snprintf(text, room, "reason %" PRIu64, reason);
 }
 
+/* NULL: it goes on. */
+static const char *end_of(const struct top *top)
+{
+        if (!top->running)
+                return top->end;
+        return top->alive ? NULL : "the recorder died";
+}
+
 struct rank {
         const struct top_reason *reason;
 };
@@ -67,8 +75,12 @@ static void line(struct page *page, const char *format, ...)
         (void)vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
         cli_make_printable(text);
-        if (page->columns && page->columns < sizeof(text))
-                text[page->columns] = '\0';
+        if (page->columns && page->columns < sizeof(text)) {
+                size_t end = page->columns;
+                while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
+                        end--; /* not in the middle of a character */
+                text[end] = '\0';
+        }
         (void)fprintf(page->out, "%s\n", text);
 }
 
@@ -141,8 +153,8 @@ void top_print(const struct top *top, FILE *out, unsigned lines, unsigned column
 
         rank_reasons(top, ranks);
         line(&page, "%s: %s, %.1f s recorded; %" PRIu64 " exits, %.0f/s", top->path,
-             !top->running ? top->end : (top->alive ? "running" : "the recorder died"), (double)top->span_ns / 1e9,
-             top->all.total, rate(top, top->all.recent));
+             end_of(top) ? end_of(top) : "running", (double)top->span_ns / 1e9, top->all.total,
+             rate(top, top->all.recent));
         print_rings(&page, top);
         line(&page, " ");
         line(&page, "%-24s%27s%20s%33s", top->last_window > 1 ? "in the last interval" : "since the beginning", "",
@@ -200,11 +212,13 @@ static json_t *vectors_array(const struct top *top)
                 const struct top_vector *vector = &top->vector[i];
                 if (vector->total[TOP_OFFERED])
                         (void)json_array_append_new(
-                                vectors, json_pack("{s:i, s:o, s:o, s:o, s:f}", "vector", (int)i, "offered",
+                                vectors, json_pack("{s:i, s:o, s:o, s:o, s:f, s:f, s:f}", "vector", (int)i, "offered",
                                                    cli_json_count(vector->total[TOP_OFFERED]), "taken",
                                                    cli_json_count(vector->total[TOP_TAKEN]), "returned",
                                                    cli_json_count(vector->total[TOP_RETURNED]), "offered_per_second",
-                                                   rate(top, vector->recent[TOP_OFFERED])));
+                                                   rate(top, vector->recent[TOP_OFFERED]), "taken_per_second",
+                                                   rate(top, vector->recent[TOP_TAKEN]), "returned_per_second",
+                                                   rate(top, vector->recent[TOP_RETURNED])));
         }
         return vectors;
 }
@@ -215,20 +229,21 @@ static json_t *rings_array(const struct top *top)
 
         for (uint32_t i = 0; i < top->vcpu_count; i++)
                 if (top->vcpu[i].ring_there)
-                        (void)json_array_append_new(rings, json_pack("{s:I, s:o, s:o}", "vcpu",
+                        (void)json_array_append_new(rings, json_pack("{s:I, s:o, s:o, s:b}", "vcpu",
                                                                      (json_int_t)top->vcpu[i].number, "used",
                                                                      cli_json_count(top->vcpu[i].ring.used), "size",
-                                                                     cli_json_count(top->vcpu[i].ring.size)));
+                                                                     cli_json_count(top->vcpu[i].ring.size), "failed",
+                                                                     top->vcpu[i].ring.failed));
         return rings;
 }
 
 bool top_print_json(const struct top *top)
 {
-        bool good = cli_json_print(json_pack("{s:b, s:o, s:f, s:o, s:o, s:o, s:o}", "running", top->running, "end",
-                                             top->running ? json_null() : cli_json_text(top->end), "seconds",
-                                             (double)top->span_ns / 1e9, "total", reason_object(top, &top->all),
-                                             "reasons", reasons_array(top), "interrupts", vectors_array(top), "rings",
-                                             rings_array(top)));
+        const char *end = end_of(top);
+        bool good = cli_json_print(json_pack(
+                "{s:b, s:o, s:f, s:o, s:o, s:o, s:o}", "running", !end, "end", end ? cli_json_text(end) : json_null(),
+                "seconds", (double)top->span_ns / 1e9, "total", reason_object(top, &top->all), "reasons",
+                reasons_array(top), "interrupts", vectors_array(top), "rings", rings_array(top)));
         (void)putchar('\n');
         return good;
 }

@@ -13,7 +13,7 @@
 #define VCPU_SHIFT 40    /* of an exit's id: see db-schema */
 #define ROWS       16384 /* in one read transaction: some 10 ms */
 
-static uint64_t now_ns(void)
+uint64_t top_now(void)
 {
         struct timespec now;
         (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -259,7 +259,7 @@ static void look_at_rings(struct top *top)
 
 bool top_sample(struct top *top, struct hwaccl_error *error)
 {
-        uint64_t now = now_ns();
+        uint64_t now = top_now();
         struct hwaccl_recording *recording = hwaccl_recording_open_running(top->path, error);
 
         if (!recording)

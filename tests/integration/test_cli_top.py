@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """hwaccl top: a recording watched from another process, on a terminal and without one, and what it must not do to the recorder."""
+import contextlib
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import hwaccl_cli
@@ -147,6 +151,46 @@ class Top(CommandTest):
             self.assertTrue(screen.endswith("\x1b[J"), repr(screen[-60:]))
         self.assertRegex(last, r"running, [\d.]+ s recorded; \d+ exits")
 
+    def test_a_flight_recorder_is_named(self):
+        """Its recording is made at the end: before that there is nothing to read."""
+        process = self.start_recording("running.db", "--flight-recorder", "1000exits")
+        while not os.path.exists(self.path("running.db-flight")):
+            time.sleep(0.01)
+        for command in (("top", "--once"), ("stat",)):
+            self.refuse(*command, self.path("running.db"), mention=[f"process {process.pid} makes it", "SIGUSR1"])
+        self.stop_recording(process)
+        self.assertEqual(self.once("running.db")["end"], "stopped")
+
+    def test_a_terminal_of_another_size_gets_the_picture_again(self):
+        recording = self.start_recording()
+        self.wait_for_exits("running.db", 0)
+        child, terminal = pty.fork()
+        if child == 0:
+            os.environ["TERM"] = "xterm"
+            os.execv(HWACCL, [HWACCL, "top", "--interval", "3600", self.path("running.db")])
+        self.read_until(terminal, rb"total .*\x1b\[J")
+        for rows, columns in ((8, 40), (30, 132), (3, 7)):
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            screen = self.read_until(terminal, rb"\x1b\[H.*\x1b\[J").split(b"\x1b[H")[-1].split(b"\x1b[J")[0].decode()
+            lines = [line.removeprefix("\x1b[K").rstrip("\r") for line in screen.split("\n")]
+            self.assertLessEqual(max(map(len, lines)), columns)
+            self.assertLessEqual(len(lines), rows)
+        os.write(terminal, b"\x03")
+        self.read_until(terminal, rb"\x1b\[\?1049l")
+        with contextlib.suppress(OSError):
+            while os.read(terminal, 65536):
+                pass
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        os.close(terminal)
+        self.stop_recording(recording)
+
+    def read_until(self, terminal, pattern):
+        output = b""
+        while not re.search(pattern, output, re.DOTALL):
+            self.assertTrue(select.select([terminal], [], [], 60)[0], output)
+            output += os.read(terminal, 65536)
+        return output
+
     def test_a_recorder_that_died_ends_the_view(self):
         process = self.start_recording()
         self.wait_for_exits("running.db", 0)
@@ -154,6 +198,8 @@ class Top(CommandTest):
         process.wait()
         done = self.succeed("top", "--interval", "0.05", self.path("running.db"))
         self.assertIn("the recorder died", done.stdout)
+        picture = self.once("running.db")
+        self.assertEqual((picture["running"], picture["end"]), (False, "the recorder died"))
 
     def test_a_ring_that_is_none_is_said_and_not_believed(self):
         recording = self.record()
