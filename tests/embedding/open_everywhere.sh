@@ -5,7 +5,7 @@ open_everywhere() {
         local arguments command
         : "${work:?}"
         "$HWACCL" check "$1" | grep -q "^$3 exits, no problem found" || fail "check $1: $("$HWACCL" check "$1")"
-        for arguments in show "show --json --disasm" "show --limit 2 --reason io-instruction" stat "stat --json --sort time"; do
+        for arguments in show "show --json --disasm" "show --limit 2 --reason io-instruction" stat "stat --json --sort time" "top --once" recover; do
                 read -ra command <<<"$arguments"
                 run 0 "$HWACCL" "${command[0]}" "$1" "${command[@]:1}" >"$work/output" 2>"$work/message" </dev/null
                 if [ ! -s "$work/output" ] || [ -s "$work/message" ]; then fail "$arguments $1: $(cat "$work/message")"; fi

@@ -58,7 +58,9 @@ for compiler in gcc clang-14; do
                         grep -qE 'hwaccl|unicorn' "$work/needed" && fail "static, but: $(cat "$work/needed")"
                 fi
                 run 0 "$work/loop_vmm" "$work/$compiler-$kind.db" 500
-                HWACCL=$prefix/bin/hwaccl open_everywhere "$work/$compiler-$kind.db" "loop_vmm 1.0" 1000
+                # the others are the same, row for row, as is seen below
+                [ "$compiler-$kind" != gcc-shared ] ||
+                        HWACCL=$prefix/bin/hwaccl open_everywhere "$work/$compiler-$kind.db" "loop_vmm 1.0" 1000
         done
 done
 run 99 "$work/loop_vmm" "$work/gcc-shared.db" 1 2>"$work/message"
