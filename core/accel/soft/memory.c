@@ -29,6 +29,7 @@
 #define LARGE_PAGE       UINT64_C(0x200000)
 #define PLACEHOLDER_SIZE (UINT64_C(1) << 30)
 #define FOUR_GIB         (UINT64_C(1) << 32)
+#define LAST_PAGE        (UINT64_MAX - HWACCL_PAGE_SIZE + 1)
 
 static bool engine_refuses(struct hwaccl_error *error, const char *what, uint64_t address, uc_err status)
 {
@@ -122,6 +123,18 @@ static bool carve(struct soft *soft, uint64_t start, uint64_t size, struct hwacc
         return true;
 }
 
+/* The engine cannot take a part out of a region that ends with the address space: the last page is a region of its own.
+ */
+static void keep_last_page_apart(uint64_t linear, uint64_t *start, uint64_t *last)
+{
+        if (*last != UINT64_MAX)
+                return;
+        if (linear >= LAST_PAGE)
+                *start = LAST_PAGE;
+        else
+                *last = LAST_PAGE - 1;
+}
+
 /* Fill the gap around an address that nothing is mapped at. */
 static bool add_placeholder(struct soft *soft, uint64_t linear, struct hwaccl_error *error)
 {
@@ -141,6 +154,7 @@ static bool add_placeholder(struct soft *soft, uint64_t linear, struct hwaccl_er
                 start = linear >= RESERVED_END ? RESERVED_END : start;
                 last = linear >= RESERVED_END ? last : TABLES_BASE - 1;
         }
+        keep_last_page_apart(linear, &start, &last);
         return add_region(soft, start, last - start + 1, NULL, error);
 }
 
@@ -304,6 +318,9 @@ bool soft_memory_map(struct soft *soft, uint64_t linear, uint8_t *host, uint64_t
                 if (run_start < RESERVED_END && run_end > TABLES_BASE)
                         return hwaccl_error_set(error, "the guest maps memory at linear address 0x%" PRIx64 "%s",
                                                 TABLES_BASE, soft_advice);
+                uint64_t run_last = run_end - 1;
+                keep_last_page_apart(linear, &run_start, &run_last);
+                run_end = run_last + 1;
                 if (!carve(soft, run_start, run_end - run_start, error) ||
                     !add_region(soft, run_start, run_end - run_start, host - (linear - run_start), error))
                         return false;
