@@ -177,6 +177,31 @@ static void files_that_are_no_kernel_are_refused(void **state)
         expect_refused(&image, "has no Multiboot header in its first 8192 bytes");
 }
 
+static void a_compressed_kernel_is_to_be_decompressed(void **state)
+{
+        static const struct {
+                uint8_t magic[6];
+                const char *with;
+        } cases[] = {
+                {{0x1f, 0x8b, 8}, "with gzip -d first"},
+                {{'B', 'Z', 'h', '9'}, "with bzip2 -d first"},
+                {{0xfd, '7', 'z', 'X', 'Z', 0}, "with xz -d first"},
+                {{0x28, 0xb5, 0x2f, 0xfd}, "with zstd -d first"},
+                {{0x04, 0x22, 0x4d, 0x18}, "with lz4 -d first"},
+        };
+        struct image image;
+
+        (void)state;
+        memset(&image, 0, sizeof(image));
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                memcpy(image.data, cases[i].magic, sizeof(cases[i].magic));
+                image.size = 5000;
+                expect_refused(&image, cases[i].with);
+                image.size = 1;
+                expect_refused(&image, "no Linux bzImage");
+        }
+}
+
 static void formats_have_names(void **state)
 {
         (void)state;
@@ -200,6 +225,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(segments_are_flat, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(page_tables_map_4_gib_to_themselves, set_up, tear_down),
                 cmocka_unit_test(files_that_are_no_kernel_are_refused),
+                cmocka_unit_test(a_compressed_kernel_is_to_be_decompressed),
                 cmocka_unit_test(formats_have_names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,12 +61,36 @@ static bool check_input(const struct hwaccl_loader_input *input, struct hwaccl_e
         return true;
 }
 
+/* Boot loaders decompress what is shipped compressed; by the first bytes of what gzip and others write. */
+static bool refuse_compressed(const struct hwaccl_loader_input *input, struct hwaccl_error *error)
+{
+        static const struct {
+                const char *name;
+                uint8_t magic[6];
+                size_t size;
+        } known[] = {
+                {"gzip", {0x1f, 0x8b}, 2},
+                {"bzip2", {'B', 'Z', 'h'}, 3},
+                {"xz", {0xfd, '7', 'z', 'X', 'Z', 0}, 6},
+                {"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4},
+                {"lz4", {0x04, 0x22, 0x4d, 0x18}, 4},
+        };
+
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+                if (input->kernel_size >= known[i].size && memcmp(input->kernel, known[i].magic, known[i].size) == 0) {
+                        (void)hwaccl_error_set(error, "the kernel is compressed: decompress it with %s -d first",
+                                               known[i].name);
+                        return true;
+                }
+        return false;
+}
+
 /* What an image comes closest to says best what is wrong with it. */
 static bool refuse_unknown(const struct hwaccl_loader_input *input, struct hwaccl_error *error)
 {
         struct hwaccl_elf elf;
 
-        if (hwaccl_multiboot_explain(input->kernel, input->kernel_size, error))
+        if (refuse_compressed(input, error) || hwaccl_multiboot_explain(input->kernel, input->kernel_size, error))
                 return false;
         if (!hwaccl_elf_recognize(input->kernel, input->kernel_size))
                 return hwaccl_error_set(
