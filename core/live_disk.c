@@ -63,9 +63,9 @@ static bool lock_image(struct hwaccl_live_disk *disk, const char *path, struct h
         if (errno != EAGAIN && errno != EACCES)
                 return hwaccl_error_set(error, "%s: cannot lock: %s", path, strerror(errno));
         return hwaccl_error_set(error,
-                                exclusive ? "%s: is in use: another program has locked it (ro and cow share it "
+                                exclusive ? "%s: is in use: another program or disk has locked it (ro and cow share it "
                                             "with others that do not write)"
-                                          : "%s: is in use: another program has locked it for writing",
+                                          : "%s: is in use: another program or disk has locked it for writing",
                                 path);
 }
 

@@ -74,9 +74,14 @@ static bool open_input(struct session *session)
         if (settings->input && standard_input) {
                 session->input = STDIN_FILENO;
         } else if (settings->input) {
+                struct stat status;
                 session->input = open(settings->input, O_RDONLY | O_CLOEXEC);
-                if (session->input < 0) {
+                if (session->input < 0 || fstat(session->input, &status) < 0) {
                         (void)cli_complain(settings->command, "%s: cannot open: %s", settings->input, strerror(errno));
+                        return false;
+                }
+                if (S_ISDIR(status.st_mode)) {
+                        (void)cli_complain(settings->command, "%s: is a directory, not what is typed", settings->input);
                         return false;
                 }
         }
@@ -295,10 +300,13 @@ static enum cli_status run_guest(struct session *session)
         hwaccl_machine_attach(machine, session->accel, hwaccl_live_inputs_interface(session->live),
                               hwaccl_probe_join(&session->fanout, probes, sizeof(probes) / sizeof(probes[0])));
         hwaccl_live_inputs_attach(session->live, session->accel);
-        if (session->terminal && !record_terminal_start(session->live))
-                return CLI_CANNOT;
+        /* in this order, so that no SIGUSR1 comes while it kills */
         if (recorder && session->settings->flight_text)
                 record_flight_start(recorder);
+        if (session->terminal && !record_terminal_start(session->live)) {
+                record_flight_stop();
+                return CLI_CANNOT;
+        }
         double start = now();
         enum hwaccl_end end = hwaccl_machine_run(machine, &error);
         session->seconds = now() - start;

@@ -148,10 +148,11 @@ static void provide_signal_stack(void)
         }
 }
 
-/* What is ignored stays ignored. */
+/* What is ignored or has a handler that lets the process live stays so. */
 static void catch_signal(int number, const struct sigaction *action, struct sigaction *before)
 {
-        if (sigaction(number, NULL, before) == 0 && before->sa_handler != SIG_IGN)
+        if (sigaction(number, NULL, before) == 0 &&
+            (before->sa_handler == SIG_DFL || (is_fault(number) && before->sa_handler != SIG_IGN)))
                 (void)sigaction(number, action, NULL);
 }
 

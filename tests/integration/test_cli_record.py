@@ -81,6 +81,7 @@ class Refused(CommandTest):
         self.refuse_record("--raw", guest, "--console", self.path("no/console"), mention=self.path("no/console"))
         self.refuse_record("--raw", guest, "--save-memory", self.path("no/memory"), mention=self.path("no/memory"))
         self.refuse_record("--raw", guest, "--input", self.path("no-input"), mention=self.path("no-input"))
+        self.refuse_record("--raw", guest, "--input", self._scratch.name, mention="is a directory")
 
 
 class Ends(CommandTest):

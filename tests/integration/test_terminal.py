@@ -239,6 +239,16 @@ class WaysOut(OnATerminal):
                 self.assertEqual(terminal.report("killed"), str(int(number)))
             self.assert_given_back(terminal)
 
+    def test_sigusr1_is_the_flight_recorders_where_there_is_one(self):
+        terminal = self.start_raw("--flight-recorder", "1000exits")
+        os.kill(terminal.job, signal.SIGUSR1)
+        terminal.wait_printed(b"a-1.db: written")
+        self.assertTrue(terminal.is_raw())
+        terminal.type(b"\x01x")
+        self.assertEqual(terminal.report("exited"), "0")
+        self.assert_given_back(terminal)
+        self.assert_recorded()
+
     def test_limits_and_a_guest_that_dies(self):
         endless = self.write("endless", ENDLESS) + "@0x7c00"
         # lidt with limit 0, then int 3
