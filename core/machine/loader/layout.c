@@ -150,13 +150,18 @@ bool hwaccl_layout_copy(struct hwaccl_layout *layout, const char *what, uint64_t
         return true;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+        return a < b ? a : b;
+}
+
 static bool no_place(const struct hwaccl_layout *layout, const char *what, uint64_t size, uint64_t lowest,
                      uint64_t limit, struct hwaccl_error *error)
 {
         return hwaccl_error_set(error,
                                 "%s, 0x%" PRIx64 " bytes, finds no room between 0x%" PRIx64 " and 0x%" PRIx64
                                 ": the guest has 0x%" PRIx64 " bytes of memory",
-                                what, size, lowest, limit, layout->memory_size);
+                                what, size, lowest, least(limit, layout->memory_size), layout->memory_size);
 }
 
 /* Candidates are the end of RAM and the start of every range; each is tried as the end of the place. */
@@ -168,11 +173,6 @@ static uint64_t highest_below(const struct hwaccl_layout *layout, uint64_t size,
         uint64_t address = (end - size) & ~(alignment - 1);
         bool good = address >= lowest && is_ram(layout, address, size) && !overlapping(layout, address, size);
         return good && (best == UINT64_MAX || address > best) ? address : best;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-        return a < b ? a : b;
 }
 
 static uint64_t greatest(uint64_t a, uint64_t b)
