@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NANOSECONDS_PER_SECOND UINT64_C(1000000000)
 #define TYPED_ROOM             4096u
 
-/* Bytes from the console's file descriptor to the guest: one reader thread fills it, the vCPU thread empties it. */
+/* Bytes from the console's file descriptor to the guest: one reader thread fills it, the vCPU thread empties it. A file
+ * under the virtual clock is read by the vCPU thread itself, so that nothing depends on when another thread runs. */
 struct typed {
         atomic_size_t head; /* bytes ever written */
         atomic_size_t tail; /* bytes ever read */
@@ -37,8 +39,10 @@ struct hwaccl_live_inputs {
         uint64_t last_ns;
         uint64_t waited_ns; /* --clock virtual: what waits have skipped */
         uint64_t exits;
-        int wake_fd;   /* ends a wait of the vCPU thread */
-        int helper_fd; /* ends the helper's poll: room for typed bytes, or time to go */
+        int wake_fd;    /* ends a wait of the vCPU thread */
+        int helper_fd;  /* ends the helper's poll: room for typed bytes, or time to go */
+        bool from_file; /* the vCPU thread reads what is typed */
+        bool file_ended;
         bool has_helper;
         pthread_t helper;
         atomic_bool quit;
@@ -200,6 +204,34 @@ static bool read_memory(struct hwaccl_inputs *inputs, enum hwaccl_input_kind kin
         return true;
 }
 
+/* One read of what was typed, for which there is room. */
+static ssize_t read_typed(struct hwaccl_live_inputs *live)
+{
+        struct typed *typed = &live->typed;
+        size_t head = atomic_load_explicit(&typed->head, memory_order_relaxed);
+        size_t room = TYPED_ROOM - (head - atomic_load(&typed->tail));
+        size_t till_end = TYPED_ROOM - head % TYPED_ROOM;
+
+        ssize_t got =
+                read(live->config.console_fd, &typed->bytes[head % TYPED_ROOM], room < till_end ? room : till_end);
+        if (got > 0) {
+                atomic_store(&typed->head, head + (size_t)got);
+                atomic_store(&typed->fresh, true);
+        }
+        return got;
+}
+
+static void fill_from_file(struct hwaccl_live_inputs *live)
+{
+        struct typed *typed = &live->typed;
+
+        while (live->from_file && !live->file_ended &&
+               atomic_load(&typed->head) - atomic_load(&typed->tail) < TYPED_ROOM) {
+                ssize_t got = read_typed(live);
+                live->file_ended = got == 0 || (got < 0 && errno != EINTR);
+        }
+}
+
 static bool read_console(struct hwaccl_inputs *inputs, enum hwaccl_channel channel, void *buffer, size_t *size,
                          struct hwaccl_error *error)
 {
@@ -220,6 +252,7 @@ static bool read_console(struct hwaccl_inputs *inputs, enum hwaccl_channel chann
         atomic_store(&typed->tail, tail + count);
         if (atomic_load(&typed->full))
                 post(live->helper_fd);
+        fill_from_file(live);
         *size = count;
         return true;
 }
@@ -287,24 +320,14 @@ static const struct hwaccl_inputs_ops live_ops = {
         .disk_flush = flush_disk,
 };
 
-/* One read of what was typed. Returns false when there will be no more. */
+/* Returns false when there will be no more. */
 static bool take_typed(struct hwaccl_live_inputs *live)
 {
-        struct typed *typed = &live->typed;
-        size_t head = atomic_load_explicit(&typed->head, memory_order_relaxed);
-        size_t room = TYPED_ROOM - (head - atomic_load(&typed->tail));
-        size_t till_end = TYPED_ROOM - head % TYPED_ROOM;
+        ssize_t got = read_typed(live);
 
-        ssize_t got =
-                read(live->config.console_fd, &typed->bytes[head % TYPED_ROOM], room < till_end ? room : till_end);
-        if (got < 0)
-                return errno == EAGAIN || errno == EINTR;
-        if (got == 0)
-                return false;
-        atomic_store(&typed->head, head + (size_t)got);
-        atomic_store(&typed->fresh, true);
-        poke(live);
-        return true;
+        if (got > 0)
+                poke(live);
+        return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 /* Is there room for typed bytes? Says so in typed.full before it looks a last time, so that no wake-up is lost. */
@@ -325,7 +348,7 @@ static bool has_room(struct hwaccl_live_inputs *live)
 static void *help(void *opaque)
 {
         struct hwaccl_live_inputs *live = opaque;
-        bool typing = live->config.console_fd >= 0;
+        bool typing = live->config.console_fd >= 0 && !live->from_file;
         bool timing = live->config.timeout_ns != 0;
         uint64_t begin = monotonic_ns();
 
@@ -375,6 +398,12 @@ static bool start_helper(struct hwaccl_live_inputs *live, struct hwaccl_error *e
         return true;
 }
 
+static bool is_file(int fd)
+{
+        struct stat status;
+        return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 struct hwaccl_live_inputs *hwaccl_live_inputs_create(const struct hwaccl_live_inputs_config *config,
                                                      struct hwaccl_error *error)
 {
@@ -393,7 +422,10 @@ struct hwaccl_live_inputs *hwaccl_live_inputs_create(const struct hwaccl_live_in
                 hwaccl_live_inputs_destroy(live);
                 return NULL;
         }
-        if ((config->console_fd >= 0 || config->timeout_ns) && !start_helper(live, error)) {
+        live->from_file = config->clock == HWACCL_CLOCK_VIRTUAL && is_file(config->console_fd);
+        fill_from_file(live);
+        bool watches = config->console_fd >= 0 && !live->from_file;
+        if ((watches || config->timeout_ns) && !start_helper(live, error)) {
                 hwaccl_live_inputs_destroy(live);
                 return NULL;
         }

@@ -37,10 +37,11 @@ static bool read_all(const struct cli_command *command, struct record_image *ima
         return true;
 }
 
+/* O_NONBLOCK: opening a pipe by mistake must not wait for its other end. */
 bool record_read_image(const struct cli_command *command, struct record_image *image, uint64_t limit,
                        const char *limit_text)
 {
-        int file = open(image->path, O_RDONLY | O_CLOEXEC);
+        int file = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         struct stat status;
         if (file < 0 || fstat(file, &status) < 0) {
                 (void)cli_complain(command, "%s: cannot open: %s", image->path, strerror(errno));

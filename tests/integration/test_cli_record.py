@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import time
 
-from hwaccl_cli import ENDLESS, HELLO, HWACCL, CommandTest, counter, digest, main
+from hwaccl_cli import BUILD, ENDLESS, HELLO, HWACCL, CommandTest, counter, digest, main
 
 
 class Refused(CommandTest):
@@ -22,8 +22,9 @@ class Refused(CommandTest):
 
     def test_files_that_are_missing_empty_or_no_files(self):
         empty = self.write("empty", b"")
-        directory = self._scratch.name
-        for name in (self.path("missing"), empty, directory):
+        pipe = self.path("pipe")
+        os.mkfifo(pipe)
+        for name in (self.path("missing"), empty, self._scratch.name, pipe):
             self.refuse_record("--firmware", name, mention=name)
             self.refuse_record("--raw", name + "@0x7c00", mention=name)
 
@@ -241,6 +242,15 @@ class SameAgain(CommandTest):
             time.sleep(1.1)  # the date of the host has moved on
         self.assertEqual(self.rows(self.path("one.db")), self.rows(self.path("two.db")))
         self.assertGreater(len(self.rows(self.path("one.db"))["exit"]), 5)
+
+    def test_so_they_are_when_more_is_typed_than_the_recorder_holds(self):
+        echo = os.path.join(BUILD, "guests", "console_echo.bin")
+        typed = self.write("typed", bytes(range(ord("a"), ord("q"))) * 300 + b"q")
+        for name in ("one.db", "two.db"):
+            self.succeed("record", "--raw", echo + "@0x7c00", "--clock", "virtual", "--input", typed, "-o", self.path(name))
+        one, two = self.rows(self.path("one.db")), self.rows(self.path("two.db"))
+        self.assertEqual([table for table in one if one[table] != two[table]], [])
+        self.assertEqual(self.query(self.path("one.db"), "SELECT sum(length(data)) FROM input WHERE kind = 4"), [(4801,)])
 
     def test_the_option_table_says_what_was_run(self):
         image = self.write("guest", HELLO)

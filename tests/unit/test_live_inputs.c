@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 #include <time.h>
@@ -385,6 +386,33 @@ static void a_full_buffer_takes_the_rest_when_there_is_room_again(void **state)
         (void)close(ends[1]);
 }
 
+static void a_file_with_the_virtual_clock_is_all_there(void **state)
+{
+        (void)state;
+        static unsigned char bytes[10000];
+        for (size_t i = 0; i < sizeof(bytes); i++)
+                bytes[i] = (unsigned char)(i * 13 + (i >> 8));
+        FILE *file = tmpfile();
+        assert_non_null(file);
+        assert_int_equal(write(fileno(file), bytes, sizeof(bytes)), sizeof(bytes));
+        assert_int_equal(lseek(fileno(file), 0, SEEK_SET), 0);
+        struct fixture f;
+        open_live(&f, (struct hwaccl_live_inputs_config){.clock = HWACCL_CLOCK_VIRTUAL, .console_fd = fileno(file)});
+        (void)wait_of(&f, UINT64_MAX); /* does not wait: something was typed */
+        size_t seen = 0;
+        while (seen < sizeof(bytes)) {
+                unsigned char buffer[1000];
+                size_t size = typed_of(&f, HWACCL_CHANNEL_SERIAL, buffer, sizeof(buffer));
+                assert_int_equal(size, sizeof(buffer));
+                assert_memory_equal(buffer, bytes + seen, size);
+                seen += size;
+        }
+        assert_int_equal(typed_of(&f, HWACCL_CHANNEL_SERIAL, bytes, 1), 0);
+        assert_int_equal(atomic_load(&f.accel.pokes), 0);
+        close_live(&f);
+        assert_int_equal(fclose(file), 0);
+}
+
 static void the_end_of_what_is_typed_costs_nothing(void **state)
 {
         (void)state;
@@ -470,6 +498,7 @@ int main(void)
                 cmocka_unit_test(typed_bytes_end_a_wait_once_and_are_read_in_order),
                 cmocka_unit_test(more_typed_bytes_than_fit_are_neither_lost_nor_reordered),
                 cmocka_unit_test(a_full_buffer_takes_the_rest_when_there_is_room_again),
+                cmocka_unit_test(a_file_with_the_virtual_clock_is_all_there),
                 cmocka_unit_test(the_end_of_what_is_typed_costs_nothing),
                 cmocka_unit_test(the_host_clock_goes_on_when_an_accelerator_is_attached_again),
                 cmocka_unit_test(a_stop_request_leaves_errno_alone),

@@ -19,7 +19,8 @@ struct hwaccl_live_inputs_config {
         enum hwaccl_clock clock;
         struct hwaccl_guest_memory *memory;   /* not owned */
         uint64_t wall_time;                   /* seconds since 1970 UTC at the guest's start */
-        int console_fd;                       /* file descriptor of what is typed (non-blocking reads), or -1 */
+        int console_fd;                       /* of what is typed, or -1. A file with the virtual clock is all there
+                                                 from the start, anything else comes when it comes */
         uint64_t max_exits;                   /* stop after that many exits; 0: no limit */
         struct hwaccl_live_disk *const *disk; /* the machine's disks; not owned */
         size_t disk_count;
