@@ -63,9 +63,9 @@ static bool check_format(const struct record_settings *settings, enum hwaccl_ima
         return false;
 }
 
-static bool overlaps(const struct record_image *raw, const struct hwaccl_loaded_piece *piece)
+static bool overlaps(const struct record_image *raw, const struct hwaccl_loaded_range *range)
 {
-        return raw->address < piece->address + piece->size && piece->address < raw->address + raw->size;
+        return raw->address < range->address + range->size && range->address < raw->address + raw->size;
 }
 
 static bool check_raw_images(const struct record_settings *settings)
@@ -74,14 +74,14 @@ static bool check_raw_images(const struct record_settings *settings)
 
         for (size_t i = 0; i < settings->raw_count; i++) {
                 const struct record_image *raw = &settings->raw[i];
-                for (size_t k = 0; k < loaded->piece_count; k++) {
-                        const struct hwaccl_loaded_piece *piece = &loaded->piece[k];
-                        if (!overlaps(raw, piece))
+                for (size_t k = 0; k < loaded->range_count; k++) {
+                        const struct hwaccl_loaded_range *range = &loaded->range[k];
+                        if (!overlaps(raw, range))
                                 continue;
-                        (void)cli_complain(settings->command,
-                                           "%s: 0x%zx bytes at 0x%" PRIx64
-                                           " overlap what the kernel's loader put there, 0x%zx bytes at 0x%" PRIx64,
-                                           raw->path, raw->size, raw->address, piece->size, piece->address);
+                        (void)cli_complain(
+                                settings->command,
+                                "%s: 0x%zx bytes at 0x%" PRIx64 " overlap %s, 0x%" PRIx64 " bytes at 0x%" PRIx64,
+                                raw->path, raw->size, raw->address, range->what, range->size, range->address);
                         return false;
                 }
         }

@@ -50,6 +50,20 @@ static void check_pieces(const struct hwaccl_loaded *loaded, uint64_t memory_siz
         }
 }
 
+/* Every piece lies in one of the ranges that the image needs. */
+static void check_ranges(const struct hwaccl_loaded *loaded)
+{
+        expect(loaded->range_count <= HWACCL_LOADER_RANGE_MAX);
+        for (size_t i = 0; i < loaded->piece_count; i++) {
+                const struct hwaccl_loaded_piece *piece = &loaded->piece[i];
+                size_t holding = 0;
+                for (size_t k = 0; k < loaded->range_count; k++)
+                        holding += piece->address >= loaded->range[k].address &&
+                                   piece->address + piece->size <= loaded->range[k].address + loaded->range[k].size;
+                expect(holding == 1);
+        }
+}
+
 /* The machine without bytes, as a replay builds it. */
 static void check_entry(const struct hwaccl_loaded *loaded, uint64_t memory_size)
 {
@@ -97,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (hwaccl_loader_load(&input, &loaded, &error)) {
                 expect(loaded.format == hwaccl_loader_format(input.kernel, input.kernel_size));
                 check_pieces(&loaded, input.memory_size);
+                check_ranges(&loaded);
                 check_entry(&loaded, input.memory_size);
                 hwaccl_loader_free(&loaded);
         } else {

@@ -122,7 +122,10 @@ class Kernels(CommandTest):
         raw = self.write("raw", b"raw")
         self.record_kernel(kernel, "--raw", f"{raw}@0x200000")
         self.refuse("record", "--kernel", kernel, "--raw", f"{raw}@{LOAD + 40:#x}", "--no-record",
-                    mention=[raw, "overlap what the kernel's loader put there, 0x29 bytes at 0x100000"])
+                    mention=[raw, "overlap the kernel, 0x29 bytes at 0x100000"])
+        # nor where it has zeros
+        self.refuse("record", "--kernel", self.write("pvh", pvh()), "--raw", f"{raw}@{LOAD + 4096:#x}", "--no-record",
+                    mention=[raw, "overlap segment 0 of the kernel, 0x1009 bytes at 0x100000"])
 
     def test_entries_that_no_loader_made_are_refused(self):
         path, _ = self.record_kernel(self.write("kernel", multiboot()))

@@ -69,7 +69,7 @@ static void there_is_an_end_to_ranges(void **state)
 {
         struct fixture *f = *state;
 
-        for (unsigned i = 0; i < HWACCL_LAYOUT_RANGE_MAX; i++)
+        for (unsigned i = 0; i < HWACCL_LOADER_RANGE_MAX; i++)
                 assert_true(hwaccl_layout_reserve(&f->layout, "range", i * 16, 1, &f->error));
         assert_false(hwaccl_layout_reserve(&f->layout, "last", 0x9000, 1, &f->error));
         assert_string_equal(f->error.message, "last is one range of memory too many: there may be 128");

@@ -358,6 +358,20 @@ static void a_wrong_checksum_is_explained(void **state)
         expect_refused(&image, "offset 0x400 has checksum 0xe4524ffa; expected 0xe4524ffb with flags 0x00000003");
 }
 
+static void a_kernel_of_multiboot2_is_explained(void **state)
+{
+        struct image image;
+
+        (void)state;
+        memset(&image, 0, sizeof(image));
+        image.size = 5000;
+        hwaccl_store32(image.data + 64, 0xe85250d6);
+        hwaccl_store32(image.data + 72, 24);
+        expect_refused(&image, "no Linux bzImage");
+        hwaccl_store32(image.data + 76, 0u - 0xe85250d6u - 24u);
+        expect_refused(&image, "has a Multiboot2 header, at offset 0x40, and none of Multiboot 1");
+}
+
 /* One field of the header set to a value, and what the refusal says. */
 static void malformed_addresses_are_refused(void **state)
 {
@@ -530,6 +544,7 @@ int main(void)
                 cmocka_unit_test(a_kernel_where_a_bios_would_be_does_without_it),
                 cmocka_unit_test(flags_that_cannot_be_met_are_refused),
                 cmocka_unit_test(a_wrong_checksum_is_explained),
+                cmocka_unit_test(a_kernel_of_multiboot2_is_explained),
                 cmocka_unit_test(malformed_addresses_are_refused),
                 cmocka_unit_test(malformed_elf_is_refused),
                 cmocka_unit_test(an_image_that_is_cut_anywhere_is_refused),

@@ -27,6 +27,7 @@ enum hwaccl_image_format {
 
 #define HWACCL_LOADER_MODULE_MAX 32u
 #define HWACCL_LOADER_PIECE_MAX  64u
+#define HWACCL_LOADER_RANGE_MAX  (2 * HWACCL_LOADER_PIECE_MAX)
 
 /* A file that goes in beside the kernel: Linux' initrd, a module of Multiboot or PVH. */
 struct hwaccl_loader_module {
@@ -72,10 +73,19 @@ struct hwaccl_loaded_piece {
         size_t size;
 };
 
+/* Memory that the image needs: of a piece, or of what it expects to be zero, or uses before it knows the memory map. */
+struct hwaccl_loaded_range {
+        uint64_t address;
+        uint64_t size;
+        char what[48]; /* "segment 2 of the kernel" */
+};
+
 struct hwaccl_loaded {
         enum hwaccl_image_format format;
         struct hwaccl_loaded_piece piece[HWACCL_LOADER_PIECE_MAX]; /* none overlaps another */
         size_t piece_count;
+        struct hwaccl_loaded_range range[HWACCL_LOADER_RANGE_MAX]; /* nor do these; every piece lies in one */
+        size_t range_count;
         struct hwaccl_entry entry;
 };
 

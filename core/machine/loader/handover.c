@@ -76,9 +76,11 @@ static uint64_t end_of_ranges(const struct hwaccl_layout *layout)
 {
         uint64_t end = ONE_MIB;
 
-        for (size_t i = 0; i < layout->range_count; i++)
-                if (layout->range[i].address + layout->range[i].size > end)
-                        end = layout->range[i].address + layout->range[i].size;
+        for (size_t i = 0; i < layout->loaded->range_count; i++) {
+                const struct hwaccl_loaded_range *range = &layout->loaded->range[i];
+                if (range->address + range->size > end)
+                        end = range->address + range->size;
+        }
         return end;
 }
 

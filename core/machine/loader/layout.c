@@ -59,7 +59,6 @@ void hwaccl_layout_begin(struct hwaccl_layout *layout, const struct hwaccl_loade
         loaded->format = format;
         layout->loaded = loaded;
         layout->memory_size = input->memory_size;
-        layout->range_count = 0;
 }
 
 static bool within(uint64_t address, uint64_t size, uint64_t start, uint64_t end)
@@ -73,11 +72,11 @@ static bool is_ram(const struct hwaccl_layout *layout, uint64_t address, uint64_
                within(address, size, HWACCL_HIGH_MEMORY_START, layout->memory_size);
 }
 
-static const struct hwaccl_layout_range *overlapping(const struct hwaccl_layout *layout, uint64_t address,
+static const struct hwaccl_loaded_range *overlapping(const struct hwaccl_layout *layout, uint64_t address,
                                                      uint64_t size)
 {
-        for (size_t i = 0; i < layout->range_count; i++) {
-                const struct hwaccl_layout_range *range = &layout->range[i];
+        for (size_t i = 0; i < layout->loaded->range_count; i++) {
+                const struct hwaccl_loaded_range *range = &layout->loaded->range[i];
                 if (address < range->address + range->size && range->address < address + size)
                         return range;
         }
@@ -95,16 +94,16 @@ bool hwaccl_layout_reserve(struct hwaccl_layout *layout, const char *what, uint6
                                         ", is not within guest RAM: 0 to 0x%" PRIx64 " and 0x%" PRIx64 " to 0x%" PRIx64,
                                         what, size, address, HWACCL_LOW_MEMORY_END, HWACCL_HIGH_MEMORY_START,
                                         layout->memory_size);
-        const struct hwaccl_layout_range *other = overlapping(layout, address, size);
+        const struct hwaccl_loaded_range *other = overlapping(layout, address, size);
         if (other)
                 return hwaccl_error_set(error,
                                         "%s, 0x%" PRIx64 " bytes at 0x%" PRIx64 ", overlaps %s, 0x%" PRIx64
                                         " bytes at 0x%" PRIx64,
                                         what, size, address, other->what, other->size, other->address);
-        if (layout->range_count == HWACCL_LAYOUT_RANGE_MAX)
+        if (layout->loaded->range_count == HWACCL_LOADER_RANGE_MAX)
                 return hwaccl_error_set(error, "%s is one range of memory too many: there may be %u", what,
-                                        HWACCL_LAYOUT_RANGE_MAX);
-        struct hwaccl_layout_range *range = &layout->range[layout->range_count++];
+                                        HWACCL_LOADER_RANGE_MAX);
+        struct hwaccl_loaded_range *range = &layout->loaded->range[layout->loaded->range_count++];
         range->address = address;
         range->size = size;
         (void)snprintf(range->what, sizeof(range->what), "%s", what);
@@ -187,8 +186,9 @@ bool hwaccl_layout_find_below(const struct hwaccl_layout *layout, const char *wh
 
         best = highest_below(layout, size, alignment, lowest, least(limit, layout->memory_size), best);
         best = highest_below(layout, size, alignment, lowest, least(limit, HWACCL_LOW_MEMORY_END), best);
-        for (size_t i = 0; i < layout->range_count; i++)
-                best = highest_below(layout, size, alignment, lowest, least(limit, layout->range[i].address), best);
+        for (size_t i = 0; i < layout->loaded->range_count; i++)
+                best = highest_below(layout, size, alignment, lowest, least(limit, layout->loaded->range[i].address),
+                                     best);
         if (best == UINT64_MAX)
                 return no_place(layout, what, size, lowest, limit, error);
         *address = best;
@@ -213,9 +213,10 @@ bool hwaccl_layout_find_above(const struct hwaccl_layout *layout, const char *wh
 
         best = lowest_above(layout, size, alignment, lowest, limit, best);
         best = lowest_above(layout, size, alignment, greatest(lowest, HWACCL_HIGH_MEMORY_START), limit, best);
-        for (size_t i = 0; i < layout->range_count; i++)
+        for (size_t i = 0; i < layout->loaded->range_count; i++)
                 best = lowest_above(layout, size, alignment,
-                                    greatest(lowest, layout->range[i].address + layout->range[i].size), limit, best);
+                                    greatest(lowest, layout->loaded->range[i].address + layout->loaded->range[i].size),
+                                    limit, best);
         if (best == UINT64_MAX)
                 return no_place(layout, what, size, lowest, limit, error);
         *address = best;

@@ -14,19 +14,9 @@
 #define HWACCL_LOADER_GDT_SIZE      32u
 #define HWACCL_LOADER_IDENTITY_SIZE (6u * 4096u) /* PML4, page directory pointers, four page directories: 4 GiB */
 
-#define HWACCL_LAYOUT_RANGE_MAX (2 * HWACCL_LOADER_PIECE_MAX)
-
-struct hwaccl_layout_range {
-        uint64_t address;
-        uint64_t size;
-        char what[48]; /* "segment 2 of the kernel" */
-};
-
 struct hwaccl_layout {
         struct hwaccl_loaded *loaded;
         uint64_t memory_size;
-        struct hwaccl_layout_range range[HWACCL_LAYOUT_RANGE_MAX];
-        size_t range_count;
 };
 
 /** hwaccl_layout_begin - @loaded becomes empty, of that format; the layout is its RAM */
@@ -100,7 +90,8 @@ void hwaccl_store64(uint8_t *data, uint64_t value);
 bool hwaccl_image_is_multiboot(const uint8_t *kernel, size_t size);
 bool hwaccl_image_is_pvh(const uint8_t *kernel, size_t size);
 
-/** hwaccl_multiboot_explain - is there a Multiboot header whose checksum is wrong? *error then says so */
+/** hwaccl_multiboot_explain - is there a Multiboot header whose checksum is wrong, or one of Multiboot2? *error then
+ * says so */
 bool hwaccl_multiboot_explain(const uint8_t *kernel, size_t size, struct hwaccl_error *error);
 
 #endif

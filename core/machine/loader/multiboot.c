@@ -16,6 +16,10 @@
 #define FLAGS_REQUIRED     0xffffu
 #define FLAGS_GIVEN        0x3u /* page-aligned modules, memory information: both always */
 
+#define VERSION_2_MAGIC       0xe85250d6u
+#define VERSION_2_HEADER_SIZE 16u
+#define VERSION_2_SEARCH_SIZE 32768u
+
 /* The machine's state (3.2) and the information (3.3). */
 #define BOOT_MAGIC        0x2badb002u
 #define INFO_SIZE         116u
@@ -62,6 +66,24 @@ bool hwaccl_image_is_multiboot(const uint8_t *kernel, size_t size)
         return find_header(kernel, size, &offset);
 }
 
+/* Multiboot2 specification 2.0, 3.1.1: another header, and another information for the kernel. */
+static bool explain_version_2(const uint8_t *kernel, size_t size, struct hwaccl_error *error)
+{
+        for (size_t at = 0; at + VERSION_2_HEADER_SIZE <= size && at < VERSION_2_SEARCH_SIZE; at += 8) {
+                const uint8_t *header = kernel + at;
+                uint32_t sum = hwaccl_load32(header) + hwaccl_load32(header + 4) + hwaccl_load32(header + 8) +
+                               hwaccl_load32(header + 12);
+                if (hwaccl_load32(header) != VERSION_2_MAGIC || sum != 0)
+                        continue;
+                (void)hwaccl_error_set(error,
+                                       "the kernel has a Multiboot2 header, at offset 0x%zx, and none of Multiboot 1, "
+                                       "which is needed",
+                                       at);
+                return true;
+        }
+        return false;
+}
+
 bool hwaccl_multiboot_explain(const uint8_t *kernel, size_t size, struct hwaccl_error *error)
 {
         for (size_t at = 0; at + HEADER_SIZE <= search_size(size); at += 4) {
@@ -74,7 +96,7 @@ bool hwaccl_multiboot_explain(const uint8_t *kernel, size_t size, struct hwaccl_
                                        at, checksum, (uint32_t)(0 - HEADER_MAGIC - flags), flags);
                 return true;
         }
-        return false;
+        return explain_version_2(kernel, size, error);
 }
 
 static bool check_flags(const struct header *header, struct hwaccl_error *error)
