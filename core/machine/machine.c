@@ -114,7 +114,7 @@ static bool load_raw_images(struct hwaccl_machine *machine, struct hwaccl_error 
                         return hwaccl_error_set(error,
                                                 "raw image of %zu bytes at 0x%" PRIx64 " does not fit into guest RAM",
                                                 raw->size, raw->address);
-                if (machine->config.backed && !machine->config.lent_ram && raw->size &&
+                if (machine->config.backed && raw->data && raw->size &&
                     !hwaccl_guest_memory_write(&machine->memory, raw->address, raw->data, raw->size, false))
                         return hwaccl_error_set(error, "raw image at 0x%" PRIx64 " cannot be copied", raw->address);
         }

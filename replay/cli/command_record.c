@@ -94,6 +94,21 @@ static bool complain_of(const struct session *session, const struct hwaccl_error
         return false;
 }
 
+/* First, because it says how much memory there is for a kernel. */
+static bool open_subject(struct session *session)
+{
+        if (strcmp(session->settings->accel, "muen") != 0)
+                return true;
+        session->muen = record_open_subject(session->settings);
+        return session->muen != NULL;
+}
+
+static bool choose_accel(struct session *session)
+{
+        return session->muen ? record_take_over_images(session->settings, session->muen)
+                             : record_choose_accel(session->settings, &session->kvm);
+}
+
 static bool build_machine(struct session *session)
 {
         struct record_settings *settings = session->settings;
@@ -314,6 +329,8 @@ static enum cli_status run_guest(struct session *session)
 
         bool finished = true;
         bool failed = end == HWACCL_END_ERROR || end == HWACCL_END_ENTRY_FAILURE;
+        /* that a page is gone says more than what became of a guest that found zeros there */
+        (void)record_subject_failed(session->muen, &error);
         const char *message = failed ? error.message : NULL;
         finish_lttng(session, end, machine->exit_code, message);
         record_flight_stop();
@@ -333,6 +350,10 @@ static enum cli_status run_guest(struct session *session)
         if (session->settings->verify)
                 (void)cli_complain(session->settings->command, "verified: %" PRIu64 " exits left what KVM leaves",
                                    hwaccl_accel_kvm_verified(session->accel));
+        if (!failed && record_subject_failed(session->muen, &error)) {
+                (void)complain_of(session, &error);
+                return CLI_BAD;
+        }
         return judge(session);
 }
 
@@ -360,7 +381,7 @@ static void tear_down(struct session *session)
                 hwaccl_live_inputs_destroy(session->live);
         if (session->machine)
                 hwaccl_machine_destroy(session->machine);
-        hwaccl_muen_close(session->muen);
+        record_close_subject(session->muen);
         if (session->input > STDIN_FILENO)
                 (void)close(session->input);
         record_free_images(session->settings);
@@ -384,8 +405,8 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         session.settings = &settings;
         session.input = -1;
         enum cli_status status = CLI_CANNOT;
-        if (record_load_images(&settings) && record_open_disks(&settings) && record_memory_open(&settings) &&
-            open_input(&session) && record_choose_accel(&settings, &session.kvm, &session.muen) &&
+        if (open_subject(&session) && record_load_images(&settings) && record_open_disks(&settings) &&
+            record_memory_open(&settings) && open_input(&session) && choose_accel(&session) &&
             build_machine(&session) && record_console_open(&session.console, &settings) && build_accel(&session) &&
             build_recorder(&session, argc, argv))
                 status = run_guest(&session);

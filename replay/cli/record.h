@@ -104,14 +104,12 @@ void record_free_settings(struct record_settings *settings);
 /* record_accel.c */
 
 /**
- * record_choose_accel - settle which accelerator it will be, and the frequency of the TSC
- * @kvm: set to an opened /dev/kvm, or to NULL for another accelerator
- * @muen: set to an opened subject, or to NULL
+ * record_choose_accel - settle which accelerator it will be, and the frequency of the TSC; not for a subject's
+ * @kvm: set to an opened /dev/kvm, or to NULL for the soft accelerator
  *
- * False after a complaint. `auto` that is not KVM says why in one line. A subject's memory size and images go into the
- * settings.
+ * False after a complaint. `auto` that is not KVM says why in one line.
  */
-bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm, struct hwaccl_muen **muen);
+bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm);
 
 /** record_create_accel - the accelerator chosen; takes @kvm over, not @muen. NULL with *error set */
 struct hwaccl_accel *record_create_accel(const struct record_settings *settings, struct hwaccl_kvm *kvm,
@@ -126,8 +124,18 @@ bool record_parse_doorbells(const char *text, struct hwaccl_muen_doorbells *door
 /** record_check_subject - do the options that say what the guest is go with the accelerator? False after a complaint */
 bool record_check_subject(const struct record_settings *settings);
 
-/** record_open_subject - open the subject's directory and take over what the guest is; NULL after a complaint */
+/** record_open_subject - open the subject's directory; the size of its memory and its TSC go into the settings, and
+ * from now on a page that the other side takes away does not end the process. NULL after a complaint */
 struct hwaccl_muen *record_open_subject(struct record_settings *settings);
+/** record_close_subject - NULL is allowed */
+void record_close_subject(struct hwaccl_muen *muen);
+
+/** record_take_over_images - the settings as if the subject's images had been options, so that a replay builds the same
+ * machine; after a kernel was loaded. False after a complaint */
+bool record_take_over_images(struct record_settings *settings, const struct hwaccl_muen *muen);
+
+/** record_subject_failed - true with *error set when the other side took away a page. @muen may be NULL */
+bool record_subject_failed(const struct hwaccl_muen *muen, struct hwaccl_error *error);
 
 /* record_flight.c */
 

@@ -48,17 +48,12 @@ static bool open_kvm(struct record_settings *settings, struct hwaccl_kvm **kvm, 
         return true;
 }
 
-bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm, struct hwaccl_muen **muen)
+bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm)
 {
         const char *wanted = settings->accel;
         struct hwaccl_error reason = {""};
 
         *kvm = NULL;
-        *muen = NULL;
-        if (strcmp(wanted, "muen") == 0) {
-                *muen = record_open_subject(settings);
-                return *muen != NULL;
-        }
         if (strcmp(wanted, "soft") != 0 && !open_kvm(settings, kvm, &reason)) {
                 if (strcmp(wanted, "kvm") == 0 || settings->verify) {
                         (void)cli_complain(settings->command, "%s", reason.message);

@@ -31,12 +31,15 @@ REFUSED = {
     "ram-gap": "vm_ram_3 begins at",
     "no-image": "nothing to run",
     "no-doorbell": "doorbell_exit: cannot open",
-    "deaf": "doorbell_run: nobody listens",
+    "deaf": "doorbell_exit: nobody is to ring it: the subject's side does not run",
 }
 
 # At exit 9: is it recorded (None: perhaps), and what is said. Where the doorbells' kind matters, both texts.
 FAILED = {
     "die": (False, "the subject's side is gone"),
+    "die-writing": (False, "the subject's side is gone"),
+    "die-unrung": (False, "the subject's side is gone"),
+    "die-rung": (True, "the subject's side is gone"),
     "silent": (False, "the subject's side does not answer"),
     "ring-early": (None, "rang doorbell_exit"),  # if it is heard when the exit is there, the ring for that is the second
     "ring-twice": (None, "rang doorbell_exit"),  # seen at once, or when the next exit is waited for
@@ -57,6 +60,8 @@ FAILED = {
     "wild-reason": (True, "unknown exit reason deadbeef5aa5h"),
     "entry-failure": (True, "the processor refused the guest's state"),
     "garbage": (False, "broke the subject-state ABI"),
+    "cut-state": (False, "/monitor_state: its page at 0h is gone"),
+    "cut-timed-event": (True, "/monitor_timed_event: its page at 0h is gone"),
     "other-reason": (True, "the bytes in memory are not the instruction that exited"),
 }
 
@@ -125,6 +130,17 @@ class Muen(CommandTest):
                 with self.subTest(fault, kind=kind):
                     self.fails(fault, kind, recorded, mention if isinstance(mention, str) else mention[number])
 
+    def test_memory_that_is_taken_away_while_an_exit_is_handled_ends_the_guest(self):
+        database = self.path("cut.db")
+        done = self.run_with_peer(["--raw", self.guest("cpuid"), "--fault", "cut-ram@5"],
+                                  ["-o", database, "--save-memory", self.path("memory")], status=1)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn("guest ended: error: muen: ", done.stderr)
+        self.assertIn("/vm_ram_1: its page at 7000h is gone", done.stderr)
+        options = self.replays(database, 6)
+        self.assertEqual(options["end"], "error")
+        self.assertIn("vm_ram_1", options["end_message"])
+
     def test_states_of_random_bytes_end_in_an_error_or_the_guests_death(self):
         ends = set()
         for seed in range(12):
@@ -171,6 +187,12 @@ class Muen(CommandTest):
             self.assertIn("stopped: interrupted", messages)
             self.replays(database)
 
+    def test_a_kernel_is_refused_where_the_subject_brings_an_image(self):
+        kernel = os.path.join(BUILD, "guests", "multiboot_placed.bin")
+        done = self.run_with_peer(["--raw", self.guest("cpuid")], ["--kernel", kernel, "-o", self.path("none.db")], status=2)
+        self.assertIn("--kernel: the subject brings what it starts with, as vm_image", done.stderr)
+        self.assertFalse(os.path.exists(self.path("none.db")))
+
     def test_options_that_contradict_the_subject_are_refused(self):
         muen = ["record", "--accel", "muen", "-o", self.path("none.db")]
         directory = ["--subject-dir", self.path("nowhere")]
@@ -179,7 +201,6 @@ class Muen(CommandTest):
                 ([*directory, "--memory", "64M"], "--memory: with --accel muen"),
                 ([*directory, "--raw", "x@0"], "--raw: with --accel muen"),
                 ([*directory, "--firmware", "x"], "--firmware: with --accel muen"),
-                ([*directory, "--kernel", "x"], "--kernel: with --accel muen"),
                 ([*directory, "--tsc-khz", "1000000"], "--tsc-khz: with --accel muen"),
                 ([*directory, "--clock", "virtual"], "--clock virtual: with --accel muen"),
                 ([*directory, "--verify"], "--verify needs KVM"),

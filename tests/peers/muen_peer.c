@@ -41,7 +41,7 @@ static void usage(void)
 {
         (void)printf("usage: muen_peer [OPTION]... -- HWACCL record [OPTION]...\n"
                      "  --raw FILE@ADDR      an image in RAM; the guest starts at the first\n"
-                     "  --firmware FILE      the guest's firmware\n"
+                     "  --firmware FILE      the guest's firmware; without either the command brings a kernel\n"
                      "  --memory MIB         RAM (default 64)\n"
                      "  --dir DIR            the subject directory (default: a new one, removed at the end)\n"
                      "  --eventfd            doorbells are eventfds, not FIFOs\n"
@@ -125,8 +125,6 @@ static void parse(struct peer *peer, int argc, char **argv)
         }
         if (optind == argc)
                 die("no command given: see --help");
-        if (!peer->firmware.path && !peer->raw_count)
-                die("nothing to run: give --firmware FILE or --raw FILE@ADDR");
         if (peer->memory_size < UINT64_C(1) << 20)
                 die("RAM is 1 MiB at least");
 }

@@ -30,6 +30,12 @@
         FAULT("deaf", DEAF, "nobody opens the doorbells")                                                              \
         FAULT("", RUN, "")                                                                                             \
         FAULT("die", DIE, "it is killed while the subject runs")                                                       \
+        FAULT("die-writing", DIE_WRITING, "it is killed when half of the state is written")                            \
+        FAULT("die-unrung", DIE_UNRUNG, "it is killed when the state is written")                                      \
+        FAULT("die-rung", DIE_RUNG, "it is killed when it has rung for the exit")                                      \
+        FAULT("cut-state", CUT_STATE, "monitor_state becomes empty")                                                   \
+        FAULT("cut-timed-event", CUT_TIMED_EVENT, "monitor_timed_event becomes empty")                                 \
+        FAULT("cut-ram", CUT_RAM, "vm_ram_1 becomes empty")                                                            \
         FAULT("silent", SILENT, "it goes on for ever")                                                                 \
         FAULT("ring-early", RING_EARLY, "it rings before there is an exit")                                            \
         FAULT("ring-twice", RING_TWICE, "it rings twice for one exit")                                                 \
@@ -75,8 +81,8 @@ struct peer {
         uint64_t memory_size;
         struct peer_image firmware; /* path NULL: none */
         struct peer_image raw[RAW_MAX];
-        size_t raw_count;
-        bool eventfd; /* doorbells are eventfds that the command inherits, else FIFOs */
+        size_t raw_count; /* 0, and no firmware: the other side brings a kernel */
+        bool eventfd;     /* doorbells are eventfds that the command inherits, else FIFOs */
         enum muen_peer_fault fault;
         uint64_t fault_exit;
         uint64_t seed;

@@ -199,7 +199,7 @@ static void make_info(const struct peer *peer)
         add_ram(peer, info);
         if (peer->fault != FAULT_NO_IMAGE && peer->firmware_size)
                 add_region(info, "vm_firmware", 0x10000000, peer->firmware_size, REGION_EXECUTE);
-        else if (peer->fault != FAULT_NO_IMAGE)
+        else if (peer->fault != FAULT_NO_IMAGE && peer->raw_count)
                 add_region(info, "vm_image", peer->raw[0].address, peer->image_size, REGION_WRITABLE | REGION_EXECUTE);
         if (peer->fault == FAULT_BAD_INDEX)
                 info[AT_RESOURCES + AT_REGION_INDEX] = 200;

@@ -299,6 +299,45 @@ static void spoil_state(struct subject *subject, uint64_t *reason)
         }
 }
 
+static void cut(const struct peer *peer, const char *name)
+{
+        if (truncate(peer_path(peer, name), 0) != 0)
+                die("%s: cannot cut: %s", name, strerror(errno));
+}
+
+/* What goes wrong when the state is written, but for the exit reason, and before the other side is told. */
+static void fail_exit(const struct subject *subject)
+{
+        switch (subject->peer->fault) {
+        case FAULT_DIE_WRITING:
+                memset(&subject->state->rip, 0x5a, sizeof(*subject->state) - offsetof(struct state_page, rip));
+                (void)raise(SIGKILL);
+                break;
+        case FAULT_CUT_STATE: cut(subject->peer, "monitor_state"); break;
+        case FAULT_CUT_TIMED_EVENT: cut(subject->peer, "monitor_timed_event"); break;
+        case FAULT_CUT_RAM: cut(subject->peer, "vm_ram_1"); break;
+        default: break;
+        }
+}
+
+/* The subject's exit is there: tell the other side. */
+static void ring_exit(const struct subject *subject, bool faulty)
+{
+        enum muen_peer_fault fault = faulty ? subject->peer->fault : FAULT_NONE;
+        int bell = subject->peer->bell_exit;
+
+        if (fault == FAULT_DIE_UNRUNG)
+                (void)raise(SIGKILL);
+        if (fault == FAULT_HALF_RING)
+                (void)!write(bell, "half", 4);
+        else
+                ring(bell, "doorbell_exit");
+        if (fault == FAULT_RING_TWICE)
+                ring(bell, "doorbell_exit");
+        if (fault == FAULT_DIE_RUNG)
+                (void)raise(SIGKILL);
+}
+
 /* From the ring of doorbell_run to that of doorbell_exit. */
 static void run(struct subject *subject)
 {
@@ -331,13 +370,11 @@ static void run(struct subject *subject)
         uint64_t reason = state.exit_reason;
         if (faulty)
                 spoil_state(subject, &reason);
-        atomic_store_explicit(&subject->state->reason, reason, memory_order_release);
-        if (faulty && peer->fault == FAULT_HALF_RING)
-                (void)!write(peer->bell_exit, &reason, 4);
-        else
-                ring(peer->bell_exit, "doorbell_exit");
-        if (faulty && peer->fault == FAULT_RING_TWICE)
-                ring(peer->bell_exit, "doorbell_exit");
+        if (faulty)
+                fail_exit(subject);
+        if (!faulty || peer->fault != FAULT_CUT_STATE) /* there is no page any more */
+                atomic_store_explicit(&subject->state->reason, reason, memory_order_release);
+        ring_exit(subject, faulty);
 }
 
 static uint64_t read_clock(void *opaque)

@@ -123,9 +123,9 @@ static void what_subject_info_says_is_checked(void **state)
         WRONG(region("vm_ram_1")->address = RAM_BASE + 4 * RAM_PART - 4096, "VM RAM has 4096 bytes");
         WRONG(region("vm_ram_1")->size = UINT64_MAX - RAM_BASE, "no whole pages");
         WRONG(region("vm_ram_2")->flags = 2, "vm_ram_2 is not writable");
-        WRONG(info.resource[7].name[0] = 'w', "nothing to run");
         WRONG(region("vm_image")->address = MIB, "below 1 MiB");
         WRONG(region("vm_image")->size = 4 * RAM_PART - 0x7bff, "vm_image");
+        WRONG(region("vm_image")->size = 0, "is empty");
         WRONG(add_region("vm_firmware", 0, 0x8000), "vm_firmware has 32768 bytes");
         WRONG(add_region("vm_firmware", 0, 17 * MIB), "vm_firmware has");
         WRONG(add_region("vm_firmware", 0, 0x20000), "vm_firmware: cannot open");
@@ -138,6 +138,33 @@ static void a_directory_without_a_listener_is_refused(void **state)
         (void)close(run_bell);
         run_bell = -1;
         refused("doorbell_run: nobody listens");
+}
+
+static void a_directory_without_a_ringer_is_refused(void **state)
+{
+        (void)state;
+        (void)close(exit_bell);
+        exit_bell = -1;
+        refused("doorbell_exit: nobody is to ring it");
+}
+
+static void a_ring_before_the_first_run_is_refused(void **state)
+{
+        const uint64_t one = 1;
+        (void)state;
+        assert_int_equal(write(exit_bell, &one, sizeof(one)), sizeof(one));
+        refused("doorbell_exit: was rung before the subject ran");
+}
+
+static void a_subject_may_bring_nothing_to_run(void **state)
+{
+        (void)state;
+        info.resource[7].name[0] = 'w';
+        write_info();
+        muen = hwaccl_muen_open(config(), &error);
+        assert_non_null(muen);
+        assert_null(hwaccl_muen_subject(muen)->firmware);
+        assert_int_equal(hwaccl_muen_subject(muen)->image_size, 0);
 }
 
 static void a_name_that_is_too_long_is_an_error(void **state)
@@ -161,6 +188,11 @@ int main(void)
                 cmocka_unit_test_setup_teardown(what_subject_info_says_is_checked, make_directory, remove_directory),
                 cmocka_unit_test_setup_teardown(a_directory_without_a_listener_is_refused, make_directory,
                                                 remove_directory),
+                cmocka_unit_test_setup_teardown(a_directory_without_a_ringer_is_refused, make_directory,
+                                                remove_directory),
+                cmocka_unit_test_setup_teardown(a_ring_before_the_first_run_is_refused, make_directory,
+                                                remove_directory),
+                cmocka_unit_test_setup_teardown(a_subject_may_bring_nothing_to_run, make_directory, remove_directory),
                 cmocka_unit_test_setup_teardown(a_name_that_is_too_long_is_an_error, make_directory, remove_directory),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,12 +29,18 @@ static bool open_bell(const char *path, int flags, int *bell, struct hwaccl_erro
 {
         struct stat status;
 
-        *bell = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+        *bell = open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
         if (*bell < 0 || fstat(*bell, &status) != 0)
                 return hwaccl_error_set(error, "%s: cannot open: %s", path, strerror(errno));
         if (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode))
                 return hwaccl_error_set(error, "%s: is neither a FIFO nor a device", path);
         return true;
+}
+
+static bool is_fifo(const char *path)
+{
+        struct stat status;
+        return stat(path, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
 /* With an end for reading of our own, ringing raises no SIGPIPE; whether the other side has one is seen before. */
@@ -44,8 +50,9 @@ static bool open_ringing(const char *directory, const char *name, int *bell, str
 
         if (!bell_path(path, sizeof(path), directory, name, error))
                 return false;
-        int probe = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-        if (probe < 0 && errno == ENXIO)
+        bool fifo = is_fifo(path);
+        int probe = fifo ? open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+        if (fifo && probe < 0 && errno == ENXIO)
                 return hwaccl_error_set(error, "%s: nobody listens: the subject's side does not run", path);
         bool good = open_bell(path, O_RDWR, bell, error);
         /* not before: the other side takes it for our end when nobody has its FIFO open for writing any more */
@@ -54,11 +61,21 @@ static bool open_ringing(const char *directory, const char *name, int *bell, str
         return good;
 }
 
+/* A FIFO that nobody has opened for writing never ends: that the other side has is seen now, or not at all. */
 static bool open_awaited(const char *directory, const char *name, int *bell, struct hwaccl_error *error)
 {
         char path[PATH_MAX];
+        uint64_t early;
 
-        return bell_path(path, sizeof(path), directory, name, error) && open_bell(path, O_RDONLY, bell, error);
+        if (!bell_path(path, sizeof(path), directory, name, error) || !open_bell(path, O_RDONLY, bell, error))
+                return false;
+        ssize_t got = read(*bell, &early, sizeof(early));
+        if (got == 0)
+                return hwaccl_error_set(error, "%s: nobody is to ring it: the subject's side does not run", path);
+        if (got > 0)
+                return hwaccl_error_set(error, "%s: was rung before the subject ran", path);
+        return errno == EAGAIN || errno == EINTR ||
+               hwaccl_error_set(error, "%s: cannot read: %s", path, strerror(errno));
 }
 
 bool muen_bells_open(struct muen_bells *bells, const char *directory, const struct hwaccl_muen_doorbells *handed_over,
@@ -96,6 +113,8 @@ static bool ring(int bell)
         do {
                 written = write(bell, &one, sizeof(one));
         } while (written < 0 && errno == EINTR);
+        if (written >= 0 && written != (ssize_t)sizeof(one))
+                errno = EIO;
         return written == (ssize_t)sizeof(one);
 }
 

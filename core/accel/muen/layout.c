@@ -4,13 +4,14 @@
 #include "hwaccl/static_region.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #define TSC_KHZ_MIN       UINT64_C(1000)
 #define TSC_KHZ_MAX       UINT64_C(100000000)
 #define FIRMWARE_UNIT     (UINT64_C(64) << 10)
 #define FIRMWARE_SIZE_MAX (UINT64_C(16) << 20)
 #define ONE_MIB           (UINT64_C(1) << 20)
+
+const char *const muen_ram_name[MUEN_RAM_REGIONS] = {"vm_ram_1", "vm_ram_2", "vm_ram_3", "vm_ram_4"};
 
 /* The pages of the two sides. */
 static bool check_pages(const struct hwaccl_subject_info *info, struct hwaccl_error *error)
@@ -38,9 +39,8 @@ static bool check_ram(const struct hwaccl_subject_info *info, uint64_t address, 
         if (size < HWACCL_MEMORY_SIZE_MIN || size > HWACCL_MEMORY_SIZE_MAX)
                 return hwaccl_error_set(error, "VM RAM has %" PRIu64 " bytes, not between %u and %" PRIu64, size,
                                         HWACCL_MEMORY_SIZE_MIN, HWACCL_MEMORY_SIZE_MAX);
-        for (unsigned i = 1; i <= MUEN_RAM_REGIONS; i++) {
-                char name[16];
-                (void)snprintf(name, sizeof(name), "vm_ram_%u", i);
+        for (unsigned i = 0; i < MUEN_RAM_REGIONS; i++) {
+                const char *name = muen_ram_name[i];
                 const struct hwaccl_subject_region *region = hwaccl_subject_info_find_region(info, name);
                 if (!region)
                         return hwaccl_error_set(error, "VM RAM: there is no memory region %s", name);
@@ -72,7 +72,7 @@ static bool read_ram(const struct hwaccl_subject_info *info, uint64_t *size, str
         return check_ram(info, address, *size, error);
 }
 
-/* What the guest starts with: firmware, or an image in its RAM. */
+/* What the guest starts with: firmware, an image in its RAM, or what is still to come. */
 static bool read_start(const struct hwaccl_subject_info *info, struct hwaccl_muen_subject *subject,
                        struct hwaccl_error *error)
 {
@@ -84,18 +84,17 @@ static bool read_start(const struct hwaccl_subject_info *info, struct hwaccl_mue
                                         "memory region vm_firmware has %" PRIu64 " bytes, not a multiple of 64 KiB "
                                         "between 64 KiB and 16 MiB",
                                         firmware->size);
-        if (!firmware && !image)
-                return hwaccl_error_set(error,
-                                        "there is neither a memory region vm_firmware nor vm_image: the guest has "
-                                        "nothing to run");
-        if (!firmware && (image->address >= ONE_MIB || image->size > subject->ram_size - image->address))
+        subject->firmware_size = firmware ? (size_t)firmware->size : 0;
+        subject->image_address = subject->image_size = 0;
+        if (firmware || !image)
+                return true;
+        if (image->address >= ONE_MIB || !image->size || image->size > subject->ram_size - image->address)
                 return hwaccl_error_set(error,
                                         "memory region vm_image, %" PRIu64 " bytes at %" PRIx64
-                                        "h, does not begin below 1 MiB or does not end in VM RAM",
+                                        "h, is empty, does not begin below 1 MiB or does not end in VM RAM",
                                         image->size, image->address);
-        subject->firmware_size = firmware ? (size_t)firmware->size : 0;
-        subject->image_address = firmware ? 0 : image->address;
-        subject->image_size = firmware ? 0 : image->size;
+        subject->image_address = image->address;
+        subject->image_size = image->size;
         return true;
 }
 

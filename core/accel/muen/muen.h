@@ -8,9 +8,20 @@
 
 #define MUEN_RAM_REGIONS 4
 
+/* What is mapped of the subject directory for as long as the subject is open. */
+enum muen_page {
+        MUEN_STATE,
+        MUEN_INTERRUPTS,
+        MUEN_TIMED_EVENT,
+        MUEN_FIRMWARE,
+        MUEN_RAM, /* and the other parts of VM RAM, within one reservation of addresses */
+        MUEN_MAPPINGS = MUEN_RAM + MUEN_RAM_REGIONS
+};
+
 struct muen_mapping {
-        void *address;
-        size_t size;
+        const char *name;
+        uint8_t *address; /* NULL: not mapped */
+        size_t size;      /* whole pages */
 };
 
 /* The doorbells, and what this side needs to wait for one. */
@@ -23,16 +34,15 @@ struct muen_bells {
 
 struct hwaccl_muen {
         struct hwaccl_muen_subject subject;
-        struct muen_mapping info;
-        struct muen_mapping state;
-        struct muen_mapping interrupts;
-        struct muen_mapping timed_event;
-        struct muen_mapping ram;
-        struct muen_mapping firmware;
+        char *directory; /* owned */
+        struct muen_mapping mapping[MUEN_MAPPINGS];
         struct muen_bells bells;
+        atomic_uintptr_t lost; /* the first page that hwaccl_muen_replace_page() replaced; 0: none */
 };
 
 /* layout.c */
+
+extern const char *const muen_ram_name[MUEN_RAM_REGIONS];
 
 /** muen_layout_read - the TSC, sizes and the start; pointers stay as they are. False with *error set */
 bool muen_layout_read(const struct hwaccl_subject_info *info, struct hwaccl_muen_subject *subject,

@@ -22,17 +22,17 @@ struct muen_accel {
 
 static struct hwaccl_subject_state *state_page(const struct muen_accel *accel)
 {
-        return accel->muen->state.address;
+        return (void *)accel->muen->mapping[MUEN_STATE].address;
 }
 
 static struct hwaccl_pending_interrupts *pending_page(const struct muen_accel *accel)
 {
-        return accel->muen->interrupts.address;
+        return (void *)accel->muen->mapping[MUEN_INTERRUPTS].address;
 }
 
 static struct hwaccl_muen_timed_event *timed_event_page(const struct muen_accel *accel)
 {
-        return accel->muen->timed_event.address;
+        return (void *)accel->muen->mapping[MUEN_TIMED_EVENT].address;
 }
 
 /* The guest clock and the TSC are compared anew for each deadline, so that no error in the TSC's frequency adds up. */
@@ -94,9 +94,10 @@ static bool take_state(struct muen_accel *accel, struct hwaccl_subject_state *st
 {
         struct hwaccl_subject_state copy;
 
-        atomic_thread_fence(memory_order_acquire);
         memcpy(&copy, state_page(accel), sizeof(copy));
         __asm__ volatile("" : : "r"(&copy) : "memory"); /* the copy is one, also to the compiler */
+        if (!hwaccl_muen_check(accel->muen, error))
+                return false; /* what was copied may be zeros instead */
         if (copy.exit_reason == HWACCL_MUEN_RUNNING)
                 return hwaccl_error_set(error,
                                         "the subject's side rang doorbell_exit without an exit: it has written no "
@@ -116,11 +117,11 @@ static bool run(struct hwaccl_accel *interface, struct hwaccl_subject_state *sta
 
         put_request(accel, request);
         hand_over(accel, state, pending);
-        bool good = muen_bells_ring_run(bells, error) &&
-                    muen_bells_await_exit(bells, request->deadline_ns, accel->clock, accel->opaque, error) &&
-                    take_state(accel, state, error);
+        bool good = hwaccl_muen_check(accel->muen, error) && muen_bells_ring_run(bells, error) &&
+                    muen_bells_await_exit(bells, request->deadline_ns, accel->clock, accel->opaque, error);
+        atomic_thread_fence(memory_order_acquire);
         take_back_pending(accel, pending);
-        if (!good)
+        if (!good || !take_state(accel, state, error))
                 return hwaccl_error_prefix(error, "muen");
         /* the next trigger is computed anew: this one may have come too early */
         if (state->exit_reason == HWACCL_EXIT_PREEMPTION_TIMER)

@@ -2,20 +2,24 @@
  * The accelerator of the original system: another party, Muen's separation kernel or a program that stands in for it,
  * runs the guest as a subject. The two sides share pages and ring doorbells; nothing else passes between them.
  *
- * THE SUBJECT DIRECTORY holds one file or device for each, which this side maps and opens. The other side makes them,
- * and fills what is marked so, before this side starts. Sizes are the least; whole pages of 4096 bytes are mapped, and
- * no file may shrink while it is mapped. Numbers are little endian.
+ * THE SUBJECT DIRECTORY holds one file or device for each of the following, which this side maps and opens. The other
+ * side makes them before this side starts. Sizes are the least; whole pages of 4096 bytes are mapped. Numbers are
+ * little endian.
  *
- *   subject_info_page      28600 bytes, read only: subject_info.h. Filled by the other side. It has to name these
- * memory regions: monitor_state, monitor_interrupts, monitor_timed_event, vm_ram_1 … vm_ram_4 monitor_state 4096 bytes:
- * the subject state (subject_state.h) in the first 512, the rest unused monitor_interrupts     4096 bytes: pending
- * interrupts (pending_interrupts.h) in the first 32, the rest unused monitor_timed_event    4096 bytes: when the
- * subject is to be preempted (struct hwaccl_muen_timed_event) vm_ram_1 … vm_ram_4    each as long as its memory region:
- * VM RAM. The regions' addresses follow each other without a gap, and together they are the guest's RAM from
- * guest-physical 0. Shared, and never cleared vm_firmware            only if subject info has a memory region of that
- * name: the guest's firmware, as long as the region (64 KiB to 16 MiB, a multiple of 64 KiB). Filled by the other side,
- * read only here doorbell_run, doorbell_exit, doorbell_poke FIFOs or devices; absent when descriptors are handed over
- * (struct hwaccl_muen_config)
+ *   - subject_info_page: 28600 bytes, filled by the other side: subject_info.h. Read once. It has to name the memory
+ *     regions monitor_state, monitor_interrupts, monitor_timed_event and vm_ram_1 to vm_ram_4
+ *   - monitor_state: 4096 bytes; the subject state (subject_state.h) in the first 512, the rest unused
+ *   - monitor_interrupts: 4096 bytes; pending interrupts (pending_interrupts.h) in the first 32, the rest unused
+ *   - monitor_timed_event: 4096 bytes; when the subject is to be preempted (struct hwaccl_muen_timed_event)
+ *   - vm_ram_1 to vm_ram_4: each as long as its memory region: VM RAM. The regions' addresses follow each other without
+ *     a gap, and together they are the guest's RAM from guest-physical 0. Shared, and never cleared
+ *   - vm_firmware: only if subject info has a memory region of that name: the guest's firmware, as long as the region
+ *     (64 KiB to 16 MiB, a multiple of 64 KiB). Filled by the other side, read only here
+ *   - doorbell_run, doorbell_exit, doorbell_poke: FIFOs or character devices. Not looked for when descriptors are
+ *     handed over instead, such as eventfds, which have no name (struct hwaccl_muen_config)
+ *
+ * A file that becomes shorter while it is mapped, or whose file system has no room for a page, raises SIGBUS in the
+ * process that accesses the page. hwaccl_muen_replace_page() makes an error of that, which ends the guest.
  *
  * The TSC, which both sides read with RDTSC, runs at subject info's tsc_khz (1,000 to 100,000,000).
  *
@@ -24,7 +28,8 @@
  * mapped); nothing else: any other access is an exit with reason 48 (EPT violation). This side copies the last 128 KiB
  * of vm_firmware to the end of the first MiB. The guest starts in the reset state; without vm_firmware it starts in
  * real mode at the memory region vm_image, {guest-physical address below 1 MiB, size}, which the other side has put
- * into VM RAM. Bits of CR0 and CR4 that belong to the VMM: HWACCL_CR0_MASK, HWACCL_CR4_MASK (vcpu.h).
+ * into VM RAM. Where subject info has neither, this side puts a kernel into VM RAM before the first run, whose state
+ * says where it starts. Bits of CR0 and CR4 that belong to the VMM: HWACCL_CR0_MASK, HWACCL_CR4_MASK (vcpu.h).
  *
  * ONE RUN. At any time one of the sides owns monitor_state: this side at first.
  *   1. This side writes the subject state with HWACCL_MUEN_RUNNING as exit reason, sets the bit of an interrupt to
@@ -49,9 +54,10 @@
  * file on doorbell_run as this side's end.
  *
  * ERRORS end the guest, and name what the other side did: it is gone; it does not answer, though it was asked to exit
- * (a deadline or a poke) longer ago than answer_timeout_ns; it rang doorbell_exit without an exit, or twice for one. A
- * state with another value in the VMM's bits is refused too (hwaccl_subject_state_check_owner()). Other states that
- * break the ABI are recorded, and then refused by hwaccl_transfer_out(); so are unknown exit reasons.
+ * (a deadline or a poke) longer ago than answer_timeout_ns; it rang doorbell_exit without an exit, or twice for one; it
+ * took a page away. A guest that is not asked to exit may run for as long as it likes. A state with another value in
+ * the VMM's bits is refused too (hwaccl_subject_state_check_owner()). Other states that break the ABI are recorded, and
+ * then refused by hwaccl_transfer_out(); so are unknown exit reasons.
  */
 #ifndef HWACCL_ACCEL_MUEN_H
 #define HWACCL_ACCEL_MUEN_H
@@ -92,7 +98,8 @@ struct hwaccl_muen_doorbells {
 
 struct hwaccl_muen_config {
         const char *directory;
-        /* descriptors that this process was handed over; NULL: those of the directory. They stay the caller's */
+        /* descriptors that this process was handed over; NULL: those of the directory. They stay the caller's. Ringing
+         * a pipe that nobody reads raises SIGPIPE, if that is not ignored */
         const struct hwaccl_muen_doorbells *doorbells;
         uint64_t answer_timeout_ns; /* 0: 10 seconds */
 };
@@ -109,7 +116,7 @@ struct hwaccl_muen_subject {
         const uint8_t *firmware; /* page aligned, read only; NULL: none */
         size_t firmware_size;
         uint64_t image_address; /* without firmware: where the guest starts */
-        uint64_t image_size;
+        uint64_t image_size;    /* 0: there is no image either */
 };
 
 /**
@@ -119,6 +126,23 @@ struct hwaccl_muen_subject {
  */
 struct hwaccl_muen *hwaccl_muen_open(const struct hwaccl_muen_config *config, struct hwaccl_error *error);
 const struct hwaccl_muen_subject *hwaccl_muen_subject(const struct hwaccl_muen *muen);
+
+/**
+ * hwaccl_muen_replace_page - a page of the subject directory cannot be had any more: for the program's SIGBUS handler
+ * @address: of the access that failed (si_addr)
+ *
+ * Puts a page of zeros in its place, so that the access goes on when the handler returns; hwaccl_muen_check() and the
+ * next run, if not the one under way, then fail with what happened. False: @address is none of the subject's, or
+ * nothing can be put there; the signal is about something else. Safe in a signal handler and in any thread, while
+ * @muen is open.
+ *
+ * A library does not install signal handlers. Without one that calls this, the other side can end the process. To look
+ * at the files' sizes before each access would not help: they may change after that.
+ */
+bool hwaccl_muen_replace_page(struct hwaccl_muen *muen, const void *address);
+
+/** hwaccl_muen_check - false with *error set, which names the file, when a page was replaced */
+bool hwaccl_muen_check(const struct hwaccl_muen *muen, struct hwaccl_error *error);
 
 /** hwaccl_muen_close - NULL is allowed. The machine that has the memory, and the accelerator, must be gone */
 void hwaccl_muen_close(struct hwaccl_muen *muen);

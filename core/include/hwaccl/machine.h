@@ -84,9 +84,9 @@ struct hwaccl_machine_config {
          * and IDTR as at reset, LDTR null. The PICs deliver nothing before they are initialized */
         struct hwaccl_entry entry;
 
-        /* Memory that another party lends, page aligned: memory_size bytes of RAM, in which the raw images lie already,
-         * and firmware_size bytes of firmware, which are only read. Both must outlive the machine. NULL: the machine
-         * gets memory of its own, and copies the images */
+        /* Memory that another party lends, page aligned: memory_size bytes of RAM, in which raw images without data lie
+         * already, and firmware_size bytes of firmware, which are only read. Both must outlive the machine. NULL: the
+         * machine gets memory of its own, and copies the firmware */
         uint8_t *lent_ram;
         const uint8_t *lent_firmware;
 };
