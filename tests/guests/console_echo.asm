@@ -3,7 +3,7 @@
 ;@ console Hi!q
 ;@ reason 12 1
 ;@ handoff taken 44h
-;@ differs below-rsp: the frame of an interrupt, which comes at any instruction
+;@ may differ below-rsp: the frame of an interrupt, which comes at any instruction
 %include "guest.inc"
         GUEST "console_echo"
         SET_VECTOR PIC_VECTOR + 4, serial

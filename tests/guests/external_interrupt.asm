@@ -3,7 +3,8 @@
 ;@ reason 1 1
 ;@ options --timeout 3
 ;@ end stopped
-;@ differs rax, rflags: how often it went round the loop before the time limit
+;@ differs rax: how often it went round the loop before the time limit
+;@ may differ rflags: of that number
 %include "guest.inc"
         GUEST "external_interrupt"
         PRINT "PASS ", GUEST_NAME, 10

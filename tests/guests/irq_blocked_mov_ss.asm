@@ -3,7 +3,7 @@
 ;@ reason 10 2000
 ;@ handoff taken 40h
 ;@ sql select count(*) >= 1000 from exits join registers using (id) where reason_number = 10 and moment = 'exit' and interruptibility = '0x2'
-;@ differs memory 500-501, rbp, below-rsp: how many ticks came, and the frame of the last
+;@ may differ memory 500-501, rbp, below-rsp: how many ticks came, and the frame of the last
 %include "guest.inc"
         GUEST "irq_blocked_mov_ss"
         SET_VECTOR PIC_VECTOR, tick

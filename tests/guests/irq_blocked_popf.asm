@@ -1,7 +1,7 @@
 ; POPF opens the window at once: it has no shadow as STI has.
 ;@ handoff taken 40h
 ;@ reason 7 1
-;@ differs rcx: how often it looked for the request
+;@ may differ rcx: how often it looked for the request
 %include "guest.inc"
         GUEST "irq_blocked_popf"
         SET_VECTOR PIC_VECTOR, tick

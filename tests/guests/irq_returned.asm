@@ -6,7 +6,7 @@
 ;@ reason 12 1
 ;@ handoff returned 44h
 ;@ handoff taken 44h
-;@ differs below-rsp: the frame of an interrupt, which comes at any instruction
+;@ may differ below-rsp: the frame of an interrupt, which comes at any instruction
 %include "guest.inc"
         GUEST "irq_returned"
         SET_VECTOR PIC_VECTOR + 4, serial

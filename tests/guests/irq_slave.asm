@@ -1,6 +1,6 @@
 ; Interrupts of the second controller: the clock's periodic interrupt arrives as IRQ 8 through the cascade.
 ;@ handoff taken 48h
-;@ differs memory 500-501, below-rsp: a tick may come before interrupts are off, and the frame of the last
+;@ may differ memory 500-501, below-rsp: a tick may come before interrupts are off, and the frame of the last
 %include "guest.inc"
         GUEST "irq_slave"
         SET_VECTOR PIC_VECTOR + 8, clock

@@ -2,7 +2,7 @@
 ;@ handoff taken 40h
 ;@ reason 52 1
 ;@ differs rbx: how often it went round the loop before the last tick
-;@ differs memory 500-501, below-rsp: a tick may come before interrupts are off, and the frame of the last
+;@ may differ memory 500-501, below-rsp: a tick may come before interrupts are off, and the frame of the last
 %include "guest.inc"
         GUEST "irq_taken"
         SET_VECTOR PIC_VECTOR, tick

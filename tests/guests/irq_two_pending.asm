@@ -2,7 +2,7 @@
 ; waits for the end of the first.
 ;@ handoff taken 40h
 ;@ handoff taken 44h
-;@ differs rcx: how often it looked for the request
+;@ may differ rcx: how often it looked for the request
 %include "guest.inc"
         GUEST "irq_two_pending"
         SET_VECTOR PIC_VECTOR, timer

@@ -3,7 +3,7 @@
 ;@ reason 10 1
 ;@ reason 31 1
 ;@ handoff taken 40h
-;@ differs memory 530-537, below-rsp: a tick may come before interrupts are off, and the frame of the last
+;@ may differ memory 530-537, below-rsp: a tick may come before interrupts are off, and the frame of the last
 %include "guest.inc"
         GUEST "long_mode"
         ENTER_PROTECTED32

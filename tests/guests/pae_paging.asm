@@ -4,7 +4,7 @@
 ;@ reason 30 8
 ;@ handoff taken 40h
 ;@ console [mapped]
-;@ differs memory 500-503, below-rsp: a tick may come before interrupts are off, and the frame of the last
+;@ may differ memory 500-503, below-rsp: a tick may come before interrupts are off, and the frame of the last
 ;@ differs kvm memory 10000-10000: AMD's nested paging marks the page-directory pointer table as accessed, as QEMU emulates it
 %include "guest.inc"
         GUEST "pae_paging"

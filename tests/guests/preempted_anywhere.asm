@@ -1,8 +1,8 @@
 ; Preempted anywhere: the timer's deadlines stop a guest that spins, at arbitrary points of calls, pushes, software
 ; interrupts, string instructions and mode-independent jumps; it runs on as if nothing had been.
 ;@ reason 52 20
-;@ differs memory 500-503, below-rsp: how many ticks came, and the frame of the last
-;@ differs rsi, rdi, rbp: how many rounds it took until there were enough ticks
+;@ may differ memory 500-503, below-rsp: how many ticks came, and the frame of the last
+;@ may differ rsi, rdi, rbp: how many rounds it took until there were enough ticks
 %include "guest.inc"
         GUEST "preempted_anywhere"
         SET_VECTOR PIC_VECTOR, tick

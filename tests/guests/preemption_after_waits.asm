@@ -2,7 +2,7 @@
 ;@ reason 12 20
 ;@ reason 52 1
 ;@ sql SELECT (SELECT max(clock_ns) FROM exits) - (SELECT max(clock_ns) FROM exits WHERE reason_number = 12) < 700000000
-;@ differs below-rsp: the frame of an interrupt, which comes at any instruction
+;@ may differ below-rsp: the frame of an interrupt, which comes at any instruction
 %include "guest.inc"
         GUEST "preemption_after_waits"
         INIT_PIC 0fffeh

@@ -1,6 +1,6 @@
 ; The preemption timer: a guest that spins without exits is stopped at its devices' deadlines.
 ;@ reason 52 1
-;@ differs below-rsp: the frame of an interrupt, which comes at any instruction
+;@ may differ below-rsp: the frame of an interrupt, which comes at any instruction
 %include "guest.inc"
         GUEST "preemption_timer"
         SET_VECTOR PIC_VECTOR, tick

@@ -2,7 +2,7 @@
 ;@ reason 10 1
 ;@ reason 30 5
 ;@ handoff taken 40h
-;@ differs memory 508-509, below-rsp: a tick may come before interrupts are off, and the frame of the last
+;@ may differ memory 508-509, below-rsp: a tick may come before interrupts are off, and the frame of the last
 %include "guest.inc"
         GUEST "protected16"
         o32 lgdt [gdt_pointer]

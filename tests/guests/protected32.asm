@@ -4,7 +4,7 @@
 ;@ reason 30 10
 ;@ handoff taken 40h
 ;@ console [through fs]
-;@ differs memory 518-51b, below-rsp: a tick may come before interrupts are off, and the frame of the last
+;@ may differ memory 518-51b, below-rsp: a tick may come before interrupts are off, and the frame of the last
 %include "guest.inc"
         GUEST "protected32"
         ENTER_PROTECTED32

@@ -3,7 +3,7 @@
 ;@ reason 10 1
 ;@ handoff taken 40h
 ;@ console [high half]
-;@ differs memory 500-507, memory 7bc0-7bff: a tick may come before interrupts are off, and the frame of the last
+;@ may differ memory 500-507, memory 7bc0-7bff: a tick may come before interrupts are off, and the frame of the last
 %include "guest.inc"
 %define HIGH_HALF 0ffffffff80000000h
         GUEST "remapped_long"
