@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 #include <termios.h>
 
 #include <cmocka.h>
@@ -183,6 +184,46 @@ static void devices_do_as_doorbells(void **state)
         fails("gone: it closed doorbell_exit");
 }
 
+/* A ring that is there when the run looks, and gone when it takes it: an eventfd's other side can read it again. */
+
+static int stolen_bell;
+static unsigned looks;
+
+static uint64_t ring_and_steal(void *opaque)
+{
+        uint64_t count = 1;
+        (void)opaque;
+
+        if (looks == 0) /* before the run waits */
+                assert_int_equal(write(stolen_bell, &count, sizeof(count)), sizeof(count));
+        else if (looks == 1) /* when it has been woken, for which the poke is seen to first */
+                assert_int_equal(read(stolen_bell, &count, sizeof(count)), sizeof(count));
+        return looks++ * HWACCL_MUEN_ANSWER_TIMEOUT_NS;
+}
+
+static void a_ring_that_is_taken_back_does_not_catch_the_run(void **state)
+{
+        struct hwaccl_muen_doorbells bells = {eventfd(0, 0), eventfd(0, 0), eventfd(0, 0), -1};
+        struct hwaccl_muen_config handed_over = {.directory = directory, .doorbells = &bells};
+
+        (void)make_subject(state);
+        accel->ops->destroy(accel);
+        hwaccl_muen_close(muen);
+        muen = hwaccl_muen_open(&handed_over, &error);
+        assert_non_null(muen);
+        stolen_bell = bells.exit;
+        looks = 0;
+        accel = hwaccl_accel_muen_create(muen, ring_and_steal, NULL, &error);
+        assert_non_null(accel);
+        accel->ops->poke(accel);
+        (void)alarm(60); /* a read that waits ends the test so */
+        fails("does not answer");
+        (void)alarm(0);
+        const int made[] = {bells.run, bells.exit, bells.poke};
+        for (size_t i = 0; i < 3; i++)
+                (void)close(made[i]);
+}
+
 int main(void)
 {
 #define RUNNING(test) cmocka_unit_test_setup_teardown(test, make_subject, remove_directory)
@@ -195,6 +236,7 @@ int main(void)
                 RUNNING(what_is_not_the_subjects_is_not_replaced),
                 RUNNING(an_other_side_that_ends_before_the_first_run_is_noticed),
                 cmocka_unit_test_teardown(devices_do_as_doorbells, remove_directory),
+                cmocka_unit_test_teardown(a_ring_that_is_taken_back_does_not_catch_the_run, remove_directory),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -139,13 +140,23 @@ void muen_bells_poke(struct muen_bells *bells)
         errno = kept;
 }
 
+/* What poll() saw may be gone: the other side can read its own ring again, of an eventfd that blocks. */
+static ssize_t read_now(int bell, void *buffer, size_t size)
+{
+        struct iovec part = {buffer, size};
+        ssize_t got = preadv2(bell, &part, 1, -1, RWF_NOWAIT);
+
+        /* what does not know of this was opened by this side, not to block */
+        return got < 0 && errno == EOPNOTSUPP ? read(bell, buffer, size) : got;
+}
+
 enum taken { TAKEN_NOTHING, TAKEN_RING, TAKEN_ERROR };
 
 /* Two numbers: a FIFO that was rung twice gives both, an eventfd their sum in the first. */
 static enum taken take_ring(struct muen_bells *bells, struct hwaccl_error *error)
 {
         uint64_t count[2] = {0, 0};
-        ssize_t got = read(bells->fd.exit, count, sizeof(count));
+        ssize_t got = read_now(bells->fd.exit, count, sizeof(count));
 
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
                 return TAKEN_NOTHING;
