@@ -12,7 +12,7 @@
  *   - monitor_interrupts: 4096 bytes; pending interrupts (pending_interrupts.h) in the first 32, the rest unused
  *   - monitor_timed_event: 4096 bytes; when the subject is to be preempted (struct hwaccl_muen_timed_event)
  *   - vm_ram_1 to vm_ram_4: each as long as its memory region: VM RAM. The regions' addresses follow each other without
- *     a gap, and together they are the guest's RAM from guest-physical 0. Shared, and never cleared
+ *     a gap, and together they are the guest's RAM from guest-physical 0: 1 MiB to 3 GiB. Shared, and never cleared
  *   - vm_firmware: only if subject info has a memory region of that name: the guest's firmware, as long as the region
  *     (64 KiB to 16 MiB, a multiple of 64 KiB). Filled by the other side, read only here
  *   - doorbell_run, doorbell_exit, doorbell_poke: FIFOs or character devices. Not looked for when descriptors are
