@@ -65,6 +65,9 @@ FAILED = {
     "other-reason": (True, "the bytes in memory are not the instruction that exited"),
 }
 
+# Those that are seen at the doorbells, of either kind.
+DOORBELLS = {"die", "die-writing", "die-unrung", "die-rung", "silent", "ring-early", "ring-twice", "half-ring"}
+
 
 class Muen(CommandTest):
     def guest(self, name):
@@ -115,8 +118,9 @@ class Muen(CommandTest):
 
     def fails(self, fault, kind, recorded, mention):
         database = self.path("failed.db")
+        impatience = ["--timeout", "1", "--subject-timeout", "0.5"] if "does not answer" in mention else []
         done = self.run_with_peer(["--raw", self.guest("control_register"), "--fault", fault + "@9", *kind],
-                                  ["-o", database, "--force", "--timeout", "1", "--subject-timeout", "1"], status=1)
+                                  ["-o", database, "--force", *impatience], status=1)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertIn(mention, done.stderr)
         options = self.replays(database, None if recorded is None else 10 if recorded else 9)
@@ -125,8 +129,8 @@ class Muen(CommandTest):
     def test_every_fault_ends_the_guest_with_one_line_and_keeps_the_recording(self):
         for fault, (recorded, mention) in FAILED.items():
             for number, kind in enumerate([[], ["--eventfd"]]):
-                if number and recorded:
-                    continue  # what is in the state has nothing to do with doorbells
+                if number and fault not in DOORBELLS:
+                    continue  # what is in the pages has nothing to do with doorbells
                 with self.subTest(fault, kind=kind):
                     self.fails(fault, kind, recorded, mention if isinstance(mention, str) else mention[number])
 
