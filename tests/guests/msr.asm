@@ -2,6 +2,7 @@
 ;@ reason 31 6
 ;@ reason 32 4
 ;@ differs rax, rbx: time-stamp counters
+;@ may differ rdx: the upper half of one
 %include "guest.inc"
         GUEST "msr"
 %macro WRITE_AND_READ 3                 ; number, high, low
