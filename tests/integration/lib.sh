@@ -66,23 +66,31 @@ PYTHON
 # guest_start GUEST.asm IMAGE DIRECTORY: how a guest is started: makes its modules and disks in the directory, and prints the
 # options of `hwaccl record`, one a line
 guest_start() {
-        local content text sectors mode number=0
-        if grep -q '^;@ kernel$' "$1"; then
-                printf '%s\n' --kernel "$2" --append "$(sed -n 's/^;@ append //p' "$1")"
-                while read -r content text; do
-                        printf %s "$content" >"$3/module$number"
-                        printf '%s\n' --module "$3/module$number${text:+ $text}"
-                        number=$((number + 1))
-                done < <(sed -n 's/^;@ module //p' "$1")
+        local line content text sectors mode append='' kernel='' modules=() disks=()
+        while IFS= read -r line; do
+                case $line in
+                ';@ kernel') kernel=yes ;;
+                ';@ append '*) append=${line#';@ append '} ;;
+                ';@ module '*) modules+=("${line#';@ module '}") ;;
+                ';@ disk '*) disks+=("${line#';@ disk '}") ;;
+                esac
+        done <"$1"
+        if [ -n "$kernel" ]; then
+                printf '%s\n' --kernel "$2" --append "$append"
         else
                 printf '%s\n' --raw "$2@0x7c00"
         fi
-        number=0
-        while IFS=, read -r sectors mode; do
+        local number
+        for number in ${modules[@]+"${!modules[@]}"}; do
+                read -r content text <<<"${modules[$number]}"
+                printf %s "$content" >"$3/module$number"
+                printf '%s\n' --module "$3/module$number${text:+ $text}"
+        done
+        for number in ${disks[@]+"${!disks[@]}"}; do
+                IFS=, read -r sectors mode <<<"${disks[$number]}"
                 make_disk "$3/disk$number" "$sectors" || fail "no disk"
                 printf '%s\n' --disk "$3/disk$number${mode:+,$mode}"
-                number=$((number + 1))
-        done < <(sed -n 's/^;@ disk //p' "$1")
+        done
 }
 
 # check_disks GUEST.asm FILE: what the guest left in its (only) image
