@@ -61,6 +61,11 @@ struct kvm_accel {
         uint64_t armed_ns; /* guest clock at which the timer fires; UINT64_MAX: it does not */
 };
 
+#define KVM_DEVICE "/dev/kvm"
+
+/* access.c */
+bool kvm_explain_access(struct hwaccl_error *error); /* by errno; returns false */
+
 /* system.c */
 bool kvm_error(struct hwaccl_error *error, const char *what); /* with errno */
 bool kvm_set_cpuid(struct kvm_accel *kvm, struct hwaccl_error *error);

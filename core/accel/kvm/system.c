@@ -4,16 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#define DEVICE "/dev/kvm"
 
 #define APIC_BASE_ENABLE UINT64_C(0x800)
 
@@ -23,31 +19,6 @@
 bool kvm_error(struct hwaccl_error *error, const char *what)
 {
         return hwaccl_error_set(error, "KVM: %s: %s", what, strerror(errno));
-}
-
-static bool explain_access(struct hwaccl_error *error)
-{
-        struct stat status;
-
-        if (errno == ENOENT)
-                return hwaccl_error_set(error, "there is no " DEVICE
-                                               ": this machine has no hardware virtualization, or the kernel's "
-                                               "kvm_intel or kvm_amd module is not loaded");
-        if (errno != EACCES || stat(DEVICE, &status) != 0)
-                return hwaccl_error_set(error, DEVICE " cannot be opened: %s", strerror(errno));
-        if ((status.st_mode & (S_IRGRP | S_IWGRP)) != (S_IRGRP | S_IWGRP))
-                return hwaccl_error_set(error,
-                                        DEVICE " may be opened by its owner (user %u) only: its mode is %03o, and "
-                                               "reading and writing are needed",
-                                        status.st_uid, status.st_mode & 0777u);
-        struct group group;
-        struct group *found = NULL;
-        char names[1024];
-        if (getgrgid_r(status.st_gid, &group, names, sizeof(names), &found) == 0 && found)
-                return hwaccl_error_set(error, DEVICE " may be opened by members of group %s only: this user is none",
-                                        found->gr_name);
-        return hwaccl_error_set(error, DEVICE " may be opened by members of group %u only: this user is none",
-                                status.st_gid);
 }
 
 static bool check_capabilities(const struct hwaccl_kvm *kvm, struct hwaccl_error *error)
@@ -67,7 +38,7 @@ static bool check_capabilities(const struct hwaccl_kvm *kvm, struct hwaccl_error
         };
         int version = ioctl(kvm->system_fd, KVM_GET_API_VERSION, 0);
         if (version != KVM_API_VERSION)
-                return hwaccl_error_set(error, DEVICE " speaks version %d of the interface, not %d", version,
+                return hwaccl_error_set(error, KVM_DEVICE " speaks version %d of the interface, not %d", version,
                                         KVM_API_VERSION);
         for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
                 int answer = ioctl(kvm->system_fd, KVM_CHECK_EXTENSION, capabilities[i].number);
@@ -151,9 +122,9 @@ struct hwaccl_kvm *hwaccl_kvm_open(struct hwaccl_error *error)
                 return NULL;
         }
         kvm->vm_fd = kvm->vcpu_fd = -1;
-        kvm->system_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+        kvm->system_fd = open(KVM_DEVICE, O_RDWR | O_CLOEXEC);
         if (kvm->system_fd < 0)
-                explain_access(error);
+                kvm_explain_access(error);
         if (kvm->system_fd < 0 || !check_capabilities(kvm, error) || !prepare_vm(kvm, error) ||
             !prepare_vcpu(kvm, error)) {
                 hwaccl_kvm_close(kvm);
