@@ -122,4 +122,16 @@ static inline void write_data(struct guest *guest, const char *text)
         assert_true(hwaccl_guest_memory_write(&guest->machine->memory, DATA, text, strlen(text), false));
 }
 
+/* Can this machine's KVM run the test guest? A software one may not. */
+static inline bool kvm_works(void)
+{
+        struct hwaccl_error error = {""};
+        struct hwaccl_kvm *kvm = hwaccl_kvm_open(&error);
+
+        if (!kvm)
+                printf("skipped: %s\n", error.message);
+        hwaccl_kvm_close(kvm);
+        return kvm != NULL;
+}
+
 #endif

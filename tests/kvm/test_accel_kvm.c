@@ -206,58 +206,6 @@ static void cpuid_gives_the_leaves_of_the_virtual_processor(void **unused)
         guest_destroy(guest);
 }
 
-static void accesses_outside_of_ram_exit_before_they_do_anything(void **unused)
-{
-        (void)unused;
-        /* mov al, [4]; mov [10h], al; add [20h], al; rep movsb; push ax; hlt */
-        struct guest *guest = GUEST(0xa0, 4, 0, 0xa2, 0x10, 0, 0x00, 0x06, 0x20, 0, 0xf3, 0xa4, 0x50, 0xf4);
-
-        guest->state.ds.base = guest->state.es.base = WINDOW;
-        guest->state.ds.selector = guest->state.es.selector = WINDOW >> 4;
-        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE);
-        expect_violation(guest, 0x181, WINDOW + 4);
-        assert_int_equal(guest->state.instruction_length, 3);
-        guest->state.rax = 0x77;
-        guest->state.rip += 3;
-        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 3);
-        expect_violation(guest, 0x182, WINDOW + 0x10);
-        assert_int_equal(guest->state.rax, 0x77);
-        guest->state.rip += 3;
-        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 6);
-        expect_violation(guest, 0x183, WINDOW + 0x20);
-        guest->state.rip += 4;
-        guest->state.ds.base = guest->state.ds.selector = 0;
-        guest->state.rsi = DATA;
-        guest->state.rdi = 0x30;
-        guest->state.rcx = 2;
-        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 10);
-        expect_violation(guest, 0x182, WINDOW + 0x30);
-        assert_int_equal(guest->state.rcx, 2);
-        assert_int_equal(guest->state.rsi, DATA);
-        guest->state.rip += 2;
-        guest->state.ss.base = WINDOW;
-        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 12);
-        expect_violation(guest, 0x182, WINDOW + 0x6ffe);
-        guest->state.rip++;
-        run(guest, HWACCL_EXIT_HLT, CODE + 13);
-        guest_destroy(guest);
-}
-
-static void rom_is_read_without_an_exit_and_written_with_one(void **unused)
-{
-        (void)unused;
-        struct guest *guest = GUEST(0xa0, 0, 0, 0xa2, 0, 0, 0xf4); /* mov al, [0]; mov [0], al; hlt */
-
-        guest->state.ds.base = ROM;
-        guest->state.rax = 0xff;
-        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 3);
-        expect_violation(guest, 0x182, ROM);
-        assert_int_equal(guest->state.rax, 0);
-        guest->state.rip += 3;
-        run(guest, HWACCL_EXIT_HLT, CODE + 6);
-        guest_destroy(guest);
-}
-
 static void a_pending_vector_is_taken_at_entry(void **unused)
 {
         (void)unused;
@@ -452,18 +400,6 @@ static void verification_finds_a_wrong_register_and_a_wrong_rip(void **unused)
         }
 }
 
-/* Can this machine's KVM run a guest at all? A software one may not. */
-static bool kvm_works(void)
-{
-        struct hwaccl_error error = {""};
-        struct hwaccl_kvm *kvm = hwaccl_kvm_open(&error);
-
-        if (!kvm)
-                printf("skipped: %s\n", error.message);
-        hwaccl_kvm_close(kvm);
-        return kvm != NULL;
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -476,8 +412,6 @@ int main(void)
                 cmocka_unit_test(a_string_input_leaves_what_the_handler_wrote),
                 cmocka_unit_test(msr_accesses_exit_and_keep_the_registers_of_the_handler),
                 cmocka_unit_test(cpuid_gives_the_leaves_of_the_virtual_processor),
-                cmocka_unit_test(accesses_outside_of_ram_exit_before_they_do_anything),
-                cmocka_unit_test(rom_is_read_without_an_exit_and_written_with_one),
                 cmocka_unit_test(a_pending_vector_is_taken_at_entry),
                 cmocka_unit_test(a_poke_before_the_run_leaves_the_vector_pending),
                 cmocka_unit_test(the_interrupt_window_opens_after_the_shadow_of_sti),

@@ -139,6 +139,10 @@ enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *stat
         case KVM_EXIT_FAIL_ENTRY: return kvm_exit_refused(kvm, state, run->fail_entry.hardware_entry_failure_reason);
         case KVM_EXIT_INTERNAL_ERROR: return internal_error(kvm, state, error);
         case KVM_EXIT_SET_TPR: return EXIT_AGAIN; /* CR8 went down: run->cr8 holds it */
+        case KVM_EXIT_UNKNOWN:
+                hwaccl_error_set(error, "KVM does not know the processor's exit %" PRIx64 ", at %" PRIx64,
+                                 (uint64_t)run->hw.hardware_exit_reason, state->rip);
+                return EXIT_ERROR;
         default:
                 hwaccl_error_set(error, "KVM exited for reason %" PRIu32 ", which has no meaning here",
                                  run->exit_reason);

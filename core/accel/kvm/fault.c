@@ -136,10 +136,15 @@ bool kvm_find_violation(struct kvm_accel *kvm, struct hwaccl_subject_state *stat
         size_t size = kvm_code_read(kvm, state->rip, bytes, sizeof(bytes));
         uint64_t physical;
 
+        bool decoded = size && decoder_decode(&kvm->decoder, bytes, size, hwaccl_context_code_bits(&kvm->context),
+                                              &instruction);
+
         state->instruction_length = 0;
-        if (!size && violates(kvm, kvm_linear_address(kvm, HWACCL_CS, state->rip), 1, VIOLATION_FETCH, &physical))
+        /* the instruction itself, or what comes of it behind a page's end */
+        if (!decoded && size < sizeof(bytes) &&
+            violates(kvm, kvm_linear_address(kvm, HWACCL_CS, state->rip + size), 1, VIOLATION_FETCH, &physical))
                 return found(state, physical, VIOLATION_FETCH);
-        if (decoder_decode(&kvm->decoder, bytes, size, hwaccl_context_code_bits(&kvm->context), &instruction)) {
+        if (decoded) {
                 state->instruction_length = instruction.length;
                 if (try_operands(kvm, &emulation, state) || try_strings(kvm, &emulation, state) ||
                     try_stack(kvm, &emulation, state))

@@ -1,0 +1,175 @@
+/* Guest memory on KVM: what is not RAM exits before the instruction has done anything, and a trip is one KVM_RUN. Needs
+ * a /dev/kvm that runs it, as test_accel_kvm does. */
+#include <linux/kvm.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+
+#include <cmocka.h>
+
+#include "kvm_guest.h"
+
+#define BELOW_WINDOW (WINDOW - 0x1000) /* base of a segment whose offset 1000h is the window */
+
+static void accesses_outside_of_ram_exit_before_they_do_anything(void **unused)
+{
+        (void)unused;
+        /* mov al, [4]; mov [10h], al; add [20h], al; rep movsb; push ax; hlt */
+        struct guest *guest = GUEST(0xa0, 4, 0, 0xa2, 0x10, 0, 0x00, 0x06, 0x20, 0, 0xf3, 0xa4, 0x50, 0xf4);
+
+        guest->state.ds.base = guest->state.es.base = WINDOW;
+        guest->state.ds.selector = guest->state.es.selector = WINDOW >> 4;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE);
+        expect_violation(guest, 0x181, WINDOW + 4);
+        assert_int_equal(guest->state.instruction_length, 3);
+        guest->state.rax = 0x77;
+        guest->state.rip += 3;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 3);
+        expect_violation(guest, 0x182, WINDOW + 0x10);
+        assert_int_equal(guest->state.rax, 0x77);
+        guest->state.rip += 3;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 6);
+        expect_violation(guest, 0x183, WINDOW + 0x20);
+        guest->state.rip += 4;
+        guest->state.ds.base = guest->state.ds.selector = 0;
+        guest->state.rsi = DATA;
+        guest->state.rdi = 0x30;
+        guest->state.rcx = 2;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 10);
+        expect_violation(guest, 0x182, WINDOW + 0x30);
+        assert_int_equal(guest->state.rcx, 2);
+        assert_int_equal(guest->state.rsi, DATA);
+        guest->state.rip += 2;
+        guest->state.ss.base = WINDOW;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 12);
+        expect_violation(guest, 0x182, WINDOW + 0x6ffe);
+        guest->state.rip++;
+        run(guest, HWACCL_EXIT_HLT, CODE + 13);
+        guest_destroy(guest);
+}
+
+static void rom_is_read_without_an_exit_and_written_with_one(void **unused)
+{
+        (void)unused;
+        struct guest *guest = GUEST(0xa0, 0, 0, 0xa2, 0, 0, 0xf4); /* mov al, [0]; mov [0], al; hlt */
+
+        guest->state.ds.base = ROM;
+        guest->state.rax = 0xff;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 3);
+        expect_violation(guest, 0x182, ROM);
+        assert_int_equal(guest->state.rax, 0);
+        guest->state.rip += 3;
+        run(guest, HWACCL_EXIT_HLT, CODE + 6);
+        guest_destroy(guest);
+}
+
+static void an_access_across_the_end_of_ram_exits_whole(void **unused)
+{
+        (void)unused;
+        /* mov eax, [0ffeh]; mov [0ffeh], eax; mov eax, [4ffeh]; hlt */
+        struct guest *guest = GUEST(0x66, 0xa1, 0xfe, 0x0f, 0x66, 0xa3, 0xfe, 0x0f, 0x66, 0xa1, 0xfe, 0x4f, 0xf4);
+        char edge[3] = "";
+
+        assert_true(hwaccl_guest_memory_write(&guest->machine->memory, WINDOW - 2, "ab", 2, false));
+        guest->state.ds.base = BELOW_WINDOW;
+        guest->state.rax = 0x11223344;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE);
+        expect_violation(guest, 0x181, WINDOW);
+        assert_int_equal(guest->state.instruction_length, 4);
+        assert_int_equal(guest->state.rax, 0x11223344);
+        guest->state.rip += 4;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 4);
+        expect_violation(guest, 0x182, WINDOW);
+        assert_true(hwaccl_guest_memory_read(&guest->machine->memory, WINDOW - 2, edge, 2));
+        assert_string_equal(edge, "ab"); /* nothing of it was written */
+        guest->state.rip += 4;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 8); /* both pages lie outside: the first byte counts */
+        expect_violation(guest, 0x181, WINDOW + 0x3ffe);
+        guest->state.rip += 4;
+        run(guest, HWACCL_EXIT_HLT, CODE + 12);
+        guest_destroy(guest);
+}
+
+static void code_that_leaves_ram_is_a_fetch_from_there(void **unused)
+{
+        (void)unused;
+        static const uint8_t half[] = {0x90, 0xb8, 0x00}; /* nop; mov ax, half of the immediate */
+        struct guest *guest = GUEST(0xf4);
+
+        assert_true(
+                hwaccl_guest_memory_write(&guest->machine->memory, WINDOW - sizeof(half), half, sizeof(half), false));
+        guest->state.cs.base = BELOW_WINDOW;
+        guest->state.cs.selector = BELOW_WINDOW >> 4;
+        guest->state.rip = 0x1000 - sizeof(half);
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, 0x1000 - 2);
+        expect_violation(guest, 0x184, WINDOW);
+        guest->state.rip = 0x1000;
+        run(guest, HWACCL_EXIT_EPT_VIOLATION, 0x1000);
+        expect_violation(guest, 0x184, WINDOW);
+        guest_destroy(guest);
+}
+
+/* ---- system calls of a trip; --wrap of the linker --------------------------------------------------------------- */
+
+static unsigned runs, others;
+
+int __real_ioctl(int file, unsigned long request, ...);
+int __wrap_ioctl(int file, unsigned long request, ...);
+
+int __wrap_ioctl(int file, unsigned long request, ...)
+{
+        va_list list;
+        va_start(list, request);
+        void *argument = va_arg(list, void *);
+        va_end(list);
+        if (request == KVM_RUN)
+                runs++;
+        else
+                others++;
+        return __real_ioctl(file, request, argument);
+}
+
+/* Run to the next exit as run() does, skip @skip bytes, and see how often the kernel was called. */
+static void trip(struct guest *guest, uint64_t reason, uint64_t rip, unsigned skip)
+{
+        runs = others = 0;
+        run(guest, reason, rip);
+        if (runs != 1 || others)
+                fail_msg("exit reason %lu took %u KVM_RUN and %u other ioctls", (unsigned long)reason, runs, others);
+        guest->state.rip += skip;
+}
+
+static void a_trip_is_one_kvm_run(void **unused)
+{
+        (void)unused;
+        /* out 99h, al; in al, 21h; mov [0], al; hlt; sti; nop; nop; nop; hlt */
+        struct guest *guest = GUEST(0xe6, 0x99, 0xe4, 0x21, 0xa2, 0, 0, 0xf4, 0xfb, 0x90, 0x90, 0x90, 0xf4);
+
+        guest->state.ds.base = WINDOW;
+        trip(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE, 2);
+        trip(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE + 2, 2);
+        trip(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 4, 3);
+        guest->state.ds.base = 0; /* a segment register that the handler wrote travels in the same page */
+        trip(guest, HWACCL_EXIT_HLT, CODE + 7, 1);
+        guest->request.interrupt_window = true;
+        trip(guest, HWACCL_EXIT_INTERRUPT_WINDOW, CODE + 10, 0);
+        guest->request.interrupt_window = false;
+        hwaccl_pending_interrupts_set(&guest->pending, VECTOR); /* and so does an interrupt */
+        trip(guest, HWACCL_EXIT_HLT, HANDLER, 0);
+        guest->accel->ops->poke(guest->accel);
+        trip(guest, HWACCL_EXIT_EXTERNAL_INTERRUPT, HANDLER, 0);
+        guest_destroy(guest);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(accesses_outside_of_ram_exit_before_they_do_anything),
+                cmocka_unit_test(rom_is_read_without_an_exit_and_written_with_one),
+                cmocka_unit_test(an_access_across_the_end_of_ram_exits_whole),
+                cmocka_unit_test(code_that_leaves_ram_is_a_fetch_from_there),
+                cmocka_unit_test(a_trip_is_one_kvm_run),
+        };
+        return kvm_works() ? cmocka_run_group_tests(tests, NULL, NULL) : SKIPPED;
+}
