@@ -3,14 +3,14 @@
 ;@ reason 10 2000
 ;@ handoff taken 40h
 ;@ sql select count(*) >= 1000 from exits join registers using (id) where reason_number = 10 and moment = 'exit' and interruptibility = '0x2'
-;@ may differ memory 500-501, rbp, below-rsp: how many ticks came, and the frame of the last
+;@ may differ memory 500-501, memory 508-50b, rbp, below-rsp: how many ticks came, at which round and period, and the frame of the last
 %include "guest.inc"
         GUEST "irq_blocked_mov_ss"
         SET_VECTOR PIC_VECTOR, tick
         INIT_PIC 0fffeh
         mov dword [500h], 0
         xor ebp, ebp
-        TIMER_PERIODIC 60               ; 50 microseconds
+        TICKER_START 60                 ; 50 microseconds
         sti
 again: xor eax, eax
         mov ss, ax
@@ -40,6 +40,7 @@ tick:   push bp
         jne .right
 .wrong: inc word [502h]
 .right: inc word [500h]
+        TICKER_EASE [bp]                ; the interrupted EBP's low half, the rounds
         END_OF_INTERRUPT
         pop ax
         pop bp

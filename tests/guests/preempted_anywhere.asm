@@ -1,7 +1,7 @@
 ; Preempted anywhere: the timer's deadlines stop a guest that spins, at arbitrary points of calls, pushes, software
 ; interrupts, string instructions and mode-independent jumps; it runs on as if nothing had been.
 ;@ reason 52 20
-;@ may differ memory 500-503, below-rsp: how many ticks came, and the frame of the last
+;@ may differ memory 500-503, memory 508-50b, below-rsp: how many ticks came, at which round and period, and the frame of the last
 ;@ may differ rsi, rdi, rbp: how many rounds it took until there were enough ticks
 %include "guest.inc"
         GUEST "preempted_anywhere"
@@ -9,7 +9,7 @@
         SET_VECTOR 60h, software
         INIT_PIC 0fffeh
         mov dword [500h], 0
-        TIMER_PERIODIC 239              ; 200 microseconds
+        TICKER_START 24                 ; 20 microseconds, where there is time for a round between two
         xor esi, esi                    ; rounds
         xor edi, edi                    ; calls
         xor ebp, ebp                    ; software interrupts
@@ -35,9 +35,9 @@ round:  inc esi
         EXPECT esi, edi, "calls"
         EXPECT esi, ebp, "software interrupts"
         EXPECT sp, 7c00h, "SP"
-        cmp esi, 60000
+        cmp esi, 3000
         jb round
-        cmp dword [500h], 20
+        cmp dword [500h], 40
         jb round
         cli
         PASS
@@ -68,6 +68,7 @@ software:
         iret
 tick:   push ax
         inc dword [500h]
+        TICKER_EASE si
         END_OF_INTERRUPT
         pop ax
         iret
