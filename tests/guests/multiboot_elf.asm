@@ -13,7 +13,7 @@
 ;@ console module: [three] 3
 ;@ console memory: 00000000 000a0000 00000001
 ;@ console memory: 000f0000 00010000 00000002
-;@ console memory: 00100000 03f00000 00000001
+;@ console memory: 00100000 00700000 00000001
 ;@ sql SELECT value = 'multiboot' FROM option WHERE name = 'kernel_format'
 ;@ sql SELECT value = 'first "second word" third=3' FROM option WHERE name = 'kernel_command_line'
 ;@ sql SELECT value = 'protected' FROM option WHERE name = 'entry_mode'
@@ -30,7 +30,7 @@ _start: KERNEL_ENTRY "multiboot_elf"
         and eax, 26dh                   ; memory, command line, modules, sections, memory map, loader name
         EXPECT eax, 26dh, "information that is missing"
         EXPECT dword [ebx + 4], 640, "mem_lower"
-        EXPECT dword [ebx + 8], 63 * 1024, "mem_upper"
+        EXPECT dword [ebx + 8], 7 * 1024, "mem_upper"
         EXPECT dword [0f0000h], "RSD ", "RSDP in the BIOS area"
         PRINT "command line: "
         mov esi, [ebx + 16]

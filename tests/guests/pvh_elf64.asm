@@ -9,7 +9,7 @@
 ;@ console module: [first] with text
 ;@ console module: [second] without text
 ;@ console memory: 00000000 000a0000 00000001
-;@ console memory: 00100000 03f00000 00000001
+;@ console memory: 00100000 00700000 00000001
 ;@ console [64-bit]
 ;@ sql SELECT value = 'pvh' FROM option WHERE name = 'kernel_format'
 ;@ sql SELECT value = 'protected' FROM option WHERE name = 'entry_mode'

@@ -2,7 +2,7 @@
 ;@ reason 16 3
 ;@ reason 51 1
 ;@ differs rax, rbx: time-stamp counters
-;@ may differ rdi: the upper half of one
+;@ may differ rdx, rdi: the upper halves
 %include "guest.inc"
         GUEST "rdtsc"
         mov ecx, 0c0000103h             ; IA32_TSC_AUX
