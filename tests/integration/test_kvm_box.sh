@@ -138,5 +138,6 @@ done
 refused 125 "there is no command 'no-such-command'" "$box" no-such-command
 refused 125 "--timeout 0 is no number of seconds" "$box" --timeout 0 true
 refused 125 "needs at least 256 MiB" "$box" --memory 64 true
+refused 125 "--processors 0" "$box" --processors 0 true
 refused 125 "no such file" "$box" --in nothing true
 echo "the box's cache, files and ends"
