@@ -97,6 +97,11 @@ void hwaccl_live_inputs_stop(struct hwaccl_live_inputs *live, enum hwaccl_stop_r
         errno = saved_errno;
 }
 
+bool hwaccl_live_inputs_stopping(const struct hwaccl_live_inputs *live)
+{
+        return atomic_load(&live->stop) != HWACCL_STOP_NONE;
+}
+
 void hwaccl_live_inputs_attach(struct hwaccl_live_inputs *live, struct hwaccl_accel *accel)
 {
         atomic_store(&live->accel, accel);
@@ -160,7 +165,7 @@ static bool read_clock(struct hwaccl_inputs *inputs, uint64_t *now_ns, struct hw
  * or not: a guest that ignores its console must not spin. */
 static bool woken(struct hwaccl_live_inputs *live)
 {
-        return atomic_exchange(&live->typed.fresh, false) || atomic_load(&live->stop) != HWACCL_STOP_NONE;
+        return atomic_exchange(&live->typed.fresh, false) || hwaccl_live_inputs_stopping(live);
 }
 
 static bool sleep_until(struct hwaccl_live_inputs *live, uint64_t deadline_ns, struct hwaccl_error *error)

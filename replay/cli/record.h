@@ -215,7 +215,9 @@ struct record_console {
         char *tail[HWACCL_CHANNEL_COUNT]; /* the last until_length characters of a channel, as a ring */
         uint64_t printed[HWACCL_CHANNEL_COUNT];
         bool until_seen;
-        bool failed; /* the stream could not be written; the guest goes on */
+        size_t unflushed;
+        bool stalled; /* nobody reads the stream, and the guest was to end */
+        bool failed;  /* the stream could not be written; the guest goes on */
 };
 
 /** record_console_open - false after a complaint */

@@ -6,9 +6,14 @@
 #include "record.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define STALL_LOOK  100  /* ms between two looks whether the guest is to end */
+#define FLUSH_AFTER 1024 /* characters; what is written at once is less than a pipe takes that has room */
 
 bool record_console_open(struct record_console *console, const struct record_settings *settings)
 {
@@ -89,14 +94,37 @@ static void follow_serial(struct record_console *console, const char *text, size
         }
 }
 
+/* A reader who takes nothing holds the guest up, but not its end: what is printed then is in the recording only. */
+static bool reader_takes(struct record_console *console)
+{
+        struct pollfd reader = {fileno(console->stream), POLLOUT, 0};
+
+        while (!console->stalled) {
+                int ready = poll(&reader, 1, STALL_LOOK);
+                if (ready > 0 || (ready < 0 && errno != EINTR))
+                        break; /* an error shows when it is written */
+                if (!console->live || !hwaccl_live_inputs_stopping(console->live))
+                        continue;
+                console->stalled = true;
+                __fpurge(console->stream);
+        }
+        return !console->stalled;
+}
+
 static void print(struct record_console *console, enum hwaccl_channel channel, const char *text, size_t size)
 {
+        bool due = console->flush && (text[size - 1] == '\n' || channel == HWACCL_CHANNEL_SERIAL ||
+                                      console->unflushed + size >= FLUSH_AFTER);
+
+        if (due && !reader_takes(console))
+                return;
         if (console->in_line && console->speaker != channel)
                 (void)fputc('\n', console->stream);
         console->speaker = channel;
         (void)fwrite(text, 1, size, console->stream);
         console->in_line = text[size - 1] != '\n';
-        if (console->flush && (!console->in_line || channel == HWACCL_CHANNEL_SERIAL))
+        console->unflushed = due ? 0 : console->unflushed + size;
+        if (due)
                 (void)fflush(console->stream);
         console->failed = ferror(console->stream) != 0;
 }
@@ -154,7 +182,7 @@ void record_console_write(void *opaque, enum hwaccl_channel channel, const void 
                 return;
         if (console->until_length)
                 look_for_until(console, channel, data, size);
-        if (console->failed)
+        if (console->failed || console->stalled)
                 return;
         if (log) {
                 follow_log(console, data, size);
@@ -189,10 +217,13 @@ bool record_console_close(struct record_console *console)
 
         for (size_t i = 0; i < HWACCL_CHANNEL_COUNT; i++)
                 free(console->tail[i]);
-        if (console->stream && !console->failed)
+        if (console->stream && !console->failed && (!console->flush || reader_takes(console)))
                 print_last_log_line(console);
-        if (console->stream && console->in_line && !console->failed)
+        if (console->stream && console->in_line && !console->failed && (!console->flush || reader_takes(console)))
                 (void)fputc('\n', console->stream);
+        if (console->stalled)
+                (void)cli_complain(console->settings->command,
+                                   "nobody read the last of what the guest printed; the recording has it");
         if (console->owned) {
                 bool failed = ferror(console->stream) != 0;
                 if (fclose(console->stream) != 0 || failed) {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """hwaccl record: what it refuses, how it ends, and that nothing is lost."""
+import fcntl
 import os
 import resource
 import signal
@@ -155,6 +156,28 @@ class Ends(CommandTest):
             process.stdout.close()
             self.assertEqual(process.wait(60), 0)
         self.assertEqual(self.query(self.path("a.db"), "SELECT count(*) FROM effect WHERE kind = 1"), [(5000,)])
+
+    def test_a_reader_of_the_console_who_reads_nothing_does_not_keep_the_guest_from_ending(self):
+        # mov al, "x"; again: out e9h, al; jmp again
+        image = self.write("guest", bytes.fromhex("b0 78 e6 e9 eb fc")) + "@0x7c00"
+        f_setpipe_sz = 1031
+        for name, option, number in (("timeout", ["--timeout", "2"], None), ("signal", [], signal.SIGTERM)):
+            path = self.path(name + ".db")
+            with subprocess.Popen([HWACCL, "record", "--raw", image, *option, "-o", path], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                fcntl.fcntl(process.stdout, f_setpipe_sz, 4096)
+                try:
+                    os.read(process.stdout.fileno(), 1)
+                    if number:
+                        time.sleep(1)
+                        process.send_signal(number)
+                    self.assertEqual(process.wait(60), 0)
+                finally:
+                    process.kill()
+                self.assertIn(b"nobody read the last", process.stderr.read())
+                shown = 1 + len(process.stdout.read())
+            self.succeed("check", path)
+            self.assertGreater(self.query(path, "SELECT count(*) FROM effect WHERE kind = 1")[0][0], shown)
 
 
 class Interrupted(CommandTest):

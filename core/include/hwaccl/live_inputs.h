@@ -47,6 +47,9 @@ struct hwaccl_inputs *hwaccl_live_inputs_interface(struct hwaccl_live_inputs *li
 /** hwaccl_live_inputs_stop - ask the guest to stop; from any thread or signal handler. The first request stays */
 void hwaccl_live_inputs_stop(struct hwaccl_live_inputs *live, enum hwaccl_stop_request request);
 
+/** hwaccl_live_inputs_stopping - was the guest asked to stop? */
+bool hwaccl_live_inputs_stopping(const struct hwaccl_live_inputs *live);
+
 /** hwaccl_live_inputs_clock - the guest clock, host or virtual, in the form that hwaccl_accel_soft_create() takes
  * (@opaque: the live inputs); 0 while no accelerator is attached */
 uint64_t hwaccl_live_inputs_clock(void *opaque);
