@@ -159,8 +159,10 @@ static void add_region(uint8_t *info, const char *name, uint64_t address, uint64
         size_t resource = AT_RESOURCES + (size_t)index * RESOURCE_SIZE;
         size_t region = AT_REGIONS + (size_t)index * REGION_SIZE;
 
-        info[resource] = (uint8_t)strlen(name);
-        memcpy(info + resource + 1, name, strlen(name));
+        uint8_t length = 0; /* the name has one, and no terminator */
+        for (; name[length]; length++)
+                info[resource + 1 + length] = (uint8_t)name[length];
+        info[resource] = length;
         info[resource + AT_REGION_INDEX] = (uint8_t)(index + 1);
         put(info, region, address, 8);
         put(info, region + 8, size, 8);

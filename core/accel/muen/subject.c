@@ -113,7 +113,8 @@ static bool copy_info(const char *directory, struct hwaccl_subject_info *info, s
                 good = page != MAP_FAILED;
                 if (good) {
                         memcpy(info, page, sizeof(*info));
-                        hwaccl_assert(munmap(page, sizeof(*info)) == 0);
+                        int unmapped = munmap(page, sizeof(*info));
+                        hwaccl_assert(unmapped == 0);
                 }
         } else {
                 errno = ENODATA; /* of a short read */
@@ -198,10 +199,10 @@ bool hwaccl_muen_replace_page(struct hwaccl_muen *muen, const void *address)
 
         if (!find_mapping(muen, page))
                 return false;
-        void *placed = mmap((void *)page, HWACCL_PAGE_SIZE, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        bool placed = mmap((void *)page, HWACCL_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
         errno = kept;
-        if (placed == MAP_FAILED)
+        if (!placed)
                 return false;
         (void)atomic_compare_exchange_strong(&muen->lost, &none, page);
         return true;
