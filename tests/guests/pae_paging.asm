@@ -5,7 +5,7 @@
 ;@ handoff taken 40h
 ;@ console [mapped]
 ;@ may differ memory 500-503, below-rsp: a tick may come before interrupts are off, and the frame of the last
-;@ differs kvm memory 10000-10000: AMD's nested paging marks the page-directory pointer table as accessed, as QEMU emulates it
+;@ differs kvm-box memory 10000-10000: AMD's nested paging marks the page-directory pointer table as accessed, as QEMU emulates it
 %include "guest.inc"
         GUEST "pae_paging"
         ENTER_PROTECTED32

@@ -1,6 +1,6 @@
 ; Page faults that the guest handles in long mode, with no-execute: the processor's and the emulator's.
 ;@ reason 30 4
-;@ differs kvm memory 7bda-7bda: QEMU before release 8, the KVM box's processor, pushes flags without RF for a fault (SDM 3B, 17.3.1.1)
+;@ differs kvm-box memory 7bda-7bda: QEMU before release 8, the KVM box's processor, pushes flags without RF for a fault (SDM 3B, 17.3.1.1)
 %include "guest.inc"
 %define WINDOW 4000000000h              ; 256 GiB: nothing is there at first
         GUEST "page_fault_long"

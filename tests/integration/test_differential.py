@@ -47,12 +47,13 @@ class Differential(CommandTest):
         with open(self.path(f"sources/{GUEST}.asm"), "w", encoding="utf-8") as file:
             file.writelines([*kept, *(line + "\n" for line in lines)])
 
-    def compare_with(self, *directories):
+    def compare_with(self, *directories, kvm="box"):
         return subprocess.run([os.path.join(TESTS, "differential", "compare"), HWACCL, self.path("sources"),
-                               *map(self.path, directories)], stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+                               *map(self.path, directories)], stdout=subprocess.PIPE, text=True, timeout=60, check=False,
+                              env={**os.environ, "HWACCL_KVM": kvm})
 
-    def compare(self, status, *mention, compared=1, failures=None):
-        done = self.compare_with("soft", "other")
+    def compare(self, status, *mention, compared=1, failures=None, kvm="box"):
+        done = self.compare_with("soft", "other", kvm=kvm)
         self.assertEqual(done.returncode, status, done.stdout)
         for text in mention:
             self.assertIn(text, done.stdout)
@@ -141,8 +142,14 @@ class Differential(CommandTest):
         self.compare(1, "rbx is")
         self.plant("UPDATE option SET value = 'kvm' WHERE name = 'accel'")
         self.compare(0)
+        self.says(";@ differs kvm-box rbx: a reason")
+        self.compare(0)
+        self.compare(1, "rbx is", kvm="here")
         self.reset()
         self.plant("UPDATE option SET value = 'kvm' WHERE name = 'accel'")
+        self.compare(1, "rbx does not differ, though")
+        self.compare(0, kvm="here")
+        self.says(";@ differs kvm rbx: a reason")
         self.compare(1, "rbx does not differ, though")
 
     def test_a_line_that_says_nothing_is_wrong(self):
