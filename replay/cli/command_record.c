@@ -29,6 +29,7 @@ struct session {
         struct hwaccl_accel *accel;
         struct hwaccl_recorder *recorder;
         struct hwaccl_lttng *lttng;
+        bool untraced;                     /* LTTng got nothing */
         struct hwaccl_probe_fanout fanout; /* to both */
         double seconds;
 };
@@ -278,6 +279,8 @@ static enum cli_status judge(const struct session *session)
         const struct record_settings *settings = session->settings;
         const struct hwaccl_machine *machine = session->machine;
 
+        if (settings->no_record && session->untraced) /* a trace was to be the recording */
+                return CLI_BAD;
         if (settings->until && !session->console.until_seen)
                 return CLI_BAD;
         if (settings->expect_exit)
@@ -298,6 +301,7 @@ static void finish_lttng(struct session *session, enum hwaccl_end end, uint64_t 
                 return;
         uint64_t emitted = hwaccl_lttng_finish(session->lttng, end, code, message);
         session->lttng = NULL;
+        session->untraced = emitted == 0;
         (void)cli_complain(session->settings->command, "LTTng got %" PRIu64 " events of process %ld", emitted,
                            (long)getpid());
 }

@@ -21,6 +21,7 @@ import hwaccl_cli  # noqa: E402
 NOBODY = 65534
 FIRMWARE = "/usr/share/seabios/bios-256k.bin"
 EXITS = 3000
+GUESTS = ("ata_pio", "control_register", "control_register_long", "irq_two_pending")
 TIMEOUT = 120
 
 scratch = None
@@ -65,6 +66,11 @@ def session(*arguments, **options):
 def record(*arguments, **options):
     return hwaccl("record", "--lttng", "--clock", "virtual", "--quiet-debug", "--console", "/dev/null", *arguments,
                   **options)
+
+
+def read(name):
+    with open(path(name), encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def process_of(done):
@@ -157,8 +163,7 @@ class LTTng(unittest.TestCase):
             "handled": exits,
             "transfer_in": exits + 1,
             "effect": ask(database, "SELECT count(*) FROM effect")[0][0],
-            "input": ask(database, "SELECT (SELECT count(*) FROM input) + count(clock) + count(instruction) "
-                                   "FROM exit")[0][0],
+            "input": ask(database, "SELECT count(*) FROM inputs")[0][0],
             "emulate": ask(database, "SELECT count(*) FROM exit WHERE verdict = 1")[0][0],
             "control_register": ask(database, "SELECT count(*) FROM exit WHERE exit_reason = 28")[0][0],
             "irq_offer": ask(database, "SELECT count(*) FROM irq_handoff")[0][0],
@@ -181,7 +186,11 @@ class LTTng(unittest.TestCase):
         self.assertEqual(int(events[-1][1]["emitted"]), len(events))
 
     def test_a_trace_of_all_events_becomes_the_recording_that_was_made_beside_it(self):
-        guests = {name: ["--raw", path("bin", name + ".bin") + "@0x7c00"] for name in guest_images()}
+        guests = {name: ["--raw", path("bin", name + ".bin") + "@0x7c00"] for name in ("hello", *GUESTS)}
+        with open(path("disk"), "wb") as file:
+            for sector in range(100):
+                file.write(sector.to_bytes(4, "little").ljust(512, b"\0"))
+        guests["ata_pio"] += ["--disk", path("disk") + ",cow"]
         guests["seabios"] = ["--firmware", FIRMWARE, "--max-exits", str(EXITS)]
         pids = {}
         with Session("both", "--buffers-uid", "--subbuf-size=1M", "--num-subbuf=4", "--blocking-timeout=inf"):
@@ -201,7 +210,10 @@ class LTTng(unittest.TestCase):
                 self.assertIn("no problem", hwaccl("check", path(name + "-imported.db")).stdout)
                 self.assertIn(" 0 divergences", hwaccl("replay", path(name + "-imported.db")).stdout)
                 self.check_events("both", pid, name + ".db")
-        self.assertGreaterEqual(ask("seabios.db", "SELECT count(*) FROM irq_handoff")[0][0], 1)
+        for name, sql in (("irq_two_pending", "SELECT count(*) FROM irq_handoff WHERE taken"),
+                          ("control_register", "SELECT count(*) FROM exit WHERE exit_reason = 28"),
+                          ("ata_pio", "SELECT count(*) FROM disk_accesses")):
+            self.assertGreater(ask(name + ".db", sql)[0][0], 1, "this guest shows nothing")
 
     def test_the_session_script_loses_nothing_and_counts(self):
         alone = dict(environment, LTTNG_HOME="", HOME=path("tmp"))
@@ -224,6 +236,58 @@ class LTTng(unittest.TestCase):
         self.assertIn("LTTNG_UST_REGISTER_TIMEOUT=-1", begin.stdout)
         record("--no-db", "--raw", path("bin", "hello.bin") + "@0x7c00")
         self.assertRegex(session("stop", "-o", path("started")).stderr, r"all of its \d+ events")
+
+    def test_the_session_script_says_what_full_buffers_lost(self):
+        """Nobody empties them while the second program runs: the consumer daemon stands still."""
+        record_it = path("bin", "hwaccl") + " record --lttng --no-db --console /dev/null --clock virtual"
+        done = session("run", "--discard", "--subbuf", "32K", "--subbufs", "2", "-o", path("script-full"), "sh", "-ec", f"""
+            {record_it} --raw {path("bin", "hello.bin")}@0x7c00
+            consumers=$(pgrep -f '[l]ttng-consumerd.*{path("home", ".lttng")}')
+            kill -STOP $consumers
+            {record_it} --firmware {FIRMWARE} --quiet-debug --max-exits 1000 || :
+            kill -CONT $consumers""", status=1)
+        small, large = re.findall(r"LTTng got (\d+) events of process (\d+)", done.stderr)
+        self.assertIn(f"process {small[1]}: all of its {small[0]} events", done.stderr)
+        lost = re.search(rf"process {large[1]}: (\d+) events, and no end", done.stderr)
+        self.assertLess(int(lost.group(1)), int(large[0]))
+        self.assertRegex(done.stderr, r"LTTng discarded \d+ events")
+
+    def test_the_session_script_says_what_came_too_late(self):
+        """A session daemon that does not answer, and a program that does not wait for it."""
+        record_it = path("bin", "hwaccl") + " record --lttng --no-db --console /dev/null --raw " + path("bin", "hello.bin")
+        daemon = read(os.path.join("home", ".lttng", "lttng-sessiond.pid")).strip()
+        done = session("run", "-o", path("script-late"), "sh", "-c", f"""
+            {record_it}@0x7c00
+            kill -STOP {daemon}
+            LTTNG_UST_REGISTER_TIMEOUT=0 {record_it}@0x7c00
+            status=$?
+            kill -CONT {daemon}
+            exit $status""", status=1)
+        first, late = re.findall(r"LTTng got (\d+) events of process (\d+)", done.stderr)
+        self.assertEqual(late[0], "0")
+        self.assertIn(f"process {first[1]}: all of its {first[0]} events", done.stderr)
+        self.assertIn(f"process {late[1]}: no event", done.stderr)
+
+    def test_a_session_that_begins_in_the_middle_says_so_and_its_trace_replays_from_there(self):
+        with open(path("middle.out"), "w+b") as output:
+            guest = subprocess.Popen([path("bin", "hwaccl"), "record", "--lttng", "--no-db", "--firmware", FIRMWARE,
+                                      "--quiet-debug", "--timeout", str(TIMEOUT)], cwd=scratch, env=environment,
+                                     stdin=subprocess.DEVNULL, stdout=output, stderr=output, **as_user())
+            try:
+                while "no session traces" not in read("middle.out") and guest.poll() is None:
+                    time.sleep(0.05)
+                session("start", "-o", path("middle"))
+                guest.terminate()
+                self.assertEqual(guest.wait(TIMEOUT), 0, read("middle.out"))
+            finally:
+                guest.kill()
+                guest.wait()
+        done = session("stop", "-o", path("middle"), status=1)
+        self.assertRegex(done.stderr, rf"process {guest.pid}: \d+ events, \d+ came before the session knew it")
+        done = hwaccl("import", "ctf", path("middle"), status=1)
+        first, last = ask("middle.db", "SELECT first_exit, last_exit FROM gaps")[0]
+        self.assertEqual(first, 0)
+        self.assertIn(" 0 divergences", hwaccl("replay", path("middle.db"), f"{last + 1}..").stdout)
 
     def test_lost_events_are_gaps_and_the_ranges_between_them_replay(self):
         with Session("holes", "--buffers-uid", "--subbuf-size=1M", "--blocking-timeout=inf",
@@ -272,6 +336,7 @@ class LTTng(unittest.TestCase):
         self.assertIn("no session traces", done.stderr)
         self.assertIn("LTTng got 0 events", done.stderr)
         self.assertIn(" 0 divergences", hwaccl("replay", path("nowhere.db")).stdout)
+        record("--no-db", "--raw", path("bin", "hello.bin") + "@0x7c00", env=nowhere, status=1)
 
     def test_a_damaged_trace_is_an_error_or_a_good_recording(self):
         with Session("whole", "--buffers-uid", "--subbuf-size=64K", "--blocking-timeout=inf"):
@@ -324,12 +389,6 @@ class LTTng(unittest.TestCase):
         self.assertIn("hwaccl-ctf", hwaccl("import", "ctf", path("whole"), env=without, status=2).stderr)
 
 
-def guest_images():
-    """hello, and those of the assembly guests that were built."""
-    names = [name[:-4] for name in os.listdir(path("bin")) if name.endswith(".bin")]
-    return sorted(names)
-
-
 def prepare():
     global scratch, environment
     scratch = tempfile.mkdtemp(prefix="hwaccl-lttng.")
@@ -339,6 +398,8 @@ def prepare():
     for file in (hwaccl_cli.HWACCL, os.path.join(build, "hwaccl-lttng.so"), os.path.join(build, "hwaccl-ctf"),
                  os.path.join(SOURCE, "scripts", "lttng-session")):
         shutil.copy(file, path("bin"))
+    for name in GUESTS:
+        shutil.copy(os.path.join(build, "guests", name + ".bin"), path("bin"))
     with open(path("bin", "hello.bin"), "wb") as file:
         file.write(hwaccl_cli.HELLO)
     for directory in [scratch, *(path(name) for name in ("bin", "home", "tmp"))]:

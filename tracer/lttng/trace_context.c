@@ -3,6 +3,9 @@
 #include "timestamps.h"
 #include "trace_probe.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -158,8 +161,24 @@ struct hwaccl_lttng *trace_probe_create(const struct hwaccl_lttng_config *config
         return lttng;
 }
 
+/* Who looks at the trace afterwards knows from this file whose events must be in it. */
+static bool announce(uint32_t vcpu, struct hwaccl_error *error)
+{
+        const char *path = getenv("HWACCL_LTTNG_PROCESSES");
+
+        if (!path || !*path)
+                return true;
+        FILE *file = fopen(path, "ae");
+        bool written = file && fprintf(file, "%ld %" PRIu32 "\n", (long)getpid(), vcpu) > 0;
+        if (file && fclose(file) != 0)
+                written = false;
+        return written || hwaccl_error_set(error, "HWACCL_LTTNG_PROCESSES: %s: %s", path, strerror(errno));
+}
+
 struct hwaccl_lttng *hwaccl_lttng_create(const struct hwaccl_lttng_config *config, struct hwaccl_error *error)
 {
+        if (!announce(config->vcpu, error))
+                return NULL;
         /* for the library's constructor; who set it knows better */
         (void)setenv("LTTNG_UST_ALLOW_BLOCKING", "1", 0);
         void *symbol = module_symbol("hwaccl-lttng.so", TRACE_PROVIDER_SYMBOL, error);

@@ -36,6 +36,9 @@ struct hwaccl_lttng_config {
  * Waits for the session daemon, if one runs, as long as LTTNG_UST_REGISTER_TIMEOUT says, so that the first events are
  * traced too. LTTNG_UST_ALLOW_BLOCKING is set to 1 unless it is set: a channel that was made to block then does.
  *
+ * Adds a line with the numbers of the process and the virtual CPU to the file that HWACCL_LTTNG_PROCESSES names, if it
+ * names one: a trace in which the process is missing has lost all of its events, which nobody else would know.
+ *
  * Returns NULL with *error set when this build has no LTTng, the module cannot be loaded, or memory is short. That
  * nobody traces is no error: see hwaccl_lttng_traced().
  */
