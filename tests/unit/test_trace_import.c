@@ -327,6 +327,28 @@ static void lost_events_are_gaps_and_the_rest_is_right(void **state)
         forget();
 }
 
+static bool lose_a_device_state(size_t index)
+{
+        return kept[index].kind == TRACE_DEVICE_STATE && kept[index].exit == 31;
+}
+
+/* No exit is missing, so there is no gap. */
+static void a_lost_state_of_the_devices_is_said_once_by_the_import(void **state)
+{
+        struct selection some = {SIZE_MAX, lose_a_device_state};
+        struct hwaccl_import_result result;
+
+        (void)state;
+        trace(17, 60, 16, 0);
+        import_well(&some, &result);
+        assert_false(result.complete);
+        assert_int_equal(result.exits, 60);
+        assert_int_equal(result.lost, 1);
+        assert_non_null(strstr(result.problem, "a state of the devices"));
+        hwaccl_recording_close(open_imported());
+        forget();
+}
+
 static void a_session_that_starts_in_the_middle_gives_a_recording_from_there(void **state)
 {
         struct selection all = {SIZE_MAX, NULL};
@@ -481,6 +503,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(recording_both_ways_gives_the_same_rows, remove_both),
                 cmocka_unit_test_teardown(lost_events_are_gaps_and_the_rest_is_right, remove_both),
+                cmocka_unit_test_teardown(a_lost_state_of_the_devices_is_said_once_by_the_import, remove_both),
                 cmocka_unit_test_teardown(a_session_that_starts_in_the_middle_gives_a_recording_from_there,
                                           remove_both),
                 cmocka_unit_test_teardown(a_trace_that_ends_anywhere_is_a_recording_up_to_there, remove_both),
