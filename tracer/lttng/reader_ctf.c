@@ -307,27 +307,12 @@ static bool write_frame(enum trace_frame_type type, const void *body, size_t siz
         return hwaccl_error_set(error, "cannot write: %s", strerror(errno));
 }
 
-/* Each part: its size in 8 bytes, and its bytes, to the next multiple of 8. */
 static bool write_event(void *opaque, const struct trace_event *event, struct hwaccl_error *error)
 {
-        static uint8_t body[sizeof(struct trace_event) + TRACE_PART_MAX * (TRACE_TEXT_MAX + 32)];
-        struct trace_event copy = *event;
-        struct trace_part parts[TRACE_PART_MAX];
-        unsigned count = trace_event_parts(&copy, parts);
-        size_t used = sizeof(copy);
+        static uint8_t body[TRACE_EVENT_PACKED_MAX];
 
         (void)opaque;
-        memcpy(body, &copy, sizeof(copy));
-        for (unsigned i = 0; i < count; i++) {
-                const void *from = *parts[i].pointer;
-                uint64_t size = parts[i].text ? strlen(from) + 1 : parts[i].size;
-                memcpy(body + used, &size, sizeof(size));
-                used += sizeof(size);
-                if (size)
-                        memcpy(body + used, from, size);
-                used += (size + 7) & ~(size_t)7;
-        }
-        return write_frame(TRACE_FRAME_EVENT, body, used, error);
+        return write_frame(TRACE_FRAME_EVENT, body, trace_event_pack(event, body), error);
 }
 
 static void write_discarded(void *opaque, bool packets, uint64_t count)

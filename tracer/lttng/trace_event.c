@@ -3,6 +3,8 @@
 #include "hwaccl/assert.h"
 #include "trace_reader.h"
 
+#include <string.h>
+
 const char *trace_event_name(enum trace_event_kind kind)
 {
         static const char *const names[] = {
@@ -49,4 +51,25 @@ unsigned trace_event_parts(struct trace_event *event, struct trace_part *parts)
         case TRACE_END: parts[0] = PART(end.message, 0, true); return 1;
         default: return 0;
         }
+}
+
+size_t trace_event_pack(const struct trace_event *event, uint8_t *body)
+{
+        struct trace_event copy = *event;
+        struct trace_part parts[TRACE_PART_MAX];
+        unsigned count = trace_event_parts(&copy, parts);
+        size_t used = sizeof(copy);
+
+        memcpy(body, &copy, sizeof(copy));
+        for (unsigned i = 0; i < count; i++) {
+                const void *from = *parts[i].pointer;
+                uint64_t size = parts[i].text ? strlen(from) + 1 : parts[i].size;
+                memcpy(body + used, &size, sizeof(size));
+                used += sizeof(size);
+                if (size)
+                        memcpy(body + used, from, size);
+                memset(body + used + size, 0, -size & 7);
+                used += (size + 7) & ~(size_t)7;
+        }
+        return used;
 }

@@ -154,6 +154,22 @@ static int take_frames(struct reader *reader, struct hwaccl_error *error)
         }
 }
 
+int trace_read_frames(int pipe, const struct trace_sink *sink, bool *stuck, struct hwaccl_error *error)
+{
+        struct reader reader = {
+                .sink = sink, .pipe = pipe, .body = malloc(TRACE_FRAME_MAX), .buffer = malloc(BUFFER_SIZE)};
+        int result = -1;
+
+        if (reader.body && reader.buffer)
+                result = take_frames(&reader, error);
+        else
+                (void)hwaccl_error_set(error, "out of memory");
+        *stuck = reader.stuck;
+        free(reader.buffer);
+        free(reader.body);
+        return result;
+}
+
 /* Its standard output is the pipe; what Babeltrace has to say on standard error says nothing that its error does not.
  */
 static bool spawn(const char *program, const char *directory, int output, pid_t *pid, struct hwaccl_error *error)
@@ -175,16 +191,17 @@ static bool spawn(const char *program, const char *directory, int output, pid_t 
         return result == 0 || hwaccl_error_set(error, "cannot start %s: %s", program, strerror(result));
 }
 
-static bool run(struct reader *reader, const char *directory, pid_t pid, struct hwaccl_error *error)
+static bool run(int pipe, const struct trace_sink *sink, const char *directory, pid_t pid, struct hwaccl_error *error)
 {
-        int result = take_frames(reader, error);
+        bool stuck = false;
+        int result = trace_read_frames(pipe, sink, &stuck, error);
         int status = 0;
 
-        if (result < 0 || reader->stuck)
+        if (result < 0 || stuck)
                 (void)kill(pid, SIGKILL);
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
-        if (result == 0 && reader->stuck)
+        if (result == 0 && stuck)
                 return hwaccl_error_set(error, "%s: Babeltrace makes nothing of it in %d s", directory, PATIENCE);
         if (result == 0 && WIFSIGNALED(status))
                 return hwaccl_error_set(error, "%s: Babeltrace cannot stand it: %s", directory,
@@ -196,7 +213,6 @@ static bool run(struct reader *reader, const char *directory, pid_t pid, struct 
 
 bool trace_read(const char *directory, const struct trace_sink *sink, struct hwaccl_error *error)
 {
-        struct reader reader = {.sink = sink};
         char program[PATH_MAX];
         int ends[2];
         pid_t pid;
@@ -207,22 +223,7 @@ bool trace_read(const char *directory, const struct trace_sink *sink, struct hwa
                 return hwaccl_error_set(error, "cannot make a pipe: %s", strerror(errno));
         bool good = spawn(program, directory, ends[1], &pid, error);
         (void)close(ends[1]);
-        if (!good) {
-                (void)close(ends[0]);
-                return false;
-        }
-        reader.pipe = ends[0];
-        reader.body = malloc(TRACE_FRAME_MAX);
-        reader.buffer = malloc(BUFFER_SIZE);
-        if (reader.body && reader.buffer) {
-                good = run(&reader, directory, pid, error);
-        } else {
-                (void)kill(pid, SIGKILL);
-                (void)waitpid(pid, NULL, 0);
-                good = hwaccl_error_set(error, "out of memory");
-        }
+        good = good && run(ends[0], sink, directory, pid, error);
         (void)close(ends[0]);
-        free(reader.buffer);
-        free(reader.body);
         return good;
 }

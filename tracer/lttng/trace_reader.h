@@ -27,7 +27,7 @@ bool trace_read(const char *directory, const struct trace_sink *sink, struct hwa
 /* What goes through the pipe: frames, each followed by its body. Both ends are of one build. */
 enum trace_frame_type {
         TRACE_FRAME_VERSION = 1,           /* body: HWACCL_VERSION with its terminating zero; always first */
-        TRACE_FRAME_EVENT = 2,             /* struct trace_event, then what its pointers point to (trace_event_parts) */
+        TRACE_FRAME_EVENT = 2,             /* trace_event_pack() */
         TRACE_FRAME_DISCARDED_EVENTS = 3,  /* uint64_t: how many */
         TRACE_FRAME_DISCARDED_PACKETS = 4, /* the same */
         TRACE_FRAME_ERROR = 5,             /* one line with its terminating zero; the last */
@@ -53,5 +53,25 @@ struct trace_part {
 
 /** trace_event_parts - fill in @parts for an event; returns how many. Sizes of texts are left at 0 */
 unsigned trace_event_parts(struct trace_event *event, struct trace_part *parts);
+
+#define TRACE_EVENT_PACKED_MAX (sizeof(struct trace_event) + TRACE_PART_MAX * (TRACE_TEXT_MAX + 32u))
+
+/**
+ * trace_event_pack - an event and what it points to as a frame's body
+ * @body: TRACE_EVENT_PACKED_MAX bytes. The event as it is, and for each part its size, 8 bytes, and its bytes with
+ * zeros up to the next multiple of 8
+ *
+ * Returns how many bytes there are, a multiple of 8.
+ */
+size_t trace_event_pack(const struct trace_event *event, uint8_t *body);
+
+/**
+ * trace_read_frames - what comes through the pipe; trace_read() without the program at its other end
+ * @stuck: set when nothing came for too long
+ *
+ * Nothing in the frames is trusted. Returns 1 when all was read, 0 when the pipe ended before, or is stuck, -1 with
+ * *error set.
+ */
+int trace_read_frames(int pipe, const struct trace_sink *sink, bool *stuck, struct hwaccl_error *error);
 
 #endif
