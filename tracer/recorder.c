@@ -65,6 +65,7 @@ bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config
         if (good) {
                 ring->header->vcpu = config->vcpu + index;
                 ring->header->keyframe_interval = config->keyframe_interval;
+                ring_announce(ring);
         }
         return good;
 }

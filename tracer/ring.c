@@ -1,6 +1,7 @@
 #include "ring.h"
 
 #include "hwaccl/assert.h"
+#include "ring_owner.h"
 #include "steps.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,14 +48,6 @@ static void populate(struct ring *ring)
         memset(ring->data, 0, (size_t)ring->size);
 }
 
-bool ring_lock(int fd)
-{
-        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-        return fcntl(fd, F_OFD_SETLK, &lock) == 0;
-}
-
-/* The magic comes last: a file without it was never used. */
 static bool fill_header(struct ring *ring, struct hwaccl_error *error)
 {
         struct ring_header *header = ring->header;
@@ -61,19 +55,31 @@ static bool fill_header(struct ring *ring, struct hwaccl_error *error)
         header->version = RING_VERSION;
         header->header_size = RING_HEADER_SIZE;
         header->data_size = ring->size;
-        header->process = (uint32_t)getpid();
+        ring_owner_set(header);
         if (getrandom(&header->identity, sizeof(header->identity), 0) != (ssize_t)sizeof(header->identity))
                 return hwaccl_error_set(error, "%s: no random number: %s", ring->path, strerror(errno));
-        STEP("ring header filled");
-        memcpy(header->magic, RING_MAGIC, sizeof(header->magic));
         return true;
+}
+
+void ring_announce(struct ring *ring)
+{
+        STEP("ring header filled");
+        /* a process that dies has written what came before in its program, and in no order that the compiler liked
+         * better */
+        atomic_signal_fence(memory_order_release);
+        memcpy(ring->header->magic, RING_MAGIC, sizeof(ring->header->magic));
+        STEP("ring made");
 }
 
 static bool allocate(struct ring *ring, struct hwaccl_error *error)
 {
-        if (!ring_lock(ring->fd))
+        struct stat status;
+
+        if (!ring_lock(ring->fd, RING_LOCK_RECORDER))
                 return hwaccl_error_set(error, "%s: cannot lock: %s", ring->path, strerror(errno));
         STEP("ring locked");
+        if (fstat(ring->fd, &status) != 0 || status.st_nlink == 0)
+                return hwaccl_error_set(error, "%s: a recovery removed it while it was made", ring->path);
         int result = posix_fallocate(ring->fd, 0, (off_t)(RING_HEADER_SIZE + ring->size));
         if (result)
                 return hwaccl_error_set(error, "%s: cannot allocate %llu bytes: %s", ring->path,
@@ -126,12 +132,13 @@ bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwac
 
 void ring_destroy(struct ring *ring, bool remove)
 {
+        /* first: as soon as it is not held, the name may be another's */
+        if (remove && ring->path)
+                (void)unlink(ring->path);
         if (ring->header)
                 (void)munmap(ring->header, RING_HEADER_SIZE + 2 * (size_t)ring->size);
         if (ring->fd >= 0)
                 (void)close(ring->fd);
-        if (remove && ring->path)
-                (void)unlink(ring->path);
         free(ring->path);
         memset(ring, 0, sizeof(*ring));
         ring->fd = -1;

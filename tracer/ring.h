@@ -6,8 +6,8 @@
  * The file outlives the process. Positions count bytes since the ring was made and never wrap: the byte at position p
  * lies at offset RING_HEADER_SIZE + p % data_size of the file. Everything in [tail, head) is complete; tail moves only
  * when the consumer has made what it read durable. Each record begins with a mark made of its position, which tells it
- * from what an earlier lap left at the same place. Whoever writes the file holds a lock on it (an open file description
- * lock, fcntl(2)) for as long as it lives; a ring that nobody holds was left by a recorder that died.
+ * from what an earlier lap left at the same place. Whoever writes the file holds it for as long as it lives
+ * (ring_owner.h); a ring that nobody holds was left by a recorder that died.
  */
 #ifndef HWACCL_TRACER_RING_H
 #define HWACCL_TRACER_RING_H
@@ -25,9 +25,17 @@
 #define RING_SIZE_MIN    (256u << 10)
 #define RING_SIZE_MAX    (1u << 30)
 
+/* What tells the recorder's process from every other one; 0: unknown. */
+struct ring_owner {
+        uint64_t start;         /* proc(5): starttime, in clock ticks after boot */
+        char boot[16];          /* of the host: beginning of its boot_id */
+        uint64_t pid_namespace; /* inode of /proc/PID/ns/pid */
+        uint64_t time_namespace;
+};
+
 /* First page of the file. Little endian. */
 struct ring_header {
-        char magic[8];
+        char magic[8]; /* it comes last: see ring_announce() */
         uint32_t version;
         uint32_t header_size; /* RING_HEADER_SIZE */
         uint64_t data_size;   /* bytes, a power of two */
@@ -43,6 +51,8 @@ struct ring_header {
         _Atomic uint64_t completed; /* exits whose handling is recorded to its end, before head */
         _Alignas(64) _Atomic uint64_t tail;
         _Alignas(64) _Atomic uint32_t consumer_failed; /* the producer must stop */
+        uint32_t unused;
+        struct ring_owner owner;
 };
 
 struct ring {
@@ -57,18 +67,19 @@ struct ring {
  * ring_create - make the ring file; one that exists is an error, as it may hold what a crash left
  * @size: bytes, a power of two from RING_SIZE_MIN to RING_SIZE_MAX
  *
- * Disk space is allocated here, so that a full disk is an error now and no SIGBUS later.
+ * Disk space is allocated here, so that a full disk is an error now and no SIGBUS later. The caller fills the rest of
+ * the header in and then calls ring_announce().
  */
 bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwaccl_error *error);
+
+/** ring_announce - the header is whole. To recovery, a file that did not come to this was never used */
+void ring_announce(struct ring *ring);
 
 /** ring_file_path - of a recording's ring: RECORDING-ring, RECORDING-ring.1 …; NULL without memory, else free it */
 char *ring_file_path(const char *recording, unsigned index);
 
-/** ring_destroy - unmap, close, and remove the file if @remove */
+/** ring_destroy - unmap, close, and remove the file if @remove, while it is still held */
 void ring_destroy(struct ring *ring, bool remove);
-
-/** ring_lock - take the lock of whoever writes the file; false when somebody has it, or it cannot be taken (errno) */
-bool ring_lock(int fd);
 
 /** ring_trim - give the disk space back in which nothing waits to be read. The producer has stopped for good */
 void ring_trim(struct ring *ring);

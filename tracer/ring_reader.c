@@ -1,5 +1,6 @@
 #include "ring_reader.h"
 
+#include "ring_owner.h"
 #include "rows.h"
 #include "timestamps.h"
 
@@ -38,28 +39,35 @@ static bool cannot_read(const struct ring_reader *reader, struct hwaccl_error *e
         return hwaccl_error_set(error, "%s: cannot read: %s", reader->path, errno ? strerror(errno) : "it is cut off");
 }
 
+/* Zeros when there is none. */
+static void read_header(int fd, struct ring_header *header)
+{
+        if (!ring_reader_read(fd, header, sizeof(*header), 0) ||
+            memcmp(header->magic, RING_MAGIC, sizeof(header->magic)) != 0)
+                memset(header, 0, sizeof(*header));
+}
+
 uint32_t ring_reader_process(int fd)
 {
         struct ring_header header;
 
-        if (!ring_reader_read(fd, &header, sizeof(header), 0) ||
-            memcmp(header.magic, RING_MAGIC, sizeof(header.magic)) != 0)
-                return 0;
+        read_header(fd, &header);
         return header.process;
 }
 
 enum hwaccl_ring_state ring_state(const char *path, uint32_t *process)
 {
-        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        struct ring_header header;
         int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
         if (process)
                 *process = 0;
         if (fd < 0)
                 return errno == ENOENT ? HWACCL_RING_NONE : HWACCL_RING_LEFT;
-        bool used = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+        read_header(fd, &header);
+        bool used = ring_is_held(fd, &header);
         if (process)
-                *process = ring_reader_process(fd);
+                *process = header.process;
         (void)close(fd);
         return used ? HWACCL_RING_IN_USE : HWACCL_RING_LEFT;
 }
@@ -86,6 +94,18 @@ static const char *header_problem(const struct ring_reader *reader)
         return NULL;
 }
 
+/* Allocated, or filled in to a part, but not announced. A file of somebody else's must not look like it: it is removed.
+ */
+static bool was_never_used(const struct ring_header *header)
+{
+        static const char none[sizeof(header->magic)];
+
+        return memcmp(header->magic, none, sizeof(none)) == 0 &&
+               (header->version == 0 || header->version == RING_VERSION) &&
+               (header->header_size == 0 || header->header_size == RING_HEADER_SIZE) && header->head == 0 &&
+               header->completed == 0 && header->tail == 0 && header->consumer_failed == 0;
+}
+
 static enum ring_reader_result check(struct ring_reader *reader, struct hwaccl_error *error)
 {
         struct ring_header *header = &reader->header;
@@ -99,15 +119,15 @@ static enum ring_reader_result check(struct ring_reader *reader, struct hwaccl_e
                 hwaccl_error_set(error, "%s: is no regular file", reader->path);
                 return RING_READER_BAD;
         }
-        if (status.st_size < (off_t)sizeof(*header))
-                return RING_READER_UNUSED;
-        if (!ring_reader_read(reader->fd, header, sizeof(*header), 0)) {
+        size_t size = status.st_size < (off_t)sizeof(*header) ? (size_t)status.st_size : sizeof(*header);
+        if (!ring_reader_read(reader->fd, header, size, 0)) {
                 (void)cannot_read(reader, error);
                 return RING_READER_BAD;
         }
-        static const char unused[sizeof(header->magic)];
-        if (memcmp(header->magic, unused, sizeof(unused)) == 0)
+        if (was_never_used(header)) {
+                memset(header, 0, sizeof(*header));
                 return RING_READER_UNUSED;
+        }
         if (memcmp(header->magic, RING_MAGIC, sizeof(header->magic)) != 0) {
                 hwaccl_error_set(error, "%s: is no ring of hwaccl", reader->path);
                 return RING_READER_BAD;
@@ -129,6 +149,32 @@ static enum ring_reader_result check(struct ring_reader *reader, struct hwaccl_e
         return RING_READER_OPEN;
 }
 
+static enum ring_reader_result cannot_lock(const struct ring_reader *reader, struct hwaccl_error *error)
+{
+        if (errno == EAGAIN || errno == EACCES)
+                return RING_READER_IN_USE;
+        hwaccl_error_set(error, "%s: cannot lock: %s", reader->path, strerror(errno));
+        return RING_READER_BAD;
+}
+
+/* Keeps other recoveries away, and a recorder that is just making the file. */
+static enum ring_reader_result hold(const struct ring_reader *reader, struct hwaccl_error *error)
+{
+        struct stat status;
+
+        if (!ring_lock(reader->fd, RING_LOCK_RECOVERY))
+                return cannot_lock(reader, error);
+        if (!ring_lock(reader->fd, RING_LOCK_RECORDER)) {
+                struct ring_header header;
+                enum ring_reader_result result = cannot_lock(reader, error);
+                read_header(reader->fd, &header);
+                if (result == RING_READER_BAD || !ring_owner_is_gone(&header))
+                        return result;
+        }
+        /* between opening and locking it, another recovery may have done everything */
+        return fstat(reader->fd, &status) == 0 && status.st_nlink == 0 ? RING_READER_NONE : RING_READER_OPEN;
+}
+
 enum ring_reader_result ring_reader_open(struct ring_reader *reader, const char *path, struct hwaccl_error *error)
 {
         memset(reader, 0, sizeof(*reader));
@@ -140,13 +186,9 @@ enum ring_reader_result ring_reader_open(struct ring_reader *reader, const char 
                 hwaccl_error_set(error, "%s: cannot open: %s", path, strerror(errno));
                 return RING_READER_BAD;
         }
-        if (!ring_lock(reader->fd)) {
-                if (errno == EAGAIN || errno == EACCES)
-                        return RING_READER_IN_USE;
-                hwaccl_error_set(error, "%s: cannot lock: %s", path, strerror(errno));
-                return RING_READER_BAD;
-        }
-        enum ring_reader_result result = check(reader, error);
+        enum ring_reader_result result = hold(reader, error);
+        if (result == RING_READER_OPEN)
+                result = check(reader, error);
         if (result != RING_READER_OPEN)
                 return result;
         reader->buffer = malloc(WINDOW);

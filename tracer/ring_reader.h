@@ -22,7 +22,7 @@ struct ring_reader {
 
 enum ring_reader_result {
         RING_READER_OPEN,   /* and locked: nobody else will write or recover it */
-        RING_READER_UNUSED, /* it was not made to its end; locked, only fd and path are set */
+        RING_READER_UNUSED, /* it was not made to its end; locked, its header is all zeros */
         RING_READER_NONE,   /* there is no such file */
         RING_READER_IN_USE, /* its lock is held */
         RING_READER_BAD,    /* *error says what is wrong */

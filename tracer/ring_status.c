@@ -1,6 +1,6 @@
 #include "hwaccl/ring_status.h"
 
-#include "ring.h"
+#include "ring_owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,12 +59,12 @@ static const char *read_header(int fd, uint8_t *header, struct hwaccl_ring_statu
         return NULL;
 }
 
-/* Whoever writes the ring holds its lock; asking for it does not take it. */
-static bool is_held(int fd)
+static bool is_held(int fd, const uint8_t *bytes)
 {
-        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        struct ring_header header;
 
-        return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+        memcpy(&header, bytes, sizeof(header));
+        return ring_is_held(fd, &header);
 }
 
 enum hwaccl_ring_look hwaccl_ring_status_read(const char *recording, unsigned index, struct hwaccl_ring_status *status,
@@ -91,7 +91,7 @@ enum hwaccl_ring_look hwaccl_ring_status_read(const char *recording, unsigned in
         if (found != HWACCL_RING_ABSENT && !problem) {
                 status->vcpu = number32(header, offsetof(struct ring_header, vcpu));
                 status->failed = number32(header, offsetof(struct ring_header, consumer_failed)) != 0;
-                status->alive = is_held(fd);
+                status->alive = is_held(fd, header);
                 found = HWACCL_RING_SEEN;
         }
         if (fd >= 0)

@@ -308,10 +308,13 @@ static void say_how_to_recover(const struct ring *ring, struct hwaccl_error *err
                          reason, (int)(strlen(ring->path) - strlen(RING_SUFFIX)), ring->path);
 }
 
+/* The first one last: recovery finds the others by it. */
 static void destroy_rings(struct writer *writer, bool remove)
 {
-        for (unsigned i = 0; i < writer->lane_count; i++)
+        for (unsigned i = writer->lane_count; i-- > 0;) {
                 ring_destroy(writer->lane[i].ring, remove);
+                STEP("ring destroyed");
+        }
 }
 
 bool writer_finish(struct writer *writer, const struct writer_end *end, struct hwaccl_error *error)

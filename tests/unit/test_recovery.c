@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "hwaccl/recovery.h"
+#include "hwaccl/ring_status.h"
 
 #include "recording_fixture.h"
 #include "ring_records.h"
@@ -174,6 +175,58 @@ static void a_ring_in_use_is_left_alone(void **state)
         assert_int_equal(recover().outcome, HWACCL_RECOVERY_NOTHING);
 }
 
+/* A VMM that forked a child and was killed, and nobody has waited for it yet; the child has the ring's file, and its
+ * lock, until @release is closed. */
+static pid_t die_with_a_child(const int release[2])
+{
+        (void)fflush(NULL);
+        pid_t vmm = fork();
+        assert_true(vmm >= 0);
+        if (vmm > 0) {
+                siginfo_t info;
+                assert_int_equal(waitid(P_PID, (id_t)vmm, &info, WEXITED | WNOWAIT), 0);
+                assert_int_equal(info.si_code, CLD_KILLED);
+                return vmm;
+        }
+        static struct synthetic synthetic;
+        struct hwaccl_error error;
+        synthetic_start(&synthetic, 12);
+        struct hwaccl_probe *probe = hwaccl_recorder_probe(create(&synthetic, INTERVAL, 0));
+        for (uint64_t i = 0; i < 50; i++) {
+                synthetic_next(&synthetic);
+                (void)synthetic_observe(&synthetic, probe, true, &error);
+        }
+        if (fork() == 0) {
+                char byte;
+                (void)close(release[1]);
+                (void)!read(release[0], &byte, 1);
+                _exit(0);
+        }
+        (void)raise(SIGKILL);
+        return -1;
+}
+
+static void a_child_that_outlives_its_vmm_does_not_keep_the_ring(void **state)
+{
+        struct hwaccl_ring_status status;
+        struct hwaccl_error error = {""};
+        uint32_t process = 0;
+        int release[2];
+
+        (void)state;
+        assert_int_equal(pipe(release), 0);
+        pid_t vmm = die_with_a_child(release);
+        assert_int_equal(hwaccl_recovery_state(path, &process), HWACCL_RING_LEFT);
+        assert_int_equal(process, vmm);
+        assert_int_equal(hwaccl_ring_status_read(path, 0, &status, &error), HWACCL_RING_SEEN);
+        assert_false(status.alive);
+        assert_int_equal(recover().exits, 50);
+        assert_exits(12, 50);
+        (void)close(release[1]);
+        (void)close(release[0]);
+        wait_for_end(vmm, SIGKILL);
+}
+
 static void recording_over_a_ring_needs_force(void **state)
 {
         struct hwaccl_error error = {""};
@@ -326,6 +379,25 @@ static void a_ring_without_its_database_is_kept(void **state)
         assert_int_equal(hwaccl_recovery_state(path, NULL), HWACCL_RING_LEFT);
 }
 
+/* Not even one that is as short as the ring of a recorder that died at once, or begins with zeros. */
+static void a_file_of_somebody_else_is_not_removed(void **state)
+{
+        static const struct {
+                const char *bytes;
+                size_t size;
+        } content[] = {{"1 ring, gold\n", 13}, {"\0\0\0\0\0\0\0\0\1\1\1\1", 12}, {"hwaccl-", 7}};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(content) / sizeof(content[0]); i++) {
+                int fd = open(ring_path(), O_RDWR | O_CREAT | O_EXCL, 0600);
+                assert_true(fd >= 0);
+                assert_int_equal(write(fd, content[i].bytes, content[i].size), (ssize_t)content[i].size);
+                (void)close(fd);
+                cannot_recover("no ring of hwaccl");
+                assert_int_equal(unlink(ring_path()), 0);
+        }
+}
+
 static void a_recording_without_its_ring_is_said_to_be_all(void **state)
 {
         (void)state;
@@ -342,12 +414,14 @@ int main(void)
                 cmocka_unit_test_teardown(a_recorder_that_died_without_exits_leaves_an_empty_recording,
                                           remove_recording),
                 cmocka_unit_test_teardown(a_ring_in_use_is_left_alone, remove_recording),
+                cmocka_unit_test_teardown(a_child_that_outlives_its_vmm_does_not_keep_the_ring, remove_recording),
                 cmocka_unit_test_teardown(recording_over_a_ring_needs_force, remove_recording),
                 cmocka_unit_test_teardown(numbers_of_the_header_are_checked, remove_recording),
                 cmocka_unit_test_teardown(what_follows_a_damaged_record_is_cut_and_said, remove_recording),
                 cmocka_unit_test_teardown(a_torn_record_ends_the_recovery_with_its_reason, remove_recording),
                 cmocka_unit_test_teardown(a_checkpoint_that_cannot_be_is_refused, remove_recording),
                 cmocka_unit_test_teardown(a_ring_without_its_database_is_kept, remove_recording),
+                cmocka_unit_test_teardown(a_file_of_somebody_else_is_not_removed, remove_recording),
                 cmocka_unit_test_teardown(a_recording_without_its_ring_is_said_to_be_all, remove_recording),
         };
         return cmocka_run_group_tests(tests, make_directory, remove_directory);

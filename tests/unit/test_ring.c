@@ -192,6 +192,7 @@ static void the_file_describes_itself(void **state)
 
         (void)state;
         ring_producer_init(&producer, &ring);
+        ring_announce(&ring);
         assert_true(push(&producer, 5));
         FILE *stream = fopen(path, "rb");
         assert_non_null(stream);
