@@ -245,14 +245,21 @@ static bool count_exits(struct hwaccl_recording *recording, struct recorded_vcpu
         return true;
 }
 
+/* A table that cannot be read to its end must not look like a short one. */
+static bool rows_ended(const struct hwaccl_recording *recording, int result, struct hwaccl_error *error)
+{
+        return result == SQLITE_DONE || database_error(recording->db, error, "cannot read");
+}
+
 static bool load_vcpus(struct hwaccl_recording *recording, struct hwaccl_error *error)
 {
         sqlite3_stmt *row;
+        int result = SQLITE_DONE;
         bool good = true;
 
         if (!database_prepare(recording->db, "SELECT id FROM vcpu ORDER BY id", &row, error))
                 return false;
-        while (good && sqlite3_step(row) == SQLITE_ROW) {
+        while (good && (result = sqlite3_step(row)) == SQLITE_ROW) {
                 int64_t number = 0;
                 if (recording->info.vcpu_count == RECORDING_VCPU_MAX) {
                         good = recording_error(recording, error, "more than %u vCPUs", RECORDING_VCPU_MAX);
@@ -265,6 +272,7 @@ static bool load_vcpus(struct hwaccl_recording *recording, struct hwaccl_error *
                         good = count_exits(recording, vcpu, error);
                 }
         }
+        good = good && rows_ended(recording, result, error);
         (void)sqlite3_finalize(row);
         if (good && recording->info.vcpu_count == 0)
                 good = recording_error(recording, error, "table vcpu has no row");
@@ -305,11 +313,12 @@ bool recording_has_exit(const struct hwaccl_recording *recording, const struct r
 static bool load_options(struct hwaccl_recording *recording, struct hwaccl_error *error)
 {
         sqlite3_stmt *row;
+        int result = SQLITE_DONE;
         bool good = true;
 
         if (!database_prepare(recording->db, "SELECT name, value FROM option", &row, error))
                 return false;
-        while (good && sqlite3_step(row) == SQLITE_ROW) {
+        while (good && (result = sqlite3_step(row)) == SQLITE_ROW) {
                 const char *name = (const char *)sqlite3_column_text(row, 0);
                 const char *value = (const char *)sqlite3_column_text(row, 1);
                 if (!name || !value || recording->option_count == RECORDING_OPTION_MAX) {
@@ -330,6 +339,7 @@ static bool load_options(struct hwaccl_recording *recording, struct hwaccl_error
                 if (!option->name || !option->value)
                         good = hwaccl_error_set(error, "out of memory");
         }
+        good = good && rows_ended(recording, result, error);
         (void)sqlite3_finalize(row);
         return good;
 }
@@ -366,13 +376,15 @@ static bool add_device_field(struct hwaccl_recording *recording, sqlite3_stmt *r
 static bool load_device_fields(struct hwaccl_recording *recording, struct hwaccl_error *error)
 {
         sqlite3_stmt *row;
+        int result = SQLITE_DONE;
         bool good = true;
 
         if (!database_prepare(recording->db, "SELECT id, device, field, size FROM device_field ORDER BY id", &row,
                               error))
                 return false;
-        while (good && sqlite3_step(row) == SQLITE_ROW)
+        while (good && (result = sqlite3_step(row)) == SQLITE_ROW)
                 good = add_device_field(recording, row, error);
+        good = good && rows_ended(recording, result, error);
         (void)sqlite3_finalize(row);
         return good;
 }

@@ -117,7 +117,8 @@ static bool for_each_name(sqlite3 *db, const char *query, const char *format, st
 
         if (!database_prepare(db, query, &names, error))
                 return false;
-        while (sqlite3_step(names) == SQLITE_ROW) {
+        int result;
+        while ((result = sqlite3_step(names)) == SQLITE_ROW) {
                 char *one = sqlite3_mprintf(format, sqlite3_column_text(names, 0));
                 char *more = one ? sqlite3_mprintf("%z%s;", all, one) : NULL;
                 sqlite3_free(one);
@@ -128,7 +129,8 @@ static bool for_each_name(sqlite3 *db, const char *query, const char *format, st
                 all = more;
         }
         (void)sqlite3_finalize(names);
-        bool good = !all || database_execute(db, all, error);
+        bool good = result == SQLITE_DONE ? !all || database_execute(db, all, error)
+                                          : database_error(db, error, "cannot read its schema");
         sqlite3_free(all);
         return good;
 }
@@ -208,8 +210,11 @@ static bool verify_against(sqlite3 *db, sqlite3 *model, bool views, struct hwacc
         bool good = database_prepare(model, views ? SCHEMA_OBJECTS : SCHEMA_OBJECTS " AND type <> 'view'", &expected,
                                      error) &&
                     database_prepare(db, SCHEMA_OBJECTS " AND name = ?1", &lookup, error);
-        while (good && sqlite3_step(expected) == SQLITE_ROW)
+        int result = SQLITE_DONE;
+        while (good && (result = sqlite3_step(expected)) == SQLITE_ROW)
                 good = verify_object(db, lookup, expected, error);
+        if (good && result != SQLITE_DONE)
+                good = database_error(model, error, "cannot read the model of its schema");
         (void)sqlite3_finalize(expected);
         (void)sqlite3_finalize(lookup);
         return good;

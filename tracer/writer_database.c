@@ -99,6 +99,7 @@ static sqlite3 *create(const struct hwaccl_recorder_config *config, const char *
                 hwaccl_error_set(error, "%s: cannot create: %s", config->path,
                                  db ? sqlite3_errmsg(db) : "out of memory");
                 (void)sqlite3_close(db);
+                writer_database_remove(config->path); /* it may have been made */
                 return NULL;
         }
         (void)sqlite3_busy_timeout(db, 10000);
