@@ -86,6 +86,26 @@ class Refused(CommandTest):
         self.refuse_record("--raw", guest, "--input", self._scratch.name, mention="is a directory")
 
 
+class Accelerators(CommandTest):
+    def auto(self, *options):
+        """What `--accel auto` says of its choice: all lines but the last, which tells how the guest ended."""
+        guest = self.write("guest", HELLO) + "@0x7c00"
+        done = self.succeed("record", "--accel", "auto", "--raw", guest, "--memory", "16M", "--no-record", *options)
+        return done.stderr.splitlines()[:-1]
+
+    def test_auto_says_in_one_line_why_kvm_was_not_taken(self):
+        self.assertEqual(self.auto("--clock", "virtual"),
+                         ["hwaccl record: the soft accelerator runs the guest: KVM has no virtual clock"])
+        if not os.path.exists("/dev/kvm"):
+            said, = self.auto("--clock", "host")
+            self.assertTrue(said.startswith("hwaccl record: the soft accelerator runs the guest: there is no /dev/kvm: "), said)
+
+    def test_kvm_is_refused_with_the_same_reason(self):
+        guest = self.write("guest", HELLO) + "@0x7c00"
+        for option in (("--accel", "kvm"), ("--accel", "auto", "--verify")):
+            self.refuse("record", *option, "--raw", guest, "--clock", "virtual", "--no-record", mention="KVM has no virtual clock")
+
+
 class Ends(CommandTest):
     def test_the_exit_code_can_be_asked_for(self):
         guest = self.write("guest", HELLO) + "@0x7c00"
