@@ -141,8 +141,8 @@ bool record_subject_failed(const struct hwaccl_muen *muen, struct hwaccl_error *
 
 /** record_flight_config - what the recorder is told; valid as long as @settings */
 struct hwaccl_flight_config record_flight_config(const struct record_settings *settings);
-/** record_flight_prepare - SIGUSR1 is remembered until there is a flight recorder; without one it is ignored, as what is
- * asked for is not there, and nobody wants the guest to die of it */
+/** record_flight_prepare - SIGUSR1 is remembered until there is a flight recorder; without one it is ignored, as what
+ * is asked for is not there, and nobody wants the guest to die of it */
 void record_flight_prepare(const struct record_settings *settings);
 /** record_flight_start - SIGUSR1 has the window of @recorder written out, from now on */
 void record_flight_start(struct hwaccl_recorder *recorder);
