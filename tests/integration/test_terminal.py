@@ -261,9 +261,9 @@ class WaysOut(OnATerminal):
             self.assert_given_back(terminal)
             self.assert_recorded()
 
-    @unittest.skipIf(SANITIZED, "fills 48 MiB: too slow")
+    @unittest.skipIf(SANITIZED, "fills 12 MiB: too slow")
     def test_a_recording_that_cannot_be_written(self):
-        terminal = self.start("--timeout", "60", guest=self.write("endless", ENDLESS) + "@0x7c00", limit=48 << 20)
+        terminal = self.start("--timeout", "60", guest=self.write("endless", ENDLESS) + "@0x7c00", limit=12 << 20)
         self.assertEqual(terminal.report("exited"), "2")
         self.assert_given_back(terminal)
 
