@@ -394,10 +394,19 @@ static void a_trace_that_ends_anywhere_is_a_recording_up_to_there(void **state)
         forget();
 }
 
-static void events_that_nobody_traces_are_counted_and_not_made(void **state)
+static void observe(struct synthetic *synthetic, struct hwaccl_lttng *lttng, unsigned exits)
+{
+        struct hwaccl_error error;
+
+        for (unsigned i = 0; i < exits; i++) {
+                synthetic_next(synthetic);
+                assert_true(synthetic_observe(synthetic, hwaccl_lttng_probe(lttng), true, &error));
+        }
+}
+
+static void events_that_nobody_traces_are_not_made_and_their_absence_is_seen(void **state)
 {
         struct synthetic synthetic;
-        struct hwaccl_error error;
 
         (void)state;
         forget();
@@ -405,13 +414,23 @@ static void events_that_nobody_traces_are_counted_and_not_made(void **state)
         synthetic_start(&synthetic, 1);
         struct hwaccl_lttng *lttng = attach(&synthetic, 0, 8);
         assert_false(hwaccl_lttng_traced(lttng));
-        for (unsigned i = 0; i < 20; i++) {
-                synthetic_next(&synthetic);
-                assert_true(synthetic_observe(&synthetic, hwaccl_lttng_probe(lttng), true, &error));
-        }
+        observe(&synthetic, lttng, 20);
         assert_int_equal(kept_count, 0);
-        assert_true(lttng->sequence > 100);
-        assert_int_equal(hwaccl_lttng_finish(lttng, HWACCL_END_HALTED, 0, NULL), 0);
+        enabled[TRACE_VM_EXIT] = 1; /* this alone is found out now and then */
+        observe(&synthetic, lttng, TRACE_EVENT_COUNT);
+        assert_in_range(kept_count, 1, TRACE_EVENT_COUNT);
+        assert_true(kept[0].exit >= 20 && kept[0].sequence > kept[0].exit);
+        enable(0);
+        observe(&synthetic, lttng, 5);
+        uint64_t last = kept[kept_count - 1].sequence;
+        size_t before = kept_count;
+        enable(1);
+        observe(&synthetic, lttng, 1); /* this at once */
+        assert_true(kept_count > before + 5);
+        assert_true(kept[before].sequence > last + 5);
+        uint64_t emitted = hwaccl_lttng_finish(lttng, HWACCL_END_HALTED, 0, NULL);
+        assert_int_equal(emitted, kept_count);
+        forget();
 }
 
 static void several_virtual_cpus_are_refused_with_their_list(void **state)
@@ -507,7 +526,7 @@ int main(void)
                 cmocka_unit_test_teardown(a_session_that_starts_in_the_middle_gives_a_recording_from_there,
                                           remove_both),
                 cmocka_unit_test_teardown(a_trace_that_ends_anywhere_is_a_recording_up_to_there, remove_both),
-                cmocka_unit_test(events_that_nobody_traces_are_counted_and_not_made),
+                cmocka_unit_test(events_that_nobody_traces_are_not_made_and_their_absence_is_seen),
                 cmocka_unit_test_teardown(several_virtual_cpus_are_refused_with_their_list, remove_both),
                 cmocka_unit_test_teardown(a_damaged_event_is_an_error_or_a_readable_recording, remove_both),
         };

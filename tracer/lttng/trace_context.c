@@ -158,6 +158,8 @@ struct hwaccl_lttng *trace_probe_create(const struct hwaccl_lttng_config *config
         lttng->until_context = TRACE_CONTEXT_KEYFRAMES;
         lttng->time = stamp_monotonic();
         trace_probe_context(lttng, false);
+        if (!trace_probe_any(lttng))
+                trace_probe_idle(lttng);
         return lttng;
 }
 
@@ -224,6 +226,7 @@ static void close_exit(struct hwaccl_lttng *lttng)
 
 uint64_t hwaccl_lttng_finish(struct hwaccl_lttng *lttng, unsigned end, uint64_t end_code, const char *end_message)
 {
+        trace_probe_wake(lttng);
         if (lttng->handling) {
                 close_exit(lttng);
                 lttng->exit++;

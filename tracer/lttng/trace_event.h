@@ -5,7 +5,8 @@
  * In the order of the probe's calls: begin, marker and device_field once and now and then again; then for each exit
  * [keyframe] transfer_in [irq_offer] vm_exit transfer_out [control_register] input and effect as they happen
  * [irq_reclaim] [emulate] handled [device_state]; end. Every event has the number of the exit that it belongs to (that
- * of the next one between two exits), and a sequence number without gaps, which counts events that nobody traces too.
+ * of the next one between two exits), and a sequence number without gaps, which counts events that nobody traces too
+ * (an exit of which nobody traces any counts as one).
  */
 #ifndef HWACCL_TRACER_LTTNG_TRACE_EVENT_H
 #define HWACCL_TRACER_LTTNG_TRACE_EVENT_H

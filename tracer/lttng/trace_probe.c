@@ -1,4 +1,5 @@
-/* The LTTng probe: each call of the probe interface becomes events. An event that nobody traces costs a branch. */
+/* The LTTng probe: each call of the probe interface becomes events. An event that nobody traces costs a branch; exits
+ * of which nobody traces any, one or two. */
 #include "trace_probe.h"
 
 #include "timestamps.h"
@@ -219,6 +220,8 @@ static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, str
         lttng->exit++;
         if (lttng->until_keyframe == 1)
                 keyframe_due(lttng);
+        if (!lttng->attached && !trace_probe_any(lttng))
+                trace_probe_idle(lttng);
         return true;
 }
 
@@ -233,3 +236,106 @@ const struct hwaccl_probe_ops trace_probe_ops = {
         .effect = effect,
         .handled = handled,
 };
+
+/*
+ * While nobody traces anything, an exit counts as one event: a trace that begins later shows that something was before
+ * it. At each entry one event is looked at, besides that which an import needs of every exit.
+ */
+static void idle_transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
+{
+        struct hwaccl_lttng *lttng = of(probe);
+
+        if (!trace_probe_on(lttng, TRACE_TRANSFER_IN) &&
+            !trace_probe_on(lttng, (enum trace_event_kind)(lttng->exit % TRACE_EVENT_COUNT)))
+                return;
+        trace_probe_wake(lttng);
+        transfer_in(probe, state);
+}
+
+static void idle_exit(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
+                      const struct hwaccl_pending_interrupts *pending)
+{
+        (void)state;
+        (void)pending;
+        of(probe)->handling = true;
+}
+
+/* The next keyframe has it. */
+static void idle_input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
+{
+        if (input->kind == HWACCL_INPUT_CLOCK)
+                of(probe)->clock = input->value;
+}
+
+static bool idle_handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error)
+{
+        struct hwaccl_lttng *lttng = of(probe);
+
+        (void)outcome;
+        (void)error;
+        lttng->handling = false;
+        lttng->exit++;
+        return true;
+}
+
+static void idle_entry(struct hwaccl_probe *probe)
+{
+        (void)probe;
+}
+
+static void idle_verdict(struct hwaccl_probe *probe, enum hwaccl_verdict verdict)
+{
+        (void)probe;
+        (void)verdict;
+}
+
+static void idle_irq_offer(struct hwaccl_probe *probe, uint8_t vector)
+{
+        (void)probe;
+        (void)vector;
+}
+
+static void idle_irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bool taken)
+{
+        (void)probe;
+        (void)vector;
+        (void)taken;
+}
+
+static void idle_effect(struct hwaccl_probe *probe, const struct hwaccl_effect *effect)
+{
+        (void)probe;
+        (void)effect;
+}
+
+static const struct hwaccl_probe_ops idle_ops = {
+        .transfer_in = idle_transfer_in,
+        .irq_offer = idle_irq_offer,
+        .entry = idle_entry,
+        .exit = idle_exit,
+        .verdict = idle_verdict,
+        .irq_reclaim = idle_irq_reclaim,
+        .input = idle_input,
+        .effect = idle_effect,
+        .handled = idle_handled,
+};
+
+void trace_probe_idle(struct hwaccl_lttng *lttng)
+{
+        lttng->idle = lttng->exit;
+        lttng->attached = false;
+        lttng->probe.ops = &idle_ops;
+}
+
+void trace_probe_wake(struct hwaccl_lttng *lttng)
+{
+        uint32_t interval = lttng->keyframe_interval;
+
+        if (lttng->probe.ops != &idle_ops)
+                return;
+        lttng->probe.ops = &trace_probe_ops;
+        lttng->sequence += lttng->exit - lttng->idle + 1;
+        lttng->entered = 0;
+        lttng->until_keyframe = lttng->exit ? interval - (uint32_t)((lttng->exit - 1) % interval) : 1;
+        lttng->until_context = TRACE_CONTEXT_KEYFRAMES;
+}

@@ -17,6 +17,7 @@ struct hwaccl_lttng {
         uint64_t sequence;        /* of the next event */
         uint64_t emitted;
         uint64_t exit; /* number of the one in hand, or of the next one */
+        uint64_t idle; /* the exit since which nobody traces anything; while the probe idles */
 
         union state_words last; /* transferred, as the trace has it */
         bool attached;          /* it has: every transfer since the last keyframe was traced */
@@ -47,9 +48,25 @@ struct hwaccl_lttng *trace_probe_create(const struct hwaccl_lttng_config *config
 
 extern const struct hwaccl_probe_ops trace_probe_ops;
 
+/** trace_probe_idle - nobody traces anything: from here on, that is all that the probe looks for */
+void trace_probe_idle(struct hwaccl_lttng *lttng);
+
+/** trace_probe_wake - events again, if it idled */
+void trace_probe_wake(struct hwaccl_lttng *lttng);
+
 static inline bool trace_probe_on(const struct hwaccl_lttng *lttng, enum trace_event_kind kind)
 {
         return __builtin_expect(__atomic_load_n(lttng->provider->enabled[kind], __ATOMIC_RELAXED) != 0, 0);
+}
+
+/** trace_probe_any - does anybody trace any event? */
+static inline bool trace_probe_any(const struct hwaccl_lttng *lttng)
+{
+        bool any = false;
+
+        for (unsigned i = 0; i < TRACE_EVENT_COUNT; i++)
+                any |= trace_probe_on(lttng, (enum trace_event_kind)i);
+        return any;
 }
 
 /** trace_probe_begin - count an event; NULL when nobody traces it, else where it is put together */
