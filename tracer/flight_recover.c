@@ -28,7 +28,6 @@ struct segment {
         uint64_t position;
         uint64_t bytes;
         uint64_t first; /* exit */
-        uint64_t khz;
 };
 
 struct window {
@@ -107,7 +106,6 @@ static int read_header(const struct window *window, struct segment *segment, str
         segment->position = header.position;
         segment->bytes = ((uint64_t)status.st_size - sizeof(header)) & ~UINT64_C(7);
         segment->first = header.first;
-        segment->khz = header.stamp_khz;
         return 1;
 }
 
@@ -227,28 +225,25 @@ static void start_clock(struct window *window)
 {
         const struct ring_header *header = &window->recovery->reader[0].header;
         struct stamp_clock *clock = &window->recovery->decoder.clock;
-        uint64_t khz = header->stamp_khz;
 
-        for (size_t i = 0; !header->stamp_khz && i < window->count; i++)
-                if (window->segment[i].khz)
-                        khz = window->segment[i].khz;
         clock->kind = (enum stamp_kind)header->stamp_kind;
         clock->origin_stamp = clock->stamp[0] = clock->stamp[1] = clock->latest_stamp = header->stamp_origin;
-        stamp_clock_resume(clock, khz);
+        stamp_clock_resume(clock, header->stamp_khz); /* a segment's is older */
 }
 
 static bool take_window(struct window *window, struct hwaccl_error *error)
 {
         struct recovery *recovery = window->recovery;
         struct ring_reader *reader = &recovery->reader[0];
-        const struct segment *last = window->count ? &window->segment[window->count - 1] : NULL;
+        const struct segment *segment = window->segment; /* NULL: there is none */
+        uint64_t end = segment ? segment[window->count - 1].position + segment[window->count - 1].bytes : 0;
 
-        if (last ? last->position + last->bytes < reader->tail : reader->tail > 0)
+        if (end < reader->tail)
                 return hwaccl_error_set(error, "%s: lacks the segment that ends where the ring begins",
                                         window->directory);
-        decoder_start_at(&recovery->decoder, window->count ? window->segment[0].first : 0);
-        for (size_t i = 0; i < window->count && recovery->result->damaged_at == UINT64_MAX; i++)
-                if (!take_segment(window, &window->segment[i], error))
+        decoder_start_at(&recovery->decoder, segment ? segment[0].first : 0);
+        for (size_t i = 0; segment && i < window->count && recovery->result->damaged_at == UINT64_MAX; i++)
+                if (!take_segment(window, &segment[i], error))
                         return false;
         return recovery->result->damaged_at != UINT64_MAX ||
                recovery_take_records(recovery, reader, reader->tail, error);
