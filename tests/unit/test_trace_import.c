@@ -433,6 +433,18 @@ static void events_that_nobody_traces_are_not_made_and_their_absence_is_seen(voi
         forget();
 }
 
+static void a_trace_of_other_programs_is_refused(void **state)
+{
+        struct selection none = {0, NULL};
+        struct hwaccl_import_result result;
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        assert_false(import(&none, &result, &error));
+        assert_non_null(strstr(error.message, "no events of hwaccl are in it"));
+        assert_int_equal(access(imported, F_OK), -1);
+}
+
 static void several_virtual_cpus_are_refused_with_their_list(void **state)
 {
         struct selection all = {SIZE_MAX, NULL};
@@ -527,6 +539,7 @@ int main(void)
                                           remove_both),
                 cmocka_unit_test_teardown(a_trace_that_ends_anywhere_is_a_recording_up_to_there, remove_both),
                 cmocka_unit_test(events_that_nobody_traces_are_not_made_and_their_absence_is_seen),
+                cmocka_unit_test_teardown(a_trace_of_other_programs_is_refused, remove_both),
                 cmocka_unit_test_teardown(several_virtual_cpus_are_refused_with_their_list, remove_both),
                 cmocka_unit_test_teardown(a_damaged_event_is_an_error_or_a_readable_recording, remove_both),
         };
