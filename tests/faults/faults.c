@@ -1,12 +1,15 @@
 /*
  * Beside the command's own sources in the test program hwaccl-faults: it dies at a named step, and calls of the
- * system's and of SQLite's libraries fail or stall.
+ * system's and of SQLite's libraries fail or stall. A test program that does many such runs in itself has a plan
+ * instead (faults.h). Nothing is brought to the disk for good: no test lets the power fail.
  *
  *   HWACCL_KILL_AT=NAME:N     SIGKILL when step NAME (tracer/steps.h) or call NAME is reached for the N-th time
  *   HWACCL_FAIL=CALL:N[:all]  the N-th call fails; all: every later one too
  *   HWACCL_STALL=CALL:N:MS    the N-th call takes MS milliseconds longer
  *   HWACCL_COUNT=FILE         at the end, a line "CALL COUNT" for every call that can fail
  */
+#include "faults.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,35 +31,36 @@
 
 void hwaccl_step(const char *name);
 
-enum call {
-        CALL_open,
-        CALL_write,
-        CALL_pwrite,
-        CALL_fsync,
-        CALL_ftruncate,
-        CALL_fallocate,
-        CALL_mmap,
-        CALL_unlink,
-        CALL_openat,
-        CALL_unlinkat,
-        CALL_renameat2,
-        CALL_pthread_create,
-        CALL_sqlite3_open,
-        CALL_sqlite3_prepare,
-        CALL_sqlite3_step,
-        CALL_sqlite3_exec,
-        CALL_sqlite3_bind,
-        CALL_COUNT
+const char *const fault_call_name[CALL_COUNT] = {
+        "open",         "read",           "write",        "pwrite",          "fsync",        "ftruncate",
+        "fallocate",    "mmap",           "unlink",       "openat",          "unlinkat",     "renameat2",
+        "mkdir",        "pthread_create", "sqlite3_open", "sqlite3_prepare", "sqlite3_step", "sqlite3_exec",
+        "sqlite3_bind",
 };
 
-static const char *const call_name[CALL_COUNT] = {
-        "open",         "write",           "pwrite",       "fsync",        "ftruncate",    "fallocate",
-        "mmap",         "unlink",          "openat",       "unlinkat",     "renameat2",    "pthread_create",
-        "sqlite3_open", "sqlite3_prepare", "sqlite3_step", "sqlite3_exec", "sqlite3_bind",
-};
-
+static struct fault_plan plan;
+static bool planned; /* else the environment says what to do */
 static _Atomic unsigned long counted[CALL_COUNT];
 static _Atomic unsigned long steps;
+
+void faults_begin(const struct fault_plan *wanted)
+{
+        plan = *wanted;
+        planned = true;
+        steps = 0;
+        for (unsigned i = 0; i < CALL_COUNT; i++)
+                counted[i] = 0;
+}
+
+unsigned long faults_counted(enum fault_call call)
+{
+        return counted[call];
+}
+
+unsigned long faults_steps(void)
+{
+        return steps;
+}
 
 /* "NAME:N:REST" of the environment: N and what follows it, when NAME is the one that is asked about. */
 static bool setting(const char *variable, const char *name, unsigned long *number, const char **rest)
@@ -74,27 +78,29 @@ static bool setting(const char *variable, const char *name, unsigned long *numbe
 
 void hwaccl_step(const char *name)
 {
-        unsigned long wanted;
+        unsigned long wanted = plan.kill_at;
         const char *rest;
 
-        if (setting("HWACCL_KILL_AT", name, &wanted, &rest) && atomic_fetch_add(&steps, 1) + 1 == wanted)
+        if ((planned || setting("HWACCL_KILL_AT", name, &wanted, &rest)) && atomic_fetch_add(&steps, 1) + 1 == wanted)
                 (void)raise(SIGKILL);
 }
 
 /* Is this call to fail? */
-static bool fails(enum call call)
+static bool fails(enum fault_call call)
 {
         unsigned long number = atomic_fetch_add(&counted[call], 1) + 1;
         unsigned long wanted;
         const char *rest;
 
-        hwaccl_step(call_name[call]);
-        if (setting("HWACCL_STALL", call_name[call], &wanted, &rest) && number == wanted) {
+        hwaccl_step(fault_call_name[call]);
+        if (planned)
+                return call == plan.call && (number == plan.fail_at || (plan.persistent && number > plan.fail_at));
+        if (setting("HWACCL_STALL", fault_call_name[call], &wanted, &rest) && number == wanted) {
                 unsigned long ms = strtoul(rest, NULL, 10);
                 struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
                 (void)nanosleep(&time, NULL);
         }
-        return setting("HWACCL_FAIL", call_name[call], &wanted, &rest) &&
+        return setting("HWACCL_FAIL", fault_call_name[call], &wanted, &rest) &&
                (number == wanted || (number > wanted && strcmp(rest, "all") == 0));
 }
 
@@ -104,7 +110,7 @@ __attribute__((destructor)) static void report(void)
         FILE *file = path ? fopen(path, "w") : NULL;
 
         for (unsigned i = 0; file && i < CALL_COUNT; i++)
-                (void)fprintf(file, "%s %lu\n", call_name[i], atomic_load(&counted[i]));
+                (void)fprintf(file, "%s %lu\n", fault_call_name[i], atomic_load(&counted[i]));
         if (file)
                 (void)fclose(file);
 }
@@ -140,6 +146,25 @@ static int fail_with(int reason)
 OPEN(open)
 OPEN(open64)
 
+ssize_t read(int fd, void *data, size_t size)
+{
+        static ssize_t (*next)(int, void *, size_t);
+        if (!next)
+                *(void **)(&next) = behind("read");
+        return fd > STDERR_FILENO && fails(CALL_read) ? fail_with(EIO) : next(fd, data, size);
+}
+
+#define PREAD(name, offset_type)                                                                                       \
+        ssize_t name(int fd, void *data, size_t size, offset_type offset)                                              \
+        {                                                                                                              \
+                static ssize_t (*next)(int, void *, size_t, offset_type);                                              \
+                if (!next)                                                                                             \
+                        *(void **)(&next) = behind(#name);                                                             \
+                return fails(CALL_read) ? fail_with(EIO) : next(fd, data, size, offset);                               \
+        }
+PREAD(pread, off_t)
+PREAD(pread64, off64_t)
+
 ssize_t write(int fd, const void *data, size_t size)
 {
         static ssize_t (*next)(int, const void *, size_t);
@@ -162,10 +187,8 @@ PWRITE(pwrite64, off64_t)
 #define SYNC(name)                                                                                                     \
         int name(int fd)                                                                                               \
         {                                                                                                              \
-                static int (*next)(int);                                                                               \
-                if (!next)                                                                                             \
-                        *(void **)(&next) = behind(#name);                                                             \
-                return fails(CALL_fsync) ? fail_with(EIO) : next(fd);                                                  \
+                (void)fd;                                                                                              \
+                return fails(CALL_fsync) ? fail_with(EIO) : 0;                                                         \
         }
 SYNC(fsync)
 SYNC(fdatasync)
@@ -243,6 +266,14 @@ int renameat2(int from_directory, const char *from, int to_directory, const char
         return fails(CALL_renameat2) ? fail_with(EIO) : next(from_directory, from, to_directory, to, flags);
 }
 
+int mkdir(const char *path, mode_t mode)
+{
+        static int (*next)(const char *, mode_t);
+        if (!next)
+                *(void **)(&next) = behind("mkdir");
+        return fails(CALL_mkdir) ? fail_with(ENOSPC) : next(path, mode);
+}
+
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
 {
         static int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -274,12 +305,22 @@ int sqlite3_prepare_v3(sqlite3 *db, const char *sql, int size, unsigned flags, s
         return SQLITE_NOMEM;
 }
 
+/* SQLite calls these itself, and then asks the statement how it ended, which would not know of a failure of ours. */
+static _Thread_local bool inside;
+
 int sqlite3_step(sqlite3_stmt *statement)
 {
         static int (*next)(sqlite3_stmt *);
         if (!next)
                 *(void **)(&next) = behind("sqlite3_step");
-        return fails(CALL_sqlite3_step) ? SQLITE_IOERR : next(statement);
+        if (inside)
+                return next(statement);
+        if (fails(CALL_sqlite3_step))
+                return SQLITE_IOERR;
+        inside = true;
+        int result = next(statement);
+        inside = false;
+        return result;
 }
 
 int sqlite3_exec(sqlite3 *db, const char *sql, int (*row)(void *, int, char **, char **), void *opaque, char **message)
@@ -287,7 +328,14 @@ int sqlite3_exec(sqlite3 *db, const char *sql, int (*row)(void *, int, char **, 
         static int (*next)(sqlite3 *, const char *, int (*)(void *, int, char **, char **), void *, char **);
         if (!next)
                 *(void **)(&next) = behind("sqlite3_exec");
-        return fails(CALL_sqlite3_exec) ? SQLITE_IOERR : next(db, sql, row, opaque, message);
+        if (inside)
+                return next(db, sql, row, opaque, message);
+        if (fails(CALL_sqlite3_exec))
+                return SQLITE_IOERR;
+        inside = true;
+        int result = next(db, sql, row, opaque, message);
+        inside = false;
+        return result;
 }
 
 int sqlite3_bind_int64(sqlite3_stmt *statement, int parameter, sqlite3_int64 value)
