@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -227,6 +228,38 @@ static void a_child_that_outlives_its_vmm_does_not_keep_the_ring(void **state)
         wait_for_end(vmm, SIGKILL);
 }
 
+static int unmount(void **state)
+{
+        (void)umount2(directory, MNT_DETACH); /* after a failure it is still there */
+        return remove_recording(state);
+}
+
+static void a_read_only_directory_is_told_and_left_as_it_was(void **state)
+{
+        struct hwaccl_error error = {""};
+        const struct hwaccl_recorder_config config = {.path = path, .force = true};
+
+        (void)state;
+        if (mount("tmpfs", directory, "tmpfs", 0, "size=64m") != 0) {
+                print_message("no file system can be mounted here: not tested\n");
+                skip();
+        }
+        die_recording(13, 50, true);
+        assert_int_equal(mount("tmpfs", directory, "tmpfs", MS_REMOUNT | MS_RDONLY, ""), 0);
+        assert_int_equal(hwaccl_recovery_state(path, NULL), HWACCL_RING_LEFT);
+        cannot_recover("Read-only");
+        assert_null(hwaccl_recorder_create(&config, &error));
+        assert_non_null(strstr(error.message, "Read-only"));
+        assert_int_equal(mount("tmpfs", directory, "tmpfs", MS_REMOUNT, ""), 0);
+        assert_int_equal(recover().exits, 50);
+        assert_exits(13, 50);
+        (void)remove_recording(NULL);
+        assert_int_equal(mount("tmpfs", directory, "tmpfs", MS_REMOUNT | MS_RDONLY, ""), 0);
+        assert_null(hwaccl_recorder_create(&config, &error));
+        assert_non_null(strstr(error.message, "Read-only"));
+        assert_int_equal(umount(directory), 0);
+}
+
 static void recording_over_a_ring_needs_force(void **state)
 {
         struct hwaccl_error error = {""};
@@ -415,6 +448,7 @@ int main(void)
                                           remove_recording),
                 cmocka_unit_test_teardown(a_ring_in_use_is_left_alone, remove_recording),
                 cmocka_unit_test_teardown(a_child_that_outlives_its_vmm_does_not_keep_the_ring, remove_recording),
+                cmocka_unit_test_teardown(a_read_only_directory_is_told_and_left_as_it_was, unmount),
                 cmocka_unit_test_teardown(recording_over_a_ring_needs_force, remove_recording),
                 cmocka_unit_test_teardown(numbers_of_the_header_are_checked, remove_recording),
                 cmocka_unit_test_teardown(what_follows_a_damaged_record_is_cut_and_said, remove_recording),
