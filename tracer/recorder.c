@@ -14,18 +14,28 @@
 /* Some 40,000 exits of about 200 bytes: half a firmware's boot, or a slow commit. Larger takes longer to make. */
 #define RING_SIZE_DEFAULT (UINT64_C(8) << 20)
 
+/* A record takes at most half of the smallest ring. */
+#define RECORD_SIZE_MAX (RING_SIZE_MIN / 2 - sizeof(struct ring_bytes))
+#define NAME_ROOM       1024u /* of annotations, terminating zero aside */
+#define VALUE_ROOM      65536u
+_Static_assert(NAME_ROOM + VALUE_ROOM + 16 <= RECORD_SIZE_MAX, "an annotation fits");
+
 static bool check_devices(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {
+        size_t together = 0;
+
         for (size_t i = 0; i < config->device_count; i++) {
                 const char *name = config->devices[i]->ops->name;
                 if (hwaccl_device_state_size(config->devices[i]) > HWACCL_DEVICE_STATE_MAX)
                         return hwaccl_error_set(error, "device %s: its state is larger than %u bytes", name,
                                                 HWACCL_DEVICE_STATE_MAX);
+                together += hwaccl_device_state_size(config->devices[i]);
                 for (size_t j = 0; j < i; j++)
                         if (strcmp(config->devices[j]->ops->name, name) == 0)
                                 return hwaccl_error_set(error, "two devices are called %s", name);
         }
-        return true;
+        return together <= RECORD_SIZE_MAX ||
+               hwaccl_error_set(error, "the devices' states are together larger than %zu bytes", RECORD_SIZE_MAX);
 }
 
 /* A ring that is there already: nobody's but that of a recorder that died goes, and only when the user said so. */
@@ -123,9 +133,8 @@ struct hwaccl_probe *hwaccl_recorder_probe(struct hwaccl_recorder *recorder)
 
 void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name, const char *value)
 {
-        const size_t room = 65536; /* a record's limit is eight times that */
-        size_t name_size = strnlen(name, room) + 1;
-        size_t value_size = strnlen(value, room) + 1;
+        size_t name_size = strnlen(name, NAME_ROOM) + 1;
+        size_t value_size = strnlen(value, VALUE_ROOM) + 1;
         uint8_t *to = recorder_put_bytes(recorder, RING_RECORD_ANNOTATION, name_size + value_size);
 
         if (!to)

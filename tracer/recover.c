@@ -205,7 +205,7 @@ static bool belongs(const struct ring_reader *reader, uint64_t identity, uint64_
         if (position < reader->tail)
                 return hwaccl_error_set(error, "its last transactions are missing, which the ring does not hold any "
                                                "more: was a -wal file lost?");
-        if (position > reader->head)
+        if (position > reader->head || position & 7)
                 return hwaccl_error_set(error, "it holds more than its ring ever did");
         return true;
 }

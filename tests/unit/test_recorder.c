@@ -8,6 +8,7 @@
 #include "hwaccl/recovery.h"
 #include "recording_assert.h"
 #include "recording_fixture.h"
+#include "ring.h"
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -191,6 +192,52 @@ static void a_ring_that_was_left_behind_is_an_error(void **state)
         assert_int_equal(access(ring, F_OK), 0);
 }
 
+/* As often as it takes for the smallest ring to have no room for one. */
+static void the_longest_annotations_go_through_the_smallest_ring(void **state)
+{
+        static char name[5000];
+        static char value[200000];
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        memset(name, 'n', sizeof(name) - 1);
+        memset(value, 'v', sizeof(value) - 1);
+        synthetic_start(&synthetic, 1);
+        struct hwaccl_recorder *recorder = create(&synthetic, 16, RING_SIZE_MIN);
+        for (unsigned i = 0; i < 20; i++)
+                hwaccl_recorder_annotate(recorder, name, value);
+        if (!hwaccl_recorder_finish(recorder, HWACCL_END_STOPPED, 0, NULL, &error))
+                fail_msg("%s", error.message);
+        name[1024] = '\0';
+        struct hwaccl_recording *recording = open_recording();
+        const char *found = hwaccl_recording_option(recording, name);
+        assert_non_null(found);
+        assert_int_equal(strlen(found), 65536);
+        hwaccl_recording_close(recording);
+}
+
+static void devices_whose_states_no_record_holds_are_refused(void **state)
+{
+        static const struct hwaccl_device_field field = {.name = "bytes", .size = 8192};
+        struct hwaccl_device_ops ops[20];
+        struct hwaccl_device device[20];
+        struct hwaccl_device *devices[20];
+        char name[20][8];
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        for (unsigned i = 0; i < 20; i++) {
+                (void)snprintf(name[i], sizeof(name[i]), "d%u", i);
+                ops[i] = (struct hwaccl_device_ops){.name = name[i], .fields = &field, .field_count = 1};
+                device[i] = (struct hwaccl_device){.ops = &ops[i]};
+                devices[i] = &device[i];
+        }
+        const struct hwaccl_recorder_config config = {.path = path, .devices = devices, .device_count = 20};
+        assert_null(hwaccl_recorder_create(&config, &error));
+        assert_non_null(strstr(error.message, "together"));
+}
+
 static void nothing_but_the_database_is_left(void **state)
 {
         static const char *const suffix[] = {"-wal", "-shm", "-journal", "-ring"};
@@ -361,6 +408,8 @@ int main(void)
                 cmocka_unit_test_teardown(a_recording_can_be_read_while_it_grows, remove_recording),
                 cmocka_unit_test_teardown(an_existing_file_is_replaced_only_by_force, remove_recording),
                 cmocka_unit_test_teardown(a_ring_that_was_left_behind_is_an_error, remove_recording),
+                cmocka_unit_test_teardown(the_longest_annotations_go_through_the_smallest_ring, remove_recording),
+                cmocka_unit_test_teardown(devices_whose_states_no_record_holds_are_refused, remove_recording),
                 cmocka_unit_test_teardown(nothing_but_the_database_is_left, remove_recording),
                 cmocka_unit_test_teardown(a_file_size_limit_ends_the_recording_and_keeps_it, remove_recording),
                 cmocka_unit_test_teardown(a_full_disk_ends_the_recording_and_keeps_every_exit, unmount),

@@ -47,7 +47,8 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
 /** hwaccl_recorder_probe - the probe to attach to a machine; lives as long as the recorder */
 struct hwaccl_probe *hwaccl_recorder_probe(struct hwaccl_recorder *recorder);
 
-/** hwaccl_recorder_annotate - set an option that became known late, from the vCPU thread or after the run */
+/** hwaccl_recorder_annotate - set an option that became known late, from the vCPU thread or after the run. @name is cut
+ * after 1024 bytes, @value after 65536 */
 void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name, const char *value);
 
 /**
