@@ -268,20 +268,30 @@ class LTTng(unittest.TestCase):
         self.assertIn(f"process {first[1]}: all of its {first[0]} events", done.stderr)
         self.assertIn(f"process {late[1]}: no event", done.stderr)
 
+    def type_and_see(self, guest, times):
+        """A guest that echoes does so: some exits each time."""
+        for _ in range(times):
+            guest.stdin.write(b"~")
+            self.assertEqual(guest.stdout.read(1), b"~", read("middle.err"))
+
     def test_a_session_that_begins_in_the_middle_says_so_and_its_trace_replays_from_there(self):
-        with open(path("middle.out"), "w+b") as output:
-            guest = subprocess.Popen([path("bin", "hwaccl"), "record", "--lttng", "--no-db", "--firmware", FIRMWARE,
-                                      "--quiet-debug", "--timeout", str(TIMEOUT)], cwd=scratch, env=environment,
-                                     stdin=subprocess.DEVNULL, stdout=output, stderr=output, **as_user())
+        with open(path("middle.err"), "wb") as errors:
+            guest = subprocess.Popen([path("bin", "hwaccl"), "record", "--lttng", "--no-db", "--raw",
+                                      path("bin", "console_echo.bin") + "@0x7c00", "--keyframe-interval", "16", "--input", "-",
+                                      "--timeout", str(TIMEOUT)], cwd=scratch, env=environment, bufsize=0,
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, **as_user())
             try:
-                while "no session traces" not in read("middle.out") and guest.poll() is None:
-                    time.sleep(0.05)
+                self.type_and_see(guest, 10)
+                self.assertIn("no session traces", read("middle.err"))
                 session("start", "-o", path("middle"))
-                guest.terminate()
-                self.assertEqual(guest.wait(TIMEOUT), 0, read("middle.out"))
+                self.type_and_see(guest, 50)
+                guest.stdin.write(b"q")
+                self.assertEqual(guest.wait(TIMEOUT), 0, read("middle.err"))
             finally:
                 guest.kill()
                 guest.wait()
+                guest.stdin.close()
+                guest.stdout.close()
         done = session("stop", "-o", path("middle"), status=1)
         self.assertRegex(done.stderr, rf"process {guest.pid}: \d+ events, but not the first")
         done = hwaccl("import", "ctf", path("middle"), status=1)
@@ -398,7 +408,7 @@ def prepare():
     for file in (hwaccl_cli.HWACCL, os.path.join(build, "hwaccl-lttng.so"), os.path.join(build, "hwaccl-ctf"),
                  os.path.join(SOURCE, "scripts", "lttng-session")):
         shutil.copy(file, path("bin"))
-    for name in GUESTS:
+    for name in (*GUESTS, "console_echo"):
         shutil.copy(os.path.join(build, "guests", name + ".bin"), path("bin"))
     with open(path("bin", "hello.bin"), "wb") as file:
         file.write(hwaccl_cli.HELLO)
