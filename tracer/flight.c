@@ -211,7 +211,8 @@ static bool copy_config(struct flight *flight, const struct hwaccl_recorder_conf
         }
         flight->window = wanted->window;
         flight->trigger_count = wanted->trigger_count;
-        memcpy(flight->trigger, wanted->trigger, wanted->trigger_count * sizeof(*wanted->trigger));
+        for (size_t i = 0; i < wanted->trigger_count; i++)
+                flight->trigger[i] = wanted->trigger[i];
         flight->notice = wanted->notice;
         flight->opaque = wanted->opaque;
         return good || hwaccl_error_set(error, "out of memory");
