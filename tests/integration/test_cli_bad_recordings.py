@@ -88,7 +88,7 @@ class BadRecordings(CommandTest):
                 for value in ("NULL", "-1", "9223372036854775807", "-9223372036854775808", "x'00'"):
                     statements.append(f"UPDATE OR IGNORE {table} SET {row[0]} = {value}")
         tried = 0
-        for statement in statements[::13]:
+        for statement in statements[::39 if os.environ.get("HWACCL_SANITIZE") else 13]:
             try:
                 copy = self.copy(path, "PRAGMA ignore_check_constraints = ON", statement)
             except sqlite3.Error:
@@ -102,7 +102,7 @@ class BadRecordings(CommandTest):
                 if done.returncode == 2:
                     self.assertEqual(done.stderr.count("\n"), 1, f"{statement}: {arguments}")
                     self.assertIn(copy, done.stderr, statement)
-        self.assertGreater(tried, 30)
+        self.assertGreater(tried, 10)
 
     def test_rows_that_are_missing(self):
         path = self.record(guest=counter(100), options=["--keyframe-interval", "16"])
