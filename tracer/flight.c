@@ -1,5 +1,6 @@
 #include "flight_internal.h"
 
+#include "hwaccl/assert.h"
 #include "writer_internal.h"
 
 #include <errno.h>
@@ -50,7 +51,7 @@ static bool share_reached(const struct flight *flight)
 
         return (window->exits && flight->exits - last->first >= window->exits / SHARES) || bytes >= SEGMENT_MOST ||
                (window->bytes && bytes >= window->bytes / SHARES) ||
-               (window->ns && flight->clock.ns[1] - last->begun_ns >= window->ns / SHARES);
+               (window->ns && flight_age(flight, last) >= window->ns / SHARES);
 }
 
 /* A decoder may start at a snapshot, or at an entry with all words that has none before it. */
@@ -114,6 +115,18 @@ static bool dump(struct flight *flight, const char *reason)
         return !flight->error.message[0];
 }
 
+/* Times are those of the exits: this thread may come late, and a guest may sleep for longer than the window. */
+static void count_exit(struct flight *flight, const struct ring_exit *exit)
+{
+        hwaccl_assert(flight->segment_count > 0); /* the first entry is a start */
+        struct flight_segment *last = &flight->segment[flight->segment_count - 1];
+
+        flight->exits++;
+        flight->newest = exit->exit_stamp;
+        if (!last->begun)
+                last->begun = exit->entry_stamp;
+}
+
 static bool take(struct flight *flight, const struct ring_record *record)
 {
         if (is_start(flight, record) && (flight->segment_count == 0 || share_reached(flight)) &&
@@ -122,7 +135,7 @@ static bool take(struct flight *flight, const struct ring_record *record)
                 return false;
         flight->position += (uint64_t)record->words * 8;
         if (record->type == RING_RECORD_EXIT)
-                flight->exits++;
+                count_exit(flight, (const struct ring_exit *)(const void *)record);
         if (record->type == RING_RECORD_ANNOTATION &&
             !keep_annotation(flight, (const struct ring_bytes *)(const void *)record))
                 return false;
@@ -167,6 +180,7 @@ static bool run(struct flight *flight)
                 /* for a recovery */
                 atomic_store_explicit(&flight->ring->header->stamp_khz, stamp_clock_khz(&flight->clock),
                                       memory_order_relaxed);
+                uint64_t before = flight->position;
                 if (!flight_absorb(flight) || (flight->due && !dump(flight, NULL)))
                         return false;
                 if (atomic_exchange_explicit(&flight->dump_asked, false, memory_order_acquire) &&
@@ -176,7 +190,8 @@ static bool run(struct flight *flight)
                         continue;
                 if (closing)
                         return true;
-                consumer_rest(&flight->consumer, flight->ring);
+                consumer_rest(&flight->consumer, flight->ring,
+                              consumer_is_slow(flight->ring, flight->position - before));
         }
 }
 
@@ -187,7 +202,7 @@ static void *main_loop(void *opaque)
         if (!run(flight)) {
                 ring_fail(flight->ring);
                 while (!consumer_is_closing(&flight->consumer))
-                        consumer_rest(&flight->consumer, flight->ring);
+                        consumer_rest(&flight->consumer, flight->ring, true);
         }
         return NULL;
 }

@@ -36,7 +36,7 @@ struct flight_segment {
         uint64_t first;    /* exit */
         uint64_t position; /* in the ring's count of bytes */
         uint64_t bytes;    /* of records */
-        uint64_t begun_ns; /* stamp_clock time */
+        uint64_t begun;    /* stamp of the first exit's entry; 0: not seen yet */
 };
 
 struct flight_annotation {
@@ -73,6 +73,7 @@ struct flight {
         uint64_t position; /* records before it were looked at */
         uint64_t written;  /* and before this one are in segments */
         uint64_t exits;    /* seen */
+        uint64_t newest;   /* stamp of the last of them */
         bool after_snapshot;
         const struct hwaccl_flight_trigger *due; /* its exit is the last that was looked at */
         bool dumping;
@@ -105,6 +106,8 @@ bool flight_segment_begin(struct flight *flight, uint64_t position);
 /** flight_segment_write - records [flight->written, @end) of the ring go to the last segment; the ring lets go of them,
  * and the window of what is older */
 bool flight_segment_write(struct flight *flight, uint64_t end);
+/** flight_age - ns from a segment's first entry to the newest exit */
+uint64_t flight_age(const struct flight *flight, const struct flight_segment *segment);
 /** flight_segments_trim - remove the oldest segments that neither the window nor a dump needs */
 bool flight_segments_trim(struct flight *flight);
 /** flight_segments_crowded - while a dump holds segments that the window does not need any more: is there more than a

@@ -179,8 +179,7 @@ bool flight_segment_begin(struct flight *flight, uint64_t position)
         STEP("flight segment begun");
         flight->fd = fd;
         flight->next_number++;
-        flight->segment[flight->segment_count - 1] =
-                (struct flight_segment){number, flight->exits, position, 0, flight->clock.ns[1]};
+        flight->segment[flight->segment_count - 1] = (struct flight_segment){number, flight->exits, position, 0, 0};
         return true;
 }
 
@@ -201,6 +200,11 @@ bool flight_segment_write(struct flight *flight, uint64_t end)
         return flight_segments_trim(flight);
 }
 
+uint64_t flight_age(const struct flight *flight, const struct flight_segment *segment)
+{
+        return segment->begun ? stamp_clock_span(&flight->clock, segment->begun, flight->newest) : 0;
+}
+
 /* Is the oldest segment older than the window? Its end is where the next one begins. */
 static bool expired(const struct flight *flight, uint64_t bytes)
 {
@@ -211,7 +215,7 @@ static bool expired(const struct flight *flight, uint64_t bytes)
                 return false;
         return (window->exits && flight->exits - second->first >= window->exits) ||
                (window->bytes && bytes - flight->segment[0].bytes >= window->bytes) ||
-               (window->ns && flight->clock.ns[1] - second->begun_ns >= window->ns);
+               (window->ns && flight_age(flight, second) >= window->ns);
 }
 
 static uint64_t bytes_kept(const struct flight *flight)

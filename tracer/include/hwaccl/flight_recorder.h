@@ -20,14 +20,14 @@
 /*
  * At least this much is kept; 0: no such limit. Where several are set, reaching one is enough to let go of what is
  * older. The window is let go of by sixteenths, when one more is full: what is kept, the ring included, is at most 1.2
- * times as many bytes, at most 1.13 times as many exits. A time is let go of when exits come: a guest that does not
+ * times as many bytes, at most 1.13 times as many exits. A time counts back from the newest exit: a guest that does not
  * exit keeps its last ones, however old. Bytes bound the disk space whatever the exits are like; exits do so as far as
  * the bytes of an exit are bounded.
  */
 struct hwaccl_flight_window {
         uint64_t exits;
         uint64_t bytes; /* of records, on disk; a recording takes about 0.7 times as much */
-        uint64_t ns;    /* of the host's clock */
+        uint64_t ns;    /* of the host's clock, from the oldest exit's entry to the newest exit */
 };
 
 #define HWACCL_FLIGHT_EXITS_MIN UINT64_C(16)
