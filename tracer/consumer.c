@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define SMALL_RING (UINT64_C(2) << 20)
+#define SLOW_SHARE 256u /* of the ring, in one rest */
 
 bool consumer_init(struct consumer *consumer, struct hwaccl_error *error)
 {
@@ -46,12 +47,18 @@ bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void 
         return result == 0 || hwaccl_error_set(error, "cannot start the writer thread: %s", strerror(result));
 }
 
-void consumer_rest(struct consumer *consumer, const struct ring *ring)
+bool consumer_is_slow(const struct ring *ring, uint64_t bytes)
+{
+        return bytes < ring->size / SLOW_SHARE;
+}
+
+void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow)
 {
         struct timespec until = {0, 0};
+        long rest = ring->size < SMALL_RING ? 500000 : 5000000;
 
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += ring->size < SMALL_RING ? 500000 : 5000000;
+        until.tv_nsec += slow ? 4 * rest : rest;
         if (until.tv_nsec >= 1000000000) {
                 until.tv_sec++;
                 until.tv_nsec -= 1000000000;

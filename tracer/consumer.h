@@ -26,11 +26,15 @@ bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void 
 
 /**
  * consumer_rest - until some more may be in the ring, or the end is near
+ * @slow: little was in the ring after the last rest: consumer_is_slow()
  *
  * Polling keeps system calls off the vCPU thread; rarely, as each wake-up may take the processor from it. The producer
- * fills some 0.4 MB in this time. Only the end is signalled.
+ * fills some 0.4 MB in this time; one that is slow gets four times as much. Only the end is signalled.
  */
-void consumer_rest(struct consumer *consumer, const struct ring *ring);
+void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow);
+
+/** consumer_is_slow - whoever filled @bytes of the ring in one rest */
+bool consumer_is_slow(const struct ring *ring, uint64_t bytes);
 
 /** consumer_is_closing - everything that the producer will ever publish has been published */
 bool consumer_is_closing(struct consumer *consumer);

@@ -12,7 +12,7 @@ static struct hwaccl_recorder *of(struct hwaccl_probe *probe)
         return (struct hwaccl_recorder *)(void *)probe;
 }
 
-static void *reserve(struct hwaccl_recorder *recorder, size_t size, enum ring_record_type type, uint8_t extra)
+static inline void *reserve(struct hwaccl_recorder *recorder, size_t size, enum ring_record_type type, uint8_t extra)
 {
         if (recorder->stopped)
                 return NULL;
@@ -28,7 +28,7 @@ static void *reserve(struct hwaccl_recorder *recorder, size_t size, enum ring_re
 
 static size_t delta_size(uint64_t bitmap)
 {
-        return 8 * (size_t)__builtin_popcountll(bitmap);
+        return 8 * state_delta_count(bitmap);
 }
 
 static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)

@@ -40,6 +40,15 @@ static inline uint64_t state_delta_bitmap(const struct hwaccl_subject_state *sta
         return bitmap;
 }
 
+/** state_delta_count - words that @bitmap names. In place: without -mpopcnt the compiler calls a function */
+static inline size_t state_delta_count(uint64_t bitmap)
+{
+        bitmap -= (bitmap >> 1) & UINT64_C(0x5555555555555555);
+        bitmap = (bitmap & UINT64_C(0x3333333333333333)) + ((bitmap >> 2) & UINT64_C(0x3333333333333333));
+        bitmap = (bitmap + (bitmap >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+        return (size_t)((bitmap * UINT64_C(0x0101010101010101)) >> 56);
+}
+
 /** state_delta_pack - write the words that @bitmap names to @to and into @base, which then equals @state */
 static inline uint64_t *state_delta_pack(uint64_t bitmap, const struct hwaccl_subject_state *state,
                                          union state_words *base, uint64_t *to)

@@ -1,6 +1,24 @@
 #include "timestamps.h"
 
 #include <cpuid.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The kernel takes a TSC only while it runs at one rate, on all processors; it does so for some that do not say that.
+ */
+static bool kernel_takes_tsc(void)
+{
+        static const char tsc[] = "tsc\n";
+        char name[sizeof(tsc)];
+        int fd = open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return false;
+        ssize_t size = read(fd, name, sizeof(name));
+        (void)close(fd);
+        return size == (ssize_t)strlen(tsc) && memcmp(name, tsc, strlen(tsc)) == 0;
+}
 
 enum stamp_kind stamp_kind_detect(void)
 {
@@ -9,21 +27,38 @@ enum stamp_kind stamp_kind_detect(void)
         unsigned c;
         unsigned d;
 
-        if (__get_cpuid(0x80000007u, &a, &b, &c, &d) && (d & (1u << 8)))
+        if ((__get_cpuid(0x80000007u, &a, &b, &c, &d) && (d & (1u << 8))) || kernel_takes_tsc())
                 return STAMP_TSC;
         return STAMP_MONOTONIC;
 }
 
-static uint64_t ns_now(const struct stamp_clock *clock, uint64_t stamp)
+/* Both clocks at one moment: a thread that loses its processor between two reads would be wrong by that time. */
+static uint64_t read_clocks(enum stamp_kind kind, uint64_t *monotonic)
 {
-        return (clock->kind == STAMP_MONOTONIC ? stamp : stamp_monotonic()) - clock->origin_ns;
+        uint64_t least = UINT64_MAX;
+        uint64_t best = stamp_now(kind);
+
+        if (kind == STAMP_MONOTONIC) {
+                *monotonic = best;
+                return best;
+        }
+        for (unsigned i = 0; i < 3; i++) {
+                uint64_t before = stamp_now(kind);
+                uint64_t ns = stamp_monotonic();
+                uint64_t took = stamp_now(kind) - before;
+                if (took < least) {
+                        least = took;
+                        best = before + took / 2;
+                        *monotonic = ns;
+                }
+        }
+        return best;
 }
 
 void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind)
 {
         clock->kind = kind;
-        clock->origin_stamp = stamp_now(kind);
-        clock->origin_ns = kind == STAMP_MONOTONIC ? clock->origin_stamp : stamp_monotonic();
+        clock->origin_stamp = read_clocks(kind, &clock->origin_ns);
         clock->stamp[0] = clock->stamp[1] = clock->origin_stamp;
         clock->ns[0] = clock->ns[1] = 0;
         clock->latest_stamp = clock->origin_stamp;
@@ -32,8 +67,10 @@ void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind)
 
 void stamp_clock_sample(struct stamp_clock *clock)
 {
-        uint64_t stamp = stamp_now(clock->kind);
-        uint64_t ns = ns_now(clock, stamp);
+        uint64_t ns = 0;
+        uint64_t stamp = read_clocks(clock->kind, &ns);
+
+        ns -= clock->origin_ns;
 
         /* An interval of less than 100 us would show the cost of reading the clocks rather than their rate. */
         if (ns - clock->ns[1] >= 100000) {

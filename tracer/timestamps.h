@@ -29,7 +29,7 @@ static inline uint64_t stamp_now(enum stamp_kind kind)
         return __builtin_expect(kind == STAMP_TSC, 1) ? __rdtsc() : stamp_monotonic();
 }
 
-/** stamp_kind_detect - is the TSC invariant (CPUID 80000007h, EDX bit 8)? */
+/** stamp_kind_detect - is the TSC invariant (CPUID 80000007h, EDX bit 8), or what the kernel reads the time from? */
 enum stamp_kind stamp_kind_detect(void);
 
 struct stamp_clock {

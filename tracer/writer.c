@@ -111,19 +111,28 @@ static void sample_clock(struct writer_lane *lane)
                 atomic_store_explicit(&lane->ring->header->stamp_khz, stamp_clock_khz(clock), memory_order_relaxed);
 }
 
-/* What the lanes hold now. *more: a producer is that far ahead again that there is no time to rest. */
-static bool drain_lanes(struct writer *writer, bool *more)
+enum pace {
+        PACE_SLOW,   /* all producers */
+        PACE_STEADY, /* none of those */
+        PACE_FAST,   /* one is that far ahead again that there is no time to rest */
+};
+
+/* What the lanes hold now. */
+static bool drain_lanes(struct writer *writer, enum pace *pace)
 {
-        *more = false;
+        *pace = PACE_SLOW;
         for (unsigned i = 0; i < writer->lane_count; i++) {
                 struct writer_lane *lane = &writer->lane[i];
                 uint64_t head = ring_head(lane->ring);
                 sample_clock(lane);
                 if (head == lane->position)
                         continue;
+                if (!consumer_is_slow(lane->ring, head - lane->position) && *pace == PACE_SLOW)
+                        *pace = PACE_STEADY;
                 if (!drain(writer, lane, head, lane->ring->size / 4))
                         return false;
-                *more |= ring_head(lane->ring) - lane->position >= lane->ring->size / 4;
+                if (ring_head(lane->ring) - lane->position >= lane->ring->size / 4)
+                        *pace = PACE_FAST;
         }
         return true;
 }
@@ -140,24 +149,24 @@ static bool run(struct writer *writer)
 {
         for (;;) {
                 bool closing = consumer_is_closing(&writer->consumer);
-                bool more;
-                if (!drain_lanes(writer, &more))
+                enum pace pace;
+                if (!drain_lanes(writer, &pace))
                         return false;
-                if (more)
+                if (pace == PACE_FAST)
                         continue;
                 if (closing && all_drained(writer))
                         return finish_rows(writer);
                 if (writer->in_transaction && stamp_monotonic() - writer->commit_ns > COMMIT_INTERVAL_NS &&
                     !commit(writer))
                         return false;
-                consumer_rest(&writer->consumer, writer->lane[0].ring);
+                consumer_rest(&writer->consumer, writer->lane[0].ring, pace == PACE_SLOW);
         }
 }
 
 static void wait_for_producer(struct writer *writer)
 {
         while (!consumer_is_closing(&writer->consumer))
-                consumer_rest(&writer->consumer, writer->lane[0].ring);
+                consumer_rest(&writer->consumer, writer->lane[0].ring, true);
 }
 
 static bool drain_all(struct writer *writer, uint64_t step)
