@@ -1,7 +1,9 @@
 #include "database.h"
 
 #include <stddef.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 sqlite3 *database_open(const char *path, int flags)
 {
@@ -77,6 +79,23 @@ bool database_integer(sqlite3 *db, const char *sql, int64_t otherwise, int64_t *
         return good;
 }
 
+/* A reader that came between the end of the log and the header that says so made itself an empty one. Nobody has it
+ * open: the header could not have been written then. */
+static void remove_empty_log(sqlite3 *db)
+{
+        const char *path = sqlite3_db_filename(db, "main");
+        char *log = path ? sqlite3_mprintf("%s-wal", path) : NULL;
+        char *shared = path ? sqlite3_mprintf("%s-shm", path) : NULL;
+        struct stat status;
+
+        if (log && shared && stat(log, &status) == 0 && status.st_size == 0) {
+                (void)unlink(log);
+                (void)unlink(shared);
+        }
+        sqlite3_free(log);
+        sqlite3_free(shared);
+}
+
 bool database_leave_log(sqlite3 *db, struct hwaccl_error *error)
 {
         const struct timespec pause = {0, 10000000};
@@ -89,6 +108,8 @@ bool database_leave_log(sqlite3 *db, struct hwaccl_error *error)
                         (void)nanosleep(&pause, NULL);
                 result = sqlite3_exec(db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
         }
+        if (result == SQLITE_OK)
+                remove_empty_log(db);
         return result == SQLITE_OK || result == SQLITE_BUSY || result == SQLITE_LOCKED ||
                database_error(db, error, "cannot finish");
 }
