@@ -14,6 +14,10 @@
 /* Some 40,000 exits of about 200 bytes: half a firmware's boot, or a slow commit. Larger takes longer to make. */
 #define RING_SIZE_DEFAULT (UINT64_C(8) << 20)
 
+/* So it lies in one page. */
+#define RECORDER_ALIGNMENT 1024u
+_Static_assert(sizeof(struct hwaccl_recorder) <= RECORDER_ALIGNMENT, "the alignment is its room");
+
 /* A record takes at most half of the smallest ring. */
 #define RECORD_SIZE_MAX (RING_SIZE_MIN / 2 - sizeof(struct ring_bytes))
 #define NAME_ROOM       1024u /* of annotations, terminating zero aside */
@@ -95,7 +99,7 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
         }
         if (!check_devices(&settings, error))
                 return NULL;
-        struct hwaccl_recorder *recorder = aligned_alloc(64, (sizeof(*recorder) + 63) & ~(size_t)63);
+        struct hwaccl_recorder *recorder = aligned_alloc(RECORDER_ALIGNMENT, RECORDER_ALIGNMENT);
         if (!recorder) {
                 hwaccl_error_set(error, "out of memory");
                 return NULL;

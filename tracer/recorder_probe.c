@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* The exit loop runs through these at every exit, with cold caches: they lie together, in two pages. */
+#define EXIT_LOOP __attribute__((hot))
+
 #define WORD_ROUND(size) (((size) + 7) & ~(size_t)7)
 
 static struct hwaccl_recorder *of(struct hwaccl_probe *probe)
@@ -31,7 +34,7 @@ static size_t delta_size(uint64_t bitmap)
         return 8 * state_delta_count(bitmap);
 }
 
-static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
+static EXIT_LOOP void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
 {
         struct hwaccl_recorder *recorder = of(probe);
         uint64_t bitmap = recorder->whole_entry ? ~UINT64_C(0) : state_delta_bitmap(state, &recorder->last);
@@ -46,7 +49,7 @@ static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_
         recorder->whole_entry = false;
 }
 
-static void stamped(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t extra)
+static EXIT_LOOP void stamped(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t extra)
 {
         struct ring_stamped *record = reserve(recorder, sizeof(*record), type, extra);
 
@@ -54,12 +57,12 @@ static void stamped(struct hwaccl_recorder *recorder, enum ring_record_type type
                 record->stamp = stamp_now(recorder->stamp_kind);
 }
 
-static void irq_offer(struct hwaccl_probe *probe, uint8_t vector)
+static EXIT_LOOP void irq_offer(struct hwaccl_probe *probe, uint8_t vector)
 {
         stamped(of(probe), RING_RECORD_OFFER, vector);
 }
 
-static void entry(struct hwaccl_probe *probe)
+static EXIT_LOOP void entry(struct hwaccl_probe *probe)
 {
         struct hwaccl_recorder *recorder = of(probe);
 
@@ -67,8 +70,8 @@ static void entry(struct hwaccl_probe *probe)
         recorder->entry_stamp = stamp_now(recorder->stamp_kind);
 }
 
-static void exit_(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
-                  const struct hwaccl_pending_interrupts *pending)
+static EXIT_LOOP void exit_(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
+                            const struct hwaccl_pending_interrupts *pending)
 {
         struct hwaccl_recorder *recorder = of(probe);
         uint64_t stamp = stamp_now(recorder->stamp_kind);
@@ -92,8 +95,8 @@ static void exit_(struct hwaccl_probe *probe, const struct hwaccl_subject_state 
                 memcpy(end, words, sizeof(words));
 }
 
-static void event(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t kind, uint64_t address,
-                  uint64_t value, const void *data, uint32_t size)
+static EXIT_LOOP void event(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t kind,
+                            uint64_t address, uint64_t value, const void *data, uint32_t size)
 {
         struct ring_event *record = reserve(recorder, sizeof(*record) + WORD_ROUND(size), type, kind);
 
@@ -108,7 +111,7 @@ static void event(struct hwaccl_recorder *recorder, enum ring_record_type type, 
                 memcpy(record->data, data, size);
 }
 
-static void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
+static EXIT_LOOP void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
 {
         struct hwaccl_recorder *recorder = of(probe);
 
@@ -122,13 +125,13 @@ static void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
               input->data ? input->size : 0);
 }
 
-static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *effect)
+static EXIT_LOOP void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *effect)
 {
         event(of(probe), RING_RECORD_EFFECT, (uint8_t)effect->kind, effect->address, effect->value, effect->data,
               effect->data ? effect->size : 0);
 }
 
-static void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict verdict)
+static EXIT_LOOP void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict verdict)
 {
         struct hwaccl_recorder *recorder = of(probe);
 
@@ -136,7 +139,7 @@ static void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict verdict)
         recorder->verdict_known = true;
 }
 
-static void irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bool taken)
+static EXIT_LOOP void irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bool taken)
 {
         (void)vector; /* the one that was offered */
         stamped(of(probe), RING_RECORD_RECLAIM, taken);
@@ -166,7 +169,7 @@ static void snapshot(struct hwaccl_recorder *recorder)
         }
 }
 
-static void end_handling(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t extra)
+static EXIT_LOOP void end_handling(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t extra)
 {
         uint64_t stamp = stamp_now(recorder->stamp_kind);
         struct ring_handled *record = reserve(recorder, sizeof(*record), type, extra);
@@ -179,7 +182,7 @@ static void end_handling(struct hwaccl_recorder *recorder, enum ring_record_type
         record->verdict = recorder->verdict_known ? (uint64_t)recorder->verdict : RING_VERDICT_UNKNOWN;
 }
 
-static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error)
+static EXIT_LOOP bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error)
 {
         struct hwaccl_recorder *recorder = of(probe);
 
