@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 HWACCL = os.environ.get("HWACCL") or sys.exit("run this through ctest, or set HWACCL to the built command")
+SANITIZED = bool(os.environ.get("HWACCL_SANITIZE"))  # each process takes five times as long to start
 BUILD = os.environ.get("HWACCL_BUILD") or os.path.dirname(HWACCL)
 
 # Prints "hello" on port e9h, executes CPUID and WBINVD, reads and writes CR0, ends with exit code 7.

@@ -4,23 +4,19 @@ nothing is lost, or one line says why it stopped; what was recorded is whole aft
 for `hwaccl recover`. tests/faults/ has the program, and test_every_failure, which goes through all of them without the
 commands.
 """
-import concurrent.futures
 import glob
-import json
 import os
 import re
 import shutil
 import signal
 import sqlite3
 import subprocess
-import threading
 import time
 
-from hwaccl_cli import BUILD, ENDLESS, HWACCL, CommandTest, counter, main
+from fault_test import FaultTest
+from hwaccl_cli import ENDLESS, HWACCL, SANITIZED, counter, main
 
-FAULTS = os.path.join(BUILD, "tests", "hwaccl-faults")
 SOURCE = os.environ.get("HWACCL_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SANITIZED = bool(os.environ.get("HWACCL_SANITIZE"))
 EXITS = 101  # of the guest
 CALLS = ["open", "pwrite", "fsync", "ftruncate", "fallocate", "mmap", "unlink", "pthread_create", "sqlite3_open",
          "sqlite3_prepare", "sqlite3_step", "sqlite3_exec", "sqlite3_bind"]
@@ -38,37 +34,18 @@ def steps():
     return sorted(names)
 
 
-class Faults(CommandTest):
+class Faults(FaultTest):
     def setUp(self):
         super().setUp()
         self.guest = self.write("guest.bin", counter(EXITS - 1))
-        self.number = 0
-        self.lock = threading.Lock()
 
     def new_path(self):
-        with self.lock:
-            self.number += 1
-            return self.path(f"{self.number}.db")
-
-    def run_faults(self, *arguments, seconds=100, **environment):
-        return subprocess.run([FAULTS, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=seconds, check=False, errors="replace", env={**os.environ, **environment})
+        return self.path(f"{self.next_number()}.db")
 
     def record_faulty(self, database, guest=None, seconds=100, **environment):
         return self.run_faults("record", "--accel", "soft", "--raw", (guest or self.guest) + "@0x7c00", "--memory", "1M",
                                "--clock", "virtual", "--keyframe-interval", "16", "--console", "/dev/null", "-o",
                                database, seconds=seconds, **environment)
-
-    def good(self, database, context):
-        """Checks and replays it; the number of its exits."""
-        checked = self.run_hwaccl("check", "--json", database)
-        self.assertEqual(checked.returncode, 0, f"{context}: {checked.stdout}{checked.stderr}")
-        exits = json.loads(checked.stdout)["exits"]
-        if exits:
-            replayed = self.run_hwaccl("replay", "--json", database)
-            self.assertEqual(replayed.returncode, 0, f"{context}: {replayed.stdout}{replayed.stderr}")
-            self.assertEqual(json.loads(replayed.stdout)["divergences"], 0, context)
-        return exits
 
     def recovered(self, database, context):
         """What `hwaccl recover` makes of what is left; the number of exits, None without a recording."""
@@ -78,15 +55,11 @@ class Faults(CommandTest):
             self.assertFalse(os.path.exists(database + "-ring"), context)
         if not os.path.exists(database):
             return None
-        exits = self.good(database, context)
+        exits = self.exits_of(database, context)
         left = [name for name in glob.glob(database + "-*") if not name.endswith("-shm")]
         self.assertEqual(left, [], context)
         os.remove(database)
         return exits
-
-    def each(self, function, items):
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            return list(pool.map(function, items))
 
     def kill_recorder(self, name):
         """At the first, second and third time that it comes there; how often that was."""
@@ -239,7 +212,7 @@ class Faults(CommandTest):
             _, errors = recorder.communicate(timeout=100)
             self.assertEqual(recorder.returncode, 0, errors)
             connection.close()
-        self.assertEqual(self.good(database, "read while it was recorded"), 20001)
+        self.assertEqual(self.exits_of(database, "read while it was recorded"), 20001)
 
 
 if __name__ == "__main__":

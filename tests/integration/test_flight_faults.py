@@ -1,18 +1,15 @@
 #!/usr/bin/env python3
 """A flight recorder that dies at each of its steps, and one whose calls of the system and of SQLite fail: `hwaccl recover`
 makes the window, up to the last exit that was completed. tests/faults/ has the program."""
-import concurrent.futures
 import json
 import os
 import shutil
 import signal
 import struct
-import subprocess
-import threading
 
 import test_faults
-from hwaccl_cli import CommandTest, counter, main
-from test_faults import FAULTS, SANITIZED
+from fault_test import FaultTest
+from hwaccl_cli import SANITIZED, counter, main
 
 EXITS, WINDOW = 601, 96
 TRIGGERS = ("--trigger", "port=0xe9", "--trigger", "port=0xf4")  # at the first exit and the last
@@ -23,23 +20,16 @@ CALLS = ("open", "openat", "write", "pwrite", "fsync", "mmap", "unlink", "unlink
          "sqlite3_open", "sqlite3_prepare", "sqlite3_step", "sqlite3_exec", "sqlite3_bind")
 
 
-class FlightFaults(CommandTest):
+class FlightFaults(FaultTest):
     def setUp(self):
         super().setUp()
         self.guest = self.write("guest.bin", counter(EXITS - 1))
-        self.number = 0
-        self.lock = threading.Lock()
 
     def new_path(self):
         """In a directory of its own: everything that is beside it is its."""
-        with self.lock:
-            self.number += 1
-            os.mkdir(self.path(str(self.number)))
-            return self.path(f"{self.number}/f.db")
-
-    def run_faults(self, *arguments, **environment):
-        return subprocess.run([FAULTS, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100,
-                              check=False, errors="replace", env={**os.environ, **environment})
+        number = self.next_number()
+        os.mkdir(self.path(str(number)))
+        return self.path(f"{number}/f.db")
 
     def record_faulty(self, database, **environment):
         return self.run_faults("record", "--accel", "soft", "--raw", self.guest + "@0x7c00", "--memory", "1M", "--clock",
@@ -55,16 +45,11 @@ class FlightFaults(CommandTest):
 
     def good(self, database, context):
         """It checks and replays; its first exit and one more than its last."""
-        checked = self.run_hwaccl("check", "--json", database)
-        self.assertEqual(checked.returncode, 0, f"{context}: {checked.stdout}{checked.stderr}")
-        if json.loads(checked.stdout)["exits"] == 0:
+        if not self.exits_of(database, context):
             return 0, 0
-        replayed = self.run_hwaccl("replay", "--json", database)
-        self.assertEqual(replayed.returncode, 0, f"{context}: {replayed.stdout}{replayed.stderr}")
-        self.assertEqual(json.loads(replayed.stdout)["divergences"], 0, context)
         return self.query(database, "SELECT min(exit), max(exit) + 1 FROM exits")[0]
 
-    def recovered(self, database, context, ):
+    def recovered(self, database, context):
         """What `hwaccl recover` makes of what is left: one more than its last exit; None without a recording."""
         completed = self.completed(database)
         unfinished = 0
@@ -89,10 +74,6 @@ class FlightFaults(CommandTest):
                 self.assertEqual(self.good(os.path.join(directory, name), context), (0, 1))
         shutil.rmtree(directory)
         return end
-
-    def each(self, function, items):
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            return list(pool.map(function, items))
 
     def kill_recorder(self, item):
         name, occurrence = item

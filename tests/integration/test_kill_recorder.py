@@ -16,9 +16,9 @@ import subprocess
 import tempfile
 import time
 
-from hwaccl_cli import BUILD, ENDLESS, HWACCL, CommandTest, main
+from hwaccl_cli import BUILD, ENDLESS, HWACCL, SANITIZED, CommandTest, main
 
-KILLS = int(os.environ.get("HWACCL_KILLS", "10" if os.environ.get("HWACCL_SANITIZE") else "200"))
+KILLS = int(os.environ.get("HWACCL_KILLS", "10" if SANITIZED else "200"))
 SEED = int(os.environ.get("HWACCL_SEED", random.SystemRandom().randrange(1 << 32)))
 FIRMWARE = "/usr/share/seabios/bios-256k.bin"
 TABLES = ("exit", "handler_change", "keyframe", "system_registers", "segment_registers", "pending", "irq_handoff",

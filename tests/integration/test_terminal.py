@@ -10,12 +10,11 @@ import termios
 import time
 import unittest
 
-from hwaccl_cli import BUILD, ENDLESS, HWACCL, CommandTest, main
+from hwaccl_cli import BUILD, ENDLESS, HWACCL, SANITIZED, CommandTest, main
 
 ECHO = os.path.join(BUILD, "guests", "console_echo.bin") + "@0x7c00"
 SPIN = bytes.fromhex("fa eb fe")  # cli; jmp $: no exits at all
 PATIENCE = 60
-SANITIZED = bool(os.environ.get("HWACCL_SANITIZE"))
 
 
 class Terminal:
