@@ -17,7 +17,7 @@ static bool begin(struct writer *writer)
 {
         if (writer->in_transaction)
                 return true;
-        writer->in_transaction = database_execute(writer->db, "BEGIN", &writer->error);
+        writer->in_transaction = database_execute(writer->db, "BEGIN IMMEDIATE", &writer->error);
         return writer->in_transaction;
 }
 

@@ -190,7 +190,7 @@ static uint64_t model_time(void)
 static bool model_execute(sqlite3 *db, const char *sql, struct hwaccl_error *error)
 {
         (void)db;
-        if (strcmp(sql, "BEGIN") == 0) {
+        if (strcmp(sql, "BEGIN IMMEDIATE") == 0) {
                 if (model.in_transaction)
                         model.problem = "a transaction in a transaction";
                 model.in_transaction = true;

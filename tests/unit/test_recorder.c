@@ -11,9 +11,11 @@
 #include "ring.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static void every_exit_is_read_back_exactly(void **state)
@@ -155,6 +157,49 @@ static void a_recording_can_be_read_while_it_grows(void **state)
         }
         assert_true(seen >= 999); /* the last one waits for its successor's entry */
         assert_true(hwaccl_recorder_finish(recorder, HWACCL_END_STOPPED, 0, NULL, &error));
+}
+
+static void run_sql(sqlite3 *db, const char *sql)
+{
+        if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+                fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+}
+
+/* The writer's transaction begins in the midst of an exit, with a look at the table of instructions: a transaction that
+ * has read already does not wait for a lock, if it is not told to. */
+static void a_database_that_another_program_locks_is_waited_for(void **state)
+{
+        static const uint8_t bytes[] = {0xe6, 0x80};
+        static const struct hwaccl_input clock = {HWACCL_INPUT_CLOCK, 0, 1, NULL, 0};
+        static const struct hwaccl_input instruction = {HWACCL_INPUT_INSTRUCTION, 0x7c00, 0, bytes, sizeof(bytes)};
+        static const struct hwaccl_pending_interrupts none;
+        const struct timespec pause = {0, 400000000}; /* until what is in the ring is committed */
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+        sqlite3 *other;
+
+        (void)state;
+        synthetic_start(&synthetic, 20);
+        struct hwaccl_recorder *recorder = create(&synthetic, 64, 0);
+        struct hwaccl_probe *probe = hwaccl_recorder_probe(recorder);
+        assert_int_equal(sqlite3_open_v2(path, &other, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_busy_timeout(other, 10000), SQLITE_OK);
+        probe->ops->transfer_in(probe, &synthetic.state);
+        probe->ops->entry(probe);
+        probe->ops->exit(probe, &synthetic.state, &none);
+        probe->ops->input(probe, &clock);
+        (void)nanosleep(&pause, NULL);
+        run_sql(other, "BEGIN IMMEDIATE");
+        probe->ops->input(probe, &instruction);
+        assert_true(probe->ops->handled(probe, HWACCL_OUTCOME_RESUMED, &error));
+        (void)nanosleep(&pause, NULL);
+        run_sql(other, "ROLLBACK");
+        assert_int_equal(sqlite3_close(other), SQLITE_OK);
+        if (!hwaccl_recorder_finish(recorder, HWACCL_END_EXIT_CODE, 42, NULL, &error))
+                fail_msg("%s", error.message);
+        struct hwaccl_recording *recording = open_recording();
+        assert_int_equal(hwaccl_recording_info(recording)->exit_count, 1);
+        hwaccl_recording_close(recording);
 }
 
 static void an_existing_file_is_replaced_only_by_force(void **state)
@@ -406,6 +451,7 @@ int main(void)
                 cmocka_unit_test_teardown(an_exit_whose_handling_stopped_has_no_outcome, remove_recording),
                 cmocka_unit_test_teardown(a_recording_without_exits_can_be_read, remove_recording),
                 cmocka_unit_test_teardown(a_recording_can_be_read_while_it_grows, remove_recording),
+                cmocka_unit_test_teardown(a_database_that_another_program_locks_is_waited_for, remove_recording),
                 cmocka_unit_test_teardown(an_existing_file_is_replaced_only_by_force, remove_recording),
                 cmocka_unit_test_teardown(a_ring_that_was_left_behind_is_an_error, remove_recording),
                 cmocka_unit_test_teardown(the_longest_annotations_go_through_the_smallest_ring, remove_recording),
