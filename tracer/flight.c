@@ -122,7 +122,7 @@ static void count_exit(struct flight *flight, const struct ring_exit *exit)
         struct flight_segment *last = &flight->segment[flight->segment_count - 1];
 
         flight->exits++;
-        flight->newest = exit->exit_stamp;
+        flight->newest = exit->entry_stamp;
         if (!last->begun)
                 last->begun = exit->entry_stamp;
 }

@@ -73,7 +73,7 @@ struct flight {
         uint64_t position; /* records before it were looked at */
         uint64_t written;  /* and before this one are in segments */
         uint64_t exits;    /* seen */
-        uint64_t newest;   /* stamp of the last of them */
+        uint64_t newest;   /* stamp of the last one's entry */
         bool after_snapshot;
         const struct hwaccl_flight_trigger *due; /* its exit is the last that was looked at */
         bool dumping;
@@ -106,7 +106,7 @@ bool flight_segment_begin(struct flight *flight, uint64_t position);
 /** flight_segment_write - records [flight->written, @end) of the ring go to the last segment; the ring lets go of them,
  * and the window of what is older */
 bool flight_segment_write(struct flight *flight, uint64_t end);
-/** flight_age - ns from a segment's first entry to the newest exit */
+/** flight_age - ns from a segment's first entry to the newest one */
 uint64_t flight_age(const struct flight *flight, const struct flight_segment *segment);
 /** flight_segments_trim - remove the oldest segments that neither the window nor a dump needs */
 bool flight_segments_trim(struct flight *flight);

@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME_SIZE 24
+#define NAME_SIZE   24
+#define CLOCK_SHARE 64 /* of a window of time, kept on top: what two readings of a clock may differ by */
 
 static void name_of(uint64_t number, char name[NAME_SIZE])
 {
@@ -215,7 +216,7 @@ static bool expired(const struct flight *flight, uint64_t bytes)
                 return false;
         return (window->exits && flight->exits - second->first >= window->exits) ||
                (window->bytes && bytes - flight->segment[0].bytes >= window->bytes) ||
-               (window->ns && flight_age(flight, second) >= window->ns);
+               (window->ns && flight_age(flight, second) >= window->ns + window->ns / CLOCK_SHARE);
 }
 
 static uint64_t bytes_kept(const struct flight *flight)

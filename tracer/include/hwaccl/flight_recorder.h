@@ -27,7 +27,7 @@
 struct hwaccl_flight_window {
         uint64_t exits;
         uint64_t bytes; /* of records, on disk; a recording takes about 0.7 times as much */
-        uint64_t ns;    /* of the host's clock, from the oldest exit's entry to the newest exit */
+        uint64_t ns;    /* of the host's clock, from the oldest exit's entry to the newest one's */
 };
 
 #define HWACCL_FLIGHT_EXITS_MIN UINT64_C(16)
