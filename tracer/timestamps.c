@@ -36,12 +36,10 @@ enum stamp_kind stamp_kind_detect(void)
 static uint64_t read_clocks(enum stamp_kind kind, uint64_t *monotonic)
 {
         uint64_t least = UINT64_MAX;
-        uint64_t best = stamp_now(kind);
+        uint64_t best = 0;
 
-        if (kind == STAMP_MONOTONIC) {
-                *monotonic = best;
-                return best;
-        }
+        if (kind == STAMP_MONOTONIC)
+                return *monotonic = stamp_monotonic();
         for (unsigned i = 0; i < 3; i++) {
                 uint64_t before = stamp_now(kind);
                 uint64_t ns = stamp_monotonic();
