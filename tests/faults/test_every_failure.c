@@ -64,11 +64,6 @@ static char *with(const char *suffix)
         return name[turn];
 }
 
-static bool exists(const char *suffix)
-{
-        return access(with(suffix), F_OK) == 0;
-}
-
 static off_t size_of(const char *suffix)
 {
         struct stat status;

@@ -29,6 +29,15 @@ static inline int remove_directory(void **state)
         return rmdir(directory);
 }
 
+/* Of the recording's files: "-ring" and the like. */
+static inline bool exists(const char *suffix)
+{
+        char file[sizeof(path) + 32];
+
+        (void)snprintf(file, sizeof(file), "%s%s", path, suffix);
+        return access(file, F_OK) == 0;
+}
+
 static inline int remove_recording(void **state)
 {
         static const char *const suffix[] = {"", "-wal", "-shm", "-journal", "-ring"};

@@ -11,14 +11,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static bool exists(const char *suffix)
-{
-        char name[sizeof(path) + 8];
-
-        (void)snprintf(name, sizeof(name), "%s%s", path, suffix);
-        return access(name, F_OK) == 0;
-}
-
 static void make_empty(const char *suffix)
 {
         char name[sizeof(path) + 8];

@@ -88,14 +88,6 @@ static void finish(struct hwaccl_recorder *recorder, struct synthetic *synthetic
                 fail_msg("%s", error.message);
 }
 
-static bool exists(const char *suffix)
-{
-        char file[sizeof(path) + 16];
-
-        (void)snprintf(file, sizeof(file), "%s%s", path, suffix);
-        return access(file, F_OK) == 0;
-}
-
 static void no_finding(void *opaque, const char *text)
 {
         (void)opaque;
