@@ -14,7 +14,7 @@
 /* Some 40,000 exits of about 200 bytes: half a firmware's boot, or a slow commit. Larger takes longer to make. */
 #define RING_SIZE_DEFAULT (UINT64_C(8) << 20)
 
-/* So it lies in one page. */
+/* Of a recorder: it lies in one page, as the exit loop finds all of it cold after the guest ran. */
 #define RECORDER_ALIGNMENT 1024u
 _Static_assert(sizeof(struct hwaccl_recorder) <= RECORDER_ALIGNMENT, "the alignment is its room");
 

@@ -29,16 +29,11 @@ static inline void *reserve(struct hwaccl_recorder *recorder, size_t size, enum 
         return record;
 }
 
-static size_t delta_size(uint64_t bitmap)
-{
-        return 8 * state_delta_count(bitmap);
-}
-
 static EXIT_LOOP void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
 {
         struct hwaccl_recorder *recorder = of(probe);
         uint64_t bitmap = recorder->whole_entry ? ~UINT64_C(0) : state_delta_bitmap(state, &recorder->last);
-        struct ring_entry *entry = reserve(recorder, sizeof(*entry) + delta_size(bitmap), RING_RECORD_ENTRY, 0);
+        struct ring_entry *entry = reserve(recorder, sizeof(*entry) + state_delta_size(bitmap), RING_RECORD_ENTRY, 0);
 
         if (!entry)
                 return;
@@ -81,8 +76,9 @@ static EXIT_LOOP void exit_(struct hwaccl_probe *probe, const struct hwaccl_subj
 
         for (unsigned i = 0; i < 4; i++)
                 any |= words[i] = pending->bits[i];
-        struct ring_exit *record = reserve(recorder, sizeof(*record) + delta_size(bitmap) + (any ? sizeof(words) : 0),
-                                           RING_RECORD_EXIT, any != 0);
+        struct ring_exit *record =
+                reserve(recorder, sizeof(*record) + state_delta_size(bitmap) + (any ? sizeof(words) : 0),
+                        RING_RECORD_EXIT, any != 0);
         if (!record)
                 return;
         STEP("exit");

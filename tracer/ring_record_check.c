@@ -18,17 +18,12 @@ static bool stamp_is_good(const struct decoder *decoder, uint64_t stamp)
         return stamp >= clock->origin_stamp && stamp <= clock->stamp[1];
 }
 
-static size_t delta_size(uint64_t bitmap)
-{
-        return 8 * (size_t)__builtin_popcountll(bitmap);
-}
-
 static const char *entry_problem(const struct decoder *decoder, const struct ring_entry *entry, size_t size)
 {
         const size_t known = entry->record.extra == RING_ENTRY_PARTIAL ? KNOWN_WORDS * sizeof(uint64_t) : 0;
 
         if (size < sizeof(*entry) || entry->record.extra > RING_ENTRY_UNKNOWN ||
-            size != sizeof(*entry) + delta_size(entry->bitmap) + known)
+            size != sizeof(*entry) + state_delta_size(entry->bitmap) + known)
                 return "a transfer of another length";
         if (decoder->state.phase == DECODER_HANDLING)
                 return "an entry while an exit is handled";
@@ -42,7 +37,7 @@ static const char *exit_problem(const struct decoder *decoder, const struct ring
         const size_t known = extra & RING_EXIT_PARTIAL ? KNOWN_WORDS * sizeof(uint64_t) : 0;
 
         if (size < sizeof(*exit) || extra > (RING_EXIT_PENDING | RING_EXIT_PARTIAL) ||
-            size != sizeof(*exit) + delta_size(exit->bitmap) + pending + known)
+            size != sizeof(*exit) + state_delta_size(exit->bitmap) + pending + known)
                 return "a transfer of another length";
         if (decoder->state.phase != DECODER_ENTERED)
                 return "an exit without an entry";

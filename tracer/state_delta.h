@@ -49,6 +49,12 @@ static inline size_t state_delta_count(uint64_t bitmap)
         return (size_t)((bitmap * UINT64_C(0x0101010101010101)) >> 56);
 }
 
+/** state_delta_size - bytes that state_delta_pack() writes */
+static inline size_t state_delta_size(uint64_t bitmap)
+{
+        return 8 * state_delta_count(bitmap);
+}
+
 /** state_delta_pack - write the words that @bitmap names to @to and into @base, which then equals @state */
 static inline uint64_t *state_delta_pack(uint64_t bitmap, const struct hwaccl_subject_state *state,
                                          union state_words *base, uint64_t *to)

@@ -45,7 +45,7 @@ static bool write_entry(struct hwaccl_trace_vcpu *vcpu, const union state_words 
         struct hwaccl_recorder *recorder = &vcpu->recorder;
         bool partial = known && !known_equal(*known, known_all());
         uint64_t bitmap = recorder->whole_entry ? ~UINT64_C(0) : state_delta_bitmap(&state->state, &recorder->last);
-        size_t size = sizeof(struct ring_entry) + 8 * state_delta_count(bitmap) + (partial ? 16 : 0);
+        size_t size = sizeof(struct ring_entry) + state_delta_size(bitmap) + (partial ? 16 : 0);
         struct ring_entry *record =
                 recorder_reserve(recorder, size, RING_RECORD_ENTRY,
                                  !known ? RING_ENTRY_UNKNOWN : (partial ? RING_ENTRY_PARTIAL : RING_ENTRY_KNOWN));
@@ -131,7 +131,7 @@ bool hwaccl_trace_vcpu_exit(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_
         bool partial = !known_equal(known, known_all());
         uint64_t bitmap = state_delta_bitmap(&words.state, &recorder->last);
         struct ring_exit *record =
-                recorder_reserve(recorder, sizeof(*record) + 8 * state_delta_count(bitmap) + (partial ? 16 : 0),
+                recorder_reserve(recorder, sizeof(*record) + state_delta_size(bitmap) + (partial ? 16 : 0),
                                  RING_RECORD_EXIT, partial ? RING_EXIT_PARTIAL : 0);
         if (!record)
                 return false;

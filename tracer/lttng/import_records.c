@@ -75,7 +75,7 @@ static bool check_time(const struct trace_import *import, const char *what, uint
 
 static bool check_transfer(const struct trace_transfer *transfer, struct hwaccl_error *error)
 {
-        return transfer->count == (unsigned)__builtin_popcountll(transfer->bitmap) ||
+        return transfer->count == (unsigned)state_delta_count(transfer->bitmap) ||
                hwaccl_error_set(error, "%u words with the bitmap 0x%" PRIx64, transfer->count, transfer->bitmap);
 }
 

@@ -34,7 +34,7 @@ static void transfer(struct hwaccl_lttng *lttng, enum trace_event_kind kind, con
         }
         uint64_t bitmap = lttng->attached ? state_delta_bitmap(state, &lttng->last) : ~UINT64_C(0);
         (void)state_delta_pack(bitmap, state, &lttng->last, words);
-        event->as.transfer = (struct trace_transfer){bitmap, words, (unsigned)__builtin_popcountll(bitmap)};
+        event->as.transfer = (struct trace_transfer){bitmap, words, (unsigned)state_delta_count(bitmap)};
         trace_probe_emit(lttng);
 }
 
