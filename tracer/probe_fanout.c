@@ -30,7 +30,7 @@ static void entry(struct hwaccl_probe *probe)
         const struct hwaccl_probe_fanout *fanout = of(probe);
 
         for (size_t i = 0; i < fanout->count; i++)
-                fanout->member[i]->ops->entry(fanout->member[i]);
+                hwaccl_probe_entry(fanout->member[i]);
 }
 
 static void exit_(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,

@@ -105,7 +105,7 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
                 return NULL;
         }
         memset(recorder, 0, sizeof(*recorder));
-        recorder->probe.ops = &recorder_probe_ops;
+        recorder_start_probe(recorder);
         recorder->keyframe_interval = recorder->until_snapshot = settings.keyframe_interval;
         recorder->snapshot_bytes = settings.flight ? flight_keyframe_bytes(&settings.flight->window) : UINT64_MAX;
         recorder->whole_entry = true;

@@ -17,6 +17,7 @@ enum recorder_phase {
 
 struct hwaccl_recorder {
         struct hwaccl_probe probe;
+        struct hwaccl_probe_ops ops; /* the probe's: a copy that lies in the page with the rest */
         struct ring_producer producer;
         union state_words last; /* transferred */
         uint64_t entry_stamp;
@@ -40,6 +41,9 @@ struct hwaccl_recorder {
 };
 
 extern const struct hwaccl_probe_ops recorder_probe_ops;
+
+/** recorder_start_probe - give it the operations that are the quickest on this processor */
+void recorder_start_probe(struct hwaccl_recorder *recorder);
 
 /** recorder_create_ring - the ring file of vCPU config->vcpu + @index, beside the database: PATH-ring, PATH-ring.1 … */
 bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,

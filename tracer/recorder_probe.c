@@ -5,8 +5,11 @@
 
 #include <string.h>
 
-/* The exit loop runs through these at every exit, with cold caches: they lie together, in two pages. */
-#define EXIT_LOOP __attribute__((hot))
+/* The exit loop runs through these at every exit, with cold caches: they lie together, in one page. */
+#define EXIT_LOOP __attribute__((section(".text.hwaccl_exit_loop")))
+__asm__(".pushsection .text.hwaccl_exit_loop, \"ax\", @progbits\n\t.p2align 12\n\t.popsection");
+
+#define AVX2 __attribute__((target("avx2")))
 
 #define WORD_ROUND(size) (((size) + 7) & ~(size_t)7)
 
@@ -29,12 +32,12 @@ static inline void *reserve(struct hwaccl_recorder *recorder, size_t size, enum 
         return record;
 }
 
-static EXIT_LOOP void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
+static inline void put_entry(struct hwaccl_recorder *recorder, const struct hwaccl_subject_state *state,
+                             uint64_t bitmap)
 {
-        struct hwaccl_recorder *recorder = of(probe);
-        uint64_t bitmap = recorder->whole_entry ? ~UINT64_C(0) : state_delta_bitmap(state, &recorder->last);
         struct ring_entry *entry = reserve(recorder, sizeof(*entry) + state_delta_size(bitmap), RING_RECORD_ENTRY, 0);
 
+        recorder->phase = RECORDER_IN_GUEST;
         if (!entry)
                 return;
         STEP("entry");
@@ -42,35 +45,37 @@ static EXIT_LOOP void transfer_in(struct hwaccl_probe *probe, const struct hwacc
         (void)state_delta_pack(bitmap, state, &recorder->last, entry->words);
         recorder->verdict_known = false;
         recorder->whole_entry = false;
+        recorder->entry_stamp = stamp_now(recorder->stamp_kind);
 }
 
-static EXIT_LOOP void stamped(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t extra)
+static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
 {
-        struct ring_stamped *record = reserve(recorder, sizeof(*record), type, extra);
+        struct hwaccl_recorder *recorder = of(probe);
 
-        if (record)
-                record->stamp = stamp_now(recorder->stamp_kind);
+        put_entry(recorder, state, recorder->whole_entry ? ~UINT64_C(0) : state_delta_bitmap(state, &recorder->last));
+}
+
+static EXIT_LOOP AVX2 void transfer_in_avx2(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
+{
+        struct hwaccl_recorder *recorder = of(probe);
+
+        put_entry(recorder, state,
+                  recorder->whole_entry ? ~UINT64_C(0) : state_delta_bitmap_avx2(state, &recorder->last));
 }
 
 static EXIT_LOOP void irq_offer(struct hwaccl_probe *probe, uint8_t vector)
 {
-        stamped(of(probe), RING_RECORD_OFFER, vector);
-}
-
-static EXIT_LOOP void entry(struct hwaccl_probe *probe)
-{
         struct hwaccl_recorder *recorder = of(probe);
+        struct ring_stamped *record = reserve(recorder, sizeof(*record), RING_RECORD_OFFER, vector);
 
-        recorder->phase = RECORDER_IN_GUEST;
         recorder->entry_stamp = stamp_now(recorder->stamp_kind);
+        if (record)
+                record->stamp = recorder->entry_stamp;
 }
 
-static EXIT_LOOP void exit_(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
-                            const struct hwaccl_pending_interrupts *pending)
+static inline void put_exit(struct hwaccl_recorder *recorder, const struct hwaccl_subject_state *state,
+                            const struct hwaccl_pending_interrupts *pending, uint64_t stamp, uint64_t bitmap)
 {
-        struct hwaccl_recorder *recorder = of(probe);
-        uint64_t stamp = stamp_now(recorder->stamp_kind);
-        uint64_t bitmap = state_delta_bitmap(state, &recorder->last);
         uint64_t words[4];
         uint64_t any = 0;
 
@@ -91,6 +96,35 @@ static EXIT_LOOP void exit_(struct hwaccl_probe *probe, const struct hwaccl_subj
                 memcpy(end, words, sizeof(words));
 }
 
+static void exit_(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
+                  const struct hwaccl_pending_interrupts *pending)
+{
+        struct hwaccl_recorder *recorder = of(probe);
+        uint64_t stamp = stamp_now(recorder->stamp_kind);
+
+        put_exit(recorder, state, pending, stamp, state_delta_bitmap(state, &recorder->last));
+}
+
+static EXIT_LOOP AVX2 void exit_avx2(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
+                                     const struct hwaccl_pending_interrupts *pending)
+{
+        struct hwaccl_recorder *recorder = of(probe);
+        uint64_t stamp = stamp_now(recorder->stamp_kind);
+
+        put_exit(recorder, state, pending, stamp, state_delta_bitmap_avx2(state, &recorder->last));
+}
+
+/* Most data is a word of guest memory or an instruction: without a call, and without touching the C library's pages. */
+static inline void copy(uint8_t *to, const uint8_t *from, uint32_t size)
+{
+        if (size >= 8 && size <= 16) {
+                memcpy(to, from, 8);
+                memcpy(to + size - 8, from + size - 8, 8);
+        } else if (size) {
+                memcpy(to, from, size);
+        }
+}
+
 static EXIT_LOOP void event(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t kind,
                             uint64_t address, uint64_t value, const void *data, uint32_t size)
 {
@@ -103,8 +137,7 @@ static EXIT_LOOP void event(struct hwaccl_recorder *recorder, enum ring_record_t
         record->size = size;
         record->has_data = data != NULL;
         STEP("event");
-        if (size)
-                memcpy(record->data, data, size);
+        copy(record->data, data, size);
 }
 
 static EXIT_LOOP void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
@@ -137,8 +170,12 @@ static EXIT_LOOP void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict ve
 
 static EXIT_LOOP void irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bool taken)
 {
+        struct hwaccl_recorder *recorder = of(probe);
+        struct ring_stamped *record = reserve(recorder, sizeof(*record), RING_RECORD_RECLAIM, taken);
+
         (void)vector; /* the one that was offered */
-        stamped(of(probe), RING_RECORD_RECLAIM, taken);
+        if (record)
+                record->stamp = stamp_now(recorder->stamp_kind);
 }
 
 uint8_t *recorder_put_bytes(struct hwaccl_recorder *recorder, enum ring_record_type type, size_t size)
@@ -165,7 +202,7 @@ static void snapshot(struct hwaccl_recorder *recorder)
         }
 }
 
-static EXIT_LOOP void end_handling(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t extra)
+static inline void end_handling(struct hwaccl_recorder *recorder, enum ring_record_type type, uint8_t extra)
 {
         uint64_t stamp = stamp_now(recorder->stamp_kind);
         struct ring_handled *record = reserve(recorder, sizeof(*record), type, extra);
@@ -216,7 +253,6 @@ void recorder_close_exit(struct hwaccl_recorder *recorder)
 const struct hwaccl_probe_ops recorder_probe_ops = {
         .transfer_in = transfer_in,
         .irq_offer = irq_offer,
-        .entry = entry,
         .exit = exit_,
         .verdict = verdict,
         .irq_reclaim = irq_reclaim,
@@ -224,3 +260,13 @@ const struct hwaccl_probe_ops recorder_probe_ops = {
         .effect = effect,
         .handled = handled,
 };
+
+void recorder_start_probe(struct hwaccl_recorder *recorder)
+{
+        recorder->ops = recorder_probe_ops;
+        if (__builtin_cpu_supports("avx2")) {
+                recorder->ops.transfer_in = transfer_in_avx2;
+                recorder->ops.exit = exit_avx2;
+        }
+        recorder->probe.ops = &recorder->ops;
+}

@@ -177,6 +177,9 @@ void ring_trim(struct ring *ring)
 void ring_producer_init(struct ring_producer *producer, struct ring *ring)
 {
         producer->ring = ring;
+        producer->data = ring->data;
+        producer->mask = ring->size - 1;
+        producer->header = ring->header;
         producer->head = atomic_load_explicit(&ring->header->head, memory_order_relaxed);
         producer->limit = atomic_load_explicit(&ring->header->tail, memory_order_acquire) + ring->size;
 }
@@ -202,18 +205,6 @@ bool ring_wait(struct ring_producer *producer, size_t size)
                         (void)nanosleep(&wait, NULL);
                 }
         }
-}
-
-void ring_publish(struct ring_producer *producer)
-{
-        STEP("publish");
-        atomic_store_explicit(&producer->ring->header->head, producer->head, memory_order_release);
-}
-
-void ring_complete(struct ring_producer *producer, uint64_t exits)
-{
-        STEP("complete");
-        atomic_store_explicit(&producer->ring->header->completed, exits, memory_order_release);
 }
 
 uint64_t ring_head(const struct ring *ring)
@@ -243,10 +234,4 @@ void ring_fail(struct ring *ring)
 {
         STEP("consumer fails");
         atomic_store_explicit(&ring->header->consumer_failed, 1, memory_order_release);
-}
-
-bool ring_failed(const struct ring *ring)
-{
-        STEP("look for failure");
-        return atomic_load_explicit(&ring->header->consumer_failed, memory_order_acquire) != 0;
 }

@@ -14,9 +14,13 @@
 
 #include "hwaccl/error.h"
 
+#include "steps.h"
+
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define RING_SUFFIX      "-ring"    /* of the file, behind the database's name */
 #define RING_MAGIC       "hwaccl-r" /* 8 bytes, without a terminator */
@@ -106,6 +110,10 @@ struct ring_producer {
         struct ring *ring;
         uint64_t head;  /* end of what was reserved */
         uint64_t limit; /* no reservation may end behind this */
+        /* the ring's, at hand: each record needs them */
+        uint8_t *data;
+        uint64_t mask;
+        struct ring_header *header;
 };
 
 void ring_producer_init(struct ring_producer *producer, struct ring *ring);
@@ -113,10 +121,18 @@ void ring_producer_init(struct ring_producer *producer, struct ring *ring);
 /** ring_wait - until @size more bytes are free; publishes first. False when the consumer has failed. */
 bool ring_wait(struct ring_producer *producer, size_t size);
 
-void ring_publish(struct ring_producer *producer);
+static inline void ring_publish(struct ring_producer *producer)
+{
+        STEP("publish");
+        atomic_store_explicit(&producer->header->head, producer->head, memory_order_release);
+}
 
 /** ring_complete - everything that was published holds @exits whole exits */
-void ring_complete(struct ring_producer *producer, uint64_t exits);
+static inline void ring_complete(struct ring_producer *producer, uint64_t exits)
+{
+        STEP("complete");
+        atomic_store_explicit(&producer->header->completed, exits, memory_order_release);
+}
 
 /**
  * ring_reserve - room for one record of @size bytes (a multiple of 8, at most half the ring), its header filled in
@@ -127,14 +143,11 @@ static inline struct ring_record *ring_reserve(struct ring_producer *producer, s
 {
         if (__builtin_expect(producer->head + size > producer->limit, 0) && !ring_wait(producer, size))
                 return NULL;
-        struct ring_record *record =
-                (struct ring_record *)(void *)(producer->ring->data + (producer->head & (producer->ring->size - 1)));
-        record->words = (uint16_t)(size / 8);
-        record->type = type;
-        record->extra = extra;
-        record->mark = ring_mark(producer->head);
+        void *at = producer->data + (producer->head & producer->mask);
+        const struct ring_record record = {(uint16_t)(size / 8), type, extra, ring_mark(producer->head)};
+        memcpy(at, &record, sizeof(record)); /* one store */
         producer->head += size;
-        return record;
+        return at;
 }
 
 /** ring_head - end of what may be read: consumer's side */
@@ -147,6 +160,11 @@ const struct ring_record *ring_at(const struct ring *ring, uint64_t position, ui
 void ring_release(struct ring *ring, uint64_t position);
 
 void ring_fail(struct ring *ring);
-bool ring_failed(const struct ring *ring);
+
+static inline bool ring_failed(const struct ring *ring)
+{
+        STEP("look for failure");
+        return atomic_load_explicit(&ring->header->consumer_failed, memory_order_acquire) != 0;
+}
 
 #endif

@@ -55,7 +55,7 @@ bool hwaccl_vcpu_run(struct hwaccl_vcpu *vcpu, const struct hwaccl_run_request *
                 return false;
 
         if (probe)
-                probe->ops->entry(probe);
+                hwaccl_probe_entry(probe);
         if (!vcpu->accel->ops->run(vcpu->accel, vcpu->state, vcpu->pending, request, error))
                 return false;
         if (probe)

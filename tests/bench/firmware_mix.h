@@ -111,7 +111,7 @@ static void run_mix(struct hwaccl_probe *probe, uint64_t exits)
         for (uint64_t i = 0; i < exits; i++) {
                 const struct access *access = &mix[i % (sizeof(mix) / sizeof(mix[0]))];
                 probe->ops->transfer_in(probe, &state);
-                probe->ops->entry(probe);
+                hwaccl_probe_entry(probe);
                 state.exit_reason = HWACCL_EXIT_IO_INSTRUCTION;
                 state.exit_qualification =
                         (uint64_t)access->port << 16 | (access->in ? 8u : 0) | (unsigned)(access->size - 1);

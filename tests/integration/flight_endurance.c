@@ -103,7 +103,7 @@ static void one_exit(struct hwaccl_probe *probe, struct hwaccl_subject_state *st
         struct hwaccl_error error;
 
         probe->ops->transfer_in(probe, state);
-        probe->ops->entry(probe);
+        hwaccl_probe_entry(probe);
         state->exit_reason = HWACCL_EXIT_IO_INSTRUCTION;
         state->exit_qualification = (number & 0xff) << 16;
         state->rip += 2;

@@ -282,7 +282,6 @@ static void produce(void)
                 for (unsigned i = 0; i < STATE_WORDS; i++)
                         words.word[i] = word_of_exit(exit, false, i);
                 recorder_probe_ops.transfer_in(probe, &words.state);
-                recorder_probe_ops.entry(probe);
                 for (unsigned i = 0; i < STATE_WORDS; i++)
                         words.word[i] = word_of_exit(exit, true, i);
                 recorder_probe_ops.exit(probe, &words.state, &none);

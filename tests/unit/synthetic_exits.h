@@ -231,7 +231,7 @@ static inline bool synthetic_observe(const struct synthetic *synthetic, struct h
         probe->ops->transfer_in(probe, &exit->entry);
         if (exit->offered)
                 probe->ops->irq_offer(probe, exit->vector);
-        probe->ops->entry(probe);
+        hwaccl_probe_entry(probe);
         probe->ops->exit(probe, &exit->exit, &pending);
         for (size_t i = 0; i < exit->input_count; i++)
                 probe->ops->input(probe, &exit->input[i]);

@@ -185,7 +185,7 @@ static void a_database_that_another_program_locks_is_waited_for(void **state)
         assert_int_equal(sqlite3_open_v2(path, &other, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_busy_timeout(other, 10000), SQLITE_OK);
         probe->ops->transfer_in(probe, &synthetic.state);
-        probe->ops->entry(probe);
+        hwaccl_probe_entry(probe);
         probe->ops->exit(probe, &synthetic.state, &none);
         probe->ops->input(probe, &clock);
         (void)nanosleep(&pause, NULL);

@@ -42,7 +42,8 @@ struct hwaccl_probe_ops {
         void (*transfer_in)(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state);
         /* a vector was taken from the trap manager or the PIC and set in the pending page */
         void (*irq_offer)(struct hwaccl_probe *probe, uint8_t vector);
-        /* the guest is entered now; time stamps only */
+        /* the guest is entered now; time stamps only. NULL: that the offer or else the transfer was just seen will do
+         */
         void (*entry)(struct hwaccl_probe *probe);
         /* the guest has stopped: state and pending page as the accelerator left them */
         void (*exit)(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
@@ -61,5 +62,12 @@ struct hwaccl_probe_ops {
 struct hwaccl_probe {
         const struct hwaccl_probe_ops *ops;
 };
+
+/** hwaccl_probe_entry - call entry() where @probe has one */
+static inline void hwaccl_probe_entry(struct hwaccl_probe *probe)
+{
+        if (probe->ops->entry)
+                probe->ops->entry(probe);
+}
 
 #endif
