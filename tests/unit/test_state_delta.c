@@ -70,12 +70,12 @@ static void any_set_of_words_is_seen(bitmap_function bitmap)
 static void a_state_may_lie_at_any_word(bitmap_function bitmap)
 {
         const union state_words base = random_words(3);
-        union state_words room[2];
-        struct hwaccl_subject_state *state = (struct hwaccl_subject_state *)(void *)&room[0].word[1];
+        _Alignas(64) uint64_t room[1 + STATE_WORDS];
+        struct hwaccl_subject_state *state = (struct hwaccl_subject_state *)(void *)&room[1];
 
         memcpy(state, &base, sizeof(base));
         assert_int_equal(bitmap(state, &base), 0);
-        room[0].word[1 + 63] ^= 1;
+        room[STATE_WORDS] ^= 1;
         assert_int_equal(bitmap(state, &base), UINT64_C(1) << 63);
 }
 
