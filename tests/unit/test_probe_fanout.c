@@ -143,11 +143,27 @@ static void each_probe_sees_every_call_and_the_first_refusal_is_the_answer(void 
         }
 }
 
+static void a_probe_without_entry_leaves_it_to_the_others(void **state)
+{
+        struct hwaccl_probe_fanout fanout;
+        struct hwaccl_probe_ops without = counting_ops;
+        struct counting each[2] = {{{&without}, "", 0, false, 0, 0}, {{&counting_ops}, "", 0, false, 0, 0}};
+        struct hwaccl_probe *const probes[] = {&each[0].probe, &each[1].probe};
+
+        (void)state;
+        without.entry = NULL;
+        hwaccl_probe_entry(hwaccl_probe_join(&fanout, probes, 2));
+        hwaccl_probe_entry(&each[0].probe);
+        assert_string_equal(each[0].calls, "");
+        assert_string_equal(each[1].calls, "n");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(one_probe_is_attached_as_it_is),
                 cmocka_unit_test(each_probe_sees_every_call_and_the_first_refusal_is_the_answer),
+                cmocka_unit_test(a_probe_without_entry_leaves_it_to_the_others),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -202,6 +202,52 @@ static void a_database_that_another_program_locks_is_waited_for(void **state)
         hwaccl_recording_close(recording);
 }
 
+/* @column of @table in exit 0 or 1. */
+static int64_t number_of(const char *column, const char *table, unsigned exit)
+{
+        char sql[128];
+        sqlite3 *db;
+        sqlite3_stmt *statement;
+
+        (void)snprintf(sql, sizeof(sql), "SELECT %s FROM %s WHERE exit = %u", column, table, exit);
+        assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+        int64_t number = sqlite3_column_int64(statement, 0);
+        (void)sqlite3_finalize(statement);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        return number;
+}
+
+static void the_guest_is_entered_at_the_offer_or_else_at_the_transfer(void **state)
+{
+        static const struct hwaccl_pending_interrupts none;
+        const struct timespec pause = {0, 20000000};
+        struct synthetic synthetic;
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        synthetic_start(&synthetic, 21);
+        struct hwaccl_recorder *recorder = create(&synthetic, 64, 0);
+        struct hwaccl_probe *probe = hwaccl_recorder_probe(recorder);
+        for (unsigned exit = 0; exit < 2; exit++) {
+                probe->ops->transfer_in(probe, &synthetic.state);
+                (void)nanosleep(&pause, NULL);
+                if (exit == 0)
+                        probe->ops->irq_offer(probe, 0x20);
+                hwaccl_probe_entry(probe);
+                probe->ops->exit(probe, &synthetic.state, &none);
+                if (exit == 0)
+                        probe->ops->irq_reclaim(probe, 0x20, true);
+                assert_true(probe->ops->handled(probe, HWACCL_OUTCOME_RESUMED, &error));
+        }
+        assert_true(hwaccl_recorder_finish(recorder, HWACCL_END_EXIT_CODE, 42, NULL, &error));
+        /* two lines through the clock's samples may differ a little, not by a tenth of the pause */
+        assert_in_range(2000000 + number_of("entry_ns", "exits", 0) - number_of("offered_ns", "irq_handoffs", 0), 0,
+                        4000000);
+        assert_true(number_of("guest_ns", "exits", 1) > 19000000);
+}
+
 static void an_existing_file_is_replaced_only_by_force(void **state)
 {
         struct hwaccl_error error = {""};
@@ -451,6 +497,7 @@ int main(void)
                 cmocka_unit_test_teardown(an_exit_whose_handling_stopped_has_no_outcome, remove_recording),
                 cmocka_unit_test_teardown(a_recording_without_exits_can_be_read, remove_recording),
                 cmocka_unit_test_teardown(a_recording_can_be_read_while_it_grows, remove_recording),
+                cmocka_unit_test_teardown(the_guest_is_entered_at_the_offer_or_else_at_the_transfer, remove_recording),
                 cmocka_unit_test_teardown(a_database_that_another_program_locks_is_waited_for, remove_recording),
                 cmocka_unit_test_teardown(an_existing_file_is_replaced_only_by_force, remove_recording),
                 cmocka_unit_test_teardown(a_ring_that_was_left_behind_is_an_error, remove_recording),

@@ -42,8 +42,7 @@ struct hwaccl_probe_ops {
         void (*transfer_in)(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state);
         /* a vector was taken from the trap manager or the PIC and set in the pending page */
         void (*irq_offer)(struct hwaccl_probe *probe, uint8_t vector);
-        /* the guest is entered now; time stamps only. NULL: that the offer or else the transfer was just seen will do
-         */
+        /* the guest is entered now; time stamps only. NULL: the probe takes irq_offer, or else transfer_in, for it */
         void (*entry)(struct hwaccl_probe *probe);
         /* the guest has stopped: state and pending page as the accelerator left them */
         void (*exit)(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
