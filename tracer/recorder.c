@@ -146,8 +146,7 @@ void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name
         memcpy(to, name, name_size);
         memcpy(to + name_size, value, value_size);
         to[name_size - 1] = to[name_size + value_size - 1] = 0;
-        if (recorder->phase == RECORDER_BETWEEN)
-                ring_publish(&recorder->producer);
+        ring_publish(&recorder->producer);
 }
 
 bool hwaccl_recorder_finish(struct hwaccl_recorder *recorder, unsigned end, uint64_t end_code, const char *end_message,

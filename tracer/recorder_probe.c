@@ -1,4 +1,8 @@
-/* The probe: packs what it sees into the ring. No system call, no allocation, unless the ring is full. */
+/*
+ * The probe: packs what it sees into the ring. No system call, no allocation, unless the ring is full. An exit, what
+ * its handling read and what it did are published as they are told: a process that dies in the handling leaves all of
+ * them behind.
+ */
 #include "recorder_internal.h"
 
 #include "steps.h"
@@ -22,9 +26,7 @@ static inline void *reserve(struct hwaccl_recorder *recorder, size_t size, enum 
 {
         if (recorder->stopped)
                 return NULL;
-        /* What came before is complete: should this process die now, in the guest or in an exit's handling, that exit
-         * is in the ring as far as it came. */
-        ring_publish(&recorder->producer);
+        ring_publish(&recorder->producer); /* what came before is complete */
         STEP("reserve");
         struct ring_record *record = ring_reserve(&recorder->producer, size, (uint8_t)type, extra);
         if (!record)
@@ -94,6 +96,7 @@ static inline void put_exit(struct hwaccl_recorder *recorder, const struct hwacc
         uint64_t *end = state_delta_pack(bitmap, state, &recorder->last, record->words);
         if (any)
                 memcpy(end, words, sizeof(words));
+        ring_publish(&recorder->producer);
 }
 
 static void exit_(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
@@ -138,6 +141,7 @@ static EXIT_LOOP void event(struct hwaccl_recorder *recorder, enum ring_record_t
         record->has_data = data != NULL;
         STEP("event");
         copy(record->data, data, size);
+        ring_publish(&recorder->producer);
 }
 
 static EXIT_LOOP void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
@@ -146,8 +150,10 @@ static EXIT_LOOP void input(struct hwaccl_probe *probe, const struct hwaccl_inpu
 
         if (input->kind == HWACCL_INPUT_CLOCK && input->address == 0 && !input->data) {
                 struct ring_clock *clock = reserve(recorder, sizeof(*clock), RING_RECORD_CLOCK, 0);
-                if (clock)
-                        clock->value = input->value;
+                if (!clock)
+                        return;
+                clock->value = input->value;
+                ring_publish(&recorder->producer);
                 return;
         }
         event(recorder, RING_RECORD_INPUT, (uint8_t)input->kind, input->address, input->value, input->data,

@@ -104,6 +104,7 @@ static bool write_settlement(struct hwaccl_trace_vcpu *vcpu, uint64_t stamp)
         if (!record)
                 return false;
         record->stamp = stamp;
+        ring_publish(&vcpu->recorder.producer);
         vcpu->current.there = false;
         return true;
 }
@@ -143,6 +144,7 @@ bool hwaccl_trace_vcpu_exit(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_
         if (partial)
                 put_known(end, known);
         vcpu->last_known = known;
+        ring_publish(&recorder->producer); /* the VMM may die in its handling */
         return !vcpu->current.there || !vcpu->current.settled || write_settlement(vcpu, stamp);
 }
 
@@ -285,7 +287,6 @@ bool hwaccl_trace_vcpu_mark(struct hwaccl_trace_vcpu *vcpu, const char *text)
         record->stamp = stamp_now(recorder->stamp_kind);
         record->size = size;
         memcpy(record->data, text, size);
-        if (recorder->phase == RECORDER_BETWEEN)
-                ring_publish(&recorder->producer);
+        ring_publish(&recorder->producer);
         return true;
 }

@@ -291,9 +291,17 @@ static inline void fixture_init_with_disks(struct fixture *fixture, const uint8_
         static const struct hwaccl_inputs_ops inputs_ops = {
                 fixture_clock, fixture_wait,      fixture_memory_read, fixture_console_read, fixture_wall_time,
                 fixture_stop,  fixture_disk_read, fixture_disk_write,  fixture_disk_flush};
-        static const struct hwaccl_probe_ops probe_ops = {probe_transfer_in, probe_irq_offer, probe_entry,
-                                                          probe_exit,        probe_verdict,   probe_irq_reclaim,
-                                                          probe_input,       probe_effect,    probe_handled};
+        static const struct hwaccl_probe_ops probe_ops = {
+                .transfer_in = probe_transfer_in,
+                .irq_offer = probe_irq_offer,
+                .entry = probe_entry,
+                .exit = probe_exit,
+                .verdict = probe_verdict,
+                .irq_reclaim = probe_irq_reclaim,
+                .input = probe_input,
+                .effect = probe_effect,
+                .handled = probe_handled,
+        };
         static const uint8_t hlt = 0xf4;
         struct hwaccl_error error = {""};
         struct hwaccl_machine_config config = {
