@@ -107,6 +107,26 @@ bool hwaccl_host_memory_read(struct hwaccl_host *host, uint64_t address, void *b
         return read_as(host, HWACCL_INPUT_MEMORY, address, buffer, size);
 }
 
+bool hwaccl_host_table_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size)
+{
+        struct hwaccl_error error;
+
+        if (!hwaccl_guest_memory_covers(host->memory, address, size))
+                return false;
+        if (!host->inputs->ops->memory_read(host->inputs, HWACCL_INPUT_MEMORY, address, buffer, size, &error)) {
+                input_failed(host, &error);
+                return false;
+        }
+        return true;
+}
+
+void hwaccl_host_table_walked(struct hwaccl_host *host, const struct hwaccl_table_entry *entry, size_t count,
+                              uint32_t size)
+{
+        if (host->probe)
+                hwaccl_probe_table_walk(host->probe, entry, count, size);
+}
+
 bool hwaccl_host_instruction_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size)
 {
         return read_as(host, HWACCL_INPUT_INSTRUCTION, address, buffer, size);

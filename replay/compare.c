@@ -174,6 +174,14 @@ static void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
         (void)input;
 }
 
+static void table_walk(struct hwaccl_probe *probe, const struct hwaccl_table_entry *entry, size_t count, uint32_t size)
+{
+        (void)probe;
+        (void)entry;
+        (void)count;
+        (void)size;
+}
+
 static bool same_effect(const struct hwaccl_effect *a, const struct hwaccl_effect *b)
 {
         return a->kind == b->kind && a->address == b->address && a->value == b->value && a->size == b->size &&
@@ -294,6 +302,7 @@ const struct hwaccl_probe_ops replay_probe_ops = {
         .verdict = verdict,
         .irq_reclaim = irq_reclaim,
         .input = input,
+        .table_walk = table_walk,
         .effect = effect,
         .handled = handled,
 };

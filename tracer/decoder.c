@@ -332,22 +332,40 @@ static unsigned code_bits(const struct hwaccl_subject_state *state)
 }
 
 /* Entries of page tables come first, behind the clock; then the instruction. */
-static bool walks_on(const struct decoder_state *state, uint64_t sequence, unsigned kind,
-                     const struct ring_event *record)
+static bool walks_on(const struct decoder_state *state, uint64_t sequence)
 {
-        return kind == HWACCL_INPUT_MEMORY && state->row.known[EXIT_CLOCK] && !state->row.known[EXIT_INSTRUCTION] &&
-               sequence == 1 + state->walk.count && state->walk.count < WALK_MAX && record->value == 0 &&
-               record->has_data && (record->size == 4 || record->size == 8);
+        return state->row.known[EXIT_CLOCK] && !state->row.known[EXIT_INSTRUCTION] &&
+               sequence == 1 + state->walk.count && state->walk.count < WALK_MAX;
 }
 
-static void take_walk(struct decoder_state *state, const struct ring_event *record)
+/* Data of @size bytes, 4 or 8, that was read at @address of guest memory. */
+static bool take_entry_or_word(struct decoder *decoder, uint64_t address, const void *data, uint32_t size,
+                               struct hwaccl_error *error)
 {
-        size_t i = state->walk.count++;
+        struct decoder_state *state = &decoder->state;
+        uint64_t sequence = state->inputs++;
 
-        memset(&state->walk.read[i], 0, sizeof(state->walk.read[i]));
-        state->walk.read[i].address = record->address;
-        state->walk.read[i].size = record->size;
-        memcpy(state->walk.read[i].data, record->data, record->size);
+        if (walks_on(state, sequence)) {
+                size_t i = state->walk.count++;
+                memset(&state->walk.read[i], 0, sizeof(state->walk.read[i]));
+                state->walk.read[i].address = address;
+                state->walk.read[i].size = size;
+                memcpy(state->walk.read[i].data, data, size);
+                return true;
+        }
+        struct event_row row = {state->row.id, sequence, HWACCL_INPUT_MEMORY, address, 0, data, size};
+        return flush_walk(decoder, error) && rows_event(&decoder->rows, decoder->rows.input, &row, error);
+}
+
+static bool take_walk(struct decoder *decoder, const struct ring_walk *walk, struct hwaccl_error *error)
+{
+        size_t count = ((size_t)walk->record.words * 8 - sizeof(*walk)) / sizeof(walk->entry[0]);
+
+        for (size_t i = 0; i < count; i++)
+                if (!take_entry_or_word(decoder, walk->entry[i].address, &walk->entry[i].value, walk->record.extra,
+                                        error))
+                        return false;
+        return true;
 }
 
 static bool take_instruction(struct decoder *decoder, uint64_t sequence, const struct ring_event *record,
@@ -376,18 +394,17 @@ static bool take_input(struct decoder *decoder, unsigned kind, const struct ring
                        struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
-        uint64_t sequence = state->inputs++;
 
+        if (kind == HWACCL_INPUT_MEMORY && record->value == 0 && record->has_data &&
+            (record->size == 4 || record->size == 8))
+                return take_entry_or_word(decoder, record->address, record->data, record->size, error);
+        uint64_t sequence = state->inputs++;
         bool mode_known = known_has(&state->row.state_known, HWACCL_FIELD_INDEX_efer) &&
                           known_has(&state->row.state_known, HWACCL_FIELD_INDEX_cs_access_rights);
 
         if (kind == HWACCL_INPUT_INSTRUCTION && !state->row.known[EXIT_INSTRUCTION] && record->value == 0 &&
             record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && mode_known)
                 return take_instruction(decoder, sequence, record, error);
-        if (walks_on(state, sequence, kind, record)) {
-                take_walk(state, record);
-                return true;
-        }
         if (!flush_walk(decoder, error))
                 return false;
         struct event_row row = {state->row.id,   sequence,      kind,
@@ -498,6 +515,7 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, str
         case RING_RECORD_EXIT: return take_exit(decoder, body, error);
         case RING_RECORD_CLOCK: return take_clock(decoder, ((const struct ring_clock *)body)->value, error);
         case RING_RECORD_INPUT: return take_input(decoder, record->extra, body, error);
+        case RING_RECORD_WALK: return take_walk(decoder, body, error);
         case RING_RECORD_EFFECT: return take_effect(decoder, body, error);
         case RING_RECORD_RECLAIM:
                 state->handoff.settled = true;

@@ -12,7 +12,8 @@
 #include <stdatomic.h>
 
 #define FLIGHT_MAGIC       "hwaccl-f" /* 8 bytes, without a terminator */
-#define FLIGHT_VERSION     1u
+#define FLIGHT_VERSION     2u
+#define FLIGHT_VERSION_MIN 1u /* that is still read: its records are those of rings of version 2 */
 #define FLIGHT_HEADER_SIZE 64u
 
 /* A segment file: this, then records as they lay in the ring, each with the mark of its position there. */

@@ -66,7 +66,8 @@ static const char *header_problem(const struct window *window, const struct flig
 {
         const struct ring_reader *reader = &window->recovery->reader[0];
 
-        if (memcmp(header->magic, FLIGHT_MAGIC, sizeof(header->magic)) != 0 || header->version != FLIGHT_VERSION)
+        if (memcmp(header->magic, FLIGHT_MAGIC, sizeof(header->magic)) != 0 || header->version < FLIGHT_VERSION_MIN ||
+            header->version > FLIGHT_VERSION)
                 return "is no segment of this version";
         if (header->vcpu != reader->header.vcpu || header->stamp_origin != reader->header.stamp_origin ||
             header->stamp_kind != reader->header.stamp_kind ||

@@ -66,6 +66,14 @@ static void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
                 fanout->member[i]->ops->input(fanout->member[i], input);
 }
 
+static void table_walk(struct hwaccl_probe *probe, const struct hwaccl_table_entry *entry, size_t count, uint32_t size)
+{
+        const struct hwaccl_probe_fanout *fanout = of(probe);
+
+        for (size_t i = 0; i < fanout->count; i++)
+                hwaccl_probe_table_walk(fanout->member[i], entry, count, size);
+}
+
 static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *effect)
 {
         const struct hwaccl_probe_fanout *fanout = of(probe);
@@ -95,6 +103,7 @@ static const struct hwaccl_probe_ops fanout_ops = {
         .verdict = verdict,
         .irq_reclaim = irq_reclaim,
         .input = input,
+        .table_walk = table_walk,
         .effect = effect,
         .handled = handled,
 };

@@ -160,6 +160,21 @@ static EXIT_LOOP void input(struct hwaccl_probe *probe, const struct hwaccl_inpu
               input->data ? input->size : 0);
 }
 
+static EXIT_LOOP void table_walk(struct hwaccl_probe *probe, const struct hwaccl_table_entry *entry, size_t count,
+                                 uint32_t size)
+{
+        struct hwaccl_recorder *recorder = of(probe);
+        struct ring_walk *walk =
+                reserve(recorder, sizeof(*walk) + count * sizeof(*entry), RING_RECORD_WALK, (uint8_t)size);
+
+        if (!walk)
+                return;
+        STEP("event");
+        for (size_t i = 0; i < count; i++)
+                walk->entry[i] = entry[i];
+        ring_publish(&recorder->producer);
+}
+
 static EXIT_LOOP void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *effect)
 {
         event(of(probe), RING_RECORD_EFFECT, (uint8_t)effect->kind, effect->address, effect->value, effect->data,
@@ -263,6 +278,7 @@ const struct hwaccl_probe_ops recorder_probe_ops = {
         .verdict = verdict,
         .irq_reclaim = irq_reclaim,
         .input = input,
+        .table_walk = table_walk,
         .effect = effect,
         .handled = handled,
 };

@@ -24,7 +24,8 @@
 
 #define RING_SUFFIX      "-ring"    /* of the file, behind the database's name */
 #define RING_MAGIC       "hwaccl-r" /* 8 bytes, without a terminator */
-#define RING_VERSION     2u
+#define RING_VERSION     3u
+#define RING_VERSION_MIN 2u /* that is still read: it has no records of type WALK */
 #define RING_HEADER_SIZE 4096u
 #define RING_SIZE_MIN    (256u << 10)
 #define RING_SIZE_MAX    (1u << 30)

@@ -94,14 +94,18 @@ static const char *header_problem(const struct ring_reader *reader)
         return NULL;
 }
 
+static bool version_is_read(const struct ring_header *header)
+{
+        return header->version >= RING_VERSION_MIN && header->version <= RING_VERSION;
+}
+
 /* Allocated, or filled in to a part, but not announced. A file of somebody else's must not look like it: it is removed.
  */
 static bool was_never_used(const struct ring_header *header)
 {
         static const char none[sizeof(header->magic)];
 
-        return memcmp(header->magic, none, sizeof(none)) == 0 &&
-               (header->version == 0 || header->version == RING_VERSION) &&
+        return memcmp(header->magic, none, sizeof(none)) == 0 && (header->version == 0 || version_is_read(header)) &&
                (header->header_size == 0 || header->header_size == RING_HEADER_SIZE) && header->head == 0 &&
                header->completed == 0 && header->tail == 0 && header->consumer_failed == 0;
 }
@@ -132,9 +136,9 @@ static enum ring_reader_result check(struct ring_reader *reader, struct hwaccl_e
                 hwaccl_error_set(error, "%s: is no ring of hwaccl", reader->path);
                 return RING_READER_BAD;
         }
-        if (header->version != RING_VERSION) {
-                hwaccl_error_set(error, "%s: is a ring of version %" PRIu32 "; this hwaccl reads version %u",
-                                 reader->path, header->version, RING_VERSION);
+        if (!version_is_read(header)) {
+                hwaccl_error_set(error, "%s: is a ring of version %" PRIu32 "; this hwaccl reads versions %u to %u",
+                                 reader->path, header->version, RING_VERSION_MIN, RING_VERSION);
                 return RING_READER_BAD;
         }
         reader->head = header->head;

@@ -73,6 +73,15 @@ static const char *event_problem(const struct decoder *decoder, const struct rin
         return decoder->state.phase == DECODER_HANDLING ? NULL : "an input or effect without an exit";
 }
 
+static const char *walk_problem(const struct decoder *decoder, const struct ring_walk *walk, size_t size)
+{
+        if (size < sizeof(*walk) + sizeof(walk->entry[0]) || (size - sizeof(*walk)) % sizeof(walk->entry[0]) != 0)
+                return "a page walk of another length";
+        if (walk->record.extra != 4 && walk->record.extra != 8)
+                return "a page walk of entries that there are not";
+        return decoder->state.phase == DECODER_HANDLING ? NULL : "a page walk without an exit";
+}
+
 static bool verdict_is_good(const struct ring_handled *record)
 {
         if (record->record.type == RING_RECORD_UNHANDLED)
@@ -138,6 +147,7 @@ const char *ring_record_problem(const struct decoder *decoder, const struct ring
                 return decoder->state.phase == DECODER_HANDLING ? NULL : "a clock without an exit";
         case RING_RECORD_INPUT:
         case RING_RECORD_EFFECT: return event_problem(decoder, body, size);
+        case RING_RECORD_WALK: return walk_problem(decoder, body, size);
         case RING_RECORD_HANDLED:
         case RING_RECORD_UNHANDLED: return handled_problem(decoder, body, size);
         case RING_RECORD_SNAPSHOT: return snapshot_problem(decoder, body, size);

@@ -9,6 +9,7 @@
 #include "state_delta.h"
 
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/inputs.h"
 
 enum ring_record_type {
         /* transfer in: delta against the last exit's state, zeros before the first. All 64 words at the first entry and
@@ -25,7 +26,8 @@ enum ring_record_type {
         RING_RECORD_UNHANDLED = 9,   /* the run ended in the handling; extra: 1 when the verdict is known */
         RING_RECORD_SNAPSHOT = 10,   /* all devices' fields, packed one after the other, in the order of the config */
         RING_RECORD_ANNOTATION = 11, /* name and value, each with its terminating zero */
-        RING_RECORD_MARK = 12        /* a mark that the user set: text */
+        RING_RECORD_MARK = 12,       /* a mark that the user set: text */
+        RING_RECORD_WALK = 13        /* inputs of the kind memory, one behind the other; extra: bytes of each, 4 or 8 */
 };
 
 enum ring_entry_extra {
@@ -75,6 +77,11 @@ struct ring_event { /* INPUT, EFFECT */
         uint8_t has_data;
         uint8_t unused[3];
         uint8_t data[];
+};
+
+struct ring_walk {
+        struct ring_record record;
+        struct hwaccl_table_entry entry[];
 };
 
 struct ring_handled { /* HANDLED, UNHANDLED */

@@ -42,7 +42,8 @@ static const char *read_header(int fd, uint8_t *header, struct hwaccl_ring_statu
         if (pread(fd, header, HEADER_BYTES, 0) != HEADER_BYTES ||
             memcmp(header + offsetof(struct ring_header, magic), RING_MAGIC, 8) != 0)
                 return "is no ring";
-        if (number32(header, offsetof(struct ring_header, version)) != RING_VERSION ||
+        uint32_t version = number32(header, offsetof(struct ring_header, version));
+        if (version < RING_VERSION_MIN || version > RING_VERSION ||
             number32(header, offsetof(struct ring_header, header_size)) != RING_HEADER_SIZE)
                 return "is the ring of another version";
         uint64_t size = number64(header, offsetof(struct ring_header, data_size));

@@ -89,9 +89,9 @@ static const struct paging_mode *paging_mode(const struct hwaccl_machine_context
 /* The path of one walk: what each level's entry held and where it lies. */
 struct walk {
         const struct paging_mode *mode;
-        uint64_t entry_address[LEVEL_MAX];
-        uint64_t entry[LEVEL_MAX];
-        unsigned leaf; /* level of the entry that maps the page */
+        struct hwaccl_table_entry entry[LEVEL_MAX];
+        unsigned count; /* of entries that were read */
+        unsigned leaf;  /* level of the entry that maps the page */
         bool writable;
         bool user;
         bool executable;
@@ -113,25 +113,11 @@ static bool page_fault(const struct hwaccl_machine_context *context, uint64_t li
         return false;
 }
 
+/* Little endian, as the host is too. */
 static bool read_entry(const struct hwaccl_physical_memory *memory, uint64_t address, unsigned size, uint64_t *entry)
 {
-        uint8_t bytes[8] = {0};
-
-        if (!memory->read(memory->opaque, address, bytes, size))
-                return false;
         *entry = 0;
-        for (unsigned i = 0; i < size; i++)
-                *entry |= (uint64_t)bytes[i] << (8 * i);
-        return true;
-}
-
-static bool write_entry(const struct hwaccl_physical_memory *memory, uint64_t address, unsigned size, uint64_t entry)
-{
-        uint8_t bytes[8];
-
-        for (unsigned i = 0; i < size; i++)
-                bytes[i] = (uint8_t)(entry >> (8 * i));
-        return memory->write(memory->opaque, address, bytes, size);
+        return memory->read(memory->opaque, address, entry, size);
 }
 
 /* The address bits of an entry that refers to a table or a 4-KiB page. */
@@ -151,11 +137,15 @@ static bool descend(const struct hwaccl_machine_context *context, const struct h
         for (unsigned i = 0; i < mode->level_count; i++) {
                 const struct level *level = &mode->level[i];
                 uint64_t reserved = level->reserved;
-                uint64_t entry;
+                struct hwaccl_table_entry *step = &walk->entry[i];
 
                 *cause = 0;
-                walk->entry_address[i] = table + ((linear >> level->shift) & level->index_mask) * mode->entry_size;
-                if (!read_entry(memory, walk->entry_address[i], mode->entry_size, &entry) || !(entry & ENTRY_P))
+                step->address = table + ((linear >> level->shift) & level->index_mask) * mode->entry_size;
+                if (!read_entry(memory, step->address, mode->entry_size, &step->value))
+                        return false;
+                walk->count++;
+                uint64_t entry = step->value;
+                if (!(entry & ENTRY_P))
                         return false;
                 bool leaf = i + 1 == mode->level_count || (level->may_be_leaf && (entry & ENTRY_PS));
                 if (leaf && i + 1 != mode->level_count)
@@ -166,7 +156,6 @@ static bool descend(const struct hwaccl_machine_context *context, const struct h
                         *cause = FAULT_P | FAULT_RSVD;
                         return false;
                 }
-                walk->entry[i] = entry;
                 if (level->rights) {
                         walk->writable &= !!(entry & ENTRY_W);
                         walk->user &= !!(entry & ENTRY_U);
@@ -213,11 +202,12 @@ static void set_accessed(const struct hwaccl_physical_memory *memory, unsigned a
                 uint64_t bits = ENTRY_A;
                 if (i == walk->leaf && (access & HWACCL_ACCESS_WRITE))
                         bits |= ENTRY_D;
-                if ((walk->entry[i] & bits) == bits)
+                struct hwaccl_table_entry *step = &walk->entry[i];
+                if ((step->value & bits) == bits)
                         continue;
-                walk->entry[i] |= bits;
+                step->value |= bits;
                 /* tables in ROM keep their bits, as on hardware */
-                (void)write_entry(memory, walk->entry_address[i], walk->mode->entry_size, walk->entry[i]);
+                (void)memory->write(memory->opaque, step->address, &step->value, walk->mode->entry_size);
         }
 }
 
@@ -234,7 +224,10 @@ bool hwaccl_page_walk(const struct hwaccl_machine_context *context, const struct
         uint32_t cause;
         bool readable;
 
-        if (!descend(context, memory, linear, &walk, &cause))
+        bool mapped = descend(context, memory, linear, &walk, &cause);
+        if (memory->walked && walk.count)
+                memory->walked(memory->opaque, walk.entry, walk.count, walk.mode->entry_size);
+        if (!mapped)
                 return page_fault(context, linear, access, cause, exception);
         settle_rights(context, access, &walk, &readable);
         bool allowed = access & HWACCL_ACCESS_EXECUTE ? walk.executable
@@ -245,7 +238,7 @@ bool hwaccl_page_walk(const struct hwaccl_machine_context *context, const struct
         if (access & HWACCL_ACCESS_SET_ACCESSED)
                 set_accessed(memory, access, &walk);
 
-        uint64_t entry = walk.entry[walk.leaf];
+        uint64_t entry = walk.entry[walk.leaf].value;
         uint64_t page_size = UINT64_C(1) << walk.mode->level[walk.leaf].shift;
         uint64_t frame = entry & frame_mask(walk.mode) & ~(page_size - 1);
         if (walk.mode->entry_size == 4 && page_size > SMALL_PAGE)

@@ -71,11 +71,14 @@ static void record(void)
                 if (!recorder)
                         _exit(1);
                 struct hwaccl_probe *probe = hwaccl_recorder_probe(recorder);
-                for (unsigned i = 0; i < 40; i++) {
+                /* what the saved inputs patch stays where it is; new records come behind it */
+                for (unsigned i = 0; i < 80; i++) {
+                        if (i == 40)
+                                hwaccl_recorder_annotate(recorder, "name", "value");
+                        synthetic.walk_by_walk = i >= 40;
                         synthetic_next(&synthetic);
                         (void)synthetic_observe(&synthetic, probe, true, &error);
                 }
-                hwaccl_recorder_annotate(recorder, "name", "value");
                 (void)raise(SIGKILL);
         }
         if (waitpid(child, &status, 0) != child || !WIFSIGNALED(status))

@@ -53,7 +53,8 @@ struct synthetic_exit {
 };
 
 struct synthetic {
-        bool plain; /* small exits: few changes, few events */
+        bool plain;        /* small exits: few changes, few events */
+        bool walk_by_walk; /* page-table entries in a row are told with table_walk(), not one by one */
         uint64_t random;
         uint64_t clock;
         struct hwaccl_subject_state state;
@@ -106,6 +107,7 @@ static inline void synthetic_start(struct synthetic *synthetic, uint64_t seed)
 {
         memset(synthetic, 0, sizeof(*synthetic));
         synthetic->random = seed * 2 + 1;
+        synthetic->walk_by_walk = true;
         synthetic->device[0].device.ops = &synthetic_device_ops[0];
         synthetic->device[1].device.ops = &synthetic_device_ops[1];
         synthetic_change(synthetic, 200);
@@ -219,6 +221,39 @@ static inline void synthetic_next(struct synthetic *synthetic)
         device->array[synthetic_below(synthetic, 24)] = (uint8_t)synthetic_random(synthetic);
 }
 
+/* Inputs from number @first on that one walk may have read. */
+static inline size_t synthetic_walk_length(const struct synthetic_exit *exit, size_t first)
+{
+        const struct hwaccl_input *input = &exit->input[first];
+        size_t count = 0;
+
+        for (; first + count < exit->input_count; count++, input++)
+                if (input->kind != HWACCL_INPUT_MEMORY || input->value || !input->data ||
+                    (input->size != 4 && input->size != 8) || input->size != exit->input[first].size)
+                        break;
+        return count;
+}
+
+static inline void synthetic_observe_inputs(const struct synthetic *synthetic, struct hwaccl_probe *probe)
+{
+        const struct synthetic_exit *exit = &synthetic->current;
+
+        for (size_t i = 0; i < exit->input_count;) {
+                struct hwaccl_table_entry entry[SYNTHETIC_EVENT_MAX] = {{0, 0}};
+                size_t count = synthetic->walk_by_walk ? synthetic_walk_length(exit, i) : 0;
+                if (count == 0) {
+                        probe->ops->input(probe, &exit->input[i++]);
+                        continue;
+                }
+                for (size_t k = 0; k < count; k++) {
+                        entry[k].address = exit->input[i + k].address;
+                        memcpy(&entry[k].value, exit->input[i + k].data, exit->input[i + k].size);
+                }
+                hwaccl_probe_table_walk(probe, entry, count, exit->input[i].size);
+                i += count;
+        }
+}
+
 /* Give the current exit to a probe, in the order of the run loop. @handled: to the end. */
 static inline bool synthetic_observe(const struct synthetic *synthetic, struct hwaccl_probe *probe, bool handled,
                                      struct hwaccl_error *error)
@@ -233,8 +268,7 @@ static inline bool synthetic_observe(const struct synthetic *synthetic, struct h
                 probe->ops->irq_offer(probe, exit->vector);
         hwaccl_probe_entry(probe);
         probe->ops->exit(probe, &exit->exit, &pending);
-        for (size_t i = 0; i < exit->input_count; i++)
-                probe->ops->input(probe, &exit->input[i]);
+        synthetic_observe_inputs(synthetic, probe);
         probe->ops->verdict(probe, exit->verdict);
         if (exit->offered)
                 probe->ops->irq_reclaim(probe, exit->vector, exit->taken);

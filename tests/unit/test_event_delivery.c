@@ -32,7 +32,7 @@ static bool physical_write(void *opaque, uint64_t address, const void *data, siz
         return true;
 }
 
-static const struct hwaccl_physical_memory memory = {physical_read, physical_write, NULL};
+static const struct hwaccl_physical_memory memory = {.read = physical_read, .write = physical_write};
 
 static void put(uint64_t address, uint64_t value, unsigned size)
 {

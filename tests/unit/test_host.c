@@ -183,6 +183,28 @@ static void every_input_goes_to_the_probe_in_order(void **state)
         assert_string_equal(seen, "i:0:0:100:0 i:5:0:5000:0 i:2:10:0:2 i:3:20:0:8 i:4:0:0:3 i:6:0:2:0 i:1:200:201:0");
 }
 
+static void a_page_walk_goes_to_the_probe_when_it_is_over(void **state)
+{
+        (void)state;
+        const uint64_t table = 0x2023;
+        uint64_t entry = 1;
+        assert_true(hwaccl_guest_memory_write(&memory, 0x1000, &table, sizeof(table), false));
+        assert_true(hwaccl_host_table_read(&host, 0x1000, &entry, 8));
+        assert_int_equal(entry, table);
+        assert_false(hwaccl_host_table_read(&host, 5 * PAGE, &entry, 8));
+        assert_string_equal(seen, "");
+        const struct hwaccl_table_entry walk[] = {{0x1000, table}, {0x2000, 7}};
+        hwaccl_host_table_walked(&host, walk, 2, 8);
+        assert_string_equal(seen, "i:3:1000:0:8 i:3:2000:0:8");
+        assert_memory_equal(last_data, &walk[1].value, 8);
+        failing = "memory";
+        assert_false(hwaccl_host_table_read(&host, 0x1000, &entry, 8));
+        assert_string_equal(host.error.message, "no memory");
+        host.probe = NULL;
+        hwaccl_host_table_walked(&host, walk, 2, 8);
+        assert_string_equal(seen, "i:3:1000:0:8 i:3:2000:0:8");
+}
+
 static void every_effect_goes_to_the_probe_in_order(void **state)
 {
         (void)state;
@@ -380,6 +402,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_host, close_host)
         const struct CMUnitTest tests[] = {
                 TEST(every_input_goes_to_the_probe_in_order),
+                TEST(a_page_walk_goes_to_the_probe_when_it_is_over),
                 TEST(every_effect_goes_to_the_probe_in_order),
                 TEST(disks_are_read_as_inputs_and_written_as_effects),
                 TEST(a_disk_that_fails_is_an_input_and_no_failure_of_the_host),

@@ -24,6 +24,9 @@ static const struct hwaccl_input inputs[] = {
         {.kind = HWACCL_INPUT_INSTRUCTION, .address = 0x7000, .data = code, .size = sizeof(code)},
 };
 
+/* inputs 1 and 2 */
+static const struct hwaccl_table_entry walk[] = {{0x1000, 0x1023}, {0x2000, 0x1023}};
+
 #define INPUTS (sizeof(inputs) / sizeof(inputs[0]))
 
 static const struct hwaccl_effect effects[] = {
@@ -48,8 +51,12 @@ static void tell(struct hwaccl_probe *probe, const struct told *told)
         probe->ops->transfer_in(probe, &state);
         hwaccl_probe_entry(probe);
         probe->ops->exit(probe, &state, &pending);
-        for (size_t i = 0; i < told->inputs; i++)
-                probe->ops->input(probe, &inputs[i]);
+        for (size_t i = 0; i < told->inputs; i++) {
+                if (i == 1 && told->inputs > 2)
+                        hwaccl_probe_table_walk(probe, walk, 2, sizeof(table));
+                else if (i != 2)
+                        probe->ops->input(probe, &inputs[i]);
+        }
         for (size_t i = 0; i < told->effects; i++)
                 probe->ops->effect(probe, &effects[i]);
 }

@@ -34,7 +34,25 @@ static bool physical_write(void *opaque, uint64_t address, const void *data, siz
         return true;
 }
 
-static const struct hwaccl_physical_memory memory = {physical_read, physical_write, NULL};
+/* What the last walk read, if it read anything. */
+static struct {
+        struct hwaccl_table_entry entry[4];
+        size_t count;
+        uint32_t size;
+} told;
+
+static void walked(void *opaque, const struct hwaccl_table_entry *entry, size_t count, uint32_t size)
+{
+        (void)opaque;
+        assert_in_range(count, 1, 4);
+        memcpy(told.entry, entry, count * sizeof(*entry));
+        told.count = count;
+        told.size = size;
+        for (size_t i = 0; i < count; i++) /* nothing has been written yet */
+                assert_memory_equal(&entry[i].value, memory_bytes + entry[i].address, size);
+}
+
+static const struct hwaccl_physical_memory memory = {.read = physical_read, .write = physical_write, .walked = walked};
 
 static void put4(uint64_t address, uint32_t entry)
 {
@@ -249,6 +267,47 @@ static void accessed_and_dirty_bits_are_set_when_asked(void **state)
         assert_int_equal(get8(0x4000 + 6 * 8) & 0x60, 0x60);
 }
 
+static void assert_told(size_t count, uint32_t size, uint64_t last_address, uint64_t last_value)
+{
+        assert_int_equal(told.count, count);
+        assert_int_equal(told.size, size);
+        assert_int_equal(told.entry[count - 1].address, last_address);
+        assert_int_equal(told.entry[count - 1].value, last_value);
+}
+
+static void every_entry_that_was_read_is_told(void **state)
+{
+        (void)state;
+        long_mode(0x7000 | P | W | U);
+        assert_walks(LONG_ADDRESS, HWACCL_ACCESS_WRITE | HWACCL_ACCESS_SET_ACCESSED, 0x7789, 4096);
+        assert_told(4, 8, 0x4000 + 6 * 8, 0x7000 | P | W | U);
+        assert_int_equal(told.entry[0].address, 0x1000 + 511 * 8);
+        put8(0x3000 + 4 * 8, 0x4000 | W); /* not present */
+        assert_faults(LONG_ADDRESS, HWACCL_ACCESS_READ, 0);
+        assert_told(3, 8, 0x3000 + 4 * 8, 0x4000 | W);
+        put8(0x3000 + 4 * 8, 0x1000000 | P | W); /* a table outside memory */
+        assert_faults(LONG_ADDRESS, HWACCL_ACCESS_READ, 0);
+        assert_told(3, 8, 0x3000 + 4 * 8, 0x1000000 | P | W);
+        memset(&told, 0, sizeof(told));
+        context.cr3 = 0x1000000;
+        assert_faults(LONG_ADDRESS, HWACCL_ACCESS_READ, 0);
+        assert_int_equal(told.count, 0);
+}
+
+static void entries_of_4_bytes_are_told_as_such(void **state)
+{
+        (void)state;
+        put4(0x1000, 0x2000 | P | W);
+        put4(0x2000, 0x5000 | P | W);
+        put4(0x2004, 0xffffffff);
+        assert_walks(0, HWACCL_ACCESS_READ, 0x5000, 4096);
+        assert_told(2, 4, 0x2000, 0x5000 | P | W);
+        context.cr0 &= ~(uint64_t)HWACCL_CR0_PG;
+        memset(&told, 0, sizeof(told));
+        assert_walks(0, HWACCL_ACCESS_READ, 0, 4096);
+        assert_int_equal(told.count, 0);
+}
+
 static void a_faulting_walk_sets_no_bits(void **state)
 {
         (void)state;
@@ -283,6 +342,8 @@ int main(void)
                 cmocka_unit_test_setup(no_execute_stops_fetches_and_is_reserved_without_nxe, set_up),
                 cmocka_unit_test_setup(smep_and_smap_keep_the_supervisor_off_user_pages, set_up),
                 cmocka_unit_test_setup(accessed_and_dirty_bits_are_set_when_asked, set_up),
+                cmocka_unit_test_setup(every_entry_that_was_read_is_told, set_up),
+                cmocka_unit_test_setup(entries_of_4_bytes_are_told_as_such, set_up),
                 cmocka_unit_test_setup(a_faulting_walk_sets_no_bits, set_up),
                 cmocka_unit_test_setup(a_table_outside_memory_is_as_good_as_empty, set_up),
         };

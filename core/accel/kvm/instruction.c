@@ -21,7 +21,8 @@ static bool physical_write(void *opaque, uint64_t address, const void *data, siz
 
 bool kvm_translate(struct kvm_accel *kvm, uint64_t linear, uint64_t *physical)
 {
-        const struct hwaccl_physical_memory memory = {physical_read, physical_write, kvm->config.memory};
+        const struct hwaccl_physical_memory memory = {
+                .read = physical_read, .write = physical_write, .opaque = kvm->config.memory};
         struct hwaccl_translation translation;
         struct hwaccl_exception exception;
         unsigned access = hwaccl_context_cpl(&kvm->context) == 3 ? HWACCL_ACCESS_USER : 0;

@@ -24,7 +24,8 @@ static bool write_physical(void *opaque, uint64_t address, const void *data, siz
 
 struct hwaccl_physical_memory soft_physical(const struct soft *soft)
 {
-        return (struct hwaccl_physical_memory){read_physical, write_physical, soft->memory.guest};
+        return (struct hwaccl_physical_memory){
+                .read = read_physical, .write = write_physical, .opaque = soft->memory.guest};
 }
 
 bool soft_context(const struct soft *soft, struct hwaccl_machine_context *context, struct hwaccl_error *error)

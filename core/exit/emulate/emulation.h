@@ -20,6 +20,7 @@ struct emulation {
         struct hwaccl_processor *processor;
         struct hwaccl_machine_context *context;
         const struct hwaccl_physical_memory *memory;
+        const struct hwaccl_physical_memory *tables; /* the same memory, for page walks */
         const struct instruction *instruction;
         struct hwaccl_exception exception;
 };

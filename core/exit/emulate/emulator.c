@@ -17,7 +17,8 @@ struct hwaccl_emulator {
         struct hwaccl_host *host;
         struct hwaccl_bus *bus;
         struct hwaccl_processor *processor;
-        struct hwaccl_physical_memory memory; /* the host's, for walks and event delivery */
+        struct hwaccl_physical_memory memory; /* the host's, for event delivery */
+        struct hwaccl_physical_memory tables; /* the same, for page walks */
         struct decoder decoder;
         struct instruction cache[CACHE_SLOTS];
 };
@@ -25,6 +26,16 @@ struct hwaccl_emulator {
 static bool physical_read(void *opaque, uint64_t address, void *buffer, size_t size)
 {
         return hwaccl_host_memory_read(opaque, address, buffer, size);
+}
+
+static bool table_read(void *opaque, uint64_t address, void *buffer, size_t size)
+{
+        return hwaccl_host_table_read(opaque, address, buffer, size);
+}
+
+static void table_walked(void *opaque, const struct hwaccl_table_entry *entry, size_t count, uint32_t size)
+{
+        hwaccl_host_table_walked(opaque, entry, count, size);
 }
 
 static bool physical_write(void *opaque, uint64_t address, const void *data, size_t size)
@@ -44,7 +55,10 @@ struct hwaccl_emulator *hwaccl_emulator_create(struct hwaccl_host *host, struct 
         emulator->host = host;
         emulator->bus = bus;
         emulator->processor = processor;
-        emulator->memory = (struct hwaccl_physical_memory){physical_read, physical_write, host};
+        emulator->memory =
+                (struct hwaccl_physical_memory){.read = physical_read, .write = physical_write, .opaque = host};
+        emulator->tables = (struct hwaccl_physical_memory){
+                .read = table_read, .write = physical_write, .walked = table_walked, .opaque = host};
         if (!decoder_open(&emulator->decoder, error)) {
                 free(emulator);
                 return NULL;
@@ -144,7 +158,7 @@ static enum fetch_result fetch_part(struct hwaccl_emulator *emulator, struct emu
                 unsigned access = HWACCL_ACCESS_EXECUTE | HWACCL_ACCESS_SET_ACCESSED;
                 if (hwaccl_context_cpl(context) == 3)
                         access |= HWACCL_ACCESS_USER;
-                if (!hwaccl_page_walk(context, emulation->memory, linear, access, &translation, &emulation->exception))
+                if (!hwaccl_page_walk(context, emulation->tables, linear, access, &translation, &emulation->exception))
                         return FETCH_FAULT;
         } else {
                 translation.physical = linear;
@@ -326,6 +340,7 @@ enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct
                 .processor = emulator->processor,
                 .context = context,
                 .memory = &emulator->memory,
+                .tables = &emulator->tables,
         };
         struct fetch fetch = {.size = 0};
 

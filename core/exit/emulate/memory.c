@@ -38,7 +38,7 @@ bool locate(struct emulation *emulation, enum hwaccl_segment_register segment, u
                 uint64_t start = linear + (i ? place->part[0].size : 0);
                 if (!(context->efer & HWACCL_EFER_LMA))
                         start = (uint32_t)start;
-                if (!hwaccl_page_walk(context, emulation->memory, start, access | HWACCL_ACCESS_SET_ACCESSED,
+                if (!hwaccl_page_walk(context, emulation->tables, start, access | HWACCL_ACCESS_SET_ACCESSED,
                                       &translation, &emulation->exception))
                         return false;
                 place->part[i].physical = translation.physical;

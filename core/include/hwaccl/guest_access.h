@@ -6,6 +6,7 @@
 #ifndef HWACCL_GUEST_ACCESS_H
 #define HWACCL_GUEST_ACCESS_H
 
+#include "hwaccl/inputs.h"
 #include "hwaccl/machine_context.h"
 
 #include <stdbool.h>
@@ -16,6 +17,8 @@
 struct hwaccl_physical_memory {
         bool (*read)(void *opaque, uint64_t address, void *buffer, size_t size);
         bool (*write)(void *opaque, uint64_t address, const void *data, size_t size);
+        /* hwaccl_page_walk() has read these entries, of @size bytes each, and not yet written any. NULL: nobody asks */
+        void (*walked)(void *opaque, const struct hwaccl_table_entry *entry, size_t count, uint32_t size);
         void *opaque;
 };
 

@@ -52,6 +52,14 @@ void hwaccl_host_wait(struct hwaccl_host *host, uint64_t deadline_ns);
  * neither */
 bool hwaccl_host_memory_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size);
 
+/**
+ * hwaccl_host_table_read, hwaccl_host_table_walked - the same for page tables: each entry is read, and when the walk is
+ * at its end the probe is told of them all at once. False where there is no memory, or it cannot be read
+ */
+bool hwaccl_host_table_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size);
+void hwaccl_host_table_walked(struct hwaccl_host *host, const struct hwaccl_table_entry *entry, size_t count,
+                              uint32_t size);
+
 /** hwaccl_host_instruction_read - the same for the bytes of the instruction that exited (at most 15) */
 bool hwaccl_host_instruction_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size);
 

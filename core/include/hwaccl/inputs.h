@@ -53,6 +53,12 @@ struct hwaccl_input {
 
 #define HWACCL_INPUT_SIZE_MAX 4096u
 
+/* An entry of a page table, as a walk read it. */
+struct hwaccl_table_entry {
+        uint64_t address; /* guest-physical */
+        uint64_t value;   /* entries of 4 bytes: zero-extended */
+};
+
 struct hwaccl_inputs;
 
 /* Each returns false with *error set when the value cannot be had; for the replay engine that is a divergence. */

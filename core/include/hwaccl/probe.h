@@ -51,6 +51,11 @@ struct hwaccl_probe_ops {
         /* the offer is settled: the subject took the vector, or it went back to the trap manager */
         void (*irq_reclaim)(struct hwaccl_probe *probe, uint8_t vector, bool taken);
         void (*input)(struct hwaccl_probe *probe, const struct hwaccl_input *input);
+        /* page-table entries that were read on the way to an instruction, in one call, as there are up to four at most
+         * exits: @count inputs of the kind HWACCL_INPUT_MEMORY, of @size bytes each (4 or 8). NULL: input() is called
+         * for each */
+        void (*table_walk)(struct hwaccl_probe *probe, const struct hwaccl_table_entry *entry, size_t count,
+                           uint32_t size);
         void (*effect)(struct hwaccl_probe *probe, const struct hwaccl_effect *effect);
         /* the exit is handled and the next entry's state is in the machine context. Returns false, with *error set,
          * when the guest must stop here: the recording cannot go on, or the replay diverged */
@@ -67,6 +72,20 @@ static inline void hwaccl_probe_entry(struct hwaccl_probe *probe)
 {
         if (probe->ops->entry)
                 probe->ops->entry(probe);
+}
+
+/** hwaccl_probe_table_walk - call table_walk() where @probe has it, or else input() for each entry */
+static inline void hwaccl_probe_table_walk(struct hwaccl_probe *probe, const struct hwaccl_table_entry *entry,
+                                           size_t count, uint32_t size)
+{
+        if (probe->ops->table_walk) {
+                probe->ops->table_walk(probe, entry, count, size);
+                return;
+        }
+        for (size_t i = 0; i < count; i++) {
+                const struct hwaccl_input input = {HWACCL_INPUT_MEMORY, entry[i].address, 0, &entry[i].value, size};
+                probe->ops->input(probe, &input);
+        }
 }
 
 #endif
