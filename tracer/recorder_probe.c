@@ -195,8 +195,10 @@ static EXIT_LOOP void irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bo
         struct ring_stamped *record = reserve(recorder, sizeof(*record), RING_RECORD_RECLAIM, taken);
 
         (void)vector; /* the one that was offered */
-        if (record)
-                record->stamp = stamp_now(recorder->stamp_kind);
+        if (!record)
+                return;
+        record->stamp = stamp_now(recorder->stamp_kind);
+        ring_publish(&recorder->producer);
 }
 
 uint8_t *recorder_put_bytes(struct hwaccl_recorder *recorder, enum ring_record_type type, size_t size)

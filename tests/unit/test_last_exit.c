@@ -40,7 +40,8 @@ static const struct hwaccl_effect effects[] = {
 struct told {
         size_t inputs;
         size_t effects;
-        bool mark; /* a mark comes last: only VMMs that embed the tracer set any */
+        bool settled; /* the vector that was offered has been taken */
+        bool mark;    /* a mark comes last: only VMMs that embed the tracer set any */
 };
 
 static void tell(struct hwaccl_probe *probe, const struct told *told)
@@ -49,8 +50,12 @@ static void tell(struct hwaccl_probe *probe, const struct told *told)
         const struct hwaccl_pending_interrupts pending = {{0, 0, 0, 0}};
 
         probe->ops->transfer_in(probe, &state);
+        if (told->settled)
+                probe->ops->irq_offer(probe, 0x20);
         hwaccl_probe_entry(probe);
         probe->ops->exit(probe, &state, &pending);
+        if (told->settled)
+                probe->ops->irq_reclaim(probe, 0x20, true);
         for (size_t i = 0; i < told->inputs; i++) {
                 if (i == 1 && told->inputs > 2)
                         hwaccl_probe_table_walk(probe, walk, 2, sizeof(table));
@@ -63,7 +68,7 @@ static void tell(struct hwaccl_probe *probe, const struct told *told)
 
 static void record_and_die(const struct told *told)
 {
-        static const struct told nothing = {0, 0, false};
+        static const struct told nothing = {0, 0, false, false};
         static struct synthetic synthetic;
         struct hwaccl_error error;
 
@@ -86,7 +91,11 @@ static void trace_and_die(const struct told *told)
         (void)hwaccl_trace_vcpu_exit(vcpu, &state);
         (void)hwaccl_trace_vcpu_handled(vcpu, HWACCL_OUTCOME_COMPLETED);
         (void)hwaccl_trace_vcpu_entry(vcpu, &state);
+        if (told->settled)
+                (void)hwaccl_trace_vcpu_irq_offered(vcpu, 0x20);
         (void)hwaccl_trace_vcpu_exit(vcpu, &state);
+        if (told->settled)
+                (void)hwaccl_trace_vcpu_irq_taken(vcpu, 0x20);
         for (size_t i = 0; i < told->inputs; i++)
                 (void)hwaccl_trace_vcpu_input(vcpu, inputs[i].kind, inputs[i].address, inputs[i].value, inputs[i].data,
                                               inputs[i].size);
@@ -127,6 +136,8 @@ static void assert_told(const struct told *told)
         assert_int_equal(hwaccl_exit_cursor_next(cursor, &found, &error), 1);
         assert_int_equal(found->exit->exit_reason, HWACCL_EXIT_IO_INSTRUCTION);
         assert_false(found->outcome_known);
+        assert_int_equal(found->offered, told->settled);
+        assert_int_equal(found->settled, told->settled);
         assert_int_equal(found->input_count, told->inputs);
         for (size_t i = 0; i < told->inputs; i++) {
                 assert_int_equal(found->inputs[i].kind, inputs[i].kind);
@@ -141,23 +152,33 @@ static void assert_told(const struct told *told)
         hwaccl_recording_close(recording);
 }
 
-/* Dies behind each input and each effect. */
+static void die(void (*vmm)(const struct told *told), const struct told *told)
+{
+        int status = 0;
+
+        (void)fflush(NULL);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+                vmm(told);
+                _exit(1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        assert_told(told);
+        (void)remove_recording(NULL);
+}
+
+/* Behind the end of an offer, behind each input and behind each effect. */
 static void die_everywhere(void (*vmm)(const struct told *told), bool mark)
 {
+        const struct told settled = {0, 0, true, mark};
+
+        die(vmm, &settled);
         for (size_t calls = 0; calls <= INPUTS + EFFECTS; calls++) {
-                const struct told told = {calls < INPUTS ? calls : INPUTS, calls < INPUTS ? 0 : calls - INPUTS, mark};
-                int status = 0;
-                (void)fflush(NULL);
-                pid_t child = fork();
-                assert_true(child >= 0);
-                if (child == 0) {
-                        vmm(&told);
-                        _exit(1);
-                }
-                assert_int_equal(waitpid(child, &status, 0), child);
-                assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-                assert_told(&told);
-                (void)remove_recording(NULL);
+                const struct told told = {calls < INPUTS ? calls : INPUTS, calls < INPUTS ? 0 : calls - INPUTS, false,
+                                          mark};
+                die(vmm, &told);
         }
 }
 
