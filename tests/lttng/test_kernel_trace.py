@@ -27,15 +27,15 @@ class KernelTrace(unittest.TestCase):
         return done.stdout + done.stderr
 
     def check_clocks(self, directory):
-        """Both halves say that they have the same clock. Where its zero lies, each tracer measures by itself."""
+        """Both halves say that they have the same clock, with one zero: each tracer measured it by itself, and in a box
+        that is interrupted in between by as much as an exit takes."""
         clocks = []
         for half in ("kernel", os.path.join("ust", "uid", "0", "64-bit")):
             metadata = self.run_in(directory, "babeltrace2", "--output-format=ctf-metadata", os.path.join("trace", half))
             clock = re.search(r"^clock \{\n(.*?)^\}", metadata, re.MULTILINE | re.DOTALL).group(1)
-            clocks.append(dict(re.findall(r"(name|uuid|freq|offset) = ([^;]+);", clock)))
+            clocks.append(dict(re.findall(r"(name|uuid|freq|offset) = +([^;]+);", clock)))
         self.assertEqual(clocks[0]["name"], '"monotonic"')
-        zeros = [int(clock.pop("offset")) for clock in clocks]
-        self.assertLess(abs(zeros[0] - zeros[1]), 1000000)
+        self.assertEqual(len(clocks[0]), 4)
         self.assertEqual(clocks[0], clocks[1])
 
     def check_order(self, lines):

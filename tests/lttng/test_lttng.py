@@ -237,6 +237,61 @@ class LTTng(unittest.TestCase):
         record("--no-db", "--raw", path("bin", "hello.bin") + "@0x7c00")
         self.assertRegex(session("stop", "-o", path("started")).stderr, r"all of its \d+ events")
 
+    def change_zero(self, file, function):
+        """Write another number over where a part of a trace says that the zero of its clock lies, and return it."""
+        with open(file, "rb") as metadata:
+            content = metadata.read()
+        place = re.search(rb"\n\toffset = *(\d+);\n", content)
+        zero = str(function(int(place.group(1)))).rjust(len(place.group(1)))
+        content = content[:place.start(1)] + zero.encode() + content[place.end(1):]
+        with open(file, "wb") as metadata:
+            metadata.write(content)
+        return int(zero)
+
+    def test_the_parts_of_a_trace_are_given_one_zero_of_their_clock(self):
+        """Two processes, one after the other. Each part of the trace has the zero that its tracer measured, and one that
+        was interrupted meanwhile puts its events where they do not belong."""
+        record_it = path("bin", "hwaccl") + " record --lttng --no-db --console /dev/null --raw " + path("bin", "hello.bin")
+        done = session("run", "--per-process", "-o", path("zeros"), "sh", "-ec", f"{record_it}@0x7c00; {record_it}@0x7c00")
+        pids = re.findall(r"LTTng got \d+ events of process (\d+)", done.stderr)
+        parts = [os.path.join(directory, "metadata") for directory, _, files in os.walk(path("zeros"))
+                 if "metadata" in files]
+        self.assertEqual(len(parts), 2)
+        first, second = parts if f"-{pids[0]}-" in parts[0] else reversed(parts)
+        measured = self.change_zero(first, lambda zero: zero)
+        self.assertEqual(self.change_zero(second, lambda zero: zero), measured)
+
+        def order():
+            lines = run("babeltrace2", path("zeros")).stdout.splitlines()
+            events = [re.search(r"pid = (\d+)", line).group(1) for line in lines]
+            return [pid for i, pid in enumerate(events) if i == 0 or pid != events[i - 1]]
+
+        for name, part, function, expected in (
+                ("late", first, lambda zero: zero + 10 ** 10, measured),
+                ("early", second, lambda zero: zero - 10 ** 10, measured - 10 ** 10),
+                ("with fewer digits", second, lambda _: 999, 999)):
+            with self.subTest(zero=name):
+                self.change_zero(part, function)
+                self.assertEqual(order(), pids[::-1])
+                self.assertEqual(session("align", "-o", path("zeros")).stderr, "")
+                self.assertEqual([self.change_zero(part, lambda zero: zero) for part in parts], [expected] * 2)
+                self.assertEqual(order(), pids)
+        with open(second, "rb") as metadata:
+            content = metadata.read()
+        for name, old, new, said in (("another clock", b"\n\tuuid = \"", b"\n\tuuid = \"0", ""),
+                                     ("none", b"\n\toffset = ", b"\n\toffset = -", "not understood")):
+            with self.subTest(clock=name), open(second, "wb") as metadata:
+                self.assertIn(old, content)
+                changed = content.replace(old, new)
+                metadata.write(changed)
+                metadata.flush()
+                self.change_zero(first, lambda _: 1000)
+                done = session("align", "-o", path("zeros"))
+                self.assertIn(said, done.stderr) if said else self.assertEqual(done.stderr, "")
+                with open(second, "rb") as metadata:
+                    self.assertEqual(metadata.read(), changed)
+        self.assertIn("there is no trace", session("align", "-o", path("nowhere"), status=2).stderr)
+
     def test_the_session_script_says_what_full_buffers_lost(self):
         """Nobody empties them while the second program runs: the consumer daemon stands still."""
         record_it = path("bin", "hwaccl") + " record --lttng --no-db --console /dev/null --clock virtual"
