@@ -7,12 +7,14 @@
 #include <time.h>
 
 #define SMALL_RING (UINT64_C(2) << 20)
+#define LARGE_RING (UINT64_C(8) << 20)
 #define SLOW_SHARE 256u /* of the ring, in one rest */
 
 bool consumer_init(struct consumer *consumer, struct hwaccl_error *error)
 {
         pthread_condattr_t attributes;
 
+        consumer->rests = 1;
         if (pthread_condattr_init(&attributes) != 0)
                 return hwaccl_error_set(error, "out of memory");
         (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -47,18 +49,19 @@ bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void 
         return result == 0 || hwaccl_error_set(error, "cannot start the writer thread: %s", strerror(result));
 }
 
-bool consumer_is_slow(const struct ring *ring, uint64_t bytes)
+bool consumer_is_slow(const struct consumer *consumer, const struct ring *ring, uint64_t bytes)
 {
-        return bytes < ring->size / SLOW_SHARE;
+        return bytes < ring->size / SLOW_SHARE * consumer->rests;
 }
 
 void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow)
 {
         struct timespec until = {0, 0};
-        long rest = ring->size < SMALL_RING ? 500000 : 5000000;
+        const long rest = ring->size < SMALL_RING ? 500000 : 5000000;
 
+        consumer->rests = slow ? ring->size < LARGE_RING ? 4 : 10 : 1;
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += slow ? 4 * rest : rest;
+        until.tv_nsec += rest * (long)consumer->rests;
         if (until.tv_nsec >= 1000000000) {
                 until.tv_sec++;
                 until.tv_nsec -= 1000000000;

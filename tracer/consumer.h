@@ -15,6 +15,7 @@ struct consumer {
         pthread_mutex_t lock; /* of wake */
         pthread_cond_t wake;  /* signalled when closing */
         _Atomic bool closing; /* the producer has stopped */
+        unsigned rests;       /* how many usual ones the last rest was as long as */
 };
 
 /** consumer_init - consumer_destroy() is due when it returned true */
@@ -28,13 +29,14 @@ bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void 
  * consumer_rest - until some more may be in the ring, or the end is near
  * @slow: little was in the ring after the last rest: consumer_is_slow()
  *
- * Polling keeps system calls off the vCPU thread; rarely, as each wake-up may take the processor from it. The producer
- * fills some 0.4 MB in this time; one that is slow gets four times as much. Only the end is signalled.
+ * Polling keeps system calls off the vCPU thread; rarely, as each wake-up may take the processor, or what its caches
+ * hold, from it. The producer fills some 0.4 MB in this time. One that is slow gets four times as much, ten times where
+ * the ring has room for what the quickest writes then. Only the end is signalled.
  */
 void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow);
 
-/** consumer_is_slow - whoever filled @bytes of the ring in one rest */
-bool consumer_is_slow(const struct ring *ring, uint64_t bytes);
+/** consumer_is_slow - whoever filled @bytes of the ring in the last rest, for as long as that was */
+bool consumer_is_slow(const struct consumer *consumer, const struct ring *ring, uint64_t bytes);
 
 /** consumer_is_closing - everything that the producer will ever publish has been published */
 bool consumer_is_closing(struct consumer *consumer);

@@ -191,7 +191,7 @@ static bool run(struct flight *flight)
                 if (closing)
                         return true;
                 consumer_rest(&flight->consumer, flight->ring,
-                              consumer_is_slow(flight->ring, flight->position - before));
+                              consumer_is_slow(&flight->consumer, flight->ring, flight->position - before));
         }
 }
 

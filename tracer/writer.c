@@ -127,7 +127,7 @@ static bool drain_lanes(struct writer *writer, enum pace *pace)
                 sample_clock(lane);
                 if (head == lane->position)
                         continue;
-                if (!consumer_is_slow(lane->ring, head - lane->position) && *pace == PACE_SLOW)
+                if (!consumer_is_slow(&writer->consumer, lane->ring, head - lane->position) && *pace == PACE_SLOW)
                         *pace = PACE_STEADY;
                 if (!drain(writer, lane, head, lane->ring->size / 4))
                         return false;
