@@ -286,11 +286,12 @@ class LTTng(unittest.TestCase):
                 metadata.write(changed)
                 metadata.flush()
                 self.change_zero(first, lambda _: 1000)
-                done = session("align", "-o", path("zeros"))
+                done = session("align", "-o", path("zeros"), status=1 if said else 0)
                 self.assertIn(said, done.stderr) if said else self.assertEqual(done.stderr, "")
                 with open(second, "rb") as metadata:
                     self.assertEqual(metadata.read(), changed)
         self.assertIn("there is no trace", session("align", "-o", path("nowhere"), status=2).stderr)
+        self.assertIn("there is no trace", session("align", "-o", path("bin"), status=1).stderr)
 
     def test_the_session_script_says_what_full_buffers_lost(self):
         """Nobody empties them while the second program runs: the consumer daemon stands still."""
