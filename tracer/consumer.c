@@ -14,7 +14,7 @@ bool consumer_init(struct consumer *consumer, struct hwaccl_error *error)
 {
         pthread_condattr_t attributes;
 
-        consumer->rests = 1;
+        consumer->last_rest = 1;
         if (pthread_condattr_init(&attributes) != 0)
                 return hwaccl_error_set(error, "out of memory");
         (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -51,7 +51,7 @@ bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void 
 
 bool consumer_is_slow(const struct consumer *consumer, const struct ring *ring, uint64_t bytes)
 {
-        return bytes < ring->size / SLOW_SHARE * consumer->rests;
+        return bytes < ring->size / SLOW_SHARE * consumer->last_rest;
 }
 
 void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow)
@@ -59,9 +59,9 @@ void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow
         struct timespec until = {0, 0};
         const long rest = ring->size < SMALL_RING ? 500000 : 5000000;
 
-        consumer->rests = slow ? ring->size < LARGE_RING ? 4 : 10 : 1;
+        consumer->last_rest = slow ? ring->size < LARGE_RING ? 4 : 10 : 1;
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += rest * (long)consumer->rests;
+        until.tv_nsec += rest * (long)consumer->last_rest;
         if (until.tv_nsec >= 1000000000) {
                 until.tv_sec++;
                 until.tv_nsec -= 1000000000;

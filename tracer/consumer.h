@@ -15,7 +15,7 @@ struct consumer {
         pthread_mutex_t lock; /* of wake */
         pthread_cond_t wake;  /* signalled when closing */
         _Atomic bool closing; /* the producer has stopped */
-        unsigned rests;       /* how many usual ones the last rest was as long as */
+        unsigned last_rest;   /* how long it was, in usual rests */
 };
 
 /** consumer_init - consumer_destroy() is due when it returned true */
