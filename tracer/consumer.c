@@ -7,13 +7,13 @@
 #include <time.h>
 
 #define SMALL_RING (UINT64_C(2) << 20)
-#define LARGE_RING (UINT64_C(8) << 20)
 #define SLOW_SHARE 256u /* of the ring, in one rest */
 
-bool consumer_init(struct consumer *consumer, struct hwaccl_error *error)
+bool consumer_init(struct consumer *consumer, long long_rest, struct hwaccl_error *error)
 {
         pthread_condattr_t attributes;
 
+        consumer->long_rest = long_rest;
         consumer->last_rest = 1;
         if (pthread_condattr_init(&attributes) != 0)
                 return hwaccl_error_set(error, "out of memory");
@@ -32,6 +32,11 @@ void consumer_destroy(struct consumer *consumer)
 {
         (void)pthread_cond_destroy(&consumer->wake);
         (void)pthread_mutex_destroy(&consumer->lock);
+}
+
+void consumer_attach(struct consumer *consumer, struct ring *ring)
+{
+        ring->consumer = consumer;
 }
 
 /* A write beyond a file-size limit must be an error, not a SIGXFSZ: blocked with all others. */
@@ -57,18 +62,33 @@ bool consumer_is_slow(const struct consumer *consumer, const struct ring *ring, 
 void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow)
 {
         struct timespec until = {0, 0};
-        const long rest = ring->size < SMALL_RING ? 500000 : 5000000;
+        const long usual = ring->size < SMALL_RING ? 500000 : 5000000;
+        const long rest = slow ? consumer->long_rest : usual;
 
-        consumer->last_rest = slow ? ring->size < LARGE_RING ? 4 : 10 : 1;
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += rest * (long)consumer->last_rest;
+        until.tv_nsec += rest;
         if (until.tv_nsec >= 1000000000) {
                 until.tv_sec++;
                 until.tv_nsec -= 1000000000;
         }
         (void)pthread_mutex_lock(&consumer->lock);
+        /* whoever wakes us needs the lock for it, and gets that when we wait; taking it is the step before */
+        atomic_store_explicit(&consumer->resting, slow, memory_order_relaxed);
         if (!consumer_is_closing(consumer))
                 (void)pthread_cond_timedwait(&consumer->wake, &consumer->lock, &until);
+        bool woken = slow && !atomic_exchange_explicit(&consumer->resting, false, memory_order_relaxed);
+        (void)pthread_mutex_unlock(&consumer->lock);
+        /* one that wakes us is not slow, however long that took */
+        consumer->last_rest = woken ? 1 : (unsigned)(rest / usual);
+}
+
+void consumer_wake(struct consumer *consumer)
+{
+        STEP("wake");
+        if (!atomic_exchange_explicit(&consumer->resting, false, memory_order_relaxed))
+                return;
+        (void)pthread_mutex_lock(&consumer->lock);
+        (void)pthread_cond_signal(&consumer->wake);
         (void)pthread_mutex_unlock(&consumer->lock);
 }
 

@@ -13,14 +13,26 @@
 struct consumer {
         pthread_t thread;
         pthread_mutex_t lock; /* of wake */
-        pthread_cond_t wake;  /* signalled when closing */
+        pthread_cond_t wake;  /* signalled when closing, and when the ring fills in a long rest */
         _Atomic bool closing; /* the producer has stopped */
+        _Atomic bool resting; /* for long: nobody has woken it yet */
+        long long_rest;       /* ns */
         unsigned last_rest;   /* how long it was, in usual rests */
 };
 
-/** consumer_init - consumer_destroy() is due when it returned true */
-bool consumer_init(struct consumer *consumer, struct hwaccl_error *error);
+/**
+ * consumer_init - consumer_destroy() is due when it returned true
+ * @long_rest: ns, less than 1 s: for which what a slow producer writes may wait
+ */
+bool consumer_init(struct consumer *consumer, long long_rest, struct hwaccl_error *error);
 void consumer_destroy(struct consumer *consumer);
+
+/**
+ * consumer_attach - give @ring to the consumer, before its producer is made and its thread runs
+ *
+ * It may have several. The producers wake it from long rests.
+ */
+void consumer_attach(struct consumer *consumer, struct ring *ring);
 
 /** consumer_start - run @main_loop with every signal blocked: signals are other threads' business */
 bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void *opaque, struct hwaccl_error *error);
@@ -30,10 +42,15 @@ bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void 
  * @slow: little was in the ring after the last rest: consumer_is_slow()
  *
  * Polling keeps system calls off the vCPU thread; rarely, as each wake-up may take the processor, or what its caches
- * hold, from it. The producer fills some 0.4 MB in this time. One that is slow gets four times as much, ten times where
- * the ring has room for what the quickest writes then. Only the end is signalled.
+ * hold, from it. The producer fills some 0.4 MB in this time. One that is slow gets the long rest, and wakes us when it
+ * becomes quick: consumer_wake(). The end is signalled as well.
  */
 void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow);
+
+/** consumer_wake - the producer has filled a good part of the ring: a long rest ends. Any thread's; rarely a system
+ * call
+ */
+void consumer_wake(struct consumer *consumer);
 
 /** consumer_is_slow - whoever filled @bytes of the ring in the last rest, for as long as that was */
 bool consumer_is_slow(const struct consumer *consumer, const struct ring *ring, uint64_t bytes);

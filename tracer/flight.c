@@ -15,6 +15,9 @@
 #define RING_SIZE_SAME (UINT64_C(1) << 20)  /* where the window is no number of bytes */
 #define SEGMENT_MOST   (UINT64_C(64) << 20) /* of a large window: a recovery has a segment in memory */
 
+/* A window that a signal asks for waits for the end of the thread's rest. */
+#define REST_NS 20000000L
+
 /* One share of a window of bytes, but a window of exits or of time tells nothing about bytes. */
 uint64_t flight_ring_size(const struct hwaccl_flight_window *window)
 {
@@ -265,7 +268,7 @@ static bool check_place(const struct hwaccl_recorder_config *config, struct hwac
 static bool open_window(struct flight *flight, const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {
         return check_place(config, error) && copy_config(flight, config, error) &&
-               consumer_init(&flight->consumer, error);
+               consumer_init(&flight->consumer, REST_NS, error);
 }
 
 struct flight *flight_create(const struct hwaccl_recorder_config *config, struct ring *ring, enum stamp_kind stamps,
@@ -279,6 +282,7 @@ struct flight *flight_create(const struct hwaccl_recorder_config *config, struct
         }
         memset(flight, 0, sizeof(*flight));
         flight->ring = ring;
+        consumer_attach(&flight->consumer, ring);
         flight->fd = flight->directory_fd = -1;
         if (!open_window(flight, config, error)) {
                 destroy(flight);

@@ -1,5 +1,6 @@
 #include "ring.h"
 
+#include "consumer.h"
 #include "hwaccl/assert.h"
 #include "ring_owner.h"
 #include "steps.h"
@@ -15,6 +16,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Of the ring: the producer looks for the consumer as often as that much is full. */
+#define LOOK_SHARE 4u
 
 /* Header page and two views of the data, one behind the other. */
 static bool map(struct ring *ring)
@@ -181,22 +185,34 @@ void ring_producer_init(struct ring_producer *producer, struct ring *ring)
         producer->mask = ring->size - 1;
         producer->header = ring->header;
         producer->head = atomic_load_explicit(&ring->header->head, memory_order_relaxed);
-        producer->limit = atomic_load_explicit(&ring->header->tail, memory_order_acquire) + ring->size;
+        producer->limit = producer->head;
+}
+
+/* Up to the end of what is free, or to where the next look is due. */
+static bool set_limit(struct ring_producer *producer, size_t size)
+{
+        const struct ring *ring = producer->ring;
+        uint64_t end = atomic_load_explicit(&ring->header->tail, memory_order_acquire) + ring->size;
+        uint64_t look = producer->head + (size > ring->size / LOOK_SHARE ? size : ring->size / LOOK_SHARE);
+
+        producer->limit = look < end ? look : end;
+        return producer->head + size <= end;
 }
 
 /* The consumer needs milliseconds when it commits; short sleeps cost less than a futex on the usual path would. */
-bool ring_wait(struct ring_producer *producer, size_t size)
+bool ring_look(struct ring_producer *producer, size_t size)
 {
         struct ring *ring = producer->ring;
 
         hwaccl_assert(size <= ring->size / 2);
         ring_publish(producer);
         for (unsigned round = 0;; round++) {
+                if (ring->consumer)
+                        consumer_wake(ring->consumer);
                 if (ring_failed(ring))
                         return false;
                 STEP("producer looks for room");
-                producer->limit = atomic_load_explicit(&ring->header->tail, memory_order_acquire) + ring->size;
-                if (producer->head + size <= producer->limit)
+                if (set_limit(producer, size))
                         return true;
                 if (round < 64) {
                         __builtin_ia32_pause();

@@ -60,12 +60,15 @@ struct ring_header {
         struct ring_owner owner;
 };
 
+struct consumer;
+
 struct ring {
         struct ring_header *header;
         uint8_t *data;
         uint64_t size;
         int fd;
         char *path;
+        struct consumer *consumer; /* to be woken when it rests and the ring fills; NULL: it never rests for long */
 };
 
 /**
@@ -110,7 +113,7 @@ static inline uint32_t ring_mark(uint64_t position)
 struct ring_producer {
         struct ring *ring;
         uint64_t head;  /* end of what was reserved */
-        uint64_t limit; /* no reservation may end behind this */
+        uint64_t limit; /* before a reservation may end behind this, ring_look() */
         /* the ring's, at hand: each record needs them */
         uint8_t *data;
         uint64_t mask;
@@ -119,8 +122,13 @@ struct ring_producer {
 
 void ring_producer_init(struct ring_producer *producer, struct ring *ring);
 
-/** ring_wait - until @size more bytes are free; publishes first. False when the consumer has failed. */
-bool ring_wait(struct ring_producer *producer, size_t size);
+/**
+ * ring_look - how far the consumer is: wake it if it rests, wait until @size more bytes are free
+ *
+ * It is due whenever another quarter of the ring is full: that costs no record anything, and a consumer that rests has
+ * the rest of the ring before it is missed. Publishes first. False when the consumer has failed.
+ */
+bool ring_look(struct ring_producer *producer, size_t size);
 
 static inline void ring_publish(struct ring_producer *producer)
 {
@@ -142,7 +150,7 @@ static inline void ring_complete(struct ring_producer *producer, uint64_t exits)
  */
 static inline struct ring_record *ring_reserve(struct ring_producer *producer, size_t size, uint8_t type, uint8_t extra)
 {
-        if (__builtin_expect(producer->head + size > producer->limit, 0) && !ring_wait(producer, size))
+        if (__builtin_expect(producer->head + size > producer->limit, 0) && !ring_look(producer, size))
                 return NULL;
         void *at = producer->data + (producer->head & producer->mask);
         const struct ring_record record = {(uint16_t)(size / 8), type, extra, ring_mark(producer->head)};

@@ -10,6 +10,10 @@
 /* How long records may wait for their commit while the guest does little, so that a reader sees them. */
 #define COMMIT_INTERVAL_NS UINT64_C(200000000)
 
+/* The writer's longest rest: what wakes the writer disturbs a guest that shares the processor, or its caches, with it.
+ */
+#define REST_NS 100000000L
+
 /* Bytes of the ring in a transaction when there is hardly room left. */
 #define SALVAGE_STEP 16384
 
@@ -235,6 +239,7 @@ static bool init_lane(struct writer *writer, unsigned index, const struct hwaccl
         struct writer_lane *lane = &writer->lane[index];
 
         lane->ring = ring;
+        consumer_attach(&writer->consumer, ring);
         if (index > 0)
                 lane->decoder.clock = writer->lane[0].decoder.clock;
         ring->header->stamp_kind = lane->decoder.clock.kind;
@@ -277,7 +282,7 @@ struct writer *writer_create(const struct hwaccl_recorder_config *config, struct
                 hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
-        if (!consumer_init(&writer->consumer, error)) {
+        if (!consumer_init(&writer->consumer, REST_NS, error)) {
                 free(writer);
                 return NULL;
         }

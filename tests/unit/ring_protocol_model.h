@@ -50,10 +50,8 @@ static bool model_checkpoint(struct decoder *decoder, uint64_t ring, uint64_t po
 /* NOLINTEND(bugprone-suspicious-include) */
 
 /* An exit is three records, 1104 bytes: not four of them fit. */
-#define SIZE    4096u
-#define EXITS   5u
-#define RECORDS (3u * EXITS)
-#define STACK   65536u
+#define SIZE  4096u
+#define STACK 65536u
 
 enum { PRODUCER, CONSUMER, SIDES, NOBODY = SIDES };
 
@@ -83,6 +81,7 @@ static struct model {
         const char *problem; /* what a side saw that cannot be */
 } model;
 
+static unsigned exits; /* that are recorded */
 static struct hwaccl_recorder recorder;
 static struct writer writer;
 static struct writer_lane lane;
@@ -278,7 +277,7 @@ static void produce(void)
         struct hwaccl_error error;
         union state_words words;
 
-        for (unsigned exit = 0; exit < EXITS; exit++) {
+        for (unsigned exit = 0; exit < exits; exit++) {
                 for (unsigned i = 0; i < STATE_WORDS; i++)
                         words.word[i] = word_of_exit(exit, false, i);
                 recorder_probe_ops.transfer_in(probe, &words.state);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "consumer.h"
 #include "ring.h"
 #include "state_delta.h"
 #include "timestamps.h"
@@ -46,6 +47,8 @@ struct numbered {
         uint64_t number;
         uint64_t filling[];
 };
+
+#define RECORD_MOST (sizeof(struct numbered) + 8 * 599)
 
 /* Sizes from two words to some kilobytes, a function of the number. */
 static size_t size_of(uint64_t number)
@@ -96,18 +99,18 @@ static void records_are_contiguous_across_the_end(void **state)
         assert_true(position > 8 * SIZE);
 }
 
-struct consumer {
+struct reader {
         uint64_t records;
         bool dies;
 };
 
 static void *consume(void *opaque)
 {
-        struct consumer *consumer = opaque;
+        struct reader *reader = opaque;
         uint64_t position = 0;
         const struct timespec wait = {0, 1000000};
 
-        for (uint64_t i = 0; i < consumer->records; i++) {
+        for (uint64_t i = 0; i < reader->records; i++) {
                 while (ring_head(&ring) == position)
                         (void)nanosleep(&wait, NULL);
                 const struct ring_record *record = ring_at(&ring, position, ring_head(&ring));
@@ -116,7 +119,7 @@ static void *consume(void *opaque)
                 if (i % 16 == 0)
                         ring_release(&ring, position);
         }
-        if (consumer->dies)
+        if (reader->dies)
                 ring_fail(&ring);
         return NULL;
 }
@@ -124,13 +127,13 @@ static void *consume(void *opaque)
 static void a_slow_consumer_blocks_the_producer_and_nothing_is_lost(void **state)
 {
         struct ring_producer producer;
-        struct consumer consumer = {3000, false};
+        struct reader reader = {3000, false};
         pthread_t thread;
 
         (void)state;
         ring_producer_init(&producer, &ring);
-        assert_int_equal(pthread_create(&thread, NULL, consume, &consumer), 0);
-        for (uint64_t i = 0; i < consumer.records; i++)
+        assert_int_equal(pthread_create(&thread, NULL, consume, &reader), 0);
+        for (uint64_t i = 0; i < reader.records; i++)
                 assert_true(push(&producer, i));
         assert_int_equal(pthread_join(thread, NULL), 0);
 }
@@ -138,17 +141,94 @@ static void a_slow_consumer_blocks_the_producer_and_nothing_is_lost(void **state
 static void a_dead_consumer_stops_the_producer(void **state)
 {
         struct ring_producer producer;
-        struct consumer consumer = {10, true};
+        struct reader reader = {10, true};
         pthread_t thread;
         uint64_t pushed = 0;
 
         (void)state;
         ring_producer_init(&producer, &ring);
-        assert_int_equal(pthread_create(&thread, NULL, consume, &consumer), 0);
+        assert_int_equal(pthread_create(&thread, NULL, consume, &reader), 0);
         while (pushed < 100000 && push(&producer, pushed))
                 pushed++;
         assert_int_equal(pthread_join(thread, NULL), 0);
         assert_true(pushed >= 10 && pushed < 100000);
+}
+
+struct sleeper {
+        struct consumer consumer;
+        uint64_t head; /* when its rest was over */
+};
+
+static void *sleep_long(void *opaque)
+{
+        struct sleeper *sleeper = opaque;
+
+        consumer_rest(&sleeper->consumer, &ring, true);
+        sleeper->head = ring_head(&ring);
+        ring_release(&ring, sleeper->head);
+        return NULL;
+}
+
+static void *sleep_until_the_end(void *opaque)
+{
+        struct sleeper *sleeper = opaque;
+
+        while (!consumer_is_closing(&sleeper->consumer))
+                consumer_rest(&sleeper->consumer, &ring, true);
+        sleeper->head = ring_head(&ring);
+        return NULL;
+}
+
+static void start_sleeper(struct sleeper *sleeper, void *(*main_loop)(void *))
+{
+        struct hwaccl_error error = {""};
+
+        memset(sleeper, 0, sizeof(*sleeper));
+        assert_true(consumer_init(&sleeper->consumer, 999999999, &error));
+        consumer_attach(&sleeper->consumer, &ring);
+        assert_true(consumer_start(&sleeper->consumer, main_loop, sleeper, &error));
+        while (!atomic_load(&sleeper->consumer.resting))
+                (void)usleep(1000);
+}
+
+static void a_ring_that_fills_ends_a_long_rest(void **state)
+{
+        static struct sleeper sleeper;
+        struct ring_producer producer;
+        uint64_t number = 0;
+
+        (void)state;
+        ring_producer_init(&producer, &ring);
+        assert_true(push(&producer, number++));
+        start_sleeper(&sleeper, sleep_long);
+        while (producer.head < SIZE / 2)
+                assert_true(push(&producer, number++));
+        assert_int_equal(pthread_join(sleeper.consumer.thread, NULL), 0);
+        assert_int_equal(sleeper.consumer.last_rest, 1); /* it ended before its time */
+        assert_true(sleeper.head >= SIZE / 4 - RECORD_MOST);
+        /* nobody is woken who does not rest, and there is room */
+        while (producer.head < SIZE)
+                assert_true(push(&producer, number++));
+        consumer_destroy(&sleeper.consumer);
+}
+
+static void a_producer_that_writes_little_wakes_nobody(void **state)
+{
+        static struct sleeper sleeper;
+        struct ring_producer producer;
+
+        (void)state;
+        ring_producer_init(&producer, &ring);
+        assert_true(push(&producer, 0));
+        start_sleeper(&sleeper, sleep_until_the_end);
+        for (uint64_t number = 1; producer.head < SIZE / 4 - RECORD_MOST; number++)
+                assert_true(push(&producer, number));
+        assert_true(atomic_load(&sleeper.consumer.resting));
+        /* the end does, at once and not as a quick producer does */
+        consumer_join(&sleeper.consumer);
+        assert_int_equal(sleeper.head, producer.head);
+        assert_true(sleeper.consumer.last_rest > 1);
+        consumer_destroy(&sleeper.consumer);
 }
 
 static void what_is_reserved_is_not_seen_before_it_is_published(void **state)
@@ -284,6 +364,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(a_slow_consumer_blocks_the_producer_and_nothing_is_lost, make_ring,
                                                 drop_ring),
                 cmocka_unit_test_setup_teardown(a_dead_consumer_stops_the_producer, make_ring, drop_ring),
+                cmocka_unit_test_setup_teardown(a_ring_that_fills_ends_a_long_rest, make_ring, drop_ring),
+                cmocka_unit_test_setup_teardown(a_producer_that_writes_little_wakes_nobody, make_ring, drop_ring),
                 cmocka_unit_test_setup_teardown(what_is_reserved_is_not_seen_before_it_is_published, make_ring,
                                                 drop_ring),
                 cmocka_unit_test_setup_teardown(torn_records_are_told_from_whole_ones, make_ring, drop_ring),
