@@ -1,12 +1,13 @@
 #include "hwaccl/library_version.h"
 
+#include "accel/soft/unicorn_library.h"
+
 #include <capstone/capstone.h>
-#include <unicorn/unicorn.h>
 
 struct hwaccl_library_version hwaccl_unicorn_version(void)
 {
-        struct hwaccl_library_version version;
-        (void)uc_version(&version.major, &version.minor);
+        struct hwaccl_library_version version = {0, 0};
+        (void)unicorn_library_version(&version.major, &version.minor);
         return version;
 }
 

@@ -78,7 +78,8 @@ static void add_host(struct record_options *options)
         if (gmtime_r(&seconds, &date) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &date))
                 add(options, "host_start_time", "%s", text);
         struct hwaccl_library_version unicorn = hwaccl_unicorn_version();
-        add(options, "host_unicorn_version", "%u.%u", unicorn.major, unicorn.minor);
+        if (unicorn.major) /* it takes part */
+                add(options, "host_unicorn_version", "%u.%u", unicorn.major, unicorn.minor);
         struct hwaccl_library_version capstone = hwaccl_capstone_version();
         add(options, "host_capstone_version", "%u.%u", capstone.major, capstone.minor);
         add(options, "host_sqlite_version", "%s", hwaccl_recording_sqlite_version());

@@ -57,6 +57,18 @@ class Refused(CommandTest):
         comma = self.write("disk,1", bytes(1024))
         self.succeed("record", "--raw", guest, "--disk", comma, "--no-record")
 
+    def test_a_library_of_the_soft_accelerator_that_is_none(self):
+        """Who only replays does not need it."""
+        recording = self.record()
+        library = self.write("libunicorn.so.2", b"no library")
+        guest = ("--raw", self.path("guest.db.bin") + "@0x7c00", "--accel", "soft")
+        environment = {**os.environ, "LD_LIBRARY_PATH": self._scratch.name}
+        done = self.refuse("record", *guest, "-o", self.path("out.db"), mention=[library, "Unicorn"], env=environment)
+        self.assertFalse(os.path.exists(self.path("out.db")), done.stderr)
+        subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", "-o", library], check=True)
+        self.refuse("record", *guest, "-o", self.path("out.db"), mention="has no uc_", env=environment)
+        self.succeed("replay", recording, env=environment)
+
     def test_more_raw_images_than_there_is_room_for(self):
         guest = self.write("guest", HELLO)
         many = [word for i in range(9) for word in ("--raw", f"{guest}@{0x7c00 + i * 64}")]

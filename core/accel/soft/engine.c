@@ -54,10 +54,10 @@ static void put32(struct soft *soft, size_t at, uint32_t value)
         memcpy(soft->saved + at, &value, sizeof(value));
 }
 
-static bool refuse(struct hwaccl_error *error, const char *what)
+static bool refuse(const struct soft *soft, struct hwaccl_error *error, const char *what)
 {
         unsigned major, minor;
-        uc_version(&major, &minor);
+        soft->unicorn.version(&major, &minor);
         return hwaccl_error_set(error,
                                 "the soft accelerator cannot use the installed Unicorn %u.%u: %s; use --accel kvm",
                                 major, minor, what);
@@ -79,7 +79,7 @@ static size_t find(const struct soft *soft, const void *pattern, size_t size)
 
 static bool save(struct soft *soft)
 {
-        return uc_context_save(soft->engine, soft->context) == UC_ERR_OK;
+        return soft->unicorn.context_save(soft->engine, soft->context) == UC_ERR_OK;
 }
 
 /* Write a sentinel to a register through the library and see where it went. */
@@ -88,10 +88,10 @@ static size_t locate(struct soft *soft, int id, unsigned number)
         uint64_t sentinel = UINT64_C(0x1122334455660000) + number * 0x101u;
         uint64_t zero = 0;
 
-        if (uc_reg_write(soft->engine, id, &sentinel) != UC_ERR_OK || !save(soft))
+        if (soft->unicorn.reg_write(soft->engine, id, &sentinel) != UC_ERR_OK || !save(soft))
                 return 0;
         size_t place = find(soft, &sentinel, sizeof(sentinel));
-        return uc_reg_write(soft->engine, id, &zero) == UC_ERR_OK ? place : 0;
+        return soft->unicorn.reg_write(soft->engine, id, &zero) == UC_ERR_OK ? place : 0;
 }
 
 static bool locate_registers(struct soft *soft, struct hwaccl_error *error)
@@ -101,14 +101,14 @@ static bool locate_registers(struct soft *soft, struct hwaccl_error *error)
         layout->general = locate(soft, general_id[0], 0);
         for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
                 if (!layout->general || locate(soft, general_id[i], i) != layout->general + i * sizeof(uint64_t))
-                        return refuse(error, "its general registers are not where they were expected");
+                        return refuse(soft, error, "its general registers are not where they were expected");
         layout->rip = locate(soft, UC_X86_REG_RIP, 20);
         layout->control = locate(soft, UC_X86_REG_CR0, 21);
         if (!layout->rip || !layout->control ||
             locate(soft, UC_X86_REG_CR2, 22) != layout->control + 2 * sizeof(uint64_t) ||
             locate(soft, UC_X86_REG_CR3, 23) != layout->control + 3 * sizeof(uint64_t) ||
             locate(soft, UC_X86_REG_CR4, 24) != layout->control + 4 * sizeof(uint64_t))
-                return refuse(error, "its control registers are not where they were expected");
+                return refuse(soft, error, "its control registers are not where they were expected");
         return true;
 }
 
@@ -119,15 +119,15 @@ static bool locate_segments(struct soft *soft, struct hwaccl_error *error)
                 .selector = 0x1230, .base = UINT64_C(0x7766554433221100), .limit = 0xabcdef01, .flags = 0x8200};
         struct soft_raw_segment pattern = {ldtr.selector, 0, ldtr.base, ldtr.limit, ldtr.flags};
 
-        if (uc_reg_write(soft->engine, UC_X86_REG_LDTR, &ldtr) != UC_ERR_OK || !save(soft))
-                return refuse(error, "LDTR cannot be written");
+        if (soft->unicorn.reg_write(soft->engine, UC_X86_REG_LDTR, &ldtr) != UC_ERR_OK || !save(soft))
+                return refuse(soft, error, "LDTR cannot be written");
         size_t place = find(soft, &pattern, sizeof(pattern));
         if (place < SOFT_LDTR * sizeof(pattern) + 64)
-                return refuse(error, "its segment registers are not where they were expected");
+                return refuse(soft, error, "its segment registers are not where they were expected");
         layout->segments = place - SOFT_LDTR * sizeof(pattern);
         /* between the segments and the control registers nothing has room */
         if (layout->segments + SOFT_SEGMENT_COUNT * sizeof(pattern) != layout->control)
-                return refuse(error, "its descriptor-table registers are not where they were expected");
+                return refuse(soft, error, "its descriptor-table registers are not where they were expected");
         layout->mode = layout->segments - 8;
         return true;
 }
@@ -140,10 +140,10 @@ static bool locate_flags(struct soft *soft, struct hwaccl_error *error)
 
         layout->rflags = layout->rip + 8;
         if (layout->rip + 48 != layout->mode)
-                return refuse(error, "its flags are not where they were expected");
-        if (uc_reg_write(soft->engine, UC_X86_REG_EFLAGS, &flags) != UC_ERR_OK || !save(soft))
-                return refuse(error, "RFLAGS cannot be written");
-        return get64(soft, layout->rflags) == flags || refuse(error, "its flags are not kept as expected");
+                return refuse(soft, error, "its flags are not where they were expected");
+        if (soft->unicorn.reg_write(soft->engine, UC_X86_REG_EFLAGS, &flags) != UC_ERR_OK || !save(soft))
+                return refuse(soft, error, "RFLAGS cannot be written");
+        return get64(soft, layout->rflags) == flags || refuse(soft, error, "its flags are not kept as expected");
 }
 
 /* A fresh 64-bit engine has LME and LMA set, a fresh 16-bit one has not: that is where EFER is. */
@@ -154,7 +154,7 @@ static bool locate_efer(struct soft *soft, const uint8_t *real_mode, struct hwac
         uint32_t expected = MODE_LMA | MODE_CS64 | MODE_CS32 | MODE_SS32;
 
         if (!save(soft))
-                return refuse(error, "its state cannot be saved");
+                return refuse(soft, error, "its state cannot be saved");
         for (size_t i = layout->control + 40; i < layout->control + 256; i += 8) {
                 uint64_t other;
                 memcpy(&other, real_mode + i, sizeof(other));
@@ -166,7 +166,7 @@ static bool locate_efer(struct soft *soft, const uint8_t *real_mode, struct hwac
         uint32_t mode;
         memcpy(&mode, real_mode + layout->mode, sizeof(mode));
         if (!layout->efer || (get32(soft, layout->mode) & expected) != expected || mode != MODE_ADD_BASES)
-                return refuse(error, "EFER or the mode flags are not where they were expected");
+                return refuse(soft, error, "EFER or the mode flags are not where they were expected");
         return true;
 }
 
@@ -177,50 +177,54 @@ static bool calibrate(struct soft *soft, uc_engine *real_mode, struct hwaccl_err
 
         if (!locate_registers(soft, error) || !locate_segments(soft, error) || !locate_flags(soft, error))
                 return false;
-        if (uc_context_alloc(real_mode, &fresh) != UC_ERR_OK)
-                return refuse(error, "no context");
-        bool good = uc_context_save(real_mode, fresh) == UC_ERR_OK;
+        if (soft->unicorn.context_alloc(real_mode, &fresh) != UC_ERR_OK)
+                return refuse(soft, error, "no context");
+        bool good = soft->unicorn.context_save(real_mode, fresh) == UC_ERR_OK;
         if (!good)
-                refuse(error, "its state cannot be saved");
+                refuse(soft, error, "its state cannot be saved");
         good = good && locate_efer(soft, (const uint8_t *)fresh, error);
         /* the 64-bit engine starts over with the processor of the 16-bit one */
-        if (good && uc_context_restore(soft->engine, fresh) != UC_ERR_OK)
-                good = refuse(error, "its state cannot be restored");
-        uc_context_free(fresh);
-        return good && (save(soft) || refuse(error, "its state cannot be saved")) && layout->efer;
+        if (good && soft->unicorn.context_restore(soft->engine, fresh) != UC_ERR_OK)
+                good = refuse(soft, error, "its state cannot be restored");
+        soft->unicorn.context_free(fresh);
+        return good && (save(soft) || refuse(soft, error, "its state cannot be saved")) && layout->efer;
 }
 
 bool soft_engine_open(struct soft *soft, struct hwaccl_error *error)
 {
         uc_engine *real_mode;
 
-        uc_err status = uc_open(UC_ARCH_X86, UC_MODE_64, &soft->engine);
+        if (!unicorn_library_open(&soft->unicorn, error))
+                return false;
+        uc_err status = soft->unicorn.open(UC_ARCH_X86, UC_MODE_64, &soft->engine);
         if (status != UC_ERR_OK)
-                return refuse(error, uc_strerror(status));
+                return refuse(soft, error, soft->unicorn.strerror(status));
         /* a list of end addresses, left empty: the library looks up an end address at every stop, through our tables */
-        status = uc_ctl_exits_enable(soft->engine);
+        status = soft->unicorn.ctl(soft->engine, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1);
         if (status != UC_ERR_OK)
-                return refuse(error, uc_strerror(status));
-        status = uc_context_alloc(soft->engine, &soft->context);
+                return refuse(soft, error, soft->unicorn.strerror(status));
+        status = soft->unicorn.context_alloc(soft->engine, &soft->context);
         if (status != UC_ERR_OK)
-                return refuse(error, uc_strerror(status));
+                return refuse(soft, error, soft->unicorn.strerror(status));
         soft->saved = (uint8_t *)soft->context;
-        soft->layout.size = uc_context_size(soft->engine);
-        status = uc_open(UC_ARCH_X86, UC_MODE_16, &real_mode);
+        soft->layout.size = soft->unicorn.context_size(soft->engine);
+        status = soft->unicorn.open(UC_ARCH_X86, UC_MODE_16, &real_mode);
         if (status != UC_ERR_OK)
-                return refuse(error, uc_strerror(status));
-        bool good = uc_context_size(real_mode) == soft->layout.size || refuse(error, "contexts differ in size");
+                return refuse(soft, error, soft->unicorn.strerror(status));
+        bool good = soft->unicorn.context_size(real_mode) == soft->layout.size ||
+                    refuse(soft, error, "contexts differ in size");
         good = good && calibrate(soft, real_mode, error);
-        uc_close(real_mode);
+        soft->unicorn.close(real_mode);
         return good;
 }
 
 void soft_engine_close(struct soft *soft)
 {
         if (soft->context)
-                uc_context_free(soft->context);
+                soft->unicorn.context_free(soft->context);
         if (soft->engine)
-                uc_close(soft->engine);
+                soft->unicorn.close(soft->engine);
+        unicorn_library_close(&soft->unicorn);
 }
 
 static struct hwaccl_segment *segment_at(struct hwaccl_subject_state *state, unsigned index)
@@ -318,7 +322,7 @@ bool soft_engine_probe(struct soft *soft, struct hwaccl_error *error)
                 return hwaccl_error_set(error, "out of memory for the soft accelerator");
         memcpy(before, soft->saved, layout->size);
         soft->stop = SOFT_STOP_NONE;
-        uc_err status = uc_emu_start(soft->engine, rip, 0, 0, 0);
+        uc_err status = soft->unicorn.emu_start(soft->engine, rip, 0, 0, 0);
         bool good = status == UC_ERR_OK && soft_engine_store(soft, &fault_address, error);
         for (size_t i = layout->efer; good && i + 128 <= layout->size; i += 8) {
                 uint32_t then;
@@ -332,7 +336,7 @@ bool soft_engine_probe(struct soft *soft, struct hwaccl_error *error)
         free(before);
         soft->state = NULL;
         if (!good || !layout->error_code || soft->vector != HWACCL_VECTOR_PF || fault_address != rip)
-                return refuse(error, "its page faults are not what they should be");
+                return refuse(soft, error, "its page faults are not what they should be");
         return true;
 }
 
@@ -372,7 +376,7 @@ bool soft_engine_load(struct soft *soft, struct hwaccl_error *error)
               (state->efer & (HWACCL_EFER_SCE | HWACCL_EFER_LME | HWACCL_EFER_LMA)) | HWACCL_EFER_NXE);
         if (layout->in_flight < layout->size)
                 put32(soft, layout->in_flight, UINT32_MAX);
-        if (uc_context_restore(soft->engine, soft->context) != UC_ERR_OK)
+        if (soft->unicorn.context_restore(soft->engine, soft->context) != UC_ERR_OK)
                 return hwaccl_error_set(error, "the soft accelerator's engine does not take its state back");
         soft->protected_mode = state->cr0 & HWACCL_CR0_PE;
         soft->bits = soft_engine_bits(soft);
@@ -391,7 +395,7 @@ bool soft_engine_store(struct soft *soft, uint64_t *fault_address, struct hwaccl
         const struct soft_layout *layout = &soft->layout;
         uint32_t rflags = 0;
 
-        if (!save(soft) || uc_reg_read(soft->engine, UC_X86_REG_EFLAGS, &rflags) != UC_ERR_OK)
+        if (!save(soft) || soft->unicorn.reg_read(soft->engine, UC_X86_REG_EFLAGS, &rflags) != UC_ERR_OK)
                 return hwaccl_error_set(error, "the soft accelerator's engine does not give its state");
         for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
                 *soft_general(state, i) = get64(soft, layout->general + i * 8);

@@ -31,10 +31,11 @@
 #define FOUR_GIB         (UINT64_C(1) << 32)
 #define LAST_PAGE        (UINT64_MAX - HWACCL_PAGE_SIZE + 1)
 
-static bool engine_refuses(struct hwaccl_error *error, const char *what, uint64_t address, uc_err status)
+static bool engine_refuses(const struct soft *soft, struct hwaccl_error *error, const char *what, uint64_t address,
+                           uc_err status)
 {
         return hwaccl_error_set(error, "the soft accelerator cannot %s at linear address 0x%" PRIx64 ": %s", what,
-                                address, uc_strerror(status));
+                                address, soft->unicorn.strerror(status));
 }
 
 /* The first region that ends behind an address. */
@@ -91,8 +92,9 @@ static bool add_region(struct soft *soft, uint64_t linear, uint64_t size, uint8_
 
         if (!insert_region(memory, region_after(memory, linear), (struct soft_region){linear, size, host}, error))
                 return false;
-        uc_err status = uc_mem_map_ptr(soft->engine, linear, size, UC_PROT_ALL, host ? host : memory->nothing);
-        return status == UC_ERR_OK || engine_refuses(error, "map memory", linear, status);
+        uc_err status =
+                soft->unicorn.mem_map_ptr(soft->engine, linear, size, UC_PROT_ALL, host ? host : memory->nothing);
+        return status == UC_ERR_OK || engine_refuses(soft, error, "map memory", linear, status);
 }
 
 /* Take a range out of whatever regions it crosses. */
@@ -107,9 +109,9 @@ static bool carve(struct soft *soft, uint64_t start, uint64_t size, struct hwacc
                 uint64_t from = old.linear > start ? old.linear : start;
                 uint64_t to = old_last < last ? old_last : last;
 
-                uc_err status = uc_mem_unmap(soft->engine, from, to - from + 1);
+                uc_err status = soft->unicorn.mem_unmap(soft->engine, from, to - from + 1);
                 if (status != UC_ERR_OK)
-                        return engine_refuses(error, "unmap memory", from, status);
+                        return engine_refuses(soft, error, "unmap memory", from, status);
                 remove_region(memory, i);
                 if (old.linear < from &&
                     !insert_region(memory, i++, (struct soft_region){old.linear, from - old.linear, old.host}, error))
@@ -197,14 +199,15 @@ bool soft_memory_open(struct soft *soft, struct hwaccl_guest_memory *guest, stru
                 return false;
         memory->tables_used = 1;
 
-        uc_err status = uc_mem_map_ptr(soft->engine, TABLES_BASE, TABLES_SIZE, UC_PROT_ALL, memory->tables);
+        uc_err status = soft->unicorn.mem_map_ptr(soft->engine, TABLES_BASE, TABLES_SIZE, UC_PROT_ALL, memory->tables);
         if (status == UC_ERR_OK)
-                status = uc_mem_map_ptr(soft->engine, FLUSHER, HWACCL_PAGE_SIZE, UC_PROT_READ, memory->flusher);
+                status = soft->unicorn.mem_map_ptr(soft->engine, FLUSHER, HWACCL_PAGE_SIZE, UC_PROT_READ,
+                                                   memory->flusher);
         if (status == UC_ERR_OK)
-                status = uc_hook_add(soft->engine, &hook, UC_HOOK_MEM_UNMAPPED, (void *)(uintptr_t)on_unmapped, soft, 1,
-                                     0);
+                status = soft->unicorn.hook_add(soft->engine, &hook, UC_HOOK_MEM_UNMAPPED,
+                                                (void *)(uintptr_t)on_unmapped, soft, 1, 0);
         if (status != UC_ERR_OK)
-                return engine_refuses(error, "map its page tables", TABLES_BASE, status);
+                return engine_refuses(soft, error, "map its page tables", TABLES_BASE, status);
 
         for (size_t i = 0; i < guest->run_count; i++) {
                 const struct hwaccl_memory_run *run = &guest->run[i];
@@ -246,9 +249,9 @@ bool soft_memory_prepare(struct soft *soft, bool long_mode, uint64_t *root, stru
         /* the library flushes its TLB when a page's protection changes, and offers no other way */
         memory->flusher_writable = !memory->flusher_writable;
         uint32_t protection = memory->flusher_writable ? UC_PROT_READ | UC_PROT_WRITE : UC_PROT_READ;
-        uc_err status = uc_mem_protect(soft->engine, FLUSHER, HWACCL_PAGE_SIZE, protection);
+        uc_err status = soft->unicorn.mem_protect(soft->engine, FLUSHER, HWACCL_PAGE_SIZE, protection);
         if (status != UC_ERR_OK)
-                return engine_refuses(error, "flush its TLB", FLUSHER, status);
+                return engine_refuses(soft, error, "flush its TLB", FLUSHER, status);
         memory->stale = false;
         return true;
 }

@@ -19,7 +19,7 @@ void soft_stop(struct soft *soft, enum soft_stop stop)
 {
         if (soft->stop == SOFT_STOP_NONE)
                 soft->stop = stop;
-        uc_emu_stop(soft->engine);
+        soft->unicorn.emu_stop(soft->engine);
 }
 
 void soft_exit(struct soft *soft, uint64_t reason, uint64_t qualification, uint64_t length)
@@ -210,7 +210,8 @@ static bool after_stop(struct soft *soft, uc_err status, uint64_t fault_address,
         if (status == UC_ERR_OK)
                 return true;
         return hwaccl_error_set(error, "the soft accelerator's engine failed at %04" PRIx64 ":%08" PRIx64 ": %s%s",
-                                soft->state->cs.selector, soft->state->rip, uc_strerror(status), soft_advice);
+                                soft->state->cs.selector, soft->state->rip, soft->unicorn.strerror(status),
+                                soft_advice);
 }
 
 static bool run_engine(struct soft *soft, bool *exited, struct hwaccl_error *error)
@@ -227,7 +228,7 @@ static bool run_engine(struct soft *soft, bool *exited, struct hwaccl_error *err
         soft->shadow_began = false;
         if (!soft_engine_load(soft, error))
                 return false;
-        uc_err status = uc_emu_start(soft->engine, state->rip, 0, 0, 0);
+        uc_err status = soft->unicorn.emu_start(soft->engine, state->rip, 0, 0, 0);
         if (!soft_engine_store(soft, &fault_address, soft->stop == SOFT_STOP_ERROR ? NULL : error))
                 return false;
         settle(soft, guest_traps);
@@ -291,12 +292,14 @@ static const struct hwaccl_accel_ops soft_ops = {
 static bool add_hooks(struct soft *soft, struct hwaccl_error *error)
 {
         uc_hook hook;
-        uc_err status = uc_hook_add(soft->engine, &hook, UC_HOOK_BLOCK, (void *)(uintptr_t)on_block, soft, 1, 0);
+        uc_err status =
+                soft->unicorn.hook_add(soft->engine, &hook, UC_HOOK_BLOCK, (void *)(uintptr_t)on_block, soft, 1, 0);
 
         if (status == UC_ERR_OK)
-                status = uc_hook_add(soft->engine, &hook, UC_HOOK_INTR, (void *)(uintptr_t)on_exception, soft, 1, 0);
-        return status == UC_ERR_OK ||
-               hwaccl_error_set(error, "the soft accelerator cannot hook its engine: %s", uc_strerror(status));
+                status = soft->unicorn.hook_add(soft->engine, &hook, UC_HOOK_INTR, (void *)(uintptr_t)on_exception,
+                                                soft, 1, 0);
+        return status == UC_ERR_OK || hwaccl_error_set(error, "the soft accelerator cannot hook its engine: %s",
+                                                       soft->unicorn.strerror(status));
 }
 
 struct hwaccl_accel *hwaccl_accel_soft_create(struct hwaccl_guest_memory *memory, uint64_t (*clock)(void *opaque),

@@ -160,11 +160,11 @@ static bool hook(struct soft *soft, uint64_t address, bool *added, struct hwaccl
         if (scan->hooked_count == SITES_MAX)
                 return hwaccl_error_set(error, "the guest has more than %u instructions that exit%s", SITES_MAX,
                                         soft_advice);
-        uc_err status = uc_hook_add(soft->engine, &handle, UC_HOOK_CODE, (void *)(uintptr_t)soft_site_hook, soft,
-                                    address, address);
+        uc_err status = soft->unicorn.hook_add(soft->engine, &handle, UC_HOOK_CODE, (void *)(uintptr_t)soft_site_hook,
+                                               soft, address, address);
         if (status != UC_ERR_OK)
                 return hwaccl_error_set(error, "the soft accelerator cannot hook an instruction: %s",
-                                        uc_strerror(status));
+                                        soft->unicorn.strerror(status));
         *slot = address;
         *added = true;
         if (++scan->hooked_count * 2 > scan->hooked_room && !grow_hooked(scan))
@@ -309,10 +309,11 @@ bool soft_scan_block(struct soft *soft, uint64_t address, uint32_t size)
         }
         if (!again)
                 return true;
-        uc_err status = uc_ctl_remove_cache(soft->engine, address, address + size);
+        uc_err status =
+                soft->unicorn.ctl(soft->engine, UC_CTL_WRITE(UC_CTL_TB_REMOVE_CACHE, 2), address, address + size);
         if (status != UC_ERR_OK) {
                 hwaccl_error_set(soft->error, "the soft accelerator cannot drop translated code: %s",
-                                 uc_strerror(status));
+                                 soft->unicorn.strerror(status));
                 soft_stop(soft, SOFT_STOP_ERROR);
                 return false;
         }

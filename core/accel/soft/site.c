@@ -50,7 +50,7 @@ static void start_shadow(struct soft *soft, const struct soft_site *site, uint64
 static bool interrupts_enabled(struct soft *soft)
 {
         uint32_t rflags = 0;
-        return uc_reg_read(soft->engine, UC_X86_REG_EFLAGS, &rflags) == UC_ERR_OK && (rflags & RFLAGS_IF);
+        return soft->unicorn.reg_read(soft->engine, UC_X86_REG_EFLAGS, &rflags) == UC_ERR_OK && (rflags & RFLAGS_IF);
 }
 
 void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *opaque)

@@ -15,12 +15,12 @@
 #ifndef HWACCL_ACCEL_SOFT_H
 #define HWACCL_ACCEL_SOFT_H
 
+#include "accel/soft/unicorn_library.h"
 #include "hwaccl/accel.h"
 #include "hwaccl/guest_access.h"
 
 #include <capstone/capstone.h>
 #include <stdatomic.h>
-#include <unicorn/unicorn.h>
 
 /* Where the engine's saved context holds what the library's interface does not show; found out at creation. */
 struct soft_layout {
@@ -156,6 +156,7 @@ enum soft_stop {
 
 struct soft {
         struct hwaccl_accel accel;
+        struct unicorn_library unicorn;
         uc_engine *engine;
         uc_context *context;
         uint8_t *saved; /* the bytes of context */

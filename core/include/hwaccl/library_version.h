@@ -7,7 +7,11 @@ struct hwaccl_library_version {
         unsigned minor;
 };
 
-/** hwaccl_unicorn_version, hwaccl_capstone_version - of the library that is loaded, not of the headers */
+/**
+ * hwaccl_unicorn_version, hwaccl_capstone_version - of the library that is loaded, not of the headers
+ *
+ * Unicorn is loaded when the first soft accelerator is made; before that its version is 0.0.
+ */
 struct hwaccl_library_version hwaccl_unicorn_version(void);
 struct hwaccl_library_version hwaccl_capstone_version(void);
 
