@@ -153,6 +153,29 @@ static void a_window_of_several_limits_is_read_back_exactly(void **state)
         hwaccl_recording_close(recording);
 }
 
+/* How many files, and of how many bytes together. */
+static unsigned segments_kept(uint64_t *bytes)
+{
+        char name[sizeof(path) + 16];
+        struct dirent *entry;
+        unsigned count = 0;
+
+        *bytes = 0;
+        (void)snprintf(name, sizeof(name), "%s-flight", path);
+        DIR *files = opendir(name);
+        assert_non_null(files);
+        while ((entry = readdir(files))) {
+                struct stat status;
+                if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+                    fstatat(dirfd(files), entry->d_name, &status, 0) == 0) {
+                        *bytes += (uint64_t)status.st_size;
+                        count++;
+                }
+        }
+        (void)closedir(files);
+        return count;
+}
+
 #define WINDOW_NS UINT64_C(20000000)
 
 static void a_window_of_time_keeps_at_least_that_time(void **state)
@@ -163,7 +186,7 @@ static void a_window_of_time_keeps_at_least_that_time(void **state)
         struct synthetic synthetic;
         struct hwaccl_error error = {""};
         const struct hwaccl_recorded_exit *exit;
-        uint64_t first, end;
+        uint64_t first, end, bytes;
         uint64_t exits = 0;
 
         (void)state;
@@ -173,7 +196,8 @@ static void a_window_of_time_keeps_at_least_that_time(void **state)
         do { /* until the oldest are let go of */
                 observe(recorder, &synthetic);
                 (void)nanosleep(&pause, NULL);
-        } while ((++exits < 8 || exists("-flight/000000000000")) && exits < 100000);
+                exits++;
+        } while ((segments_kept(&bytes) == 0 || exists("-flight/000000000000")) && exits < 100000);
         if (!hwaccl_recorder_finish(recorder, HWACCL_END_HALTED, 0, NULL, &error))
                 fail_msg("%s", error.message);
         struct hwaccl_recording *recording = open_recording();
@@ -194,21 +218,11 @@ static void a_window_of_time_keeps_at_least_that_time(void **state)
 static uint64_t bytes_kept(void)
 {
         char name[sizeof(path) + 16];
-        struct dirent *entry;
-        uint64_t sum = 0;
-
-        (void)snprintf(name, sizeof(name), "%s-flight", path);
-        DIR *files = opendir(name);
-        assert_non_null(files);
-        while ((entry = readdir(files))) {
-                struct stat status;
-                if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
-                    fstatat(dirfd(files), entry->d_name, &status, 0) == 0)
-                        sum += (uint64_t)status.st_size;
-        }
-        (void)closedir(files);
-        (void)snprintf(name, sizeof(name), "%s-ring", path);
         struct stat ring;
+        uint64_t sum;
+
+        (void)segments_kept(&sum);
+        (void)snprintf(name, sizeof(name), "%s-ring", path);
         assert_int_equal(stat(name, &ring), 0);
         return sum + (uint64_t)ring.st_size;
 }
