@@ -1,5 +1,5 @@
 /*
- * The probe: packs what it sees into the ring. No system call, no allocation, unless the ring is full. An exit, what
+ * The probe: packs what it sees into the ring. No allocation, and no system call unless the ring fills. An exit, what
  * its handling read and what it did are published as they are told: a process that dies in the handling leaves all of
  * them behind.
  */

@@ -1,5 +1,4 @@
-/* One vCPU of another VMM: what its thread says goes into its ring. No system call, no allocation, unless it is full.
- */
+/* One vCPU of another VMM: what its thread says goes into its ring. No allocation; a system call only as it fills. */
 #include "trace_internal.h"
 
 #include <string.h>

@@ -16,8 +16,9 @@
  *
  * What the VMM does not know it leaves out: it is NULL in the database, shown as unknown, and never compared.
  *
- * Cost: a record in a ring shared with a writer thread. No allocation and no system call for an exit. When the ring is
- * full, the calling thread waits for the writer: nothing is dropped.
+ * Cost: a record in a ring shared with a writer thread. No allocation for an exit, and no system call,
+ * but for one that wakes the writer when a quarter of the ring fills after a quiet time. When the ring is full, the
+ * calling thread waits for the writer: nothing is dropped.
  *
  * Threads: a vCPU's functions may be called by one thread at a time, those of different vCPUs at the same time.
  * hwaccl_trace_open() and hwaccl_trace_close() of different recordings may run at the same time; close when no other
