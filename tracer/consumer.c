@@ -2,6 +2,7 @@
 
 #include "steps.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -11,27 +12,15 @@
 
 bool consumer_init(struct consumer *consumer, long long_rest, struct hwaccl_error *error)
 {
-        pthread_condattr_t attributes;
-
         consumer->long_rest = long_rest;
         consumer->last_rest = 1;
-        if (pthread_condattr_init(&attributes) != 0)
-                return hwaccl_error_set(error, "out of memory");
-        (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        int result = pthread_cond_init(&consumer->wake, &attributes);
-        (void)pthread_condattr_destroy(&attributes);
-        if (result == 0) {
-                result = pthread_mutex_init(&consumer->lock, NULL);
-                if (result != 0)
-                        (void)pthread_cond_destroy(&consumer->wake);
-        }
-        return result == 0 || hwaccl_error_set(error, "cannot make a condition variable: %s", strerror(result));
+        return sem_init(&consumer->wake, 0, 0) == 0 ||
+               hwaccl_error_set(error, "cannot make a semaphore: %s", strerror(errno));
 }
 
 void consumer_destroy(struct consumer *consumer)
 {
-        (void)pthread_cond_destroy(&consumer->wake);
-        (void)pthread_mutex_destroy(&consumer->lock);
+        (void)sem_destroy(&consumer->wake);
 }
 
 void consumer_attach(struct consumer *consumer, struct ring *ring)
@@ -71,13 +60,12 @@ void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow
                 until.tv_sec++;
                 until.tv_nsec -= 1000000000;
         }
-        (void)pthread_mutex_lock(&consumer->lock);
-        /* whoever wakes us needs the lock for it, and gets that when we wait; taking it is the step before */
+        STEP("rest begins");
         atomic_store_explicit(&consumer->resting, slow, memory_order_relaxed);
         if (!consumer_is_closing(consumer))
-                (void)pthread_cond_timedwait(&consumer->wake, &consumer->lock, &until);
+                (void)sem_clockwait(&consumer->wake, CLOCK_MONOTONIC, &until);
+        STEP("rest ends");
         bool woken = slow && !atomic_exchange_explicit(&consumer->resting, false, memory_order_relaxed);
-        (void)pthread_mutex_unlock(&consumer->lock);
         /* one that wakes us is not slow, however long that took */
         consumer->last_rest = woken ? 1 : (unsigned)(rest / usual);
 }
@@ -85,11 +73,14 @@ void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow
 void consumer_wake(struct consumer *consumer)
 {
         STEP("wake");
-        if (!atomic_exchange_explicit(&consumer->resting, false, memory_order_relaxed))
-                return;
-        (void)pthread_mutex_lock(&consumer->lock);
-        (void)pthread_cond_signal(&consumer->wake);
-        (void)pthread_mutex_unlock(&consumer->lock);
+        if (atomic_exchange_explicit(&consumer->resting, false, memory_order_relaxed))
+                consumer_call(consumer);
+}
+
+/* It is remembered: should it come between a look and the rest, or after the time of one, the next rest is none. */
+void consumer_call(struct consumer *consumer)
+{
+        (void)sem_post(&consumer->wake);
 }
 
 bool consumer_is_closing(struct consumer *consumer)
@@ -100,11 +91,9 @@ bool consumer_is_closing(struct consumer *consumer)
 
 void consumer_join(struct consumer *consumer)
 {
-        (void)pthread_mutex_lock(&consumer->lock);
         STEP("closing");
         atomic_store_explicit(&consumer->closing, true, memory_order_release);
-        (void)pthread_cond_signal(&consumer->wake);
-        (void)pthread_mutex_unlock(&consumer->lock);
+        consumer_call(consumer);
         (void)pthread_join(consumer->thread, NULL);
 }
 

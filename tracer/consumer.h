@@ -7,13 +7,13 @@
 #include "ring.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 struct consumer {
         pthread_t thread;
-        pthread_mutex_t lock; /* of wake */
-        pthread_cond_t wake;  /* signalled when closing, and when the ring fills in a long rest */
+        sem_t wake;           /* ends a rest */
         _Atomic bool closing; /* the producer has stopped */
         _Atomic bool resting; /* for long: nobody has woken it yet */
         long long_rest;       /* ns */
@@ -43,14 +43,15 @@ bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void 
  *
  * Polling keeps system calls off the vCPU thread; rarely, as each wake-up may take the processor, or what its caches
  * hold, from it. The producer fills some 0.4 MB in this time. One that is slow gets the long rest, and wakes us when it
- * becomes quick: consumer_wake(). The end is signalled as well.
+ * becomes quick: consumer_wake(). The end, and consumer_call(), end any rest.
  */
 void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow);
 
-/** consumer_wake - the producer has filled a good part of the ring: a long rest ends. Any thread's; rarely a system
- * call
- */
+/** consumer_wake - end a long rest, if there is one: no system call otherwise. For any thread */
 void consumer_wake(struct consumer *consumer);
+
+/** consumer_call - end this rest, or the next one if there is none now. For any thread and signal handler */
+void consumer_call(struct consumer *consumer);
 
 /** consumer_is_slow - whoever filled @bytes of the ring in the last rest, for as long as that was */
 bool consumer_is_slow(const struct consumer *consumer, const struct ring *ring, uint64_t bytes);

@@ -15,7 +15,7 @@
 #define RING_SIZE_SAME (UINT64_C(1) << 20)  /* where the window is no number of bytes */
 #define SEGMENT_MOST   (UINT64_C(64) << 20) /* of a large window: a recovery has a segment in memory */
 
-/* A window that a signal asks for waits for the end of the thread's rest. */
+/* How late the thread may see a trigger's exit. */
 #define REST_NS 20000000L
 
 /* One share of a window of bytes, but a window of exits or of time tells nothing about bytes. */
@@ -308,6 +308,7 @@ bool flight_error(struct flight *flight, struct hwaccl_error *error)
 void flight_ask(struct flight *flight)
 {
         atomic_store_explicit(&flight->dump_asked, true, memory_order_release);
+        consumer_call(&flight->consumer);
 }
 
 /* What failed in between, or fails now, leaves segments and ring as a death would: the newest exits are in the ring. */

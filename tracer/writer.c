@@ -10,8 +10,7 @@
 /* How long records may wait for their commit while the guest does little, so that a reader sees them. */
 #define COMMIT_INTERVAL_NS UINT64_C(200000000)
 
-/* The writer's longest rest: what wakes the writer disturbs a guest that shares the processor, or its caches, with it.
- */
+/* The longest rest: each end of one disturbs a guest that shares the processor, or its caches, with the writer. */
 #define REST_NS 100000000L
 
 /* Bytes of the ring in a transaction when there is hardly room left. */

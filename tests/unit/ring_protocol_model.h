@@ -13,10 +13,8 @@
 #include <sqlite3.h>
 
 /* What the production sources see instead of the world. */
-static int model_lock(pthread_mutex_t *mutex);
-static int model_unlock(pthread_mutex_t *mutex);
-static int model_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until);
-static int model_signal(pthread_cond_t *condition);
+static int model_wait(void);
+static int model_post(void);
 static int model_join(pthread_t thread, void **result);
 static void model_look_again(void);
 static uint64_t model_time(void);
@@ -25,10 +23,8 @@ static int model_roll_back(void);
 static bool model_take(struct decoder *decoder, const struct ring_record *record, struct hwaccl_error *error);
 static bool model_checkpoint(struct decoder *decoder, uint64_t ring, uint64_t position, struct hwaccl_error *error);
 
-#define pthread_mutex_lock                     model_lock
-#define pthread_mutex_unlock                   model_unlock
-#define pthread_cond_timedwait                 model_wait
-#define pthread_cond_signal                    model_signal
+#define sem_clockwait(semaphore, clock, until) ((void)(semaphore), (void)(until), model_wait())
+#define sem_post(semaphore)                    ((void)(semaphore), model_post())
 #define pthread_join                           model_join
 #define nanosleep(time, left)                  ((void)(time), model_look_again(), 0)
 #define __builtin_ia32_pause()                 model_look_again()
@@ -59,15 +55,12 @@ enum { PRODUCER, CONSUMER, SIDES, NOBODY = SIDES };
 static struct model {
         unsigned running; /* PRODUCER, CONSUMER, NOBODY */
         bool done[SIDES];
-        bool blocked_on_mutex[SIDES];
         bool joining;       /* the producer waits for the consumer's end */
-        bool waiting;       /* the consumer waits for the condition */
-        bool signalled;     /* it has come */
-        bool timed_out;     /* or too much time passed: chosen by the search */
+        bool waiting;       /* the consumer waits for the semaphore, or for the time to pass */
+        unsigned posts;     /* of the semaphore */
         bool looking_again; /* the producer polls; nothing to see until something changes */
         uint64_t seen_tail;
         bool seen_failed;
-        unsigned owner;    /* of the mutex */
         bool late;         /* the commit interval is over: chosen by the search */
         unsigned failures; /* commits that may still fail */
         bool asking;       /* whether a commit fails */
@@ -119,46 +112,24 @@ void hwaccl_step(const char *name)
         model.seen_failed = looks && header()->consumer_failed;
 }
 
-static int model_lock(pthread_mutex_t *mutex)
+static int model_wait(void)
 {
-        unsigned side = model.running;
-
-        (void)mutex;
-        model.blocked_on_mutex[side] = true;
-        yield();
-        model.blocked_on_mutex[side] = false;
-        if (model.owner != NOBODY)
-                model.problem = "a mutex was taken twice";
-        model.owner = side;
+        yield(); /* what was seen before may change before the wait begins */
+        if (model.posts == 0) {
+                model.waiting = true;
+                yield();
+                model.waiting = false;
+        }
+        if (model.posts == 0)
+                return -1;
+        model.posts--;
         return 0;
 }
 
-static int model_unlock(pthread_mutex_t *mutex)
+static int model_post(void)
 {
-        (void)mutex;
-        model.owner = NOBODY;
-        return 0;
-}
-
-static int model_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until)
-{
-        (void)condition;
-        (void)until;
-        yield(); /* what the condition was found to be may change before the wait begins */
-        (void)model_unlock(mutex);
-        model.waiting = true;
-        model.signalled = model.timed_out = false;
         yield();
-        model.waiting = false;
-        (void)model_lock(mutex);
-        return model.timed_out ? ETIMEDOUT : 0;
-}
-
-static int model_signal(pthread_cond_t *condition)
-{
-        (void)condition;
-        if (model.waiting)
-                model.signalled = true;
+        model.posts++;
         return 0;
 }
 

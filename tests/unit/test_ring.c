@@ -154,81 +154,82 @@ static void a_dead_consumer_stops_the_producer(void **state)
         assert_true(pushed >= 10 && pushed < 100000);
 }
 
-struct sleeper {
-        struct consumer consumer;
-        uint64_t head; /* when its rest was over */
-};
-
-static void *sleep_long(void *opaque)
-{
-        struct sleeper *sleeper = opaque;
-
-        consumer_rest(&sleeper->consumer, &ring, true);
-        sleeper->head = ring_head(&ring);
-        ring_release(&ring, sleeper->head);
-        return NULL;
-}
-
-static void *sleep_until_the_end(void *opaque)
-{
-        struct sleeper *sleeper = opaque;
-
-        while (!consumer_is_closing(&sleeper->consumer))
-                consumer_rest(&sleeper->consumer, &ring, true);
-        sleeper->head = ring_head(&ring);
-        return NULL;
-}
-
-static void start_sleeper(struct sleeper *sleeper, void *(*main_loop)(void *))
+static void make_consumer(struct consumer *consumer)
 {
         struct hwaccl_error error = {""};
 
-        memset(sleeper, 0, sizeof(*sleeper));
-        assert_true(consumer_init(&sleeper->consumer, 999999999, &error));
-        consumer_attach(&sleeper->consumer, &ring);
-        assert_true(consumer_start(&sleeper->consumer, main_loop, sleeper, &error));
-        while (!atomic_load(&sleeper->consumer.resting))
-                (void)usleep(1000);
+        memset(consumer, 0, sizeof(*consumer));
+        assert_true(consumer_init(consumer, 999999999, &error));
+        consumer_attach(consumer, &ring);
 }
 
-static void a_ring_that_fills_ends_a_long_rest(void **state)
+static void a_rest_ends_when_a_quarter_of_the_ring_has_filled(void **state)
 {
-        static struct sleeper sleeper;
+        static struct consumer consumer;
         struct ring_producer producer;
-        uint64_t number = 0;
+        uint64_t number = 0, begin;
 
         (void)state;
+        make_consumer(&consumer);
         ring_producer_init(&producer, &ring);
         assert_true(push(&producer, number++));
-        start_sleeper(&sleeper, sleep_long);
-        while (producer.head < SIZE / 2)
-                assert_true(push(&producer, number++));
-        assert_int_equal(pthread_join(sleeper.consumer.thread, NULL), 0);
-        assert_int_equal(sleeper.consumer.last_rest, 1); /* it ended before its time */
-        assert_true(sleeper.head >= SIZE / 4 - RECORD_MOST);
-        /* nobody is woken who does not rest, and there is room */
-        while (producer.head < SIZE)
-                assert_true(push(&producer, number++));
-        consumer_destroy(&sleeper.consumer);
+        for (unsigned quarter = 1; quarter <= 8; quarter++) {
+                begin = producer.head;
+                atomic_store(&consumer.resting, true);
+                while (atomic_load(&consumer.resting))
+                        assert_true(push(&producer, number++));
+                assert_in_range(producer.head - begin, SIZE / 4 - RECORD_MOST, SIZE / 4 + RECORD_MOST);
+                ring_release(&ring, producer.head);
+        }
+        consumer_destroy(&consumer);
 }
 
-static void a_producer_that_writes_little_wakes_nobody(void **state)
+/* However often the time of its rest is over, it releases the ring only when it was woken. */
+static void *release_when_woken(void *opaque)
 {
-        static struct sleeper sleeper;
+        struct consumer *consumer = opaque;
+
+        while (!consumer_is_closing(consumer)) {
+                consumer_rest(consumer, &ring, true);
+                if (consumer->last_rest == 1)
+                        ring_release(&ring, ring_head(&ring));
+        }
+        return NULL;
+}
+
+static void a_full_ring_is_waited_for_and_its_consumer_is_woken(void **state)
+{
+        static struct consumer consumer;
+        struct hwaccl_error error = {""};
         struct ring_producer producer;
 
         (void)state;
+        make_consumer(&consumer);
         ring_producer_init(&producer, &ring);
-        assert_true(push(&producer, 0));
-        start_sleeper(&sleeper, sleep_until_the_end);
-        for (uint64_t number = 1; producer.head < SIZE / 4 - RECORD_MOST; number++)
+        assert_true(consumer_start(&consumer, release_when_woken, &consumer, &error));
+        for (uint64_t number = 0; producer.head < 16 * SIZE; number++)
                 assert_true(push(&producer, number));
-        assert_true(atomic_load(&sleeper.consumer.resting));
-        /* the end does, at once and not as a quick producer does */
-        consumer_join(&sleeper.consumer);
-        assert_int_equal(sleeper.head, producer.head);
-        assert_true(sleeper.consumer.last_rest > 1);
-        consumer_destroy(&sleeper.consumer);
+        consumer_join(&consumer);
+        consumer_destroy(&consumer);
+}
+
+static void a_call_before_the_rest_is_remembered(void **state)
+{
+        static struct consumer consumer;
+        int calls;
+
+        (void)state;
+        make_consumer(&consumer);
+        consumer_call(&consumer);
+        consumer_rest(&consumer, &ring, true);
+        assert_int_equal(sem_getvalue(&consumer.wake, &calls), 0);
+        assert_int_equal(calls, 0);          /* that ended the rest */
+        assert_true(consumer.last_rest > 1); /* and the producer did not */
+        assert_false(atomic_load(&consumer.resting));
+        consumer_wake(&consumer); /* nobody rests: nothing to remember */
+        assert_int_equal(sem_getvalue(&consumer.wake, &calls), 0);
+        assert_int_equal(calls, 0);
+        consumer_destroy(&consumer);
 }
 
 static void what_is_reserved_is_not_seen_before_it_is_published(void **state)
@@ -364,8 +365,11 @@ int main(void)
                 cmocka_unit_test_setup_teardown(a_slow_consumer_blocks_the_producer_and_nothing_is_lost, make_ring,
                                                 drop_ring),
                 cmocka_unit_test_setup_teardown(a_dead_consumer_stops_the_producer, make_ring, drop_ring),
-                cmocka_unit_test_setup_teardown(a_ring_that_fills_ends_a_long_rest, make_ring, drop_ring),
-                cmocka_unit_test_setup_teardown(a_producer_that_writes_little_wakes_nobody, make_ring, drop_ring),
+                cmocka_unit_test_setup_teardown(a_rest_ends_when_a_quarter_of_the_ring_has_filled, make_ring,
+                                                drop_ring),
+                cmocka_unit_test_setup_teardown(a_full_ring_is_waited_for_and_its_consumer_is_woken, make_ring,
+                                                drop_ring),
+                cmocka_unit_test_setup_teardown(a_call_before_the_rest_is_remembered, make_ring, drop_ring),
                 cmocka_unit_test_setup_teardown(what_is_reserved_is_not_seen_before_it_is_published, make_ring,
                                                 drop_ring),
                 cmocka_unit_test_setup_teardown(torn_records_are_told_from_whole_ones, make_ring, drop_ring),

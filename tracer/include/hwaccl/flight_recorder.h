@@ -84,7 +84,7 @@ struct hwaccl_recorder;
 /**
  * hwaccl_recorder_dump - have the window written out now, beside the recording: boot.db gets boot-1.db, boot-2.db …
  *
- * From any thread or signal handler; returns at once, and the recorder's thread begins within 20 ms or so. Requests
+ * From any thread or signal handler; returns at once, and the recorder's thread does it within milliseconds. Requests
  * that come while one is being carried out are one request. Nothing happens without a flight recorder.
  */
 void hwaccl_recorder_dump(struct hwaccl_recorder *recorder);
