@@ -1,6 +1,6 @@
 #include "hwaccl/error.h"
 
-#include "hwaccl/assert.h"
+#include "core/assert.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* The probe that compares instead of writing, and the accelerator whose hardware is the recording. */
-#include "engine.h"
+#include "replay/engine.h"
 
-#include "hwaccl/transfer.h"
+#include "core/subject/transfer.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>

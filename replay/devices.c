@@ -1,6 +1,6 @@
 /* Device state at keyframes, matched by the names of device and field: a recording may have been made by an older or
  * newer build, or by nobody's. */
-#include "engine.h"
+#include "replay/engine.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #ifndef HWACCL_REPLAY_ENGINE_H
 #define HWACCL_REPLAY_ENGINE_H
 
-#include "hwaccl/machine.h"
+#include "core/machine/machine.h"
 #include "hwaccl/replay.h"
 
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Inputs from the recording, in the order in which they were read. A handler that asks for another one than was
  * recorded has diverged; it still gets an answer, so that what else differs in this exit shows too. */
-#include "engine.h"
+#include "replay/engine.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "hwaccl/machine_options.h"
+#include "replay/machine_options.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 #include "hwaccl/replay.h"
 
-#include "engine.h"
-#include "hwaccl/machine_options.h"
-#include "hwaccl/transfer.h"
+#include "core/subject/transfer.h"
+#include "replay/engine.h"
+#include "replay/machine_options.h"
 
 #include <inttypes.h>
 #include <stdio.h>

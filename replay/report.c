@@ -1,6 +1,6 @@
-#include "engine.h"
+#include "replay/engine.h"
 
-#include "hwaccl/emulator.h"
+#include "core/exit/emulate/emulator.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

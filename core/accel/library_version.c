@@ -1,6 +1,6 @@
-#include "hwaccl/library_version.h"
+#include "core/accel/library_version.h"
 
-#include "accel/soft/unicorn_library.h"
+#include "core/accel/soft/unicorn_library.h"
 
 #include <capstone/capstone.h>
 

@@ -1,6 +1,6 @@
-#include "hwaccl/control_register.h"
+#include "core/exit/control_register.h"
 
-#include "hwaccl/transfer.h"
+#include "core/subject/transfer.h"
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
-#include "exit/descriptor.h"
+#include "core/exit/descriptor.h"
 
-#include "exit/registers.h"
+#include "core/exit/registers.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #ifndef HWACCL_EXIT_DESCRIPTOR_H
 #define HWACCL_EXIT_DESCRIPTOR_H
 
-#include "hwaccl/guest_access.h"
+#include "core/exit/guest_access.h"
 
 /* The number in @size little-endian bytes. */
 uint64_t little_endian(const uint8_t *bytes, unsigned size);

@@ -1,6 +1,6 @@
-#include "hwaccl/dispatch.h"
+#include "core/exit/dispatch.h"
 
-#include "hwaccl/control_register.h"
+#include "core/exit/control_register.h"
 
 #include <inttypes.h>
 #include <stdio.h>

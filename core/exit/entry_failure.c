@@ -1,7 +1,7 @@
 /* SDM 3C, 27.3.1: the checks of a VM entry on the guest-state area, as far as the subject state holds what they look
  * at. */
-#include "hwaccl/control_register.h"
-#include "hwaccl/dispatch.h"
+#include "core/exit/control_register.h"
+#include "core/exit/dispatch.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,11 +2,11 @@
  * Delivery of interrupts and exceptions through the IVT or IDT (SDM 3A, chapter 6; SDM 2A, INT n). An attempt works on
  * a copy of the context, so that a fault in the middle leaves the context as it was.
  */
-#include "hwaccl/guest_access.h"
+#include "core/exit/guest_access.h"
 
-#include "exit/descriptor.h"
-#include "exit/registers.h"
-#include "hwaccl/trap_manager.h"
+#include "core/exit/descriptor.h"
+#include "core/exit/registers.h"
+#include "core/irq/trap_manager.h"
 
 #define GATE_TASK         0x05
 #define GATE_INTERRUPT_16 0x06

@@ -2,9 +2,9 @@
  * Linear to guest-physical addresses (SDM 3A, chapter 4). The three paging modes differ in entry size, levels and
  * reserved bits; a table per mode says how, and one loop walks them.
  */
-#include "hwaccl/guest_access.h"
+#include "core/exit/guest_access.h"
 
-#include "exit/registers.h"
+#include "core/exit/registers.h"
 
 #define ENTRY_P  UINT64_C(0x1)
 #define ENTRY_W  UINT64_C(0x2)

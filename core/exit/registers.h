@@ -2,7 +2,7 @@
 #ifndef HWACCL_EXIT_REGISTERS_H
 #define HWACCL_EXIT_REGISTERS_H
 
-#include "hwaccl/control_register.h"
+#include "core/exit/control_register.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* Logical to linear addresses, and what the segment registers say about the mode (SDM 3A, chapters 3 and 5). */
-#include "hwaccl/guest_access.h"
+#include "core/exit/guest_access.h"
 
-#include "exit/registers.h"
+#include "core/exit/registers.h"
 
 unsigned hwaccl_context_cpl(const struct hwaccl_machine_context *context)
 {

@@ -1,6 +1,6 @@
-#include "hwaccl/irq_handoff.h"
+#include "core/irq/irq_handoff.h"
 
-#include "hwaccl/transfer.h"
+#include "core/subject/transfer.h"
 
 #define RFLAGS_IF UINT64_C(0x200)
 

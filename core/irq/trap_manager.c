@@ -1,6 +1,6 @@
-#include "hwaccl/trap_manager.h"
+#include "core/irq/trap_manager.h"
 
-#include "hwaccl/assert.h"
+#include "core/assert.h"
 
 #include <stddef.h>
 

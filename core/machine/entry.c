@@ -1,8 +1,8 @@
 /* The processor at a kernel's first instruction, as a boot loader leaves it. */
-#include "machine/entry.h"
+#include "core/machine/entry.h"
 
-#include "hwaccl/control_register.h"
-#include "machine/board.h"
+#include "core/exit/control_register.h"
+#include "core/machine/board/board.h"
 
 #include <inttypes.h>
 

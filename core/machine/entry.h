@@ -2,7 +2,7 @@
 #ifndef HWACCL_MACHINE_ENTRY_H
 #define HWACCL_MACHINE_ENTRY_H
 
-#include "hwaccl/machine.h"
+#include "core/machine/machine.h"
 
 /** hwaccl_machine_check_entry - is there something to start, and could it be? The entry may be from a recording */
 bool hwaccl_machine_check_entry(const struct hwaccl_machine_config *config, struct hwaccl_error *error);

@@ -1,9 +1,9 @@
 /* Building a machine: its memory map, devices and images; lines and deadlines. */
-#include "hwaccl/machine.h"
+#include "core/machine/machine.h"
 
-#include "hwaccl/assert.h"
-#include "machine/board.h"
-#include "machine/entry.h"
+#include "core/assert.h"
+#include "core/machine/board/board.h"
+#include "core/machine/entry.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

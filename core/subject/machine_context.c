@@ -1,4 +1,4 @@
-#include "hwaccl/machine_context.h"
+#include "core/subject/machine_context.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "hwaccl/pending_interrupts.h"
+#include "core/subject/pending_interrupts.h"
 
 static uint64_t vector_bit(uint8_t vector)
 {

@@ -1,6 +1,6 @@
 /* What a subject state has to be, whoever wrote it. */
-#include "hwaccl/transfer.h"
-#include "hwaccl/vcpu.h"
+#include "core/loop/vcpu.h"
+#include "core/subject/transfer.h"
 
 #include <inttypes.h>
 

@@ -1,6 +1,6 @@
 #include "hwaccl/subject_fields.h"
 
-#include "hwaccl/assert.h"
+#include "core/assert.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
-#include "hwaccl/transfer.h"
+#include "core/subject/transfer.h"
 
-#include "hwaccl/assert.h"
-#include "hwaccl/vcpu.h"
+#include "core/assert.h"
+#include "core/loop/vcpu.h"
 
 #include <string.h>
 

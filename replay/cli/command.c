@@ -1,8 +1,8 @@
-#include "command.h"
+#include "replay/cli/command.h"
 
-#include "output.h"
+#include "replay/cli/output.h"
 
-#include "hwaccl/assert.h"
+#include "core/assert.h"
 
 #include <ctype.h>
 #include <getopt.h>

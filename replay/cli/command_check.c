@@ -1,7 +1,7 @@
 /* hwaccl check: is a recording whole and consistent? */
-#include "json.h"
-#include "output.h"
-#include "recording_input.h"
+#include "replay/cli/json.h"
+#include "replay/cli/output.h"
+#include "replay/cli/recording_input.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* hwaccl import: a recording from what another tracer wrote. */
-#include "output.h"
-#include "parse.h"
+#include "replay/cli/output.h"
+#include "replay/cli/parse.h"
 
-#include "hwaccl/import.h"
+#include "tracer/import/import.h"
 
 #include <getopt.h>
 #include <inttypes.h>

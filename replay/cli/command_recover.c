@@ -1,9 +1,9 @@
 /* hwaccl recover: complete the recordings of recorders that died. */
-#include "json.h"
-#include "output.h"
+#include "replay/cli/json.h"
+#include "replay/cli/output.h"
 
-#include "hwaccl/machine.h"
-#include "hwaccl/recovery.h"
+#include "core/machine/machine.h"
+#include "tracer/recover/recovery.h"
 
 #include <dirent.h>
 #include <errno.h>

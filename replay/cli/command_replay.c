@@ -1,8 +1,8 @@
 /* hwaccl replay: rerun the handling of recorded exits and compare. */
-#include "json.h"
-#include "output.h"
-#include "parse.h"
-#include "recording_input.h"
+#include "replay/cli/json.h"
+#include "replay/cli/output.h"
+#include "replay/cli/parse.h"
+#include "replay/cli/recording_input.h"
 
 #include "hwaccl/exit_reason.h"
 #include "hwaccl/replay.h"

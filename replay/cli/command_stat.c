@@ -1,7 +1,7 @@
 /* hwaccl stat: exits by reason, as perf kvm stat shows them. */
-#include "json.h"
-#include "output.h"
-#include "recording_input.h"
+#include "replay/cli/json.h"
+#include "replay/cli/output.h"
+#include "replay/cli/recording_input.h"
 
 #include "hwaccl/exit_reason.h"
 

@@ -1,8 +1,8 @@
 /* hwaccl state: the registers around one exit. */
-#include "json.h"
-#include "output.h"
-#include "parse.h"
-#include "recording_input.h"
+#include "replay/cli/json.h"
+#include "replay/cli/output.h"
+#include "replay/cli/parse.h"
+#include "replay/cli/recording_input.h"
 
 #include "hwaccl/exit_reason.h"
 

@@ -1,4 +1,4 @@
-#include "json.h"
+#include "replay/cli/json.h"
 
 #include <inttypes.h>
 #include <stdbool.h>

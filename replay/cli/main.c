@@ -1,6 +1,6 @@
 /* hwaccl - the command. One file per subcommand; this one finds it and hands over. */
-#include "command.h"
-#include "output.h"
+#include "replay/cli/command.h"
+#include "replay/cli/output.h"
 
 #include <getopt.h>
 #include <signal.h>

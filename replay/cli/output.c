@@ -1,6 +1,6 @@
-#include "output.h"
+#include "replay/cli/output.h"
 
-#include "hwaccl/assert.h"
+#include "core/assert.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 #ifndef HWACCL_CLI_OUTPUT_H
 #define HWACCL_CLI_OUTPUT_H
 
-#include "command.h"
+#include "replay/cli/command.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
-#include "recording_input.h"
+#include "replay/cli/recording_input.h"
 
-#include "parse.h"
+#include "replay/cli/parse.h"
 
-#include "hwaccl/machine.h"
-#include "hwaccl/recovery.h"
+#include "core/machine/machine.h"
+#include "tracer/recover/recovery.h"
 
 #include <getopt.h>
 #include <inttypes.h>

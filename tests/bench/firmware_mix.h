@@ -2,7 +2,7 @@
 #ifndef HWACCL_TESTS_BENCH_FIRMWARE_MIX_H
 #define HWACCL_TESTS_BENCH_FIRMWARE_MIX_H
 
-#include "hwaccl/probe.h"
+#include "core/host/probe.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,11 +5,11 @@
  *
  *      bench-linux-cost KERNEL INITRD DATABASE BOOTS
  */
-#include "hwaccl/accel_kvm.h"
-#include "hwaccl/live_inputs.h"
-#include "hwaccl/loader.h"
-#include "hwaccl/machine.h"
-#include "hwaccl/recorder.h"
+#include "core/accel/kvm/accel_kvm.h"
+#include "core/host/live_inputs.h"
+#include "core/machine/loader/loader.h"
+#include "core/machine/machine.h"
+#include "tracer/record/recorder.h"
 
 #include <inttypes.h>
 #include <stdio.h>

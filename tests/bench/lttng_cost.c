@@ -6,17 +6,17 @@
  *
  * Whether LTTng's figures are those of traced events is for who starts it: scripts/lttng-session, or nothing.
  */
-#include "hwaccl/lttng.h"
-#include "hwaccl/probe_fanout.h"
-#include "hwaccl/recorder.h"
+#include "tracer/lttng/lttng.h"
+#include "tracer/record/probe_fanout.h"
+#include "tracer/record/recorder.h"
 
-#include "firmware_mix.h"
+#include "tests/bench/firmware_mix.h"
 
 #include <inttypes.h>
 
 #define LTTNG_UST_TRACEPOINT_CREATE_PROBES
 #define LTTNG_UST_TRACEPOINT_DEFINE
-#include "peer_events.h"
+#include "tests/bench/peer_events.h"
 
 #define PEER_WORDS 25u /* 200 bytes: what the recorder packs for an exit of the mix */
 

@@ -4,10 +4,10 @@
  *
  *      bench-recorder-cost EXITS DATABASE [RING MIB]
  */
-#include "hwaccl/recorder.h"
 #include "hwaccl/recording.h"
+#include "tracer/record/recorder.h"
 
-#include "firmware_mix.h"
+#include "tests/bench/firmware_mix.h"
 
 #include <inttypes.h>
 #include <sys/stat.h>

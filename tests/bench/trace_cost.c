@@ -8,7 +8,7 @@
  */
 #include "hwaccl/trace.h"
 
-#include "firmware_mix.h"
+#include "tests/bench/firmware_mix.h"
 
 /* Stands where the recorder's probe does. Without a vCPU it does all but the calls that are measured. */
 struct other_vmm {

@@ -3,12 +3,12 @@
  * system's and of SQLite's libraries fail or stall. A test program that does many such runs in itself has a plan
  * instead (faults.h). Nothing is brought to the disk for good: no test lets the power fail.
  *
- *   HWACCL_KILL_AT=NAME:N     SIGKILL when step NAME (tracer/steps.h) or call NAME is reached for the N-th time
+ *   HWACCL_KILL_AT=NAME:N     SIGKILL when step NAME (tracer/ring/steps.h) or call NAME is reached for the N-th time
  *   HWACCL_FAIL=CALL:N[:all]  the N-th call fails; all: every later one too
  *   HWACCL_STALL=CALL:N:MS    the N-th call takes MS milliseconds longer
  *   HWACCL_COUNT=FILE         at the end, a line "CALL COUNT" for every call that can fail
  */
-#include "faults.h"
+#include "tests/faults/faults.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -16,11 +16,11 @@
 
 #include <cmocka.h>
 
-#include "faults.h"
-#include "hwaccl/recovery.h"
+#include "tests/faults/faults.h"
+#include "tracer/recover/recovery.h"
 
-#include "../unit/recording_fixture.h"
-#include "ring.h"
+#include "tests/fixtures/recording_fixture.h"
+#include "tracer/ring/ring.h"
 
 #include <dirent.h>
 #include <errno.h>

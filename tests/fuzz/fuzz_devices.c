@@ -4,8 +4,8 @@
  * must come out of a save as it went in; a machine loaded with another's state must answer as that does; after devices
  * were advanced no deadline may lie in the past.
  */
-#include "hwaccl/assert.h"
-#include "machine/board.h"
+#include "core/assert.h"
+#include "core/machine/board/board.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * One instruction of any bytes, in any mode, with any registers and any memory: it is emulated, raises something into
  * the guest, or is refused with a line of text; whatever it is, twice the same.
  */
-#include "unit/emulate_fixture.h"
+#include "tests/fixtures/emulate_fixture.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,8 +1,8 @@
 /* Subject states of any content, as a broken accelerator or a made-up recording may bring them: a trip refuses them or
  * goes on; no assertion may trip, and what it accepted can be entered again. */
-#include "hwaccl/dispatch.h"
-#include "hwaccl/transfer.h"
-#include "hwaccl/vcpu.h"
+#include "core/exit/dispatch.h"
+#include "core/loop/vcpu.h"
+#include "core/subject/transfer.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,11 +2,11 @@
  * Kernel images of any content: refused in one line, or laid out in RAM without an overlap, with an entry that a
  * machine takes and a processor would. The first byte says how much memory there is and what goes in beside the kernel.
  */
-#include "hwaccl/dispatch.h"
-#include "hwaccl/machine.h"
-#include "hwaccl/transfer.h"
+#include "core/exit/dispatch.h"
+#include "core/machine/machine.h"
+#include "core/subject/transfer.h"
 
-#include "machine/loader/loader_internal.h"
+#include "core/machine/loader/loader_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

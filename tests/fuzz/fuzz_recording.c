@@ -3,10 +3,10 @@
  * is laid over a good recording: four bytes of offset, then what stands there; without that nearly every input would
  * end at SQLite's header. An input that begins with "SQLite" is taken as the whole file.
  */
-#include "hwaccl/recorder.h"
 #include "hwaccl/recording.h"
+#include "tracer/record/recorder.h"
 
-#include "../unit/synthetic_exits.h"
+#include "tests/fixtures/synthetic_exits.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -4,12 +4,12 @@
  * then what stands there. Marks are put right after each patch when its length's highest bit is set, so that records
  * get past the first look.
  */
-#include "hwaccl/recorder.h"
 #include "hwaccl/recording.h"
-#include "hwaccl/recovery.h"
+#include "tracer/record/recorder.h"
+#include "tracer/recover/recovery.h"
 
-#include "../unit/synthetic_exits.h"
-#include "ring_records.h"
+#include "tests/fixtures/synthetic_exits.h"
+#include "tracer/ring/ring_records.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* Subject info pages of any content: refused, or every name in them can be looked up, and the guest that the Muen
  * accelerator takes from them is within bounds. */
-#include "accel/muen/muen.h"
-#include "hwaccl/static_region.h"
-#include "hwaccl/subject_info.h"
+#include "core/accel/muen/muen.h"
+#include "core/muen/static_region.h"
+#include "core/muen/subject_info.h"
 
 #include <stddef.h>
 #include <stdint.h>

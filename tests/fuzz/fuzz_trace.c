@@ -4,13 +4,13 @@
  * of a good trace's frames, each of them two bytes for the frame, one that says what happens to it, one for a place in
  * it, and up to eight that are laid there.
  */
-#include "hwaccl/import.h"
-#include "hwaccl/machine.h"
+#include "core/machine/machine.h"
 #include "hwaccl/recording.h"
+#include "tracer/import/import.h"
 
-#include "../unit/synthetic_exits.h"
-#include "lttng/trace_import.h"
-#include "lttng/trace_probe.h"
+#include "tests/fixtures/synthetic_exits.h"
+#include "tracer/import/trace_import.h"
+#include "tracer/lttng/trace_probe.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,10 +5,10 @@
  *
  *      flight_endurance EXITS
  */
+#include "core/machine/machine.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/machine.h"
-#include "hwaccl/recorder.h"
 #include "hwaccl/recording.h"
+#include "tracer/record/recorder.h"
 
 #include <dirent.h>
 #include <inttypes.h>

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""The rooms' directions (DESIGN.md, 3): replay may include tracer, tracer may include core, never the other way round.
+"""The rooms' directions (DESIGN.md, 3): replay may include tracer, tracer may include core, never the other way round; and
+the folders inside a room include each other in no circle.
 
 First the rules are tried on small trees with one planted violation each: a check that cannot fail is worthless.
 """
+import collections
 import os
 import pathlib
 import re
@@ -10,20 +12,16 @@ import sys
 import tempfile
 
 SOURCE = pathlib.Path(os.environ.get("HWACCL_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
-BUILD = pathlib.Path(os.environ.get("HWACCL_BUILD", SOURCE / "build-debug"))
 
-# Where a quoted include of a room may be found, beside the including file's own directory. Other rooms: public headers.
-SEARCH = {
-    "core": ["core/include", "core"],
-    "tracer": ["tracer/include", "tracer", "tracer/lttng", "core/include", "db-schema"],
-    "replay": ["replay/include", "replay", "replay/cli", "tracer/include", "core/include"],
-}
-# Which rooms may resolve an include into which: a file of the first lies under one of the second.
+# Which rooms a file of the first may include. A public header is "hwaccl/NAME.h" and lies in ROOM/include; every other
+# header is named by its path from the project's root.
 MAY_REACH = {
-    "core": ["core/"],
-    "tracer": ["tracer/", "core/include/", "db-schema/"],
-    "replay": ["replay/", "tracer/include/", "core/include/"],
+    "core": ["core"],
+    "tracer": ["tracer", "core", "db-schema"],
+    "replay": ["replay", "tracer", "core"],
 }
+# Where folders form no circle and keep their internal headers for themselves.
+TIDY = ["replay"]
 # Libraries that only some places may know of: header prefix, places.
 LIBRARIES = [
     ("sqlite3", ["tracer/", "replay/"]),  # replay queries the handle that hwaccl_recording_database() gives it
@@ -43,23 +41,38 @@ INCLUDE = re.compile(r"^[ \t]*#[ \t]*(include|include_next|import)[ \t]*(.*)$", 
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 
-def resolve(tree, build, room, file, name):
+def resolve(tree, name):
     """The path of a quoted include relative to the tree, or None."""
-    places = [file.parent] + [tree / place for place in SEARCH[room]]
-    for place in places:
-        if (place / name).is_file():
-            return os.path.relpath((place / name).resolve(), tree.resolve())
-    for place in [room, "db-schema"] if room == "tracer" else [room]:  # generated headers
-        if (build / place).is_dir() and any(path.is_file() for path in (build / place).glob(f"**/{name}")):
-            return f"{room}/{name}"
-    return None
+    if name.startswith("hwaccl/"):
+        for room in MAY_REACH:
+            if (tree / room / "include" / name).is_file():
+                return f"{room}/include/{name}"
+        return None
+    return name if os.path.normpath(name) == name and (tree / name).is_file() else None
 
 
-def check_file(tree, build, room, file):
-    where = file.relative_to(tree).as_posix()
+def check_quoted(tree, room, where, name):
+    target = resolve(tree, name)
+    if target is None:
+        yield f'{where}: "{name}" is neither a public header nor a path from the root'
+        return
+    if target.split("/")[0] not in MAY_REACH[room]:
+        yield f'{where}: "{name}" is {target}, which {room} may not include'
+    elif any(where.startswith(place) for place in HANDLERS) and re.match(r"core/accel/.+/", target):
+        yield f'{where}: "{name}" is inside an accelerator; handlers use core/accel/accel.h'
+    elif target.endswith("_internal.h") and target.split("/")[0] in TIDY and os.path.dirname(target) != os.path.dirname(where):
+        yield f'{where}: "{name}" is internal to {os.path.dirname(target)}'
+
+
+def includes(file):
+    """The arguments of a file's #include directives, with the directive's name."""
     text = COMMENT.sub(" ", file.read_text(encoding="utf-8"))
-    for match in INCLUDE.finditer(text):
-        argument = match.group(2).strip()
+    return [(match.group(1), match.group(2).strip()) for match in INCLUDE.finditer(text)]
+
+
+def check_file(tree, room, file):
+    where = file.relative_to(tree).as_posix()
+    for directive, argument in includes(file):
         if argument.startswith("<") and argument.endswith(">"):
             name = argument[1:-1]
             if name.startswith("hwaccl/"):
@@ -68,16 +81,51 @@ def check_file(tree, build, room, file):
                 if name.startswith(prefix) and not any(where.startswith(place) for place in places):
                     yield f"{where}: <{name}> belongs to {', '.join(places)}"
         elif argument.startswith('"') and argument.endswith('"'):
-            name = argument[1:-1]
-            target = resolve(tree, build, room, file, name)
-            if target is None:
-                yield f'{where}: "{name}" is in no room that {room} may include'
-            elif not any(target.startswith(place) for place in MAY_REACH[room]):
-                yield f'{where}: "{name}" is {target}, which {room} may not include'
-            elif any(where.startswith(place) for place in HANDLERS) and target.startswith("core/accel/"):
-                yield f'{where}: "{name}" is inside an accelerator; handlers use hwaccl/accel.h'
+            yield from check_quoted(tree, room, where, argument[1:-1])
         else:
-            yield f"{where}: #{match.group(1)} {argument}: the name must be written out"
+            yield f"{where}: #{directive} {argument}: the name must be written out"
+
+
+def folder_graph(tree):
+    """For each folder the folders that its files include, with one such include as an example."""
+    graph = collections.defaultdict(dict)
+    for room in TIDY:
+        for file in sorted((tree / room).glob("**/*.[ch]")):
+            where = file.relative_to(tree).as_posix()
+            for _, argument in includes(file):
+                target = resolve(tree, argument[1:-1]) if argument.startswith('"') else None
+                if target and os.path.dirname(target) != os.path.dirname(where):
+                    graph[os.path.dirname(where)].setdefault(os.path.dirname(target), f"{where} includes {target}")
+    return graph
+
+
+def shortest_circle(graph, start):
+    """The folders on the shortest way from @start back to it, or None."""
+    before = {start: None}
+    queue = collections.deque([start])
+    while queue:
+        folder = queue.popleft()
+        for target in graph.get(folder, {}):
+            if target == start:
+                way = [folder]
+                while before[way[-1]] is not None:
+                    way.append(before[way[-1]])
+                return way[::-1]
+            if target not in before:
+                before[target] = folder
+                queue.append(target)
+    return None
+
+
+def check_circles(tree):
+    graph = folder_graph(tree)
+    told = set()
+    for folder in sorted(graph):
+        circle = shortest_circle(graph, folder)
+        if circle and frozenset(circle) not in told:
+            told.add(frozenset(circle))
+            steps = [graph[a][b] for a, b in zip(circle, circle[1:] + circle[:1])]
+            yield f"circle of folders {' -> '.join(circle + circle[:1])}: {'; '.join(steps)}"
 
 
 def check_calls(tree, file):
@@ -87,72 +135,89 @@ def check_calls(tree, file):
             yield f"{where}: {match.group(0)}: databases are opened by tracer"
 
 
-def check(tree, build):
-    for room in SEARCH:
+def check(tree):
+    for room in MAY_REACH:
         for file in sorted((tree / room).glob("**/*.[ch]")):
-            yield from check_file(tree, build, room, file)
+            yield from check_file(tree, room, file)
             yield from check_calls(tree, file)
+    yield from check_circles(tree)
 
 
-# file, its text, and what the complaint must say (None: nothing to complain about)
+# files and their texts, and what the complaint must say (None: nothing to complain about)
 PLANTS = [
-    ("core/exit/a.c", '#include "hwaccl/core.h"\n#include "exit/private.h"\n#include <string.h>\n', None),
-    ("core/exit/a.c", '#include "hwaccl/tracer.h"\n', "in no room that core may include"),
-    ("core/exit/a.c", '#include "../../tracer/private.h"\n', "tracer/private.h, which core may not include"),
-    ("core/exit/a.c", '  #  include "hwaccl/replay.h"\n', "in no room that core may include"),
-    ("core/exit/a.c", "#include <sqlite3.h>\n", "belongs to tracer/"),
-    ("core/exit/a.c", "#include <lttng/tracepoint.h>\n", "belongs to tracer/"),
-    ("core/exit/a.c", "#include <hwaccl/tracer.h>\n", "own headers are included with quotes"),
-    ("core/exit/a.c", "#include HEADER\n", "must be written out"),
-    ("core/exit/a.c", '#include "accel/soft/soft.h"\n', "inside an accelerator"),
-    ("core/machine/a.c", '#include "accel/soft/soft.h"\n', "inside an accelerator"),
-    ("core/machine/a.c", "#include <unicorn/unicorn.h>\n", "belongs to core/accel/"),
-    ("core/machine/a.c", "#include <capstone/capstone.h>\n", "belongs to core/accel/, core/exit/"),
-    ("core/accel/soft/a.c", '#include "accel/soft/soft.h"\n#include <unicorn/unicorn.h>\n', None),
-    ("core/exit/a.c", '/* #include "hwaccl/tracer.h" */\n', None),
-    ("tracer/a.c", '#include "hwaccl/core.h"\n#include "private.h"\n#include <sqlite3.h>\n', None),
-    ("tracer/a.c", '#include "exit/private.h"\n', "in no room that tracer may include"),
-    ("tracer/a.c", '#include "hwaccl/replay.h"\n', "in no room that tracer may include"),
-    ("tracer/a.c", '#include "../replay/private_of_replay.h"\n', "which tracer may not include"),
-    ("replay/cli/a.c", '#include "hwaccl/core.h"\n#include "hwaccl/tracer.h"\n#include "hwaccl/replay.h"\n', None),
-    ("replay/a.c", "#include <sqlite3.h>\n", None),
-    ("replay/a.c", "#include <lttng/tracepoint.h>\n", "belongs to tracer/"),
-    ("replay/a.c", "void f(void) { sqlite3_open_v2(0, 0, 0, 0); }\n", "databases are opened by tracer"),
-    ("tracer/a.c", "void f(void) { sqlite3_open_v2(0, 0, 0, 0); }\n", None),
-    ("replay/a.c", '#include "../tracer/private.h"\n', "which replay may not include"),
-    ("replay/a.c", '#include "../core/exit/private.h"\n', "which replay may not include"),
+    ({"core/exit/a.c": '#include "hwaccl/core.h"\n#include "core/exit/private.h"\n#include <string.h>\n'}, None),
+    ({"core/exit/a.c": '#include "hwaccl/tracer.h"\n'}, "tracer/include/hwaccl/tracer.h, which core may not include"),
+    ({"core/exit/a.c": '#include "tracer/private.h"\n'}, "tracer/private.h, which core may not include"),
+    ({"core/exit/a.c": '#include "../../tracer/private.h"\n'}, "neither a public header nor a path from the root"),
+    ({"core/exit/a.c": '#include "private.h"\n'}, "neither a public header nor a path from the root"),
+    ({"core/exit/a.c": '  #  include "hwaccl/replay.h"\n'}, "which core may not include"),
+    ({"core/exit/a.c": "#include <sqlite3.h>\n"}, "belongs to tracer/"),
+    ({"core/exit/a.c": "#include <lttng/tracepoint.h>\n"}, "belongs to tracer/"),
+    ({"core/exit/a.c": "#include <hwaccl/tracer.h>\n"}, "own headers are included with quotes"),
+    ({"core/exit/a.c": "#include HEADER\n"}, "must be written out"),
+    ({"core/exit/a.c": '#include "core/accel/soft/soft.h"\n'}, "inside an accelerator"),
+    ({"core/machine/a.c": '#include "core/accel/soft/soft.h"\n'}, "inside an accelerator"),
+    ({"core/machine/a.c": '#include "core/accel/accel.h"\n'}, None),
+    ({"core/machine/a.c": "#include <unicorn/unicorn.h>\n"}, "belongs to core/accel/"),
+    ({"core/machine/a.c": "#include <capstone/capstone.h>\n"}, "belongs to core/accel/, core/exit/"),
+    ({"core/accel/soft/a.c": '#include "core/accel/soft/soft.h"\n#include <unicorn/unicorn.h>\n'}, None),
+    ({"core/exit/a.c": '/* #include "hwaccl/tracer.h" */\n'}, None),
+    ({"tracer/a.c": '#include "hwaccl/core.h"\n#include "tracer/private.h"\n#include <sqlite3.h>\n'}, None),
+    ({"tracer/a.c": '#include "core/exit/private.h"\n'}, None),
+    ({"tracer/a.c": '#include "core/exit/exit_internal.h"\n'}, "is internal to core/exit"),
+    ({"core/exit/a.c": '#include "core/exit/exit_internal.h"\n'}, None),
+    ({"tracer/a.c": '#include "hwaccl/replay.h"\n'}, "which tracer may not include"),
+    ({"tracer/a.c": '#include "replay/private.h"\n'}, "which tracer may not include"),
+    ({"replay/cli/a.c": '#include "hwaccl/core.h"\n#include "hwaccl/tracer.h"\n#include "hwaccl/replay.h"\n'}, None),
+    ({"replay/a.c": "#include <sqlite3.h>\n"}, None),
+    ({"replay/a.c": "#include <lttng/tracepoint.h>\n"}, "belongs to tracer/"),
+    ({"replay/a.c": "void f(void) { sqlite3_open_v2(0, 0, 0, 0); }\n"}, "databases are opened by tracer"),
+    ({"tracer/a.c": "void f(void) { sqlite3_open_v2(0, 0, 0, 0); }\n"}, None),
+    # circles of folders: of two, of three through headers, of a folder and the one in it; and none at all
+    ({"tracer/x/a.h": '#include "tracer/y/b.h"\n', "tracer/y/b.h": '#include "tracer/x/a.h"\n'},
+     "circle of folders tracer/x -> tracer/y -> tracer/x"),
+    ({"core/x/a.c": '#include "core/y/b.h"\n', "core/y/b.h": '#include "core/z/c.h"\n',
+      "core/z/c.h": '#include "core/x/d.h"\n', "core/x/d.h": ""}, "core/x -> core/y -> core/z -> core/x"),
+    ({"replay/a.h": '#include "replay/x/b.h"\n', "replay/x/b.h": "", "replay/x/c.c": '#include "replay/a.h"\n'},
+     "circle of folders replay -> replay/x -> replay"),
+    ({"core/x/a.c": '#include "core/y/b.h"\n#include "core/z/c.h"\n', "core/y/b.h": '#include "core/z/c.h"\n',
+      "core/z/c.h": ""}, None),
 ]
 HEADERS = [
     "core/include/hwaccl/core.h",
     "core/exit/private.h",
+    "core/exit/exit_internal.h",
+    "core/accel/accel.h",
     "core/accel/soft/soft.h",
     "tracer/include/hwaccl/tracer.h",
     "tracer/private.h",
     "replay/include/hwaccl/replay.h",
-    "replay/private_of_replay.h",
+    "replay/private.h",
 ]
 
 
 def self_test():
-    for name, text, complaint in PLANTS:
+    global TIDY
+    tidy, TIDY = TIDY, list(MAY_REACH)
+    for files, complaint in PLANTS:
         with tempfile.TemporaryDirectory() as directory:
             tree = pathlib.Path(directory)
-            for header in HEADERS + [name]:
-                (tree / header).parent.mkdir(parents=True, exist_ok=True)
-                (tree / header).touch()
-            (tree / name).write_text(text, encoding="utf-8")
-            found = list(check(tree, tree / "build"))
+            for name, text in {**dict.fromkeys(HEADERS, ""), **files}.items():
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                (tree / name).write_text(text, encoding="utf-8")
+            found = list(check(tree))
             if complaint is None:
-                assert not found, f"{name}: {text!r} is fine, but: {found}"
+                assert not found, f"{files} is fine, but: {found}"
             else:
-                assert len(found) == 1 and complaint in found[0], f"{name}: {text!r}: {found}"
+                assert len(found) == 1 and complaint in found[0], f"{files}: {found}"
+    TIDY = tidy
 
 
 def main():
     self_test()
-    count = sum(1 for room in SEARCH for _ in (SOURCE / room).glob("**/*.[ch]"))
+    count = sum(1 for room in MAY_REACH for _ in (SOURCE / room).glob("**/*.[ch]"))
     assert count > 50, f"only {count} source files under {SOURCE}"
-    violations = list(check(SOURCE, BUILD))
+    violations = list(check(SOURCE))
     for violation in violations:
         print(violation, file=sys.stderr)
     print(f"{count} files, {len(PLANTS)} planted trees, {len(violations)} violations")

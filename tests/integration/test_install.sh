@@ -4,8 +4,8 @@
 
 prefix=$work/usr
 cmake --install "$HWACCL_BUILD" --prefix "$prefix" >"$work/log"
-for file in bin/hwaccl share/man/man1/hwaccl.1 share/bash-completion/completions/hwaccl include/hwaccl/accel.h \
-        include/hwaccl/recorder.h include/hwaccl/replay.h; do
+for file in bin/hwaccl share/man/man1/hwaccl.1 share/bash-completion/completions/hwaccl include/hwaccl/trace.h \
+        include/hwaccl/recording.h include/hwaccl/replay.h; do
         [ -s "$prefix/$file" ] || fail "$file is not installed: $(cat "$work/log")"
 done
 run 0 "$prefix/bin/hwaccl" --version >"$work/version"

@@ -2,10 +2,10 @@
 #ifndef HWACCL_TESTS_KVM_GUEST_H
 #define HWACCL_TESTS_KVM_GUEST_H
 
-#include "hwaccl/accel_kvm.h"
+#include "core/accel/kvm/accel_kvm.h"
+#include "core/machine/machine.h"
+#include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/machine.h"
-#include "hwaccl/transfer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,10 +2,10 @@
  * The KVM accelerator, exit by exit: code of a few bytes in real mode at 7c00h, and a handler played by the test. Needs
  * a /dev/kvm that runs it: that of scripts/kvm-box, or the machine's own (skipped otherwise).
  */
-#include "hwaccl/accel_kvm.h"
+#include "core/accel/kvm/accel_kvm.h"
+#include "core/machine/machine.h"
+#include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/machine.h"
-#include "hwaccl/transfer.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "kvm_guest.h"
+#include "tests/kvm/kvm_guest.h"
 
 static void an_output_exits_at_the_instruction_and_hlt_at_hlt(void **unused)
 {

@@ -1,6 +1,6 @@
 /* What is said of a /dev/kvm that cannot be opened: which group or permission is missing. Its mode and who asks are
  * played. */
-#include "accel/kvm/kvm.h"
+#include "core/accel/kvm/kvm.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "kvm_guest.h"
+#include "tests/kvm/kvm_guest.h"
 
 #define BELOW_WINDOW (WINDOW - 0x1000) /* base of a segment whose offset 1000h is the window */
 

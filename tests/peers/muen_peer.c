@@ -3,7 +3,7 @@
  * --accel muen --subject-dir, and play the separation kernel until the command ends. Exit status: the command's; 125
  * when something else goes wrong.
  */
-#include "muen_peer.h"
+#include "tests/peers/muen_peer.h"
 
 #include <errno.h>
 #include <fcntl.h>

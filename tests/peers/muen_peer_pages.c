@@ -1,5 +1,5 @@
 /* The subject directory: pages, RAM, subject info. */
-#include "muen_peer.h"
+#include "tests/peers/muen_peer.h"
 
 #include <errno.h>
 #include <fcntl.h>

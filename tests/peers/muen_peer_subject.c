@@ -1,8 +1,8 @@
 /* Running the subject: a state comes from the page, the processor runs it, its exit goes to the page. */
-#include "hwaccl/accel.h"
-#include "hwaccl/guest_memory.h"
+#include "core/accel/accel.h"
+#include "core/host/guest_memory.h"
 
-#include "muen_peer.h"
+#include "tests/peers/muen_peer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "muen_other_side.h"
+#include "tests/fixtures/muen_other_side.h"
 
 static void the_state_goes_over_and_comes_back(void **state)
 {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "muen_other_side.h"
+#include "tests/fixtures/muen_other_side.h"
 
 static void on_bus_error(int number, siginfo_t *signal_info, void *context)
 {

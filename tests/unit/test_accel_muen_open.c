@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "muen_fixture.h"
+#include "tests/fixtures/muen_fixture.h"
 
 static void refused(const char *mention)
 {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "unit/accel_fixture.h"
+#include "tests/fixtures/accel_fixture.h"
 
 static void fixed_exits_have_reason_length_and_rip(void **unused)
 {

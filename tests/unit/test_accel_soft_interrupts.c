@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "unit/accel_fixture.h"
+#include "tests/fixtures/accel_fixture.h"
 
 #include <pthread.h>
 #include <time.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "unit/accel_fixture.h"
+#include "tests/fixtures/accel_fixture.h"
 
 static void a_mapping_that_is_not_the_identity_is_followed(void **unused)
 {

@@ -1,4 +1,4 @@
-#include "hwaccl/bus.h"
+#include "core/machine/board/bus.h"
 
 #include <setjmp.h>
 #include <signal.h>

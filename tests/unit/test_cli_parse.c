@@ -1,5 +1,5 @@
 /* Values on the command line. */
-#include "cli/parse.c"
+#include "replay/cli/parse.c"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
-#include "hwaccl/control_register.h"
+#include "core/exit/control_register.h"
+#include "core/subject/transfer.h"
 #include "hwaccl/subject_fields.h"
-#include "hwaccl/transfer.h"
-#include "unit/context_fixture.h"
+#include "tests/fixtures/context_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "database.h"
-#include "recording_fixture.h"
+#include "tests/fixtures/recording_fixture.h"
+#include "tracer/database/database.h"
 
 #include <fcntl.h>
 #include <unistd.h>

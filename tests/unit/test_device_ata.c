@@ -1,5 +1,5 @@
 /* ATA disks: transfers, addresses and interrupts (ATA/ATAPI-6), state. */
-#include "ata_fixture.h"
+#include "tests/fixtures/ata_fixture.h"
 
 static void sectors_are_read_by_28_bit_48_bit_and_chs_addresses(void **state)
 {

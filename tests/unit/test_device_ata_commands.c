@@ -1,5 +1,5 @@
 /* ATA disks: commands without transfers, resets, absent devices (ATA/ATAPI-6). */
-#include "ata_fixture.h"
+#include "tests/fixtures/ata_fixture.h"
 
 static void identify_says_what_the_disk_is(void **state)
 {

@@ -1,5 +1,5 @@
 /* The board's smaller devices: i8042, system control, PCI, ACPI, fw_cfg, DMA latches, debug ports. */
-#include "machine_fixture.h"
+#include "tests/fixtures/machine_fixture.h"
 
 /* i8042 */
 

@@ -1,5 +1,5 @@
 /* The two 8259s: priorities, masks, EOI kinds, rotation, cascade, special modes, poll, spurious requests. */
-#include "machine_fixture.h"
+#include "tests/fixtures/machine_fixture.h"
 
 static void nothing_interrupts_before_initialization(void **state)
 {

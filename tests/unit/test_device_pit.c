@@ -1,5 +1,5 @@
 /* The 8254 by the diagrams of its datasheet: all modes, both number systems, latches, gate, interrupts. */
-#include "machine_fixture.h"
+#include "tests/fixtures/machine_fixture.h"
 
 /* The guest clock at which the counter clock makes its n-th tick. */
 static uint64_t tick(uint64_t n)

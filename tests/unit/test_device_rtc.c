@@ -1,5 +1,5 @@
 /* The MC146818: date in all formats, update cycle, alarm, periodic interrupt, and QEMU's CMOS contents. */
-#include "machine_fixture.h"
+#include "tests/fixtures/machine_fixture.h"
 
 #define MILLISECOND UINT64_C(1000000)
 

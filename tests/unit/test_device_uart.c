@@ -1,5 +1,5 @@
 /* The 16550A: identification priorities, FIFOs and triggers, line and modem status, loopback, divisor. */
-#include "machine_fixture.h"
+#include "tests/fixtures/machine_fixture.h"
 
 enum { DATA = 0x3f8, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 

@@ -1,6 +1,6 @@
-#include "hwaccl/dispatch.h"
-#include "hwaccl/transfer.h"
-#include "unit/context_fixture.h"
+#include "core/exit/dispatch.h"
+#include "core/subject/transfer.h"
+#include "tests/fixtures/context_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

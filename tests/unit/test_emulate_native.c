@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#include "exit/emulate/instruction.h"
-#include "unit/emulate_fixture.h"
-#include "unit/native_code.h"
-#include "unit/peer_code.h"
+#include "core/exit/emulate/instruction.h"
+#include "tests/fixtures/emulate_fixture.h"
+#include "tests/fixtures/native_code.h"
+#include "tests/fixtures/peer_code.h"
 
 #define DATA        UINT64_C(0x10000000) /* linear, native and emulated alike */
 #define DATA_SIZE   0x10000u

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "unit/emulate_fixture.h"
+#include "tests/fixtures/emulate_fixture.h"
 
 static struct fixture fixture;
 static struct hwaccl_machine_context *context;

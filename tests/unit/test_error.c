@@ -1,4 +1,4 @@
-#include "hwaccl/assert.h"
+#include "core/assert.h"
 #include "hwaccl/error.h"
 
 #include <setjmp.h>

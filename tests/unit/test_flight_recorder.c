@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "recording_assert.h"
-#include "recording_fixture.h"
+#include "tests/fixtures/recording_assert.h"
+#include "tests/fixtures/recording_fixture.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* fw_cfg's keys: two spaces of 16 Ki keys; architecture-local ones (bit 15) are not the generic ones. */
-#include "machine_fixture.h"
+#include "tests/fixtures/machine_fixture.h"
 
 static unsigned first_byte(struct fixture *f, uint16_t key)
 {

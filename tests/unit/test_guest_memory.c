@@ -1,4 +1,4 @@
-#include "hwaccl/guest_memory.h"
+#include "core/host/guest_memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

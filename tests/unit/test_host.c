@@ -1,4 +1,4 @@
-#include "hwaccl/host.h"
+#include "core/host/host.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-#include "hwaccl/irq_handoff.h"
-#include "unit/context_fixture.h"
+#include "core/irq/irq_handoff.h"
+#include "tests/fixtures/context_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* What KVM says in the kvm_run page when it cannot go on, played by the test: no /dev/kvm is needed. */
-#include "accel/kvm/kvm.h"
-#include "hwaccl/dispatch.h"
-#include "hwaccl/guest_memory.h"
+#include "core/accel/kvm/kvm.h"
+#include "core/exit/dispatch.h"
+#include "core/host/guest_memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

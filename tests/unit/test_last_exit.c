@@ -5,10 +5,10 @@
 
 #include <cmocka.h>
 
-#include "hwaccl/recovery.h"
 #include "hwaccl/trace.h"
+#include "tracer/recover/recovery.h"
 
-#include "recording_fixture.h"
+#include "tests/fixtures/recording_fixture.h"
 
 #include <signal.h>
 #include <sqlite3.h>

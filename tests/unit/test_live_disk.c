@@ -1,5 +1,5 @@
 /* Disk images: modes, locks, and what is wrong with a file. */
-#include "hwaccl/live_disk.h"
+#include "core/host/live_disk.h"
 
 #include <errno.h>
 #include <fcntl.h>

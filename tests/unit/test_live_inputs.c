@@ -1,4 +1,4 @@
-#include "hwaccl/live_inputs.h"
+#include "core/host/live_inputs.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* The layout that loaders fill: what is RAM, what overlaps, where there is room; segments and page tables. */
-#include "image_fixture.h"
+#include "tests/fixtures/image_fixture.h"
 
-#include "hwaccl/machine.h"
+#include "core/machine/machine.h"
 
 struct fixture {
         struct hwaccl_layout layout;

@@ -1,7 +1,7 @@
 /* The bzImage loader: what it leaves in guest memory, how it enters, and what it refuses. */
+#include "core/machine/loader/loader.h"
 #include "hwaccl/error.h"
-#include "hwaccl/loader.h"
-#include "linux_image.h"
+#include "tests/fixtures/linux_image.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

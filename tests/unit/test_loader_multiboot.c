@@ -1,5 +1,5 @@
 /* Multiboot images made here: good ones of each kind are laid out as the specification says, the others refused. */
-#include "image_fixture.h"
+#include "tests/fixtures/image_fixture.h"
 
 #define MAGIC       0x1badb002u
 #define BOOT_MAGIC  0x2badb002u

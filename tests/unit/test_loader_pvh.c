@@ -1,5 +1,5 @@
 /* ELF images with a PVH entry made here: the start info of good ones, and what is refused. */
-#include "image_fixture.h"
+#include "tests/fixtures/image_fixture.h"
 
 #define KERNEL     IMAGE_MIB
 #define ENTRY      (KERNEL + 0x20)

@@ -1,10 +1,10 @@
 /* A machine that starts in a kernel: the processor's state passes the checks of a VM entry; entries that no loader
  * makes (a recording may say anything) are refused. */
-#include "machine_fixture.h"
+#include "tests/fixtures/machine_fixture.h"
 
-#include "hwaccl/control_register.h"
-#include "hwaccl/dispatch.h"
-#include "hwaccl/transfer.h"
+#include "core/exit/control_register.h"
+#include "core/exit/dispatch.h"
+#include "core/subject/transfer.h"
 
 #define MEMORY UINT64_C(0x1000000)
 

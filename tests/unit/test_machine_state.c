@@ -1,5 +1,5 @@
 /* Building machines, and saving, loading and comparing the state of all their devices. */
-#include "machine_fixture.h"
+#include "tests/fixtures/machine_fixture.h"
 
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)

@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "exit/registers.h"
-#include "hwaccl/guest_access.h"
+#include "core/exit/guest_access.h"
+#include "core/exit/registers.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "hwaccl/probe_fanout.h"
+#include "tracer/record/probe_fanout.h"
 
 #include <stdio.h>
 #include <string.h>

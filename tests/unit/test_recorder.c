@@ -5,10 +5,10 @@
 
 #include <cmocka.h>
 
-#include "hwaccl/recovery.h"
-#include "recording_assert.h"
-#include "recording_fixture.h"
-#include "ring.h"
+#include "tests/fixtures/recording_assert.h"
+#include "tests/fixtures/recording_fixture.h"
+#include "tracer/recover/recovery.h"
+#include "tracer/ring/ring.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "recording_fixture.h"
+#include "tests/fixtures/recording_fixture.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>

@@ -5,11 +5,11 @@
 
 #include <cmocka.h>
 
-#include "hwaccl/recovery.h"
-#include "hwaccl/ring_status.h"
+#include "tracer/recover/recovery.h"
+#include "tracer/ring/ring_status.h"
 
-#include "recording_fixture.h"
-#include "ring_records.h"
+#include "tests/fixtures/recording_fixture.h"
+#include "tracer/ring/ring_records.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* The replay engine over recordings of a machine whose accelerator is a script. */
-#include "hwaccl/machine.h"
-#include "hwaccl/machine_options.h"
-#include "hwaccl/recorder.h"
+#include "core/machine/machine.h"
 #include "hwaccl/replay.h"
+#include "replay/machine_options.h"
+#include "tracer/record/recorder.h"
 
 #include <setjmp.h>
 #include <sqlite3.h>

@@ -5,10 +5,10 @@
 
 #include <cmocka.h>
 
-#include "consumer.h"
-#include "ring.h"
-#include "state_delta.h"
-#include "timestamps.h"
+#include "tracer/ring/consumer.h"
+#include "tracer/ring/ring.h"
+#include "tracer/ring/state_delta.h"
+#include "tracer/ring/timestamps.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -47,7 +47,7 @@ int main(void)
 
 #define HWACCL_STEPS
 
-#include "ring_protocol_model.h"
+#include "tests/fixtures/ring_protocol_model.h"
 
 /* A state: copies of all that changes. Of a stack only what is in use. */
 struct region {

@@ -1,6 +1,6 @@
 /* The run loop on a scripted accelerator: ends, waits, deadlines, windows, and what the probe is told in which order.
  */
-#include "machine_fixture.h"
+#include "tests/fixtures/machine_fixture.h"
 
 #define RFLAGS_IF UINT64_C(0x200)
 

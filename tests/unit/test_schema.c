@@ -5,10 +5,10 @@
 
 #include <cmocka.h>
 
-#include "schema.h"
+#include "tracer/database/schema.h"
 
+#include "core/machine/machine.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/machine.h"
 #include "hwaccl/subject_fields.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "state_delta.h"
+#include "tracer/ring/state_delta.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "hwaccl/static_region.h"
+#include "core/muen/static_region.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "hwaccl/subject_info.h"
+#include "core/muen/subject_info.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

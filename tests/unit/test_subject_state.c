@@ -1,4 +1,4 @@
-#include "hwaccl/pending_interrupts.h"
+#include "core/subject/pending_interrupts.h"
 #include "hwaccl/subject_fields.h"
 
 #include <setjmp.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "timestamps.h"
+#include "tracer/ring/timestamps.h"
 
 /* A clock whose last two samples are given: stamps count half nanoseconds. */
 static struct stamp_clock clock_between(uint64_t stamp0, uint64_t ns0, uint64_t stamp1, uint64_t ns1)

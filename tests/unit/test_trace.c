@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "trace_fixture.h"
+#include "tests/fixtures/trace_fixture.h"
 
 #include "hwaccl/replay.h"
 

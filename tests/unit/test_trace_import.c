@@ -6,12 +6,12 @@
 
 #include <cmocka.h>
 
-#include "hwaccl/probe_fanout.h"
+#include "tracer/record/probe_fanout.h"
 
-#include "recording_fixture.h"
+#include "tests/fixtures/recording_fixture.h"
 
-#include "lttng/trace_import.h"
-#include "lttng/trace_probe.h"
+#include "tracer/import/trace_import.h"
+#include "tracer/lttng/trace_probe.h"
 
 #include <inttypes.h>
 

@@ -5,10 +5,10 @@
 
 #include <cmocka.h>
 
-#include "trace_fixture.h"
+#include "tests/fixtures/trace_fixture.h"
 
+#include "core/host/inputs.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/inputs.h"
 
 #include <sys/stat.h>
 

@@ -1,5 +1,5 @@
-#include "hwaccl/transfer.h"
-#include "unit/context_fixture.h"
+#include "core/subject/transfer.h"
+#include "tests/fixtures/context_fixture.h"
 
 #include <setjmp.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "hwaccl/vcpu.h"
+#include "core/loop/vcpu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-#include "hwaccl/tsc_update.h"
-#include "hwaccl/vmm_operation.h"
+#include "core/muen/tsc_update.h"
+#include "core/muen/vmm_operation.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* hwaccl-lttng.so: LTTng-UST's part, in a module of its own, as its library starts threads when it is loaded. */
 #define LTTNG_UST_TRACEPOINT_CREATE_PROBES
 #define LTTNG_UST_TRACEPOINT_DEFINE
-#include "provider_events.h"
+#include "tracer/lttng/provider_events.h"
 
 #define X(identifier, name)                                                                                            \
         static void emit_##name(const struct trace_event *event)                                                       \

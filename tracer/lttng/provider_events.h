@@ -6,14 +6,14 @@
 #define LTTNG_UST_TRACEPOINT_PROVIDER hwaccl
 
 #undef LTTNG_UST_TRACEPOINT_INCLUDE
-#define LTTNG_UST_TRACEPOINT_INCLUDE "provider_events.h"
+#define LTTNG_UST_TRACEPOINT_INCLUDE "tracer/lttng/provider_events.h"
 
 #if !defined(HWACCL_TRACER_LTTNG_PROVIDER_EVENTS_H) || defined(LTTNG_UST_TRACEPOINT_HEADER_MULTI_READ)
 #define HWACCL_TRACER_LTTNG_PROVIDER_EVENTS_H
 
 #include <lttng/tracepoint.h>
 
-#include "provider_fields.h"
+#include "tracer/lttng/provider_fields.h"
 
 /* clang-format off: one field a line */
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, exit_reason, LTTNG_UST_TP_ENUM_VALUES(HWACCL_EXIT_REASONS(PROVIDER_REASON)))

@@ -2,11 +2,11 @@
 #ifndef HWACCL_TRACER_LTTNG_PROVIDER_FIELDS_H
 #define HWACCL_TRACER_LTTNG_PROVIDER_FIELDS_H
 
-#include "trace_event.h"
+#include "tracer/lttng/trace_event.h"
 
+#include "core/host/inputs.h"
+#include "core/host/probe.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/inputs.h"
-#include "hwaccl/probe.h"
 #include "hwaccl/subject_fields.h"
 
 /* clang-format off: one field a line */

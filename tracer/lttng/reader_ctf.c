@@ -2,7 +2,7 @@
  * hwaccl-ctf: reads CTF traces through Babeltrace 2. One source for each trace below a directory, a muxer that puts
  * their events in the order of time, and a sink of our own.
  */
-#include "reader_ctf.h"
+#include "tracer/lttng/reader_ctf.h"
 
 #include <dirent.h>
 #include <errno.h>

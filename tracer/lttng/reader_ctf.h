@@ -2,7 +2,7 @@
 #ifndef HWACCL_TRACER_LTTNG_READER_CTF_H
 #define HWACCL_TRACER_LTTNG_READER_CTF_H
 
-#include "trace_reader.h"
+#include "tracer/lttng/trace_reader.h"
 
 #include <babeltrace2/babeltrace.h>
 

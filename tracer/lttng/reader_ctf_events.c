@@ -1,5 +1,5 @@
 /* Events as Babeltrace has them become struct trace_event. The table says which fields an event must have. */
-#include "reader_ctf.h"
+#include "tracer/lttng/reader_ctf.h"
 
 #include "hwaccl/subject_fields.h"
 

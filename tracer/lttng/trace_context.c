@@ -1,7 +1,7 @@
 /* What surrounds the exits of a trace: beginning, options, devices, end. */
-#include "module.h"
-#include "timestamps.h"
-#include "trace_probe.h"
+#include "tracer/lttng/module.h"
+#include "tracer/lttng/trace_probe.h"
+#include "tracer/ring/timestamps.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
-#include "trace_event.h"
+#include "tracer/lttng/trace_event.h"
 
-#include "hwaccl/assert.h"
-#include "trace_reader.h"
+#include "core/assert.h"
+#include "tracer/lttng/trace_reader.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* The LTTng probe: each call of the probe interface becomes events. An event that nobody traces costs a branch; exits
  * of which nobody traces any, one or two. */
-#include "trace_probe.h"
+#include "tracer/lttng/trace_probe.h"
 
-#include "timestamps.h"
+#include "tracer/ring/timestamps.h"
 
 #include "hwaccl/exit_reason.h"
 

@@ -2,11 +2,11 @@
 #ifndef HWACCL_TRACER_LTTNG_TRACE_PROBE_H
 #define HWACCL_TRACER_LTTNG_TRACE_PROBE_H
 
-#include "hwaccl/lttng.h"
+#include "tracer/lttng/lttng.h"
 
-#include "rows.h"
-#include "state_delta.h"
-#include "trace_event.h"
+#include "tracer/database/rows.h"
+#include "tracer/lttng/trace_event.h"
+#include "tracer/ring/state_delta.h"
 
 #define TRACE_CONTEXT_KEYFRAMES 16u /* a trace that lost its beginning has all of it again after so many */
 

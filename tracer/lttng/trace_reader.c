@@ -1,6 +1,6 @@
-#include "trace_reader.h"
+#include "tracer/lttng/trace_reader.h"
 
-#include "module.h"
+#include "tracer/lttng/module.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #ifndef HWACCL_TRACER_LTTNG_TRACE_READER_H
 #define HWACCL_TRACER_LTTNG_TRACE_READER_H
 
-#include "trace_event.h"
+#include "tracer/lttng/trace_event.h"
 
 #include "hwaccl/error.h"
 

@@ -1,5 +1,5 @@
 /* Why /dev/kvm cannot be opened, in one line that says what to do about it. */
-#include "accel/kvm/kvm.h"
+#include "core/accel/kvm/kvm.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -7,7 +7,7 @@
  * To verify the handler, the kernel completes every instruction that way, with the values that the handler's devices
  * gave.
  */
-#include "accel/kvm/kvm.h"
+#include "core/accel/kvm/kvm.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* KVM's exits as exits of VT-x (SDM 3C, chapter 28). */
-#include "accel/kvm/kvm.h"
+#include "core/accel/kvm/kvm.h"
 
 #include <inttypes.h>
 #include <stdio.h>

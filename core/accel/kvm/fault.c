@@ -3,8 +3,8 @@
  * memory operands are located as the processor does, and the first that does not lie in RAM (for a write: in RAM that
  * is no ROM) is the violation.
  */
-#include "accel/kvm/kvm.h"
-#include "exit/emulate/emulation.h"
+#include "core/accel/kvm/kvm.h"
+#include "core/exit/emulate/emulation.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,7 @@
 /* The guest's code and data as the processor addresses them, read from its memory: nothing of this is seen by it. */
-#include "accel/kvm/kvm.h"
-#include "hwaccl/emulator.h"
-#include "hwaccl/guest_access.h"
+#include "core/accel/kvm/kvm.h"
+#include "core/exit/emulate/emulator.h"
+#include "core/exit/guest_access.h"
 
 #include <stdio.h>
 #include <string.h>

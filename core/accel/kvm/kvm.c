@@ -1,7 +1,7 @@
 /* One run: the handler's state to the kernel, KVM_RUN until there is an exit for the handler, the state back. */
-#include "accel/kvm/kvm.h"
-#include "hwaccl/pending_interrupts.h"
-#include "hwaccl/transfer.h"
+#include "core/accel/kvm/kvm.h"
+#include "core/subject/pending_interrupts.h"
+#include "core/subject/transfer.h"
 
 #include <errno.h>
 #include <inttypes.h>

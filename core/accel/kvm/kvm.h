@@ -2,11 +2,11 @@
 #ifndef HWACCL_ACCEL_KVM_KVM_H
 #define HWACCL_ACCEL_KVM_KVM_H
 
-#include "exit/emulate/instruction.h"
-#include "hwaccl/accel_kvm.h"
-#include "hwaccl/control_register.h"
+#include "core/accel/kvm/accel_kvm.h"
+#include "core/exit/control_register.h"
+#include "core/exit/emulate/instruction.h"
+#include "core/subject/machine_context.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/machine_context.h"
 
 #include <linux/kvm.h>
 #include <stdatomic.h>

@@ -4,7 +4,7 @@
  * EFAULT before the instruction has done anything, where KVM's own handling of such an access (KVM_EXIT_MMIO) would
  * have carried out half of it, or all but the write itself.
  */
-#include "accel/kvm/kvm.h"
+#include "core/accel/kvm/kvm.h"
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>

@@ -3,8 +3,8 @@
  * already moved RSI and RCX, and RIP after the last iteration; the exit that VT-x would give is rebuilt, so that the
  * handler emulates the iteration.
  */
-#include "accel/kvm/kvm.h"
-#include "hwaccl/guest_access.h"
+#include "core/accel/kvm/kvm.h"
+#include "core/exit/guest_access.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Subject state to kvm_run's registers and back. */
-#include "accel/kvm/kvm.h"
-#include "hwaccl/transfer.h"
+#include "core/accel/kvm/kvm.h"
+#include "core/subject/transfer.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Opening /dev/kvm, and what the virtual CPU is told once: CPUID leaves, which MSRs exit, which quirks are off. */
-#include "accel/kvm/kvm.h"
-#include "hwaccl/assert.h"
+#include "core/accel/kvm/kvm.h"
+#include "core/assert.h"
 
 #include <errno.h>
 #include <fcntl.h>

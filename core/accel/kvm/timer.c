@@ -2,7 +2,7 @@
  * What ends a run from outside: pokes, and the preemption timer. Both set immediate_exit in the kvm_run page, which the
  * kernel looks at when it enters, and send the thread a signal, which gets it out when it has entered.
  */
-#include "accel/kvm/kvm.h"
+#include "core/accel/kvm/kvm.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* Doorbells: FIFOs, devices and eventfds look alike, but for how they are opened and how they end. */
-#include "accel/muen/muen.h"
+#include "core/accel/muen/muen.h"
 
 #include <errno.h>
 #include <fcntl.h>

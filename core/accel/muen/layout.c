@@ -1,7 +1,7 @@
 /* What subject info says of the guest, checked before anything is mapped. */
-#include "accel/muen/muen.h"
-#include "hwaccl/guest_memory.h"
-#include "hwaccl/static_region.h"
+#include "core/accel/muen/muen.h"
+#include "core/host/guest_memory.h"
+#include "core/muen/static_region.h"
 
 #include <inttypes.h>
 

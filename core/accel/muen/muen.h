@@ -2,7 +2,7 @@
 #ifndef HWACCL_ACCEL_MUEN_MUEN_H
 #define HWACCL_ACCEL_MUEN_MUEN_H
 
-#include "hwaccl/accel_muen.h"
+#include "core/accel/muen/accel_muen.h"
 
 #include <stdatomic.h>
 

@@ -1,7 +1,7 @@
 /* One run: the state to the other side, its exit back, and what it did with the interrupt. */
-#include "accel/muen/muen.h"
+#include "core/accel/muen/muen.h"
+#include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/transfer.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* The subject directory: pages mapped, subject info read, memory put together. */
-#include "accel/muen/muen.h"
-#include "hwaccl/assert.h"
-#include "hwaccl/guest_memory.h"
+#include "core/accel/muen/muen.h"
+#include "core/assert.h"
+#include "core/host/guest_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* Which instructions the accelerator must see, and where their operands are (SDM 2A, chapter 2; 2D, appendix A). */
-#include "accel/soft/soft.h"
-#include "exit/registers.h"
+#include "core/accel/soft/soft.h"
+#include "core/exit/registers.h"
 #include "hwaccl/exit_reason.h"
 
 #include <string.h>

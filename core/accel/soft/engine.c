@@ -1,7 +1,7 @@
 /* The engine: opening it, finding out where its saved context holds the hidden state, loading and storing the guest. */
-#include "accel/soft/soft.h"
-#include "exit/registers.h"
-#include "hwaccl/transfer.h"
+#include "core/accel/soft/soft.h"
+#include "core/exit/registers.h"
+#include "core/subject/transfer.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * Page faults of the engine: memory that is not mapped yet, the guest's own page faults, and accesses that leave the
  * guest's memory (EPT violations).
  */
-#include "accel/soft/soft.h"
-#include "exit/registers.h"
+#include "core/accel/soft/soft.h"
+#include "core/exit/registers.h"
 #include "hwaccl/exit_reason.h"
 
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 /* Events into the guest, and the guest memory that they and a few instructions need. */
-#include "accel/soft/soft.h"
-#include "exit/registers.h"
+#include "core/accel/soft/soft.h"
+#include "core/exit/registers.h"
+#include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/transfer.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  *
  * Tables only grow until something must be taken away; then all of them are dropped and grow again on demand.
  */
-#include "accel/soft/soft.h"
-#include "exit/registers.h"
+#include "core/accel/soft/soft.h"
+#include "core/exit/registers.h"
 
 #include <errno.h>
 #include <inttypes.h>

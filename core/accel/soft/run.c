@@ -1,7 +1,7 @@
 /* Running the guest until it exits: the loop around the engine, its callbacks, and the accelerator's interface. */
-#include "accel/soft/soft.h"
-#include "exit/registers.h"
-#include "hwaccl/assert.h"
+#include "core/accel/soft/soft.h"
+#include "core/assert.h"
+#include "core/exit/registers.h"
 #include "hwaccl/exit_reason.h"
 
 #include <inttypes.h>

@@ -3,7 +3,7 @@
  * then. That comparison, at the start of every block, is what makes self-modifying code, aliased pages and writes by
  * the handler safe: the engine never runs a translation of other bytes than those in memory.
  */
-#include "accel/soft/soft.h"
+#include "core/accel/soft/soft.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -6,12 +6,12 @@
  * exits always (CR3-load exiting), MOV from CR3 never; CR8 accesses exit always, as CR8 is not part of the subject
  * state; CLTS and LMSW touch no bit of the masks and never exit. PAUSE does not exit (PAUSE exiting off).
  */
-#include "accel/soft/soft.h"
-#include "exit/registers.h"
-#include "hwaccl/control_register.h"
+#include "core/accel/soft/soft.h"
+#include "core/exit/control_register.h"
+#include "core/exit/registers.h"
+#include "core/loop/vcpu.h"
+#include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/transfer.h"
-#include "hwaccl/vcpu.h"
 
 #include <inttypes.h>
 #include <string.h>

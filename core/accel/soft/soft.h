@@ -15,9 +15,9 @@
 #ifndef HWACCL_ACCEL_SOFT_H
 #define HWACCL_ACCEL_SOFT_H
 
-#include "accel/soft/unicorn_library.h"
-#include "hwaccl/accel.h"
-#include "hwaccl/guest_access.h"
+#include "core/accel/accel.h"
+#include "core/accel/soft/unicorn_library.h"
+#include "core/exit/guest_access.h"
 
 #include <capstone/capstone.h>
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-#include "accel/soft/unicorn_library.h"
+#include "core/accel/soft/unicorn_library.h"
 
 #include <dlfcn.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* Results and status flags of the arithmetic and logic instructions (SDM 1, 3.4.3.1; SDM 2, each instruction). */
-#include "exit/emulate/emulation.h"
+#include "core/exit/emulate/emulation.h"
 
-#include "exit/registers.h"
+#include "core/exit/registers.h"
 
 #define STATUS_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 

@@ -1,8 +1,8 @@
 /* Control-register accesses that could not be handled in place: the processor's own checks, and #GP or #UD. */
-#include "exit/emulate/emulation.h"
+#include "core/exit/emulate/emulation.h"
 
-#include "exit/descriptor.h"
-#include "exit/registers.h"
+#include "core/exit/descriptor.h"
+#include "core/exit/registers.h"
 
 #define CR0_WRITABLE                                                                                                   \
         (HWACCL_CR0_PE | HWACCL_CR0_MP | HWACCL_CR0_EM | HWACCL_CR0_TS | HWACCL_CR0_NE | HWACCL_CR0_WP |               \

@@ -1,9 +1,9 @@
 /* Instructions that compute on, move and exchange data. Memory is checked for the write before it is read, and
  * registers change last, so that a fault leaves nothing half done. */
-#include "exit/emulate/emulation.h"
+#include "core/exit/emulate/emulation.h"
 
-#include "exit/descriptor.h"
-#include "exit/registers.h"
+#include "core/exit/descriptor.h"
+#include "core/exit/registers.h"
 
 #include <string.h>
 

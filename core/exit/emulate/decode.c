@@ -2,7 +2,7 @@
  * Capstone's view of an instruction turned into ours. Prefixes are read from the bytes, because Capstone drops some
  * (REPNE before MOVS, for one), and sizes that depend on them are computed here.
  */
-#include "exit/emulate/instruction.h"
+#include "core/exit/emulate/instruction.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * Opening the disassembler costs microseconds, and the same few instructions exit again and again: each thread keeps
  * what it described last.
  */
-#include "hwaccl/emulator.h"
+#include "core/exit/emulate/emulator.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Disassembly as text. */
-#include "hwaccl/emulator.h"
+#include "core/exit/emulate/emulator.h"
 
 #include <capstone/capstone.h>
 #include <stdio.h>

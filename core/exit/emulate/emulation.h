@@ -2,9 +2,9 @@
 #ifndef HWACCL_EMULATE_EMULATION_H
 #define HWACCL_EMULATE_EMULATION_H
 
-#include "exit/emulate/instruction.h"
-#include "hwaccl/emulator.h"
-#include "hwaccl/guest_access.h"
+#include "core/exit/emulate/emulator.h"
+#include "core/exit/emulate/instruction.h"
+#include "core/exit/guest_access.h"
 
 /* How an instruction's execution ended. */
 enum step {

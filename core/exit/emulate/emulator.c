@@ -1,8 +1,8 @@
 /* The emulator: fetch, look up or decode, execute, and turn the result into an outcome. */
-#include "hwaccl/emulator.h"
+#include "core/exit/emulate/emulator.h"
 
-#include "exit/emulate/emulation.h"
-#include "exit/registers.h"
+#include "core/exit/emulate/emulation.h"
+#include "core/exit/registers.h"
 
 #include <inttypes.h>
 #include <stdio.h>

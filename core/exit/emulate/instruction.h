@@ -2,8 +2,8 @@
 #ifndef HWACCL_EMULATE_INSTRUCTION_H
 #define HWACCL_EMULATE_INSTRUCTION_H
 
+#include "core/subject/machine_context.h"
 #include "hwaccl/error.h"
-#include "hwaccl/machine_context.h"
 
 #include <capstone/capstone.h>
 #include <stdbool.h>

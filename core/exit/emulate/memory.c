@@ -1,8 +1,8 @@
 /* Memory operands: RAM through the host, everything else through the bus, page by page. */
-#include "exit/emulate/emulation.h"
+#include "core/exit/emulate/emulation.h"
 
-#include "exit/descriptor.h"
-#include "exit/registers.h"
+#include "core/exit/descriptor.h"
+#include "core/exit/registers.h"
 
 #include <string.h>
 

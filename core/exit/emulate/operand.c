@@ -1,7 +1,7 @@
-#include "exit/emulate/emulation.h"
+#include "core/exit/emulate/emulation.h"
 
-#include "exit/registers.h"
-#include "hwaccl/assert.h"
+#include "core/assert.h"
+#include "core/exit/registers.h"
 
 enum step raise_fault(struct emulation *emulation, enum hwaccl_vector vector)
 {

@@ -1,8 +1,8 @@
 /* IN and OUT, and who may use which port (SDM 1, 19.5). */
-#include "exit/emulate/emulation.h"
+#include "core/exit/emulate/emulation.h"
 
-#include "exit/descriptor.h"
-#include "exit/registers.h"
+#include "core/exit/descriptor.h"
+#include "core/exit/registers.h"
 
 #define TSS_IO_MAP_BASE 102u
 

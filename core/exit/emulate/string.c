@@ -2,10 +2,10 @@
  * String instructions: one iteration after the other, each complete before the next begins, so that a fault or the end
  * of this exit's share leaves RCX, RSI and RDI at the first iteration that is not done.
  */
-#include "exit/emulate/emulation.h"
+#include "core/exit/emulate/emulation.h"
 
-#include "exit/descriptor.h"
-#include "exit/registers.h"
+#include "core/exit/descriptor.h"
+#include "core/exit/registers.h"
 
 static uint64_t address_in(const struct emulation *emulation, enum hwaccl_general_register number)
 {

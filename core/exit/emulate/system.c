@@ -1,7 +1,7 @@
 /* Instructions that only the system uses: processor identification, model-specific registers, caches, time. */
-#include "exit/emulate/emulation.h"
+#include "core/exit/emulate/emulation.h"
 
-#include "exit/registers.h"
+#include "core/exit/registers.h"
 
 static bool in_ring_0(const struct emulation *emulation)
 {

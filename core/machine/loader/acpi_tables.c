@@ -1,7 +1,7 @@
 /* ACPI tables (ACPI specification 2.0, chapters 5, 16 and 17) for the PIIX4 board. */
-#include "machine/loader/acpi_tables.h"
+#include "core/machine/loader/acpi_tables.h"
 
-#include "machine/acpi.h"
+#include "core/machine/devices/acpi.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "machine/loader/elf.h"
+#include "core/machine/loader/elf.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef HWACCL_MACHINE_LOADER_ELF_H
 #define HWACCL_MACHINE_LOADER_ELF_H
 
-#include "machine/loader/loader_internal.h"
+#include "core/machine/loader/loader_internal.h"
 
 #define HWACCL_ELF_LOAD 1u /* PT_LOAD */
 #define HWACCL_ELF_NOTE 4u /* PT_NOTE */

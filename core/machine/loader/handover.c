@@ -1,8 +1,8 @@
-#include "machine/loader/handover.h"
+#include "core/machine/loader/handover.h"
 
-#include "hwaccl/assert.h"
-#include "hwaccl/machine.h"
-#include "machine/loader/acpi_tables.h"
+#include "core/assert.h"
+#include "core/machine/loader/acpi_tables.h"
+#include "core/machine/machine.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef HWACCL_MACHINE_LOADER_HANDOVER_H
 #define HWACCL_MACHINE_LOADER_HANDOVER_H
 
-#include "machine/loader/loader_internal.h"
+#include "core/machine/loader/loader_internal.h"
 
 /* A block of memory that is filled from its start; 8-byte aligned parts. */
 struct hwaccl_handover {

@@ -10,9 +10,9 @@
  *      pref_address the kernel, with the room that it needs to decompress itself
  *      at the top   initrd
  */
-#include "hwaccl/loader.h"
-#include "machine/loader/acpi_tables.h"
-#include "machine/loader/loader_internal.h"
+#include "core/machine/loader/acpi_tables.h"
+#include "core/machine/loader/loader.h"
+#include "core/machine/loader/loader_internal.h"
 
 #include <inttypes.h>
 #include <string.h>

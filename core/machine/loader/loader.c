@@ -1,9 +1,9 @@
 /* Which loader it is, and what all have in common. */
-#include "hwaccl/loader.h"
+#include "core/machine/loader/loader.h"
 
-#include "hwaccl/machine.h"
-#include "machine/loader/elf.h"
-#include "machine/loader/loader_internal.h"
+#include "core/machine/loader/elf.h"
+#include "core/machine/loader/loader_internal.h"
+#include "core/machine/machine.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #ifndef HWACCL_MACHINE_LOADER_INTERNAL_H
 #define HWACCL_MACHINE_LOADER_INTERNAL_H
 
-#include "hwaccl/loader.h"
+#include "core/machine/loader/loader.h"
 
 /* Selectors of the flat segments: those that Linux' boot protocol names (__BOOT_CS, __BOOT_DS). */
 #define HWACCL_LOADER_CODE_SELECTOR 0x10u

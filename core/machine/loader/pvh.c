@@ -2,8 +2,8 @@
  * Xen's PVH boot ABI (xen/include/public/arch-x86/hvm/start_info.h, version 1; docs/misc/pvh.pandoc): an ELF image with
  * a note that names its 32-bit physical entry, at which EBX points to the start info.
  */
-#include "machine/loader/elf.h"
-#include "machine/loader/handover.h"
+#include "core/machine/loader/elf.h"
+#include "core/machine/loader/handover.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -7,9 +7,8 @@
 #define HWACCL_RECORDING_H
 
 #include "hwaccl/error.h"
+#include "hwaccl/event.h"
 #include "hwaccl/exit_reason.h"
-#include "hwaccl/inputs.h"
-#include "hwaccl/probe.h"
 #include "hwaccl/subject_fields.h"
 #include "hwaccl/subject_state.h"
 

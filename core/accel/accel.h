@@ -1,0 +1,71 @@
+/*
+ * The accelerator: how the guest runs until its next VM exit. Implemented by soft, kvm and muen, and by the replay
+ * engine, whose hardware is the recording.
+ */
+#ifndef HWACCL_ACCEL_H
+#define HWACCL_ACCEL_H
+
+#include "core/host/guest_memory.h"
+#include "core/subject/pending_interrupts.h"
+#include "hwaccl/error.h"
+#include "hwaccl/subject_state.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the VMM asks of one run, beyond the state itself. */
+struct hwaccl_run_request {
+        bool interrupt_window; /* exit with reason 7 before the first instruction at which an interrupt could be taken
+                                */
+        uint64_t deadline_ns;  /* guest clock at which to exit with reason 52; UINT64_MAX: no timer */
+};
+
+struct hwaccl_accel;
+
+struct hwaccl_accel_ops {
+        const char *name; /* "soft", "kvm", "muen", "replay" */
+
+        /*
+         * Run the guest from @state until it exits, and leave the state as VT-x would: exit reason, qualification,
+         * guest-physical address, interruptibility, interrupt information, instruction length, RIP at the instruction
+         * that exited, control registers with their shadows under the masks (HWACCL_CR0_MASK, HWACCL_CR4_MASK). A
+         * vector pending in @pending is delivered, and its bit cleared, as soon as the guest can take it. Returns false
+         * with *error set when the guest cannot be run faithfully; the state is then that of the last good instruction.
+         */
+        bool (*run)(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
+                    struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request,
+                    struct hwaccl_error *error);
+
+        /* Get a running guest to exit soon (reason 1). From any thread or signal handler, at any time; a poke before
+         * the run ends that run at once. */
+        void (*poke)(struct hwaccl_accel *accel);
+
+        /* How far the guest has come, in ns of a virtual clock: a function of what it executed, of nothing else.
+         * UINT64_MAX where the accelerator cannot tell (--clock virtual is then refused). */
+        uint64_t (*virtual_ns)(const struct hwaccl_accel *accel);
+
+        /* The handler wrote [address, address + size) of guest memory: cached translations of it are stale. May be
+         * NULL. */
+        void (*memory_written)(struct hwaccl_accel *accel, uint64_t address, uint64_t size);
+
+        void (*destroy)(struct hwaccl_accel *accel);
+};
+
+/* Implementations embed this as their first member. */
+struct hwaccl_accel {
+        const struct hwaccl_accel_ops *ops;
+};
+
+/**
+ * hwaccl_accel_soft_create - the accelerator on Unicorn, which is loaded here: needs no privileges
+ * @memory: the guest's memory; must outlive the accelerator
+ * @clock: reads the guest clock in ns, with which the deadline of a run is compared; from the thread that runs the
+ * guest only, and mid-run too. With --clock virtual it is this accelerator's virtual_ns plus the waits of a halted
+ *         guest. NULL: virtual_ns alone, for a guest that never waits
+ *
+ * Returns NULL with *error set when the library is not installed, or does not behave as it must.
+ */
+struct hwaccl_accel *hwaccl_accel_soft_create(struct hwaccl_guest_memory *memory, uint64_t (*clock)(void *opaque),
+                                              void *opaque, struct hwaccl_error *error);
+
+#endif

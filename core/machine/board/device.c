@@ -1,0 +1,37 @@
+#include "core/machine/board/device.h"
+
+#include <string.h>
+
+size_t hwaccl_device_state_size(const struct hwaccl_device *device)
+{
+        size_t size = 0;
+        for (size_t i = 0; i < device->ops->field_count; i++)
+                size += device->ops->fields[i].size;
+        return size;
+}
+
+void hwaccl_device_save(struct hwaccl_device *device, uint8_t *state)
+{
+        if (device->ops->saving)
+                device->ops->saving(device);
+        for (size_t i = 0; i < device->ops->field_count; i++) {
+                const struct hwaccl_device_field *field = &device->ops->fields[i];
+                memcpy(state, (const uint8_t *)device + field->offset, field->size);
+                state += field->size;
+        }
+}
+
+bool hwaccl_device_load(struct hwaccl_device *device, const uint8_t *state, size_t size, struct hwaccl_error *error)
+{
+        if (size != hwaccl_device_state_size(device))
+                return hwaccl_error_set(error, "state of device %s has %zu bytes instead of %zu", device->ops->name,
+                                        size, hwaccl_device_state_size(device));
+        for (size_t i = 0; i < device->ops->field_count; i++) {
+                const struct hwaccl_device_field *field = &device->ops->fields[i];
+                memcpy((uint8_t *)device + field->offset, state, field->size);
+                state += field->size;
+        }
+        if (device->ops->loaded && !device->ops->loaded(device, error))
+                return hwaccl_error_prefix(error, "state of device %s", device->ops->name);
+        return true;
+}

@@ -1,0 +1,125 @@
+/*
+ * The virtual CPU's CPUID leaves (SDM 2A, CPUID): a 64-bit processor with SSE3 and nothing later, without local APIC,
+ * machine check, virtual-8086 extensions and XSAVE. The same on every host, so that a recording made here replays
+ * there.
+ */
+#include "core/exit/registers.h"
+#include "core/machine/cpu/processor.h"
+
+#include <string.h>
+
+enum { EAX, EBX, ECX, EDX };
+
+#define BASIC_MAX    UINT32_C(0x16)
+#define EXTENDED_MAX UINT32_C(0x80000008)
+
+#define BIT(n) (UINT32_C(1) << (n))
+
+/* Leaf 1: family 6, model 15, stepping 11. */
+#define SIGNATURE UINT32_C(0x6fb)
+
+#define FEATURE_EDX                                                                                                    \
+        (BIT(0) /* FPU */ | BIT(2) /* DE */ | BIT(3) /* PSE */ | BIT(4) /* TSC */ | BIT(5) /* MSR */ |                 \
+         BIT(6) /* PAE */ | BIT(8) /* CMPXCHG8B */ | BIT(11) /* SEP */ | BIT(12) /* MTRR */ | BIT(13) /* PGE */ |      \
+         BIT(15) /* CMOV */ | BIT(16) /* PAT */ | BIT(17) /* PSE-36 */ | BIT(19) /* CLFLUSH */ | BIT(23) /* MMX */ |   \
+         BIT(24) /* FXSR */ | BIT(25) /* SSE */ | BIT(26) /* SSE2 */)
+#define FEATURE_ECX (BIT(0) /* SSE3 */ | BIT(13) /* CMPXCHG16B */)
+#define OSXSAVE     BIT(27)
+
+#define EXTENDED_EDX (BIT(11) /* SYSCALL */ | BIT(20) /* NX */ | BIT(27) /* RDTSCP */ | BIT(29) /* 64-bit mode */)
+#define EXTENDED_ECX BIT(0) /* LAHF and SAHF in 64-bit mode */
+
+#define INVARIANT_TSC BIT(8)
+
+static const char vendor[13] = "GenuineIntel";
+static const char brand[48] = "hwaccl virtual CPU";
+
+static uint32_t letters(const char *text)
+{
+        uint32_t value;
+
+        memcpy(&value, text, sizeof(value));
+        return value;
+}
+
+/* Leaf 4: type, level, and size as sets of 64-byte lines. */
+static void cache_leaf(uint32_t subleaf, uint32_t result[4])
+{
+        static const struct {
+                uint32_t type_and_level;
+                uint32_t ways;
+                uint32_t sets;
+        } caches[] = {
+                {0x121, 8, 64},   /* data, 32 KiB */
+                {0x122, 8, 64},   /* instructions, 32 KiB */
+                {0x143, 16, 1024} /* unified, 1 MiB */
+        };
+
+        if (subleaf >= sizeof(caches) / sizeof(caches[0]))
+                return;
+        result[EAX] = caches[subleaf].type_and_level;
+        result[EBX] = (caches[subleaf].ways - 1) << 22 | 63;
+        result[ECX] = caches[subleaf].sets - 1;
+}
+
+static void basic_leaf(const struct hwaccl_processor *processor, uint32_t leaf, uint32_t subleaf, uint32_t result[4])
+{
+        switch (leaf) {
+        case 0:
+                result[EAX] = BASIC_MAX;
+                result[EBX] = letters(vendor);
+                result[EDX] = letters(vendor + 4);
+                result[ECX] = letters(vendor + 8);
+                break;
+        case 1:
+                result[EAX] = SIGNATURE;
+                result[EBX] = 8 << 8; /* CLFLUSH line in units of 8 bytes */
+                result[ECX] = FEATURE_ECX | (processor->vcpu->context.cr4 & HWACCL_CR4_OSXSAVE ? OSXSAVE : 0);
+                result[EDX] = FEATURE_EDX;
+                break;
+        case 2: result[EAX] = 0xff01; break; /* no descriptors here: see leaf 4 */
+        case 4: cache_leaf(subleaf, result); break;
+        case 0x15: /* TSC frequency: crystal (ECX, Hz) times EBX over EAX */
+                result[EAX] = 100;
+                result[EBX] = (uint32_t)processor->tsc_khz;
+                result[ECX] = 100000;
+                break;
+        case 0x16: /* base, maximum and bus frequency, MHz */
+                result[EAX] = (uint32_t)(processor->tsc_khz / 1000) & 0xffff;
+                result[EBX] = result[EAX];
+                result[ECX] = 100;
+                break;
+        default: break;
+        }
+}
+
+static void extended_leaf(uint32_t leaf, uint32_t result[4])
+{
+        switch (leaf) {
+        case 0x80000000: result[EAX] = EXTENDED_MAX; break;
+        case 0x80000001:
+                result[ECX] = EXTENDED_ECX;
+                result[EDX] = EXTENDED_EDX;
+                break;
+        case 0x80000002:
+        case 0x80000003:
+        case 0x80000004:
+                for (unsigned i = 0; i < 4; i++)
+                        result[i] = letters(brand + (leaf - 0x80000002) * 16 + i * 4);
+                break;
+        case 0x80000006: result[ECX] = 1024 << 16 | 8 << 12 | 64; break; /* 1 MiB, 16 ways, 64-byte lines */
+        case 0x80000007: result[EDX] = INVARIANT_TSC; break;
+        case 0x80000008: result[EAX] = 48 << 8 | HWACCL_PHYSICAL_ADDRESS_BITS; break;
+        default: break;
+        }
+}
+
+void hwaccl_processor_cpuid(const struct hwaccl_processor *processor, uint32_t leaf, uint32_t subleaf,
+                            uint32_t result[4])
+{
+        memset(result, 0, 4 * sizeof(result[0]));
+        if (leaf >= 0x80000000 && leaf <= EXTENDED_MAX)
+                extended_leaf(leaf, result);
+        else /* a leaf that is not there answers like the highest basic one */
+                basic_leaf(processor, leaf <= BASIC_MAX ? leaf : BASIC_MAX, subleaf, result);
+}

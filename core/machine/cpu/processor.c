@@ -1,0 +1,117 @@
+/* The processor's own state as a device: what is saved at keyframes, and where it comes from. */
+#include "core/machine/cpu/processor.h"
+
+#include "core/machine/cpu/msr.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define FIELD(member) HWACCL_DEVICE_FIELD(struct hwaccl_processor, member)
+
+static const struct hwaccl_device_field fields[] = {
+        FIELD(tsc_offset),
+        FIELD(dr[0]),
+        FIELD(dr[1]),
+        FIELD(dr[2]),
+        FIELD(dr[3]),
+        FIELD(dr6),
+        FIELD(dr7),
+        FIELD(apic_base),
+        FIELD(misc_enable),
+        FIELD(pat),
+        FIELD(tsc_aux),
+        FIELD(star),
+        FIELD(lstar),
+        FIELD(cstar),
+        FIELD(sfmask),
+        FIELD(kernel_gs_base),
+        FIELD(mtrr_default),
+        FIELD(mtrr_fixed),
+        FIELD(mtrr_variable),
+        FIELD(halted),
+        FIELD(interrupts_inhibited),
+        FIELD(trap_active),
+        FIELD(trap_vector),
+        FIELD(inhibited_rip),
+        FIELD(cr8),
+};
+
+static struct hwaccl_processor *processor_of(struct hwaccl_device *device)
+{
+        return (struct hwaccl_processor *)device;
+}
+
+static void saving(struct hwaccl_device *device)
+{
+        struct hwaccl_processor *processor = processor_of(device);
+        const struct hwaccl_vcpu *vcpu = processor->vcpu;
+
+        processor->interrupts_inhibited = vcpu->context.interrupts_inhibited;
+        processor->inhibited_rip = vcpu->context.interrupts_inhibited ? vcpu->context.inhibited_rip : 0;
+        processor->cr8 = vcpu->context.cr8;
+        processor->trap_active = vcpu->traps.active;
+        processor->trap_vector = vcpu->traps.active ? vcpu->traps.vector : 0;
+}
+
+static bool refuse(struct hwaccl_error *error, const char *field, uint64_t value)
+{
+        return hwaccl_error_set(error, "%s cannot be 0x%" PRIx64, field, value);
+}
+
+static bool loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+{
+        struct hwaccl_processor *processor = processor_of(device);
+        struct hwaccl_vcpu *vcpu = processor->vcpu;
+
+        if (processor->halted > 1)
+                return refuse(error, "halted", processor->halted);
+        if (processor->interrupts_inhibited > 1)
+                return refuse(error, "interrupts_inhibited", processor->interrupts_inhibited);
+        if (processor->trap_active > 1)
+                return refuse(error, "trap_active", processor->trap_active);
+        if (processor->cr8 > 15)
+                return refuse(error, "cr8", processor->cr8);
+        if (processor->dr6 > UINT32_MAX)
+                return refuse(error, "dr6", processor->dr6);
+        if (processor->dr7 > UINT32_MAX)
+                return refuse(error, "dr7", processor->dr7);
+        if (!processor_model_specific_valid(processor, error))
+                return false;
+
+        vcpu->context.interrupts_inhibited = processor->interrupts_inhibited;
+        vcpu->context.inhibited_rip = processor->inhibited_rip;
+        vcpu->context.cr8 = processor->cr8;
+        vcpu->traps.active = processor->trap_active;
+        vcpu->traps.vector = processor->trap_vector;
+        return true;
+}
+
+static const struct hwaccl_device_ops ops = {
+        .name = "processor",
+        .fields = fields,
+        .field_count = sizeof(fields) / sizeof(fields[0]),
+        .saving = saving,
+        .loaded = loaded,
+};
+
+void hwaccl_processor_init(struct hwaccl_processor *processor, struct hwaccl_machine *machine, struct hwaccl_vcpu *vcpu,
+                           uint64_t tsc_khz)
+{
+        memset(processor, 0, sizeof(*processor));
+        processor->device.ops = &ops;
+        processor->device.machine = machine;
+        processor->vcpu = vcpu;
+        processor->tsc_khz = tsc_khz;
+        processor->dr6 = HWACCL_DR6_FIXED;
+        processor->dr7 = HWACCL_DR7_FIXED;
+        processor_model_specific_reset(processor);
+}
+
+uint64_t hwaccl_processor_tsc(const struct hwaccl_processor *processor)
+{
+        uint64_t now = hwaccl_host_clock(processor->vcpu->host);
+        uint64_t milliseconds = now / 1000000;
+        uint64_t rest = now % 1000000;
+
+        return milliseconds * processor->tsc_khz + rest * processor->tsc_khz / 1000000 + processor->tsc_offset;
+}

@@ -1,0 +1,63 @@
+/*
+ * What the processor holds beside the subject state: debug registers, model-specific registers, CPUID leaves. Saved and
+ * compared at keyframes as the device "processor", together with the parts of the machine context that the subject
+ * state lacks (CR8, interrupt inhibition, the trap manager's active trap, the halted state).
+ */
+#ifndef HWACCL_PROCESSOR_H
+#define HWACCL_PROCESSOR_H
+
+#include "core/loop/vcpu.h"
+#include "core/machine/board/device.h"
+
+#define HWACCL_MTRR_VARIABLE_COUNT 8
+#define HWACCL_MTRR_FIXED_COUNT    11
+
+/* Bits of DR6 and DR7 that are always 1. */
+#define HWACCL_DR6_FIXED UINT64_C(0xffff0ff0)
+#define HWACCL_DR7_FIXED UINT64_C(0x400)
+
+struct hwaccl_processor {
+        struct hwaccl_device device;
+        struct hwaccl_vcpu *vcpu;
+        uint64_t tsc_khz; /* of the guest's TSC and of leaf 15h; from the configuration */
+        uint64_t tsc_offset;
+        uint64_t dr[4];
+        uint64_t dr6;
+        uint64_t dr7;
+        uint64_t apic_base;
+        uint64_t misc_enable;
+        uint64_t pat;
+        uint64_t tsc_aux;
+        uint64_t star;
+        uint64_t lstar;
+        uint64_t cstar;
+        uint64_t sfmask;
+        uint64_t kernel_gs_base;
+        uint64_t mtrr_default;
+        uint64_t mtrr_fixed[HWACCL_MTRR_FIXED_COUNT];
+        uint64_t mtrr_variable[HWACCL_MTRR_VARIABLE_COUNT * 2]; /* base, mask, base, mask … */
+        uint8_t halted;
+        /* gathered from the vCPU before a save, put back after a load */
+        uint8_t interrupts_inhibited;
+        uint8_t trap_active;
+        uint8_t trap_vector;
+        uint64_t inhibited_rip;
+        uint64_t cr8;
+};
+
+void hwaccl_processor_init(struct hwaccl_processor *processor, struct hwaccl_machine *machine, struct hwaccl_vcpu *vcpu,
+                           uint64_t tsc_khz);
+
+/** hwaccl_processor_cpuid - the fixed virtual CPU's leaf (SDM 2A, CPUID): the same on every host; CR4.OSXSAVE is
+ * mirrored */
+void hwaccl_processor_cpuid(const struct hwaccl_processor *processor, uint32_t leaf, uint32_t subleaf,
+                            uint32_t result[4]);
+
+/** hwaccl_processor_rdmsr, hwaccl_processor_wrmsr - false: the processor raises #GP(0) */
+bool hwaccl_processor_rdmsr(struct hwaccl_processor *processor, uint32_t index, uint64_t *value);
+bool hwaccl_processor_wrmsr(struct hwaccl_processor *processor, uint32_t index, uint64_t value);
+
+/** hwaccl_processor_tsc - the guest's time-stamp counter at this exit */
+uint64_t hwaccl_processor_tsc(const struct hwaccl_processor *processor);
+
+#endif

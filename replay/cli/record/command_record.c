@@ -1,0 +1,440 @@
+/* hwaccl record: run a guest and record its exits. */
+#include "replay/cli/output.h"
+#include "replay/cli/record/record.h"
+
+#include "tracer/lttng/lttng.h"
+#include "tracer/record/probe_fanout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Everything that a run holds, so that it can be given back in one place. */
+struct session {
+        struct record_settings *settings;
+        struct record_console console;
+        int input;     /* file descriptor of what is typed, or -1 */
+        bool terminal; /* and that is a terminal's */
+        struct hwaccl_machine *machine;
+        struct hwaccl_live_inputs *live;
+        struct hwaccl_live_disk *disk[HWACCL_DISK_MAX]; /* not owned */
+        struct hwaccl_kvm *kvm;                         /* until the accelerator has it */
+        struct hwaccl_muen *muen;                       /* lends the machine its memory */
+        struct hwaccl_accel *accel;
+        struct hwaccl_recorder *recorder;
+        struct hwaccl_lttng *lttng;
+        bool untraced;                     /* LTTng got nothing */
+        struct hwaccl_probe_fanout fanout; /* to both */
+        double seconds;
+};
+
+static struct hwaccl_live_inputs *interrupted; /* by SIGINT, SIGTERM and SIGHUP */
+
+static void on_signal(int number)
+{
+        (void)number;
+        hwaccl_live_inputs_stop(interrupted, HWACCL_STOP_INTERRUPTED);
+}
+
+static void catch_signals(struct hwaccl_live_inputs *live)
+{
+        static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+        struct sigaction action;
+
+        memset(&action, 0, sizeof(action));
+        (void)sigemptyset(&action.sa_mask);
+        action.sa_flags = SA_RESTART;
+        action.sa_handler = on_signal;
+        interrupted = live;
+        for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++) {
+                struct sigaction before;
+                /* what nohup(1) ignores stays ignored */
+                if (sigaction(caught[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+                        (void)sigaction(caught[i], &action, NULL);
+        }
+}
+
+static bool open_input(struct session *session)
+{
+        const struct record_settings *settings = session->settings;
+
+        bool standard_input =
+                settings->input ? strcmp(settings->input, "-") == 0 : settings->clock == HWACCL_CLOCK_HOST;
+        session->input = -1;
+        if (standard_input && isatty(STDIN_FILENO)) {
+                session->terminal = true;
+                session->input = record_terminal_open(settings->command);
+                return session->input >= 0;
+        }
+        if (settings->input && standard_input) {
+                session->input = STDIN_FILENO;
+        } else if (settings->input) {
+                struct stat status;
+                session->input = open(settings->input, O_RDONLY | O_CLOEXEC);
+                if (session->input < 0 || fstat(session->input, &status) < 0) {
+                        (void)cli_complain(settings->command, "%s: cannot open: %s", settings->input, strerror(errno));
+                        return false;
+                }
+                if (S_ISDIR(status.st_mode)) {
+                        (void)cli_complain(settings->command, "%s: is a directory, not what is typed", settings->input);
+                        return false;
+                }
+        }
+        return true;
+}
+
+static bool complain_of(const struct session *session, const struct hwaccl_error *error)
+{
+        (void)cli_complain(session->settings->command, "%s", error->message);
+        return false;
+}
+
+/* First, because it says how much memory there is for a kernel. */
+static bool open_subject(struct session *session)
+{
+        if (strcmp(session->settings->accel, "muen") != 0)
+                return true;
+        session->muen = record_open_subject(session->settings);
+        return session->muen != NULL;
+}
+
+static bool choose_accel(struct session *session)
+{
+        return session->muen ? record_take_over_images(session->settings, session->muen)
+                             : record_choose_accel(session->settings, &session->kvm);
+}
+
+static bool build_machine(struct session *session)
+{
+        struct record_settings *settings = session->settings;
+        struct hwaccl_error error;
+        struct hwaccl_machine_config config;
+
+        memset(&config, 0, sizeof(config));
+        config.memory_size = settings->memory_size;
+        config.tsc_khz = settings->tsc_khz;
+        config.backed = true;
+        config.firmware = settings->firmware.data;
+        config.firmware_size = settings->firmware.size;
+        config.raw_count = settings->raw_count;
+        for (size_t i = 0; i < settings->raw_count; i++)
+                config.raw[i] = (struct hwaccl_raw_image){settings->raw[i].address, settings->raw[i].data,
+                                                          settings->raw[i].size};
+        record_place_kernel(settings, &config);
+        if (session->muen) {
+                const struct hwaccl_muen_subject *subject = hwaccl_muen_subject(session->muen);
+                config.lent_ram = subject->ram;
+                config.lent_firmware = subject->firmware;
+        }
+        config.disk_count = settings->disk_count;
+        for (size_t i = 0; i < settings->disk_count; i++)
+                config.disk[i] = (struct hwaccl_disk){
+                        .sectors = hwaccl_live_disk_size(settings->disk[i].image) / HWACCL_DISK_SECTOR_SIZE,
+                        .read_only = settings->disk[i].mode == HWACCL_DISK_READ_ONLY,
+                };
+        session->machine = hwaccl_machine_create(&config, &error);
+        record_free_images(settings);
+        return session->machine || complain_of(session, &error);
+}
+
+static bool build_accel(struct session *session)
+{
+        const struct record_settings *settings = session->settings;
+        struct hwaccl_error error;
+        struct hwaccl_live_inputs_config config = {
+                .clock = settings->clock,
+                .memory = &session->machine->memory,
+                .wall_time = settings->wall_time,
+                .console_fd = session->input,
+                .max_exits = settings->max_exits,
+                .timeout_ns = settings->timeout_ns,
+                .disk = session->disk,
+                .disk_count = settings->disk_count,
+        };
+
+        for (size_t i = 0; i < settings->disk_count; i++)
+                session->disk[i] = settings->disk[i].image;
+        session->live = hwaccl_live_inputs_create(&config, &error);
+        if (!session->live)
+                return complain_of(session, &error);
+        catch_signals(session->live);
+        session->accel =
+                record_create_accel(settings, session->kvm, session->muen, session->machine, session->live, &error);
+        session->kvm = NULL;
+        if (!session->accel)
+                return complain_of(session, &error);
+        session->console.live = session->live;
+        session->machine->host.console = record_console_write;
+        session->machine->host.console_opaque = &session->console;
+        return true;
+}
+
+static bool build_lttng(struct session *session, const struct record_options *table)
+{
+        const struct record_settings *settings = session->settings;
+        const struct hwaccl_lttng_config config = {
+                .options = table->row,
+                .option_count = table->count,
+                .devices = session->machine->device,
+                .device_count = session->machine->device_count,
+                .keyframe_interval = settings->keyframe_interval,
+        };
+        struct hwaccl_error error;
+
+        session->lttng = hwaccl_lttng_create(&config, &error);
+        if (!session->lttng) {
+                (void)hwaccl_error_prefix(&error, "--lttng");
+                return complain_of(session, &error);
+        }
+        if (!hwaccl_lttng_traced(session->lttng))
+                (void)cli_complain(settings->command,
+                                   "--lttng: no session traces hwaccl:vm_exit (yet): is a session daemon running, and "
+                                   "the event enabled?");
+        return true;
+}
+
+static bool build_recorder(struct session *session, int argc, char **argv)
+{
+        const struct record_settings *settings = session->settings;
+        struct record_options table;
+        struct hwaccl_error error;
+
+        if (settings->no_record && !settings->lttng)
+                return true;
+        bool good = record_options_collect(&table, settings, session->accel, argc, argv);
+        if (good && settings->lttng)
+                good = build_lttng(session, &table);
+        if (good && !settings->no_record) {
+                struct hwaccl_flight_config flight = record_flight_config(settings);
+                struct hwaccl_recorder_config config = {
+                        .flight = settings->flight_text ? &flight : NULL,
+                        .path = settings->output,
+                        .force = settings->force,
+                        .options = table.row,
+                        .option_count = table.count,
+                        .devices = session->machine->device,
+                        .device_count = session->machine->device_count,
+                        .keyframe_interval = settings->keyframe_interval,
+                };
+                session->recorder = hwaccl_recorder_create(&config, &error);
+                good = session->recorder || complain_of(session, &error);
+        }
+        record_options_free(&table);
+        return good;
+}
+
+static double now(void)
+{
+        struct timespec time;
+        (void)clock_gettime(CLOCK_MONOTONIC, &time);
+        return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void describe_end(const struct session *session, char *text, size_t room)
+{
+        static const char *const stops[] = {"", "interrupted", "the timeout", "the number of exits", "the text"};
+        const struct hwaccl_machine *machine = session->machine;
+
+        if (machine->end == HWACCL_END_EXIT_CODE)
+                (void)snprintf(text, room, "exit code %" PRIu64, machine->exit_code);
+        else if (machine->end == HWACCL_END_STOPPED && machine->exit_code == HWACCL_STOP_INTERRUPTED)
+                (void)snprintf(text, room, "stopped: interrupted");
+        else if (machine->end == HWACCL_END_STOPPED && machine->exit_code < sizeof(stops) / sizeof(stops[0]))
+                (void)snprintf(text, room, "stopped: %s was reached", stops[machine->exit_code]);
+        else
+                (void)snprintf(text, room, "%s", hwaccl_end_name(machine->end));
+}
+
+/* The one line on stderr that says how it went. */
+static void summarise(const struct session *session, const struct hwaccl_error *error)
+{
+        const struct record_settings *settings = session->settings;
+        const struct hwaccl_machine *machine = session->machine;
+        uint64_t exits = machine->vcpu.exit_count;
+        bool failed = machine->end == HWACCL_END_ERROR || machine->end == HWACCL_END_ENTRY_FAILURE;
+        char end[128], recorded[512] = "not recorded";
+        struct stat status;
+
+        describe_end(session, end, sizeof(end));
+        if (settings->flight_text)
+                (void)snprintf(recorded, sizeof(recorded), "the last of them (%s) recorded in %s",
+                               settings->flight_text, settings->output);
+        else if (!settings->no_record && stat(settings->output, &status) == 0 && exits)
+                (void)snprintf(recorded, sizeof(recorded), "recorded in %s, %.1f bytes per exit", settings->output,
+                               (double)status.st_size / (double)exits);
+        else if (!settings->no_record)
+                (void)snprintf(recorded, sizeof(recorded), "recorded in %s", settings->output);
+        (void)cli_complain(settings->command, "guest ended: %s%s%s; %" PRIu64 " exits in %.2f s; %s", end,
+                           failed ? ": " : "", failed ? error->message : "", exits, session->seconds, recorded);
+}
+
+static enum cli_status judge(const struct session *session)
+{
+        const struct record_settings *settings = session->settings;
+        const struct hwaccl_machine *machine = session->machine;
+
+        if (settings->no_record && session->untraced) /* a trace was to be the recording */
+                return CLI_BAD;
+        if (settings->until && !session->console.until_seen)
+                return CLI_BAD;
+        if (settings->expect_exit)
+                return machine->end == HWACCL_END_EXIT_CODE && machine->exit_code == settings->exit_expected ? CLI_CLEAN
+                                                                                                             : CLI_BAD;
+        switch (machine->end) {
+        case HWACCL_END_TRIPLE_FAULT:
+        case HWACCL_END_ENTRY_FAILURE:
+        case HWACCL_END_ERROR: return CLI_BAD;
+        default: return CLI_CLEAN;
+        }
+}
+
+/* The count is what a trace that lost nothing has. */
+static void finish_lttng(struct session *session, enum hwaccl_end end, uint64_t code, const char *message)
+{
+        if (!session->lttng)
+                return;
+        uint64_t emitted = hwaccl_lttng_finish(session->lttng, end, code, message);
+        session->lttng = NULL;
+        session->untraced = emitted == 0;
+        (void)cli_complain(session->settings->command, "LTTng got %" PRIu64 " events of process %ld", emitted,
+                           (long)getpid());
+}
+
+static enum cli_status run_guest(struct session *session)
+{
+        struct hwaccl_machine *machine = session->machine;
+        struct hwaccl_error error = {""}, finish_error = {""};
+        struct hwaccl_recorder *recorder = session->recorder;
+        struct hwaccl_probe *const probes[] = {
+                session->lttng ? hwaccl_lttng_probe(session->lttng) : NULL,
+                recorder ? hwaccl_recorder_probe(recorder) : NULL,
+        };
+
+        hwaccl_machine_attach(machine, session->accel, hwaccl_live_inputs_interface(session->live),
+                              hwaccl_probe_join(&session->fanout, probes, sizeof(probes) / sizeof(probes[0])));
+        hwaccl_live_inputs_attach(session->live, session->accel);
+        /* in this order, so that no SIGUSR1 comes while it kills */
+        if (recorder && session->settings->flight_text)
+                record_flight_start(recorder);
+        if (session->terminal && !record_terminal_start(session->live)) {
+                record_flight_stop();
+                return CLI_CANNOT;
+        }
+        double start = now();
+        enum hwaccl_end end = hwaccl_machine_run(machine, &error);
+        session->seconds = now() - start;
+        record_terminal_stop();
+
+        bool finished = true;
+        bool failed = end == HWACCL_END_ERROR || end == HWACCL_END_ENTRY_FAILURE;
+        /* that a page is gone says more than what became of a guest that found zeros there */
+        (void)record_subject_failed(session->muen, &error);
+        const char *message = failed ? error.message : NULL;
+        finish_lttng(session, end, machine->exit_code, message);
+        record_flight_stop();
+        if (recorder) {
+                session->recorder = NULL;
+                finished = hwaccl_recorder_finish(recorder, end, machine->exit_code, message, &finish_error);
+        }
+        bool console_good = record_console_close(&session->console);
+        if (!finished) {
+                (void)complain_of(session, &finish_error);
+                return CLI_CANNOT;
+        }
+        if (!console_good || !record_memory_save(session->settings, &machine->memory))
+                return CLI_CANNOT;
+        summarise(session, &error);
+        record_report_disks(session->settings);
+        if (session->settings->verify)
+                (void)cli_complain(session->settings->command, "verified: %" PRIu64 " exits left what KVM leaves",
+                                   hwaccl_accel_kvm_verified(session->accel));
+        if (!failed && record_subject_failed(session->muen, &error)) {
+                (void)complain_of(session, &error);
+                return CLI_BAD;
+        }
+        return judge(session);
+}
+
+static void tear_down(struct session *session)
+{
+        struct hwaccl_error ignored;
+
+        record_terminal_stop();
+        if (session->lttng)
+                (void)hwaccl_lttng_finish(session->lttng, HWACCL_END_NONE, 0, NULL);
+        if (session->recorder)
+                (void)hwaccl_recorder_finish(session->recorder, HWACCL_END_NONE, 0, NULL, &ignored);
+        if (session->console.stream)
+                (void)record_console_close(&session->console);
+        if (session->live)
+                hwaccl_live_inputs_attach(session->live, NULL);
+        if (session->accel)
+                session->accel->ops->destroy(session->accel);
+        hwaccl_kvm_close(session->kvm);
+        /* the signal handlers may still run: after this they must find nothing to stop */
+        (void)signal(SIGINT, SIG_IGN);
+        (void)signal(SIGTERM, SIG_IGN);
+        (void)signal(SIGHUP, SIG_IGN);
+        if (session->live)
+                hwaccl_live_inputs_destroy(session->live);
+        if (session->machine)
+                hwaccl_machine_destroy(session->machine);
+        record_close_subject(session->muen);
+        if (session->input > STDIN_FILENO)
+                (void)close(session->input);
+        record_free_images(session->settings);
+        record_close_disks(session->settings);
+        record_memory_close(session->settings);
+}
+
+static enum cli_status run(const struct cli_command *command, int argc, char **argv)
+{
+        struct record_settings settings;
+
+        int parsed = record_parse(&settings, command, argc, argv);
+        if (parsed != CLI_OPTION_END) {
+                record_free_settings(&settings);
+                return parsed == CLI_OPTION_HELP ? CLI_CLEAN : CLI_CANNOT;
+        }
+
+        record_flight_prepare(&settings);
+        struct session session;
+        memset(&session, 0, sizeof(session));
+        session.settings = &settings;
+        session.input = -1;
+        enum cli_status status = CLI_CANNOT;
+        if (open_subject(&session) && record_load_images(&settings) && record_open_disks(&settings) &&
+            record_memory_open(&settings) && open_input(&session) && choose_accel(&session) &&
+            build_machine(&session) && record_console_open(&session.console, &settings) && build_accel(&session) &&
+            build_recorder(&session, argc, argv))
+                status = run_guest(&session);
+        tear_down(&session);
+        record_free_settings(&settings);
+        return status;
+}
+
+const struct cli_command cli_command_record = {
+        .name = "record",
+        .arguments = "[OPTION]... -o FILE",
+        .summary = "run a guest and record every exit",
+        .options = record_option_table,
+        .details =
+                "What the guest prints on its serial port, on debug port e9h and on debug port 402h goes to the\n"
+                "terminal and into the recording; lines that are on the serial port and in the log of port 402h are\n"
+                "shown once.\n\n"
+                "A terminal is the guest's serial port, and Ctrl-C is typed at the guest: Ctrl-A x ends it and\n"
+                "finishes the recording, Ctrl-A z suspends, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A h helps. Where nothing\n"
+                "is typed (--clock virtual, --input FILE, </dev/null), Ctrl-C ends the guest. SIGINT, SIGTERM and\n"
+                "SIGHUP always do, and finish the recording.\n\n"
+                "Exit status: 0 the guest ended by itself or was stopped as asked; 1 it died (triple fault, entry\n"
+                "failure, error), or ended otherwise than --until or --expect-exit asked for; 2 it could not be run\n"
+                "or recorded.\n\n"
+                "Example: hwaccl record --firmware /usr/share/seabios/bios-256k.bin --timeout 10 -o boot.db\n",
+        .run = run,
+};

@@ -1,0 +1,85 @@
+/* Which accelerator runs the guest: --accel, and what `auto` makes of the machine. */
+#include "replay/cli/record/record.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define TSC_KHZ_SOFT UINT64_C(1000000) /* one tick a nanosecond */
+
+/* Why KVM cannot run this guest as asked, though it is there. */
+static bool fits_kvm(const struct record_settings *settings, uint64_t khz, struct hwaccl_error *reason)
+{
+        if (settings->clock == HWACCL_CLOCK_VIRTUAL)
+                return hwaccl_error_set(reason, "KVM has no virtual clock");
+        if (settings->tsc_khz && settings->tsc_khz != khz)
+                return hwaccl_error_set(
+                        reason, "the guest's time-stamp counter runs at %" PRIu64 " kHz on KVM, not at %" PRIu64, khz,
+                        settings->tsc_khz);
+        return true;
+}
+
+/* A KVM that interprets the guest is there on some virtual machines. Who names KVM gets it. */
+static bool is_worth_it(const struct record_settings *settings, struct hwaccl_error *reason)
+{
+        if (strcmp(settings->accel, "kvm") == 0 || settings->verify)
+                return true;
+        FILE *cpuinfo = fopen("/proc/cpuinfo", "re");
+        bool hardware = !cpuinfo || hwaccl_kvm_is_hardware(cpuinfo);
+        if (cpuinfo)
+                (void)fclose(cpuinfo);
+        return hardware || hwaccl_error_set(reason, "this machine's KVM is a software one, without vmx or svm in "
+                                                    "/proc/cpuinfo; --accel kvm takes it all the same");
+}
+
+static bool open_kvm(struct record_settings *settings, struct hwaccl_kvm **kvm, struct hwaccl_error *reason)
+{
+        /* what fits on no machine needs no /dev/kvm to be found out */
+        if (settings->clock == HWACCL_CLOCK_VIRTUAL)
+                return fits_kvm(settings, 0, reason);
+        *kvm = hwaccl_kvm_open(reason);
+        if (!*kvm)
+                return false;
+        if (!is_worth_it(settings, reason) || !fits_kvm(settings, hwaccl_kvm_tsc_khz(*kvm), reason)) {
+                hwaccl_kvm_close(*kvm);
+                *kvm = NULL;
+                return false;
+        }
+        settings->tsc_khz = hwaccl_kvm_tsc_khz(*kvm);
+        return true;
+}
+
+bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm)
+{
+        const char *wanted = settings->accel;
+        struct hwaccl_error reason = {""};
+
+        *kvm = NULL;
+        if (strcmp(wanted, "soft") != 0 && !open_kvm(settings, kvm, &reason)) {
+                if (strcmp(wanted, "kvm") == 0 || settings->verify) {
+                        (void)cli_complain(settings->command, "%s", reason.message);
+                        return false;
+                }
+                (void)cli_complain(settings->command, "the soft accelerator runs the guest: %s", reason.message);
+        }
+        if (!settings->tsc_khz)
+                settings->tsc_khz = TSC_KHZ_SOFT;
+        return true;
+}
+
+struct hwaccl_accel *record_create_accel(const struct record_settings *settings, struct hwaccl_kvm *kvm,
+                                         struct hwaccl_muen *muen, struct hwaccl_machine *machine,
+                                         struct hwaccl_live_inputs *live, struct hwaccl_error *error)
+{
+        if (muen)
+                return hwaccl_accel_muen_create(muen, hwaccl_live_inputs_clock, live, error);
+        if (!kvm)
+                return hwaccl_accel_soft_create(&machine->memory, hwaccl_live_inputs_clock, live, error);
+        const struct hwaccl_accel_kvm_config config = {
+                .memory = &machine->memory,
+                .processor = &machine->processor,
+                .clock = hwaccl_live_inputs_clock,
+                .opaque = live,
+                .verify = settings->verify,
+        };
+        return hwaccl_accel_kvm_create(kvm, &config, error);
+}

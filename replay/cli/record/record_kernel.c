@@ -1,0 +1,151 @@
+/* A kernel that is started without firmware: its files, and the loader that lays them out. */
+#include "replay/cli/record/record.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool record_check_kernel(const struct record_settings *settings)
+{
+        const struct record_kernel *kernel = &settings->kernel;
+        const struct cli_command *command = settings->command;
+        const char *without = kernel->initrd         ? "initrd"
+                              : kernel->module_count ? "module"
+                              : kernel->command_line ? "append"
+                              : kernel->linux_entry  ? "linux-entry"
+                                                     : NULL;
+
+        if (!kernel->image.path && without)
+                (void)cli_misused(command, "--%s goes with --kernel FILE", without);
+        else if (kernel->image.path && settings->firmware.path)
+                (void)cli_misused(command, "--kernel and --firmware exclude each other: a kernel is entered directly");
+        else if (kernel->initrd && kernel->module_count > 1)
+                (void)cli_misused(command, "--initrd and --module exclude each other");
+        else
+                return true;
+        return false;
+}
+
+static bool read_files(struct record_settings *settings)
+{
+        struct record_kernel *kernel = &settings->kernel;
+        char limit[96];
+
+        (void)snprintf(limit, sizeof(limit), "the guest's memory has 0x%" PRIx64 " bytes", settings->memory_size);
+        if (!record_read_image(settings->command, &kernel->image, settings->memory_size, limit))
+                return false;
+        for (size_t i = 0; i < kernel->module_count; i++)
+                if (!record_read_image(settings->command, &kernel->module[i], settings->memory_size, limit))
+                        return false;
+        return true;
+}
+
+/* Which options go with which format; a Multiboot or PVH kernel takes its modules from --module. */
+static bool check_format(const struct record_settings *settings, enum hwaccl_image_format format)
+{
+        const struct record_kernel *kernel = &settings->kernel;
+        const struct cli_command *command = settings->command;
+        const char *name = hwaccl_image_format_name(format);
+        bool is_linux = format == HWACCL_IMAGE_LINUX;
+
+        if (format == HWACCL_IMAGE_UNKNOWN)
+                return true; /* the loader says what it looked for */
+        if (kernel->linux_entry && !is_linux)
+                (void)cli_misused(command, "--linux-entry: %s is a %s image", kernel->image.path, name);
+        else if (kernel->module_count && !kernel->initrd && is_linux)
+                (void)cli_misused(command, "--module: %s is a Linux bzImage, which takes --initrd FILE",
+                                  kernel->image.path);
+        else if (kernel->initrd && format == HWACCL_IMAGE_MULTIBOOT)
+                (void)cli_misused(command, "--initrd: %s is a Multiboot image, which takes --module FILE",
+                                  kernel->image.path);
+        else
+                return true;
+        return false;
+}
+
+static bool overlaps(const struct record_image *raw, const struct hwaccl_loaded_range *range)
+{
+        return raw->address < range->address + range->size && range->address < raw->address + raw->size;
+}
+
+static bool check_raw_images(const struct record_settings *settings)
+{
+        const struct hwaccl_loaded *loaded = &settings->kernel.loaded;
+
+        for (size_t i = 0; i < settings->raw_count; i++) {
+                const struct record_image *raw = &settings->raw[i];
+                for (size_t k = 0; k < loaded->range_count; k++) {
+                        const struct hwaccl_loaded_range *range = &loaded->range[k];
+                        if (!overlaps(raw, range))
+                                continue;
+                        (void)cli_complain(
+                                settings->command,
+                                "%s: 0x%zx bytes at 0x%" PRIx64 " overlap %s, 0x%" PRIx64 " bytes at 0x%" PRIx64,
+                                raw->path, raw->size, raw->address, range->what, range->size, range->address);
+                        return false;
+                }
+        }
+        return true;
+}
+
+bool record_load_kernel(struct record_settings *settings)
+{
+        struct record_kernel *kernel = &settings->kernel;
+        struct hwaccl_loader_module module[HWACCL_LOADER_MODULE_MAX];
+        struct hwaccl_error error;
+
+        if (!kernel->image.path)
+                return true;
+        if (!read_files(settings) ||
+            !check_format(settings, hwaccl_loader_format(kernel->image.data, kernel->image.size)))
+                return false;
+        for (size_t i = 0; i < kernel->module_count; i++)
+                module[i] = (struct hwaccl_loader_module){kernel->module[i].data, kernel->module[i].size,
+                                                          kernel->module_text[i]};
+        struct hwaccl_loader_input input = {
+                .kernel = kernel->image.data,
+                .kernel_size = kernel->image.size,
+                .command_line = kernel->command_line,
+                .module = module,
+                .module_count = kernel->module_count,
+                .memory_size = settings->memory_size,
+                .entry_32 = kernel->linux_entry == 32,
+        };
+        kernel->is_loaded = hwaccl_loader_load(&input, &kernel->loaded, &error);
+        if (!kernel->is_loaded) {
+                (void)cli_complain_of(settings->command, kernel->image.path, error.message);
+                return false;
+        }
+        if (kernel->linux_entry == 64 && kernel->loaded.entry.mode != HWACCL_ENTRY_LONG) {
+                (void)cli_complain(settings->command, "%s: has no 64-bit entry; --linux-entry 32 would start it",
+                                   kernel->image.path);
+                return false;
+        }
+        return check_raw_images(settings);
+}
+
+void record_place_kernel(const struct record_settings *settings, struct hwaccl_machine_config *config)
+{
+        const struct hwaccl_loaded *loaded = &settings->kernel.loaded;
+
+        if (!settings->kernel.is_loaded)
+                return;
+        config->entry = loaded->entry;
+        for (size_t i = 0; i < loaded->piece_count; i++)
+                config->raw[config->raw_count++] = (struct hwaccl_raw_image){
+                        loaded->piece[i].address, loaded->piece[i].data, loaded->piece[i].size};
+}
+
+void record_free_kernel(struct record_settings *settings)
+{
+        struct record_kernel *kernel = &settings->kernel;
+
+        free(kernel->image.data);
+        kernel->image.data = NULL;
+        for (size_t i = 0; i < kernel->module_count; i++) {
+                free(kernel->module[i].data);
+                kernel->module[i].data = NULL;
+        }
+        if (kernel->is_loaded)
+                hwaccl_loader_free(&kernel->loaded);
+}

@@ -1,0 +1,81 @@
+/* The guest's RAM as a file, once the guest has ended: a byte's place in the file is its guest-physical address. */
+#include "replay/cli/record/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BLOCK HWACCL_PAGE_SIZE
+
+bool record_memory_open(struct record_settings *settings)
+{
+        settings->save_memory_fd = -1;
+        if (!settings->save_memory)
+                return true;
+        /* what is there stays until there is something to replace it with */
+        settings->save_memory_fd = open(settings->save_memory, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        if (settings->save_memory_fd < 0)
+                (void)cli_complain(settings->command, "%s: cannot open: %s", settings->save_memory, strerror(errno));
+        return settings->save_memory_fd >= 0;
+}
+
+static bool write_all(int fd, const uint8_t *data, size_t size, off_t at)
+{
+        while (size) {
+                ssize_t written = pwrite(fd, data, size, at);
+                if (written < 0 && errno == EINTR)
+                        continue;
+                if (written <= 0) {
+                        if (!written)
+                                errno = ENOSPC;
+                        return false;
+                }
+                data += written;
+                at += written;
+                size -= (size_t)written;
+        }
+        return true;
+}
+
+/* Pages of zeros become holes. */
+static bool write_run(int fd, const struct hwaccl_memory_run *run)
+{
+        static const uint8_t zeros[BLOCK];
+
+        for (uint64_t offset = 0; offset < run->size; offset += BLOCK)
+                if (memcmp(run->host + offset, zeros, BLOCK) != 0 &&
+                    !write_all(fd, run->host + offset, BLOCK, (off_t)(run->address + offset)))
+                        return false;
+        return true;
+}
+
+bool record_memory_save(const struct record_settings *settings, const struct hwaccl_guest_memory *memory)
+{
+        int fd = settings->save_memory_fd;
+        uint64_t end = 0;
+
+        if (!settings->save_memory)
+                return true;
+        bool good = ftruncate(fd, 0) == 0;
+        for (size_t i = 0; good && i < memory->run_count; i++) {
+                const struct hwaccl_memory_run *run = &memory->run[i];
+                if (!run->writable)
+                        continue;
+                good = write_run(fd, run);
+                end = run->address + run->size;
+        }
+        if (good && ftruncate(fd, (off_t)end) == 0)
+                return true;
+        (void)cli_complain(settings->command, "%s: cannot write the guest's memory: %s", settings->save_memory,
+                           strerror(errno));
+        return false;
+}
+
+void record_memory_close(struct record_settings *settings)
+{
+        if (settings->save_memory && settings->save_memory_fd >= 0)
+                (void)close(settings->save_memory_fd);
+}

@@ -1,0 +1,263 @@
+/* The recording's option table. Rows that depend on the host or the moment have names that begin with host_: with a
+ * virtual clock the others are the same in every recording of the same guest. */
+#include "replay/cli/record/record.h"
+
+#include "core/accel/library_version.h"
+#include "replay/machine_options.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+static void add(struct record_options *options, const char *name, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+static void add(struct record_options *options, const char *name, const char *format, ...)
+{
+        if (options->failed)
+                return;
+        if (options->count == options->room) {
+                size_t room = options->room ? options->room * 2 : 32;
+                struct hwaccl_recording_option *row = realloc(options->row, room * sizeof(*row));
+                if (!row) {
+                        options->failed = true;
+                        return;
+                }
+                options->row = row;
+                options->room = room;
+        }
+        char *value;
+        va_list arguments;
+        va_start(arguments, format);
+        int length = vasprintf(&value, format, arguments);
+        va_end(arguments);
+        char *own_name = strdup(name);
+        if (length < 0 || !own_name) {
+                if (length >= 0)
+                        free(value);
+                free(own_name);
+                options->failed = true;
+                return;
+        }
+        options->row[options->count++] = (struct hwaccl_recording_option){own_name, value};
+}
+
+static void add_cpu_model(struct record_options *options)
+{
+        FILE *file = fopen("/proc/cpuinfo", "re");
+        char line[256];
+
+        while (file && fgets(line, sizeof(line), file)) {
+                char *value = strchr(line, ':');
+                if (strncmp(line, "model name", 10) != 0 || !value)
+                        continue;
+                value += 1 + strspn(value + 1, " ");
+                value[strcspn(value, "\n")] = '\0';
+                add(options, "host_cpu", "%s", value);
+                break;
+        }
+        if (file)
+                (void)fclose(file);
+}
+
+static void add_host(struct record_options *options)
+{
+        struct utsname name;
+        if (uname(&name) == 0) {
+                add(options, "host_name", "%s", name.nodename);
+                add(options, "host_kernel", "%s %s %s", name.sysname, name.release, name.machine);
+        }
+        add_cpu_model(options);
+
+        time_t seconds = time(NULL);
+        struct tm date;
+        char text[32];
+        if (gmtime_r(&seconds, &date) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &date))
+                add(options, "host_start_time", "%s", text);
+        struct hwaccl_library_version unicorn = hwaccl_unicorn_version();
+        if (unicorn.major) /* it takes part */
+                add(options, "host_unicorn_version", "%u.%u", unicorn.major, unicorn.minor);
+        struct hwaccl_library_version capstone = hwaccl_capstone_version();
+        add(options, "host_capstone_version", "%u.%u", capstone.major, capstone.minor);
+        add(options, "host_sqlite_version", "%s", hwaccl_recording_sqlite_version());
+}
+
+/* Words with anything unusual in them are quoted, so that the line can be pasted into a shell. */
+static void add_command_line(struct record_options *options, int argc, char **argv)
+{
+        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+        char *text = NULL;
+        size_t size = 0;
+        FILE *stream = open_memstream(&text, &size);
+        if (!stream) {
+                options->failed = true;
+                return;
+        }
+        (void)fputs("hwaccl", stream);
+        for (int i = 0; i < argc; i++) {
+                (void)fputc(' ', stream);
+                if (argv[i][0] && argv[i][strspn(argv[i], plain)] == '\0') {
+                        (void)fputs(argv[i], stream);
+                        continue;
+                }
+                (void)fputc('\'', stream);
+                for (const char *c = argv[i]; *c; c++)
+                        (void)(*c == '\'' ? fputs("'\\''", stream) : fputc(*c, stream));
+                (void)fputc('\'', stream);
+        }
+        if (fclose(stream) != 0)
+                options->failed = true;
+        else
+                add(options, "host_command_line", "%s", text);
+        free(text);
+}
+
+static void add_guest(struct record_options *options, const struct record_settings *settings)
+{
+        add(options, HWACCL_OPTION_MEMORY_SIZE, "%" PRIu64, settings->memory_size);
+        add(options, HWACCL_OPTION_TSC_KHZ, "%" PRIu64, settings->tsc_khz);
+        add(options, "cr0_mask", "0x%" PRIx64, HWACCL_CR0_MASK);
+        add(options, "cr4_mask", "0x%" PRIx64, HWACCL_CR4_MASK);
+        add(options, HWACCL_OPTION_FIRMWARE_SIZE, "%zu", settings->firmware.size);
+        if (settings->firmware.path) {
+                add(options, "firmware", "%s", settings->firmware.path);
+                add(options, "firmware_sha256", "%s", settings->firmware.sha256);
+        }
+        add(options, HWACCL_OPTION_RAW_COUNT, "%zu", settings->raw_count);
+        for (size_t i = 0; i < settings->raw_count; i++) {
+                const struct record_image *raw = &settings->raw[i];
+                char name[48];
+                (void)snprintf(name, sizeof(name), "raw_%zu", i);
+                add(options, name, "%s", raw->path);
+                (void)snprintf(name, sizeof(name), HWACCL_OPTION_RAW_ADDRESS, i);
+                add(options, name, "%" PRIu64, raw->address);
+                (void)snprintf(name, sizeof(name), HWACCL_OPTION_RAW_SIZE, i);
+                add(options, name, "%zu", raw->size);
+                (void)snprintf(name, sizeof(name), "raw_%zu_sha256", i);
+                add(options, name, "%s", raw->sha256);
+        }
+}
+
+/* A file: its path goes under @name. */
+static void add_image(struct record_options *options, const char *name, const struct record_image *image)
+{
+        char row[64];
+
+        add(options, name, "%s", image->path);
+        (void)snprintf(row, sizeof(row), "%s_size", name);
+        add(options, row, "%zu", image->size);
+        (void)snprintf(row, sizeof(row), "%s_sha256", name);
+        add(options, row, "%s", image->sha256);
+}
+
+static void add_entry(struct record_options *options, const struct hwaccl_entry *entry)
+{
+        add(options, HWACCL_OPTION_ENTRY_MODE, "%s", hwaccl_entry_mode_name(entry->mode));
+        add(options, HWACCL_OPTION_ENTRY_RIP, "%" PRIu64, entry->rip);
+        add(options, HWACCL_OPTION_ENTRY_RAX, "%" PRIu64, entry->rax);
+        add(options, HWACCL_OPTION_ENTRY_RBX, "%" PRIu64, entry->rbx);
+        add(options, HWACCL_OPTION_ENTRY_RSI, "%" PRIu64, entry->rsi);
+        add(options, HWACCL_OPTION_ENTRY_RSP, "%" PRIu64, entry->rsp);
+        add(options, HWACCL_OPTION_ENTRY_CR3, "%" PRIu64, entry->cr3);
+        add(options, HWACCL_OPTION_ENTRY_GDT_BASE, "%" PRIu64, entry->gdt_base);
+        add(options, HWACCL_OPTION_ENTRY_GDT_LIMIT, "%" PRIu32, entry->gdt_limit);
+        add(options, HWACCL_OPTION_ENTRY_CODE_SELECTOR, "%u", entry->code_selector);
+        add(options, HWACCL_OPTION_ENTRY_DATA_SELECTOR, "%u", entry->data_selector);
+}
+
+static void add_kernel(struct record_options *options, const struct record_kernel *kernel)
+{
+        char name[48];
+
+        if (!kernel->is_loaded)
+                return;
+        add_image(options, "kernel", &kernel->image);
+        add(options, "kernel_format", "%s", hwaccl_image_format_name(kernel->loaded.format));
+        if (kernel->command_line)
+                add(options, "kernel_command_line", "%s", kernel->command_line);
+        add(options, "module_count", "%zu", kernel->module_count);
+        for (size_t i = 0; i < kernel->module_count; i++) {
+                (void)snprintf(name, sizeof(name), "module_%zu", i);
+                add_image(options, name, &kernel->module[i]);
+                (void)snprintf(name, sizeof(name), "module_%zu_text", i);
+                if (kernel->module_text[i])
+                        add(options, name, "%s", kernel->module_text[i]);
+        }
+        for (size_t i = 0; i < kernel->loaded.piece_count; i++) {
+                const struct hwaccl_loaded_piece *piece = &kernel->loaded.piece[i];
+                (void)snprintf(name, sizeof(name), "loaded_%zu", i);
+                add(options, name, "0x%" PRIx64 "+0x%zx", piece->address, piece->size);
+        }
+        add_entry(options, &kernel->loaded.entry);
+}
+
+/* The digest of a big image would take longer than many a run; its date is a fact of the host. */
+static void add_disks(struct record_options *options, const struct record_settings *settings)
+{
+        if (settings->disk_count)
+                add(options, HWACCL_OPTION_DISK_COUNT, "%zu", settings->disk_count);
+        for (size_t i = 0; i < settings->disk_count; i++) {
+                const struct record_disk *disk = &settings->disk[i];
+                char name[48];
+                (void)snprintf(name, sizeof(name), "disk_%zu", i);
+                add(options, name, "%s", disk->path);
+                (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_SIZE, i);
+                add(options, name, "%" PRIu64, hwaccl_live_disk_size(disk->image));
+                (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_MODE, i);
+                add(options, name, "%s", record_disk_mode(disk->mode));
+                if (disk->sha256[0]) {
+                        (void)snprintf(name, sizeof(name), "disk_%zu_sha256", i);
+                        add(options, name, "%s", disk->sha256);
+                } else {
+                        (void)snprintf(name, sizeof(name), "host_disk_%zu_modified", i);
+                        add(options, name, "%" PRId64, hwaccl_live_disk_modified(disk->image));
+                }
+        }
+}
+
+bool record_options_collect(struct record_options *options, const struct record_settings *settings,
+                            const struct hwaccl_accel *accel, int argc, char **argv)
+{
+        memset(options, 0, sizeof(*options));
+        add(options, "hwaccl_version", "%s", HWACCL_VERSION);
+        add(options, "accel", "%s", accel->ops->name);
+        if (settings->verify)
+                add(options, "verify", "yes");
+        add(options, "clock", "%s", settings->clock == HWACCL_CLOCK_VIRTUAL ? "virtual" : "host");
+        add(options, "clock_source", "%s",
+            settings->clock == HWACCL_CLOCK_VIRTUAL ? "instructions executed by the accelerator" : "CLOCK_MONOTONIC");
+        /* with the host's clock the wall time is a fact of the moment, and an input of the guest's first exits */
+        add(options,
+            settings->clock == HWACCL_CLOCK_VIRTUAL || settings->wall_time_given ? "wall_time" : "host_wall_time",
+            "%" PRIu64, settings->wall_time);
+        if (settings->max_exits)
+                add(options, "max_exits", "%" PRIu64, settings->max_exits);
+        if (settings->timeout_ns)
+                add(options, "timeout_ns", "%" PRIu64, settings->timeout_ns);
+        if (settings->until)
+                add(options, "until", "%s", settings->until);
+        add_guest(options, settings);
+        add_kernel(options, &settings->kernel);
+        add_disks(options, settings);
+        add_host(options);
+        if (settings->subject_dir)
+                add(options, "host_subject_dir", "%s", settings->subject_dir);
+        add_command_line(options, argc, argv);
+        if (options->failed)
+                (void)cli_complain(settings->command, "no memory");
+        return !options->failed;
+}
+
+void record_options_free(struct record_options *options)
+{
+        for (size_t i = 0; i < options->count; i++) {
+                free((char *)(uintptr_t)options->row[i].name);
+                free((char *)(uintptr_t)options->row[i].value);
+        }
+        free(options->row);
+        options->row = NULL;
+        options->count = options->room = 0;
+}

@@ -1,0 +1,162 @@
+/* --accel muen: what the guest is comes from the subject's directory, not from options. */
+#include "replay/cli/parse.h"
+#include "replay/cli/record/record.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool record_parse_doorbells(const char *text, struct hwaccl_muen_doorbells *doorbells)
+{
+        int *const bell[] = {&doorbells->run, &doorbells->exit, &doorbells->poke, &doorbells->alive};
+        size_t count = 0;
+
+        doorbells->alive = -1;
+        for (; count < sizeof(bell) / sizeof(bell[0]); count++) {
+                size_t length = strcspn(text, ",");
+                char number[16];
+                uint64_t value;
+                if (length >= sizeof(number))
+                        return false;
+                memcpy(number, text, length);
+                number[length] = '\0';
+                if (!cli_parse_number(number, &value) || value > INT32_MAX || fcntl((int)value, F_GETFD) < 0)
+                        return false;
+                *bell[count] = (int)value;
+                text += length;
+                if (!*text)
+                        return count >= 2;
+                text++;
+        }
+        return false;
+}
+
+bool record_check_subject(const struct record_settings *settings)
+{
+        const struct cli_command *command = settings->command;
+        bool muen = strcmp(settings->accel, "muen") == 0;
+        const char *image = settings->firmware.path ? "firmware" : settings->raw_count ? "raw" : NULL;
+
+        if (!muen && (settings->subject_dir || settings->subject_doorbells_given || settings->subject_timeout_ns))
+                (void)cli_misused(command, "--subject-dir and its like need --accel muen");
+        else if (muen && !settings->subject_dir)
+                (void)cli_misused(command, "--accel muen needs --subject-dir DIR, where the subject's pages are");
+        else if (muen && image)
+                (void)cli_misused(command, "--%s: with --accel muen the subject brings its images", image);
+        else if (muen && settings->memory_given)
+                (void)cli_misused(command, "--memory: with --accel muen the subject brings its memory");
+        else if (muen && settings->tsc_khz)
+                (void)cli_misused(command, "--tsc-khz: with --accel muen subject info gives the frequency");
+        else if (muen && settings->verify)
+                (void)cli_misused(command, "--verify needs KVM");
+        else if (muen && settings->clock == HWACCL_CLOCK_VIRTUAL)
+                (void)cli_misused(command,
+                                  "--clock virtual: with --accel muen nobody tells how far the guest has come");
+        else
+                return true;
+        return false;
+}
+
+static struct hwaccl_muen *_Atomic guarded; /* the subject whose pages a SIGBUS may be about */
+
+/* The other side took a page away: the guest is to end, not this process. Anything else kills, as ever. */
+static void on_bus_error(int number, siginfo_t *signal_info, void *context)
+{
+        struct hwaccl_muen *muen = atomic_load(&guarded);
+
+        (void)context;
+        if (signal_info->si_code > 0 && muen && hwaccl_muen_replace_page(muen, signal_info->si_addr))
+                return;
+        (void)signal(number, SIG_DFL);
+        (void)raise(number);
+}
+
+static void guard(struct hwaccl_muen *muen)
+{
+        struct sigaction action;
+
+        memset(&action, 0, sizeof(action));
+        (void)sigemptyset(&action.sa_mask);
+        action.sa_flags = SA_SIGINFO;
+        action.sa_sigaction = on_bus_error;
+        atomic_store(&guarded, muen);
+        (void)sigaction(SIGBUS, &action, NULL);
+}
+
+struct hwaccl_muen *record_open_subject(struct record_settings *settings)
+{
+        const struct hwaccl_muen_config config = {
+                .directory = settings->subject_dir,
+                .doorbells = settings->subject_doorbells_given ? &settings->subject_doorbells : NULL,
+                .answer_timeout_ns = settings->subject_timeout_ns,
+        };
+        struct hwaccl_error error;
+        struct hwaccl_muen *muen = hwaccl_muen_open(&config, &error);
+
+        if (!muen) {
+                (void)cli_complain(settings->command, "%s", error.message);
+                return NULL;
+        }
+        guard(muen);
+        settings->memory_size = hwaccl_muen_subject(muen)->ram_size;
+        settings->tsc_khz = hwaccl_muen_subject(muen)->tsc_khz;
+        return muen;
+}
+
+void record_close_subject(struct hwaccl_muen *muen)
+{
+        atomic_store(&guarded, NULL);
+        hwaccl_muen_close(muen);
+}
+
+/* Either side brings what the guest starts with. */
+static bool check_images(const struct record_settings *settings, const struct hwaccl_muen_subject *subject)
+{
+        const char *brought = subject->firmware ? "vm_firmware" : subject->image_size ? "vm_image" : NULL;
+
+        if (settings->kernel.is_loaded && brought)
+                (void)cli_misused(settings->command, "--kernel: the subject brings what it starts with, as %s",
+                                  brought);
+        else if (!settings->kernel.is_loaded && !brought)
+                (void)cli_complain(settings->command,
+                                   "%s/subject_info_page: there is neither a memory region vm_firmware nor vm_image, "
+                                   "and no --kernel: the guest has nothing to run",
+                                   settings->subject_dir);
+        else
+                return true;
+        return false;
+}
+
+bool record_take_over_images(struct record_settings *settings, const struct hwaccl_muen *muen)
+{
+        const struct hwaccl_muen_subject *subject = hwaccl_muen_subject(muen);
+        char *name = NULL;
+
+        if (!check_images(settings, subject))
+                return false;
+        if (settings->kernel.is_loaded)
+                return true;
+        if (asprintf(&name, "%s/%s", settings->subject_dir, subject->firmware ? "vm_firmware" : "vm_ram_1") < 0) {
+                (void)cli_complain(settings->command, "no memory");
+                return false;
+        }
+        if (subject->firmware) {
+                settings->firmware.path = settings->subject_firmware = name;
+                settings->firmware.size = subject->firmware_size;
+                record_digest_image(&settings->firmware, subject->firmware, subject->firmware_size);
+                return true;
+        }
+        struct record_image *image = &settings->raw[settings->raw_count++];
+        image->path = name;
+        image->address = subject->image_address;
+        image->size = (size_t)subject->image_size;
+        record_digest_image(image, subject->ram + subject->image_address, image->size);
+        return true;
+}
+
+bool record_subject_failed(const struct hwaccl_muen *muen, struct hwaccl_error *error)
+{
+        return muen && !hwaccl_muen_check(muen, error) && !hwaccl_error_prefix(error, "muen");
+}

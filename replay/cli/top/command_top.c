@@ -1,0 +1,225 @@
+/* hwaccl top: a recording while it is being made, as it goes. */
+#include "replay/cli/output.h"
+#include "replay/cli/parse.h"
+#include "replay/cli/recording_input.h"
+#include "replay/cli/top/top.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { OPTION_INTERVAL, OPTION_ONCE, OPTION_VCPU, OPTION_JSON };
+
+static const struct cli_option options[] = {
+        [OPTION_INTERVAL] = {"interval", 'i', "SECONDS", "time between two pictures (default 1)"},
+        [OPTION_ONCE] = {"once", '1', NULL, "one picture, of everything until now"},
+        [OPTION_VCPU] = {"vcpu", 0, "N", "only virtual CPU N (default: all)"},
+        [OPTION_JSON] = {"json", 'j', NULL, "with --once: print one JSON object"},
+        {NULL, 0, NULL, NULL},
+};
+
+#define TRIES 20 /* of 100 ms, for a recording that is just being created */
+
+/* The signal that came meanwhile; 0: none did. */
+static int wait_for_signal(const sigset_t *signals, uint64_t nanoseconds)
+{
+        struct timespec wait = {(time_t)(nanoseconds / 1000000000), (long)(nanoseconds % 1000000000)};
+        int number = sigtimedwait(signals, NULL, &wait);
+
+        return number > 0 ? number : 0;
+}
+
+/* The first picture: a recorder that has made its ring is about to make the database. */
+static bool first_sample(struct top *top, const sigset_t *signals, struct hwaccl_error *error)
+{
+        for (unsigned tries = 0;; tries++) {
+                struct hwaccl_error ignored;
+                struct hwaccl_ring_status ring;
+                if (top_sample(top, error))
+                        return true;
+                if (tries == TRIES || top->vcpu_count > 0 || wait_for_signal(signals, 100000000) ||
+                    hwaccl_ring_status_read(top->path, 0, &ring, &ignored) != HWACCL_RING_SEEN)
+                        return false;
+        }
+}
+
+/* In place, from the top left corner; a picture that is larger than the terminal is cut. */
+static bool print_screen(const struct top *top)
+{
+        struct winsize window = {0};
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
+
+        if (!out)
+                return false;
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) != 0 || window.ws_row < 2) {
+                window.ws_row = 24;
+                window.ws_col = 80;
+        }
+        top_print(top, out, window.ws_row - 1u, window.ws_col);
+        if (fclose(out) != 0) {
+                free(text);
+                return false;
+        }
+        (void)fputs("\x1b[H", stdout);
+        for (const char *from = text; *from;) {
+                size_t length = strcspn(from, "\n");
+                (void)printf("\x1b[K%.*s\n", (int)length, from);
+                from += length + (from[length] == '\n');
+        }
+        (void)fputs("\x1b[J", stdout);
+        free(text);
+        return fflush(stdout) == 0;
+}
+
+static bool print_picture(const struct top *top, bool screen)
+{
+        if (screen)
+                return print_screen(top);
+        if (top->last_window > 1)
+                (void)putchar('\n');
+        top_print(top, stdout, 0, 0);
+        return fflush(stdout) == 0;
+}
+
+/* The alternate screen, without a cursor. */
+static void take_screen(bool screen)
+{
+        if (screen)
+                (void)fputs("\x1b[?1049h\x1b[?25l", stdout);
+}
+
+static void give_back_screen(bool screen)
+{
+        if (screen)
+                (void)fputs("\x1b[?25h\x1b[?1049l", stdout);
+        (void)fflush(stdout);
+}
+
+/* Until it is time for the next picture; false when there is to be none. A terminal of another size gets the same one
+ * again, and so does one that was the shell's meanwhile. */
+static bool rest(const struct top *top, const sigset_t *signals, uint64_t interval, bool screen)
+{
+        uint64_t end = top_now() + interval;
+
+        for (uint64_t now = top_now(); now < end; now = top_now()) {
+                int number = wait_for_signal(signals, end - now);
+                if (number == SIGTSTP) {
+                        give_back_screen(screen);
+                        (void)raise(SIGSTOP);
+                        take_screen(screen);
+                } else if (number != SIGWINCH && number != 0) {
+                        return false;
+                }
+                if (number && screen && !print_screen(top))
+                        return false;
+        }
+        return true;
+}
+
+/* Pictures until the recording ends, or someone does not want to see more. */
+static bool watch(struct top *top, const sigset_t *signals, uint64_t interval, struct hwaccl_error *error)
+{
+        const char *terminal = getenv("TERM");
+        bool screen = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
+        bool good = true;
+
+        take_screen(screen);
+        while (print_picture(top, screen) && !cli_output_broken() && top->running && top->alive &&
+               rest(top, signals, interval, screen)) {
+                good = top_sample(top, error);
+                if (!good)
+                        break;
+        }
+        if (!screen)
+                return good;
+        give_back_screen(screen);
+        top_print(top, stdout, 0, 0); /* the last picture stays */
+        return good;
+}
+
+static enum cli_status show(const struct cli_command *command, struct top *top, uint64_t interval, bool once, bool json)
+{
+        struct hwaccl_error error;
+        sigset_t signals, before;
+
+        (void)sigemptyset(&signals);
+        (void)sigaddset(&signals, SIGINT);
+        (void)sigaddset(&signals, SIGTERM);
+        (void)sigaddset(&signals, SIGHUP);
+        (void)sigaddset(&signals, SIGWINCH);
+        (void)sigaddset(&signals, SIGTSTP);
+        if (sigprocmask(SIG_BLOCK, &signals, &before) != 0)
+                return cli_complain(command, "cannot block signals: %s", strerror(errno));
+        bool good = first_sample(top, &signals, &error);
+        if (good && json && !top_print_json(top))
+                good = hwaccl_error_set(&error, "no memory");
+        else if (good && once && !json)
+                top_print(top, stdout, 0, 0);
+        else if (good && !once)
+                good = watch(top, &signals, interval, &error);
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
+        return good ? CLI_CLEAN : cli_recording_refused(command, top->path, error.message);
+}
+
+static bool parse_interval(const struct cli_command *command, const char *value, uint64_t *interval)
+{
+        if (cli_parse_seconds(value, interval) && *interval >= 10000000 && *interval <= UINT64_C(3600000000000))
+                return true;
+        (void)cli_misused(command, "--interval: '%s' is no number of seconds from 0.01 to 3600", value);
+        return false;
+}
+
+static enum cli_status run(const struct cli_command *command, int argc, char **argv)
+{
+        struct cli_exits exits = CLI_EXITS_ALL;
+        uint64_t interval = 1000000000;
+        bool once = false, json = false, one_vcpu = false, good = true;
+        const char *value;
+        int option;
+
+        while (good && (option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
+                switch (option) {
+                case OPTION_INTERVAL: good = parse_interval(command, value, &interval); break;
+                case OPTION_ONCE: once = true; break;
+                case OPTION_VCPU: good = one_vcpu = cli_exits_vcpu(command, &exits, value); break;
+                case OPTION_JSON: json = true; break;
+                case CLI_OPTION_HELP: return CLI_CLEAN;
+                default: return CLI_CANNOT;
+                }
+        }
+        if (good && json && !once)
+                return cli_misused(command, "--json is for --once");
+        const char *path = good ? cli_one_operand(command, argc, argv, "recording") : NULL;
+        if (!path)
+                return CLI_CANNOT;
+        struct top *top = calloc(1, sizeof(*top));
+        if (!top)
+                return cli_complain(command, "no memory");
+        top->path = path;
+        top->one_vcpu = one_vcpu;
+        top->asked = exits.vcpu;
+        enum cli_status status = show(command, top, interval, once, json);
+        top_free(top);
+        return status;
+}
+
+const struct cli_command cli_command_top = {
+        .name = "top",
+        .arguments = "[OPTION]... RECORDING",
+        .summary = "watch a recording while it is being made",
+        .options = options,
+        .details = "Exits a second by reason; percentiles of the time in the handler and in the guest; interrupts\n"
+                   "offered, taken and returned; how full the recorder's ring is. The first picture is of everything\n"
+                   "until now, each further one of the last interval. Ends when the recording does, or with Ctrl-C.\n"
+                   "The recorder is not disturbed.\n\n"
+                   "Example: hwaccl top --interval 5 boot.db\n",
+        .run = run,
+};

@@ -1,0 +1,45 @@
+/*
+ * The rows of a recording's option table from which a replay builds the machine again. `hwaccl record` writes them;
+ * numbers are decimal.
+ */
+#ifndef HWACCL_MACHINE_OPTIONS_H
+#define HWACCL_MACHINE_OPTIONS_H
+
+#include "core/machine/machine.h"
+#include "hwaccl/error.h"
+#include "hwaccl/recording.h"
+
+#include <stdbool.h>
+
+#define HWACCL_OPTION_MEMORY_SIZE   "memory_size"   /* bytes of RAM */
+#define HWACCL_OPTION_TSC_KHZ       "tsc_khz"       /* of the guest's TSC */
+#define HWACCL_OPTION_FIRMWARE_SIZE "firmware_size" /* bytes; absent or 0: no firmware */
+#define HWACCL_OPTION_RAW_COUNT     "raw_count"     /* raw images; absent: 0 */
+#define HWACCL_OPTION_RAW_ADDRESS   "raw_%zu_address"
+#define HWACCL_OPTION_RAW_SIZE      "raw_%zu_size"
+#define HWACCL_OPTION_DISK_COUNT    "disk_count"    /* absent: 0 */
+#define HWACCL_OPTION_DISK_SIZE     "disk_%zu_size" /* bytes, a multiple of 512 */
+#define HWACCL_OPTION_DISK_MODE     "disk_%zu_mode" /* rw, ro or cow */
+
+/* Of a guest that starts in a kernel, without firmware. A replay needs where the processor was, not the kernel. */
+#define HWACCL_OPTION_ENTRY_MODE          "entry_mode" /* real, protected or long; absent: real, and no others */
+#define HWACCL_OPTION_ENTRY_RIP           "entry_rip"
+#define HWACCL_OPTION_ENTRY_RAX           "entry_rax"
+#define HWACCL_OPTION_ENTRY_RBX           "entry_rbx"
+#define HWACCL_OPTION_ENTRY_RSI           "entry_rsi"
+#define HWACCL_OPTION_ENTRY_RSP           "entry_rsp"
+#define HWACCL_OPTION_ENTRY_CR3           "entry_cr3"
+#define HWACCL_OPTION_ENTRY_GDT_BASE      "entry_gdt_base"
+#define HWACCL_OPTION_ENTRY_GDT_LIMIT     "entry_gdt_limit" /* 0: no table */
+#define HWACCL_OPTION_ENTRY_CODE_SELECTOR "entry_code_selector"
+#define HWACCL_OPTION_ENTRY_DATA_SELECTOR "entry_data_selector"
+
+/**
+ * hwaccl_machine_options_read - the configuration of the machine that was recorded, without the bytes of its images
+ *
+ * Returns false with *error set when an option is missing, is no number or is out of range.
+ */
+bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
+                                 struct hwaccl_error *error);
+
+#endif

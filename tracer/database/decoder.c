@@ -1,0 +1,538 @@
+#include "tracer/database/decoder.h"
+
+#include "core/host/inputs.h"
+#include "core/machine/board/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DECODER_FIELD_MAX 4096
+
+static uint64_t word_of(unsigned field)
+{
+        return UINT64_C(1) << (hwaccl_subject_fields[field].offset / 8);
+}
+
+static uint64_t set_mask(const struct field_set *set, struct hwaccl_known_fields *fields)
+{
+        uint64_t mask = 0;
+
+        for (unsigned i = 0; i < set->count; i++) {
+                mask |= word_of(set->index[i]);
+                known_add(fields, set->index[i]);
+        }
+        return mask;
+}
+
+bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t keyframe_interval,
+                  struct hwaccl_error *error)
+{
+        decoder->vcpu = vcpu;
+        decoder->keyframe_interval = keyframe_interval;
+        if (!rows_prepare(&decoder->rows, db, error))
+                return false;
+        decoder->system_mask = set_mask(&decoder->rows.set[FIELD_SET_SYSTEM], &decoder->system_fields);
+        decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT], &decoder->segment_fields);
+        return true;
+}
+
+static bool allocate_devices(struct decoder *decoder, size_t fields, struct hwaccl_error *error)
+{
+        decoder->field_size = calloc(fields + 1, sizeof(*decoder->field_size));
+        if (!decoder->field_size)
+                return hwaccl_error_set(error, "out of memory");
+        return true;
+}
+
+static bool allocate_device_state(struct decoder *decoder, struct hwaccl_error *error)
+{
+        decoder->device_state = calloc(1, decoder->device_bytes + 1);
+        return decoder->device_state || hwaccl_error_set(error, "out of memory");
+}
+
+static void add_field(struct decoder *decoder, size_t size)
+{
+        decoder->field_size[decoder->field_count++] = (uint16_t)size;
+        decoder->device_bytes += size;
+}
+
+bool decoder_declare_devices(struct decoder *decoder, struct hwaccl_device *const *devices, size_t count,
+                             struct hwaccl_error *error)
+{
+        size_t fields = 0;
+
+        for (size_t i = 0; i < count; i++)
+                fields += devices[i]->ops->field_count;
+        if (!allocate_devices(decoder, fields, error))
+                return false;
+        for (size_t i = 0; i < count; i++) {
+                const struct hwaccl_device_ops *ops = devices[i]->ops;
+                for (size_t f = 0; f < ops->field_count; f++) {
+                        add_field(decoder, ops->fields[f].size);
+                        if (!rows_device_field(&decoder->rows, (int64_t)decoder->field_count, ops->name,
+                                               &ops->fields[f], error))
+                                return false;
+                }
+        }
+        return allocate_device_state(decoder, error);
+}
+
+bool decoder_find_devices(struct decoder *decoder, struct hwaccl_error *error)
+{
+        sqlite3 *db = decoder->rows.db;
+        sqlite3_stmt *row;
+        int64_t count = 0;
+
+        if (!database_integer(db, "SELECT count(*) FROM device_field", 0, &count, error))
+                return false;
+        if (count > DECODER_FIELD_MAX)
+                return hwaccl_error_set(error, "more than %d device fields", DECODER_FIELD_MAX);
+        if (!allocate_devices(decoder, (size_t)count, error) ||
+            !database_prepare(db, "SELECT id, size FROM device_field ORDER BY id LIMIT ?1", &row, error))
+                return false;
+        bool good = sqlite3_bind_int64(row, 1, count) == SQLITE_OK;
+        int result = SQLITE_DONE;
+        while (good && (result = sqlite3_step(row)) == SQLITE_ROW) {
+                int64_t size = sqlite3_column_int64(row, 1);
+                if (sqlite3_column_int64(row, 0) != (int64_t)decoder->field_count + 1 || size < 1 ||
+                    size > (int64_t)HWACCL_DEVICE_STATE_MAX)
+                        break;
+                add_field(decoder, (size_t)size);
+        }
+        (void)sqlite3_finalize(row);
+        if (!good || result != SQLITE_DONE || decoder->field_count != (size_t)count)
+                return hwaccl_error_set(error, "table device_field cannot be read");
+        return allocate_device_state(decoder, error);
+}
+
+void decoder_finish(struct decoder *decoder)
+{
+        rows_finalize(&decoder->rows);
+        free(decoder->field_size);
+        free(decoder->device_state);
+}
+
+void decoder_start_at(struct decoder *decoder, uint64_t first)
+{
+        decoder->state.first = decoder->state.exits = first;
+        /* a snapshot belongs to the exit before; there is none before exit 0 */
+        decoder->state.row.id = exit_id(decoder->vcpu, first) - (first > 0);
+}
+
+static void set_column(struct exit_row *row, enum exit_column column, int64_t value)
+{
+        row->known[column] = true;
+        row->column[column] = value;
+}
+
+/* What was read was not on the way to an instruction. */
+static bool flush_walk(struct decoder *decoder, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        uint64_t count = state->walk.count;
+
+        state->walk.count = 0;
+        for (uint64_t i = 0; i < count; i++) {
+                struct event_row row = {state->row.id,
+                                        1 + i,
+                                        HWACCL_INPUT_MEMORY,
+                                        state->walk.read[i].address,
+                                        0,
+                                        state->walk.read[i].data,
+                                        (uint32_t)state->walk.read[i].size};
+                if (!rows_event(&decoder->rows, decoder->rows.input, &row, error))
+                        return false;
+        }
+        return true;
+}
+
+static bool flush_row(struct decoder *decoder, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+
+        if (!state->row_open)
+                return true;
+        state->row_open = false;
+        if (!flush_walk(decoder, error))
+                return false;
+        state->row.base = &state->base;
+        state->row.base_known = state->base_known;
+        return rows_exit(&decoder->rows, &state->row, error);
+}
+
+static bool write_group(struct decoder *decoder, enum field_set_name set, int64_t at, const union state_words *state,
+                        const struct hwaccl_known_fields *known, struct hwaccl_error *error)
+{
+        struct hwaccl_known_fields *written = &decoder->state.group_known;
+        const struct hwaccl_known_fields *fields =
+                set == FIELD_SET_SYSTEM ? &decoder->system_fields : &decoder->segment_fields;
+
+        *written = known_either(known_without(*written, *fields), known_both(*known, *fields));
+        return rows_group(&decoder->rows, set, at, state, known, error);
+}
+
+/* Full rows of the groups that changed, or of which more or less is known now. */
+static bool write_groups(struct decoder *decoder, int64_t at, uint64_t bitmap, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        struct hwaccl_known_fields news = known_either(known_without(state->now_known, state->group_known),
+                                                       known_without(state->group_known, state->now_known));
+
+        state->system_written = (bitmap & decoder->system_mask) || known_any(known_both(news, decoder->system_fields));
+        state->segment_written =
+                (bitmap & decoder->segment_mask) || known_any(known_both(news, decoder->segment_fields));
+        return (!state->system_written ||
+                write_group(decoder, FIELD_SET_SYSTEM, at, &state->now, &state->now_known, error)) &&
+               (!state->segment_written ||
+                write_group(decoder, FIELD_SET_SEGMENT, at, &state->now, &state->now_known, error));
+}
+
+/* What handling left, in the row of the exit before: @bitmap names the words that may differ. */
+static bool write_handled_state(struct decoder *decoder, uint64_t bitmap, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        struct exit_row *row = &state->row;
+        struct hwaccl_known_fields learnt = known_without(state->entry_known, row->state_known);
+        const unsigned rip = offsetof(struct hwaccl_subject_state, rip) / 8;
+        const unsigned rax = offsetof(struct hwaccl_subject_state, rax) / 8;
+
+        for (unsigned i = 0; known_any(learnt) && i < HWACCL_FIELD_COUNT; i++)
+                if (known_has(&learnt, i))
+                        bitmap |= word_of(i);
+        /* there was an entry, even if its RIP is not known */
+        set_column(row, EXIT_RIP_ADVANCE,
+                   known_has(&row->state_known, HWACCL_FIELD_INDEX_rip)
+                           ? (int64_t)(state->now.word[rip] - row->state.word[rip])
+                           : 0);
+        if (bitmap >> rax & 1 && known_has(&state->entry_known, HWACCL_FIELD_INDEX_rax))
+                set_column(row, EXIT_NEXT_RAX, (int64_t)state->now.word[rax]);
+        return rows_handler_change(&decoder->rows, row->id, bitmap, &state->now, &state->entry_known, error);
+}
+
+/* The two words behind a delta that say which fields are known. */
+static struct hwaccl_known_fields known_words(const uint64_t *words)
+{
+        return known_both((struct hwaccl_known_fields){{words[0], words[1]}}, known_all());
+}
+
+static bool write_handoff(struct decoder *decoder, struct hwaccl_error *error)
+{
+        decoder->state.handoff_open = false;
+        return rows_irq_handoff(&decoder->rows, &decoder->state.handoff, error);
+}
+
+static bool take_entry(struct decoder *decoder, const struct ring_entry *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        uint64_t bitmap = record->bitmap;
+        int64_t id = exit_id(decoder->vcpu, state->exits);
+        bool given = record->record.extra != RING_ENTRY_UNKNOWN;
+
+        if (bitmap == ~UINT64_C(0)) /* not a delta */
+                bitmap = state_delta_bitmap((const struct hwaccl_subject_state *)(const void *)record->words,
+                                            &state->now);
+        const uint64_t *end = state_delta_apply(record->bitmap, record->words, &state->now);
+        state->entry_known = record->record.extra == RING_ENTRY_PARTIAL ? known_words(end)
+                             : given                                    ? known_all()
+                                                                        : known_none();
+        if (state->row_open && ((given && !write_handled_state(decoder, bitmap, error)) || !flush_row(decoder, error)))
+                return false;
+        state->never_based = known_either(state->never_based, known_without(known_all(), state->entry_known));
+        /* offered before an entry that led to no exit: the accelerator failed */
+        if (state->handoff_open && !write_handoff(decoder, error))
+                return false;
+        state->entry = state->now;
+        state->phase = DECODER_ENTERED;
+        state->system_written = state->segment_written = false;
+        if (!given)
+                return true;
+        state->now_known = state->entry_known;
+        return write_groups(decoder, 2 * id, state->exits == state->first ? ~UINT64_C(0) : bitmap, error);
+}
+
+/* At the exit: what no other row says of its entry. */
+static bool write_entry_state(struct decoder *decoder, int64_t id, bool keyframe, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        struct hwaccl_known_fields fields = known_none();
+
+        if (keyframe)
+                fields = known_without(state->entry_known, state->base_known);
+        else if (known_has(&state->entry_known, HWACCL_FIELD_INDEX_rip) &&
+                 !known_has(&state->row.state_known, HWACCL_FIELD_INDEX_rip))
+                known_add(&fields, HWACCL_FIELD_INDEX_rip);
+        return !known_any(fields) || rows_entry_state(&decoder->rows, id, &state->entry, &fields, error);
+}
+
+/*
+ * Rows count from their keyframe, so it holds what was known at each moment until now: a field that was unknown once
+ * stands in every row that knows it.
+ */
+static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_entry, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+
+        state->base = state->entry;
+        state->base_known = known_without(state->entry_known, state->never_based);
+        state->base_clock = state->clock;
+        state->base_host_entry = host_entry;
+        const struct hwaccl_known_fields *known = &state->entry_known;
+        return rows_keyframe(&decoder->rows, id, state->clock, host_entry, &state->entry, &state->base_known, error) &&
+               (state->system_written || write_group(decoder, FIELD_SET_SYSTEM, 2 * id, &state->entry, known, error)) &&
+               (state->segment_written || write_group(decoder, FIELD_SET_SEGMENT, 2 * id, &state->entry, known, error));
+}
+
+static bool take_exit(struct decoder *decoder, const struct ring_exit *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        int64_t id = exit_id(decoder->vcpu, state->exits);
+        uint64_t host_entry = stamp_clock_ns(&decoder->clock, record->entry_stamp);
+
+        if (state->exits > EXIT_NUMBER_MAX)
+                return hwaccl_error_set(error, "more than 2^%u exits", VCPU_SHIFT);
+        const uint64_t *end = state_delta_apply(record->bitmap, record->words, &state->now);
+        const uint64_t *pending = end;
+        if (record->record.extra & RING_EXIT_PENDING)
+                end += 4;
+        state->now_known = record->record.extra & RING_EXIT_PARTIAL ? known_words(end) : known_all();
+        state->never_based = known_either(state->never_based, known_without(known_all(), state->now_known));
+        bool keyframe = state->exits % decoder->keyframe_interval == 0 || state->exits == state->first ||
+                        known_any(known_both(state->base_known, state->never_based));
+        if ((keyframe && !write_keyframe(decoder, id, host_entry, error)) ||
+            !write_entry_state(decoder, id, keyframe, error))
+                return false;
+        memset(state->row.known, 0, sizeof(state->row.known));
+        state->row.id = id;
+        state->row.state = state->now;
+        state->row.state_known = state->now_known;
+        set_column(&state->row, EXIT_HOST_ENTRY, (int64_t)(host_entry - state->base_host_entry));
+        set_column(&state->row, EXIT_HOST_GUEST,
+                   (int64_t)stamp_clock_span(&decoder->clock, record->entry_stamp, record->exit_stamp));
+        state->row_open = true;
+        state->exit_stamp = record->exit_stamp;
+        state->inputs = 0;
+        state->walk.count = 0;
+        state->effects = 0;
+        state->exits++;
+        state->phase = DECODER_HANDLING;
+        if (record->record.extra & RING_EXIT_PENDING && !rows_pending(&decoder->rows, id, pending, error))
+                return false;
+        return write_groups(decoder, 2 * id + 1, record->bitmap, error);
+}
+
+static unsigned code_bits(const struct hwaccl_subject_state *state)
+{
+        const uint64_t efer_lma = UINT64_C(1) << 10;
+        const uint32_t long_code = 1u << 13;
+        const uint32_t big = 1u << 14;
+
+        if ((state->efer & efer_lma) && (state->cs.access_rights & long_code))
+                return 64;
+        return state->cs.access_rights & big ? 32 : 16;
+}
+
+/* Entries of page tables come first, behind the clock; then the instruction. */
+static bool walks_on(const struct decoder_state *state, uint64_t sequence)
+{
+        return state->row.known[EXIT_CLOCK] && !state->row.known[EXIT_INSTRUCTION] &&
+               sequence == 1 + state->walk.count && state->walk.count < WALK_MAX;
+}
+
+/* Data of @size bytes, 4 or 8, that was read at @address of guest memory. */
+static bool take_entry_or_word(struct decoder *decoder, uint64_t address, const void *data, uint32_t size,
+                               struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        uint64_t sequence = state->inputs++;
+
+        if (walks_on(state, sequence)) {
+                size_t i = state->walk.count++;
+                memset(&state->walk.read[i], 0, sizeof(state->walk.read[i]));
+                state->walk.read[i].address = address;
+                state->walk.read[i].size = size;
+                memcpy(state->walk.read[i].data, data, size);
+                return true;
+        }
+        struct event_row row = {state->row.id, sequence, HWACCL_INPUT_MEMORY, address, 0, data, size};
+        return flush_walk(decoder, error) && rows_event(&decoder->rows, decoder->rows.input, &row, error);
+}
+
+static bool take_walk(struct decoder *decoder, const struct ring_walk *walk, struct hwaccl_error *error)
+{
+        size_t count = ((size_t)walk->record.words * 8 - sizeof(*walk)) / sizeof(walk->entry[0]);
+
+        for (size_t i = 0; i < count; i++)
+                if (!take_entry_or_word(decoder, walk->entry[i].address, &walk->entry[i].value, walk->record.extra,
+                                        error))
+                        return false;
+        return true;
+}
+
+static bool take_instruction(struct decoder *decoder, uint64_t sequence, const struct ring_event *record,
+                             struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        int64_t id = 0;
+
+        if (state->walk.count && sequence == 1 + state->walk.count) {
+                if (!rows_walk(&decoder->rows, &state->walk, &id, error))
+                        return false;
+                state->walk.count = 0;
+                set_column(&state->row, EXIT_WALK, id);
+        } else if (sequence != 1) {
+                set_column(&state->row, EXIT_INSTRUCTION_INPUT, (int64_t)sequence);
+        }
+        if (!flush_walk(decoder, error) ||
+            !rows_instruction(&decoder->rows, record->address, code_bits(&state->row.state.state), record->data,
+                              record->size, &id, error))
+                return false;
+        set_column(&state->row, EXIT_INSTRUCTION, id);
+        return true;
+}
+
+static bool take_input(struct decoder *decoder, unsigned kind, const struct ring_event *record,
+                       struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+
+        if (kind == HWACCL_INPUT_MEMORY && record->value == 0 && record->has_data &&
+            (record->size == 4 || record->size == 8))
+                return take_entry_or_word(decoder, record->address, record->data, record->size, error);
+        uint64_t sequence = state->inputs++;
+        bool mode_known = known_has(&state->row.state_known, HWACCL_FIELD_INDEX_efer) &&
+                          known_has(&state->row.state_known, HWACCL_FIELD_INDEX_cs_access_rights);
+
+        if (kind == HWACCL_INPUT_INSTRUCTION && !state->row.known[EXIT_INSTRUCTION] && record->value == 0 &&
+            record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && mode_known)
+                return take_instruction(decoder, sequence, record, error);
+        if (!flush_walk(decoder, error))
+                return false;
+        struct event_row row = {state->row.id,   sequence,      kind,
+                                record->address, record->value, record->has_data ? record->data : NULL,
+                                record->size};
+        return rows_event(&decoder->rows, decoder->rows.input, &row, error);
+}
+
+static bool take_clock(struct decoder *decoder, uint64_t value, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+
+        if (state->inputs == 0) {
+                state->inputs = 1;
+                state->clock = value;
+                set_column(&state->row, EXIT_CLOCK, (int64_t)(value - state->base_clock));
+                return true;
+        }
+        struct event_row row = {state->row.id, state->inputs++, HWACCL_INPUT_CLOCK, 0, value, NULL, 0};
+        return flush_walk(decoder, error) && rows_event(&decoder->rows, decoder->rows.input, &row, error);
+}
+
+static bool take_effect(struct decoder *decoder, const struct ring_event *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        struct event_row row = {state->row.id,   state->effects++, record->record.extra,
+                                record->address, record->value,    record->has_data ? record->data : NULL,
+                                record->size};
+
+        return rows_event(&decoder->rows, decoder->rows.effect, &row, error);
+}
+
+static bool take_handled(struct decoder *decoder, const struct ring_handled *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        bool handled = record->record.type == RING_RECORD_HANDLED;
+
+        state->phase = DECODER_BETWEEN;
+        if (handled ? record->verdict != RING_VERDICT_UNKNOWN : record->record.extra)
+                set_column(&state->row, EXIT_VERDICT, (int64_t)record->verdict);
+        if (handled && record->record.extra != RING_OUTCOME_UNKNOWN)
+                set_column(&state->row, EXIT_OUTCOME, record->record.extra);
+        set_column(&state->row, EXIT_HOST_HANDLER,
+                   (int64_t)stamp_clock_span(&decoder->clock, state->exit_stamp, record->stamp));
+        return !state->handoff_open || write_handoff(decoder, error);
+}
+
+static bool take_snapshot(struct decoder *decoder, const struct ring_bytes *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        const uint8_t *from = record->data;
+        uint8_t *last = decoder->device_state;
+
+        if (record->size != decoder->device_bytes)
+                return hwaccl_error_set(error, "ring: a snapshot has %llu bytes, not %zu",
+                                        (unsigned long long)record->size, decoder->device_bytes);
+        if (!rows_snapshot(&decoder->rows, state->row.id, error))
+                return false;
+        for (size_t i = 0; i < decoder->field_count; i++) {
+                size_t size = decoder->field_size[i];
+                if ((!state->snapshots || memcmp(from, last, size) != 0) &&
+                    !rows_device_state(&decoder->rows, state->row.id, (int64_t)i + 1, from, size, error))
+                        return false;
+                memcpy(last, from, size);
+                from += size;
+                last += size;
+        }
+        state->snapshots = true;
+        return true;
+}
+
+static bool take_annotation(struct decoder *decoder, const struct ring_bytes *record, struct hwaccl_error *error)
+{
+        const char *name = (const char *)record->data;
+
+        return rows_option(&decoder->rows, name, name + strlen(name) + 1, error);
+}
+
+static bool take_mark(struct decoder *decoder, const struct ring_text *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        struct mark_row row = {.id = exit_id(decoder->vcpu, state->marks++),
+                               .vcpu = decoder->vcpu,
+                               .exit_known = state->exits > state->first,
+                               .exit = state->row.id,
+                               .host_time = stamp_clock_ns(&decoder->clock, record->stamp),
+                               .text = record->data,
+                               .size = record->size};
+
+        return rows_mark(&decoder->rows, &row, error);
+}
+
+bool decoder_take(struct decoder *decoder, const struct ring_record *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        const void *body = record;
+
+        switch ((enum ring_record_type)record->type) {
+        case RING_RECORD_ENTRY: return take_entry(decoder, body, error);
+        case RING_RECORD_OFFER:
+                memset(&state->handoff, 0, sizeof(state->handoff));
+                state->handoff.id = exit_id(decoder->vcpu, state->exits);
+                state->handoff.vector = record->extra;
+                state->handoff.host_offered =
+                        stamp_clock_ns(&decoder->clock, ((const struct ring_stamped *)body)->stamp);
+                state->handoff_open = true;
+                return true;
+        case RING_RECORD_EXIT: return take_exit(decoder, body, error);
+        case RING_RECORD_CLOCK: return take_clock(decoder, ((const struct ring_clock *)body)->value, error);
+        case RING_RECORD_INPUT: return take_input(decoder, record->extra, body, error);
+        case RING_RECORD_WALK: return take_walk(decoder, body, error);
+        case RING_RECORD_EFFECT: return take_effect(decoder, body, error);
+        case RING_RECORD_RECLAIM:
+                state->handoff.settled = true;
+                state->handoff.taken = record->extra;
+                state->handoff.host_settled =
+                        stamp_clock_ns(&decoder->clock, ((const struct ring_stamped *)body)->stamp);
+                return write_handoff(decoder, error);
+        case RING_RECORD_HANDLED:
+        case RING_RECORD_UNHANDLED: return take_handled(decoder, body, error);
+        case RING_RECORD_SNAPSHOT: return take_snapshot(decoder, body, error);
+        case RING_RECORD_ANNOTATION: return take_annotation(decoder, body, error);
+        case RING_RECORD_MARK: return take_mark(decoder, body, error);
+        }
+        return hwaccl_error_set(error, "ring: unknown record type %u", record->type);
+}
+
+bool decoder_flush(struct decoder *decoder, struct hwaccl_error *error)
+{
+        return (!decoder->state.handoff_open || write_handoff(decoder, error)) && flush_row(decoder, error);
+}

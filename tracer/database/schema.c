@@ -1,0 +1,235 @@
+#include "tracer/database/schema.h"
+
+#include "hwaccl/exit_reason.h"
+#include "tracer/database/field_sets.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+unsigned schema_version(void)
+{
+        return hwaccl_schema_migration_count;
+}
+
+static void expand_field(FILE *out, const char *text, const char *end, const char *name)
+{
+        for (; text < end; text++) {
+                if (*text == '$')
+                        (void)fputs(name, out);
+                else
+                        (void)fputc(*text, out);
+        }
+}
+
+/* "@set(text)@" at @from: writes its expansion and returns what follows it; NULL when it is no placeholder. */
+static const char *expand_placeholder(FILE *out, const char *from, const struct field_set *sets)
+{
+        const char *open = strchr(from, '(');
+        const char *close = open ? strstr(open, ")@") : NULL;
+
+        if (!close)
+                return NULL;
+        enum field_set_name set = field_set_by_name(from + 1, (size_t)(open - from) - 1);
+        if (set == FIELD_SET_COUNT)
+                return NULL;
+        for (unsigned i = 0; i < sets[set].count; i++) {
+                if (i)
+                        (void)fputs(",\n  ", out);
+                expand_field(out, open + 1, close, hwaccl_subject_fields[sets[set].index[i]].name);
+        }
+        return close + 2;
+}
+
+char *schema_expand(const char *sql)
+{
+        struct field_set sets[FIELD_SET_COUNT];
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
+
+        if (!out)
+                return NULL;
+        field_sets_init(sets);
+        bool good = true;
+        bool comment = false;
+        while (good && *sql) {
+                if (sql[0] == '-' && sql[1] == '-')
+                        comment = true;
+                else if (*sql == '\n')
+                        comment = false;
+                if (*sql == '@' && !comment) {
+                        sql = expand_placeholder(out, sql, sets);
+                        good = sql != NULL;
+                } else {
+                        (void)fputc(*sql++, out);
+                }
+        }
+        good = !ferror(out) && good;
+        if (fclose(out) != 0 || !good) {
+                free(text);
+                return NULL;
+        }
+        return text;
+}
+
+static bool execute_expanded(sqlite3 *db, const char *sql, struct hwaccl_error *error)
+{
+        char *text = schema_expand(sql);
+
+        if (!text)
+                return hwaccl_error_set(error, "cannot expand the schema: out of memory");
+        bool good = database_execute(db, text, error);
+        free(text);
+        return good;
+}
+
+static bool put_name(sqlite3 *db, const char *kind, unsigned number, const char *name, struct hwaccl_error *error)
+{
+        char sql[128];
+
+        (void)sqlite3_snprintf(sizeof(sql), sql, "INSERT OR REPLACE INTO names VALUES (%Q, %u, %Q)", kind, number,
+                               name);
+        return database_execute(db, sql, error);
+}
+
+/* The names that the core owns. Those of enumerations without a table in the core are in the migrations. */
+static bool put_names(sqlite3 *db, struct hwaccl_error *error)
+{
+        bool good = true;
+
+        for (unsigned i = 0; good && i <= HWACCL_EXIT_LOADIWKEY; i++)
+                if (hwaccl_exit_reason_name(i))
+                        good = put_name(db, "exit_reason", i, hwaccl_exit_reason_name(i), error);
+        for (unsigned i = 0; good && i < HWACCL_VERDICT_COUNT; i++)
+                good = put_name(db, "verdict", i, hwaccl_verdict_name((enum hwaccl_verdict)i), error);
+        for (unsigned i = 0; good && i < HWACCL_OUTCOME_COUNT; i++)
+                good = put_name(db, "outcome", i, hwaccl_outcome_name((enum hwaccl_outcome)i), error);
+        return good;
+}
+
+/* The first column of every row, each put into @format and executed. */
+static bool for_each_name(sqlite3 *db, const char *query, const char *format, struct hwaccl_error *error)
+{
+        sqlite3_stmt *names;
+        char *all = NULL;
+
+        if (!database_prepare(db, query, &names, error))
+                return false;
+        int result;
+        while ((result = sqlite3_step(names)) == SQLITE_ROW) {
+                char *one = sqlite3_mprintf(format, sqlite3_column_text(names, 0));
+                char *more = one ? sqlite3_mprintf("%z%s;", all, one) : NULL;
+                sqlite3_free(one);
+                if (!more) {
+                        (void)sqlite3_finalize(names);
+                        return hwaccl_error_set(error, "out of memory");
+                }
+                all = more;
+        }
+        (void)sqlite3_finalize(names);
+        bool good = result == SQLITE_DONE ? !all || database_execute(db, all, error)
+                                          : database_error(db, error, "cannot read its schema");
+        sqlite3_free(all);
+        return good;
+}
+
+static bool upgrade(sqlite3 *db, unsigned from, const struct hwaccl_schema_migration *migrations, unsigned count,
+                    struct hwaccl_error *error)
+{
+        char sql[96];
+
+        if (!for_each_name(db, "SELECT name FROM sqlite_schema WHERE type = 'view'", "DROP VIEW \"%w\"", error))
+                return false;
+        for (unsigned i = from; i < count; i++) {
+                if (!execute_expanded(db, migrations[i].sql, error)) {
+                        (void)hwaccl_error_prefix(error, "migration %s", migrations[i].name);
+                        return false;
+                }
+        }
+        (void)snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %u",
+                       DATABASE_APPLICATION_ID, count);
+        return put_names(db, error) && execute_expanded(db, hwaccl_schema_views, error) &&
+               database_execute(db, sql, error);
+}
+
+bool schema_upgrade(sqlite3 *db, const struct hwaccl_schema_migration *migrations, unsigned count,
+                    struct hwaccl_error *error)
+{
+        int64_t version = 0;
+
+        if (!database_integer(db, "PRAGMA user_version", 0, &version, error))
+                return false;
+        if (version < 0 || version > (int64_t)count)
+                return hwaccl_error_set(error, "schema version %" PRId64 " is newer than %u", version, count);
+        if (!database_execute(db, "BEGIN IMMEDIATE", error))
+                return false;
+        if (upgrade(db, (unsigned)version, migrations, count, error) && database_execute(db, "COMMIT", error))
+                return true;
+        (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+        return false;
+}
+
+/* Tables, indexes and views with their definitions; sqlite_% objects follow from these. */
+#define SCHEMA_OBJECTS                                                                                                 \
+        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+
+static bool verify_object(sqlite3 *db, sqlite3_stmt *lookup, sqlite3_stmt *expected, struct hwaccl_error *error)
+{
+        const char *type = (const char *)sqlite3_column_text(expected, 0);
+        const char *name = (const char *)sqlite3_column_text(expected, 1);
+        const char *sql = (const char *)sqlite3_column_text(expected, 2);
+
+        if (!type || !name || !sql)
+                return hwaccl_error_set(error, "out of memory");
+        if (sqlite3_bind_text(lookup, 1, name, -1, SQLITE_STATIC) != SQLITE_OK)
+                return database_error(db, error, "cannot read its schema");
+        int result = sqlite3_step(lookup);
+        bool same = false;
+        if (result == SQLITE_ROW) {
+                const char *found_type = (const char *)sqlite3_column_text(lookup, 0);
+                const char *found = (const char *)sqlite3_column_text(lookup, 2);
+                same = found_type && found && strcmp(found_type, type) == 0 && strcmp(found, sql) == 0;
+                if (!same)
+                        hwaccl_error_set(error, "%s %s is not as schema version %u defines it", type, name,
+                                         schema_version());
+        } else if (result == SQLITE_DONE) {
+                hwaccl_error_set(error, "%s %s is missing", type, name);
+        } else {
+                (void)database_error(db, error, "cannot read its schema");
+        }
+        (void)sqlite3_reset(lookup);
+        return same;
+}
+
+static bool verify_against(sqlite3 *db, sqlite3 *model, bool views, struct hwaccl_error *error)
+{
+        sqlite3_stmt *expected = NULL;
+        sqlite3_stmt *lookup = NULL;
+        bool good = database_prepare(model, views ? SCHEMA_OBJECTS : SCHEMA_OBJECTS " AND type <> 'view'", &expected,
+                                     error) &&
+                    database_prepare(db, SCHEMA_OBJECTS " AND name = ?1", &lookup, error);
+        int result = SQLITE_DONE;
+        while (good && (result = sqlite3_step(expected)) == SQLITE_ROW)
+                good = verify_object(db, lookup, expected, error);
+        if (good && result != SQLITE_DONE)
+                good = database_error(model, error, "cannot read the model of its schema");
+        (void)sqlite3_finalize(expected);
+        (void)sqlite3_finalize(lookup);
+        return good;
+}
+
+bool schema_verify(sqlite3 *db, bool views, struct hwaccl_error *error)
+{
+        sqlite3 *model;
+
+        if (sqlite3_open_v2(":memory:", &model, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+                (void)sqlite3_close(model);
+                return hwaccl_error_set(error, "out of memory");
+        }
+        bool good = schema_upgrade(model, hwaccl_schema_migrations, hwaccl_schema_migration_count, error) &&
+                    verify_against(db, model, views, error);
+        (void)sqlite3_close(model);
+        return good;
+}

@@ -1,0 +1,33 @@
+/* The database schema: making it, bringing an older one up to date, and telling whether a file has it. */
+#ifndef HWACCL_TRACER_SCHEMA_H
+#define HWACCL_TRACER_SCHEMA_H
+
+#include "tracer/database/database.h"
+
+#include "db-schema/hwaccl_schema_sql.h"
+
+/** schema_version - the version that this build writes and reads: the number of migrations */
+unsigned schema_version(void);
+
+/**
+ * schema_upgrade - run the migrations that a database lacks, make the views again, set its user_version
+ * @migrations, @count: normally hwaccl_schema_migrations; tests bring their own
+ *
+ * A new database has version 0. All or nothing, in one transaction.
+ */
+bool schema_upgrade(sqlite3 *db, const struct hwaccl_schema_migration *migrations, unsigned count,
+                    struct hwaccl_error *error);
+
+/**
+ * schema_verify - does the database have exactly the tables and indexes that this build writes?
+ * @views: the views too
+ *
+ * More tables than those do no harm. Compares the text of the definitions, so that nothing can stand in for a table.
+ */
+bool schema_verify(sqlite3 *db, bool views, struct hwaccl_error *error);
+
+/** schema_expand - SQL with its placeholders expanded from the field table; NULL when memory is short or a set unknown
+ */
+char *schema_expand(const char *sql);
+
+#endif

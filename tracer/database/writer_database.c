@@ -1,0 +1,169 @@
+#include "tracer/record/writer_internal.h"
+
+#include "hwaccl/recording.h"
+#include "tracer/database/schema.h"
+#include "tracer/ring/steps.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * Write-ahead log: a reader may read while we write, and a killed recorder leaves a good database. synchronous=NORMAL
+ * syncs at checkpoints only; they are far apart, as each may stall for a second. Rows are appended, so a small cache is
+ * enough: it uses its pages again, where a large one asks the kernel for one with each page of the database, for a
+ * quarter of the writer's time.
+ */
+static const char settings[] = "PRAGMA page_size = 4096;"
+                               "PRAGMA journal_mode = WAL;"
+                               "PRAGMA synchronous = NORMAL;"
+                               "PRAGMA wal_autocheckpoint = 16384;"
+                               "PRAGMA cache_size = -1024;"
+                               "PRAGMA temp_store = MEMORY;";
+static const char settings_whole[] = "PRAGMA page_size = 4096;"
+                                     "PRAGMA journal_mode = MEMORY;"
+                                     "PRAGMA synchronous = OFF;"
+                                     "PRAGMA cache_size = -16384;"
+                                     "PRAGMA temp_store = MEMORY;";
+
+/* An existing file is an error, or goes when the user said so. */
+static bool make_way(const char *path, bool force, struct hwaccl_error *error)
+{
+        static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
+        struct stat status;
+
+        if (stat(path, &status) != 0) {
+                if (errno == ENOENT)
+                        return true;
+                return hwaccl_error_set(error, "%s: %s", path, strerror(errno));
+        }
+        if (!S_ISREG(status.st_mode))
+                return hwaccl_error_set(error, "%s: is no regular file", path);
+        if (!force)
+                return hwaccl_error_set(error, "%s: exists; --force replaces it", path);
+        for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
+                char *file = sqlite3_mprintf("%s%s", path, suffix[i]);
+                if (!file)
+                        return hwaccl_error_set(error, "out of memory");
+                int result = unlink(file);
+                int reason = errno;
+                sqlite3_free(file);
+                if (result != 0 && reason != ENOENT)
+                        return hwaccl_error_set(error, "%s%s: cannot remove: %s", path, suffix[i], strerror(reason));
+        }
+        return true;
+}
+
+void writer_database_remove(const char *path)
+{
+        struct hwaccl_error ignored;
+
+        (void)make_way(path, true, &ignored);
+}
+
+bool writer_database_fill(sqlite3 *db, const struct hwaccl_recorder_config *config, unsigned vcpu_count,
+                          struct hwaccl_error *error)
+{
+        char sql[256];
+
+        (void)snprintf(sql, sizeof(sql),
+                       "INSERT INTO status(id, status, keyframe_interval) VALUES (1, %d, %" PRIu32 ");",
+                       HWACCL_RECORDING_RUNNING, config->keyframe_interval);
+        if (!database_execute(db, sql, error))
+                return false;
+        for (unsigned i = 0; i < vcpu_count; i++) {
+                (void)snprintf(sql, sizeof(sql), "INSERT INTO vcpu VALUES (%" PRIu32 ")", config->vcpu + i);
+                if (!database_execute(db, sql, error))
+                        return false;
+        }
+        for (size_t i = 0; i < config->option_count; i++) {
+                char *option = sqlite3_mprintf("INSERT OR REPLACE INTO option VALUES (%Q, %Q)", config->options[i].name,
+                                               config->options[i].value);
+                bool good = option ? database_execute(db, option, error) : hwaccl_error_set(error, "out of memory");
+                sqlite3_free(option);
+                if (!good)
+                        return false;
+        }
+        return true;
+}
+
+static sqlite3 *create(const struct hwaccl_recorder_config *config, const char *how, struct hwaccl_error *error)
+{
+        sqlite3 *db = NULL;
+
+        if (!make_way(config->path, config->force, error))
+                return NULL;
+        const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+        if (sqlite3_open_v2(config->path, &db, flags, NULL) != SQLITE_OK) {
+                hwaccl_error_set(error, "%s: cannot create: %s", config->path,
+                                 db ? sqlite3_errmsg(db) : "out of memory");
+                (void)sqlite3_close(db);
+                writer_database_remove(config->path); /* it may have been made */
+                return NULL;
+        }
+        (void)sqlite3_busy_timeout(db, 10000);
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        STEP("database opened");
+        if (database_execute(db, how, error) &&
+            schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, error))
+                return db;
+        (void)sqlite3_close(db);
+        writer_database_remove(config->path);
+        return NULL;
+}
+
+sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        return create(config, settings, error);
+}
+
+sqlite3 *writer_database_create_whole(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        return create(config, settings_whole, error);
+}
+
+static bool put_status(sqlite3 *db, const struct writer_end *end, const char *problem, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement;
+        const char *sql = "UPDATE status SET status = ?1, end_status = ?2, end_code = ?3, end_message = ?4, "
+                          "problem = ?5 WHERE id = 1";
+
+        if (!database_prepare(db, sql, &statement, error))
+                return false;
+        int result = sqlite3_bind_int(statement, 1, problem ? HWACCL_RECORDING_INCOMPLETE : HWACCL_RECORDING_COMPLETE) |
+                     sqlite3_bind_int64(statement, 2, end->end) | sqlite3_bind_int64(statement, 3, (int64_t)end->code) |
+                     sqlite3_bind_text(statement, 4, end->message, -1, SQLITE_STATIC) |
+                     sqlite3_bind_text(statement, 5, problem, -1, SQLITE_STATIC);
+        bool good = result == SQLITE_OK ? database_step_done(db, statement, error)
+                                        : database_error(db, error, "cannot bind a value");
+        (void)sqlite3_finalize(statement);
+        return good;
+}
+
+bool writer_database_status(sqlite3 *db, const struct writer_end *end, const char *problem, bool finished,
+                            struct hwaccl_error *error)
+{
+        if (!database_execute(db, "BEGIN", error))
+                return false;
+        STEP("status begun");
+        if (put_status(db, end, problem, error) &&
+            (!finished || database_execute(db, "DELETE FROM checkpoint", error)) &&
+            database_execute(db, "COMMIT", error)) {
+                STEP("status committed");
+                return true;
+        }
+        (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+        return false;
+}
+
+bool writer_database_close(sqlite3 *db, struct hwaccl_error *error)
+{
+        bool good = database_leave_log(db, error);
+
+        if (sqlite3_close(db) != SQLITE_OK && good)
+                good = hwaccl_error_set(error, "cannot close the database");
+        return good;
+}

@@ -1,0 +1,246 @@
+#include "tracer/import/import.h"
+
+#include "tracer/import/trace_import.h"
+#include "tracer/read/recording_internal.h"
+#include "tracer/record/writer_internal.h"
+
+#include "core/machine/machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROGRESS_INTERVAL 65536u /* events */
+
+struct import_run {
+        const struct import_source *source;
+        const struct hwaccl_import_config *config;
+        struct hwaccl_import_result *result;
+        struct survey survey;
+        const struct survey_stream *stream;
+        struct trace_import *import;
+        uint64_t events; /* of the second pass */
+        char *output;    /* the recording while it is made */
+};
+
+/* "process 12 vCPU 0, process 13 vCPU 0": those that fit what was asked for. */
+static void list_streams(const struct import_run *run, bool all, char *text, size_t room)
+{
+        const struct hwaccl_import_config *config = run->config;
+        size_t used = 0;
+
+        text[0] = '\0';
+        for (size_t i = 0; i < run->survey.stream_count && used < room; i++) {
+                const struct survey_stream *stream = &run->survey.stream[i];
+                if (!all && config->pid_given && stream->pid != config->pid)
+                        continue;
+                used += (size_t)snprintf(text + used, room - used, "%sprocess %" PRIu32 " vCPU %" PRIu32,
+                                         used ? ", " : "", stream->pid, stream->vcpu);
+        }
+}
+
+static bool choose_stream(struct import_run *run, struct hwaccl_error *error)
+{
+        const struct hwaccl_import_config *config = run->config;
+        size_t matches = 0;
+        char list[300];
+
+        for (size_t i = 0; i < run->survey.stream_count; i++) {
+                const struct survey_stream *stream = &run->survey.stream[i];
+                if ((config->pid_given && stream->pid != config->pid) ||
+                    (config->vcpu_given && stream->vcpu != config->vcpu))
+                        continue;
+                run->stream = stream;
+                matches++;
+        }
+        list_streams(run, matches == 0, list, sizeof(list));
+        if (run->survey.stream_count == 0)
+                return hwaccl_error_set(error, "%s: no events of hwaccl are in it%s", config->directory,
+                                        run->survey.discarded_events ? ": LTTng discarded them" : "");
+        if (matches == 0)
+                return hwaccl_error_set(error, "%s: no such process or vCPU; it has %s", config->directory, list);
+        if (matches > 1)
+                return hwaccl_error_set(error, "%s: several virtual CPUs are in it: choose with --pid and --vcpu: %s",
+                                        config->directory, list);
+        const struct survey_stream *stream = run->stream;
+        if (stream->beginnings > 1)
+                return hwaccl_error_set(error, "%s: process %" PRIu32 " recorded vCPU %" PRIu32 " %" PRIu64 " times",
+                                        config->directory, stream->pid, stream->vcpu, stream->beginnings);
+        if (stream->keyframe_interval == 0)
+                return hwaccl_error_set(error,
+                                        "%s: process %" PRIu32 " has no keyframe in it: trace all events, hwaccl:*",
+                                        config->directory, stream->pid);
+        return true;
+}
+
+static bool take(void *opaque, const struct trace_event *event, struct hwaccl_error *error)
+{
+        struct import_run *run = opaque;
+
+        if (event->pid != run->stream->pid || event->vcpu != run->stream->vcpu)
+                return true;
+        if (++run->events % PROGRESS_INTERVAL == 0 && run->config->progress)
+                run->config->progress(run->config->opaque, event->exit, run->stream->last_exit);
+        return import_take(run->import, event, error);
+}
+
+static void ignore_discarded(void *opaque, bool packets, uint64_t count)
+{
+        (void)opaque;
+        (void)packets;
+        (void)count;
+}
+
+/* Why the recording is not complete; "" when it is. */
+static void explain(const struct import_run *run, char *text, size_t room)
+{
+        const struct trace_import *import = run->import;
+        const struct survey_stream *stream = run->stream;
+
+        text[0] = '\0';
+        if (import->gaps)
+                (void)snprintf(text, room,
+                               "the trace lost %" PRIu64 " events: %" PRIu64 " exits in %" PRIu64
+                               " ranges are missing (table gap)",
+                               import->lost, import->missing, import->gaps);
+        else if (!import->ended)
+                (void)snprintf(text, room, "the trace ends before the guest does%s",
+                               import->phase == IMPORT_HANDLING ? ", in an exit's handling" : "");
+        else if (import->snapshots_lost)
+                (void)snprintf(text, room, "the trace lost %" PRIu64 " events: a state of the devices is missing",
+                               import->lost);
+        else if (!stream->begun || stream->option_count < stream->markers)
+                (void)snprintf(text, room, "the trace lost %" PRIu64 " events: options of the recording are missing",
+                               import->lost);
+}
+
+static bool second_pass(struct import_run *run, sqlite3 *db, struct hwaccl_error *error)
+{
+        const struct trace_sink sink = {run, take, ignore_discarded};
+        struct hwaccl_import_result *result = run->result;
+        struct trace_import *import = run->import;
+
+        if (!import_init(import, db, run->stream, error) || !run->source->read(run->source->opaque, &sink, error) ||
+            !import_close(import, error))
+                return false;
+        explain(run, result->problem, sizeof(result->problem));
+        result->complete = result->problem[0] == '\0';
+        result->events = import->taken;
+        result->lost = import->lost;
+        result->gaps = import->gaps;
+        result->missing = import->missing;
+        int64_t exits = 0;
+        if (!database_integer(db, "SELECT count(*) FROM exit", 0, &exits, error))
+                return false;
+        result->exits = (uint64_t)exits;
+        const struct writer_end end = {
+                .end = import->ended && import->end.end < HWACCL_END_COUNT ? import->end.end : HWACCL_END_NONE,
+                .code = import->ended ? import->end.code : 0,
+                .message = import->ended && *import->end.message ? import->end.message : NULL,
+        };
+        return writer_database_status(db, &end, result->complete ? NULL : result->problem, true, error);
+}
+
+static bool make_recording(struct import_run *run, struct hwaccl_error *error)
+{
+        const struct survey_stream *stream = run->stream;
+        const struct hwaccl_recorder_config config = {
+                .path = run->output,
+                .force = true,
+                .vcpu = stream->vcpu,
+                .options = stream->option,
+                .option_count = stream->option_count,
+                .keyframe_interval = stream->keyframe_interval,
+        };
+        sqlite3 *db = writer_database_create(&config, error);
+        struct hwaccl_error late;
+
+        if (!db)
+                return false;
+        run->import = aligned_alloc(64, (sizeof(*run->import) + 63) & ~(size_t)63);
+        bool good = run->import || hwaccl_error_set(error, "out of memory");
+        if (run->import) {
+                memset(run->import, 0, sizeof(*run->import));
+                good = writer_database_fill(db, &config, 1, error) && second_pass(run, db, error);
+                import_free(run->import);
+                free(run->import);
+        }
+        return writer_database_close(db, good ? error : &late) && good;
+}
+
+/* What was there under the name stands until the new one is whole. */
+static bool put_in_place(const struct import_run *run, struct hwaccl_error *error)
+{
+        const char *path = run->config->output;
+
+        if (rename(run->output, path) == 0)
+                return true;
+        return hwaccl_error_set(error, "%s: %s", path, strerror(errno));
+}
+
+static void remove_files(const char *path)
+{
+        static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
+        char name[4096 + 64];
+
+        for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++)
+                if ((size_t)snprintf(name, sizeof(name), "%s%s", path, suffix[i]) < sizeof(name))
+                        (void)unlink(name);
+}
+
+static bool import_run(struct import_run *run, struct hwaccl_error *error)
+{
+        const struct hwaccl_import_config *config = run->config;
+        const struct trace_sink survey = {&run->survey, survey_take, survey_discarded};
+
+        if (!config->force && access(config->output, F_OK) == 0)
+                return hwaccl_error_set(error, "%s: exists; --force replaces it", config->output);
+        if (!run->source->read(run->source->opaque, &survey, error) || !choose_stream(run, error))
+                return false;
+        run->result->pid = run->stream->pid;
+        run->result->vcpu = run->stream->vcpu;
+        run->result->discarded_events = run->survey.discarded_events;
+        run->result->discarded_packets = run->survey.discarded_packets;
+        if (asprintf(&run->output, "%s.import-%ld", config->output, (long)getpid()) < 0) {
+                run->output = NULL;
+                return hwaccl_error_set(error, "out of memory");
+        }
+        if (make_recording(run, error) && put_in_place(run, error))
+                return true;
+        remove_files(run->output);
+        return false;
+}
+
+bool import_from(const struct import_source *source, const struct hwaccl_import_config *config,
+                 struct hwaccl_import_result *result, struct hwaccl_error *error)
+{
+        struct import_run *run = calloc(1, sizeof(*run));
+
+        memset(result, 0, sizeof(*result));
+        if (!run)
+                return hwaccl_error_set(error, "out of memory");
+        run->source = source;
+        run->config = config;
+        run->result = result;
+        bool good = import_run(run, error);
+        survey_free(&run->survey);
+        free(run->output);
+        free(run);
+        return good;
+}
+
+static bool read_directory(void *opaque, const struct trace_sink *sink, struct hwaccl_error *error)
+{
+        return trace_read(opaque, sink, error);
+}
+
+bool hwaccl_import_ctf(const struct hwaccl_import_config *config, struct hwaccl_import_result *result,
+                       struct hwaccl_error *error)
+{
+        const struct import_source source = {(void *)(uintptr_t)config->directory, read_directory};
+
+        return import_from(&source, config, result, error);
+}

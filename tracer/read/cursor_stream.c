@@ -1,0 +1,67 @@
+#include "tracer/read/exit_cursor.h"
+
+#include "tracer/database/schema.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+bool stream_next(struct stream *stream, struct hwaccl_recording *recording, struct hwaccl_error *error)
+{
+        int result = sqlite3_step(stream->statement);
+
+        if (result == SQLITE_DONE) {
+                stream->waiting = false;
+                return true;
+        }
+        if (result != SQLITE_ROW)
+                return recording_error(recording, error, "cannot read table %s: %s", stream->table,
+                                       sqlite3_errmsg(recording->db));
+        if (sqlite3_column_type(stream->statement, 0) != SQLITE_INTEGER)
+                return recording_error(recording, error, "table %s: a key is no integer", stream->table);
+        int64_t key = sqlite3_column_int64(stream->statement, 0);
+        if (stream->waiting && (key < stream->key || (stream->unique && key == stream->key)))
+                return recording_error(recording, error, "table %s: key %" PRId64 " after %" PRId64, stream->table, key,
+                                       stream->key);
+        stream->key = key;
+        stream->waiting = true;
+        return true;
+}
+
+bool stream_open(struct stream *stream, struct hwaccl_recording *recording, const char *table, const char *sql,
+                 int64_t first, int64_t last, bool unique, struct hwaccl_error *error)
+{
+        char *text = schema_expand(sql);
+
+        stream->table = table;
+        stream->unique = unique;
+        if (!text)
+                return hwaccl_error_set(error, "out of memory");
+        bool good = database_prepare(recording->db, text, &stream->statement, error);
+        free(text);
+        if (!good)
+                return false;
+        if (sqlite3_bind_int64(stream->statement, 1, first) | sqlite3_bind_int64(stream->statement, 2, last))
+                return database_error(recording->db, error, "cannot bind a value");
+        return stream_next(stream, recording, error);
+}
+
+void stream_close(struct stream *stream)
+{
+        (void)sqlite3_finalize(stream->statement);
+}
+
+bool stream_integer(const struct stream *stream, const struct hwaccl_recording *recording, int column, int64_t low,
+                    int64_t high, int64_t *value, struct hwaccl_error *error)
+{
+        const char *name = sqlite3_column_name(stream->statement, column);
+
+        if (sqlite3_column_type(stream->statement, column) != SQLITE_INTEGER)
+                return recording_error(recording, error, "table %s, row %" PRId64 ": %s is no integer", stream->table,
+                                       stream->key, name);
+        *value = sqlite3_column_int64(stream->statement, column);
+        if (*value < low || *value > high)
+                return recording_error(recording, error,
+                                       "table %s, row %" PRId64 ": %s is %" PRId64 ", not %" PRId64 " to %" PRId64,
+                                       stream->table, stream->key, name, *value, low, high);
+        return true;
+}

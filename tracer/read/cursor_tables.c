@@ -1,0 +1,83 @@
+/* The small tables of an exit: pending page, interrupt handoff, devices at a snapshot. */
+#include "tracer/read/exit_cursor.h"
+
+#include "core/subject/pending_interrupts.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+bool cursor_load_pending(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
+{
+        struct stream *stream = &cursor->pending;
+        uint64_t *words = cursor->result.pending;
+
+        memset(words, 0, sizeof(cursor->result.pending));
+        if (!stream->waiting || stream->key > id)
+                return true;
+        for (int i = 0; i < 4; i++) {
+                int64_t value = 0;
+                if (!stream_integer(stream, cursor->recording, 1 + i, INT64_MIN, INT64_MAX, &value, error))
+                        return false;
+                words[i] = (uint64_t)value;
+        }
+        if (stream->key < id)
+                return recording_error(cursor->recording, error, "pending %" PRId64 " belongs to no exit",
+                                       number_of(stream->key));
+        return stream_next(stream, cursor->recording, error);
+}
+
+bool cursor_load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
+{
+        struct stream *stream = &cursor->handoff;
+        struct hwaccl_recorded_exit *result = &cursor->result;
+        int64_t vector = 0;
+        int64_t taken = 0;
+
+        result->offered = stream->waiting && stream->key <= id;
+        result->taken = false;
+        result->settled = false;
+        result->offered_vector = 0;
+        if (!result->offered)
+                return true;
+        if (stream->key < id)
+                return recording_error(cursor->recording, error, "irq_handoff %" PRId64 " belongs to no exit",
+                                       number_of(stream->key));
+        if (!stream_integer(stream, cursor->recording, 1, 0, HWACCL_VECTOR_COUNT - 1, &vector, error) ||
+            (sqlite3_column_type(stream->statement, 2) != SQLITE_NULL &&
+             !stream_integer(stream, cursor->recording, 2, 0, 1, &taken, error)))
+                return false;
+        result->offered_vector = (uint8_t)vector;
+        result->settled = sqlite3_column_type(stream->statement, 2) != SQLITE_NULL;
+        result->taken = taken == 1;
+        return stream_next(stream, cursor->recording, error);
+}
+
+bool cursor_load_devices(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
+{
+        struct hwaccl_recorded_exit *result = &cursor->result;
+        struct stream *rows = &cursor->device_state;
+
+        result->keyframe = cursor->snapshot.waiting && cursor->snapshot.key == id;
+        result->device_fields = NULL;
+        result->device_field_count = 0;
+        if (!result->keyframe)
+                return true;
+        if (!cursor->devices_loaded) {
+                /* the first one that this cursor meets: fields that did not change here have older rows */
+                if (!device_values_load(cursor->devices, id, error))
+                        return false;
+                cursor->devices_loaded = true;
+                while (rows->waiting && rows->key <= id)
+                        if (!stream_next(rows, cursor->recording, error))
+                                return false;
+        } else {
+                while (rows->waiting && rows->key <= id)
+                        if (!device_values_put(cursor->devices, rows->statement, 1, error) ||
+                            !stream_next(rows, cursor->recording, error))
+                                return false;
+                device_values_gather(cursor->devices);
+        }
+        result->device_fields = cursor->devices->field;
+        result->device_field_count = cursor->devices->field_count;
+        return stream_next(&cursor->snapshot, cursor->recording, error);
+}

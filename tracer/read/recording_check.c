@@ -1,0 +1,251 @@
+/* Integrity of a recording: SQLite's own check, the schema, every exit by the reader's eyes, and what no reader sees.
+ */
+#include "tracer/read/recording_internal.h"
+
+#include "tracer/database/schema.h"
+
+#include "core/machine/machine.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FINDINGS_MAX 100u /* then it is clear that the file is bad */
+
+struct check {
+        struct hwaccl_recording *recording;
+        void (*finding)(void *opaque, const char *text);
+        void *opaque;
+        unsigned findings;
+        sqlite3_stmt *keyframe; /* its page, by exit id */
+        /* along one vCPU */
+        const struct recorded_vcpu *vcpu;
+        uint64_t clock;
+        bool clock_known;
+};
+
+static void found(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void found(struct check *check, const char *format, ...)
+{
+        char text[512];
+        va_list arguments;
+
+        if (check->findings++ >= FINDINGS_MAX)
+                return;
+        va_start(arguments, format);
+        (void)vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        check->finding(check->opaque, text);
+        if (check->findings == FINDINGS_MAX)
+                check->finding(check->opaque, "and more: only the first are shown");
+}
+
+/* A query that gives one line of text for each problem. */
+static bool ask(struct check *check, const char *prefix, const char *sql, struct hwaccl_error *error)
+{
+        sqlite3 *db = check->recording->db;
+        sqlite3_stmt *row = NULL;
+        int result;
+
+        if (!database_prepare(db, sql, &row, error))
+                return false;
+        while ((result = sqlite3_step(row)) == SQLITE_ROW) {
+                const char *text = (const char *)sqlite3_column_text(row, 0);
+                if (!text || strcmp(text, "ok") != 0)
+                        found(check, "%s%s", prefix, text ? text : "NULL");
+        }
+        bool good = result == SQLITE_DONE || database_error(db, error, "cannot read");
+        (void)sqlite3_finalize(row);
+        return good;
+}
+
+/* Rows of other tables that belong to no exit. One that died may have left them behind its last exit. */
+#define ORPHANS(table, key) ORPHANS_AND(table, key, "")
+#define ORPHANS_AND(table, key, condition)                                                                             \
+        "SELECT '" #table ": a row for exit ' || (" #key " & 0xffffffffff) || ' of vCPU ' || (" #key                   \
+        " >> 40) || ', which is not there' FROM " #table                                                               \
+        " WHERE NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = " #table "." #key ") AND (" #key                        \
+        " <= (SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) " condition " LIMIT 5"
+
+static bool check_references(struct check *check, struct hwaccl_error *error)
+{
+        static const char *const queries[] = {
+                ORPHANS(handler_change, id),
+                ORPHANS(keyframe, id),
+                ORPHANS(entry_state, id),
+                ORPHANS(pending, id),
+                /* one that was offered before an entry that led to no exit stands behind the last exit */
+                ORPHANS_AND(irq_handoff, id,
+                            "AND id <> 1 + coalesce((SELECT max(id) FROM exit WHERE id >= (irq_handoff.id >> 40) << 40 "
+                            "AND id < ((irq_handoff.id >> 40) + 1) << 40), ((irq_handoff.id >> 40) << 40) - 1)"),
+                ORPHANS(input, exit),
+                ORPHANS(effect, exit),
+                /* a window begins behind the snapshot with which its replay begins */
+                "SELECT 'device_snapshot: a row for exit ' || (s.exit & 0xffffffffff) || ' of vCPU ' || (s.exit >> 40) "
+                "|| ', which is not there' FROM device_snapshot s WHERE NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = "
+                "s.exit) AND s.exit + 1 NOT IN (SELECT min(id) FROM exit GROUP BY id >> 40) AND s.exit NOT IN "
+                "(SELECT last FROM gap) AND (s.exit <= "
+                "(SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) LIMIT 5",
+                "SELECT 'mark ' || (id & 0xffffffffff) || ' of vCPU ' || vcpu || ': its exit or its vCPU is not there' "
+                "FROM mark WHERE id >> 40 <> vcpu OR vcpu NOT IN (SELECT id FROM vcpu) OR (exit IS NOT NULL AND "
+                "(exit >> 40 <> vcpu OR NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = mark.exit)) AND "
+                "(exit <= (SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0)) LIMIT 5",
+                "SELECT 'exit: rows of vCPU ' || (id >> 40) || ', which is not in table vcpu' FROM exit WHERE id >> 40 "
+                "NOT IN (SELECT id FROM vcpu) GROUP BY id >> 40 LIMIT 5",
+                "SELECT 'device_state: a row for exit ' || (exit & 0xffffffffff) || ' without snapshot or field' "
+                "FROM device_state WHERE exit NOT IN (SELECT exit FROM device_snapshot) OR field NOT IN "
+                "(SELECT id FROM device_field) LIMIT 5",
+                "SELECT 'instruction ' || id || ': no 16, 32 or 64 bits, or not 1 to 15 bytes' FROM instruction "
+                "WHERE code_bits NOT IN (16, 32, 64) OR length(bytes) NOT BETWEEN 1 AND 15 LIMIT 5",
+                "SELECT 'gap: exits ' || (first & 0xffffffffff) || ' to ' || (last & 0xffffffffff) || ' of vCPU ' || "
+                "(first >> 40) || ' are there, or the recording says that it is complete' FROM gap WHERE EXISTS "
+                "(SELECT 1 FROM exit WHERE id BETWEEN first AND last) OR (SELECT status FROM status) = 0 LIMIT 5",
+                "SELECT 'walk ' || walk || ': not 4 or 8 bytes' FROM walk_read WHERE length(data) NOT IN (4, 8) LIMIT "
+                "5",
+                "SELECT 'status: ' || count(*) || ' rows, not 1' FROM status HAVING count(*) <> 1",
+        };
+        for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
+                if (!ask(check, "", queries[i], error))
+                        return false;
+        return true;
+}
+
+/* The keyframe before this exit holds the very state that the exits before it lead to. */
+static bool check_keyframe(struct check *check, const struct hwaccl_recorded_exit *exit, struct hwaccl_error *error)
+{
+        const struct field_set *page = &check->recording->set[FIELD_SET_PAGE];
+        sqlite3_stmt *row = check->keyframe;
+
+        if (sqlite3_bind_int64(row, 1, exit_id(exit->vcpu, exit->number)) != SQLITE_OK)
+                return database_error(check->recording->db, error, "cannot bind a value");
+        int result = sqlite3_step(row);
+        for (unsigned i = 0; result == SQLITE_ROW && i < page->count; i++) {
+                unsigned index = page->index[i];
+                uint64_t rebuilt = hwaccl_field_get(exit->entry, (enum hwaccl_field_index)index);
+                bool known = exit->entry_known.bits[index / 64] >> (index % 64) & 1;
+                if (known && sqlite3_column_type(row, (int)i) == SQLITE_INTEGER &&
+                    (uint64_t)sqlite3_column_int64(row, (int)i) != rebuilt)
+                        found(check,
+                              "keyframe %" PRIu64 ": %s is 0x%" PRIx64 ", but the exits before lead to 0x%" PRIx64,
+                              exit->number, hwaccl_subject_fields[index].name,
+                              (uint64_t)sqlite3_column_int64(row, (int)i), rebuilt);
+        }
+        if (result == SQLITE_DONE && exit->number % check->recording->info.keyframe_interval == 0)
+                found(check, "exit %" PRIu64 ": its keyframe is missing", exit->number);
+        (void)sqlite3_reset(row);
+        return result == SQLITE_ROW || result == SQLITE_DONE ||
+               database_error(check->recording->db, error, "cannot read");
+}
+
+static void check_exit(struct check *check, const struct hwaccl_recorded_exit *exit)
+{
+        const struct hwaccl_recording *recording = check->recording;
+
+        if (exit->input_count && exit->inputs[0].kind == HWACCL_INPUT_CLOCK) {
+                if (check->clock_known && exit->inputs[0].value < check->clock)
+                        found(check, "exit %" PRIu64 ": the guest clock goes back from %" PRIu64 " to %" PRIu64,
+                              exit->number, check->clock, exit->inputs[0].value);
+                check->clock = exit->inputs[0].value;
+                check->clock_known = true;
+        }
+        unsigned vector = exit->offered_vector;
+        bool pending = exit->pending[vector / 64] >> (vector % 64) & 1;
+        if (exit->offered && exit->settled && exit->pending_known && pending == exit->taken)
+                found(check, "exit %" PRIu64 ": vector %u was %s, but is %s in the pending page", exit->number, vector,
+                      exit->taken ? "taken" : "returned", pending ? "set" : "clear");
+        bool due = recording->device_field_count && exit->outcome_known &&
+                   (exit->number + 1) % recording->info.keyframe_interval == 0;
+        /* an imported trace may have lost it, with exits or without; what is recovered has it */
+        bool lost = recording->info.status != HWACCL_RECORDING_COMPLETE &&
+                    (recording->gap_count || recording->info.end != HWACCL_END_RECORDER_DIED);
+        if (due && !exit->keyframe && !lost && exit->number + 1 < check->vcpu->end)
+                found(check, "exit %" PRIu64 ": the devices' state is missing", exit->number);
+        if (exit->keyframe && exit->device_field_count != recording->device_field_count)
+                found(check, "exit %" PRIu64 ": %zu of %zu device fields have a value", exit->number,
+                      exit->device_field_count, recording->device_field_count);
+}
+
+/* Where to go on after exit @number, which could not be read: a later keyframe. 0: there is none. */
+static bool next_keyframe(struct check *check, uint32_t vcpu, uint64_t number, uint64_t *next,
+                          struct hwaccl_error *error)
+{
+        char sql[128];
+        int64_t id = 0;
+
+        (void)snprintf(sql, sizeof(sql), "SELECT min(id) FROM keyframe WHERE id > %" PRId64 " AND id <= %" PRId64,
+                       exit_id(vcpu, number), exit_id(vcpu, EXIT_NUMBER_MAX));
+        if (!database_integer(check->recording->db, sql, 0, &id, error))
+                return false;
+        *next = (uint64_t)id & EXIT_NUMBER_MAX;
+        return true;
+}
+
+/* Reads on from @first. *stopped is the exit that could not be read, or the number of exits. */
+static bool walk(struct check *check, const struct recorded_vcpu *vcpu, uint64_t first, uint64_t *stopped,
+                 struct hwaccl_error *error)
+{
+        struct hwaccl_error reason;
+        struct hwaccl_exit_cursor *cursor = hwaccl_exit_cursor_open(check->recording, vcpu->number, first, &reason);
+        const struct hwaccl_recorded_exit *exit = NULL;
+        int result = -1;
+        bool good = true;
+
+        *stopped = first;
+        check->clock_known = false;
+        while (cursor && good && (result = hwaccl_exit_cursor_next(cursor, &exit, &reason)) == 1) {
+                *stopped = exit->number + 1;
+                check_exit(check, exit);
+                good = check_keyframe(check, exit, error);
+        }
+        if (result < 0)
+                found(check, "%s", reason.message);
+        else if (good && result == 0 && *stopped < vcpu->end)
+                found(check, "exit %" PRIu64 " is missing", *stopped);
+        hwaccl_exit_cursor_close(cursor);
+        return good;
+}
+
+static bool check_exits(struct check *check, const struct recorded_vcpu *vcpu, struct hwaccl_error *error)
+{
+        uint64_t at = vcpu->first;
+
+        check->vcpu = vcpu;
+        while (at < vcpu->end && check->findings < FINDINGS_MAX) {
+                uint64_t stopped = at;
+                uint64_t next = 0;
+                if (!walk(check, vcpu, at, &stopped, error))
+                        return false;
+                if (stopped >= vcpu->end)
+                        break;
+                if (!next_keyframe(check, vcpu->number, stopped, &next, error))
+                        return false;
+                if (next <= at)
+                        break;
+                at = next;
+        }
+        return true;
+}
+
+bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(void *opaque, const char *text),
+                            void *opaque, struct hwaccl_error *error)
+{
+        struct check check = {.recording = recording, .finding = finding, .opaque = opaque};
+        struct hwaccl_error reason;
+        char *sql = schema_expand("SELECT @page($)@ FROM keyframe WHERE id = ?1");
+
+        if (!sql)
+                return hwaccl_error_set(error, "out of memory");
+        bool good = database_prepare(recording->db, sql, &check.keyframe, error);
+        free(sql);
+        if (good && !schema_verify(recording->db, true, &reason))
+                found(&check, "schema: %s", reason.message);
+        good = good && ask(&check, "database: ", "PRAGMA integrity_check(20)", error) &&
+               check_references(&check, error);
+        for (uint32_t i = 0; good && i < recording->info.vcpu_count; i++)
+                good = check_exits(&check, &recording->vcpu[i], error);
+        (void)sqlite3_finalize(check.keyframe);
+        return good;
+}

@@ -1,0 +1,85 @@
+/* Holes of a recording: which exits an imported trace had lost. */
+#include "tracer/read/recording_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static bool add_gap(struct hwaccl_recording *recording, sqlite3_stmt *row, struct hwaccl_error *error)
+{
+        size_t count = recording->gap_count;
+        int64_t before = count && recording->gap ? recording->gap[count - 1].last : -1;
+        struct gap gap;
+
+        for (int i = 0; i < 3; i++)
+                if (sqlite3_column_type(row, i) != SQLITE_INTEGER)
+                        return recording_error(recording, error, "gap.%s is no integer", sqlite3_column_name(row, i));
+        gap.first = sqlite3_column_int64(row, 0);
+        gap.last = sqlite3_column_int64(row, 1);
+        gap.events = sqlite3_column_int64(row, 2);
+        if (gap.first < 0 || gap.last < gap.first || gap.first >> VCPU_SHIFT != gap.last >> VCPU_SHIFT ||
+            gap.events < 0 || gap.first <= before || count == RECORDING_GAP_MAX)
+                return recording_error(recording, error, "gap %" PRId64 " to %" PRId64 ": it overlaps, or cannot be",
+                                       gap.first, gap.last);
+        if (!recording->gap || (count & (count - 1)) == 0) {
+                struct gap *more = realloc(recording->gap, (count ? 2 * count : 1) * sizeof(*more));
+                if (!more)
+                        return hwaccl_error_set(error, "out of memory");
+                recording->gap = more;
+        }
+        recording->gap[recording->gap_count++] = gap;
+        return true;
+}
+
+/* What is behind the last exit was not counted. */
+static void discount(struct hwaccl_recording *recording, const struct gap *gap)
+{
+        for (uint32_t i = 0; i < recording->info.vcpu_count; i++) {
+                const struct recorded_vcpu *vcpu = &recording->vcpu[i];
+                int64_t first = exit_id(vcpu->number, vcpu->first);
+                int64_t end = exit_id(vcpu->number, vcpu->end);
+                if (gap->first >= first && gap->last < end)
+                        recording->info.exit_count -= (uint64_t)(gap->last - gap->first) + 1;
+        }
+}
+
+bool recording_load_gaps(struct hwaccl_recording *recording, struct hwaccl_error *error)
+{
+        sqlite3_stmt *row;
+        int result = SQLITE_DONE;
+        bool good = true;
+
+        if (!database_prepare(recording->db, "SELECT first, last, events FROM gap ORDER BY first", &row, error))
+                return false;
+        while (good && (result = sqlite3_step(row)) == SQLITE_ROW)
+                good = add_gap(recording, row, error);
+        (void)sqlite3_finalize(row);
+        if (good && result != SQLITE_DONE)
+                return recording_error(recording, error, "cannot read table gap");
+        for (size_t i = 0; good && i < recording->gap_count; i++)
+                discount(recording, &recording->gap[i]);
+        return good;
+}
+
+bool hwaccl_recording_gap(const struct hwaccl_recording *recording, uint32_t vcpu, uint64_t from, uint64_t to,
+                          struct hwaccl_recording_gap *gap)
+{
+        int64_t first = exit_id(vcpu, from < EXIT_NUMBER_MAX ? from : EXIT_NUMBER_MAX);
+        int64_t last = exit_id(vcpu, to < EXIT_NUMBER_MAX ? to : EXIT_NUMBER_MAX);
+        size_t low = 0;
+        size_t high = recording->gap_count;
+
+        while (low < high) { /* the first one that does not end before the range */
+                size_t middle = low + (high - low) / 2;
+                if (recording->gap[middle].last < first)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        if (low == recording->gap_count || recording->gap[low].first > last)
+                return false;
+        const struct gap *found = &recording->gap[low];
+        gap->first = (uint64_t)found->first & EXIT_NUMBER_MAX;
+        gap->last = (uint64_t)found->last & EXIT_NUMBER_MAX;
+        gap->events = (uint64_t)found->events;
+        return true;
+}

@@ -1,0 +1,95 @@
+/* What the reader's files share. */
+#ifndef HWACCL_TRACER_RECORDING_INTERNAL_H
+#define HWACCL_TRACER_RECORDING_INTERNAL_H
+
+#include "hwaccl/recording.h"
+
+#include "tracer/database/database.h"
+#include "tracer/database/field_sets.h"
+#include "tracer/database/rows.h"
+
+#define RECORDING_VCPU_MAX         64u
+#define RECORDING_OPTION_MAX       4096u
+#define RECORDING_GAP_MAX          (1u << 20)
+#define RECORDING_DEVICE_FIELD_MAX 4096u
+#define RECORDING_DEVICE_SIZE_MAX  (64u << 10) /* bytes of all devices' state */
+
+struct recorded_vcpu {
+        uint32_t number;
+        uint64_t first; /* exit number: 0, or where a flight recorder's window begins */
+        uint64_t end;   /* one more than the last exit's number; first when there is none */
+};
+
+struct gap { /* exit.id */
+        int64_t first;
+        int64_t last;
+        int64_t events;
+};
+
+struct option {
+        char *name;
+        char *value;
+};
+
+struct device_field {
+        char *device;
+        char *field;
+        uint32_t size;
+        uint32_t offset; /* in a buffer that holds all */
+};
+
+struct hwaccl_recording {
+        char *path;
+        sqlite3 *db;
+        struct hwaccl_recording_info info;
+        char *end_message;
+        struct recorded_vcpu vcpu[RECORDING_VCPU_MAX];
+        struct gap *gap; /* in ascending order, apart from each other */
+        size_t gap_count;
+        struct option *option;
+        size_t option_count;
+        struct device_field *device_field; /* id - 1 is the index */
+        size_t device_field_count;
+        size_t device_bytes;
+        struct field_set set[FIELD_SET_COUNT];
+        struct device_values *asked; /* what hwaccl_recording_device_fields() gave out last */
+};
+
+/** recording_error - "path: …". Returns false. */
+bool recording_error(const struct hwaccl_recording *recording, struct hwaccl_error *error, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/** recording_vcpu - a vCPU by its number, or NULL with *error set */
+const struct recorded_vcpu *recording_vcpu(const struct hwaccl_recording *recording, uint32_t number,
+                                           struct hwaccl_error *error);
+
+/** recording_has_exit - false with *error set when exit @number is outside of what @vcpu has */
+bool recording_has_exit(const struct hwaccl_recording *recording, const struct recorded_vcpu *vcpu, uint64_t number,
+                        struct hwaccl_error *error);
+
+/** recording_load_gaps - table gap, when the vCPUs are known; exits in gaps do not count as exits */
+bool recording_load_gaps(struct hwaccl_recording *recording, struct hwaccl_error *error);
+
+/* Values of all device fields at one snapshot. */
+struct device_values {
+        struct hwaccl_recording *recording;
+        sqlite3_stmt *lookup;
+        uint8_t *data;
+        bool *known;
+        struct hwaccl_recorded_device_field *field; /* the known ones */
+        size_t field_count;
+};
+
+struct device_values *device_values_create(struct hwaccl_recording *recording, struct hwaccl_error *error);
+void device_values_destroy(struct device_values *values);
+
+/** device_values_load - as saved after @exit: each field's last change up to it */
+bool device_values_load(struct device_values *values, int64_t exit, struct hwaccl_error *error);
+
+/** device_values_put - one row of device_state: columns @column (field) and @column + 1 (value) of @row */
+bool device_values_put(struct device_values *values, sqlite3_stmt *row, int column, struct hwaccl_error *error);
+
+/** device_values_gather - fill in .field from what is known */
+void device_values_gather(struct device_values *values);
+
+#endif

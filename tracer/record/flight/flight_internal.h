@@ -1,0 +1,151 @@
+/* The flight recorder's parts: the thread that keeps the window (flight.c), its files (flight_segment.c), writing it
+ * out (flight_dump.c), and looking at exits (flight_trigger.c). */
+#ifndef HWACCL_TRACER_FLIGHT_INTERNAL_H
+#define HWACCL_TRACER_FLIGHT_INTERNAL_H
+
+#include "tracer/record/flight/flight.h"
+
+#include "tracer/database/decoder.h"
+#include "tracer/database/rows.h"
+#include "tracer/ring/consumer.h"
+
+#include <stdatomic.h>
+
+#define FLIGHT_MAGIC       "hwaccl-f" /* 8 bytes, without a terminator */
+#define FLIGHT_VERSION     2u
+#define FLIGHT_VERSION_MIN 1u /* that is still read: its records are those of rings of version 2 */
+#define FLIGHT_HEADER_SIZE 64u
+
+/* A segment file: this, then records as they lay in the ring, each with the mark of its position there. */
+struct flight_header {
+        char magic[8];
+        uint32_t version;
+        uint32_t vcpu;
+        uint64_t first;    /* number of the first exit */
+        uint64_t position; /* of the first record: a SNAPSHOT, or else an ENTRY with all words */
+        uint64_t stamp_origin;
+        uint64_t stamp_khz; /* estimate when the segment was begun */
+        uint32_t stamp_kind;
+        uint32_t keyframe_interval;
+        uint64_t unused;
+};
+
+_Static_assert(sizeof(struct flight_header) == FLIGHT_HEADER_SIZE, "the layout of a segment file");
+
+struct flight_segment {
+        uint64_t number;   /* names the file */
+        uint64_t first;    /* exit */
+        uint64_t position; /* in the ring's count of bytes */
+        uint64_t bytes;    /* of records */
+        uint64_t begun;    /* stamp of the first exit's entry; 0: not seen yet */
+};
+
+struct flight_annotation {
+        char *name;
+        char *value;
+};
+
+#define FLIGHT_ANNOTATION_MAX 1024u
+#define FLIGHT_FRAME          "frame.db"
+#define FLIGHT_SUFFIX         "-flight"              /* of the directory, behind the recording's name */
+#define FLIGHT_NEW            "new.db"               /* a recording while it is made, in the directory */
+#define FLIGHT_OPTION_RING    "flight_recorder_ring" /* identity of the ring: which run a window is of */
+
+struct flight {
+        struct ring *ring;
+        struct hwaccl_recorder_config config; /* a copy; strings owned, devices not */
+        struct hwaccl_recording_option *option;
+        struct hwaccl_flight_window window;
+        char *window_text;
+        struct hwaccl_flight_trigger trigger[HWACCL_FLIGHT_TRIGGER_MAX];
+        bool triggered[HWACCL_FLIGHT_TRIGGER_MAX];
+        size_t trigger_count;
+        void (*notice)(void *opaque, const char *text);
+        void *opaque;
+
+        char *directory;
+        int directory_fd;
+        struct flight_segment *segment; /* oldest first; the last one is being written */
+        size_t segment_count;
+        size_t segment_room;
+        uint64_t next_number;
+        int fd; /* of the last segment, or -1 */
+
+        uint64_t position; /* records before it were looked at */
+        uint64_t written;  /* and before this one are in segments */
+        uint64_t exits;    /* seen */
+        uint64_t newest;   /* stamp of the last one's entry */
+        bool after_snapshot;
+        const struct hwaccl_flight_trigger *due; /* its exit is the last that was looked at */
+        bool dumping;
+        uint64_t dumped; /* while dumping: records before this ring position were, their segments may go */
+        struct stamp_clock clock;
+        struct flight_annotation *annotation;
+        size_t annotation_count;
+
+        /* the exit in hand, for triggers */
+        union state_words now;
+
+        _Atomic bool dump_asked;
+        unsigned dump_number; /* last that was tried */
+        struct consumer consumer;
+        struct hwaccl_error error; /* valid when the ring says failed */
+};
+
+/* flight_segment.c: error goes to flight->error, all return false then. */
+
+/** flight_segments_open - the directory, which must not be there, or goes with @force */
+bool flight_segments_open(struct flight *flight, const char *path, bool force, struct hwaccl_error *error);
+/** flight_segments_close - @remove: with all files and the directory */
+void flight_segments_close(struct flight *flight, bool remove);
+/** flight_directory_remove - a window's directory with its files; what else is in it stays, and is an error */
+bool flight_directory_remove(const char *directory, struct hwaccl_error *error);
+/** flight_is_segment - is it the name of a segment's file? */
+bool flight_is_segment(const char *name);
+/** flight_segment_begin - end the last segment, begin one with the records from @position on */
+bool flight_segment_begin(struct flight *flight, uint64_t position);
+/** flight_segment_write - records [flight->written, @end) of the ring go to the last segment; the ring lets go of them,
+ * and the window of what is older */
+bool flight_segment_write(struct flight *flight, uint64_t end);
+/** flight_age - ns from a segment's first entry to the newest one */
+uint64_t flight_age(const struct flight *flight, const struct flight_segment *segment);
+/** flight_segments_trim - remove the oldest segments that neither the window nor a dump needs */
+bool flight_segments_trim(struct flight *flight);
+/** flight_segments_crowded - while a dump holds segments that the window does not need any more: is there more than a
+ * share of them? */
+bool flight_segments_crowded(const struct flight *flight);
+/** flight_segment_map - a segment's records, mapped read-only: *size bytes, unmapped with flight_segment_unmap() */
+const uint8_t *flight_segment_map(const struct flight *flight, const struct flight_segment *segment, size_t *size,
+                                  struct hwaccl_error *error);
+void flight_segment_unmap(const uint8_t *records, size_t size);
+
+/* flight_trigger.c */
+
+/** flight_trigger_look - follow one record; a trigger that holds at it and did not before, or NULL */
+const struct hwaccl_flight_trigger *flight_trigger_look(struct flight *flight, const struct ring_record *record);
+
+/* flight.c */
+
+/** flight_absorb - move what the ring holds by now into segments; during a dump */
+bool flight_absorb(struct flight *flight);
+
+/* flight_dump.c */
+
+struct flight_dump {
+        const char *path;
+        const char *reason; /* for the recording's options */
+        bool force;         /* replace what is there */
+        uint64_t end;       /* ring position: records before it */
+        const struct writer_end *how;
+};
+
+/** flight_dump_frame - what a recovery needs beside the segments, in the directory: options and the devices' fields */
+bool flight_dump_frame(struct flight *flight, struct hwaccl_error *error);
+
+/** flight_dump - write the window out; on an error nothing is left at the path */
+bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct hwaccl_error *error);
+
+/** flight_dump_beside - to the next free name beside the recording's, and tell how it went */
+void flight_dump_beside(struct flight *flight, const char *reason, uint64_t end);
+
+#endif

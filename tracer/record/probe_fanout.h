@@ -1,0 +1,27 @@
+/* Several probes at one machine: each sees every call, in order. */
+#ifndef HWACCL_PROBE_FANOUT_H
+#define HWACCL_PROBE_FANOUT_H
+
+#include "core/host/probe.h"
+
+#include <stddef.h>
+
+#define HWACCL_PROBE_FANOUT_MAX 4u
+
+struct hwaccl_probe_fanout {
+        struct hwaccl_probe probe;
+        struct hwaccl_probe *member[HWACCL_PROBE_FANOUT_MAX];
+        size_t count;
+};
+
+/**
+ * hwaccl_probe_join - the probe to attach for several
+ * @probes: @count of them, at most HWACCL_PROBE_FANOUT_MAX; NULL ones are left out
+ *
+ * One probe is given back as it is and costs what it costs alone; NULL when there is none. Nothing is owned: probes and
+ * *fanout must outlive the run. handled() asks all of them, and the first refusal is the answer.
+ */
+struct hwaccl_probe *hwaccl_probe_join(struct hwaccl_probe_fanout *fanout, struct hwaccl_probe *const *probes,
+                                       size_t count);
+
+#endif

@@ -1,0 +1,169 @@
+#include "tracer/record/recorder_internal.h"
+
+#include "core/assert.h"
+#include "tracer/database/rows.h"
+#include "tracer/ring/ring_reader.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Some 40,000 exits of about 200 bytes: half a firmware's boot, or a slow commit. Larger takes longer to make. */
+#define RING_SIZE_DEFAULT (UINT64_C(8) << 20)
+
+/* Of a recorder: it lies in one page, as the exit loop finds all of it cold after the guest ran. */
+#define RECORDER_ALIGNMENT 1024u
+_Static_assert(sizeof(struct hwaccl_recorder) <= RECORDER_ALIGNMENT, "the alignment is its room");
+
+/* A record takes at most half of the smallest ring. */
+#define RECORD_SIZE_MAX (RING_SIZE_MIN / 2 - sizeof(struct ring_bytes))
+#define NAME_ROOM       1024u /* of annotations, terminating zero aside */
+#define VALUE_ROOM      65536u
+_Static_assert(NAME_ROOM + VALUE_ROOM + 16 <= RECORD_SIZE_MAX, "an annotation fits");
+
+static bool check_devices(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        size_t together = 0;
+
+        for (size_t i = 0; i < config->device_count; i++) {
+                const char *name = config->devices[i]->ops->name;
+                if (hwaccl_device_state_size(config->devices[i]) > HWACCL_DEVICE_STATE_MAX)
+                        return hwaccl_error_set(error, "device %s: its state is larger than %u bytes", name,
+                                                HWACCL_DEVICE_STATE_MAX);
+                together += hwaccl_device_state_size(config->devices[i]);
+                for (size_t j = 0; j < i; j++)
+                        if (strcmp(config->devices[j]->ops->name, name) == 0)
+                                return hwaccl_error_set(error, "two devices are called %s", name);
+        }
+        return together <= RECORD_SIZE_MAX ||
+               hwaccl_error_set(error, "the devices' states are together larger than %zu bytes", RECORD_SIZE_MAX);
+}
+
+/* A ring that is there already: nobody's but that of a recorder that died goes, and only when the user said so. */
+static bool make_way(const char *ring, const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        uint32_t process = 0;
+
+        switch (ring_state(ring, &process)) {
+        case HWACCL_RING_NONE: return true;
+        case HWACCL_RING_IN_USE:
+                return hwaccl_error_set(error, "%s: is being recorded or recovered, by process %" PRIu32, config->path,
+                                        process);
+        case HWACCL_RING_LEFT: break;
+        }
+        if (!config->force)
+                return hwaccl_error_set(error,
+                                        "%s: was left by a recorder that died: 'hwaccl recover %s' saves the exits in "
+                                        "it; --force discards them",
+                                        ring, config->path);
+        if (unlink(ring) != 0)
+                return hwaccl_error_set(error, "%s: cannot remove: %s", ring, strerror(errno));
+        return true;
+}
+
+bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,
+                          struct hwaccl_error *error)
+{
+        char *path = ring_file_path(config->path, index);
+
+        if (!path)
+                return hwaccl_error_set(error, "out of memory");
+        size_t size = config->ring_size;
+        if (!size)
+                size = config->flight ? flight_ring_size(&config->flight->window) : RING_SIZE_DEFAULT;
+        bool good = make_way(path, config, error) && ring_create(ring, path, size, error);
+        free(path);
+        if (good) {
+                ring->header->vcpu = config->vcpu + index;
+                ring->header->keyframe_interval = config->keyframe_interval;
+                ring_announce(ring);
+        }
+        return good;
+}
+
+struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        struct hwaccl_recorder_config settings = *config;
+
+        if (settings.keyframe_interval == 0)
+                settings.keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
+        if (settings.flight)
+                settings.keyframe_interval =
+                        flight_keyframe_interval(&settings.flight->window, settings.keyframe_interval);
+        if (settings.vcpu > VCPU_MAX) {
+                hwaccl_error_set(error, "vCPU number %u is greater than %u", settings.vcpu, VCPU_MAX);
+                return NULL;
+        }
+        if (!check_devices(&settings, error))
+                return NULL;
+        struct hwaccl_recorder *recorder = aligned_alloc(RECORDER_ALIGNMENT, RECORDER_ALIGNMENT);
+        if (!recorder) {
+                hwaccl_error_set(error, "out of memory");
+                return NULL;
+        }
+        memset(recorder, 0, sizeof(*recorder));
+        recorder_start_probe(recorder);
+        recorder->keyframe_interval = recorder->until_snapshot = settings.keyframe_interval;
+        recorder->snapshot_bytes = settings.flight ? flight_keyframe_bytes(&settings.flight->window) : UINT64_MAX;
+        recorder->whole_entry = true;
+        recorder->devices = settings.devices;
+        recorder->device_count = settings.device_count;
+        for (size_t i = 0; i < settings.device_count; i++)
+                recorder->device_bytes += hwaccl_device_state_size(settings.devices[i]);
+        recorder->stamp_kind = stamp_kind_detect();
+        if (recorder_create_ring(&recorder->ring, &settings, 0, error)) {
+                if (settings.flight)
+                        recorder->flight = flight_create(&settings, &recorder->ring, recorder->stamp_kind, error);
+                else
+                        recorder->writer = writer_create(&settings, &(struct ring *){&recorder->ring}, 1,
+                                                         recorder->stamp_kind, error);
+                if (recorder->writer || recorder->flight) {
+                        ring_producer_init(&recorder->producer, &recorder->ring);
+                        return recorder;
+                }
+                ring_destroy(&recorder->ring, true);
+        }
+        free(recorder);
+        return NULL;
+}
+
+struct hwaccl_probe *hwaccl_recorder_probe(struct hwaccl_recorder *recorder)
+{
+        return &recorder->probe;
+}
+
+void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name, const char *value)
+{
+        size_t name_size = strnlen(name, NAME_ROOM) + 1;
+        size_t value_size = strnlen(value, VALUE_ROOM) + 1;
+        uint8_t *to = recorder_put_bytes(recorder, RING_RECORD_ANNOTATION, name_size + value_size);
+
+        if (!to)
+                return;
+        memcpy(to, name, name_size);
+        memcpy(to + name_size, value, value_size);
+        to[name_size - 1] = to[name_size + value_size - 1] = 0;
+        ring_publish(&recorder->producer);
+}
+
+bool hwaccl_recorder_finish(struct hwaccl_recorder *recorder, unsigned end, uint64_t end_code, const char *end_message,
+                            struct hwaccl_error *error)
+{
+        struct writer_end how = {end, end_code, end_message};
+        struct hwaccl_error ignored;
+
+        recorder_close_exit(recorder);
+        bool good = recorder->flight ? flight_finish(recorder->flight, &how, error ? error : &ignored)
+                                     : writer_finish(recorder->writer, &how, error ? error : &ignored);
+        free(recorder);
+        return good;
+}
+
+void hwaccl_recorder_dump(struct hwaccl_recorder *recorder)
+{
+        if (recorder->flight)
+                flight_ask(recorder->flight);
+}

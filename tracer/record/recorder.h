@@ -1,0 +1,63 @@
+/*
+ * The recorder: a probe that writes every exit of one virtual CPU into an SQLite database. The vCPU thread packs one
+ * record per exit into a shared, file-backed ring; a writer thread drains it. The ring blocks rather than drops.
+ */
+#ifndef HWACCL_RECORDER_H
+#define HWACCL_RECORDER_H
+
+#include "core/host/probe.h"
+#include "core/machine/board/device.h"
+#include "hwaccl/error.h"
+#include "tracer/record/flight/flight_recorder.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct hwaccl_recorder;
+
+/* A name and value of the recording's option table: everything that a replay needs to build the same machine, and
+ * everything that a reader wants to know (host, versions, image digests). */
+struct hwaccl_recording_option {
+        const char *name;
+        const char *value;
+};
+
+struct hwaccl_recorder_config {
+        const char *path; /* of the database */
+        bool force;       /* replace an existing file; else an existing path is an error */
+        uint32_t vcpu;    /* number of the virtual CPU that this recorder watches */
+        const struct hwaccl_recording_option *options;
+        size_t option_count;
+        /* whose state is saved at keyframes; each has a unique name. Not owned; must outlive the recorder */
+        struct hwaccl_device *const *devices;
+        size_t device_count;
+        uint32_t keyframe_interval; /* exits; 0: the default */
+        size_t ring_size;           /* bytes, a power of two; 0: the default */
+        /* NULL: every exit is kept. Lent for the call */
+        const struct hwaccl_flight_config *flight;
+};
+
+#define HWACCL_KEYFRAME_INTERVAL_DEFAULT 256u
+
+/** hwaccl_recorder_create - create the database and ring file and start the writer. NULL with *error set, nothing left
+ * behind */
+struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error);
+
+/** hwaccl_recorder_probe - the probe to attach to a machine; lives as long as the recorder */
+struct hwaccl_probe *hwaccl_recorder_probe(struct hwaccl_recorder *recorder);
+
+/** hwaccl_recorder_annotate - set an option that became known late, from the vCPU thread or after the run. @name is cut
+ * after 1024 bytes, @value after 65536 */
+void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name, const char *value);
+
+/**
+ * hwaccl_recorder_finish - drain the ring, write the end status, close the database, free the recorder
+ * @end: enum hwaccl_end; @end_code: its code; @end_message: one line, or NULL
+ *
+ * Returns false with *error set when something could not be written: what was recorded is kept and marked incomplete.
+ */
+bool hwaccl_recorder_finish(struct hwaccl_recorder *recorder, unsigned end, uint64_t end_code, const char *end_message,
+                            struct hwaccl_error *error);
+
+#endif

@@ -1,0 +1,215 @@
+#include "tracer/record/trace_internal.h"
+
+#include "core/machine/machine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+_Static_assert((unsigned)HWACCL_TRACE_END_POWER_OFF == HWACCL_END_POWER_OFF && HWACCL_END_COUNT >= 9, "ends");
+_Static_assert((unsigned)HWACCL_TRACE_INPUT_DISK_FAULT + 1 == HWACCL_INPUT_KIND_COUNT, "kinds of inputs");
+_Static_assert((unsigned)HWACCL_TRACE_EFFECT_DISK_FLUSH + 1 == HWACCL_EFFECT_KIND_COUNT, "kinds of effects");
+_Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_INPUT_SIZE_MAX, "data of inputs");
+_Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_EFFECT_SIZE_MAX, "data of effects");
+
+#define OWN_OPTIONS 4
+
+const char *hwaccl_trace_version(void)
+{
+        return HWACCL_VERSION;
+}
+
+/* What a caller built with an older header does not have is zero; what one built with a newer header asks for must be
+ * zero, as it is not known here. */
+static bool read_config(const struct hwaccl_trace_config *from, struct hwaccl_trace_config *config,
+                        struct hwaccl_error *error)
+{
+        const size_t least = offsetof(struct hwaccl_trace_config, vcpu_count);
+
+        memset(config, 0, sizeof(*config));
+        if (!from)
+                return hwaccl_error_set(error, "config is missing");
+        if (from->size < least || from->size > 65536)
+                return hwaccl_error_set(error, "config.size is %zu, not at least %zu", from->size, least);
+        memcpy(config, from, from->size < sizeof(*config) ? from->size : sizeof(*config));
+        for (size_t i = sizeof(*config); i < from->size; i++)
+                if (((const unsigned char *)from)[i])
+                        return hwaccl_error_set(error, "config asks for what version %s does not know", HWACCL_VERSION);
+        if (!config->vmm || !*config->vmm)
+                return hwaccl_error_set(error, "config.vmm is missing: the name of the VMM");
+        if (config->vcpu_count == 0)
+                config->vcpu_count = 1;
+        if (config->vcpu_count > HWACCL_TRACE_VCPU_MAX)
+                return hwaccl_error_set(error, "config.vcpu_count is %u, not at most %u", config->vcpu_count,
+                                        HWACCL_TRACE_VCPU_MAX);
+        if (config->keyframe_interval == 0)
+                config->keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
+        if (config->option_count && !config->options)
+                return hwaccl_error_set(error, "config.options is missing, and config.option_count is %u",
+                                        config->option_count);
+        for (uint32_t i = 0; i < config->option_count; i++)
+                if (!config->options[i].name || !config->options[i].value)
+                        return hwaccl_error_set(error, "config.options[%u] has no name or no value", i);
+        return true;
+}
+
+static bool own_name(const char *name)
+{
+        return strcmp(name, HWACCL_OPTION_VMM) == 0 || strcmp(name, "hwaccl_version") == 0 ||
+               strncmp(name, "host_", 5) == 0;
+}
+
+/* The VMM's options, and what every recording says about itself. NULL with *error set. */
+static struct hwaccl_recording_option *make_options(const struct hwaccl_trace_config *config, char *start, size_t room,
+                                                    struct utsname *host, struct hwaccl_error *error)
+{
+        struct hwaccl_recording_option *options = calloc((size_t)config->option_count + OWN_OPTIONS, sizeof(*options));
+        time_t now = time(NULL);
+        struct tm date;
+        size_t count = 0;
+
+        if (!options) {
+                hwaccl_error_set(error, "out of memory");
+                return NULL;
+        }
+        if (!gmtime_r(&now, &date) || strftime(start, room, "%Y-%m-%dT%H:%M:%SZ", &date) == 0)
+                start[0] = '\0';
+        if (uname(host) != 0)
+                host->release[0] = '\0';
+        options[count++] = (struct hwaccl_recording_option){HWACCL_OPTION_VMM, config->vmm};
+        options[count++] = (struct hwaccl_recording_option){"hwaccl_version", HWACCL_VERSION};
+        options[count++] = (struct hwaccl_recording_option){"host_start_time", start};
+        options[count++] = (struct hwaccl_recording_option){"host_kernel", host->release};
+        for (uint32_t i = 0; i < config->option_count; i++) {
+                if (own_name(config->options[i].name)) {
+                        hwaccl_error_set(error, "config.options[%u]: the name %s is the library's", i,
+                                         config->options[i].name);
+                        free(options);
+                        return NULL;
+                }
+                options[count++] = (struct hwaccl_recording_option){config->options[i].name, config->options[i].value};
+        }
+        return options;
+}
+
+static void destroy(struct hwaccl_trace *trace)
+{
+        free(trace->vcpu);
+        free(trace);
+}
+
+static struct hwaccl_trace *allocate(uint32_t vcpu_count, struct hwaccl_error *error)
+{
+        struct hwaccl_trace *trace = calloc(1, sizeof(*trace));
+        size_t size = vcpu_count * ((sizeof(*trace->vcpu) + 63) & ~(size_t)63);
+
+        if (trace) {
+                trace->vcpu_count = vcpu_count;
+                trace->vcpu = aligned_alloc(64, size);
+        }
+        if (!trace || !trace->vcpu) {
+                free(trace);
+                hwaccl_error_set(error, "out of memory");
+                return NULL;
+        }
+        memset(trace->vcpu, 0, size);
+        return trace;
+}
+
+/* Rings, database, writer. */
+static bool start(struct hwaccl_trace *trace, const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        struct ring *rings[HWACCL_TRACE_VCPU_MAX];
+        enum stamp_kind stamps = stamp_kind_detect();
+        uint32_t made = 0;
+
+        while (made < trace->vcpu_count) {
+                rings[made] = &trace->vcpu[made].recorder.ring;
+                if (!recorder_create_ring(rings[made], config, made, error))
+                        break;
+                made++;
+        }
+        if (made == trace->vcpu_count)
+                trace->writer = writer_create(config, rings, made, stamps, error);
+        if (!trace->writer) {
+                while (made > 0)
+                        ring_destroy(rings[--made], true);
+                return false;
+        }
+        for (uint32_t i = 0; i < trace->vcpu_count; i++) {
+                struct hwaccl_recorder *recorder = &trace->vcpu[i].recorder;
+                recorder->probe.ops = &recorder_probe_ops;
+                recorder->keyframe_interval = recorder->until_snapshot = config->keyframe_interval;
+                recorder->snapshot_bytes = UINT64_MAX;
+                recorder->whole_entry = true;
+                recorder->stamp_kind = stamps;
+                recorder->writer = trace->writer;
+                ring_producer_init(&recorder->producer, &recorder->ring);
+        }
+        return true;
+}
+
+struct hwaccl_trace *hwaccl_trace_open(const char *path, const struct hwaccl_trace_config *config,
+                                       struct hwaccl_error *error)
+{
+        struct hwaccl_trace_config settings;
+        struct hwaccl_trace *trace = NULL;
+        struct utsname host;
+        char start_time[32];
+
+        if (!path || !*path) {
+                hwaccl_error_set(error, "the recording's path is missing");
+                return NULL;
+        }
+        if (!read_config(config, &settings, error))
+                return NULL;
+        struct hwaccl_recording_option *options = make_options(&settings, start_time, sizeof(start_time), &host, error);
+        if (options)
+                trace = allocate(settings.vcpu_count, error);
+        if (trace) {
+                struct hwaccl_recorder_config recorder = {.path = path,
+                                                          .force = settings.force != 0,
+                                                          .options = options,
+                                                          .option_count = settings.option_count + OWN_OPTIONS,
+                                                          .keyframe_interval = settings.keyframe_interval,
+                                                          .ring_size = (size_t)settings.ring_size};
+                if (!start(trace, &recorder, error)) {
+                        destroy(trace);
+                        trace = NULL;
+                }
+        }
+        free(options);
+        return trace;
+}
+
+struct hwaccl_trace_vcpu *hwaccl_trace_vcpu(struct hwaccl_trace *trace, uint32_t number)
+{
+        return trace && number < trace->vcpu_count ? &trace->vcpu[number] : NULL;
+}
+
+bool hwaccl_trace_error(struct hwaccl_trace *trace, struct hwaccl_error *error)
+{
+        if (!trace)
+                return hwaccl_error_set(error, "there is no recording");
+        /* the writer fails all rings */
+        return !ring_failed(&trace->vcpu[0].recorder.ring) || writer_error(trace->writer, error);
+}
+
+bool hwaccl_trace_close(struct hwaccl_trace *trace, unsigned end, uint64_t code, const char *message,
+                        struct hwaccl_error *error)
+{
+        struct writer_end how = {end, code, message};
+        struct hwaccl_error ignored;
+
+        if (!trace)
+                return hwaccl_error_set(error, "there is no recording");
+        if (end == HWACCL_END_NONE || end > HWACCL_TRACE_END_POWER_OFF)
+                how.end = HWACCL_END_ERROR;
+        for (uint32_t i = 0; i < trace->vcpu_count; i++)
+                recorder_close_exit(&trace->vcpu[i].recorder);
+        bool good = writer_finish(trace->writer, &how, error ? error : &ignored);
+        destroy(trace);
+        return good;
+}

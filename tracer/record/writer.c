@@ -1,0 +1,364 @@
+#include "tracer/record/writer_internal.h"
+
+#include "tracer/database/checkpoint.h"
+#include "tracer/ring/steps.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long records may wait for their commit while the guest does little, so that a reader sees them. */
+#define COMMIT_INTERVAL_NS UINT64_C(200000000)
+
+/* The longest rest: each end of one disturbs a guest that shares the processor, or its caches, with the writer. */
+#define REST_NS 100000000L
+
+/* Bytes of the ring in a transaction when there is hardly room left. */
+#define SALVAGE_STEP 16384
+
+static bool begin(struct writer *writer)
+{
+        if (writer->in_transaction)
+                return true;
+        writer->in_transaction = database_execute(writer->db, "BEGIN IMMEDIATE", &writer->error);
+        return writer->in_transaction;
+}
+
+static void lane_committed(struct writer_lane *lane, bool trimming)
+{
+        struct decoder *decoder = &lane->decoder;
+
+        lane->committed = decoder->state;
+        memcpy(lane->committed_devices, decoder->device_state, decoder->device_bytes);
+        lane->committed_position = lane->position;
+        ring_release(lane->ring, lane->position);
+        if (trimming)
+                ring_trim(lane->ring);
+}
+
+/* The rows and the checkpoints that belong to them: should we die after this, recovery goes on from here. */
+static bool commit_rows(struct writer *writer)
+{
+        STEP("checkpoint");
+        for (unsigned i = 0; i < writer->lane_count; i++) {
+                struct writer_lane *lane = &writer->lane[i];
+                if (!checkpoint_write(&lane->decoder, lane->ring->header->identity, lane->position, &writer->error))
+                        return false;
+        }
+        STEP("commit");
+        if (!database_execute(writer->db, "COMMIT", &writer->error))
+                return false;
+        STEP("committed");
+        writer->in_transaction = false;
+        return true;
+}
+
+static bool commit(struct writer *writer)
+{
+        if (writer->in_transaction && !commit_rows(writer))
+                return false;
+        writer->commit_ns = stamp_monotonic();
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                lane_committed(&writer->lane[i], writer->trimming);
+        return true;
+}
+
+static void roll_back(struct writer *writer)
+{
+        (void)sqlite3_exec(writer->db, "ROLLBACK", NULL, NULL, NULL);
+        writer->in_transaction = false;
+        for (unsigned i = 0; i < writer->lane_count; i++) {
+                struct writer_lane *lane = &writer->lane[i];
+                lane->decoder.state = lane->committed;
+                memcpy(lane->decoder.device_state, lane->committed_devices, lane->decoder.device_bytes);
+                lane->position = lane->committed_position;
+                rows_forget(&lane->decoder.rows);
+        }
+}
+
+/* A lane's records up to @head, in transactions of @step bytes. */
+static bool drain(struct writer *writer, struct writer_lane *lane, uint64_t head, uint64_t step)
+{
+        while (lane->position < head) {
+                const struct ring_record *record = ring_at(lane->ring, lane->position, head);
+                if (!record)
+                        return hwaccl_error_set(&writer->error, "ring: a torn record at %llu",
+                                                (unsigned long long)lane->position);
+                if (!begin(writer) || !decoder_take(&lane->decoder, record, &writer->error))
+                        return false;
+                lane->position += (uint64_t)record->words * 8;
+                STEP("decoded");
+                if (lane->position - lane->committed_position >= step && !commit(writer))
+                        return false;
+        }
+        return true;
+}
+
+static bool finish_rows(struct writer *writer)
+{
+        if (!begin(writer))
+                return false;
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                if (!decoder_flush(&writer->lane[i].decoder, &writer->error))
+                        return false;
+        return commit(writer);
+}
+
+/* Recovery converts stamps with the rate that the ring's header says. */
+static void sample_clock(struct writer_lane *lane)
+{
+        struct stamp_clock *clock = &lane->decoder.clock;
+
+        stamp_clock_sample(clock);
+        if (clock->ns[1] >= 100000) /* less would show the cost of reading the clocks */
+                atomic_store_explicit(&lane->ring->header->stamp_khz, stamp_clock_khz(clock), memory_order_relaxed);
+}
+
+enum pace {
+        PACE_SLOW,   /* all producers */
+        PACE_STEADY, /* none of those */
+        PACE_FAST,   /* one is that far ahead again that there is no time to rest */
+};
+
+/* What the lanes hold now. */
+static bool drain_lanes(struct writer *writer, enum pace *pace)
+{
+        *pace = PACE_SLOW;
+        for (unsigned i = 0; i < writer->lane_count; i++) {
+                struct writer_lane *lane = &writer->lane[i];
+                uint64_t head = ring_head(lane->ring);
+                sample_clock(lane);
+                if (head == lane->position)
+                        continue;
+                if (!consumer_is_slow(&writer->consumer, lane->ring, head - lane->position) && *pace == PACE_SLOW)
+                        *pace = PACE_STEADY;
+                if (!drain(writer, lane, head, lane->ring->size / 4))
+                        return false;
+                if (ring_head(lane->ring) - lane->position >= lane->ring->size / 4)
+                        *pace = PACE_FAST;
+        }
+        return true;
+}
+
+static bool all_drained(const struct writer *writer)
+{
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                if (writer->lane[i].position != ring_head(writer->lane[i].ring))
+                        return false;
+        return true;
+}
+
+static bool run(struct writer *writer)
+{
+        for (;;) {
+                bool closing = consumer_is_closing(&writer->consumer);
+                enum pace pace;
+                if (!drain_lanes(writer, &pace))
+                        return false;
+                if (pace == PACE_FAST)
+                        continue;
+                if (closing && all_drained(writer))
+                        return finish_rows(writer);
+                if (writer->in_transaction && stamp_monotonic() - writer->commit_ns > COMMIT_INTERVAL_NS &&
+                    !commit(writer))
+                        return false;
+                consumer_rest(&writer->consumer, writer->lane[0].ring, pace == PACE_SLOW);
+        }
+}
+
+static void wait_for_producer(struct writer *writer)
+{
+        while (!consumer_is_closing(&writer->consumer))
+                consumer_rest(&writer->consumer, writer->lane[0].ring, true);
+}
+
+static bool drain_all(struct writer *writer, uint64_t step)
+{
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                if (!drain(writer, &writer->lane[i], ring_head(writer->lane[i].ring), step))
+                        return false;
+        return finish_rows(writer);
+}
+
+/*
+ * After a failure, most often a full disk: what the rings still hold. The part of their files that nobody waits for
+ * gives its space back first. True: everything is in the database. Otherwise the rings keep what is not.
+ */
+static bool salvage(struct writer *writer)
+{
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                ring_trim(writer->lane[i].ring);
+        /* one transaction needs the least room; if there is not enough, small ones leave the least behind */
+        bool good = drain_all(writer, UINT64_MAX);
+        if (!good) {
+                roll_back(writer);
+                writer->trimming = true;
+                good = drain_all(writer, SALVAGE_STEP);
+        }
+        if (!good)
+                roll_back(writer);
+        return good;
+}
+
+static void *main_loop(void *opaque)
+{
+        struct writer *writer = opaque;
+
+        if (!run(writer)) {
+                roll_back(writer);
+                for (unsigned i = 0; i < writer->lane_count; i++)
+                        ring_fail(writer->lane[i].ring);
+                wait_for_producer(writer);
+        }
+        return NULL;
+}
+
+static void destroy(struct writer *writer)
+{
+        consumer_destroy(&writer->consumer);
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                free(writer->lane[i].committed_devices);
+        free(writer->lane);
+        free(writer);
+}
+
+static void discard(struct writer *writer, const char *path)
+{
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                decoder_finish(&writer->lane[i].decoder);
+        (void)sqlite3_close(writer->db);
+        writer_database_remove(path);
+        destroy(writer);
+}
+
+/* All lanes count time from the same moment. */
+static bool init_lane(struct writer *writer, unsigned index, const struct hwaccl_recorder_config *config,
+                      struct ring *ring, struct hwaccl_error *error)
+{
+        struct writer_lane *lane = &writer->lane[index];
+
+        lane->ring = ring;
+        consumer_attach(&writer->consumer, ring);
+        if (index > 0)
+                lane->decoder.clock = writer->lane[0].decoder.clock;
+        ring->header->stamp_kind = lane->decoder.clock.kind;
+        ring->header->stamp_origin = lane->decoder.clock.origin_stamp;
+        writer->lane_count = index + 1;
+        if (!decoder_init(&lane->decoder, writer->db, config->vcpu + index, config->keyframe_interval, error) ||
+            !decoder_declare_devices(&lane->decoder, config->devices, config->device_count, error))
+                return false;
+        lane->committed_devices = calloc(1, lane->decoder.device_bytes + 1);
+        if (!lane->committed_devices)
+                return hwaccl_error_set(error, "out of memory");
+        lane->committed = lane->decoder.state;
+        sample_clock(lane);
+        return checkpoint_write(&lane->decoder, ring->header->identity, 0, error);
+}
+
+/* From one moment to the next it is a recording, and one that recovery knows. */
+static bool begin_recording(struct writer *writer, const struct hwaccl_recorder_config *config,
+                            struct ring *const *rings, unsigned ring_count, struct hwaccl_error *error)
+{
+        if (!database_execute(writer->db, "BEGIN", error) ||
+            !writer_database_fill(writer->db, config, ring_count, error))
+                return false;
+        for (unsigned i = 0; i < ring_count; i++)
+                if (!init_lane(writer, i, config, rings[i], error))
+                        return false;
+        STEP("recording filled");
+        if (!database_execute(writer->db, "COMMIT", error))
+                return false;
+        STEP("recording begun");
+        return true;
+}
+
+struct writer *writer_create(const struct hwaccl_recorder_config *config, struct ring *const *rings,
+                             unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error)
+{
+        struct writer *writer = calloc(1, sizeof(*writer));
+
+        if (!writer) {
+                hwaccl_error_set(error, "out of memory");
+                return NULL;
+        }
+        if (!consumer_init(&writer->consumer, REST_NS, error)) {
+                free(writer);
+                return NULL;
+        }
+        size_t size = ring_count * sizeof(*writer->lane); /* a multiple of their alignment */
+        writer->lane = aligned_alloc(_Alignof(struct writer_lane), size);
+        if (!writer->lane) {
+                hwaccl_error_set(error, "out of memory");
+                destroy(writer);
+                return NULL;
+        }
+        memset(writer->lane, 0, size);
+        stamp_clock_start(&writer->lane[0].decoder.clock, stamps);
+        writer->db = writer_database_create(config, error);
+        if (!writer->db) {
+                destroy(writer);
+                return NULL;
+        }
+        if (begin_recording(writer, config, rings, ring_count, error) &&
+            consumer_start(&writer->consumer, main_loop, writer, error))
+                return writer;
+        discard(writer, config->path);
+        return NULL;
+}
+
+bool writer_error(struct writer *writer, struct hwaccl_error *error)
+{
+        return hwaccl_error_set(error, "%s", writer->error.message);
+}
+
+/* What could not be written is still in the rings. */
+static void say_how_to_recover(const struct ring *ring, struct hwaccl_error *error)
+{
+        char reason[sizeof(error->message)];
+
+        (void)snprintf(reason, sizeof(reason), "%s", error->message);
+        hwaccl_error_set(error, "%.300s; the ring keeps the rest: 'hwaccl recover %.*s' completes the recording",
+                         reason, (int)(strlen(ring->path) - strlen(RING_SUFFIX)), ring->path);
+}
+
+/* The first one last: recovery finds the others by it. */
+static void destroy_rings(struct writer *writer, bool remove)
+{
+        for (unsigned i = writer->lane_count; i-- > 0;) {
+                ring_destroy(writer->lane[i].ring, remove);
+                STEP("ring destroyed");
+        }
+}
+
+bool writer_finish(struct writer *writer, const struct writer_end *end, struct hwaccl_error *error)
+{
+        struct hwaccl_error late;
+
+        consumer_join(&writer->consumer);
+        bool mine = consumer_block_file_size_signal();
+
+        bool failed = ring_failed(writer->lane[0].ring);
+        bool all = !failed;
+        if (failed) {
+                hwaccl_error_set(error, "%s", writer->error.message);
+                all = salvage(writer);
+        }
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                decoder_finish(&writer->lane[i].decoder);
+        bool good =
+                writer_database_status(writer->db, end, failed ? error->message : NULL, all, failed ? &late : error) &&
+                all;
+        bool gone = failed && good;
+        if (gone)
+                destroy_rings(writer, true); /* the database may need their room to close */
+        good = writer_database_close(writer->db, good && !failed ? error : &late) && good;
+        STEP("database closed");
+        if (!gone) {
+                if (!good)
+                        say_how_to_recover(writer->lane[0].ring, error);
+                destroy_rings(writer, good);
+        }
+        destroy(writer);
+        consumer_unblock_file_size_signal(mine);
+        return good && !failed;
+}

@@ -1,0 +1,433 @@
+/*
+ * A flight recorder that died left its window in segments, what they lack in the ring, and what neither says in a
+ * frame. The recording is made of the three under another name, and gets its own when it is on the disk. Nothing of
+ * this is trusted.
+ */
+#include "tracer/recover/recover_internal.h"
+
+#include "hwaccl/recording.h"
+#include "tracer/record/flight/flight_internal.h"
+#include "tracer/ring/steps.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SEGMENT_SIZE_MAX (UINT64_C(4) << 30)
+#define COPY_SIZE        65536
+
+struct segment {
+        char name[24];
+        uint64_t number;
+        uint64_t position;
+        uint64_t bytes;
+        uint64_t first; /* exit */
+};
+
+struct window {
+        struct recovery *recovery;
+        char *directory;
+        char *made; /* the recording, until it has its name */
+        int fd;     /* of the directory */
+        struct segment *segment;
+        size_t count;
+};
+
+static char *beside(const struct recovery *recovery, const char *suffix)
+{
+        char *name = NULL;
+
+        return asprintf(&name, "%s%s", recovery->database, suffix) < 0 ? NULL : name;
+}
+
+bool recovery_has_window(const struct recovery *recovery)
+{
+        char *directory = beside(recovery, FLIGHT_SUFFIX);
+        struct stat status;
+        bool there = directory && lstat(directory, &status) == 0 && S_ISDIR(status.st_mode);
+
+        free(directory);
+        return there;
+}
+
+static bool refuse(const struct window *window, const char *name, const char *what, struct hwaccl_error *error)
+{
+        return hwaccl_error_set(error, "%s/%s: %s", window->directory, name, what);
+}
+
+/* A segment of this run: the ring was made by the same recorder. */
+static const char *header_problem(const struct window *window, const struct flight_header *header)
+{
+        const struct ring_reader *reader = &window->recovery->reader[0];
+
+        if (memcmp(header->magic, FLIGHT_MAGIC, sizeof(header->magic)) != 0 || header->version < FLIGHT_VERSION_MIN ||
+            header->version > FLIGHT_VERSION)
+                return "is no segment of this version";
+        if (header->vcpu != reader->header.vcpu || header->stamp_origin != reader->header.stamp_origin ||
+            header->stamp_kind != reader->header.stamp_kind ||
+            header->keyframe_interval != reader->header.keyframe_interval)
+                return "belongs to another ring";
+        if (header->position & 7 || header->position > reader->head || header->first > EXIT_NUMBER_MAX ||
+            header->stamp_khz > STAMP_KHZ_MAX)
+                return "is damaged: its header cannot be";
+        return NULL;
+}
+
+/* 1: read; 0: the recorder died before it had made it; -1: *error is set */
+static int read_header(const struct window *window, struct segment *segment, struct hwaccl_error *error)
+{
+        struct flight_header header;
+        struct stat status;
+        int fd = openat(window->fd, segment->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+        if (fd < 0 || fstat(fd, &status) != 0) {
+                (void)refuse(window, segment->name, strerror(errno), error);
+                if (fd >= 0)
+                        (void)close(fd);
+                return -1;
+        }
+        bool regular = S_ISREG(status.st_mode);
+        bool whole = regular && status.st_size >= (off_t)sizeof(header);
+        bool good = whole && (uint64_t)status.st_size < SEGMENT_SIZE_MAX &&
+                    ring_reader_read(fd, &header, sizeof(header), 0);
+        (void)close(fd);
+        if (regular && !whole)
+                return 0;
+        const char *problem = good ? header_problem(window, &header) : "cannot be read";
+        if (problem) {
+                (void)refuse(window, segment->name, problem, error);
+                return -1;
+        }
+        segment->position = header.position;
+        segment->bytes = ((uint64_t)status.st_size - sizeof(header)) & ~UINT64_C(7);
+        segment->first = header.first;
+        return 1;
+}
+
+static int in_order(const void *a, const void *b)
+{
+        const struct segment *x = a;
+        const struct segment *y = b;
+
+        return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static bool add_segment(struct window *window, const char *name, struct hwaccl_error *error)
+{
+        struct segment segment = {.number = strtoull(name, NULL, 10)};
+
+        memcpy(segment.name, name, strnlen(name, sizeof(segment.name) - 1)); /* shorter: flight_is_segment() says so */
+        int found = read_header(window, &segment, error);
+        if (found <= 0)
+                return found == 0;
+        struct segment *more = realloc(window->segment, (window->count + 1) * sizeof(*more));
+        if (!more)
+                return hwaccl_error_set(error, "out of memory");
+        window->segment = more;
+        more[window->count++] = segment;
+        return true;
+}
+
+/* Those that follow each other without a gap up to the newest; older ones, if any, were being let go of. */
+static void keep_contiguous(struct window *window)
+{
+        if (window->count == 0)
+                return;
+        size_t first = window->count - 1;
+        while (first > 0 && window->segment[first - 1].position + window->segment[first - 1].bytes ==
+                                    window->segment[first].position)
+                first--;
+        window->count -= first;
+        memmove(window->segment, window->segment + first, window->count * sizeof(*window->segment));
+}
+
+static bool find_segments(struct window *window, struct hwaccl_error *error)
+{
+        int copy = fcntl(window->fd, F_DUPFD_CLOEXEC, 0);
+        DIR *files = copy < 0 ? NULL : fdopendir(copy);
+        struct dirent *entry;
+        bool good = true;
+
+        if (!files) {
+                if (copy >= 0)
+                        (void)close(copy);
+                return hwaccl_error_set(error, "%s: %s", window->directory, strerror(errno));
+        }
+        while (good && (entry = readdir(files)))
+                good = !flight_is_segment(entry->d_name) || add_segment(window, entry->d_name, error);
+        (void)closedir(files);
+        if (window->count)
+                qsort(window->segment, window->count, sizeof(*window->segment), in_order);
+        keep_contiguous(window);
+        return good;
+}
+
+static bool damaged(struct recovery *recovery, uint64_t position, const char *problem)
+{
+        recovery->result->damaged_at = position;
+        (void)snprintf(recovery->result->damage, sizeof(recovery->result->damage), "%s", problem);
+        return true;
+}
+
+/* Records up to the ring's tail: from there on the ring has them, whole. */
+static bool take_records(struct recovery *recovery, const struct segment *segment, const uint8_t *records,
+                         struct hwaccl_error *error)
+{
+        uint64_t tail = recovery->reader[0].tail;
+        uint64_t end = segment->position + segment->bytes;
+        uint64_t position = segment->position;
+
+        if (end > tail)
+                end = tail;
+        while (position < end) {
+                const struct ring_record *record =
+                        (const struct ring_record *)(const void *)(records + (position - segment->position));
+                if (record->mark != ring_mark(position) || record->words == 0 ||
+                    (uint64_t)record->words * 8 > end - position)
+                        return damaged(recovery, position, "a record without its mark");
+                const char *problem = ring_record_problem(&recovery->decoder, record);
+                if (problem)
+                        return damaged(recovery, position, problem);
+                if (!decoder_take(&recovery->decoder, record, error))
+                        return false;
+                position += (uint64_t)record->words * 8;
+                STEP("recovery decoded");
+        }
+        return true;
+}
+
+static bool take_segment(struct window *window, const struct segment *segment, struct hwaccl_error *error)
+{
+        uint8_t *records = malloc(segment->bytes + 1);
+        int fd = openat(window->fd, segment->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        bool good = records && fd >= 0;
+
+        if (!records)
+                hwaccl_error_set(error, "out of memory");
+        else if (fd < 0)
+                (void)refuse(window, segment->name, strerror(errno), error);
+        else if (!ring_reader_read(fd, records, segment->bytes, FLIGHT_HEADER_SIZE))
+                good = refuse(window, segment->name, "cannot be read", error);
+        if (good)
+                good = take_records(window->recovery, segment, records, error);
+        if (fd >= 0)
+                (void)close(fd);
+        free(records);
+        return good;
+}
+
+static void start_clock(struct window *window)
+{
+        const struct ring_header *header = &window->recovery->reader[0].header;
+        struct stamp_clock *clock = &window->recovery->decoder.clock;
+
+        clock->kind = (enum stamp_kind)header->stamp_kind;
+        clock->origin_stamp = clock->stamp[0] = clock->stamp[1] = clock->latest_stamp = header->stamp_origin;
+        stamp_clock_resume(clock, header->stamp_khz); /* a segment's is older */
+}
+
+static bool take_window(struct window *window, struct hwaccl_error *error)
+{
+        struct recovery *recovery = window->recovery;
+        struct ring_reader *reader = &recovery->reader[0];
+        const struct segment *segment = window->segment; /* NULL: there is none */
+        uint64_t end = segment ? segment[window->count - 1].position + segment[window->count - 1].bytes : 0;
+
+        if (end < reader->tail)
+                return hwaccl_error_set(error, "%s: lacks the segment that ends where the ring begins",
+                                        window->directory);
+        decoder_start_at(&recovery->decoder, segment ? segment[0].first : 0);
+        for (size_t i = 0; segment && i < window->count && recovery->result->damaged_at == UINT64_MAX; i++)
+                if (!take_segment(window, &segment[i], error))
+                        return false;
+        return recovery->result->damaged_at != UINT64_MAX ||
+               recovery_take_records(recovery, reader, reader->tail, error);
+}
+
+static void count(struct recovery *recovery)
+{
+        const struct decoder_state *state = &recovery->decoder.state;
+        struct hwaccl_recovery *result = recovery->result;
+        uint64_t completed = recovery->reader[0].header.completed;
+        uint64_t whole;
+
+        result->unfinished = state->phase == DECODER_HANDLING;
+        whole = state->exits - result->unfinished;
+        result->exits = result->recovered = state->exits - state->first;
+        result->lost = completed > whole ? completed - whole : 0;
+}
+
+static bool fill(struct window *window, struct hwaccl_error *error)
+{
+        struct recovery *recovery = window->recovery;
+        const struct ring_header *header = &recovery->reader[0].header;
+        struct decoder *decoder = &recovery->decoder;
+        char identity[24];
+        bool known = false;
+
+        (void)snprintf(identity, sizeof(identity), "%016" PRIx64, header->identity);
+        memset(decoder, 0, sizeof(*decoder));
+        start_clock(window);
+        bool good = decoder_init(decoder, recovery->db, header->vcpu, header->keyframe_interval, error) &&
+                    decoder_find_devices(decoder, error) &&
+                    rows_option(&decoder->rows, FLIGHT_OPTION_RING, identity, error) &&
+                    rows_option(&decoder->rows, "flight_recorder_written", "a recovery", error) &&
+                    take_window(window, error) && decoder_flush(decoder, error);
+        if (good) {
+                count(recovery);
+                good = recovery_find_stop(recovery, error) && recovery_find_end(recovery, &known, error) &&
+                       recovery_write_status(recovery, known, error);
+        }
+        decoder_finish(decoder);
+        return good;
+}
+
+/* The frame becomes the recording. The reader's eyes first: it refuses what is no recording. */
+static bool copy_frame(struct window *window, struct hwaccl_error *error)
+{
+        uint8_t buffer[COPY_SIZE];
+        char *frame = NULL;
+        ssize_t got = -1;
+
+        if (asprintf(&frame, "%s/" FLIGHT_FRAME, window->directory) < 0)
+                return hwaccl_error_set(error, "out of memory");
+        struct hwaccl_recording *recording = hwaccl_recording_open(frame, error);
+        hwaccl_recording_close(recording);
+        int from = recording ? open(frame, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+        int to = from < 0 ? -1 : open(window->made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+        bool good = to >= 0;
+        STEP("recovery of a window begun");
+        while (good && (got = read(from, buffer, sizeof(buffer))) > 0)
+                good = write(to, buffer, (size_t)got) == got;
+        good = good && got == 0;
+        if (!good && recording)
+                hwaccl_error_set(error, "%s: cannot copy to %s: %s", frame, window->made, strerror(errno));
+        if (from >= 0)
+                (void)close(from);
+        if (to >= 0 && close(to) != 0 && good)
+                good = hwaccl_error_set(error, "%s: %s", window->made, strerror(errno));
+        free(frame);
+        return good;
+}
+
+static void remove_made(const struct window *window)
+{
+        static const char *const suffix[] = {"", "-journal", "-wal", "-shm"};
+
+        for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
+                char *name = NULL;
+                if (asprintf(&name, "%s%s", window->made, suffix[i]) >= 0)
+                        (void)unlink(name);
+                free(name);
+        }
+}
+
+static bool write_recording(struct window *window, struct hwaccl_error *error)
+{
+        struct recovery *recovery = window->recovery;
+
+        recovery->db = database_open(window->made, SQLITE_OPEN_READWRITE);
+        if (!recovery->db)
+                return hwaccl_error_set(error, "%s: cannot open it for writing", window->made);
+        bool good = database_execute(recovery->db,
+                                     "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; BEGIN IMMEDIATE", error) &&
+                    fill(window, error);
+        STEP("recovery commits");
+        good = good && database_execute(recovery->db, "COMMIT", error) && database_leave_log(recovery->db, error);
+        (void)sqlite3_close(recovery->db);
+        recovery->db = NULL;
+        STEP("recovery closed");
+        if (good && renameat2(AT_FDCWD, window->made, AT_FDCWD, recovery->database, RENAME_NOREPLACE) != 0)
+                good = hwaccl_error_set(error, "%s: cannot rename to %s: %s", window->made, recovery->database,
+                                        strerror(errno));
+        STEP("recovery of a window named");
+        return good;
+}
+
+/* The name is on the disk before what it was made of goes. */
+static bool sync_name(const struct recovery *recovery, struct hwaccl_error *error)
+{
+        char *copy = strdup(recovery->database);
+        char *slash = copy ? strrchr(copy, '/') : NULL;
+
+        if (!copy)
+                return hwaccl_error_set(error, "out of memory");
+        if (slash)
+                slash[slash == copy] = 0;
+        int fd = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        bool good = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
+        if (!good)
+                hwaccl_error_set(error, "%s: cannot be brought to the disk: %s", slash ? copy : ".", strerror(errno));
+        if (fd >= 0)
+                (void)close(fd);
+        free(copy);
+        return good;
+}
+
+/* The recording is there: of this run, because its recorder or a recovery died when it had written it, or a stranger.
+ */
+static bool take_as_done(struct window *window, struct hwaccl_error *error)
+{
+        struct recovery *recovery = window->recovery;
+        struct hwaccl_recording *recording = hwaccl_recording_open(recovery->database, error);
+        char identity[24];
+
+        if (!recording)
+                return false;
+        const char *ring = hwaccl_recording_option(recording, FLIGHT_OPTION_RING);
+        (void)snprintf(identity, sizeof(identity), "%016" PRIx64, recovery->reader[0].header.identity);
+        bool same = ring && strcmp(ring, identity) == 0;
+        recovery->result->exits = hwaccl_recording_info(recording)->exit_count;
+        recovery->result->outcome = HWACCL_RECOVERY_NOTHING;
+        hwaccl_recording_close(recording);
+        return same || hwaccl_error_set(error, "%s: is of another run; move it away, for the window in %s",
+                                        recovery->database, window->directory);
+}
+
+static bool make_recording(struct window *window, struct hwaccl_error *error)
+{
+        struct recovery *recovery = window->recovery;
+        struct stat status;
+
+        if (lstat(recovery->database, &status) == 0)
+                return take_as_done(window, error);
+        if (recovery->reader[0].head == 0) {
+                recovery->result->outcome = HWACCL_RECOVERY_NO_EXITS;
+                return true;
+        }
+        remove_made(window);
+        if (find_segments(window, error) && copy_frame(window, error) && write_recording(window, error))
+                return sync_name(recovery, error);
+        remove_made(window);
+        return false;
+}
+
+bool recovery_of_window(struct recovery *recovery, struct hwaccl_error *error)
+{
+        struct window window = {.recovery = recovery, .fd = -1};
+
+        window.directory = beside(recovery, FLIGHT_SUFFIX);
+        window.made = beside(recovery, FLIGHT_SUFFIX "/" FLIGHT_NEW);
+        bool good = window.directory && window.made;
+        if (!good)
+                hwaccl_error_set(error, "out of memory");
+        else if ((window.fd = open(window.directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+                good = hwaccl_error_set(error, "%s: %s", window.directory, strerror(errno));
+        good = good && make_recording(&window, error);
+        if (good)
+                remove_made(&window);
+        good = good && flight_directory_remove(window.directory, error);
+        STEP("recovery of a window done");
+        if (window.fd >= 0)
+                (void)close(window.fd);
+        free(window.segment);
+        free(window.made);
+        free(window.directory);
+        return good;
+}

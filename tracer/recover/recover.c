@@ -1,0 +1,468 @@
+/* From the ring that a dead recorder left into its database: one transaction, then the ring goes. */
+#include "tracer/recover/recovery.h"
+
+#include "tracer/recover/recover_internal.h"
+
+#include "core/machine/machine.h"
+#include "hwaccl/recording.h"
+#include "tracer/database/checkpoint.h"
+#include "tracer/ring/steps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* @path names the database or its ring. */
+static bool name_files(struct recovery *recovery, const char *path, struct hwaccl_error *error)
+{
+        const size_t suffix = strlen(RING_SUFFIX);
+        size_t length = strlen(path);
+        struct stat status;
+
+        if (length > suffix && strcmp(path + length - suffix, RING_SUFFIX) == 0) {
+                recovery->database = strndup(path, length - suffix);
+                if (recovery->database && stat(recovery->database, &status) != 0 && stat(path, &status) != 0)
+                        return hwaccl_error_set(error, "%s: %s", path, strerror(errno));
+        } else {
+                recovery->database = strdup(path);
+        }
+        if (!recovery->database || asprintf(&recovery->ring, "%s%s", recovery->database, RING_SUFFIX) < 0) {
+                recovery->ring = NULL;
+                return hwaccl_error_set(error, "out of memory");
+        }
+        return true;
+}
+
+enum hwaccl_ring_state hwaccl_recovery_state(const char *path, uint32_t *process)
+{
+        char *ring = NULL;
+
+        if (asprintf(&ring, "%s%s", path, RING_SUFFIX) < 0)
+                return HWACCL_RING_NONE;
+        enum hwaccl_ring_state state = ring_state(ring, process);
+        free(ring);
+        return state;
+}
+
+/* The reader's eyes first: it refuses what is no recording, or a damaged one. */
+static bool check_database(const struct recovery *recovery, struct hwaccl_error *error)
+{
+        struct hwaccl_recording *recording = hwaccl_recording_open(recovery->database, error);
+
+        if (recording)
+                recovery->result->exits = hwaccl_recording_info(recording)->exit_count;
+        hwaccl_recording_close(recording);
+        return recording != NULL;
+}
+
+static bool open_database(struct recovery *recovery, struct hwaccl_error *error)
+{
+        recovery->db = database_open(recovery->database, SQLITE_OPEN_READWRITE);
+        if (!recovery->db)
+                return hwaccl_error_set(error, "cannot open it for writing");
+        /* what is committed is on the disk, and only then the ring goes */
+        return database_execute(recovery->db, "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536", error);
+}
+
+/* A file of SQLite's without a table, or a recording without its status: a recorder died that had not begun. */
+static bool holds_nothing(const struct recovery *recovery)
+{
+        struct hwaccl_error ignored;
+        struct stat status;
+        int64_t tables = -1;
+        int64_t rows = 0;
+        int64_t application = 0;
+
+        if (stat(recovery->database, &status) != 0)
+                return errno == ENOENT;
+        if (!S_ISREG(status.st_mode))
+                return false;
+        sqlite3 *db = database_open(recovery->database, SQLITE_OPEN_READWRITE);
+        bool nothing = db && database_integer(db, "SELECT count(*) FROM sqlite_schema", -1, &tables, &ignored) &&
+                       (tables == 0 ||
+                        (tables > 0 && database_integer(db, "PRAGMA application_id", 0, &application, &ignored) &&
+                         application == DATABASE_APPLICATION_ID &&
+                         database_integer(db, "SELECT (SELECT count(*) FROM status) + (SELECT count(*) FROM exit)", -1,
+                                          &rows, &ignored) &&
+                         rows == 0));
+        (void)sqlite3_close(db);
+        return nothing;
+}
+
+/* Decodes what a ring holds behind @position. A record that cannot be ends it: what follows has no meaning. */
+bool recovery_take_records(struct recovery *recovery, struct ring_reader *reader, uint64_t position,
+                           struct hwaccl_error *error)
+{
+        struct hwaccl_recovery *result = recovery->result;
+
+        while (position < reader->head) {
+                const struct ring_record *record = ring_reader_at(reader, position, error);
+                if (!record && error->message[0])
+                        return false;
+                const char *problem =
+                        record ? ring_record_problem(&recovery->decoder, record) : "a record without its mark";
+                if (problem) {
+                        result->damaged_at = position;
+                        (void)snprintf(result->damage, sizeof(result->damage), "%s", problem);
+                        return true;
+                }
+                if (!decoder_take(&recovery->decoder, record, error))
+                        return false;
+                position += (uint64_t)record->words * 8;
+                STEP("recovery decoded");
+        }
+        result->cut |= ring_reader_half_record(reader);
+        return true;
+}
+
+/* How the guest ended, from a vCPU's last exit. */
+bool recovery_find_stop(struct recovery *recovery, struct hwaccl_error *error)
+{
+        struct hwaccl_recovery *result = recovery->result;
+        sqlite3_stmt *row;
+        char sql[256];
+
+        (void)snprintf(sql, sizeof(sql),
+                       "SELECT address, value FROM effect WHERE exit = %" PRId64 " AND kind = %d "
+                       "AND address BETWEEN 1 AND %d",
+                       recovery->decoder.state.row.id, HWACCL_EFFECT_STOP, HWACCL_END_COUNT - 1);
+        if (!database_prepare(recovery->db, sql, &row, error))
+                return false;
+        int step = sqlite3_step(row);
+        if (step == SQLITE_ROW && recovery->decoder.state.phase != DECODER_HANDLING) {
+                recovery->stopped = true;
+                result->end = (unsigned)sqlite3_column_int(row, 0);
+                result->end_code = (uint64_t)sqlite3_column_int64(row, 1);
+        }
+        (void)sqlite3_finalize(row);
+        return step == SQLITE_ROW || step == SQLITE_DONE || database_error(recovery->db, error, "cannot read");
+}
+
+/* What the recorder itself wrote of the end, when it lived long enough for that: it stands. */
+bool recovery_find_end(struct recovery *recovery, bool *known, struct hwaccl_error *error)
+{
+        struct hwaccl_recovery *result = recovery->result;
+        int64_t end = 0;
+
+        if (!database_integer(recovery->db, "SELECT end_status FROM status", HWACCL_END_NONE, &end, error))
+                return false;
+        *known = end > HWACCL_END_NONE && end < HWACCL_END_COUNT;
+        if (*known) {
+                result->end = (unsigned)end;
+                return true;
+        }
+        if (recovery->stopped && result->damaged_at == UINT64_MAX && !result->lost) {
+                result->ended = true;
+                return true;
+        }
+        result->end = HWACCL_END_RECORDER_DIED;
+        result->end_code = 0;
+        return true;
+}
+
+/* @known: the row says already how it ended, and why it is incomplete. */
+bool recovery_write_status(struct recovery *recovery, bool known, struct hwaccl_error *error)
+{
+        const struct hwaccl_recovery *result = recovery->result;
+        bool damaged = result->damaged_at != UINT64_MAX;
+        char problem[256];
+        sqlite3_stmt *statement;
+
+        if (!database_prepare(recovery->db,
+                              known ? "UPDATE status SET problem = coalesce(problem || '; ' || ?4, problem, ?4), "
+                                      "recovered = ?5"
+                                    : "UPDATE status SET status = ?1, end_status = ?2, end_code = ?3, problem = ?4, "
+                                      "recovered = ?5",
+                              &statement, error))
+                return false;
+        (void)snprintf(problem, sizeof(problem), "the recorder, process %" PRIu32 ", died%s%s", result->process,
+                       damaged ? ", and its ring was damaged: " : "", damaged ? result->damage : "");
+        bool silent = result->ended || (known && !damaged);
+        int bound = sqlite3_bind_int64(statement, 5, (int64_t)result->recovered) |
+                    (silent ? sqlite3_bind_null(statement, 4)
+                            : sqlite3_bind_text(statement, 4, problem, -1, SQLITE_STATIC));
+        if (!known)
+                bound |= sqlite3_bind_int(statement, 1,
+                                          result->ended ? HWACCL_RECORDING_COMPLETE : HWACCL_RECORDING_INCOMPLETE) |
+                         sqlite3_bind_int64(statement, 2, result->end) |
+                         sqlite3_bind_int64(statement, 3, (int64_t)result->end_code);
+        bool good = bound == SQLITE_OK ? database_step_done(recovery->db, statement, error)
+                                       : database_error(recovery->db, error, "cannot bind a value");
+        (void)sqlite3_finalize(statement);
+        return good;
+}
+
+/* The checkpoint belongs to this ring, and lies in it. */
+static bool belongs(const struct ring_reader *reader, uint64_t identity, uint64_t position, struct hwaccl_error *error)
+{
+        if (identity != reader->header.identity)
+                return hwaccl_error_set(error, "the ring beside it belongs to another recording");
+        if (position < reader->tail)
+                return hwaccl_error_set(error, "its last transactions are missing, which the ring does not hold any "
+                                               "more: was a -wal file lost?");
+        if (position > reader->head || position & 7)
+                return hwaccl_error_set(error, "it holds more than its ring ever did");
+        return true;
+}
+
+static void count(struct recovery *recovery, const struct ring_reader *reader, uint64_t before)
+{
+        const struct decoder_state *state = &recovery->decoder.state;
+        struct hwaccl_recovery *result = recovery->result;
+        uint64_t completed = reader->header.completed;
+        bool unfinished = state->phase == DECODER_HANDLING;
+        uint64_t whole = state->exits - unfinished;
+
+        result->exits += state->exits;
+        result->recovered += state->exits - before;
+        result->unfinished |= unfinished;
+        result->lost += completed > whole ? completed - whole : 0;
+}
+
+static bool recover_ring(struct recovery *recovery, struct ring_reader *reader, struct hwaccl_error *error)
+{
+        struct decoder *decoder = &recovery->decoder;
+        uint64_t identity = 0;
+        uint64_t position = 0;
+
+        if (!decoder_find_devices(decoder, error))
+                return false;
+        enum checkpoint_result found = checkpoint_read(decoder, &identity, &position, error);
+        if (found != CHECKPOINT_READ)
+                return found == CHECKPOINT_BAD ? false : hwaccl_error_set(error, "table checkpoint lacks a vCPU");
+        if (!belongs(reader, identity, position, error))
+                return false;
+        uint64_t before = decoder->state.exits - decoder->state.row_open;
+        stamp_clock_resume(&decoder->clock, reader->header.stamp_khz);
+        if (!recovery_take_records(recovery, reader, position, error) || !decoder_flush(decoder, error))
+                return false;
+        count(recovery, reader, before);
+        return recovery_find_stop(recovery, error);
+}
+
+static bool recover_lane(struct recovery *recovery, unsigned lane, struct hwaccl_error *error)
+{
+        struct ring_reader *reader = &recovery->reader[lane];
+        int64_t vcpu = recovery->vcpu[lane];
+
+        if (vcpu != (int64_t)reader->header.vcpu)
+                return hwaccl_error_set(error, "%s: is the ring of vCPU %" PRIu32 ", not of %" PRId64, reader->path,
+                                        reader->header.vcpu, vcpu);
+        memset(&recovery->decoder, 0, sizeof(recovery->decoder));
+        bool good = decoder_init(&recovery->decoder, recovery->db, reader->header.vcpu,
+                                 reader->header.keyframe_interval, error) &&
+                    recover_ring(recovery, reader, error);
+        decoder_finish(&recovery->decoder);
+        return good;
+}
+
+/* The transaction. */
+static bool transact(struct recovery *recovery, struct hwaccl_error *error)
+{
+        bool known = false;
+
+        recovery->result->exits = 0;
+        for (unsigned i = 0; i < recovery->lane_count; i++)
+                if (!recover_lane(recovery, i, error))
+                        return false;
+        return recovery_find_end(recovery, &known, error) && recovery_write_status(recovery, known, error) &&
+               database_execute(recovery->db, "DELETE FROM checkpoint", error);
+}
+
+/* The vCPUs with a checkpoint; none when the recording is finished. */
+static bool find_lanes(struct recovery *recovery, struct hwaccl_error *error)
+{
+        sqlite3_stmt *row;
+        int result;
+
+        if (!database_prepare(recovery->db, "SELECT id FROM checkpoint ORDER BY id", &row, error))
+                return false;
+        while ((result = sqlite3_step(row)) == SQLITE_ROW && recovery->lane_count < RECOVERY_LANE_MAX)
+                recovery->vcpu[recovery->lane_count++] = sqlite3_column_int64(row, 0);
+        bool good = result == SQLITE_DONE || hwaccl_error_set(error, "table checkpoint cannot be read");
+        (void)sqlite3_finalize(row);
+        return good;
+}
+
+static char *ring_name(const struct recovery *recovery, unsigned lane)
+{
+        char *name = NULL;
+
+        if (lane == 0)
+                return strdup(recovery->ring);
+        return asprintf(&name, "%s.%u", recovery->ring, lane) < 0 ? NULL : name;
+}
+
+/* The rings of all vCPUs but the first, which is open. */
+static bool open_rings(struct recovery *recovery, struct hwaccl_error *error)
+{
+        for (unsigned i = 1; i < recovery->lane_count; i++) {
+                char *name = ring_name(recovery, i);
+                if (!name)
+                        return hwaccl_error_set(error, "out of memory");
+                switch (ring_reader_open(&recovery->reader[i], name, error)) {
+                case RING_READER_OPEN: break;
+                case RING_READER_IN_USE: hwaccl_error_set(error, "%s: is in use", name); break;
+                case RING_READER_NONE:
+                case RING_READER_UNUSED: hwaccl_error_set(error, "%s: is gone", name); break;
+                case RING_READER_BAD: break;
+                }
+                bool good = recovery->reader[i].buffer != NULL;
+                free(name);
+                if (!good)
+                        return false;
+        }
+        return true;
+}
+
+/* The first one last: as long as it is there, recovery can be run again. */
+static bool remove_rings(const struct recovery *recovery, struct hwaccl_error *error)
+{
+        bool good = true;
+
+        for (unsigned i = recovery->lane_count ? recovery->lane_count : RECOVERY_LANE_MAX; good && i-- > 0;) {
+                char *name = ring_name(recovery, i);
+                if (!name)
+                        return hwaccl_error_set(error, "out of memory");
+                if (unlink(name) != 0 && (i == 0 || errno != ENOENT))
+                        good = hwaccl_error_set(error, "%s: cannot remove: %s", name, strerror(errno));
+                free(name);
+                STEP("recovery removed a ring");
+        }
+        return good;
+}
+
+static bool remove_files(const struct recovery *recovery, struct hwaccl_error *error)
+{
+        static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
+
+        for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
+                char *file = sqlite3_mprintf("%s%s", recovery->database, suffix[i]);
+                if (!file)
+                        return hwaccl_error_set(error, "out of memory");
+                int result = unlink(file);
+                if (result != 0 && errno != ENOENT)
+                        hwaccl_error_set(error, "%s: cannot remove: %s", file, strerror(errno));
+                else
+                        result = 0;
+                sqlite3_free(file);
+                if (result != 0)
+                        return false;
+                STEP("recovery removed a file");
+        }
+        return remove_rings(recovery, error);
+}
+
+/* Nobody brings a ring beside a recording that says that it runs: the recorder removes it last. */
+static bool without_ring(struct recovery *recovery, struct hwaccl_error *error)
+{
+        struct hwaccl_recording *recording = hwaccl_recording_open(recovery->database, error);
+
+        if (!recording)
+                return false;
+        bool running = hwaccl_recording_info(recording)->status == HWACCL_RECORDING_RUNNING;
+        recovery->result->exits = hwaccl_recording_info(recording)->exit_count;
+        recovery->result->outcome = HWACCL_RECOVERY_NOTHING;
+        hwaccl_recording_close(recording);
+        return !running ||
+               hwaccl_error_set(error, "%s: its recorder died, and the ring %s is gone: what is there is all",
+                                recovery->database, recovery->ring);
+}
+
+static bool close_database(struct recovery *recovery, bool good, struct hwaccl_error *error)
+{
+        if (good)
+                good = database_leave_log(recovery->db, error);
+        (void)sqlite3_close(recovery->db);
+        recovery->db = NULL;
+        return good;
+}
+
+/* In one transaction, if there is anything to do. */
+static bool complete(struct recovery *recovery, struct hwaccl_error *error)
+{
+        if (!find_lanes(recovery, error))
+                return false;
+        if (recovery->lane_count == 0) {
+                recovery->result->outcome = HWACCL_RECOVERY_NOTHING;
+                return true;
+        }
+        if (!open_rings(recovery, error) || !database_execute(recovery->db, "BEGIN IMMEDIATE", error))
+                return false;
+        STEP("recovery begun");
+        bool good = transact(recovery, error);
+        STEP("recovery commits");
+        good = good && database_execute(recovery->db, "COMMIT", error);
+        STEP("recovery committed");
+        if (!good)
+                (void)sqlite3_exec(recovery->db, "ROLLBACK", NULL, NULL, NULL);
+        return good;
+}
+
+static bool with_ring(struct recovery *recovery, struct hwaccl_error *error)
+{
+        struct hwaccl_recovery *result = recovery->result;
+
+        result->process = recovery->reader[0].header.process;
+        if (recovery_has_window(recovery))
+                return recovery_of_window(recovery, error) && remove_rings(recovery, error);
+        if (recovery->reader[0].head == 0 && holds_nothing(recovery)) {
+                result->outcome = HWACCL_RECOVERY_NO_EXITS;
+                return remove_files(recovery, error);
+        }
+        if (!check_database(recovery, error) || !open_database(recovery, error))
+                return false;
+        bool good = complete(recovery, error);
+        if (!close_database(recovery, good, error))
+                return false;
+        STEP("recovery closed");
+        return remove_rings(recovery, error);
+}
+
+static bool run(struct recovery *recovery, struct hwaccl_error *error)
+{
+        switch (ring_reader_open(&recovery->reader[0], recovery->ring, error)) {
+        case RING_READER_NONE: return without_ring(recovery, error);
+        case RING_READER_UNUSED:
+        case RING_READER_OPEN: return with_ring(recovery, error);
+        case RING_READER_IN_USE:
+                return hwaccl_error_set(error, "%s: is being recorded or recovered, by process %" PRIu32,
+                                        recovery->database, ring_reader_process(recovery->reader[0].fd));
+        case RING_READER_BAD: break;
+        }
+        return false;
+}
+
+bool hwaccl_recover(const char *path, struct hwaccl_recovery *result, struct hwaccl_error *error)
+{
+        struct recovery *recovery = aligned_alloc(64, (sizeof(*recovery) + 63) & ~(size_t)63);
+        struct hwaccl_error ignored;
+
+        memset(result, 0, sizeof(*result));
+        result->damaged_at = UINT64_MAX;
+        if (!error)
+                error = &ignored;
+        if (!recovery)
+                return hwaccl_error_set(error, "out of memory");
+        memset(recovery, 0, sizeof(*recovery));
+        for (unsigned i = 0; i < RECOVERY_LANE_MAX; i++)
+                recovery->reader[i].fd = -1;
+        recovery->result = result;
+        bool good = name_files(recovery, path, error);
+        if (good) {
+                good = run(recovery, error);
+                if (!good && !strstr(error->message, recovery->database))
+                        (void)hwaccl_error_prefix(error, "%s", recovery->database);
+        }
+        for (unsigned i = 0; i < RECOVERY_LANE_MAX; i++)
+                ring_reader_close(&recovery->reader[i]);
+        free(recovery->database);
+        free(recovery->ring);
+        free(recovery);
+        return good;
+}

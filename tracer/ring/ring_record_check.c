@@ -1,0 +1,158 @@
+/* Records of a ring file that is not trusted: is one what the decoder may take next? */
+#include "tracer/database/decoder.h"
+
+#include "core/host/inputs.h"
+#include "core/host/probe.h"
+
+#include <string.h>
+
+static size_t round_up(uint64_t size)
+{
+        return (size_t)((size + 7) & ~UINT64_C(7));
+}
+
+static bool stamp_is_good(const struct decoder *decoder, uint64_t stamp)
+{
+        const struct stamp_clock *clock = &decoder->clock;
+
+        return stamp >= clock->origin_stamp && stamp <= clock->stamp[1];
+}
+
+static const char *entry_problem(const struct decoder *decoder, const struct ring_entry *entry, size_t size)
+{
+        const size_t known = entry->record.extra == RING_ENTRY_PARTIAL ? KNOWN_WORDS * sizeof(uint64_t) : 0;
+
+        if (size < sizeof(*entry) || entry->record.extra > RING_ENTRY_UNKNOWN ||
+            size != sizeof(*entry) + state_delta_size(entry->bitmap) + known)
+                return "a transfer of another length";
+        if (decoder->state.phase == DECODER_HANDLING)
+                return "an entry while an exit is handled";
+        return NULL;
+}
+
+static const char *exit_problem(const struct decoder *decoder, const struct ring_exit *exit, size_t size)
+{
+        const unsigned extra = exit->record.extra;
+        const size_t pending = extra & RING_EXIT_PENDING ? 4 * sizeof(uint64_t) : 0;
+        const size_t known = extra & RING_EXIT_PARTIAL ? KNOWN_WORDS * sizeof(uint64_t) : 0;
+
+        if (size < sizeof(*exit) || extra > (RING_EXIT_PENDING | RING_EXIT_PARTIAL) ||
+            size != sizeof(*exit) + state_delta_size(exit->bitmap) + pending + known)
+                return "a transfer of another length";
+        if (decoder->state.phase != DECODER_ENTERED)
+                return "an exit without an entry";
+        if (!stamp_is_good(decoder, exit->entry_stamp) || !stamp_is_good(decoder, exit->exit_stamp))
+                return "a time that cannot be";
+        return NULL;
+}
+
+static const char *stamped_problem(const struct decoder *decoder, const struct ring_stamped *record, size_t size)
+{
+        const struct decoder_state *state = &decoder->state;
+
+        if (size != sizeof(*record))
+                return "an interrupt of another length";
+        if (record->record.type == RING_RECORD_OFFER && state->phase != DECODER_ENTERED)
+                return "an offer without an entry";
+        if (record->record.type == RING_RECORD_RECLAIM &&
+            (state->phase != DECODER_HANDLING || !state->handoff_open || record->record.extra > 1))
+                return "the end of an offer that was not made";
+        return stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
+}
+
+static const char *event_problem(const struct decoder *decoder, const struct ring_event *event, size_t size)
+{
+        bool input = event->record.type == RING_RECORD_INPUT;
+
+        if (size < sizeof(*event) || event->has_data > 1 || (!event->has_data && event->size) ||
+            size != sizeof(*event) + round_up(event->size))
+                return "an input or effect of another length";
+        if (event->record.extra >= (input ? (unsigned)HWACCL_INPUT_KIND_COUNT : (unsigned)HWACCL_EFFECT_KIND_COUNT) ||
+            event->size > (input ? HWACCL_INPUT_SIZE_MAX : HWACCL_EFFECT_SIZE_MAX))
+                return "an input or effect that there is not";
+        return decoder->state.phase == DECODER_HANDLING ? NULL : "an input or effect without an exit";
+}
+
+static const char *walk_problem(const struct decoder *decoder, const struct ring_walk *walk, size_t size)
+{
+        if (size < sizeof(*walk) + sizeof(walk->entry[0]) || (size - sizeof(*walk)) % sizeof(walk->entry[0]) != 0)
+                return "a page walk of another length";
+        if (walk->record.extra != 4 && walk->record.extra != 8)
+                return "a page walk of entries that there are not";
+        return decoder->state.phase == DECODER_HANDLING ? NULL : "a page walk without an exit";
+}
+
+static bool verdict_is_good(const struct ring_handled *record)
+{
+        if (record->record.type == RING_RECORD_UNHANDLED)
+                return record->record.extra == 0 ||
+                       (record->record.extra == 1 && record->verdict < HWACCL_VERDICT_COUNT);
+        return (record->verdict < HWACCL_VERDICT_COUNT || record->verdict == RING_VERDICT_UNKNOWN) &&
+               (record->record.extra < HWACCL_OUTCOME_COUNT || record->record.extra == RING_OUTCOME_UNKNOWN);
+}
+
+static const char *handled_problem(const struct decoder *decoder, const struct ring_handled *record, size_t size)
+{
+        if (size != sizeof(*record) || !verdict_is_good(record))
+                return "a verdict or outcome that there is not";
+        if (decoder->state.phase != DECODER_HANDLING)
+                return "an exit's end without the exit";
+        return stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
+}
+
+static const char *mark_problem(const struct decoder *decoder, const struct ring_text *record, size_t size)
+{
+        if (size < sizeof(*record) || record->size > size - sizeof(*record) ||
+            size != sizeof(*record) + round_up(record->size))
+                return "a mark of another length";
+        return stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
+}
+
+static const char *snapshot_problem(const struct decoder *decoder, const struct ring_bytes *record, size_t size)
+{
+        if (size < sizeof(*record) || record->size != decoder->device_bytes ||
+            size != sizeof(*record) + round_up(record->size))
+                return "a snapshot of another length";
+        const struct decoder_state *state = &decoder->state;
+        bool after_exit = state->row_open || (state->first > 0 && state->exits == state->first);
+        return state->phase == DECODER_BETWEEN && after_exit ? NULL : "a snapshot without an exit";
+}
+
+/* Two texts, each with its terminating zero. */
+static const char *annotation_problem(const struct ring_bytes *record, size_t size)
+{
+        if (size < sizeof(*record) || record->size > size - sizeof(*record) ||
+            size != sizeof(*record) + round_up(record->size))
+                return "a text of another length";
+        const uint8_t *end = record->data + record->size;
+        const uint8_t *name_end = memchr(record->data, 0, (size_t)record->size);
+        const uint8_t *value_end = name_end ? memchr(name_end + 1, 0, (size_t)(end - name_end - 1)) : NULL;
+
+        return value_end && value_end + 1 == end ? NULL : "texts without an end";
+}
+
+const char *ring_record_problem(const struct decoder *decoder, const struct ring_record *record)
+{
+        const void *body = record;
+        size_t size = (size_t)record->words * 8;
+
+        switch ((enum ring_record_type)record->type) {
+        case RING_RECORD_ENTRY: return entry_problem(decoder, body, size);
+        case RING_RECORD_EXIT: return exit_problem(decoder, body, size);
+        case RING_RECORD_OFFER:
+        case RING_RECORD_RECLAIM: return stamped_problem(decoder, body, size);
+        case RING_RECORD_CLOCK:
+                if (size != sizeof(struct ring_clock))
+                        return "a clock of another length";
+                return decoder->state.phase == DECODER_HANDLING ? NULL : "a clock without an exit";
+        case RING_RECORD_INPUT:
+        case RING_RECORD_EFFECT: return event_problem(decoder, body, size);
+        case RING_RECORD_WALK: return walk_problem(decoder, body, size);
+        case RING_RECORD_HANDLED:
+        case RING_RECORD_UNHANDLED: return handled_problem(decoder, body, size);
+        case RING_RECORD_SNAPSHOT: return snapshot_problem(decoder, body, size);
+        case RING_RECORD_ANNOTATION: return annotation_problem(body, size);
+        case RING_RECORD_MARK: return mark_problem(decoder, body, size);
+        }
+        return "a record of unknown type";
+}
