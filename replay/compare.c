@@ -8,30 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool field_known(const struct hwaccl_known_fields *known, unsigned index)
-{
-        return known->bits[index / 64] >> (index % 64) & 1;
-}
-
-static bool all_known(const struct hwaccl_known_fields *known)
-{
-        for (unsigned word = 0; word < HWACCL_FIELD_COUNT / 64; word++)
-                if (known->bits[word] != UINT64_MAX)
-                        return false;
-        const uint64_t rest = (UINT64_C(1) << (HWACCL_FIELD_COUNT % 64)) - 1;
-        return !rest || (known->bits[HWACCL_FIELD_COUNT / 64] & rest) == rest;
-}
-
 /* @state := what of @recorded is known. */
 static void put_known(struct hwaccl_subject_state *state, const struct hwaccl_subject_state *recorded,
                       const struct hwaccl_known_fields *known)
 {
-        if (all_known(known)) {
+        if (hwaccl_known_fields_equal(*known, hwaccl_known_fields_all())) {
                 *state = *recorded;
                 return;
         }
         for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++)
-                if (field_known(known, i))
+                if (hwaccl_known_fields_has(known, i))
                         hwaccl_field_put(state, (enum hwaccl_field_index)i,
                                          hwaccl_field_get(recorded, (enum hwaccl_field_index)i));
 }
@@ -44,7 +30,7 @@ static bool compare_fields(struct replay_report *report, const struct hwaccl_sub
         for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++) {
                 uint64_t a = hwaccl_field_get(recorded, (enum hwaccl_field_index)i);
                 uint64_t b = hwaccl_field_get(replayed, (enum hwaccl_field_index)i);
-                if (a == b || !field_known(known, i))
+                if (a == b || !hwaccl_known_fields_has(known, i))
                         continue;
                 same = false;
                 replay_report_numbers(

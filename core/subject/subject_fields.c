@@ -1,6 +1,7 @@
 #include "hwaccl/subject_fields.h"
 
 #include "core/assert.h"
+#include "hwaccl/known_fields.h"
 
 #include <string.h>
 
@@ -9,6 +10,8 @@ const struct hwaccl_field hwaccl_subject_fields[HWACCL_FIELD_COUNT] = {
         HWACCL_SUBJECT_FIELDS(X)
 #undef X
 };
+
+_Static_assert(HWACCL_FIELD_COUNT > 64 && HWACCL_FIELD_COUNT < 64 * HWACCL_KNOWN_FIELDS_WORDS, "a bit for each field");
 
 #define X(name, member, width, group, vmcs)                                                                            \
         _Static_assert(sizeof(((struct hwaccl_subject_state *)NULL)->member) == (width), #name " is " #width " byte"   \

@@ -72,8 +72,7 @@ static struct line *find_line(struct statistics *statistics, uint64_t reason)
 
 static uint64_t reason_of(const struct hwaccl_recorded_exit *exit)
 {
-        const unsigned field = HWACCL_FIELD_INDEX_exit_reason;
-        if (!(exit->exit_known.bits[field / 64] >> (field % 64) & 1))
+        if (!hwaccl_known_fields_has(&exit->exit_known, HWACCL_FIELD_INDEX_exit_reason))
                 return REASON_UNKNOWN;
         return exit->exit->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
 }

@@ -34,7 +34,7 @@ struct around {
 
 static bool known(const struct moment *moment, unsigned field)
 {
-        return moment->known.bits[field / 64] >> (field % 64) & 1;
+        return hwaccl_known_fields_has(&moment->known, field);
 }
 
 static uint64_t value_of(const struct moment *moment, unsigned field)

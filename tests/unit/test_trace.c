@@ -11,11 +11,6 @@
 
 #include <pthread.h>
 
-static bool knows(const struct hwaccl_known_fields *known, enum hwaccl_field_index field)
-{
-        return known->bits[field / 64] >> (field % 64) & 1;
-}
-
 /* Deterministic noise: what exit @number of @vcpu looks like, and which of it is known. */
 static uint64_t noise(uint64_t seed)
 {
@@ -74,7 +69,7 @@ static void assert_known_part(const struct hwaccl_subject_state *found, const st
         for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++) {
                 enum hwaccl_field_index field = (enum hwaccl_field_index)i;
                 bool expected = known[i / 64] >> (i % 64) & 1;
-                if (knows(found_known, field) != expected)
+                if (hwaccl_known_fields_has(found_known, field) != expected)
                         fail_msg("exit %llu: %s is %s", (unsigned long long)number, hwaccl_subject_fields[i].name,
                                  expected ? "unknown" : "known");
                 if (expected && hwaccl_field_get(found, field) != hwaccl_field_get(values, field))
@@ -98,7 +93,7 @@ static void assert_view_agrees(struct hwaccl_recording *recording, const struct 
                 (void)snprintf(sql, sizeof(sql), "SELECT %s FROM registers WHERE id = %lld AND moment = '%s'",
                                hwaccl_subject_fields[field].name, (long long)exit->vcpu << 40 | (long long)exit->number,
                                moments[m]);
-                if (knows(known, field))
+                if (hwaccl_known_fields_has(known, field))
                         (void)snprintf(expected, sizeof(expected), "0x%llx",
                                        (unsigned long long)hwaccl_field_get(state, field));
                 const char *found = ask(recording, sql);

@@ -169,12 +169,12 @@ static void unpack(struct decoder *decoder, const struct checkpoint *from)
         memcpy(state->entry.word, from->entry, sizeof(from->entry));
         memcpy(state->base.word, from->base, sizeof(from->base));
         memcpy(state->row.state.word, from->row_state, sizeof(from->row_state));
-        state->now_known = known_both(from->now_known, known_all());
-        state->entry_known = known_both(from->entry_known, known_all());
-        state->base_known = known_both(from->base_known, known_all());
-        state->never_based = known_both(from->never_based, known_all());
-        state->group_known = known_both(from->group_known, known_all());
-        state->row.state_known = known_both(from->row_state_known, known_all());
+        state->now_known = hwaccl_known_fields_of_words(from->now_known.bits);
+        state->entry_known = hwaccl_known_fields_of_words(from->entry_known.bits);
+        state->base_known = hwaccl_known_fields_of_words(from->base_known.bits);
+        state->never_based = hwaccl_known_fields_of_words(from->never_based.bits);
+        state->group_known = hwaccl_known_fields_of_words(from->group_known.bits);
+        state->row.state_known = hwaccl_known_fields_of_words(from->row_state_known.bits);
         for (unsigned i = 0; i < EXIT_COLUMN_COUNT; i++) {
                 state->row.known[i] = from->row_known >> i & 1;
                 state->row.column[i] = (int64_t)from->row_column[i];

@@ -19,7 +19,7 @@ static uint64_t set_mask(const struct field_set *set, struct hwaccl_known_fields
 
         for (unsigned i = 0; i < set->count; i++) {
                 mask |= word_of(set->index[i]);
-                known_add(fields, set->index[i]);
+                hwaccl_known_fields_add(fields, set->index[i]);
         }
         return mask;
 }
@@ -167,7 +167,8 @@ static bool write_group(struct decoder *decoder, enum field_set_name set, int64_
         const struct hwaccl_known_fields *fields =
                 set == FIELD_SET_SYSTEM ? &decoder->system_fields : &decoder->segment_fields;
 
-        *written = known_either(known_without(*written, *fields), known_both(*known, *fields));
+        *written = hwaccl_known_fields_unite(hwaccl_known_fields_without(*written, *fields),
+                                             hwaccl_known_fields_intersect(*known, *fields));
         return rows_group(&decoder->rows, set, at, state, known, error);
 }
 
@@ -175,12 +176,14 @@ static bool write_group(struct decoder *decoder, enum field_set_name set, int64_
 static bool write_groups(struct decoder *decoder, int64_t at, uint64_t bitmap, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
-        struct hwaccl_known_fields news = known_either(known_without(state->now_known, state->group_known),
-                                                       known_without(state->group_known, state->now_known));
+        struct hwaccl_known_fields news =
+                hwaccl_known_fields_unite(hwaccl_known_fields_without(state->now_known, state->group_known),
+                                          hwaccl_known_fields_without(state->group_known, state->now_known));
 
-        state->system_written = (bitmap & decoder->system_mask) || known_any(known_both(news, decoder->system_fields));
-        state->segment_written =
-                (bitmap & decoder->segment_mask) || known_any(known_both(news, decoder->segment_fields));
+        state->system_written = (bitmap & decoder->system_mask) ||
+                                hwaccl_known_fields_any(hwaccl_known_fields_intersect(news, decoder->system_fields));
+        state->segment_written = (bitmap & decoder->segment_mask) ||
+                                 hwaccl_known_fields_any(hwaccl_known_fields_intersect(news, decoder->segment_fields));
         return (!state->system_written ||
                 write_group(decoder, FIELD_SET_SYSTEM, at, &state->now, &state->now_known, error)) &&
                (!state->segment_written ||
@@ -192,29 +195,24 @@ static bool write_handled_state(struct decoder *decoder, uint64_t bitmap, struct
 {
         struct decoder_state *state = &decoder->state;
         struct exit_row *row = &state->row;
-        struct hwaccl_known_fields learnt = known_without(state->entry_known, row->state_known);
+        struct hwaccl_known_fields learnt = hwaccl_known_fields_without(state->entry_known, row->state_known);
         const unsigned rip = offsetof(struct hwaccl_subject_state, rip) / 8;
         const unsigned rax = offsetof(struct hwaccl_subject_state, rax) / 8;
 
-        for (unsigned i = 0; known_any(learnt) && i < HWACCL_FIELD_COUNT; i++)
-                if (known_has(&learnt, i))
+        for (unsigned i = 0; hwaccl_known_fields_any(learnt) && i < HWACCL_FIELD_COUNT; i++)
+                if (hwaccl_known_fields_has(&learnt, i))
                         bitmap |= word_of(i);
         /* there was an entry, even if its RIP is not known */
         set_column(row, EXIT_RIP_ADVANCE,
-                   known_has(&row->state_known, HWACCL_FIELD_INDEX_rip)
+                   hwaccl_known_fields_has(&row->state_known, HWACCL_FIELD_INDEX_rip)
                            ? (int64_t)(state->now.word[rip] - row->state.word[rip])
                            : 0);
-        if (bitmap >> rax & 1 && known_has(&state->entry_known, HWACCL_FIELD_INDEX_rax))
+        if (bitmap >> rax & 1 && hwaccl_known_fields_has(&state->entry_known, HWACCL_FIELD_INDEX_rax))
                 set_column(row, EXIT_NEXT_RAX, (int64_t)state->now.word[rax]);
         return rows_handler_change(&decoder->rows, row->id, bitmap, &state->now, &state->entry_known, error);
 }
 
 /* The two words behind a delta that say which fields are known. */
-static struct hwaccl_known_fields known_words(const uint64_t *words)
-{
-        return known_both((struct hwaccl_known_fields){{words[0], words[1]}}, known_all());
-}
-
 static bool write_handoff(struct decoder *decoder, struct hwaccl_error *error)
 {
         decoder->state.handoff_open = false;
@@ -232,12 +230,13 @@ static bool take_entry(struct decoder *decoder, const struct ring_entry *record,
                 bitmap = state_delta_bitmap((const struct hwaccl_subject_state *)(const void *)record->words,
                                             &state->now);
         const uint64_t *end = state_delta_apply(record->bitmap, record->words, &state->now);
-        state->entry_known = record->record.extra == RING_ENTRY_PARTIAL ? known_words(end)
-                             : given                                    ? known_all()
-                                                                        : known_none();
+        state->entry_known = record->record.extra == RING_ENTRY_PARTIAL ? hwaccl_known_fields_of_words(end)
+                             : given                                    ? hwaccl_known_fields_all()
+                                                                        : hwaccl_known_fields_none();
         if (state->row_open && ((given && !write_handled_state(decoder, bitmap, error)) || !flush_row(decoder, error)))
                 return false;
-        state->never_based = known_either(state->never_based, known_without(known_all(), state->entry_known));
+        state->never_based = hwaccl_known_fields_unite(
+                state->never_based, hwaccl_known_fields_without(hwaccl_known_fields_all(), state->entry_known));
         /* offered before an entry that led to no exit: the accelerator failed */
         if (state->handoff_open && !write_handoff(decoder, error))
                 return false;
@@ -254,14 +253,14 @@ static bool take_entry(struct decoder *decoder, const struct ring_entry *record,
 static bool write_entry_state(struct decoder *decoder, int64_t id, bool keyframe, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
-        struct hwaccl_known_fields fields = known_none();
+        struct hwaccl_known_fields fields = hwaccl_known_fields_none();
 
         if (keyframe)
-                fields = known_without(state->entry_known, state->base_known);
-        else if (known_has(&state->entry_known, HWACCL_FIELD_INDEX_rip) &&
-                 !known_has(&state->row.state_known, HWACCL_FIELD_INDEX_rip))
-                known_add(&fields, HWACCL_FIELD_INDEX_rip);
-        return !known_any(fields) || rows_entry_state(&decoder->rows, id, &state->entry, &fields, error);
+                fields = hwaccl_known_fields_without(state->entry_known, state->base_known);
+        else if (hwaccl_known_fields_has(&state->entry_known, HWACCL_FIELD_INDEX_rip) &&
+                 !hwaccl_known_fields_has(&state->row.state_known, HWACCL_FIELD_INDEX_rip))
+                hwaccl_known_fields_add(&fields, HWACCL_FIELD_INDEX_rip);
+        return !hwaccl_known_fields_any(fields) || rows_entry_state(&decoder->rows, id, &state->entry, &fields, error);
 }
 
 /*
@@ -273,7 +272,7 @@ static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_en
         struct decoder_state *state = &decoder->state;
 
         state->base = state->entry;
-        state->base_known = known_without(state->entry_known, state->never_based);
+        state->base_known = hwaccl_known_fields_without(state->entry_known, state->never_based);
         state->base_clock = state->clock;
         state->base_host_entry = host_entry;
         const struct hwaccl_known_fields *known = &state->entry_known;
@@ -294,10 +293,12 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         const uint64_t *pending = end;
         if (record->record.extra & RING_EXIT_PENDING)
                 end += 4;
-        state->now_known = record->record.extra & RING_EXIT_PARTIAL ? known_words(end) : known_all();
-        state->never_based = known_either(state->never_based, known_without(known_all(), state->now_known));
+        state->now_known = record->record.extra & RING_EXIT_PARTIAL ? hwaccl_known_fields_of_words(end)
+                                                                    : hwaccl_known_fields_all();
+        state->never_based = hwaccl_known_fields_unite(
+                state->never_based, hwaccl_known_fields_without(hwaccl_known_fields_all(), state->now_known));
         bool keyframe = state->exits % decoder->keyframe_interval == 0 || state->exits == state->first ||
-                        known_any(known_both(state->base_known, state->never_based));
+                        hwaccl_known_fields_any(hwaccl_known_fields_intersect(state->base_known, state->never_based));
         if ((keyframe && !write_keyframe(decoder, id, host_entry, error)) ||
             !write_entry_state(decoder, id, keyframe, error))
                 return false;
@@ -399,8 +400,8 @@ static bool take_input(struct decoder *decoder, unsigned kind, const struct ring
             (record->size == 4 || record->size == 8))
                 return take_entry_or_word(decoder, record->address, record->data, record->size, error);
         uint64_t sequence = state->inputs++;
-        bool mode_known = known_has(&state->row.state_known, HWACCL_FIELD_INDEX_efer) &&
-                          known_has(&state->row.state_known, HWACCL_FIELD_INDEX_cs_access_rights);
+        bool mode_known = hwaccl_known_fields_has(&state->row.state_known, HWACCL_FIELD_INDEX_efer) &&
+                          hwaccl_known_fields_has(&state->row.state_known, HWACCL_FIELD_INDEX_cs_access_rights);
 
         if (kind == HWACCL_INPUT_INSTRUCTION && !state->row.known[EXIT_INSTRUCTION] && record->value == 0 &&
             record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && mode_known)

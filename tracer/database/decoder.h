@@ -2,8 +2,8 @@
 #ifndef HWACCL_TRACER_DECODER_H
 #define HWACCL_TRACER_DECODER_H
 
+#include "hwaccl/known_fields.h"
 #include "tracer/database/rows.h"
-#include "tracer/ring/known_fields.h"
 #include "tracer/ring/ring_records.h"
 #include "tracer/ring/timestamps.h"
 

@@ -113,10 +113,10 @@ static uint64_t page_columns(const struct rows *rows, const struct hwaccl_known_
         const struct field_set *page = &rows->set[FIELD_SET_PAGE];
         uint64_t columns = 0;
 
-        if (known_equal(*known, known_all()))
+        if (hwaccl_known_fields_equal(*known, hwaccl_known_fields_all()))
                 return ~UINT64_C(0);
         for (unsigned i = 0; i < page->count; i++)
-                columns |= (uint64_t)known_has(known, page->index[i]) << i;
+                columns |= (uint64_t)hwaccl_known_fields_has(known, page->index[i]) << i;
         return columns;
 }
 
@@ -158,7 +158,7 @@ bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const u
 
         for (unsigned i = 0; i < set->count; i++) {
                 unsigned word = hwaccl_subject_fields[set->index[i]].offset / 8u;
-                if (!(bitmap >> word & 1) || !known_has(known, set->index[i]))
+                if (!(bitmap >> word & 1) || !hwaccl_known_fields_has(known, set->index[i]))
                         continue;
                 if (!any)
                         result |= sqlite3_clear_bindings(rows->handler_change);
@@ -177,7 +177,7 @@ static int bind_fields(sqlite3_stmt *statement, int first, const struct field_se
         int result = SQLITE_OK;
 
         for (unsigned i = 0; i < set->count; i++) {
-                if (!known_has(known, set->index[i])) {
+                if (!hwaccl_known_fields_has(known, set->index[i])) {
                         result |= sqlite3_bind_null(statement, first + (int)i);
                         continue;
                 }

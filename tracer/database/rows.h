@@ -4,9 +4,9 @@
 
 #include "core/machine/board/device.h"
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/known_fields.h"
 #include "tracer/database/database.h"
 #include "tracer/database/field_sets.h"
-#include "tracer/ring/known_fields.h"
 #include "tracer/ring/state_delta.h"
 
 #include <stdbool.h>

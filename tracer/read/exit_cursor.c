@@ -11,17 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void know(struct hwaccl_known_fields *known, unsigned index)
-{
-        known->bits[index / 64] |= UINT64_C(1) << (index % 64);
-}
-
-static void merge_known(struct hwaccl_known_fields *known, const struct hwaccl_known_fields *more)
-{
-        for (size_t i = 0; i < sizeof(known->bits) / sizeof(known->bits[0]); i++)
-                known->bits[i] |= more->bits[i];
-}
-
 /* A column that may be NULL. *known tells. */
 static bool optional(struct hwaccl_exit_cursor *cursor, const struct stream *stream, int column, int64_t *value,
                      bool *known, struct hwaccl_error *error)
@@ -56,7 +45,7 @@ static bool load_keyframe(struct hwaccl_exit_cursor *cursor, struct hwaccl_error
                         return false;
                 cursor->base[i] = (uint64_t)value;
                 if (known)
-                        merge_known(&cursor->base_known, &cursor->page_bit[i]);
+                        cursor->base_known = hwaccl_known_fields_unite(cursor->base_known, cursor->page_bit[i]);
         }
         cursor->started = true;
         return stream_next(&cursor->keyframe, cursor->recording, error);
@@ -80,9 +69,9 @@ static bool load_group(struct hwaccl_exit_cursor *cursor, struct stream *stream,
                                                stream->key, hwaccl_subject_fields[index].name);
                 hwaccl_field_put(&state->state, (enum hwaccl_field_index)index, (uint64_t)value);
                 if (known)
-                        know(&cursor->group_known, index);
+                        hwaccl_known_fields_add(&cursor->group_known, index);
                 else
-                        cursor->group_known.bits[index / 64] &= ~(UINT64_C(1) << (index % 64));
+                        hwaccl_known_fields_remove(&cursor->group_known, index);
         }
         return stream_next(stream, cursor->recording, error);
 }
@@ -130,7 +119,7 @@ static bool load_entry_state(struct hwaccl_exit_cursor *cursor, int64_t id, stru
                 if (!there)
                         continue;
                 hwaccl_field_put(&cursor->entry.state, (enum hwaccl_field_index)page->index[i], (uint64_t)value);
-                know(&cursor->result.entry_known, page->index[i]);
+                hwaccl_known_fields_add(&cursor->result.entry_known, page->index[i]);
         }
         return stream_next(&cursor->entry_state, cursor->recording, error);
 }
@@ -166,7 +155,7 @@ static bool begin_exit(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwa
                 if (!load_groups(cursor, 2 * id, &cursor->next, error))
                         return false;
                 cursor->next_known = cursor->base_known;
-                merge_known(&cursor->next_known, &cursor->group_known);
+                cursor->next_known = hwaccl_known_fields_unite(cursor->next_known, cursor->group_known);
         }
         cursor->entry = cursor->next;
         cursor->result.entry = &cursor->entry.state;
@@ -185,7 +174,7 @@ static bool load_page(struct hwaccl_exit_cursor *cursor, struct hwaccl_error *er
                 int type = sqlite3_column_type(row->statement, 1 + (int)i);
                 if (type == SQLITE_INTEGER) {
                         value = (uint64_t)sqlite3_column_int64(row->statement, 1 + (int)i);
-                        merge_known(&known, &cursor->page_bit[i]);
+                        known = hwaccl_known_fields_unite(known, cursor->page_bit[i]);
                 } else if (type != SQLITE_NULL) {
                         return recording_error(cursor->recording, error, "exit %" PRId64 ": %s is no integer",
                                                number_of(row->key), sqlite3_column_name(row->statement, 1 + (int)i));
@@ -209,7 +198,7 @@ static bool load_next(struct hwaccl_exit_cursor *cursor, int64_t id, const int64
                 cursor->next.state.rip += (uint64_t)column[EXIT_RIP_ADVANCE];
         if (known[EXIT_NEXT_RAX]) {
                 cursor->next.state.rax = (uint64_t)column[EXIT_NEXT_RAX];
-                know(&cursor->next_known, HWACCL_FIELD_INDEX_rax);
+                hwaccl_known_fields_add(&cursor->next_known, HWACCL_FIELD_INDEX_rax);
         }
         if (cursor->change.waiting && cursor->change.key < id)
                 return recording_error(cursor->recording, error, "handler_change %" PRId64 " belongs to no exit",
@@ -223,14 +212,14 @@ static bool load_next(struct hwaccl_exit_cursor *cursor, int64_t id, const int64
                         if (!there)
                                 continue;
                         hwaccl_field_put(&cursor->next.state, (enum hwaccl_field_index)set->index[i], (uint64_t)value);
-                        know(&cursor->next_known, set->index[i]);
+                        hwaccl_known_fields_add(&cursor->next_known, set->index[i]);
                 }
                 if (!stream_next(&cursor->change, cursor->recording, error))
                         return false;
         }
         if (!load_groups(cursor, 2 * (id + 1), &cursor->next, error))
                 return false;
-        merge_known(&cursor->next_known, &cursor->group_known);
+        cursor->next_known = hwaccl_known_fields_unite(cursor->next_known, cursor->group_known);
         return true;
 }
 
@@ -315,7 +304,7 @@ static bool take_row(struct hwaccl_exit_cursor *cursor, struct hwaccl_error *err
         if (!load_page(cursor, error) || !load_groups(cursor, 2 * id + 1, &cursor->at_exit, error) ||
             !load_columns(cursor, id, column, known, error))
                 return false;
-        merge_known(&result->exit_known, &cursor->group_known);
+        result->exit_known = hwaccl_known_fields_unite(result->exit_known, cursor->group_known);
         if (!load_next(cursor, id, column, known, error) || !cursor_load_pending(cursor, id, error) ||
             !cursor_load_handoff(cursor, id, error) || !cursor_load_devices(cursor, id, error))
                 return false;
@@ -445,7 +434,7 @@ struct hwaccl_exit_cursor *hwaccl_exit_cursor_open(struct hwaccl_recording *reco
         cursor->page_count = page->count;
         for (unsigned i = 0; i < page->count; i++) {
                 cursor->page_word[i] = (uint8_t)(hwaccl_subject_fields[page->index[i]].offset / 8);
-                know(&cursor->page_bit[i], page->index[i]);
+                hwaccl_known_fields_add(&cursor->page_bit[i], page->index[i]);
         }
         cursor->recording = recording;
         cursor->result.vcpu = vcpu;

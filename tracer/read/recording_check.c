@@ -125,7 +125,7 @@ static bool check_keyframe(struct check *check, const struct hwaccl_recorded_exi
         for (unsigned i = 0; result == SQLITE_ROW && i < page->count; i++) {
                 unsigned index = page->index[i];
                 uint64_t rebuilt = hwaccl_field_get(exit->entry, (enum hwaccl_field_index)index);
-                bool known = exit->entry_known.bits[index / 64] >> (index % 64) & 1;
+                bool known = hwaccl_known_fields_has(&exit->entry_known, index);
                 if (known && sqlite3_column_type(row, (int)i) == SQLITE_INTEGER &&
                     (uint64_t)sqlite3_column_int64(row, (int)i) != rebuilt)
                         found(check,

@@ -1,6 +1,7 @@
 #include "tracer/record/trace_internal.h"
 
 #include "core/machine/machine.h"
+#include "hwaccl/recording.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 
 #include "hwaccl/trace.h"
 
+#include "hwaccl/known_fields.h"
 #include "tracer/record/recorder_internal.h"
-#include "tracer/ring/known_fields.h"
 
 /* Known fields as masks of the state's words: made again when they change, which is rare. */
 struct word_masks {

@@ -11,14 +11,14 @@ static bool alive(const struct hwaccl_trace_vcpu *vcpu)
 
 static const uint64_t *words_of(struct word_masks *masks, struct hwaccl_known_fields fields)
 {
-        if (known_equal(masks->fields, fields))
+        if (hwaccl_known_fields_equal(masks->fields, fields))
                 return masks->keep;
         masks->fields = fields;
         memset(masks->keep, 0, sizeof(masks->keep));
         for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++) {
                 const struct hwaccl_field *field = &hwaccl_subject_fields[i];
                 uint64_t bits = field->width == 8 ? UINT64_MAX : UINT64_C(0xffffffff) << 8 * (field->offset % 8u);
-                if (known_has(&fields, i))
+                if (hwaccl_known_fields_has(&fields, i))
                         masks->keep[field->offset / 8] |= bits;
         }
         return masks->keep;
@@ -26,9 +26,7 @@ static const uint64_t *words_of(struct word_masks *masks, struct hwaccl_known_fi
 
 static struct hwaccl_known_fields fields_of(const struct hwaccl_trace_state *state)
 {
-        if (!state)
-                return known_none();
-        return known_both((struct hwaccl_known_fields){{state->known[0], state->known[1]}}, known_all());
+        return state ? hwaccl_known_fields_of_words(state->known) : hwaccl_known_fields_none();
 }
 
 static void put_known(uint64_t *words, struct hwaccl_known_fields known)
@@ -42,7 +40,7 @@ static bool write_entry(struct hwaccl_trace_vcpu *vcpu, const union state_words 
                         const struct hwaccl_known_fields *known)
 {
         struct hwaccl_recorder *recorder = &vcpu->recorder;
-        bool partial = known && !known_equal(*known, known_all());
+        bool partial = known && !hwaccl_known_fields_equal(*known, hwaccl_known_fields_all());
         uint64_t bitmap = recorder->whole_entry ? ~UINT64_C(0) : state_delta_bitmap(&state->state, &recorder->last);
         size_t size = sizeof(struct ring_entry) + state_delta_size(bitmap) + (partial ? 16 : 0);
         struct ring_entry *record =
@@ -88,7 +86,7 @@ bool hwaccl_trace_vcpu_entry(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl
                 memcpy(merged.word, &state->values, sizeof(merged.word));
                 for (unsigned i = 0; i < STATE_WORDS; i++)
                         merged.word[i] = (merged.word[i] & keep[i]) | (recorder->last.word[i] & ~keep[i]);
-                vcpu->last_known = known_either(vcpu->last_known, given);
+                vcpu->last_known = hwaccl_known_fields_unite(vcpu->last_known, given);
                 good = write_entry(vcpu, &merged, &vcpu->last_known);
         }
         recorder->entry_stamp = stamp_now(recorder->stamp_kind);
@@ -128,7 +126,7 @@ bool hwaccl_trace_vcpu_exit(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_
                 memset(words.word, 0, sizeof(words.word));
         for (unsigned i = 0; i < STATE_WORDS; i++)
                 words.word[i] &= keep[i];
-        bool partial = !known_equal(known, known_all());
+        bool partial = !hwaccl_known_fields_equal(known, hwaccl_known_fields_all());
         uint64_t bitmap = state_delta_bitmap(&words.state, &recorder->last);
         struct ring_exit *record =
                 recorder_reserve(recorder, sizeof(*record) + state_delta_size(bitmap) + (partial ? 16 : 0),

@@ -20,7 +20,8 @@ static bool stamp_is_good(const struct decoder *decoder, uint64_t stamp)
 
 static const char *entry_problem(const struct decoder *decoder, const struct ring_entry *entry, size_t size)
 {
-        const size_t known = entry->record.extra == RING_ENTRY_PARTIAL ? KNOWN_WORDS * sizeof(uint64_t) : 0;
+        const size_t known =
+                entry->record.extra == RING_ENTRY_PARTIAL ? HWACCL_KNOWN_FIELDS_WORDS * sizeof(uint64_t) : 0;
 
         if (size < sizeof(*entry) || entry->record.extra > RING_ENTRY_UNKNOWN ||
             size != sizeof(*entry) + state_delta_size(entry->bitmap) + known)
@@ -34,7 +35,7 @@ static const char *exit_problem(const struct decoder *decoder, const struct ring
 {
         const unsigned extra = exit->record.extra;
         const size_t pending = extra & RING_EXIT_PENDING ? 4 * sizeof(uint64_t) : 0;
-        const size_t known = extra & RING_EXIT_PARTIAL ? KNOWN_WORDS * sizeof(uint64_t) : 0;
+        const size_t known = extra & RING_EXIT_PARTIAL ? HWACCL_KNOWN_FIELDS_WORDS * sizeof(uint64_t) : 0;
 
         if (size < sizeof(*exit) || extra > (RING_EXIT_PENDING | RING_EXIT_PARTIAL) ||
             size != sizeof(*exit) + state_delta_size(exit->bitmap) + pending + known)

@@ -9,6 +9,7 @@
 #include "hwaccl/error.h"
 #include "hwaccl/event.h"
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/known_fields.h"
 #include "hwaccl/subject_fields.h"
 #include "hwaccl/subject_state.h"
 
@@ -19,12 +20,6 @@
 struct hwaccl_recording;
 
 #define HWACCL_OPTION_VMM "vmm" /* option that names the VMM which embeds the tracer */
-
-/* Which fields of a state are known: one bit per row of the field table. The core's own recordings know all of them,
- * those of another VMM (trace.h) what that VMM said. The value of a field that is not known means nothing. */
-struct hwaccl_known_fields {
-        uint64_t bits[(HWACCL_FIELD_COUNT + 63) / 64];
-};
 
 /* A named part of a device's state, as at the last keyframe; layout of data as hwaccl_device_save() packs it. */
 struct hwaccl_recorded_device_field {

@@ -37,6 +37,7 @@
 
 #include "hwaccl/error.h"
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/known_fields.h"
 #include "hwaccl/subject_fields.h"
 #include "hwaccl/subject_state.h"
 
@@ -76,7 +77,7 @@ struct hwaccl_trace_config {
  * HWACCL_FIELD_INDEX_rax and so on, from hwaccl/subject_fields.h. trace_kvm.h fills one in from KVM's structures. */
 struct hwaccl_trace_state {
         struct hwaccl_subject_state values;
-        uint64_t known[2]; /* field i: bit i % 64 of word i / 64 */
+        uint64_t known[2]; /* the words of struct hwaccl_known_fields: field i is bit i % 64 of word i / 64 */
 };
 
 /** hwaccl_trace_know - say that a field of the state is known; its value stands in values */
