@@ -1,8 +1,6 @@
 /* The probe that compares instead of writing, and the accelerator whose hardware is the recording. */
 #include "replay/engine.h"
 
-#include "core/subject/transfer.h"
-
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -45,13 +43,11 @@ static bool compare_fields(struct replay_report *report, const struct hwaccl_sub
 void replay_resynchronise(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
                           const struct hwaccl_known_fields *known)
 {
-        struct hwaccl_machine *machine = engine->machine;
+        struct hwaccl_subject_state state = *hwaccl_vcpu_state(engine->vcpu);
         struct hwaccl_error error;
 
-        put_known(&machine->state, recorded, known);
-        for (size_t i = 0; i < sizeof(machine->pending.bits) / sizeof(machine->pending.bits[0]); i++)
-                machine->pending.bits[i] = 0;
-        if (!hwaccl_transfer_out(&machine->state, &machine->vcpu.context, &error))
+        put_known(&state, recorded, known);
+        if (!hwaccl_vcpu_load_state(engine->vcpu, &state, &error))
                 replay_report_texts(&engine->report, "state", "accepted", error.message);
 }
 
@@ -236,7 +232,7 @@ static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *repla
         struct replay_engine *engine = probe_engine(probe);
         const struct hwaccl_recorded_exit *exit = engine->exit;
 
-        if (!exit || engine->cut_short || engine->machine->host.failed)
+        if (!exit || engine->cut_short || hwaccl_vcpu_host_failed(engine->vcpu))
                 return; /* a host that failed has been reported as the input that it could not give */
         size_t next = engine->effect_next;
         if (next >= exit->effect_count) {

@@ -8,9 +8,12 @@
 
 static struct hwaccl_device *find_device(struct hwaccl_machine *machine, const char *name)
 {
-        for (size_t i = 0; i < machine->device_count; i++)
-                if (strcmp(machine->device[i]->ops->name, name) == 0)
-                        return machine->device[i];
+        size_t count;
+        struct hwaccl_device *const *device = hwaccl_machine_devices(machine, &count);
+
+        for (size_t i = 0; i < count; i++)
+                if (strcmp(device[i]->ops->name, name) == 0)
+                        return device[i];
         return NULL;
 }
 
@@ -48,8 +51,11 @@ static bool overlay(const struct hwaccl_device *device, uint8_t *state,
 bool replay_devices_load(struct hwaccl_machine *machine, const struct hwaccl_recorded_device_field *fields,
                          size_t count, struct hwaccl_error *error)
 {
-        for (size_t i = 0; i < machine->device_count; i++) {
-                struct hwaccl_device *device = machine->device[i];
+        size_t device_count;
+        struct hwaccl_device *const *devices = hwaccl_machine_devices(machine, &device_count);
+
+        for (size_t i = 0; i < device_count; i++) {
+                struct hwaccl_device *device = devices[i];
                 uint8_t state[HWACCL_DEVICE_STATE_MAX];
                 size_t size = hwaccl_device_state_size(device);
 
@@ -96,9 +102,12 @@ bool replay_devices_compare(struct hwaccl_machine *machine, const struct hwaccl_
         struct hwaccl_device *device = NULL;
         size_t place = 0; /* recorded fields come in the order of the device's table: this is where the next one is */
 
-        for (size_t i = 0; i < machine->device_count; i++)
-                if (machine->device[i]->ops->saving)
-                        machine->device[i]->ops->saving(machine->device[i]);
+        size_t device_count;
+        struct hwaccl_device *const *devices = hwaccl_machine_devices(machine, &device_count);
+
+        for (size_t i = 0; i < device_count; i++)
+                if (devices[i]->ops->saving)
+                        devices[i]->ops->saving(devices[i]);
 
         for (size_t i = 0; i < count; i++) {
                 if (!device || strcmp(device->ops->name, fields[i].device) != 0) {

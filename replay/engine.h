@@ -7,6 +7,7 @@
 #ifndef HWACCL_REPLAY_ENGINE_H
 #define HWACCL_REPLAY_ENGINE_H
 
+#include "core/loop/vcpu.h"
 #include "core/machine/machine.h"
 #include "hwaccl/replay.h"
 
@@ -32,6 +33,7 @@ struct replay_engine {
         struct hwaccl_inputs inputs;
         struct hwaccl_probe probe;
         struct hwaccl_machine *machine;
+        struct hwaccl_vcpu *vcpu;
         const struct hwaccl_replay_config *config;
         struct hwaccl_replay_result *result;
 

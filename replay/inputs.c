@@ -93,7 +93,7 @@ static bool clock_read(struct hwaccl_inputs *inputs, uint64_t *now_ns, struct hw
         struct replay_engine *engine = inputs_engine(inputs);
         const struct hwaccl_input *input = take(engine, HWACCL_INPUT_CLOCK, 0, 0);
         (void)error;
-        *now_ns = input ? input->value : hwaccl_host_clock(&engine->machine->host);
+        *now_ns = input ? input->value : hwaccl_vcpu_clock(engine->vcpu);
         return true;
 }
 

@@ -1,6 +1,5 @@
 #include "hwaccl/replay.h"
 
-#include "core/subject/transfer.h"
 #include "replay/engine.h"
 #include "replay/machine_options.h"
 
@@ -34,21 +33,17 @@ static bool load_start(struct replay_engine *engine, struct hwaccl_recording *re
         return true;
 }
 
-static bool load_context(struct hwaccl_machine *machine, const struct hwaccl_recorded_exit *exit,
-                         struct hwaccl_error *error)
+static bool load_context(struct hwaccl_vcpu *vcpu, const struct hwaccl_recorded_exit *exit, struct hwaccl_error *error)
 {
-        if (!hwaccl_transfer_out(exit->entry, &machine->vcpu.context, error))
-                return hwaccl_error_prefix(error, "state before exit %" PRIu64, exit->number);
-        machine->state = *exit->entry;
-        machine->vcpu.exit_count = exit->number;
-        return true;
+        return hwaccl_vcpu_load_state(vcpu, exit->entry, error) ||
+               hwaccl_error_prefix(error, "state before exit %" PRIu64, exit->number);
 }
 
 /* What can be said only when the step is over: inputs that nobody read, and a guest that ended although it went on. */
 static void finish_exit(struct replay_engine *engine, bool ended, const struct hwaccl_error *error)
 {
         const struct hwaccl_recorded_exit *exit = engine->exit;
-        struct hwaccl_machine *machine = engine->machine;
+        enum hwaccl_end end = hwaccl_machine_end(engine->machine);
 
         if (engine->cut_short || !exit->outcome_known)
                 return;
@@ -59,7 +54,7 @@ static void finish_exit(struct replay_engine *engine, bool ended, const struct h
                                     replay_report_name(&engine->report, "input %zu", engine->input_next), unread,
                                     "not read");
         }
-        bool failed = ended && (machine->end == HWACCL_END_ERROR || machine->end == HWACCL_END_ENTRY_FAILURE);
+        bool failed = ended && (end == HWACCL_END_ERROR || end == HWACCL_END_ENTRY_FAILURE);
         if (failed && !engine->inputs_lost && exit->outcome != HWACCL_OUTCOME_FAILED)
                 replay_report_texts(&engine->report, "handling", hwaccl_outcome_name(exit->outcome), error->message);
 }
@@ -75,14 +70,6 @@ static void begin_exit(struct replay_engine *engine, const struct hwaccl_recorde
         engine->entered = false;
 }
 
-/* A guest that ended in the replay only: its exit was reported; go on as the recording does. */
-static void revive(struct hwaccl_machine *machine)
-{
-        machine->end = HWACCL_END_NONE;
-        machine->host.failed = false;
-        machine->processor.halted = 0;
-}
-
 /* The state that the last exit's handling left: the next entry's, or the closing one. */
 static void close_last(struct replay_engine *engine, const struct hwaccl_recorded_exit *next,
                        const struct hwaccl_subject_state *closing)
@@ -94,7 +81,7 @@ static void close_last(struct replay_engine *engine, const struct hwaccl_recorde
         if (next)
                 engine->closing_known = next->entry_known;
         if (engine->closing)
-                hwaccl_machine_close(engine->machine);
+                hwaccl_vcpu_close(engine->vcpu);
         (void)replay_report_close(engine);
 }
 
@@ -114,10 +101,11 @@ static int step(struct replay_engine *engine, const struct hwaccl_recorded_exit 
 {
         struct hwaccl_error error = {""};
 
-        if (engine->machine->end != HWACCL_END_NONE)
-                revive(engine->machine);
+        /* a guest that ended in the replay only: its exit was reported; go on as the recording does */
+        if (hwaccl_machine_end(engine->machine) != HWACCL_END_NONE)
+                hwaccl_vcpu_resume(engine->vcpu);
         begin_exit(engine, exit);
-        bool more = hwaccl_machine_step(engine->machine, &error);
+        bool more = hwaccl_vcpu_step(engine->vcpu, &error);
         if (!engine->entered)
                 refuse_entry(engine, &error);
         if (engine->stopping)
@@ -149,7 +137,7 @@ static bool run_exits(struct replay_engine *engine, struct hwaccl_exit_cursor *c
                                    behind_gap ? hwaccl_exit_cursor_closing(cursor) : NULL);
                         return true;
                 }
-                if (steps == 0 && start > 0 && !load_context(engine->machine, exit, error))
+                if (steps == 0 && start > 0 && !load_context(engine->vcpu, exit, error))
                         return false;
                 engine->closing_known = exit->entry_known;
                 if (!step(engine, exit))
@@ -220,14 +208,17 @@ bool hwaccl_replay_run(struct hwaccl_recording *recording, const struct hwaccl_r
         engine->config = config;
         engine->result = result;
         engine->machine = hwaccl_machine_create(&machine_config, error);
+        if (engine->machine)
+                engine->vcpu = hwaccl_vcpu_create(engine->machine, error);
         bool done = false;
-        if (engine->machine) {
+        if (engine->vcpu) {
                 double start = now();
-                hwaccl_machine_attach(engine->machine, &engine->accel, &engine->inputs, &engine->probe);
+                hwaccl_vcpu_attach(engine->vcpu, &engine->accel, &engine->inputs, &engine->probe);
                 done = run_engine(engine, recording, error);
                 result->seconds = now() - start;
-                hwaccl_machine_destroy(engine->machine);
         }
+        hwaccl_vcpu_destroy(engine->vcpu);
+        hwaccl_machine_destroy(engine->machine);
         free(engine);
         return done;
 }

@@ -5,7 +5,6 @@
 #ifndef HWACCL_ACCEL_H
 #define HWACCL_ACCEL_H
 
-#include "core/host/guest_memory.h"
 #include "core/subject/pending_interrupts.h"
 #include "hwaccl/error.h"
 #include "hwaccl/subject_state.h"
@@ -21,6 +20,7 @@ struct hwaccl_run_request {
 };
 
 struct hwaccl_accel;
+struct hwaccl_guest_memory;
 
 struct hwaccl_accel_ops {
         const char *name; /* "soft", "kvm", "muen", "replay" */

@@ -24,6 +24,10 @@ struct hwaccl_memory_run {
 #define HWACCL_MEMORY_SIZE_MIN (1u << 20)          /* 1 MiB */
 #define HWACCL_MEMORY_SIZE_MAX (UINT64_C(3) << 30) /* 3 GiB: RAM below the PCI hole only */
 
+/* RAM is [0, HWACCL_LOW_MEMORY_END) and [HWACCL_HIGH_MEMORY_START, memory size); between them a VGA would be. */
+#define HWACCL_LOW_MEMORY_END    UINT64_C(0xa0000)
+#define HWACCL_HIGH_MEMORY_START UINT64_C(0xc0000)
+
 struct hwaccl_guest_memory {
         struct hwaccl_memory_run run[HWACCL_MEMORY_RUN_MAX];
         size_t run_count;

@@ -1,6 +1,7 @@
 #include "core/host/live_inputs.h"
 
 #include "core/assert.h"
+#include "core/host/guest_memory.h"
 
 #include <errno.h>
 #include <inttypes.h>

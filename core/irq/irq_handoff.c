@@ -36,10 +36,9 @@ bool hwaccl_irq_reclaim(struct hwaccl_trap_manager *traps, struct hwaccl_pending
         return false;
 }
 
-bool hwaccl_irq_handoff_blocked(struct hwaccl_vcpu *vcpu)
+bool hwaccl_irq_handoff_blocked(struct hwaccl_trap_manager *traps, const struct hwaccl_machine_context *context,
+                                const struct hwaccl_subject_state *state)
 {
-        const struct hwaccl_machine_context *context = &vcpu->context;
-
-        return hwaccl_trap_manager_pending(&vcpu->traps) &&
-               !can_take(hwaccl_transfer_interruptibility(context, vcpu->state), context->rflags);
+        return hwaccl_trap_manager_pending(traps) &&
+               !can_take(hwaccl_transfer_interruptibility(context, state), context->rflags);
 }

@@ -6,7 +6,6 @@
 #define HWACCL_IRQ_HANDOFF_H
 
 #include "core/irq/trap_manager.h"
-#include "core/loop/vcpu.h"
 #include "core/subject/machine_context.h"
 #include "core/subject/pending_interrupts.h"
 #include "hwaccl/error.h"
@@ -47,6 +46,7 @@ bool hwaccl_irq_reclaim(struct hwaccl_trap_manager *traps, struct hwaccl_pending
  *
  * For the run loop, before a trip: ask for an interrupt-window exit (struct hwaccl_run_request) when it is.
  */
-bool hwaccl_irq_handoff_blocked(struct hwaccl_vcpu *vcpu);
+bool hwaccl_irq_handoff_blocked(struct hwaccl_trap_manager *traps, const struct hwaccl_machine_context *context,
+                                const struct hwaccl_subject_state *state);
 
 #endif

@@ -2,7 +2,7 @@
 #include "core/machine/entry.h"
 
 #include "core/exit/control_register.h"
-#include "core/machine/board/board.h"
+#include "core/machine/machine_internal.h"
 
 #include <inttypes.h>
 
@@ -89,9 +89,8 @@ bool hwaccl_machine_check_entry(const struct hwaccl_machine_config *config, stru
 
 /* Without firmware the processor starts in real mode at the first raw image, its stack below 7000h. Below 64 KiB the
  * code segment is 0, above it is the image's paragraph. */
-static void enter_raw_image(struct hwaccl_machine *machine)
+static void enter_raw_image(const struct hwaccl_machine *machine, struct hwaccl_machine_context *context)
 {
-        struct hwaccl_machine_context *context = &machine->vcpu.context;
         uint64_t address = machine->config.raw[0].address;
         uint64_t segment = address < 64 * KIB ? 0 : address >> 4;
 
@@ -101,9 +100,8 @@ static void enter_raw_image(struct hwaccl_machine *machine)
         context->gpr[HWACCL_RSP] = RAW_STACK_POINTER;
 }
 
-static void enter_kernel(struct hwaccl_machine *machine)
+static void enter_kernel(struct hwaccl_machine *machine, struct hwaccl_machine_context *context)
 {
-        struct hwaccl_machine_context *context = &machine->vcpu.context;
         const struct hwaccl_entry *entry = &machine->config.entry;
         bool wide = entry->mode == HWACCL_ENTRY_LONG;
 
@@ -124,13 +122,13 @@ static void enter_kernel(struct hwaccl_machine *machine)
         context->gpr[HWACCL_RSI] = entry->rsi;
         context->gpr[HWACCL_RSP] = entry->rsp;
         machine->processor.mtrr_default = MTRR_ENABLED | MTRR_WRITE_BACK;
-        hwaccl_pci_enable_power(&hwaccl_board_of(machine)->pci, HWACCL_ACPI_LOADER_BASE);
+        hwaccl_pci_enable_power(&machine->pci, HWACCL_ACPI_LOADER_BASE);
 }
 
-void hwaccl_machine_enter(struct hwaccl_machine *machine)
+void hwaccl_machine_enter(struct hwaccl_machine *machine, struct hwaccl_machine_context *context)
 {
         if (machine->config.entry.mode != HWACCL_ENTRY_REAL)
-                enter_kernel(machine);
+                enter_kernel(machine, context);
         else if (!machine->config.firmware_size)
-                enter_raw_image(machine);
+                enter_raw_image(machine, context);
 }

@@ -8,6 +8,6 @@
 bool hwaccl_machine_check_entry(const struct hwaccl_machine_config *config, struct hwaccl_error *error);
 
 /** hwaccl_machine_enter - from the reset state to the state of the configured entry; none needed with firmware */
-void hwaccl_machine_enter(struct hwaccl_machine *machine);
+void hwaccl_machine_enter(struct hwaccl_machine *machine, struct hwaccl_machine_context *context);
 
 #endif

@@ -1,9 +1,7 @@
-/* Building a machine: its memory map, devices and images; lines and deadlines. */
-#include "core/machine/machine.h"
-
+/* Building a machine: its memory map, devices and images. */
 #include "core/assert.h"
-#include "core/machine/board/board.h"
 #include "core/machine/entry.h"
+#include "core/machine/machine_internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,19 +14,6 @@
 #define FIRMWARE_SIZE_MIN (64 * KIB)
 #define FIRMWARE_SIZE_MAX (16 * 1024 * KIB)
 #define DISK_SECTORS_MAX  (UINT64_C(1) << 48)
-#define BOARD_ALIGNMENT   64u
-
-const char *hwaccl_end_name(unsigned end)
-{
-        static const char *const name[HWACCL_END_COUNT] = {
-                [HWACCL_END_NONE] = "running",        [HWACCL_END_EXIT_CODE] = "exit code",
-                [HWACCL_END_HALTED] = "halted",       [HWACCL_END_TRIPLE_FAULT] = "triple fault",
-                [HWACCL_END_RESET] = "reset",         [HWACCL_END_ENTRY_FAILURE] = "entry failure",
-                [HWACCL_END_ERROR] = "error",         [HWACCL_END_STOPPED] = "stopped",
-                [HWACCL_END_POWER_OFF] = "power off", [HWACCL_END_RECORDER_DIED] = "recorder died",
-        };
-        return end < HWACCL_END_COUNT ? name[end] : "unknown";
-}
 
 static bool check_config(const struct hwaccl_machine_config *config, struct hwaccl_error *error)
 {
@@ -78,7 +63,7 @@ static bool map_lent_memory(const struct hwaccl_machine_config *config, struct h
 static bool map_memory(struct hwaccl_machine *machine, struct hwaccl_error *error)
 {
         const struct hwaccl_machine_config *config = &machine->config;
-        struct hwaccl_guest_memory *memory = &machine->memory;
+        struct hwaccl_guest_memory *memory = &machine->board.memory;
 
         if (config->lent_ram)
                 return map_lent_memory(config, memory, error);
@@ -98,10 +83,11 @@ static void load_firmware(struct hwaccl_machine *machine)
                 return;
         const uint8_t *firmware = config->lent_ram ? config->lent_firmware : config->firmware;
         hwaccl_assert(firmware);
-        bool placed = (config->lent_ram || hwaccl_guest_memory_write(&machine->memory, FOUR_GIB - config->firmware_size,
-                                                                     firmware, config->firmware_size, true)) &&
-                      hwaccl_guest_memory_write(&machine->memory, ONE_MIB - copied,
-                                                firmware + config->firmware_size - copied, copied, false);
+        bool placed =
+                (config->lent_ram || hwaccl_guest_memory_write(&machine->board.memory, FOUR_GIB - config->firmware_size,
+                                                               firmware, config->firmware_size, true)) &&
+                hwaccl_guest_memory_write(&machine->board.memory, ONE_MIB - copied,
+                                          firmware + config->firmware_size - copied, copied, false);
         hwaccl_assert(placed);
 }
 
@@ -110,57 +96,35 @@ static bool load_raw_images(struct hwaccl_machine *machine, struct hwaccl_error 
         for (size_t i = 0; i < machine->config.raw_count; i++) {
                 const struct hwaccl_raw_image *raw = &machine->config.raw[i];
                 if (raw->address + raw->size < raw->address || raw->address + raw->size > machine->config.memory_size ||
-                    !hwaccl_guest_memory_covers(&machine->memory, raw->address, raw->size))
+                    !hwaccl_guest_memory_covers(&machine->board.memory, raw->address, raw->size))
                         return hwaccl_error_set(error,
                                                 "raw image of %zu bytes at 0x%" PRIx64 " does not fit into guest RAM",
                                                 raw->size, raw->address);
                 if (machine->config.backed && raw->data && raw->size &&
-                    !hwaccl_guest_memory_write(&machine->memory, raw->address, raw->data, raw->size, false))
+                    !hwaccl_guest_memory_write(&machine->board.memory, raw->address, raw->data, raw->size, false))
                         return hwaccl_error_set(error, "raw image at 0x%" PRIx64 " cannot be copied", raw->address);
         }
         return true;
 }
 
-void hwaccl_machine_add_device(struct hwaccl_machine *machine, struct hwaccl_device *device,
-                               const struct hwaccl_device_ops *ops)
+static void add_devices(struct hwaccl_machine *machine)
 {
-        device->ops = ops;
-        device->machine = machine;
-        hwaccl_assert(hwaccl_device_state_size(device) <= HWACCL_DEVICE_STATE_MAX);
-        if (ops->field_count) {
-                hwaccl_assert(machine->device_count < HWACCL_BUS_DEVICE_MAX);
-                machine->device[machine->device_count++] = device;
-        }
-}
+        struct hwaccl_board *board = &machine->board;
 
-void hwaccl_machine_add_timed_device(struct hwaccl_machine *machine, struct hwaccl_device *device,
-                                     const struct hwaccl_device_ops *ops, unsigned line)
-{
-        struct hwaccl_board *board = hwaccl_board_of(machine);
-
-        hwaccl_assert(ops->advance && ops->deadline && board->timed_count < HWACCL_BOARD_TIMED_MAX);
-        hwaccl_machine_add_device(machine, device, ops);
-        board->timed[board->timed_count++] = (struct hwaccl_timed_device){device, line};
-}
-
-static void add_devices(struct hwaccl_board *board)
-{
-        struct hwaccl_machine *machine = &board->machine;
-
-        hwaccl_pic_init(&board->pic, machine);
-        machine->pic = &board->pic.source;
-        hwaccl_pit_init(&board->pit, machine);
-        hwaccl_uart_init(&board->uart, machine);
-        hwaccl_rtc_init(&board->rtc, machine);
-        hwaccl_i8042_init(&board->i8042, machine);
-        hwaccl_system_control_init(&board->system_control, machine);
-        hwaccl_acpi_init(&board->acpi, machine);
-        hwaccl_pci_init(&board->pci, machine);
-        hwaccl_fw_cfg_init(&board->fw_cfg, machine);
-        hwaccl_dma_init(&board->dma, machine);
-        hwaccl_debug_ports_init(&board->debug_ports, machine);
-        for (unsigned i = 0; machine->config.disk_count && i < HWACCL_ATA_CHANNELS; i++)
-                hwaccl_ata_init(&board->ata[i], i, machine);
+        hwaccl_processor_init(&machine->processor, board, machine->config.tsc_khz);
+        hwaccl_pic_init(&machine->pic, board);
+        hwaccl_pit_init(&machine->pit, board);
+        hwaccl_uart_init(&machine->uart, board);
+        hwaccl_rtc_init(&machine->rtc, board);
+        hwaccl_i8042_init(&machine->i8042, &machine->system_control, board);
+        hwaccl_system_control_init(&machine->system_control, &machine->pit, board);
+        hwaccl_acpi_init(&machine->acpi, board);
+        hwaccl_pci_init(&machine->pci, &machine->acpi, board);
+        hwaccl_fw_cfg_init(&machine->fw_cfg, board);
+        hwaccl_dma_init(&machine->dma, board);
+        hwaccl_debug_ports_init(&machine->debug_ports, board);
+        for (unsigned i = 0; board->disk_count && i < HWACCL_ATA_CHANNELS; i++)
+                hwaccl_ata_init(&machine->ata[i], i, board);
 }
 
 /* The images have been copied; what is kept of them is where they were. */
@@ -173,131 +137,107 @@ static void forget_images(struct hwaccl_machine_config *config)
                 config->raw[i].data = NULL;
 }
 
-static bool build(struct hwaccl_board *board, struct hwaccl_error *error)
+static bool build(struct hwaccl_machine *machine, struct hwaccl_error *error)
 {
-        struct hwaccl_machine *machine = &board->machine;
+        const struct hwaccl_machine_config *config = &machine->config;
+        struct hwaccl_board *board = &machine->board;
 
         if (!map_memory(machine, error) || !load_raw_images(machine, error))
                 return false;
         load_firmware(machine);
-        hwaccl_host_init(&machine->host, NULL, NULL, &machine->memory);
-        hwaccl_vcpu_init(&machine->vcpu, &machine->state, &machine->pending, NULL, &machine->host, &board->pic.source);
-        hwaccl_processor_init(&machine->processor, machine, &machine->vcpu, machine->config.tsc_khz);
-        hwaccl_machine_add_device(machine, &machine->processor.device, machine->processor.device.ops);
-        add_devices(board);
-        hwaccl_machine_enter(machine);
+        board->memory_size = config->memory_size;
+        board->disk_count = config->disk_count;
+        memcpy(board->disk, config->disk, sizeof(board->disk));
+        add_devices(machine);
         forget_images(&machine->config);
-        machine->emulator = hwaccl_emulator_create(&machine->host, &machine->bus, &machine->processor, error);
-        return machine->emulator != NULL;
+        return true;
 }
 
 struct hwaccl_machine *hwaccl_machine_create(const struct hwaccl_machine_config *config, struct hwaccl_error *error)
 {
         if (!check_config(config, error))
                 return NULL;
-        size_t size = (sizeof(struct hwaccl_board) + BOARD_ALIGNMENT - 1) / BOARD_ALIGNMENT * BOARD_ALIGNMENT;
-        struct hwaccl_board *board = aligned_alloc(BOARD_ALIGNMENT, size);
-        if (!board) {
-                hwaccl_error_set(error, "no memory for a machine");
+        struct hwaccl_machine *machine = calloc(1, sizeof(*machine));
+        if (!machine) {
+                hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
-        memset(board, 0, size);
-        board->machine.config = *config;
-        hwaccl_guest_memory_init(&board->machine.memory, config->backed);
-        if (!build(board, error)) {
-                hwaccl_machine_destroy(&board->machine);
+        machine->config = *config;
+        hwaccl_guest_memory_init(&machine->board.memory, config->backed);
+        if (!build(machine, error)) {
+                hwaccl_machine_destroy(machine);
                 return NULL;
         }
-        return &board->machine;
+        return machine;
 }
 
 void hwaccl_machine_destroy(struct hwaccl_machine *machine)
 {
         if (!machine)
                 return;
-        hwaccl_emulator_destroy(machine->emulator);
-        hwaccl_guest_memory_destroy(&machine->memory);
-        free(hwaccl_board_of(machine));
+        hwaccl_guest_memory_destroy(&machine->board.memory);
+        free(machine);
 }
 
-static void tell_accelerator(void *opaque, uint64_t address, uint64_t size)
+void hwaccl_machine_connect(struct hwaccl_machine *machine, struct hwaccl_host *host,
+                            struct hwaccl_machine_context *context, struct hwaccl_trap_manager *traps)
 {
-        struct hwaccl_accel *accel = opaque;
-        accel->ops->memory_written(accel, address, size);
+        machine->board.host = host;
+        hwaccl_trap_manager_init(traps, &machine->pic.controller.source);
+        hwaccl_processor_connect(&machine->processor, context, traps, host);
+        hwaccl_machine_enter(machine, context);
 }
 
-void hwaccl_machine_attach(struct hwaccl_machine *machine, struct hwaccl_accel *accel, struct hwaccl_inputs *inputs,
-                           struct hwaccl_probe *probe)
+struct hwaccl_guest_memory *hwaccl_machine_memory(struct hwaccl_machine *machine)
 {
-        machine->vcpu.accel = accel;
-        machine->host.inputs = inputs;
-        machine->host.probe = probe;
-        machine->host.memory_written = accel && accel->ops->memory_written ? tell_accelerator : NULL;
-        machine->host.memory_written_opaque = accel;
+        return &machine->board.memory;
 }
 
-void hwaccl_machine_set_irq_line(struct hwaccl_machine *machine, unsigned line, bool level)
+struct hwaccl_processor *hwaccl_machine_processor(struct hwaccl_machine *machine)
 {
-        if (hwaccl_pic_set_line(&hwaccl_board_of(machine)->pic, line, level))
-                hwaccl_host_irq_line_changed(&machine->host, line, level);
+        return &machine->processor;
 }
 
-void hwaccl_machine_stop(struct hwaccl_machine *machine, enum hwaccl_end end, uint64_t code)
+struct hwaccl_device *const *hwaccl_machine_devices(struct hwaccl_machine *machine, size_t *count)
 {
-        if (machine->end != HWACCL_END_NONE)
-                return; /* the first end is the one */
-        machine->end = end;
-        machine->exit_code = code;
+        *count = machine->board.device_count;
+        return machine->board.device;
 }
 
-static uint64_t deadline_of(const struct hwaccl_timed_device *timed)
+enum hwaccl_end hwaccl_machine_end(const struct hwaccl_machine *machine)
 {
-        return timed->device->ops->deadline(timed->device);
+        return machine->board.end;
 }
 
-void hwaccl_machine_deadline_changed(struct hwaccl_machine *machine)
+uint64_t hwaccl_machine_exit_code(const struct hwaccl_machine *machine)
 {
-        hwaccl_board_of(machine)->deadline_known = false;
+        return machine->board.exit_code;
 }
 
-uint64_t hwaccl_machine_deadline(struct hwaccl_machine *machine)
+void hwaccl_machine_resume(struct hwaccl_machine *machine)
 {
-        struct hwaccl_board *board = hwaccl_board_of(machine);
-
-        if (!board->deadline_known) {
-                board->deadline_ns = UINT64_MAX;
-                for (size_t i = 0; i < board->timed_count; i++) {
-                        uint64_t deadline = deadline_of(&board->timed[i]);
-                        if (deadline < board->deadline_ns)
-                                board->deadline_ns = deadline;
-                }
-                board->deadline_known = true;
-        }
-        return board->deadline_ns;
+        machine->board.end = HWACCL_END_NONE;
+        machine->processor.halted = 0;
 }
 
-void hwaccl_machine_advance(struct hwaccl_machine *machine)
+struct hwaccl_board *hwaccl_machine_board(struct hwaccl_machine *machine)
 {
-        struct hwaccl_board *board = hwaccl_board_of(machine);
-        uint64_t now = hwaccl_host_clock(&machine->host);
-
-        if (hwaccl_machine_deadline(machine) > now)
-                return;
-        for (size_t i = 0; i < board->timed_count; i++)
-                if (deadline_of(&board->timed[i]) <= now)
-                        board->timed[i].device->ops->advance(board->timed[i].device);
-        board->deadline_known = false;
+        return &machine->board;
 }
 
-uint64_t hwaccl_machine_wake_deadline(struct hwaccl_machine *machine)
+void hwaccl_machine_set_halted(struct hwaccl_machine *machine, bool halted)
 {
-        struct hwaccl_board *board = hwaccl_board_of(machine);
-        uint64_t least = UINT64_MAX;
+        machine->processor.halted = halted;
+}
 
-        for (size_t i = 0; i < board->timed_count; i++) {
-                uint64_t deadline = deadline_of(&board->timed[i]);
-                if (deadline < least && hwaccl_pic_would_interrupt(&board->pic, board->timed[i].line))
-                        least = deadline;
-        }
-        return least;
+void hwaccl_machine_poll_console(struct hwaccl_machine *machine)
+{
+        hwaccl_uart_poll(&machine->uart);
+}
+
+bool hwaccl_machine_console_can_wake(const struct hwaccl_machine *machine)
+{
+        const struct hwaccl_interrupt_controller *controller = machine->board.controller;
+
+        return hwaccl_uart_can_interrupt(&machine->uart) && controller->would_interrupt(controller, HWACCL_UART_LINE);
 }

@@ -29,8 +29,15 @@ bool hwaccl_vmm_init(struct hwaccl_vmm *vmm, const struct hwaccl_vmm_platform *p
         return true;
 }
 
+static void destroy_vm(struct hwaccl_vmm *vmm)
+{
+        hwaccl_vcpu_destroy(vmm->vcpu);
+        vmm->vcpu = NULL;
+}
+
 void hwaccl_vmm_destroy(struct hwaccl_vmm *vmm)
 {
+        destroy_vm(vmm);
         hwaccl_assert(sem_destroy(&vmm->halted) == 0);
 }
 
@@ -82,8 +89,11 @@ static enum hwaccl_vmm_status create_vm(struct hwaccl_vmm *vmm, const struct hwa
         if (!pending)
                 return HWACCL_VMM_NO_INTERRUPTS_PAGE;
 
-        hwaccl_vcpu_init(&vmm->vcpu, state, pending, vmm->platform.accel, vmm->platform.host, vmm->platform.source);
-        vmm->has_vm = true;
+        destroy_vm(vmm);
+        vmm->vcpu = hwaccl_vcpu_create_shared(state, pending, vmm->platform.source, error);
+        if (!vmm->vcpu)
+                return HWACCL_VMM_FAILED;
+        hwaccl_vcpu_attach(vmm->vcpu, vmm->platform.accel, vmm->platform.inputs, vmm->platform.probe);
         return HWACCL_VMM_OK;
 }
 
@@ -91,11 +101,11 @@ static enum hwaccl_vmm_status run(struct hwaccl_vmm *vmm, struct hwaccl_vmm_argu
                                   struct hwaccl_error *error)
 {
         hwaccl_assert(arguments);
-        if (!vmm->has_vm) {
+        if (!vmm->vcpu) {
                 hwaccl_error_set(error, "there is no VM to run");
                 return HWACCL_VMM_NO_VM;
         }
-        if (!hwaccl_vcpu_run(&vmm->vcpu, &arguments->request, &arguments->verdict, error))
+        if (!hwaccl_vcpu_trip(vmm->vcpu, &arguments->request, &arguments->verdict, error))
                 return HWACCL_VMM_FAILED;
         return HWACCL_VMM_OK;
 }
@@ -126,7 +136,7 @@ static enum hwaccl_vmm_status carry_out(struct hwaccl_vmm *vmm, unsigned operati
         switch (operation) {
         case HWACCL_VMM_VMMR0_INIT: return init_features(vmm);
         case HWACCL_VMM_GVMM_CREATE_VM: return create_vm(vmm, arguments, error);
-        case HWACCL_VMM_GVMM_DESTROY_VM: vmm->has_vm = false; return HWACCL_VMM_OK;
+        case HWACCL_VMM_GVMM_DESTROY_VM: destroy_vm(vmm); return HWACCL_VMM_OK;
         case HWACCL_VMM_GVMM_SCHED_HALT: return halt(vmm, error);
         case HWACCL_VMM_GVMM_SCHED_WAKE_UP: return wake_up(vmm, error);
         case HWACCL_VMM_GVMM_SCHED_POKE: vmm->platform.accel->ops->poke(vmm->platform.accel); return HWACCL_VMM_OK;

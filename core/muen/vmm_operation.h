@@ -54,7 +54,7 @@ enum hwaccl_vmm_status {
         HWACCL_VMM_NO_INTERRUPTS_PAGE, /* create VM: the same of monitor_interrupts */
         HWACCL_VMM_NOT_SUPPORTED,      /* no such operation here */
         HWACCL_VMM_NO_VM,              /* HM run before create VM */
-        HWACCL_VMM_FAILED,             /* the run, or the semaphore */
+        HWACCL_VMM_FAILED,             /* the run, the semaphore, or memory is short */
 };
 
 /* What VMMR0 init reports. */
@@ -73,15 +73,15 @@ struct hwaccl_vmm_platform {
         void *(*map)(void *opaque, uint64_t address, uint64_t size);
         void *opaque;
         struct hwaccl_accel *accel;
-        struct hwaccl_host *host;
+        struct hwaccl_inputs *inputs;
+        struct hwaccl_probe *probe; /* NULL: nobody watches */
         struct hwaccl_interrupt_source *source;
 };
 
 struct hwaccl_vmm {
         struct hwaccl_vmm_platform platform;
         struct hwaccl_vmm_features features;
-        struct hwaccl_vcpu vcpu;
-        bool has_vm;
+        struct hwaccl_vcpu *vcpu; /* NULL: there is no VM */
         sem_t halted;
 };
 

@@ -1,5 +1,4 @@
 /* What a subject state has to be, whoever wrote it. */
-#include "core/loop/vcpu.h"
 #include "core/subject/transfer.h"
 
 #include <inttypes.h>

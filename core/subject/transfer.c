@@ -1,7 +1,6 @@
 #include "core/subject/transfer.h"
 
 #include "core/assert.h"
-#include "core/loop/vcpu.h"
 
 #include <string.h>
 

@@ -7,6 +7,7 @@
  */
 #include "core/accel/kvm/accel_kvm.h"
 #include "core/host/live_inputs.h"
+#include "core/loop/vcpu.h"
 #include "core/machine/loader/loader.h"
 #include "core/machine/machine.h"
 #include "tracer/record/recorder.h"
@@ -154,7 +155,8 @@ static void sample(unsigned side, uint64_t handling, uint64_t guest)
 }
 
 /* What lies between an exit and the next entry belongs to the turn of both, so the first of each turn is left out. */
-static void boot(struct hwaccl_machine *machine, const struct watch *watch, struct hwaccl_probe *probe)
+static void boot(struct hwaccl_machine *machine, struct hwaccl_vcpu *vcpu, struct watch *watch,
+                 struct hwaccl_inputs *inputs, struct hwaccl_probe *probe)
 {
         struct hwaccl_error error;
         uint64_t left = 0;
@@ -162,15 +164,15 @@ static void boot(struct hwaccl_machine *machine, const struct watch *watch, stru
 
         for (uint64_t exits = 0; more; exits++) {
                 unsigned side = exits / TURN % SIDES;
-                machine->host.probe = side == RECORDED ? probe : NULL;
-                more = hwaccl_machine_step(machine, &error);
+                hwaccl_vcpu_attach(vcpu, &watch->accel, inputs, side == RECORDED ? probe : NULL);
+                more = hwaccl_vcpu_step(vcpu, &error);
                 if (exits % TURN != 0)
                         sample(side, watch->entered - left, watch->left - watch->entered);
                 left = watch->left;
         }
-        if (machine->end != HWACCL_END_POWER_OFF)
-                die("the guest ended",
-                    machine->end == HWACCL_END_ERROR ? error.message : hwaccl_end_name(machine->end));
+        enum hwaccl_end end = hwaccl_machine_end(machine);
+        if (end != HWACCL_END_POWER_OFF)
+                die("the guest ended", end == HWACCL_END_ERROR ? error.message : hwaccl_end_name(end));
 }
 
 static int compare(const void *a, const void *b)
@@ -214,34 +216,40 @@ static void measure(const char *kernel, const char *initrd, const char *database
         if (!kvm)
                 die("KVM", error.message);
         struct hwaccl_machine *machine = make_machine(kernel, initrd, hwaccl_kvm_tsc_khz(kvm));
+        struct hwaccl_vcpu *vcpu = hwaccl_vcpu_create(machine, &error);
+        if (!vcpu)
+                die("vCPU", error.message);
         const struct hwaccl_live_inputs_config inputs = {
-                .clock = HWACCL_CLOCK_HOST, .memory = &machine->memory, .console_fd = -1};
+                .clock = HWACCL_CLOCK_HOST, .memory = hwaccl_machine_memory(machine), .console_fd = -1};
         struct hwaccl_live_inputs *live = hwaccl_live_inputs_create(&inputs, &error);
         if (!live)
                 die("inputs", error.message);
-        const struct hwaccl_accel_kvm_config config = {.memory = &machine->memory,
-                                                       .processor = &machine->processor,
+        const struct hwaccl_accel_kvm_config config = {.memory = hwaccl_machine_memory(machine),
+                                                       .processor = hwaccl_machine_processor(machine),
                                                        .clock = hwaccl_live_inputs_clock,
                                                        .opaque = live};
         struct watch watch = {{&watch_ops}, hwaccl_accel_kvm_create(kvm, &config, &error), 0, 0};
         if (!watch.kvm)
                 die("KVM", error.message);
+        size_t device_count;
+        struct hwaccl_device *const *devices = hwaccl_machine_devices(machine, &device_count);
         const struct hwaccl_recorder_config recording = {
-                .path = database, .force = true, .devices = machine->device, .device_count = machine->device_count};
+                .path = database, .force = true, .devices = devices, .device_count = device_count};
         struct hwaccl_recorder *recorder = hwaccl_recorder_create(&recording, &error);
         if (!recorder)
                 die(database, error.message);
 
-        machine->host.console = print_nothing;
-        hwaccl_machine_attach(machine, &watch.accel, hwaccl_live_inputs_interface(live), NULL);
+        hwaccl_vcpu_attach_console(vcpu, print_nothing, NULL);
         hwaccl_live_inputs_attach(live, &watch.accel);
-        boot(machine, &watch, hwaccl_recorder_probe(recorder));
-        if (!hwaccl_recorder_finish(recorder, machine->end, machine->exit_code, NULL, &error))
+        boot(machine, vcpu, &watch, hwaccl_live_inputs_interface(live), hwaccl_recorder_probe(recorder));
+        if (!hwaccl_recorder_finish(recorder, hwaccl_machine_end(machine), hwaccl_machine_exit_code(machine), NULL,
+                                    &error))
                 die(database, error.message);
-        print_samples(machine->vcpu.exit_count);
+        print_samples(hwaccl_vcpu_exit_count(vcpu));
         hwaccl_live_inputs_attach(live, NULL);
         watch_destroy(&watch.accel);
         hwaccl_live_inputs_destroy(live);
+        hwaccl_vcpu_destroy(vcpu);
         hwaccl_machine_destroy(machine);
 }
 

@@ -5,7 +5,8 @@
  * were advanced no deadline may lie in the past.
  */
 #include "core/assert.h"
-#include "core/machine/board/board.h"
+#include "core/loop/vcpu_internal.h"
+#include "core/machine/machine_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,7 +133,7 @@ static bool flush_disk(struct hwaccl_inputs *inputs, unsigned disk, bool *fault,
         return true;
 }
 
-static struct hwaccl_machine *create(struct hwaccl_inputs *inputs)
+static struct hwaccl_vcpu *create(struct hwaccl_inputs *inputs)
 {
         struct hwaccl_machine_config config = {
                 .memory_size = HWACCL_MEMORY_SIZE_MIN,
@@ -148,17 +149,19 @@ static struct hwaccl_machine *create(struct hwaccl_inputs *inputs)
         struct hwaccl_machine *machine = hwaccl_machine_create(&config, &error);
 
         hwaccl_assert(machine);
-        hwaccl_machine_attach(machine, NULL, inputs, NULL);
-        return machine;
+        struct hwaccl_vcpu *vcpu = hwaccl_vcpu_create(machine, &error);
+        hwaccl_assert(vcpu);
+        hwaccl_vcpu_attach(vcpu, NULL, inputs, NULL);
+        return vcpu;
 }
 
 static size_t save_all(struct hwaccl_machine *machine, uint8_t *to)
 {
         size_t size = 0;
 
-        for (size_t i = 0; i < machine->device_count; i++) {
-                hwaccl_device_save(machine->device[i], to + size);
-                size += hwaccl_device_state_size(machine->device[i]);
+        for (size_t i = 0; i < machine->board.device_count; i++) {
+                hwaccl_device_save(machine->board.device[i], to + size);
+                size += hwaccl_device_state_size(machine->board.device[i]);
         }
         return size;
 }
@@ -171,10 +174,10 @@ static void copy_state(struct hwaccl_machine *from, struct hwaccl_machine *to)
         size_t size = save_all(from, saved);
         const uint8_t *state = saved;
 
-        for (size_t i = 0; i < to->device_count; i++) {
+        for (size_t i = 0; i < to->board.device_count; i++) {
                 struct hwaccl_error error;
-                size_t part = hwaccl_device_state_size(to->device[i]);
-                hwaccl_assert(hwaccl_device_load(to->device[i], state, part, &error));
+                size_t part = hwaccl_device_state_size(to->board.device[i]);
+                hwaccl_assert(hwaccl_device_load(to->board.device[i], state, part, &error));
                 state += part;
         }
         hwaccl_assert(save_all(to, again) == size);
@@ -184,7 +187,7 @@ static void copy_state(struct hwaccl_machine *from, struct hwaccl_machine *to)
 /* An arbitrary state: bytes of a valid one, some of them overwritten. */
 static void load_arbitrary(struct hwaccl_machine *machine, struct program *program)
 {
-        struct hwaccl_device *device = machine->device[take(program, 1) % machine->device_count];
+        struct hwaccl_device *device = machine->board.device[take(program, 1) % machine->board.device_count];
         size_t size = hwaccl_device_state_size(device);
         uint8_t before[HWACCL_DEVICE_STATE_MAX];
         uint8_t state[HWACCL_DEVICE_STATE_MAX];
@@ -207,10 +210,10 @@ static void load_arbitrary(struct hwaccl_machine *machine, struct program *progr
 
 static void move_clock(struct hwaccl_machine *machine, uint64_t ns)
 {
-        machine->host.now_ns = ns;
-        hwaccl_machine_advance(machine);
-        hwaccl_assert(hwaccl_machine_deadline(machine) > ns);
-        hwaccl_assert(hwaccl_machine_wake_deadline(machine) >= hwaccl_machine_deadline(machine));
+        machine->board.host->now_ns = ns;
+        hwaccl_board_advance(&machine->board);
+        hwaccl_assert(hwaccl_board_deadline(&machine->board) > ns);
+        hwaccl_assert(hwaccl_board_wake_deadline(&machine->board) >= hwaccl_board_deadline(&machine->board));
 }
 
 /* Ports that have devices come up more often than the others. */
@@ -244,54 +247,57 @@ static void step(struct hwaccl_machine *first, struct hwaccl_machine *second, st
                 move_clock(second, clock_now);
                 break;
         case 4: {
-                uint64_t next = hwaccl_machine_deadline(first);
+                uint64_t next = hwaccl_board_deadline(&first->board);
                 if (next < INT64_MAX / 4 && next > clock_now)
                         clock_now = next;
                 move_clock(first, clock_now);
                 move_clock(second, clock_now);
                 break;
         }
-        case 5:
-                hwaccl_assert(first->pic->pending(first->pic) == second->pic->pending(second->pic));
-                hwaccl_assert(first->pic->acknowledge(first->pic) == second->pic->acknowledge(second->pic));
+        case 5: {
+                struct hwaccl_interrupt_source *a = &first->board.controller->source;
+                struct hwaccl_interrupt_source *b = &second->board.controller->source;
+                hwaccl_assert(a->pending(a) == b->pending(b));
+                hwaccl_assert(a->acknowledge(a) == b->acknowledge(b));
                 break;
+        }
         case 6: {
                 uint64_t address = take(program, 5);
-                hwaccl_assert(hwaccl_bus_mmio_read(&first->bus, address, size) ==
-                              hwaccl_bus_mmio_read(&second->bus, address, size));
-                hwaccl_bus_mmio_write(&first->bus, address, size, address);
-                hwaccl_bus_mmio_write(&second->bus, address, size, address);
+                hwaccl_assert(hwaccl_bus_mmio_read(&first->board.bus, address, size) ==
+                              hwaccl_bus_mmio_read(&second->board.bus, address, size));
+                hwaccl_bus_mmio_write(&first->board.bus, address, size, address);
+                hwaccl_bus_mmio_write(&second->board.bus, address, size, address);
                 break;
         }
         case 7:
         case 8:
         case 9: {
                 uint16_t port = take_port(program);
-                hwaccl_assert(hwaccl_bus_port_read(&first->bus, port, size) ==
-                              hwaccl_bus_port_read(&second->bus, port, size));
+                hwaccl_assert(hwaccl_bus_port_read(&first->board.bus, port, size) ==
+                              hwaccl_bus_port_read(&second->board.bus, port, size));
                 break;
         }
         case 10: /* a string instruction on an ATA data port */
                 for (unsigned i = 0; i < 256; i++) {
                         uint16_t port = size == 4 ? 0x170 : 0x1f0;
-                        hwaccl_assert(hwaccl_bus_port_read(&first->bus, port, 2) ==
-                                      hwaccl_bus_port_read(&second->bus, port, 2));
-                        hwaccl_bus_port_write(&first->bus, port, 2, i);
-                        hwaccl_bus_port_write(&second->bus, port, 2, i);
+                        hwaccl_assert(hwaccl_bus_port_read(&first->board.bus, port, 2) ==
+                                      hwaccl_bus_port_read(&second->board.bus, port, 2));
+                        hwaccl_bus_port_write(&first->board.bus, port, 2, i);
+                        hwaccl_bus_port_write(&second->board.bus, port, 2, i);
                 }
                 break;
         default: {
                 uint16_t port = take_port(program);
                 uint32_t value = (uint32_t)take(program, size);
-                hwaccl_bus_port_write(&first->bus, port, size, value);
-                hwaccl_bus_port_write(&second->bus, port, size, value);
+                hwaccl_bus_port_write(&first->board.bus, port, size, value);
+                hwaccl_bus_port_write(&second->board.bus, port, size, value);
                 break;
         }
         }
-        hwaccl_assert(first->end == second->end && first->exit_code == second->exit_code);
-        hwaccl_assert(hwaccl_machine_deadline(first) == hwaccl_machine_deadline(second));
-        hwaccl_assert(!first->host.failed && !second->host.failed);
-        first->end = second->end = HWACCL_END_NONE;
+        hwaccl_assert(first->board.end == second->board.end && first->board.exit_code == second->board.exit_code);
+        hwaccl_assert(hwaccl_board_deadline(&first->board) == hwaccl_board_deadline(&second->board));
+        hwaccl_assert(!first->board.host->failed && !second->board.host->failed);
+        first->board.end = second->board.end = HWACCL_END_NONE;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -303,12 +309,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct program program = {data, size < 4096 ? size : 4096};
 
         clock_now = 0;
-        struct hwaccl_machine *first = create(&inputs);
-        struct hwaccl_machine *second = create(&inputs);
+        struct hwaccl_vcpu *first = create(&inputs);
+        struct hwaccl_vcpu *second = create(&inputs);
+        struct hwaccl_machine *machines[] = {first->machine, second->machine};
         while (program.size)
-                step(first, second, &program);
-        copy_state(first, second);
-        hwaccl_machine_destroy(first);
-        hwaccl_machine_destroy(second);
+                step(machines[0], machines[1], &program);
+        copy_state(machines[0], machines[1]);
+        hwaccl_vcpu_destroy(first);
+        hwaccl_vcpu_destroy(second);
+        hwaccl_machine_destroy(machines[0]);
+        hwaccl_machine_destroy(machines[1]);
         return 0;
 }

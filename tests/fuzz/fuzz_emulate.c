@@ -79,7 +79,8 @@ static enum hwaccl_outcome run(struct fixture *fixture, struct reader reader)
         fixture->device.access_count = 0;
         fixture->device.port_value = 0;
         fixture->error.message[0] = '\0';
-        hwaccl_processor_init(&fixture->processor, NULL, &fixture->vcpu, 1000000);
+        hwaccl_processor_init(&fixture->processor, NULL, 1000000);
+        hwaccl_processor_connect(&fixture->processor, fixture->context, &fixture->traps, &fixture->host);
         choose_mode(fixture, &reader);
 
         uint8_t length = take_byte(&reader);

@@ -1,7 +1,7 @@
 /* Subject states of any content, as a broken accelerator or a made-up recording may bring them: a trip refuses them or
  * goes on; no assertion may trip, and what it accepted can be entered again. */
 #include "core/exit/dispatch.h"
-#include "core/loop/vcpu.h"
+#include "core/loop/vcpu_internal.h"
 #include "core/subject/transfer.h"
 
 #include <stddef.h>
@@ -74,14 +74,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct hwaccl_run_request request = {false, UINT64_MAX};
         struct hwaccl_subject_state state = {0};
         struct hwaccl_pending_interrupts pending = {0};
-        struct hwaccl_host host;
         struct hwaccl_vcpu vcpu;
         struct hwaccl_error error;
         enum hwaccl_verdict verdict;
 
-        hwaccl_host_init(&host, &inputs, NULL, NULL);
-        hwaccl_vcpu_init(&vcpu, &state, &pending, &accel.accel, &host, &source);
-        while (hwaccl_vcpu_run(&vcpu, &request, &verdict, &error)) {
+        hwaccl_vcpu_init(&vcpu, &state, &pending, &source);
+        hwaccl_vcpu_attach(&vcpu, &accel.accel, &inputs, NULL);
+        while (hwaccl_vcpu_trip(&vcpu, &request, &verdict, &error)) {
                 if (verdict >= HWACCL_VERDICT_COUNT)
                         abort();
                 if (verdict == HWACCL_VERDICT_ENTRY_FAILURE || verdict == HWACCL_VERDICT_UNKNOWN) {

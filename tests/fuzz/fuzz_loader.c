@@ -3,6 +3,7 @@
  * machine takes and a processor would. The first byte says how much memory there is and what goes in beside the kernel.
  */
 #include "core/exit/dispatch.h"
+#include "core/loop/vcpu_internal.h"
 #include "core/machine/machine.h"
 #include "core/subject/transfer.h"
 
@@ -77,8 +78,11 @@ static void check_entry(const struct hwaccl_loaded *loaded, uint64_t memory_size
         config.entry = loaded->entry;
         struct hwaccl_machine *machine = hwaccl_machine_create(&config, &error);
         expect(machine != NULL);
-        expect(hwaccl_transfer_in(&machine->vcpu.context, &state, &error));
+        struct hwaccl_vcpu *vcpu = hwaccl_vcpu_create(machine, &error);
+        expect(vcpu != NULL);
+        expect(hwaccl_transfer_in(&vcpu->context, &state, &error));
         expect(hwaccl_entry_failure_describe(&state, broken, sizeof(broken)) == 0);
+        hwaccl_vcpu_destroy(vcpu);
         hwaccl_machine_destroy(machine);
 }
 

@@ -1,6 +1,7 @@
 /* Subject info pages of any content: refused, or every name in them can be looked up, and the guest that the Muen
  * accelerator takes from them is within bounds. */
 #include "core/accel/muen/muen.h"
+#include "core/host/guest_memory.h"
 #include "core/muen/static_region.h"
 #include "core/muen/subject_info.h"
 

@@ -3,6 +3,7 @@
 #define HWACCL_TESTS_KVM_GUEST_H
 
 #include "core/accel/kvm/accel_kvm.h"
+#include "core/loop/vcpu_internal.h"
 #include "core/machine/machine.h"
 #include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
@@ -24,6 +25,8 @@
 
 struct guest {
         struct hwaccl_machine *machine;
+        struct hwaccl_vcpu *vcpu;
+        struct hwaccl_guest_memory *memory; /* the machine's */
         struct hwaccl_accel *accel;
         struct hwaccl_subject_state state;
         struct hwaccl_pending_interrupts pending;
@@ -58,9 +61,12 @@ static inline struct guest *guest_create(const void *code, size_t size, bool ver
         };
         guest->machine = hwaccl_machine_create(&machine, &error);
         assert_non_null(guest->machine);
+        guest->memory = hwaccl_machine_memory(guest->machine);
+        guest->vcpu = hwaccl_vcpu_create(guest->machine, &error);
+        assert_non_null(guest->vcpu);
         const struct hwaccl_accel_kvm_config config = {
-                .memory = &guest->machine->memory,
-                .processor = &guest->machine->processor,
+                .memory = guest->memory,
+                .processor = hwaccl_machine_processor(guest->machine),
                 .clock = clock_ns,
                 .verify = verify,
         };
@@ -69,11 +75,11 @@ static inline struct guest *guest_create(const void *code, size_t size, bool ver
                 fail_msg("%s", error.message);
         static const uint8_t vector[4] = {HANDLER & 0xff, HANDLER >> 8, 0, 0};
         static const uint8_t hlt = 0xf4;
-        assert_true(hwaccl_guest_memory_write(&guest->machine->memory, CODE, code, size, false));
-        assert_true(hwaccl_guest_memory_write(&guest->machine->memory, VECTOR * 4, vector, sizeof(vector), false));
-        assert_true(hwaccl_guest_memory_write(&guest->machine->memory, HANDLER, &hlt, 1, false));
+        assert_true(hwaccl_guest_memory_write(guest->memory, CODE, code, size, false));
+        assert_true(hwaccl_guest_memory_write(guest->memory, VECTOR * 4, vector, sizeof(vector), false));
+        assert_true(hwaccl_guest_memory_write(guest->memory, HANDLER, &hlt, 1, false));
 
-        struct hwaccl_machine_context *context = &guest->machine->vcpu.context;
+        struct hwaccl_machine_context *context = &guest->vcpu->context;
         context->segment[HWACCL_CS].selector = context->segment[HWACCL_CS].base = 0;
         context->rip = CODE;
         context->gpr[HWACCL_RSP] = 0x7000;
@@ -88,6 +94,7 @@ static inline struct guest *guest_create(const void *code, size_t size, bool ver
 static inline void guest_destroy(struct guest *guest)
 {
         guest->accel->ops->destroy(guest->accel);
+        hwaccl_vcpu_destroy(guest->vcpu);
         hwaccl_machine_destroy(guest->machine);
         free(guest);
 }
@@ -119,7 +126,7 @@ static inline void expect_violation(const struct guest *guest, uint64_t qualific
 
 static inline void write_data(struct guest *guest, const char *text)
 {
-        assert_true(hwaccl_guest_memory_write(&guest->machine->memory, DATA, text, strlen(text), false));
+        assert_true(hwaccl_guest_memory_write(guest->memory, DATA, text, strlen(text), false));
 }
 
 /* Can this machine's KVM run the test guest? A software one may not. */

@@ -162,7 +162,7 @@ static void a_string_input_leaves_what_the_handler_wrote(void **unused)
         run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE);
         assert_int_equal(guest->state.rcx, 3);
         assert_int_equal(guest->state.rdi, DATA + 5);
-        assert_true(hwaccl_guest_memory_read(&guest->machine->memory, DATA, got, 8));
+        assert_true(hwaccl_guest_memory_read(guest->memory, DATA, got, 8));
         assert_string_equal(got, "abcde???");
         guest->state.rdi += 3;
         guest->state.rcx = 0;
@@ -197,7 +197,7 @@ static void cpuid_gives_the_leaves_of_the_virtual_processor(void **unused)
         struct guest *guest = GUEST(0x0f, 0xa2, 0xf4); /* cpuid; hlt */
         uint32_t expected[4];
 
-        hwaccl_processor_cpuid(&guest->machine->processor, 1, 0, expected);
+        hwaccl_processor_cpuid(hwaccl_machine_processor(guest->machine), 1, 0, expected);
         guest->state.rax = 1;
         run(guest, HWACCL_EXIT_HLT, CODE + 2);
         assert_int_equal(guest->state.rax, expected[0]);

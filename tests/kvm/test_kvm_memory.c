@@ -71,7 +71,7 @@ static void an_access_across_the_end_of_ram_exits_whole(void **unused)
         struct guest *guest = GUEST(0x66, 0xa1, 0xfe, 0x0f, 0x66, 0xa3, 0xfe, 0x0f, 0x66, 0xa1, 0xfe, 0x4f, 0xf4);
         char edge[3] = "";
 
-        assert_true(hwaccl_guest_memory_write(&guest->machine->memory, WINDOW - 2, "ab", 2, false));
+        assert_true(hwaccl_guest_memory_write(guest->memory, WINDOW - 2, "ab", 2, false));
         guest->state.ds.base = BELOW_WINDOW;
         guest->state.rax = 0x11223344;
         run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE);
@@ -81,7 +81,7 @@ static void an_access_across_the_end_of_ram_exits_whole(void **unused)
         guest->state.rip += 4;
         run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 4);
         expect_violation(guest, 0x182, WINDOW);
-        assert_true(hwaccl_guest_memory_read(&guest->machine->memory, WINDOW - 2, edge, 2));
+        assert_true(hwaccl_guest_memory_read(guest->memory, WINDOW - 2, edge, 2));
         assert_string_equal(edge, "ab"); /* nothing of it was written */
         guest->state.rip += 4;
         run(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 8); /* both pages lie outside: the first byte counts */
@@ -97,8 +97,7 @@ static void code_that_leaves_ram_is_a_fetch_from_there(void **unused)
         static const uint8_t half[] = {0x90, 0xb8, 0x00}; /* nop; mov ax, half of the immediate */
         struct guest *guest = GUEST(0xf4);
 
-        assert_true(
-                hwaccl_guest_memory_write(&guest->machine->memory, WINDOW - sizeof(half), half, sizeof(half), false));
+        assert_true(hwaccl_guest_memory_write(guest->memory, WINDOW - sizeof(half), half, sizeof(half), false));
         guest->state.cs.base = BELOW_WINDOW;
         guest->state.cs.selector = BELOW_WINDOW >> 4;
         guest->state.rip = 0x1000 - sizeof(half);

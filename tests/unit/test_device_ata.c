@@ -199,7 +199,7 @@ static void what_the_host_cannot_read_is_uncorrectable(void **state)
         assert_int_equal(in8(f, 0x1f3) | in8(f, 0x1f4) << 8, 300);
         assert_int_equal(in8(f, 0x1f2), 4);
         assert_true(line(f, 14) == false);
-        assert_false(f->machine->host.failed);
+        assert_false(f->vcpu->host.failed);
 }
 
 static void what_the_host_cannot_write_is_aborted(void **state)
@@ -262,7 +262,7 @@ static void the_second_channel_has_disks_2_and_3_and_line_15(void **state)
 
 static struct hwaccl_device *channel(struct fixture *f, unsigned number)
 {
-        return &f->board->ata[number].device;
+        return &f->machine->ata[number].device;
 }
 
 static void a_loaded_channel_goes_on_with_its_transfer(void **state)

@@ -126,13 +126,13 @@ static void a20_is_one_state_at_three_places(void **state)
         assert_int_equal(in8(f, 0x92), 0x00);
         out8(f, 0x64, 0xdf);
         assert_int_equal(in8(f, 0x92), 0x02);
-        assert_int_equal(f->machine->end, HWACCL_END_NONE);
+        assert_int_equal(f->machine->board.end, HWACCL_END_NONE);
 }
 
 static void assert_resets(struct fixture *f)
 {
-        assert_int_equal(f->machine->end, HWACCL_END_RESET);
-        f->machine->end = HWACCL_END_NONE;
+        assert_int_equal(f->machine->board.end, HWACCL_END_RESET);
+        f->machine->board.end = HWACCL_END_NONE;
 }
 
 static void all_reset_switches_reset(void **state)
@@ -142,14 +142,14 @@ static void all_reset_switches_reset(void **state)
         out8(f, 0x64, 0xfe);
         assert_resets(f);
         out8(f, 0x64, 0xff); /* pulses nothing */
-        assert_int_equal(f->machine->end, HWACCL_END_NONE);
+        assert_int_equal(f->machine->board.end, HWACCL_END_NONE);
         out8(f, 0x64, 0xd1);
         out8(f, 0x60, 0x02);
         assert_resets(f);
         out8(f, 0x92, 0x01);
         assert_resets(f);
         out8(f, 0xcf9, 0x02);
-        assert_int_equal(f->machine->end, HWACCL_END_NONE);
+        assert_int_equal(f->machine->board.end, HWACCL_END_NONE);
         out8(f, 0xcf9, 0x06);
         assert_resets(f);
         assert_int_equal(in8(f, 0xcf9), 0x06);
@@ -269,19 +269,19 @@ static void the_timers_highest_bit_sets_its_status_and_interrupts(void **state)
         init_pics(f, 0x20, 0x28);
         map_pm(f, 0xb000);
         out16(f, 0xb002, 0x0001);
-        assert_true(hwaccl_machine_deadline(f->machine) == UINT64_MAX);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == UINT64_MAX);
         out16(f, 0xb004, 0x0001);
-        assert_true(hwaccl_machine_deadline(f->machine) == half);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == half);
         set_clock(f, half - 1);
         assert_int_equal(in16(f, 0xb000), 0);
         set_clock(f, half);
         assert_int_equal(inta(f), 0x29);
         assert_int_equal(in16(f, 0xb000), 0x0001);
-        assert_true(hwaccl_machine_deadline(f->machine) == UINT64_MAX);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == UINT64_MAX);
         out16(f, 0xb000, 0x0001);
         assert_int_equal(in16(f, 0xb000), 0);
-        assert_false(f->board->pic.slave.lines & 2);
-        assert_in_range(hwaccl_machine_deadline(f->machine), 2 * half - 1, 2 * half);
+        assert_false(f->machine->pic.slave.lines & 2);
+        assert_in_range(hwaccl_board_deadline(&f->machine->board), 2 * half - 1, 2 * half);
 }
 
 static void the_apm_port_hands_over_to_acpi(void **state)
@@ -303,10 +303,10 @@ static void only_soft_off_powers_off(void **state)
 
         map_pm(f, 0xb000);
         out16(f, 0xb004, 0x2401); /* S1 */
-        assert_int_equal(f->machine->end, HWACCL_END_NONE);
+        assert_int_equal(f->machine->board.end, HWACCL_END_NONE);
         assert_int_equal(in16(f, 0xb004), 0x0401);
         out16(f, 0xb004, 0x2001);
-        assert_int_equal(f->machine->end, HWACCL_END_POWER_OFF);
+        assert_int_equal(f->machine->board.end, HWACCL_END_POWER_OFF);
 }
 
 /* fw_cfg */
@@ -389,10 +389,10 @@ static uint32_t dma(struct fixture *f, uint32_t control, uint32_t length, uint64
 
         memcpy(access, big, 8);
         memcpy(access + 8, &big_address, 8);
-        assert_true(hwaccl_guest_memory_write(&f->machine->memory, 0x2000, access, 16, false));
+        assert_true(hwaccl_guest_memory_write(&f->machine->board.memory, 0x2000, access, 16, false));
         out32(f, 0x514, 0);
         out32(f, 0x518, __builtin_bswap32(0x2000));
-        assert_true(hwaccl_guest_memory_read(&f->machine->memory, 0x2000, access, 4));
+        assert_true(hwaccl_guest_memory_read(&f->machine->board.memory, 0x2000, access, 4));
         return (uint32_t)(access[0] << 24 | access[1] << 16 | access[2] << 8 | access[3]);
 }
 
@@ -402,15 +402,15 @@ static void fw_cfg_dma_selects_reads_and_skips(void **state)
         uint8_t data[8];
 
         memset(data, 0x77, sizeof(data));
-        assert_true(hwaccl_guest_memory_write(&f->machine->memory, 0x3000, data, 8, false));
+        assert_true(hwaccl_guest_memory_write(&f->machine->board.memory, 0x3000, data, 8, false));
         assert_int_equal(dma(f, 0x0000000a, 6, 0x3000), 0);
-        assert_true(hwaccl_guest_memory_read(&f->machine->memory, 0x3000, data, 8));
+        assert_true(hwaccl_guest_memory_read(&f->machine->board.memory, 0x3000, data, 8));
         assert_memory_equal(data, "QEMU\0\0\x77\x77", 8);
         assert_int_equal(dma(f, 0x00000008, 0, 0), 0); /* select alone */
         assert_int_equal(dma(f, 0x00000004, 2, 0), 0); /* skip */
         assert_int_equal(in8(f, 0x511), 'M');
         assert_int_equal(dma(f, 0x00000002, 1, 0x3007), 0); /* read on */
-        assert_true(hwaccl_guest_memory_read(&f->machine->memory, 0x3007, data, 1));
+        assert_true(hwaccl_guest_memory_read(&f->machine->board.memory, 0x3007, data, 1));
         assert_int_equal(data[0], 'U');
         assert_true(f->written_address == 0x2000); /* the accelerator was told */
 }
@@ -466,10 +466,10 @@ static void debug_ports_print_and_show_themselves(void **state)
         out8(f, 0xe9, 'b');
         assert_string_equal(f->printed, "ab");
         out32(f, 0xf4, 0x12345678);
-        assert_int_equal(f->machine->end, HWACCL_END_EXIT_CODE);
-        assert_int_equal(f->machine->exit_code, 0x12345678);
+        assert_int_equal(f->machine->board.end, HWACCL_END_EXIT_CODE);
+        assert_int_equal(f->machine->board.exit_code, 0x12345678);
         out8(f, 0xf4, 1);
-        assert_int_equal(f->machine->exit_code, 0x12345678); /* the first end is the one */
+        assert_int_equal(f->machine->board.exit_code, 0x12345678); /* the first end is the one */
 }
 
 static void unclaimed_ports_read_as_ones(void **state)
@@ -479,7 +479,7 @@ static void unclaimed_ports_read_as_ones(void **state)
         assert_true(in32(f, 0x1f0) == UINT32_MAX);
         assert_int_equal(in16(f, 0xffff), 0xffff);
         assert_int_equal(in16(f, 0x60) >> 8 & 0x0f, 0); /* split between i8042 and system control */
-        assert_true(hwaccl_bus_mmio_read(&f->machine->bus, 0xa0000, 8) == UINT64_MAX);
+        assert_true(hwaccl_bus_mmio_read(&f->machine->board.bus, 0xa0000, 8) == UINT64_MAX);
 }
 
 int main(void)

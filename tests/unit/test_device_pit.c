@@ -347,7 +347,7 @@ static void count_edges_of_line_0(struct fixture *f, uint64_t until, unsigned *e
         *edges = *wakes = 0;
         f->log[0] = 0;
         for (;;) {
-                uint64_t deadline = hwaccl_machine_deadline(f->machine);
+                uint64_t deadline = hwaccl_board_deadline(&f->machine->board);
                 if (deadline > until)
                         break;
                 f->log[0] = 0;
@@ -394,11 +394,11 @@ static void mode_0_interrupts_once(void **state)
         out8(f, 0x43, 0x30);
         out8(f, 0x40, 0xe8);
         out8(f, 0x40, 0x03);
-        assert_true(hwaccl_machine_deadline(f->machine) == tick(1001));
+        assert_true(hwaccl_board_deadline(&f->machine->board) == tick(1001));
         count_edges_of_line_0(f, SECOND, &edges, &wakes);
         assert_int_equal(edges, 1);
         assert_int_equal(wakes, 1);
-        assert_true(hwaccl_machine_deadline(f->machine) == UINT64_MAX);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == UINT64_MAX);
 }
 
 static void late_edges_of_line_0_become_one_request(void **state)
@@ -413,7 +413,7 @@ static void late_edges_of_line_0_become_one_request(void **state)
         assert_int_equal(inta(f), 0x20);
         out8(f, 0x20, 0x20);
         assert_false(intr(f));
-        assert_true(hwaccl_machine_deadline(f->machine) > tick(100010));
+        assert_true(hwaccl_board_deadline(&f->machine->board) > tick(100010));
 }
 
 static void a_period_of_a_microsecond_leaves_the_guest_time(void **state)

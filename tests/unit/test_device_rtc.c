@@ -166,7 +166,7 @@ static void flags_show_without_interrupts_and_reading_clears_them(void **state)
         set_clock(f, SECOND + MILLISECOND);
         assert_int_equal(reg(f, 12), 0x50);
         assert_int_equal(reg(f, 12), 0);
-        assert_true(hwaccl_machine_deadline(f->machine) == UINT64_MAX);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == UINT64_MAX);
 }
 
 static void the_update_interrupt_comes_every_second(void **state)
@@ -177,12 +177,12 @@ static void the_update_interrupt_comes_every_second(void **state)
         set_clock(f, SECOND / 2);
         set_reg(f, 11, 0x12);
         for (unsigned i = 1; i < 4; i++) {
-                assert_true(hwaccl_machine_deadline(f->machine) == i * SECOND);
+                assert_true(hwaccl_board_deadline(&f->machine->board) == i * SECOND);
                 set_clock(f, i * SECOND - 1);
                 assert_false(intr(f));
                 set_clock(f, i * SECOND);
                 assert_int_equal(inta(f), 0x28);
-                assert_true(hwaccl_machine_deadline(f->machine) == UINT64_MAX); /* until C is read */
+                assert_true(hwaccl_board_deadline(&f->machine->board) == UINT64_MAX); /* until C is read */
                 assert_int_equal(reg(f, 12) & 0x90, 0x90);
                 out8(f, 0xa0, 0x20);
                 out8(f, 0x20, 0x20);
@@ -205,8 +205,8 @@ static void the_periodic_interrupt_has_the_rate_of_register_a(void **state)
                 reg(f, 12);
                 unsigned count = 0;
                 uint64_t until = f->clock + SECOND;
-                while (hwaccl_machine_deadline(f->machine) <= until) {
-                        set_clock(f, hwaccl_machine_deadline(f->machine));
+                while (hwaccl_board_deadline(&f->machine->board) <= until) {
+                        set_clock(f, hwaccl_board_deadline(&f->machine->board));
                         assert_int_equal(reg(f, 12) & 0xc0, 0xc0);
                         count++;
                 }
@@ -215,7 +215,7 @@ static void the_periodic_interrupt_has_the_rate_of_register_a(void **state)
         }
         set_reg(f, 10, 0x20);
         reg(f, 12);
-        assert_true(hwaccl_machine_deadline(f->machine) == UINT64_MAX);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == UINT64_MAX);
 }
 
 static void the_alarm_matches_its_three_registers(void **state)
@@ -227,18 +227,18 @@ static void the_alarm_matches_its_three_registers(void **state)
         set_reg(f, 3, 0x05);
         set_reg(f, 1, 0x07);
         set_reg(f, 11, 0x22);
-        assert_true(hwaccl_machine_deadline(f->machine) == (3600 + 5 * 60 + 7) * SECOND);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == (3600 + 5 * 60 + 7) * SECOND);
         set_clock(f, (3600 + 5 * 60 + 6) * SECOND);
         assert_int_equal(reg(f, 12) & 0x20, 0);
         set_clock(f, (3600 + 5 * 60 + 7) * SECOND);
         assert_int_equal(reg(f, 12) & 0xa0, 0xa0);
-        assert_true(hwaccl_machine_deadline(f->machine) == (86400 + 3600 + 5 * 60 + 7) * SECOND);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == (86400 + 3600 + 5 * 60 + 7) * SECOND);
         set_reg(f, 5, 0xff); /* every hour */
-        assert_true(hwaccl_machine_deadline(f->machine) == (2 * 3600 + 5 * 60 + 7) * SECOND);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == (2 * 3600 + 5 * 60 + 7) * SECOND);
         set_reg(f, 3, 0xc0);
-        assert_true(hwaccl_machine_deadline(f->machine) == (3600 + 6 * 60 + 7) * SECOND);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == (3600 + 6 * 60 + 7) * SECOND);
         set_reg(f, 1, 0x75); /* never */
-        assert_true(hwaccl_machine_deadline(f->machine) == UINT64_MAX);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == UINT64_MAX);
 }
 
 static void a_late_look_still_finds_the_alarm(void **state)
@@ -266,7 +266,7 @@ static void the_alarm_follows_the_twelve_hour_format(void **state)
         set_reg(f, 3, 0x00);
         set_reg(f, 1, 0x00);
         set_reg(f, 11, 0x20);
-        assert_true(hwaccl_machine_deadline(f->machine) == 3600 * SECOND);
+        assert_true(hwaccl_board_deadline(&f->machine->board) == 3600 * SECOND);
 }
 
 static void memory_sizes_are_where_firmware_looks(void **state)

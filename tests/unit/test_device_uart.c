@@ -5,7 +5,7 @@ enum { DATA = 0x3f8, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 
 static bool line(struct fixture *f)
 {
-        return f->board->pic.master.lines & 0x10;
+        return f->machine->pic.master.lines & 0x10;
 }
 
 static void prints_to_the_console(void **state)
@@ -128,7 +128,7 @@ static void fifos_identify_themselves_and_trigger_at_their_level(void **state)
         in8(f, LSR);
         assert_int_equal(in8(f, IIR), 0xcc); /* time-out: fewer than the trigger */
         strcpy(f->typed, "8");
-        hwaccl_uart_poll(&f->board->uart);
+        hwaccl_uart_poll(&f->machine->uart);
         assert_int_equal(in8(f, IIR), 0xc4);
         in8(f, DATA);
         assert_int_equal(in8(f, IIR), 0xcc);
@@ -140,7 +140,7 @@ static void a_fifo_holds_16_and_the_rest_waits(void **state)
 
         out8(f, IIR, 0x01);
         strcpy(f->typed, "0123456789abcdefGH");
-        hwaccl_uart_poll(&f->board->uart);
+        hwaccl_uart_poll(&f->machine->uart);
         assert_string_equal(f->typed, "GH");
         for (const char *p = "0123456789abcdefGH"; *p; p++)
                 assert_int_equal(in8(f, DATA), *p);

@@ -188,28 +188,26 @@ static void every_vector_but_the_nmis_makes_the_round(void **state)
 static void a_window_is_wanted_only_while_a_pending_interrupt_cannot_be_offered(void **state)
 {
         (void)state;
-        struct hwaccl_vcpu vcpu;
-        memset(&vcpu, 0, sizeof(vcpu));
-        fixture_context(&vcpu.context);
-        vcpu.state = &subject;
-        hwaccl_trap_manager_init(&vcpu.traps, &pic.source);
+        struct hwaccl_machine_context context;
+        fixture_context(&context);
+        hwaccl_trap_manager_init(&traps, &pic.source);
 
-        vcpu.context.rflags = RFLAGS_IF | 2;
-        assert_false(hwaccl_irq_handoff_blocked(&vcpu));
-        vcpu.context.rflags = 2;
-        assert_true(hwaccl_irq_handoff_blocked(&vcpu));
+        context.rflags = RFLAGS_IF | 2;
+        assert_false(hwaccl_irq_handoff_blocked(&traps, &context, &subject));
+        context.rflags = 2;
+        assert_true(hwaccl_irq_handoff_blocked(&traps, &context, &subject));
         pic.waiting = 0;
-        assert_false(hwaccl_irq_handoff_blocked(&vcpu));
+        assert_false(hwaccl_irq_handoff_blocked(&traps, &context, &subject));
         pic.waiting = 1;
 
-        vcpu.context.rflags = RFLAGS_IF | 2;
+        context.rflags = RFLAGS_IF | 2;
         subject.interruptibility = HWACCL_INTERRUPTIBILITY_STI;
-        assert_false(hwaccl_irq_handoff_blocked(&vcpu)); /* transfer in will clear it */
-        vcpu.context.interrupts_inhibited = true;
-        vcpu.context.inhibited_rip = vcpu.context.rip;
-        assert_true(hwaccl_irq_handoff_blocked(&vcpu));
-        vcpu.context.rip++;
-        assert_false(hwaccl_irq_handoff_blocked(&vcpu));
+        assert_false(hwaccl_irq_handoff_blocked(&traps, &context, &subject)); /* transfer in will clear it */
+        context.interrupts_inhibited = true;
+        context.inhibited_rip = context.rip;
+        assert_true(hwaccl_irq_handoff_blocked(&traps, &context, &subject));
+        context.rip++;
+        assert_false(hwaccl_irq_handoff_blocked(&traps, &context, &subject));
 }
 
 int main(void)

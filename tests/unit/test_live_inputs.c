@@ -1,3 +1,4 @@
+#include "core/host/guest_memory.h"
 #include "core/host/live_inputs.h"
 
 #include <errno.h>

@@ -40,10 +40,13 @@ static struct hwaccl_machine *create(const struct hwaccl_machine_config *config)
 static void state_of(struct hwaccl_machine *machine, struct hwaccl_subject_state *state)
 {
         struct hwaccl_error error;
+        struct hwaccl_vcpu *vcpu = hwaccl_vcpu_create(machine, &error);
         char broken[512];
 
+        assert_non_null(vcpu);
         memset(state, 0, sizeof(*state));
-        assert_true(hwaccl_transfer_in(&machine->vcpu.context, state, &error));
+        assert_true(hwaccl_transfer_in(&vcpu->context, state, &error));
+        hwaccl_vcpu_destroy(vcpu);
         if (hwaccl_entry_failure_describe(state, broken, sizeof(broken)))
                 fail_msg("%s", broken);
 }
@@ -128,9 +131,9 @@ static void pieces_are_copied(void **unused)
         config.raw_count = HWACCL_RAW_MAX;
         config.raw[HWACCL_RAW_MAX - 1] = (struct hwaccl_raw_image){MEMORY - sizeof(last), last, sizeof(last)};
         struct hwaccl_machine *machine = create(&config);
-        assert_true(hwaccl_guest_memory_read(&machine->memory, 0x200010, read, sizeof(first)));
+        assert_true(hwaccl_guest_memory_read(&machine->board.memory, 0x200010, read, sizeof(first)));
         assert_string_equal(read, "one");
-        assert_true(hwaccl_guest_memory_read(&machine->memory, MEMORY - sizeof(last), read, sizeof(last)));
+        assert_true(hwaccl_guest_memory_read(&machine->board.memory, MEMORY - sizeof(last), read, sizeof(last)));
         assert_string_equal(read, "last");
         hwaccl_machine_destroy(machine);
 }

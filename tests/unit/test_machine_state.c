@@ -81,16 +81,19 @@ static void firmware_ends_at_4_gib_and_its_last_128_kib_below_1_mib(void **state
                 uint8_t byte;
         } known[] = {{0xfffc0000, 0}, {0xffffffff, 63}, {0xfffff, 63}, {0xe0000, 32}, {0xdffff, 0}};
         for (unsigned i = 0; i < 5; i++) {
-                assert_true(hwaccl_guest_memory_read(&machine->memory, known[i].address, &byte, 1));
+                assert_true(hwaccl_guest_memory_read(&machine->board.memory, known[i].address, &byte, 1));
                 assert_int_equal(byte, known[i].byte);
         }
-        assert_true(hwaccl_guest_memory_write(&machine->memory, 0xfffff, &byte, 1, false));
-        assert_false(hwaccl_guest_memory_write(&machine->memory, 0xffffffff, &byte, 1, false));
-        assert_false(hwaccl_guest_memory_covers(&machine->memory, 0xa0000, 1));
-        assert_false(hwaccl_guest_memory_covers(&machine->memory, 0xbffff, 1));
-        assert_false(hwaccl_guest_memory_covers(&machine->memory, 16 * MIB, 1));
-        assert_int_equal(machine->vcpu.context.rip, 0xfff0);
-        assert_int_equal(machine->vcpu.context.segment[HWACCL_CS].base, 0xffff0000);
+        assert_true(hwaccl_guest_memory_write(&machine->board.memory, 0xfffff, &byte, 1, false));
+        assert_false(hwaccl_guest_memory_write(&machine->board.memory, 0xffffffff, &byte, 1, false));
+        assert_false(hwaccl_guest_memory_covers(&machine->board.memory, 0xa0000, 1));
+        assert_false(hwaccl_guest_memory_covers(&machine->board.memory, 0xbffff, 1));
+        assert_false(hwaccl_guest_memory_covers(&machine->board.memory, 16 * MIB, 1));
+        struct hwaccl_vcpu *vcpu = hwaccl_vcpu_create(machine, &error);
+        assert_non_null(vcpu);
+        assert_int_equal(vcpu->context.rip, 0xfff0);
+        assert_int_equal(vcpu->context.segment[HWACCL_CS].base, 0xffff0000);
+        hwaccl_vcpu_destroy(vcpu);
         hwaccl_machine_destroy(machine);
 }
 
@@ -111,12 +114,15 @@ static void a_raw_guest_starts_in_real_mode_at_its_first_image(void **state)
                 config.raw[1] = (struct hwaccl_raw_image){MIB, image, 16};
                 struct hwaccl_machine *machine = hwaccl_machine_create(&config, &error);
                 assert_non_null(machine);
-                const struct hwaccl_machine_context *context = &machine->vcpu.context;
+                struct hwaccl_vcpu *vcpu = hwaccl_vcpu_create(machine, &error);
+                assert_non_null(vcpu);
+                const struct hwaccl_machine_context *context = &vcpu->context;
                 assert_int_equal(context->segment[HWACCL_CS].selector, known[i].cs);
                 assert_int_equal(context->segment[HWACCL_CS].base, known[i].cs << 4);
                 assert_int_equal(context->rip, known[i].ip);
                 assert_int_equal(context->gpr[HWACCL_RSP], 0x7000);
                 assert_int_equal(context->cr0 & 1, 0);
+                hwaccl_vcpu_destroy(vcpu);
                 hwaccl_machine_destroy(machine);
         }
 }
@@ -126,19 +132,19 @@ static size_t save_all(struct hwaccl_machine *machine, uint8_t *to)
 {
         size_t size = 0;
 
-        for (size_t i = 0; i < machine->device_count; i++) {
-                hwaccl_device_save(machine->device[i], to + size);
-                size += hwaccl_device_state_size(machine->device[i]);
+        for (size_t i = 0; i < machine->board.device_count; i++) {
+                hwaccl_device_save(machine->board.device[i], to + size);
+                size += hwaccl_device_state_size(machine->board.device[i]);
         }
         return size;
 }
 
 static void load_all(struct hwaccl_machine *machine, const uint8_t *from)
 {
-        for (size_t i = 0; i < machine->device_count; i++) {
+        for (size_t i = 0; i < machine->board.device_count; i++) {
                 struct hwaccl_error error = {""};
-                size_t size = hwaccl_device_state_size(machine->device[i]);
-                if (!hwaccl_device_load(machine->device[i], from, size, &error))
+                size_t size = hwaccl_device_state_size(machine->board.device[i]);
+                if (!hwaccl_device_load(machine->board.device[i], from, size, &error))
                         fail_msg("%s", error.message);
                 from += size;
         }
@@ -190,14 +196,14 @@ static void a_loaded_machine_goes_on_as_the_saved_one_would(void **state)
         size_t size = save_all(first.machine, saved);
         assert_true(size < sizeof(saved));
 
-        second.machine->host.now_ns = first.clock;
+        second.vcpu->host.now_ns = first.clock;
         load_all(second.machine, saved);
         assert_int_equal(save_all(second.machine, of_second), size);
         assert_memory_equal(of_second, saved, size);
-        assert_true(hwaccl_machine_deadline(second.machine) == hwaccl_machine_deadline(first.machine));
+        assert_true(hwaccl_board_deadline(&second.machine->board) == hwaccl_board_deadline(&first.machine->board));
 
         for (unsigned i = 1; i <= 200; i++) {
-                uint64_t next = hwaccl_machine_deadline(first.machine) + i;
+                uint64_t next = hwaccl_board_deadline(&first.machine->board) + i;
                 set_clock(&first, next);
                 set_clock(&second, next);
                 uint16_t port = (uint16_t[]){0x40, 0x61, 0x71, 0x3f8, 0x60, 0xb008, 0x511, 0x20, 0xb000, 0x3fa}[i % 10];
@@ -212,9 +218,9 @@ static void a_loaded_machine_goes_on_as_the_saved_one_would(void **state)
 
 static struct hwaccl_device *device_named(struct fixture *f, const char *name)
 {
-        for (size_t i = 0; i < f->machine->device_count; i++)
-                if (strcmp(f->machine->device[i]->ops->name, name) == 0)
-                        return f->machine->device[i];
+        for (size_t i = 0; i < f->machine->board.device_count; i++)
+                if (strcmp(f->machine->board.device[i]->ops->name, name) == 0)
+                        return f->machine->board.device[i];
         fail_msg("no device %s", name);
         return NULL;
 }
@@ -284,9 +290,9 @@ static void every_device_is_saved_in_a_fixed_order(void **state)
         static const char *const names[] = {"processor",      "pic",  "pit", "uart",   "rtc", "i8042",
                                             "system_control", "acpi", "pci", "fw_cfg", "dma"};
 
-        assert_int_equal(f->machine->device_count, sizeof(names) / sizeof(names[0]));
-        for (size_t i = 0; i < f->machine->device_count; i++)
-                assert_string_equal(f->machine->device[i]->ops->name, names[i]);
+        assert_int_equal(f->machine->board.device_count, sizeof(names) / sizeof(names[0]));
+        for (size_t i = 0; i < f->machine->board.device_count; i++)
+                assert_string_equal(f->machine->board.device[i]->ops->name, names[i]);
 }
 
 /* A replay has sizes and addresses only: everything that exit handling depends on must come out the same. */
@@ -307,13 +313,19 @@ static void a_machine_without_images_is_the_same_but_for_its_memory(void **state
         struct hwaccl_machine *second = hwaccl_machine_create(&config, &error);
         assert_non_null(first);
         assert_non_null(second);
+        struct hwaccl_vcpu *first_vcpu = hwaccl_vcpu_create(first, &error);
+        struct hwaccl_vcpu *second_vcpu = hwaccl_vcpu_create(second, &error);
+        assert_non_null(first_vcpu);
+        assert_non_null(second_vcpu);
         size_t size = save_all(first, live);
         assert_int_equal(save_all(second, replayed), size);
         assert_memory_equal(live, replayed, size);
-        assert_int_equal(first->memory.run_count, second->memory.run_count);
-        assert_memory_equal(&first->vcpu.context, &second->vcpu.context, sizeof(first->vcpu.context));
-        const struct hwaccl_fw_cfg *a = &hwaccl_board_of(first)->fw_cfg;
-        const struct hwaccl_fw_cfg *b = &hwaccl_board_of(second)->fw_cfg;
+        assert_int_equal(first->board.memory.run_count, second->board.memory.run_count);
+        assert_memory_equal(&first_vcpu->context, &second_vcpu->context, sizeof(first_vcpu->context));
+        hwaccl_vcpu_destroy(first_vcpu);
+        hwaccl_vcpu_destroy(second_vcpu);
+        const struct hwaccl_fw_cfg *a = &first->fw_cfg;
+        const struct hwaccl_fw_cfg *b = &second->fw_cfg;
         assert_memory_equal(a->content, b->content, sizeof(a->content));
         hwaccl_machine_destroy(first);
         hwaccl_machine_destroy(second);

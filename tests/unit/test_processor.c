@@ -38,14 +38,15 @@ static void its_state_fits_and_every_field_has_a_name_of_its_own(void **state)
 
 static void what_the_subject_state_lacks_is_saved_and_put_back(void **state)
 {
-        struct hwaccl_vcpu *vcpu = &fixture.vcpu;
+        struct hwaccl_machine_context *context = fixture.context;
+        struct hwaccl_trap_manager *traps = &fixture.traps;
 
         (void)state;
-        vcpu->context.interrupts_inhibited = true;
-        vcpu->context.inhibited_rip = 0x1234;
-        vcpu->context.cr8 = 9;
-        vcpu->traps.active = true;
-        vcpu->traps.vector = 0x68;
+        context->interrupts_inhibited = true;
+        context->inhibited_rip = 0x1234;
+        context->cr8 = 9;
+        traps->active = true;
+        traps->vector = 0x68;
         fixture.processor.halted = 1;
         fixture.processor.dr[2] = 77;
         assert_true(hwaccl_processor_wrmsr(&fixture.processor, 0x26a, UINT64_C(0x0606060606060606)));
@@ -56,11 +57,11 @@ static void what_the_subject_state_lacks_is_saved_and_put_back(void **state)
         fixture_destroy(&fixture);
         fixture_create(&fixture);
         assert_true(hwaccl_device_load(device, state_bytes, size, &fixture.error));
-        assert_true(vcpu->context.interrupts_inhibited);
-        assert_int_equal(vcpu->context.inhibited_rip, 0x1234);
-        assert_int_equal(vcpu->context.cr8, 9);
-        assert_true(vcpu->traps.active);
-        assert_int_equal(vcpu->traps.vector, 0x68);
+        assert_true(context->interrupts_inhibited);
+        assert_int_equal(context->inhibited_rip, 0x1234);
+        assert_int_equal(context->cr8, 9);
+        assert_true(traps->active);
+        assert_int_equal(traps->vector, 0x68);
         assert_int_equal(fixture.processor.halted, 1);
         assert_int_equal(fixture.processor.dr[2], 77);
         uint64_t value;

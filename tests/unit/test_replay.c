@@ -1,4 +1,5 @@
 /* The replay engine over recordings of a machine whose accelerator is a script. */
+#include "core/loop/vcpu.h"
 #include "core/machine/machine.h"
 #include "hwaccl/replay.h"
 #include "replay/machine_options.h"
@@ -166,24 +167,29 @@ static void record(void)
         struct script script = {{&script_ops}, 0};
         struct hwaccl_machine *machine = hwaccl_machine_create(&config, &error);
         assert_non_null(machine);
-        struct test_inputs inputs = {{&inputs_ops}, &machine->memory, 0};
+        struct hwaccl_vcpu *vcpu = hwaccl_vcpu_create(machine, &error);
+        assert_non_null(vcpu);
+        size_t device_count;
+        struct hwaccl_device *const *devices = hwaccl_machine_devices(machine, &device_count);
+        struct test_inputs inputs = {{&inputs_ops}, hwaccl_machine_memory(machine), 0};
         struct hwaccl_recorder_config recorder_config = {
                 .path = path,
                 .force = true,
                 .options = options,
                 .option_count = sizeof(options) / sizeof(options[0]),
-                .devices = machine->device,
-                .device_count = machine->device_count,
+                .devices = devices,
+                .device_count = device_count,
                 .keyframe_interval = 16,
         };
         struct hwaccl_recorder *recorder = hwaccl_recorder_create(&recorder_config, &error);
         if (!recorder)
                 fail_msg("%s", error.message);
-        hwaccl_machine_attach(machine, &script.accel, &inputs.inputs, hwaccl_recorder_probe(recorder));
-        enum hwaccl_end end = hwaccl_machine_run(machine, &error);
+        hwaccl_vcpu_attach(vcpu, &script.accel, &inputs.inputs, hwaccl_recorder_probe(recorder));
+        enum hwaccl_end end = hwaccl_vcpu_run(vcpu, &error);
         assert_int_equal(end, HWACCL_END_EXIT_CODE);
-        if (!hwaccl_recorder_finish(recorder, end, machine->exit_code, NULL, &error))
+        if (!hwaccl_recorder_finish(recorder, end, hwaccl_machine_exit_code(machine), NULL, &error))
                 fail_msg("%s", error.message);
+        hwaccl_vcpu_destroy(vcpu);
         hwaccl_machine_destroy(machine);
 }
 

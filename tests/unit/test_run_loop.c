@@ -137,7 +137,7 @@ static enum hwaccl_end run(struct fixture *f, struct hwaccl_error *error)
 {
         f->log[0] = 0;
         error->message[0] = 0;
-        return hwaccl_machine_run(f->machine, error);
+        return hwaccl_vcpu_run(f->vcpu, error);
 }
 
 static void the_debug_exit_port_gives_the_exit_code(void **state)
@@ -149,11 +149,11 @@ static void the_debug_exit_port_gives_the_exit_code(void **state)
 
         set_up(&f, script);
         assert_int_equal(run(&f, &error), HWACCL_END_EXIT_CODE);
-        assert_int_equal(f.machine->exit_code, 42);
+        assert_int_equal(f.machine->board.exit_code, 42);
         assert_string_equal(error.message, "");
         assert_string_equal(f.log, "in entry exit:52 clock verdict:0 handled:0 "
                                    "in entry exit:30 clock verdict:1 instruction stop:1:42 handled:1 in ");
-        assert_false(hwaccl_machine_step(f.machine, &error)); /* it has ended */
+        assert_false(hwaccl_vcpu_step(f.vcpu, &error)); /* it has ended */
         fixture_destroy(&f);
 }
 
@@ -250,7 +250,7 @@ static void a_stop_request_ends_a_wait(void **state)
         start_timer(&f);
         f.wait_stops = true;
         assert_int_equal(run(&f, &error), HWACCL_END_STOPPED);
-        assert_int_equal(f.machine->exit_code, HWACCL_STOP_INTERRUPTED);
+        assert_int_equal(f.machine->board.exit_code, HWACCL_STOP_INTERRUPTED);
         assert_string_equal(f.log, "in entry exit:12 clock verdict:1 instruction wait stop stop:7:1 handled:4 in ");
         fixture_destroy(&f);
 }
@@ -265,7 +265,7 @@ static void a_stop_request_is_heeded_once_the_exit_is_handled(void **state)
         set_up(&f, script);
         f.stop = HWACCL_STOP_MAX_EXITS;
         assert_int_equal(run(&f, &error), HWACCL_END_STOPPED);
-        assert_int_equal(f.machine->exit_code, HWACCL_STOP_MAX_EXITS);
+        assert_int_equal(f.machine->board.exit_code, HWACCL_STOP_MAX_EXITS);
         assert_string_equal(f.log, "in entry exit:52 clock verdict:0 stop stop:7:3 handled:0 in ");
         fixture_destroy(&f);
 }
@@ -334,7 +334,7 @@ static void an_entry_failure_says_which_rule_is_broken(void **state)
         struct hwaccl_error error;
 
         set_up(&f, script);
-        f.machine->vcpu.context.rflags = 0; /* bit 1 must be set */
+        f.vcpu->context.rflags = 0; /* bit 1 must be set */
         assert_int_equal(run(&f, &error), HWACCL_END_ENTRY_FAILURE);
         assert_non_null(strstr(error.message, "refused the guest's state"));
         assert_non_null(strstr(error.message, "RFLAGS"));
@@ -422,15 +422,15 @@ static void a_run_ends_at_the_least_deadline_and_devices_are_brought_up_to_it(vo
         struct hwaccl_error error;
 
         set_up(&f, script);
-        assert_true(hwaccl_machine_step(f.machine, &error));
+        assert_true(hwaccl_vcpu_step(f.vcpu, &error));
         assert_true(f.request.deadline_ns == UINT64_MAX); /* nothing runs after reset */
         start_timer(&f);
         f.clock = 10500000;
         f.log[0] = 0;
-        assert_true(hwaccl_machine_step(f.machine, &error));
+        assert_true(hwaccl_vcpu_step(f.vcpu, &error));
         assert_in_range(f.request.deadline_ns, 10000000, 10002000);
         assert_string_equal(f.log, "in entry exit:52 clock verdict:0 line0=0 line0=1 handled:0 ");
-        assert_false(hwaccl_machine_step(f.machine, &error));
+        assert_false(hwaccl_vcpu_step(f.vcpu, &error));
         assert_in_range(f.request.deadline_ns, 20000000, 20003000);
         fixture_destroy(&f);
 }
@@ -444,11 +444,11 @@ static void a_window_is_asked_for_while_an_interrupt_cannot_be_offered(void **st
 
         set_up(&f, script);
         init_pics(&f, 0x20, 0x28);
-        assert_true(hwaccl_machine_step(f.machine, &error));
+        assert_true(hwaccl_vcpu_step(f.vcpu, &error));
         assert_false(f.request.interrupt_window);
         raise_line(&f, 3); /* IF is 0 after reset */
         f.log[0] = 0;
-        assert_true(hwaccl_machine_step(f.machine, &error));
+        assert_true(hwaccl_vcpu_step(f.vcpu, &error));
         assert_true(f.request.interrupt_window);
         assert_null(strstr(f.log, "offer"));
         fixture_destroy(&f);
@@ -464,10 +464,10 @@ static void what_the_subject_does_not_take_is_offered_again(void **state)
         set_up(&f, script);
         init_pics(&f, 0x20, 0x28);
         raise_line(&f, 3);
-        f.machine->vcpu.context.rflags |= RFLAGS_IF;
+        f.vcpu->context.rflags |= RFLAGS_IF;
         f.log[0] = 0;
-        assert_true(hwaccl_machine_step(f.machine, &error));
-        assert_true(hwaccl_machine_step(f.machine, &error));
+        assert_true(hwaccl_vcpu_step(f.vcpu, &error));
+        assert_true(hwaccl_vcpu_step(f.vcpu, &error));
         assert_string_equal(f.log, "in offer:23 entry exit:52 clock verdict:0 returned:23 handled:0 "
                                    "in offer:23 entry exit:52 clock verdict:0 taken:23 handled:0 ");
         fixture_destroy(&f);
@@ -485,7 +485,7 @@ static void a_poke_looks_for_typed_characters(void **state)
         out8(&f, 0x3fc, 0x08);
         strcpy(f.typed, "hi");
         f.log[0] = 0;
-        assert_true(hwaccl_machine_step(f.machine, &error));
+        assert_true(hwaccl_vcpu_step(f.vcpu, &error));
         assert_string_equal(f.log, "in entry exit:1 clock verdict:0 console line4=1 handled:0 ");
         fixture_destroy(&f);
 }
@@ -498,7 +498,7 @@ static void nobody_need_watch(void **state)
         struct hwaccl_error error;
 
         set_up(&f, script);
-        hwaccl_machine_attach(f.machine, &f.accel, &f.inputs, NULL);
+        hwaccl_vcpu_attach(f.vcpu, &f.accel, &f.inputs, NULL);
         assert_int_equal(run(&f, &error), HWACCL_END_EXIT_CODE);
         assert_string_equal(f.log, "");
         fixture_destroy(&f);

@@ -1,4 +1,4 @@
-#include "core/loop/vcpu.h"
+#include "core/loop/vcpu_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,6 @@ static void note(const char *format, unsigned value)
 static struct hwaccl_subject_state subject;
 static struct hwaccl_pending_interrupts pending;
 static struct hwaccl_vcpu vcpu;
-static struct hwaccl_host host;
 static struct hwaccl_error error;
 static struct hwaccl_run_request request;
 static enum hwaccl_verdict verdict;
@@ -147,8 +146,8 @@ static int fill(void **state)
         memset(&error, 0, sizeof(error));
         hardware.reason = HWACCL_EXIT_CPUID;
         clock_works = true;
-        hwaccl_host_init(&host, &inputs, &probe, NULL);
-        hwaccl_vcpu_init(&vcpu, &subject, &pending, &accel, &host, NULL);
+        hwaccl_vcpu_init(&vcpu, &subject, &pending, NULL);
+        hwaccl_vcpu_attach(&vcpu, &accel, &inputs, &probe);
         vcpu.context.rflags = 0x202;
         vcpu.recompiler_flush = flush;
         vcpu.recompiler = &vcpu;
@@ -158,7 +157,7 @@ static int fill(void **state)
 static bool trip(void)
 {
         verdict = HWACCL_VERDICT_COUNT;
-        return hwaccl_vcpu_run(&vcpu, &request, &verdict, &error);
+        return hwaccl_vcpu_trip(&vcpu, &request, &verdict, &error);
 }
 
 static void a_trip_goes_past_every_probe_in_order(void **state)
@@ -169,7 +168,7 @@ static void a_trip_goes_past_every_probe_in_order(void **state)
         assert_int_equal(verdict, HWACCL_VERDICT_EMULATE);
         assert_int_equal(vcpu.context.rip, 0x8000);
         assert_int_equal(vcpu.exit_count, 1);
-        assert_int_equal(hwaccl_host_clock(&host), 4242);
+        assert_int_equal(hwaccl_vcpu_clock(&vcpu), 4242);
 }
 
 static void an_offer_that_is_taken_is_settled_after_the_verdict(void **state)
@@ -210,7 +209,7 @@ static void a_handled_control_register_access_leaves_rip_behind_it(void **state)
 static void nobody_watching_changes_nothing(void **state)
 {
         (void)state;
-        host.probe = NULL;
+        vcpu.host.probe = NULL;
         vcpu.recompiler_flush = NULL;
         hwaccl_trap_manager_restore(&vcpu.traps, 0x30);
         assert_true(trip());
@@ -267,7 +266,8 @@ static void an_interrupt_that_cannot_be_offered_ends_the_trip_before_the_run(voi
 {
         (void)state;
         struct hwaccl_interrupt_source source = {always_pending, acknowledge_nmi};
-        hwaccl_vcpu_init(&vcpu, &subject, &pending, &accel, &host, &source);
+        hwaccl_vcpu_init(&vcpu, &subject, &pending, &source);
+        hwaccl_vcpu_attach(&vcpu, &accel, &inputs, &probe);
         vcpu.context.rflags = 0x202;
         assert_false(trip());
         assert_string_equal(diary, "in");

@@ -1,3 +1,4 @@
+#include "core/loop/vcpu_internal.h"
 #include "core/muen/tsc_update.h"
 #include "core/muen/vmm_operation.h"
 
@@ -65,7 +66,6 @@ static const struct hwaccl_accel_ops accel_ops = {.name = "fake", .run = fake_ru
 static struct hwaccl_accel accel = {&accel_ops};
 static const struct hwaccl_inputs_ops inputs_ops = {.clock = fake_clock};
 static struct hwaccl_inputs inputs = {&inputs_ops};
-static struct hwaccl_host host;
 
 static void add_region(const char *name, uint64_t address, uint64_t size)
 {
@@ -86,9 +86,8 @@ static int open_vmm(void **state)
         memset(&error, 0, sizeof(error));
         unmappable = 0;
         run_count = poke_count = clock_count = 0;
-        hwaccl_host_init(&host, &inputs, NULL, NULL);
         struct hwaccl_vmm_platform platform = {
-                .info = &info, .map = map, .opaque = &info, .accel = &accel, .host = &host};
+                .info = &info, .map = map, .opaque = &info, .accel = &accel, .inputs = &inputs};
         assert_true(hwaccl_vmm_init(&vmm, &platform, &error));
         return 0;
 }
@@ -133,9 +132,9 @@ static void create_vm_maps_both_pages(void **state)
 {
         (void)state;
         assert_int_equal(create_vm(1), HWACCL_VMM_OK);
-        assert_ptr_equal(vmm.vcpu.state, &state_page);
-        assert_ptr_equal(vmm.vcpu.pending, &interrupts_page);
-        assert_int_equal(vmm.vcpu.context.rip, 0xfff0);
+        assert_ptr_equal(vmm.vcpu->state, &state_page);
+        assert_ptr_equal(vmm.vcpu->pending, &interrupts_page);
+        assert_int_equal(vmm.vcpu->context.rip, 0xfff0);
 }
 
 static void pages_that_just_hold_what_they_must_are_large_enough(void **state)
@@ -194,7 +193,7 @@ static void hm_run_is_one_trip(void **state)
         assert_int_equal(hwaccl_vmm_call(&vmm, HWACCL_VMM_HM_RUN, &arguments, &error), HWACCL_VMM_OK);
         assert_int_equal(arguments.verdict, HWACCL_VERDICT_EMULATE);
         assert_int_equal(run_count, 1);
-        assert_int_equal(vmm.vcpu.exit_count, 1);
+        assert_int_equal(vmm.vcpu->exit_count, 1);
         assert_int_equal(hwaccl_vmm_call(&vmm, HWACCL_VMM_HM_RUN, &arguments, &error), HWACCL_VMM_FAILED);
         assert_string_equal(error.message, "VMM operation HM run: no more");
 }

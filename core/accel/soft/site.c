@@ -9,7 +9,6 @@
 #include "core/accel/soft/soft.h"
 #include "core/exit/control_register.h"
 #include "core/exit/registers.h"
-#include "core/loop/vcpu.h"
 #include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
 

@@ -18,6 +18,7 @@
 #include "core/accel/accel.h"
 #include "core/accel/soft/unicorn_library.h"
 #include "core/exit/guest_access.h"
+#include "core/host/guest_memory.h"
 
 #include <capstone/capstone.h>
 #include <stdatomic.h>

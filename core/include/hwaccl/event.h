@@ -48,6 +48,25 @@ struct hwaccl_input {
 
 #define HWACCL_INPUT_SIZE_MAX 4096u
 
+/* How a guest ended. Recorded; numbers are part of the database schema and never change meaning. */
+enum hwaccl_end {
+        HWACCL_END_NONE = 0,      /* still running */
+        HWACCL_END_EXIT_CODE = 1, /* it wrote its exit code to the debug-exit port */
+        HWACCL_END_HALTED =
+                2, /* HLT with interrupts off, or with no device that could interrupt: nothing can wake it */
+        HWACCL_END_TRIPLE_FAULT = 3,
+        HWACCL_END_RESET = 4,         /* it asked for a reset (ports 60h and 64h, 92h, cf9h) */
+        HWACCL_END_ENTRY_FAILURE = 5, /* the processor refused its state */
+        HWACCL_END_ERROR = 6,         /* hwaccl could not go on: see the error */
+        HWACCL_END_STOPPED = 7,       /* someone outside asked for it: see enum hwaccl_stop_request */
+        HWACCL_END_POWER_OFF = 8,     /* it switched itself off (ACPI S5) */
+        HWACCL_END_RECORDER_DIED = 9, /* the process that ran and recorded it died; of recovered recordings only */
+        HWACCL_END_COUNT
+};
+
+/** hwaccl_end_name - "triple fault"; "unknown" for a number out of range */
+const char *hwaccl_end_name(unsigned end);
+
 /* What exit handling did to the world. Recorded; numbers are part of the database schema and never change meaning. */
 enum hwaccl_effect_kind {
         HWACCL_EFFECT_MEMORY = 0,   /* data written to guest memory; address: guest-physical */

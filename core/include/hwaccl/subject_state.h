@@ -66,6 +66,10 @@ struct hwaccl_subject_state {
         struct hwaccl_segment idtr;
 };
 
+/* Bits of CR0 and CR4 that belong to the VMM (guest/host masks): the guest reads them from the shadow. */
+#define HWACCL_CR0_MASK UINT64_C(0x60000020) /* NE, NW, CD */
+#define HWACCL_CR4_MASK UINT64_C(0x2000)     /* VMXE */
+
 #define HWACCL_INTERRUPTIBILITY_STI    1u
 #define HWACCL_INTERRUPTIBILITY_MOV_SS 2u
 

@@ -1,22 +1,36 @@
-/* The board: a machine and its devices. Private to the machine: everybody else sees struct hwaccl_machine. */
+/*
+ * The board, which is what devices see of the machine: guest memory, bus, interrupt lines, deadlines, and how the guest
+ * ended. Inside the core; outside it there is struct hwaccl_machine.
+ */
 #ifndef HWACCL_MACHINE_BOARD_H
 #define HWACCL_MACHINE_BOARD_H
 
-#include "core/machine/devices/acpi.h"
-#include "core/machine/devices/ata.h"
-#include "core/machine/devices/debug_ports.h"
-#include "core/machine/devices/dma.h"
-#include "core/machine/devices/fw_cfg.h"
-#include "core/machine/devices/i8042.h"
-#include "core/machine/devices/pci.h"
-#include "core/machine/devices/pic.h"
-#include "core/machine/devices/pit.h"
-#include "core/machine/devices/rtc.h"
-#include "core/machine/devices/system_control.h"
-#include "core/machine/devices/uart.h"
-#include "core/machine/machine.h"
+#include "core/host/guest_memory.h"
+#include "core/host/host.h"
+#include "core/irq/trap_manager.h"
+#include "core/machine/board/bus.h"
+#include "core/machine/board/device.h"
+#include "hwaccl/event.h"
 
 #define HWACCL_BOARD_TIMED_MAX 4
+
+#define HWACCL_DISK_MAX         4
+#define HWACCL_DISK_SECTOR_SIZE 512u
+
+/* A disk as the guest sees it. Its contents are inputs: see hwaccl_host_disk_read(). */
+struct hwaccl_disk {
+        uint64_t sectors; /* of 512 bytes; not 0, and at most 2^48 */
+        bool read_only;   /* commands that write are aborted */
+};
+
+/* Lines 0-15, implemented by the machine's two 8259s. */
+struct hwaccl_interrupt_controller {
+        struct hwaccl_interrupt_source source; /* INTR and INTA */
+        /* returns whether the level changed */
+        bool (*set_line)(struct hwaccl_interrupt_controller *controller, unsigned line, bool level);
+        /* would a request on that line raise INTR now (not masked, not behind one in service)? */
+        bool (*would_interrupt)(const struct hwaccl_interrupt_controller *controller, unsigned line);
+};
 
 struct hwaccl_timed_device {
         struct hwaccl_device *device;
@@ -24,51 +38,51 @@ struct hwaccl_timed_device {
 };
 
 struct hwaccl_board {
-        struct hwaccl_machine machine;
-        struct hwaccl_pic pic;
-        struct hwaccl_pit pit;
-        struct hwaccl_uart uart;
-        struct hwaccl_rtc rtc;
-        struct hwaccl_i8042 i8042;
-        struct hwaccl_system_control system_control;
-        struct hwaccl_acpi acpi;
-        struct hwaccl_pci pci;
-        struct hwaccl_fw_cfg fw_cfg;
-        struct hwaccl_dma dma;
-        struct hwaccl_debug_ports debug_ports;
-        struct hwaccl_ata ata[HWACCL_ATA_CHANNELS];
+        struct hwaccl_host *host; /* the vCPU's; NULL until there is one */
+        struct hwaccl_interrupt_controller *controller;
+        uint64_t memory_size; /* bytes of RAM */
+        struct hwaccl_disk disk[HWACCL_DISK_MAX];
+        size_t disk_count;
+        enum hwaccl_end end;
+        uint64_t exit_code; /* of HWACCL_END_EXIT_CODE; the stop request of HWACCL_END_STOPPED */
 
         /* devices that have a deadline, in the order in which they are advanced */
         struct hwaccl_timed_device timed[HWACCL_BOARD_TIMED_MAX];
         size_t timed_count;
         uint64_t deadline_ns; /* least deadline of all devices; holds while deadline_known */
         bool deadline_known;
+
+        /* every device that has state, the processor among them, in a fixed order */
+        struct hwaccl_device *device[HWACCL_BUS_DEVICE_MAX];
+        size_t device_count;
+        struct hwaccl_guest_memory memory;
+        struct hwaccl_bus bus;
 };
 
-static inline struct hwaccl_board *hwaccl_board_of(struct hwaccl_machine *machine)
-{
-        return (struct hwaccl_board *)machine;
-}
+/** hwaccl_board_add_device - a device becomes part of the board: of its state, if it has any */
+void hwaccl_board_add_device(struct hwaccl_board *board, struct hwaccl_device *device,
+                             const struct hwaccl_device_ops *ops);
 
-/** hwaccl_machine_add_device - a device becomes part of the machine: of its state, if it has any */
-void hwaccl_machine_add_device(struct hwaccl_machine *machine, struct hwaccl_device *device,
-                               const struct hwaccl_device_ops *ops);
+/** hwaccl_board_add_timed_device - the same for a device with deadlines, at which it changes an interrupt line */
+void hwaccl_board_add_timed_device(struct hwaccl_board *board, struct hwaccl_device *device,
+                                   const struct hwaccl_device_ops *ops, unsigned line);
 
-/** hwaccl_machine_add_timed_device - the same for a device with deadlines, at which it changes an interrupt line */
-void hwaccl_machine_add_timed_device(struct hwaccl_machine *machine, struct hwaccl_device *device,
-                                     const struct hwaccl_device_ops *ops, unsigned line);
+/** hwaccl_board_set_irq_line - lines 0-15 of the two PICs */
+void hwaccl_board_set_irq_line(struct hwaccl_board *board, unsigned line, bool level);
 
-/** hwaccl_machine_deadline_changed - a device's deadline is another one since the guest, or a load, changed its state
- */
-void hwaccl_machine_deadline_changed(struct hwaccl_machine *machine);
+/** hwaccl_board_stop - end the guest when the exit being handled is done. The first end stays */
+void hwaccl_board_stop(struct hwaccl_board *board, enum hwaccl_end end, uint64_t code);
 
-/** hwaccl_machine_deadline - guest clock, ns, at which the first device wants to be advanced; UINT64_MAX: none does */
-uint64_t hwaccl_machine_deadline(struct hwaccl_machine *machine);
+/** hwaccl_board_deadline_changed - a device's deadline is another one since the guest, or a load, changed its state */
+void hwaccl_board_deadline_changed(struct hwaccl_board *board);
 
-/** hwaccl_machine_wake_deadline - the same for devices whose interrupt would reach the processor, which can end HLT */
-uint64_t hwaccl_machine_wake_deadline(struct hwaccl_machine *machine);
+/** hwaccl_board_deadline - guest clock, ns, at which the first device must be advanced; UINT64_MAX: none */
+uint64_t hwaccl_board_deadline(struct hwaccl_board *board);
 
-/** hwaccl_machine_advance - advance every device whose deadline has passed */
-void hwaccl_machine_advance(struct hwaccl_machine *machine);
+/** hwaccl_board_wake_deadline - the same for devices whose interrupt would reach the processor, which can end HLT */
+uint64_t hwaccl_board_wake_deadline(const struct hwaccl_board *board);
+
+/** hwaccl_board_advance - advance every device whose deadline has passed */
+void hwaccl_board_advance(struct hwaccl_board *board);
 
 #endif

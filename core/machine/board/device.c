@@ -1,6 +1,29 @@
 #include "core/machine/board/device.h"
 
+#include "core/assert.h"
+#include "core/machine/board/board.h"
+
 #include <string.h>
+
+void hwaccl_board_add_device(struct hwaccl_board *board, struct hwaccl_device *device,
+                             const struct hwaccl_device_ops *ops)
+{
+        device->ops = ops;
+        device->board = board;
+        hwaccl_assert(hwaccl_device_state_size(device) <= HWACCL_DEVICE_STATE_MAX);
+        if (ops->field_count) {
+                hwaccl_assert(board->device_count < HWACCL_BUS_DEVICE_MAX);
+                board->device[board->device_count++] = device;
+        }
+}
+
+void hwaccl_board_add_timed_device(struct hwaccl_board *board, struct hwaccl_device *device,
+                                   const struct hwaccl_device_ops *ops, unsigned line)
+{
+        hwaccl_assert(ops->advance && ops->deadline && board->timed_count < HWACCL_BOARD_TIMED_MAX);
+        hwaccl_board_add_device(board, device, ops);
+        board->timed[board->timed_count++] = (struct hwaccl_timed_device){device, line};
+}
 
 size_t hwaccl_device_state_size(const struct hwaccl_device *device)
 {

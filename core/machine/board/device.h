@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct hwaccl_machine;
+struct hwaccl_board;
 struct hwaccl_device;
 
 /* One named part of a device's state: save, load, comparison and the database's device_state rows come from this table.
@@ -56,7 +56,7 @@ struct hwaccl_device_ops {
 
 struct hwaccl_device {
         const struct hwaccl_device_ops *ops;
-        struct hwaccl_machine *machine;
+        struct hwaccl_board *board;
 };
 
 #define HWACCL_DEVICE_STATE_MAX 8192u /* bytes of one device's fields together */

@@ -74,7 +74,7 @@ static void basic_leaf(const struct hwaccl_processor *processor, uint32_t leaf, 
         case 1:
                 result[EAX] = SIGNATURE;
                 result[EBX] = 8 << 8; /* CLFLUSH line in units of 8 bytes */
-                result[ECX] = FEATURE_ECX | (processor->vcpu->context.cr4 & HWACCL_CR4_OSXSAVE ? OSXSAVE : 0);
+                result[ECX] = FEATURE_ECX | (processor->context->cr4 & HWACCL_CR4_OSXSAVE ? OSXSAVE : 0);
                 result[EDX] = FEATURE_EDX;
                 break;
         case 2: result[EAX] = 0xff01; break; /* no descriptors here: see leaf 4 */

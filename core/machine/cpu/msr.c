@@ -180,7 +180,7 @@ bool processor_model_specific_valid(const struct hwaccl_processor *processor, st
 
 bool hwaccl_processor_rdmsr(struct hwaccl_processor *processor, uint32_t index, uint64_t *value)
 {
-        const struct hwaccl_machine_context *context = &processor->vcpu->context;
+        const struct hwaccl_machine_context *context = processor->context;
 
         switch (index) {
         case IA32_TSC: *value = hwaccl_processor_tsc(processor); return true;
@@ -235,7 +235,7 @@ static bool write_base(struct hwaccl_machine_context *context, enum hwaccl_segme
 
 bool hwaccl_processor_wrmsr(struct hwaccl_processor *processor, uint32_t index, uint64_t value)
 {
-        struct hwaccl_machine_context *context = &processor->vcpu->context;
+        struct hwaccl_machine_context *context = processor->context;
 
         switch (index) {
         case IA32_TSC: processor->tsc_offset += value - hwaccl_processor_tsc(processor); return true;

@@ -44,13 +44,14 @@ static struct hwaccl_processor *processor_of(struct hwaccl_device *device)
 static void saving(struct hwaccl_device *device)
 {
         struct hwaccl_processor *processor = processor_of(device);
-        const struct hwaccl_vcpu *vcpu = processor->vcpu;
+        const struct hwaccl_machine_context *context = processor->context;
+        const struct hwaccl_trap_manager *traps = processor->traps;
 
-        processor->interrupts_inhibited = vcpu->context.interrupts_inhibited;
-        processor->inhibited_rip = vcpu->context.interrupts_inhibited ? vcpu->context.inhibited_rip : 0;
-        processor->cr8 = vcpu->context.cr8;
-        processor->trap_active = vcpu->traps.active;
-        processor->trap_vector = vcpu->traps.active ? vcpu->traps.vector : 0;
+        processor->interrupts_inhibited = context->interrupts_inhibited;
+        processor->inhibited_rip = context->interrupts_inhibited ? context->inhibited_rip : 0;
+        processor->cr8 = context->cr8;
+        processor->trap_active = traps->active;
+        processor->trap_vector = traps->active ? traps->vector : 0;
 }
 
 static bool refuse(struct hwaccl_error *error, const char *field, uint64_t value)
@@ -61,7 +62,6 @@ static bool refuse(struct hwaccl_error *error, const char *field, uint64_t value
 static bool loaded(struct hwaccl_device *device, struct hwaccl_error *error)
 {
         struct hwaccl_processor *processor = processor_of(device);
-        struct hwaccl_vcpu *vcpu = processor->vcpu;
 
         if (processor->halted > 1)
                 return refuse(error, "halted", processor->halted);
@@ -78,11 +78,11 @@ static bool loaded(struct hwaccl_device *device, struct hwaccl_error *error)
         if (!processor_model_specific_valid(processor, error))
                 return false;
 
-        vcpu->context.interrupts_inhibited = processor->interrupts_inhibited;
-        vcpu->context.inhibited_rip = processor->inhibited_rip;
-        vcpu->context.cr8 = processor->cr8;
-        vcpu->traps.active = processor->trap_active;
-        vcpu->traps.vector = processor->trap_vector;
+        processor->context->interrupts_inhibited = processor->interrupts_inhibited;
+        processor->context->inhibited_rip = processor->inhibited_rip;
+        processor->context->cr8 = processor->cr8;
+        processor->traps->active = processor->trap_active;
+        processor->traps->vector = processor->trap_vector;
         return true;
 }
 
@@ -94,22 +94,29 @@ static const struct hwaccl_device_ops ops = {
         .loaded = loaded,
 };
 
-void hwaccl_processor_init(struct hwaccl_processor *processor, struct hwaccl_machine *machine, struct hwaccl_vcpu *vcpu,
-                           uint64_t tsc_khz)
+void hwaccl_processor_init(struct hwaccl_processor *processor, struct hwaccl_board *board, uint64_t tsc_khz)
 {
         memset(processor, 0, sizeof(*processor));
         processor->device.ops = &ops;
-        processor->device.machine = machine;
-        processor->vcpu = vcpu;
+        if (board)
+                hwaccl_board_add_device(board, &processor->device, &ops);
         processor->tsc_khz = tsc_khz;
         processor->dr6 = HWACCL_DR6_FIXED;
         processor->dr7 = HWACCL_DR7_FIXED;
         processor_model_specific_reset(processor);
 }
 
+void hwaccl_processor_connect(struct hwaccl_processor *processor, struct hwaccl_machine_context *context,
+                              struct hwaccl_trap_manager *traps, struct hwaccl_host *host)
+{
+        processor->context = context;
+        processor->traps = traps;
+        processor->host = host;
+}
+
 uint64_t hwaccl_processor_tsc(const struct hwaccl_processor *processor)
 {
-        uint64_t now = hwaccl_host_clock(processor->vcpu->host);
+        uint64_t now = hwaccl_host_clock(processor->host);
         uint64_t milliseconds = now / 1000000;
         uint64_t rest = now % 1000000;
 

@@ -6,8 +6,10 @@
 #ifndef HWACCL_PROCESSOR_H
 #define HWACCL_PROCESSOR_H
 
-#include "core/loop/vcpu.h"
-#include "core/machine/board/device.h"
+#include "core/host/host.h"
+#include "core/irq/trap_manager.h"
+#include "core/machine/board/board.h"
+#include "core/subject/machine_context.h"
 
 #define HWACCL_MTRR_VARIABLE_COUNT 8
 #define HWACCL_MTRR_FIXED_COUNT    11
@@ -18,7 +20,10 @@
 
 struct hwaccl_processor {
         struct hwaccl_device device;
-        struct hwaccl_vcpu *vcpu;
+        /* of the vCPU; not owned */
+        struct hwaccl_machine_context *context;
+        struct hwaccl_trap_manager *traps;
+        struct hwaccl_host *host;
         uint64_t tsc_khz; /* of the guest's TSC and of leaf 15h; from the configuration */
         uint64_t tsc_offset;
         uint64_t dr[4];
@@ -45,8 +50,13 @@ struct hwaccl_processor {
         uint64_t cr8;
 };
 
-void hwaccl_processor_init(struct hwaccl_processor *processor, struct hwaccl_machine *machine, struct hwaccl_vcpu *vcpu,
-                           uint64_t tsc_khz);
+/** hwaccl_processor_init - the state after reset; connect it before use
+ * @board: to be a device of; NULL: of none */
+void hwaccl_processor_init(struct hwaccl_processor *processor, struct hwaccl_board *board, uint64_t tsc_khz);
+
+/** hwaccl_processor_connect - the vCPU's parts that the processor works on, which must outlive its use */
+void hwaccl_processor_connect(struct hwaccl_processor *processor, struct hwaccl_machine_context *context,
+                              struct hwaccl_trap_manager *traps, struct hwaccl_host *host);
 
 /** hwaccl_processor_cpuid - the fixed virtual CPU's leaf (SDM 2A, CPUID): the same on every host; CR4.OSXSAVE is
  * mirrored */

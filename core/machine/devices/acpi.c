@@ -35,13 +35,13 @@
 
 static uint64_t now_tick(const struct hwaccl_acpi *acpi)
 {
-        return hwaccl_clock_ticks(hwaccl_host_clock(&acpi->device.machine->host), TIMER_HZ);
+        return hwaccl_clock_ticks(hwaccl_host_clock(acpi->device.board->host), TIMER_HZ);
 }
 
 static void update_line(struct hwaccl_acpi *acpi)
 {
         bool event = acpi->pm1_status & acpi->pm1_enable && acpi->pm1_control & CONTROL_SCI;
-        hwaccl_machine_set_irq_line(acpi->device.machine, SCI_LINE, event);
+        hwaccl_board_set_irq_line(acpi->device.board, SCI_LINE, event);
 }
 
 /* The status bit is set whenever the timer's highest bit changes. */
@@ -52,7 +52,7 @@ static void synchronize(struct hwaccl_acpi *acpi)
         if (now >> (TIMER_BITS - 1) != acpi->synchronized >> (TIMER_BITS - 1))
                 acpi->pm1_status |= STATUS_TIMER;
         acpi->synchronized = now;
-        hwaccl_machine_deadline_changed(acpi->device.machine);
+        hwaccl_board_deadline_changed(acpi->device.board);
         update_line(acpi);
 }
 
@@ -106,12 +106,12 @@ static void write_event(struct hwaccl_acpi *acpi, unsigned offset, uint8_t value
         case PM1_CONTROL:
                 put_byte(&acpi->pm1_control, offset, value, CONTROL_KEPT);
                 if (wide & CONTROL_SLEEP && SLEEP_TYPE(wide) == SLEEP_SOFT_OFF)
-                        hwaccl_machine_stop(acpi->device.machine, HWACCL_END_POWER_OFF, 0);
+                        hwaccl_board_stop(acpi->device.board, HWACCL_END_POWER_OFF, 0);
                 break;
         default: break; /* the timer is read-only */
         }
         update_line(acpi);
-        hwaccl_machine_deadline_changed(acpi->device.machine);
+        hwaccl_board_deadline_changed(acpi->device.board);
 }
 
 /* On a board with system management mode its handler would do this. */
@@ -125,7 +125,7 @@ static void write_apm_control(struct hwaccl_acpi *acpi, uint8_t value)
         else
                 return;
         synchronize(acpi);
-        hwaccl_machine_deadline_changed(acpi->device.machine);
+        hwaccl_board_deadline_changed(acpi->device.board);
 }
 
 static void write_byte(struct hwaccl_device *device, uint16_t port, uint8_t value)
@@ -150,7 +150,7 @@ static void acpi_write(struct hwaccl_device *device, uint16_t port, unsigned siz
 
 void hwaccl_acpi_map(struct hwaccl_acpi *acpi, uint16_t base, bool enabled)
 {
-        struct hwaccl_bus *bus = &acpi->device.machine->bus;
+        struct hwaccl_bus *bus = &acpi->device.board->bus;
 
         if (acpi->mapped == enabled && acpi->base == base)
                 return;
@@ -184,7 +184,7 @@ static bool acpi_loaded(struct hwaccl_device *device, struct hwaccl_error *error
         if (acpi->pm1_status & ~STATUS_WRITABLE || acpi->pm1_enable & ~ENABLE_KEPT ||
             acpi->pm1_control & ~CONTROL_KEPT || acpi->synchronized > INT64_MAX / 2)
                 return hwaccl_error_set(error, "a register has reserved bits set");
-        hwaccl_machine_deadline_changed(device->machine);
+        hwaccl_board_deadline_changed(device->board);
         return true;
 }
 
@@ -206,8 +206,8 @@ static const struct hwaccl_device_ops acpi_ops = {
         .loaded = acpi_loaded,
 };
 
-void hwaccl_acpi_init(struct hwaccl_acpi *acpi, struct hwaccl_machine *machine)
+void hwaccl_acpi_init(struct hwaccl_acpi *acpi, struct hwaccl_board *board)
 {
-        hwaccl_machine_add_timed_device(machine, &acpi->device, &acpi_ops, SCI_LINE);
-        hwaccl_bus_claim_ports(&machine->bus, &acpi->device, APM_PORT, APM_PORTS);
+        hwaccl_board_add_timed_device(board, &acpi->device, &acpi_ops, SCI_LINE);
+        hwaccl_bus_claim_ports(&board->bus, &acpi->device, APM_PORT, APM_PORTS);
 }

@@ -24,7 +24,7 @@ struct hwaccl_acpi {
         bool mapped;
 };
 
-void hwaccl_acpi_init(struct hwaccl_acpi *acpi, struct hwaccl_machine *machine);
+void hwaccl_acpi_init(struct hwaccl_acpi *acpi, struct hwaccl_board *board);
 
 /** hwaccl_acpi_map - the block's ports are at @base (a multiple of 64) from now on, or nowhere. Ports that other
  * devices have stay theirs */

@@ -59,7 +59,7 @@ void ata_update_line(struct hwaccl_ata *ata)
         unsigned drive = selected(ata);
         bool asserted = drive < ata->disk_count && ata->drive[drive].interrupt && !(ata->control & ATA_CONTROL_NIEN);
 
-        hwaccl_machine_set_irq_line(ata->device.machine, ata->line, asserted);
+        hwaccl_board_set_irq_line(ata->device.board, ata->line, asserted);
 }
 
 void ata_set_signature(struct hwaccl_ata *ata)
@@ -351,22 +351,22 @@ static const struct hwaccl_device_field ata_fields[] = {
                 .port_read = ata_read, .port_write = ata_write, .loaded = ata_loaded,                                  \
         }
 
-void hwaccl_ata_init(struct hwaccl_ata *ata, unsigned channel, struct hwaccl_machine *machine)
+void hwaccl_ata_init(struct hwaccl_ata *ata, unsigned channel, struct hwaccl_board *board)
 {
         static const struct hwaccl_device_ops ops[HWACCL_ATA_CHANNELS] = {ATA_OPS("ata0"), ATA_OPS("ata1")};
         static const uint16_t base[HWACCL_ATA_CHANNELS] = {0x1f0, 0x170};
         static const uint16_t control[HWACCL_ATA_CHANNELS] = {0x3f6, 0x376};
         size_t before = channel * 2;
-        size_t disks = machine->config.disk_count > before ? machine->config.disk_count - before : 0;
+        size_t disks = board->disk_count > before ? board->disk_count - before : 0;
 
         ata->channel = channel;
         ata->line = 14 + channel;
         ata->base = base[channel];
         ata->control_port = control[channel];
-        ata->disk = &machine->config.disk[before];
+        ata->disk = &board->disk[before];
         ata->disk_count = disks > 2 ? 2 : (unsigned)disks;
-        hwaccl_machine_add_device(machine, &ata->device, &ops[channel]);
+        hwaccl_board_add_device(board, &ata->device, &ops[channel]);
         power_on(ata);
-        hwaccl_bus_claim_ports(&machine->bus, &ata->device, ata->base, COMMAND_PORTS);
-        hwaccl_bus_claim_ports(&machine->bus, &ata->device, ata->control_port, 1);
+        hwaccl_bus_claim_ports(&board->bus, &ata->device, ata->base, COMMAND_PORTS);
+        hwaccl_bus_claim_ports(&board->bus, &ata->device, ata->control_port, 1);
 }

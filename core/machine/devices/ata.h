@@ -61,6 +61,6 @@ struct hwaccl_ata {
 
 /** hwaccl_ata_init - add a channel to a machine that has disks
  * @channel: 0 at 1f0h and 3f6h, line 14, with the machine's disks 0 and 1; 1 at 170h and 376h, line 15, with 2 and 3 */
-void hwaccl_ata_init(struct hwaccl_ata *ata, unsigned channel, struct hwaccl_machine *machine);
+void hwaccl_ata_init(struct hwaccl_ata *ata, unsigned channel, struct hwaccl_board *board);
 
 #endif

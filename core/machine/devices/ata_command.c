@@ -51,7 +51,7 @@ enum ata_feature {
 
 static struct hwaccl_host *host_of(struct hwaccl_ata *ata)
 {
-        return &ata->device.machine->host;
+        return ata->device.board->host;
 }
 
 static unsigned selected(const struct hwaccl_ata *ata)

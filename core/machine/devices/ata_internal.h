@@ -2,8 +2,8 @@
 #ifndef HWACCL_MACHINE_ATA_INTERNAL_H
 #define HWACCL_MACHINE_ATA_INTERNAL_H
 
+#include "core/machine/board/board.h"
 #include "core/machine/devices/ata.h"
-#include "core/machine/machine.h"
 
 #define ATA_SECTOR HWACCL_DISK_SECTOR_SIZE
 

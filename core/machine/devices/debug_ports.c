@@ -22,16 +22,16 @@ static uint32_t debug_read(struct hwaccl_device *device, uint16_t port, unsigned
 
 static void debug_write(struct hwaccl_device *device, uint16_t port, unsigned size, uint32_t value)
 {
-        struct hwaccl_machine *machine = device->machine;
+        struct hwaccl_board *board = device->board;
         uint8_t character = (uint8_t)value;
 
         (void)size; /* the bus splits an access that is wider than one of the log ports */
         if (port == PORT_LOG)
-                hwaccl_host_console_write(&machine->host, HWACCL_CHANNEL_DEBUG_402, &character, 1);
+                hwaccl_host_console_write(board->host, HWACCL_CHANNEL_DEBUG_402, &character, 1);
         else if (port == PORT_E9)
-                hwaccl_host_console_write(&machine->host, HWACCL_CHANNEL_DEBUG_E9, &character, 1);
+                hwaccl_host_console_write(board->host, HWACCL_CHANNEL_DEBUG_E9, &character, 1);
         else if (port == PORT_EXIT)
-                hwaccl_machine_stop(machine, HWACCL_END_EXIT_CODE, value);
+                hwaccl_board_stop(board, HWACCL_END_EXIT_CODE, value);
 }
 
 static const struct hwaccl_device_ops debug_ops = {
@@ -40,10 +40,10 @@ static const struct hwaccl_device_ops debug_ops = {
         .port_write = debug_write,
 };
 
-void hwaccl_debug_ports_init(struct hwaccl_debug_ports *ports, struct hwaccl_machine *machine)
+void hwaccl_debug_ports_init(struct hwaccl_debug_ports *ports, struct hwaccl_board *board)
 {
-        hwaccl_machine_add_device(machine, &ports->device, &debug_ops);
-        hwaccl_bus_claim_ports(&machine->bus, &ports->device, PORT_LOG, 1);
-        hwaccl_bus_claim_ports(&machine->bus, &ports->device, PORT_E9, 1);
-        hwaccl_bus_claim_ports(&machine->bus, &ports->device, PORT_EXIT, EXIT_PORTS);
+        hwaccl_board_add_device(board, &ports->device, &debug_ops);
+        hwaccl_bus_claim_ports(&board->bus, &ports->device, PORT_LOG, 1);
+        hwaccl_bus_claim_ports(&board->bus, &ports->device, PORT_E9, 1);
+        hwaccl_bus_claim_ports(&board->bus, &ports->device, PORT_EXIT, EXIT_PORTS);
 }

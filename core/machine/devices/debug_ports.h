@@ -8,6 +8,6 @@ struct hwaccl_debug_ports {
         struct hwaccl_device device; /* no state: what is written leaves the machine at once */
 };
 
-void hwaccl_debug_ports_init(struct hwaccl_debug_ports *ports, struct hwaccl_machine *machine);
+void hwaccl_debug_ports_init(struct hwaccl_debug_ports *ports, struct hwaccl_board *board);
 
 #endif

@@ -57,10 +57,10 @@ static const struct hwaccl_device_ops dma_ops = {
         .port_write = dma_write,
 };
 
-void hwaccl_dma_init(struct hwaccl_dma *dma, struct hwaccl_machine *machine)
+void hwaccl_dma_init(struct hwaccl_dma *dma, struct hwaccl_board *board)
 {
-        hwaccl_machine_add_device(machine, &dma->device, &dma_ops);
-        hwaccl_bus_claim_ports(&machine->bus, &dma->device, PORT_LOW, sizeof(dma->low));
-        hwaccl_bus_claim_ports(&machine->bus, &dma->device, PORT_PAGE, sizeof(dma->page));
-        hwaccl_bus_claim_ports(&machine->bus, &dma->device, PORT_HIGH, sizeof(dma->high));
+        hwaccl_board_add_device(board, &dma->device, &dma_ops);
+        hwaccl_bus_claim_ports(&board->bus, &dma->device, PORT_LOW, sizeof(dma->low));
+        hwaccl_bus_claim_ports(&board->bus, &dma->device, PORT_PAGE, sizeof(dma->page));
+        hwaccl_bus_claim_ports(&board->bus, &dma->device, PORT_HIGH, sizeof(dma->high));
 }

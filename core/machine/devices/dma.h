@@ -12,6 +12,6 @@ struct hwaccl_dma {
         uint8_t high[32]; /* c0h-dfh */
 };
 
-void hwaccl_dma_init(struct hwaccl_dma *dma, struct hwaccl_machine *machine);
+void hwaccl_dma_init(struct hwaccl_dma *dma, struct hwaccl_board *board);
 
 #endif

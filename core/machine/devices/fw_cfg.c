@@ -72,15 +72,15 @@ static uint64_t big_endian(const uint8_t *bytes, unsigned size)
 
 static bool dma_read(struct hwaccl_fw_cfg *fw_cfg, uint64_t address, uint32_t length)
 {
-        struct hwaccl_machine *machine = fw_cfg->device.machine;
+        struct hwaccl_board *board = fw_cfg->device.board;
         uint8_t chunk[DMA_CHUNK];
 
-        if (!hwaccl_guest_memory_covers(&machine->memory, address, length))
+        if (!hwaccl_guest_memory_covers(&board->memory, address, length))
                 return false;
         for (uint32_t done = 0; done < length;) {
                 uint32_t part = length - done < DMA_CHUNK ? length - done : DMA_CHUNK;
                 take_bytes(fw_cfg, chunk, part);
-                (void)hwaccl_host_memory_write(&machine->host, address + done, chunk, part); /* covered: see above */
+                (void)hwaccl_host_memory_write(board->host, address + done, chunk, part); /* covered: see above */
                 done += part;
         }
         return true;
@@ -89,7 +89,7 @@ static bool dma_read(struct hwaccl_fw_cfg *fw_cfg, uint64_t address, uint32_t le
 /* FWCfgDmaAccess: u32 control, u32 length, u64 address, big-endian. Control becomes 0, or the error bit. */
 static void run_dma(struct hwaccl_fw_cfg *fw_cfg, uint64_t access_address)
 {
-        struct hwaccl_host *host = &fw_cfg->device.machine->host;
+        struct hwaccl_host *host = fw_cfg->device.board->host;
         uint8_t access[16];
 
         if (!hwaccl_host_memory_read(host, access_address, access, sizeof(access)))
@@ -164,10 +164,10 @@ static const struct hwaccl_device_ops fw_cfg_ops = {
         .port_write = fw_cfg_write,
 };
 
-void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, struct hwaccl_machine *machine)
+void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, struct hwaccl_board *board)
 {
-        hwaccl_fw_cfg_fill(fw_cfg, machine);
-        hwaccl_machine_add_device(machine, &fw_cfg->device, &fw_cfg_ops);
-        hwaccl_bus_claim_ports(&machine->bus, &fw_cfg->device, PORT_SELECTOR, 2);
-        hwaccl_bus_claim_ports(&machine->bus, &fw_cfg->device, PORT_DMA, DMA_PORTS);
+        hwaccl_fw_cfg_fill(fw_cfg, board->memory_size);
+        hwaccl_board_add_device(board, &fw_cfg->device, &fw_cfg_ops);
+        hwaccl_bus_claim_ports(&board->bus, &fw_cfg->device, PORT_SELECTOR, 2);
+        hwaccl_bus_claim_ports(&board->bus, &fw_cfg->device, PORT_DMA, DMA_PORTS);
 }

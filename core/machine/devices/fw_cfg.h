@@ -25,9 +25,9 @@ struct hwaccl_fw_cfg {
         unsigned content_size;
 };
 
-void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, struct hwaccl_machine *machine);
+void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, struct hwaccl_board *board);
 
 /** hwaccl_fw_cfg_fill - build the items: fw_cfg_items.c */
-void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, const struct hwaccl_machine *machine);
+void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size);
 
 #endif

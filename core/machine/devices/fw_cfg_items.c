@@ -1,7 +1,6 @@
 /* What fw_cfg holds: QEMU, docs/specs/fw_cfg.rst and include/standard-headers/linux/qemu_fw_cfg.h; the files are those
  * that SeaBIOS (docs/Runtime_config.md) reads. */
 #include "core/assert.h"
-#include "core/machine/board/board.h"
 #include "core/machine/devices/fw_cfg.h"
 
 #include <string.h>
@@ -79,9 +78,8 @@ static struct file e820_file(uint64_t memory_size)
         return file;
 }
 
-void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, const struct hwaccl_machine *machine)
+void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size)
 {
-        uint64_t memory_size = machine->config.memory_size;
         const struct file file[] = {
                 number_file("etc/boot-fail-wait", UINT32_MAX, 4), /* for ever: no reboot when nothing can be booted */
                 e820_file(memory_size),

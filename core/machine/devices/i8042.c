@@ -36,20 +36,15 @@
 
 enum source { FROM_KEYBOARD = 0, FROM_AUX = 1, FROM_CONTROLLER = 2, FROM_NOBODY = 3 /* a time-out of the aux port */ };
 
-static struct hwaccl_system_control *control_of(struct hwaccl_i8042 *controller)
-{
-        return &hwaccl_board_of(controller->device.machine)->system_control;
-}
-
 static void update_lines(struct hwaccl_i8042 *controller)
 {
         uint8_t byte = controller->ram[0];
         bool full = controller->count > 0;
         bool aux = controller->source[0] == FROM_AUX || controller->source[0] == FROM_NOBODY;
 
-        hwaccl_machine_set_irq_line(controller->device.machine, KEYBOARD_LINE,
-                                    full && !aux && byte & BYTE_KEYBOARD_INTERRUPT);
-        hwaccl_machine_set_irq_line(controller->device.machine, AUX_LINE, full && aux && byte & BYTE_AUX_INTERRUPT);
+        hwaccl_board_set_irq_line(controller->device.board, KEYBOARD_LINE,
+                                  full && !aux && byte & BYTE_KEYBOARD_INTERRUPT);
+        hwaccl_board_set_irq_line(controller->device.board, AUX_LINE, full && aux && byte & BYTE_AUX_INTERRUPT);
 }
 
 /* A full queue loses what comes: the guest has not looked for 16 answers. */
@@ -78,15 +73,15 @@ static uint8_t take_answer(struct hwaccl_i8042 *controller)
 
 static uint8_t output_port(struct hwaccl_i8042 *controller)
 {
-        return controller->output | (control_of(controller)->a20 ? OUTPUT_A20 : 0);
+        return controller->output | (controller->system_control->a20 ? OUTPUT_A20 : 0);
 }
 
 static void write_output_port(struct hwaccl_i8042 *controller, uint8_t value)
 {
         controller->output = value & (uint8_t)~OUTPUT_A20;
-        control_of(controller)->a20 = (value & OUTPUT_A20) != 0;
+        controller->system_control->a20 = (value & OUTPUT_A20) != 0;
         if (!(value & OUTPUT_NO_RESET))
-                hwaccl_machine_stop(controller->device.machine, HWACCL_END_RESET, 0);
+                hwaccl_board_stop(controller->device.board, HWACCL_END_RESET, 0);
 }
 
 static void keyboard_defaults(struct hwaccl_i8042 *controller, bool scanning)
@@ -173,11 +168,11 @@ static void controller_command(struct hwaccl_i8042 *controller, uint8_t value)
         case 0xae: controller->ram[0] &= (uint8_t)~BYTE_KEYBOARD_DISABLED; break;
         case 0xc0: answer(controller, 0x80, FROM_CONTROLLER); break; /* input port: the keyboard is not locked */
         case 0xd0: answer(controller, output_port(controller), FROM_CONTROLLER); break;
-        case 0xdd: control_of(controller)->a20 = 0; break;
-        case 0xdf: control_of(controller)->a20 = 1; break;
+        case 0xdd: controller->system_control->a20 = 0; break;
+        case 0xdf: controller->system_control->a20 = 1; break;
         default:
                 if (value >= 0xf0 && !(value & 1)) /* pulses output bits 3:0; bit 0 is the processor's reset */
-                        hwaccl_machine_stop(controller->device.machine, HWACCL_END_RESET, 0);
+                        hwaccl_board_stop(controller->device.board, HWACCL_END_RESET, 0);
                 break;
         }
 }
@@ -236,8 +231,8 @@ static uint32_t i8042_read(struct hwaccl_device *device, uint16_t port, unsigned
                 return status(controller);
         uint8_t value = take_answer(controller);
         if (controller->count) { /* each byte is an edge of its own */
-                hwaccl_machine_set_irq_line(device->machine, KEYBOARD_LINE, false);
-                hwaccl_machine_set_irq_line(device->machine, AUX_LINE, false);
+                hwaccl_board_set_irq_line(device->board, KEYBOARD_LINE, false);
+                hwaccl_board_set_irq_line(device->board, AUX_LINE, false);
         }
         update_lines(controller);
         return value;
@@ -295,12 +290,14 @@ static const struct hwaccl_device_ops i8042_ops = {
         .loaded = i8042_loaded,
 };
 
-void hwaccl_i8042_init(struct hwaccl_i8042 *controller, struct hwaccl_machine *machine)
+void hwaccl_i8042_init(struct hwaccl_i8042 *controller, struct hwaccl_system_control *system_control,
+                       struct hwaccl_board *board)
 {
+        controller->system_control = system_control;
         controller->output = OUTPUT_NO_RESET;
         controller->ram[0] = BYTE_KEYBOARD_DISABLED | BYTE_AUX_DISABLED;
         keyboard_defaults(controller, true);
-        hwaccl_machine_add_device(machine, &controller->device, &i8042_ops);
-        hwaccl_bus_claim_ports(&machine->bus, &controller->device, PORT_DATA, 1);
-        hwaccl_bus_claim_ports(&machine->bus, &controller->device, PORT_COMMAND, 1);
+        hwaccl_board_add_device(board, &controller->device, &i8042_ops);
+        hwaccl_bus_claim_ports(&board->bus, &controller->device, PORT_DATA, 1);
+        hwaccl_bus_claim_ports(&board->bus, &controller->device, PORT_COMMAND, 1);
 }

@@ -87,7 +87,7 @@ static uint8_t *selected(struct hwaccl_pci *pci)
         switch (pci->address >> 8 & 0xffff) {
         case 0x0000: return pci->host_bridge;
         case 0x0008: return pci->isa_bridge;
-        case 0x0009: return pci->device.machine->config.disk_count ? pci->ide : NULL;
+        case 0x0009: return pci->device.board->disk_count ? pci->ide : NULL;
         case 0x000b: return pci->power;
         default: return NULL;
         }
@@ -96,7 +96,7 @@ static uint8_t *selected(struct hwaccl_pci *pci)
 static void map_power(struct hwaccl_pci *pci)
 {
         uint16_t base = (uint16_t)((pci->power[POWER_BASE] & 0xc0u) | (unsigned)pci->power[POWER_BASE + 1] << 8);
-        hwaccl_acpi_map(&hwaccl_board_of(pci->device.machine)->acpi, base, pci->power[POWER_MISC] & MISC_IO_ENABLE);
+        hwaccl_acpi_map(pci->acpi, base, pci->power[POWER_MISC] & MISC_IO_ENABLE);
 }
 
 void hwaccl_pci_enable_power(struct hwaccl_pci *pci, uint16_t base)
@@ -142,7 +142,7 @@ static void write_reset(struct hwaccl_pci *pci, uint8_t value)
 
         pci->reset_control = value & RESET_KEPT;
         if (starts)
-                hwaccl_machine_stop(pci->device.machine, HWACCL_END_RESET, 0);
+                hwaccl_board_stop(pci->device.board, HWACCL_END_RESET, 0);
 }
 
 static uint32_t pci_read(struct hwaccl_device *device, uint16_t port, unsigned size)
@@ -204,8 +204,9 @@ static const struct hwaccl_device_ops pci_ops = {
         .loaded = pci_loaded,
 };
 
-void hwaccl_pci_init(struct hwaccl_pci *pci, struct hwaccl_machine *machine)
+void hwaccl_pci_init(struct hwaccl_pci *pci, struct hwaccl_acpi *acpi, struct hwaccl_board *board)
 {
+        pci->acpi = acpi;
         identify(pci->host_bridge, &(struct identity){0x1237, 0x0600, 2, 0, 0, 0x11001af4});
         identify(pci->isa_bridge, &(struct identity){0x7110, 0x0601, 1, HEADER_SEVERAL, 0, 0});
         identify(pci->power, &(struct identity){0x7113, 0x0680, 3, 0, 1, 0});
@@ -216,6 +217,6 @@ void hwaccl_pci_init(struct hwaccl_pci *pci, struct hwaccl_machine *machine)
         pci->power[POWER_SMBUS_BASE] = BASE_IO;
         /* Says that SMIs are set up: there is no system management mode to set them up for. */
         pci->power[POWER_ACTIVITY_B3] = ACTIVITY_APMC_SMI;
-        hwaccl_machine_add_device(machine, &pci->device, &pci_ops);
-        hwaccl_bus_claim_ports(&machine->bus, &pci->device, PORT_ADDRESS, 8);
+        hwaccl_board_add_device(board, &pci->device, &pci_ops);
+        hwaccl_bus_claim_ports(&board->bus, &pci->device, PORT_ADDRESS, 8);
 }

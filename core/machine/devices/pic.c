@@ -85,9 +85,15 @@ static void set_input(struct hwaccl_pic_chip *chip, unsigned input, bool level)
                 chip->irr |= bit;
 }
 
-bool hwaccl_pic_set_line(struct hwaccl_pic *pic, unsigned line, bool level)
+static struct hwaccl_pic *of_controller(const struct hwaccl_interrupt_controller *controller)
+{
+        return (struct hwaccl_pic *)((uintptr_t)controller - offsetof(struct hwaccl_pic, controller));
+}
+
+static bool pic_set_line(struct hwaccl_interrupt_controller *controller, unsigned line, bool level)
 {
         hwaccl_assert(line < 16 && line != CASCADE_LINE);
+        struct hwaccl_pic *pic = of_controller(controller);
         struct hwaccl_pic_chip *chip = line < 8 ? &pic->master : &pic->slave;
         bool before = chip->lines >> (line & 7) & 1;
 
@@ -98,8 +104,10 @@ bool hwaccl_pic_set_line(struct hwaccl_pic *pic, unsigned line, bool level)
         return true;
 }
 
-bool hwaccl_pic_would_interrupt(const struct hwaccl_pic *pic, unsigned line)
+static bool pic_would_interrupt(const struct hwaccl_interrupt_controller *controller, unsigned line)
 {
+        const struct hwaccl_pic *pic = of_controller(controller);
+
         if (line < 8)
                 return interrupting(&pic->master, 1u << line, true) >= 0;
         return interrupting(&pic->slave, 1u << (line & 7), false) >= 0 &&
@@ -139,7 +147,7 @@ static unsigned acknowledge_chip(struct hwaccl_pic_chip *chip, bool master)
 
 static struct hwaccl_pic *of_source(struct hwaccl_interrupt_source *source)
 {
-        return (struct hwaccl_pic *)((char *)source - offsetof(struct hwaccl_pic, source));
+        return (struct hwaccl_pic *)((char *)source - offsetof(struct hwaccl_pic, controller.source));
 }
 
 static bool pic_pending(struct hwaccl_interrupt_source *source)
@@ -344,13 +352,18 @@ static const struct hwaccl_device_ops pic_ops = {
         .loaded = pic_loaded,
 };
 
-void hwaccl_pic_init(struct hwaccl_pic *pic, struct hwaccl_machine *machine)
+void hwaccl_pic_init(struct hwaccl_pic *pic, struct hwaccl_board *board)
 {
-        pic->source = (struct hwaccl_interrupt_source){pic_pending, pic_acknowledge};
+        pic->controller = (struct hwaccl_interrupt_controller){
+                .source = {pic_pending, pic_acknowledge},
+                .set_line = pic_set_line,
+                .would_interrupt = pic_would_interrupt,
+        };
+        board->controller = &pic->controller;
         pic->master.lowest = 7;
         pic->slave.lowest = 7;
-        hwaccl_machine_add_device(machine, &pic->device, &pic_ops);
-        hwaccl_bus_claim_ports(&machine->bus, &pic->device, 0x20, 2);
-        hwaccl_bus_claim_ports(&machine->bus, &pic->device, 0xa0, 2);
-        hwaccl_bus_claim_ports(&machine->bus, &pic->device, 0x4d0, 2);
+        hwaccl_board_add_device(board, &pic->device, &pic_ops);
+        hwaccl_bus_claim_ports(&board->bus, &pic->device, 0x20, 2);
+        hwaccl_bus_claim_ports(&board->bus, &pic->device, 0xa0, 2);
+        hwaccl_bus_claim_ports(&board->bus, &pic->device, 0x4d0, 2);
 }

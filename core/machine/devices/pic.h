@@ -2,8 +2,7 @@
 #ifndef HWACCL_MACHINE_PIC_H
 #define HWACCL_MACHINE_PIC_H
 
-#include "core/irq/trap_manager.h"
-#include "core/machine/board/device.h"
+#include "core/machine/board/board.h"
 
 /* Which command word the data port expects; PIC_UNINITIALIZED and PIC_READY take OCW1 (the mask). */
 enum hwaccl_pic_step {
@@ -34,17 +33,11 @@ struct hwaccl_pic_chip {
 
 struct hwaccl_pic {
         struct hwaccl_device device;
-        struct hwaccl_interrupt_source source; /* INTR and INTA */
+        struct hwaccl_interrupt_controller controller;
         struct hwaccl_pic_chip master;
         struct hwaccl_pic_chip slave;
 };
 
-void hwaccl_pic_init(struct hwaccl_pic *pic, struct hwaccl_machine *machine);
-
-/** hwaccl_pic_set_line - returns whether the level changed */
-bool hwaccl_pic_set_line(struct hwaccl_pic *pic, unsigned line, bool level);
-
-/** hwaccl_pic_would_interrupt - would a request on that line raise INTR now (not masked, not behind one in service)? */
-bool hwaccl_pic_would_interrupt(const struct hwaccl_pic *pic, unsigned line);
+void hwaccl_pic_init(struct hwaccl_pic *pic, struct hwaccl_board *board);
 
 #endif

@@ -20,7 +20,7 @@
 
 static uint64_t now_tick(const struct hwaccl_pit *pit)
 {
-        return hwaccl_clock_ticks(hwaccl_host_clock(&pit->device.machine->host), HWACCL_PIT_HZ);
+        return hwaccl_clock_ticks(hwaccl_host_clock(pit->device.board->host), HWACCL_PIT_HZ);
 }
 
 /* Bring line 0 up to channel 0's output. A short low pulse is passed on as one, or its edge would be lost. */
@@ -32,12 +32,12 @@ static void synchronize(struct hwaccl_pit *pit)
 
         hwaccl_pit_counter_settle(channel, now);
         if (rose) {
-                hwaccl_machine_set_irq_line(pit->device.machine, IRQ_LINE, false);
-                hwaccl_machine_set_irq_line(pit->device.machine, IRQ_LINE, true);
+                hwaccl_board_set_irq_line(pit->device.board, IRQ_LINE, false);
+                hwaccl_board_set_irq_line(pit->device.board, IRQ_LINE, true);
         }
-        hwaccl_machine_set_irq_line(pit->device.machine, IRQ_LINE, hwaccl_pit_counter_output(channel, now));
+        hwaccl_board_set_irq_line(pit->device.board, IRQ_LINE, hwaccl_pit_counter_output(channel, now));
         pit->synchronized = now;
-        hwaccl_machine_deadline_changed(pit->device.machine);
+        hwaccl_board_deadline_changed(pit->device.board);
 }
 
 /* After a change of channel 0 that is not a tick: its output may have jumped. */
@@ -45,8 +45,7 @@ static void reprogrammed(struct hwaccl_pit *pit, const struct hwaccl_pit_channel
 {
         if (channel != &pit->channel[0])
                 return;
-        hwaccl_machine_set_irq_line(pit->device.machine, IRQ_LINE,
-                                    hwaccl_pit_counter_output(channel, pit->synchronized));
+        hwaccl_board_set_irq_line(pit->device.board, IRQ_LINE, hwaccl_pit_counter_output(channel, pit->synchronized));
 }
 
 static void latch_count(struct hwaccl_pit_channel *channel, uint64_t now)
@@ -211,7 +210,7 @@ static bool pit_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
                         return hwaccl_error_set(error, "a value of channel %u is out of range", i);
         if (pit->synchronized > INT64_MAX / 2)
                 return hwaccl_error_set(error, "tick %" PRIu64 " lies in the far future", pit->synchronized);
-        hwaccl_machine_deadline_changed(device->machine);
+        hwaccl_board_deadline_changed(device->board);
         return true;
 }
 
@@ -243,11 +242,11 @@ static const struct hwaccl_device_ops pit_ops = {
         .loaded = pit_loaded,
 };
 
-void hwaccl_pit_init(struct hwaccl_pit *pit, struct hwaccl_machine *machine)
+void hwaccl_pit_init(struct hwaccl_pit *pit, struct hwaccl_board *board)
 {
         /* The datasheet leaves the state after power-up undefined; here nothing counts and all outputs are low. */
         for (unsigned i = 0; i < HWACCL_PIT_CHANNEL_COUNT; i++)
                 pit->channel[i] = (struct hwaccl_pit_channel){.access = 3, .gate = i != 2};
-        hwaccl_machine_add_timed_device(machine, &pit->device, &pit_ops, IRQ_LINE);
-        hwaccl_bus_claim_ports(&machine->bus, &pit->device, 0x40, 4);
+        hwaccl_board_add_timed_device(board, &pit->device, &pit_ops, IRQ_LINE);
+        hwaccl_bus_claim_ports(&board->bus, &pit->device, 0x40, 4);
 }

@@ -53,7 +53,7 @@ struct hwaccl_pit {
         uint64_t synchronized; /* tick up to which channel 0's output has reached line 0 */
 };
 
-void hwaccl_pit_init(struct hwaccl_pit *pit, struct hwaccl_machine *machine);
+void hwaccl_pit_init(struct hwaccl_pit *pit, struct hwaccl_board *board);
 
 /** hwaccl_pit_set_gate, hwaccl_pit_output - the pins of a channel, now */
 void hwaccl_pit_set_gate(struct hwaccl_pit *pit, unsigned channel, bool gate);

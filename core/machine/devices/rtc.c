@@ -66,7 +66,7 @@ static bool running(const struct hwaccl_rtc *rtc)
 
 static uint64_t clock_of(const struct hwaccl_rtc *rtc)
 {
-        return hwaccl_host_clock(&rtc->device.machine->host);
+        return hwaccl_host_clock(rtc->device.board->host);
 }
 
 /* Whole seconds, and ns into the last, since @second_start; both 0 when that lies ahead. */
@@ -146,7 +146,7 @@ static void start(struct hwaccl_rtc *rtc)
         if (rtc->started)
                 return;
         rtc->started = 1;
-        rtc->seconds = hwaccl_host_wall_time(&rtc->device.machine->host);
+        rtc->seconds = hwaccl_host_wall_time(rtc->device.board->host);
         show_time(rtc, rtc->seconds + seconds_since(rtc, clock_of(rtc)));
 }
 
@@ -198,7 +198,7 @@ static void update_line(struct hwaccl_rtc *rtc)
         uint8_t enabled = rtc->cmos[REGISTER_B] & rtc->cmos[REGISTER_C] & C_SOURCES;
 
         rtc->cmos[REGISTER_C] = (uint8_t)((rtc->cmos[REGISTER_C] & C_SOURCES) | (enabled ? C_INTERRUPT : 0));
-        hwaccl_machine_set_irq_line(rtc->device.machine, RTC_LINE, enabled != 0);
+        hwaccl_board_set_irq_line(rtc->device.board, RTC_LINE, enabled != 0);
 }
 
 /* Flags of what happened since the last time. */
@@ -210,7 +210,7 @@ static void synchronize(struct hwaccl_rtc *rtc)
         if (now <= before)
                 return;
         rtc->synchronized_ns = now;
-        hwaccl_machine_deadline_changed(rtc->device.machine);
+        hwaccl_board_deadline_changed(rtc->device.board);
         uint64_t ticks = periodic_ticks(rtc);
         if (ticks && periods(ticks, now) != periods(ticks, before))
                 rtc->cmos[REGISTER_C] |= B_PERIODIC;
@@ -243,7 +243,7 @@ static uint8_t read_c(struct hwaccl_rtc *rtc)
 
         rtc->cmos[REGISTER_C] = 0;
         update_line(rtc);
-        hwaccl_machine_deadline_changed(rtc->device.machine);
+        hwaccl_board_deadline_changed(rtc->device.board);
         return flags;
 }
 
@@ -312,7 +312,7 @@ static void write_data(struct hwaccl_rtc *rtc, unsigned index, uint8_t value)
         } else if (index < REGISTER_A) {
                 rtc->cmos[index] = value; /* the alarm; registers C and D are read-only */
         }
-        hwaccl_machine_deadline_changed(rtc->device.machine);
+        hwaccl_board_deadline_changed(rtc->device.board);
 }
 
 static uint8_t read_byte(struct hwaccl_device *device, uint16_t port)
@@ -378,7 +378,7 @@ static bool rtc_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
                 return hwaccl_error_set(error, "the current second starts in the future");
         if (rtc->cmos[REGISTER_A] & A_UPDATING || rtc->cmos[REGISTER_D] != D_VALID)
                 return hwaccl_error_set(error, "register A or D holds a value that it cannot have");
-        hwaccl_machine_deadline_changed(device->machine);
+        hwaccl_board_deadline_changed(device->board);
         return true;
 }
 
@@ -400,13 +400,13 @@ static const struct hwaccl_device_ops rtc_ops = {
         .loaded = rtc_loaded,
 };
 
-void hwaccl_rtc_init(struct hwaccl_rtc *rtc, struct hwaccl_machine *machine)
+void hwaccl_rtc_init(struct hwaccl_rtc *rtc, struct hwaccl_board *board)
 {
-        hwaccl_cmos_fill(rtc->cmos, machine->config.memory_size);
-        hwaccl_cmos_fill_disks(rtc->cmos, machine->config.disk, machine->config.disk_count);
+        hwaccl_cmos_fill(rtc->cmos, board->memory_size);
+        hwaccl_cmos_fill_disks(rtc->cmos, board->disk, board->disk_count);
         rtc->cmos[REGISTER_A] = A_RUNNING | 6; /* 1024 Hz, as PC firmware leaves it */
         rtc->cmos[REGISTER_B] = B_24_HOURS;
         rtc->cmos[REGISTER_D] = D_VALID;
-        hwaccl_machine_add_timed_device(machine, &rtc->device, &rtc_ops, RTC_LINE);
-        hwaccl_bus_claim_ports(&machine->bus, &rtc->device, PORT_INDEX, 2);
+        hwaccl_board_add_timed_device(board, &rtc->device, &rtc_ops, RTC_LINE);
+        hwaccl_bus_claim_ports(&board->bus, &rtc->device, PORT_INDEX, 2);
 }

@@ -2,7 +2,7 @@
 #ifndef HWACCL_MACHINE_RTC_H
 #define HWACCL_MACHINE_RTC_H
 
-#include "core/machine/machine.h"
+#include "core/machine/board/board.h"
 
 #define HWACCL_CMOS_SIZE 128
 
@@ -19,7 +19,7 @@ struct hwaccl_rtc {
         uint64_t synchronized_ns; /* guest clock up to which the flags of register C hold */
 };
 
-void hwaccl_rtc_init(struct hwaccl_rtc *rtc, struct hwaccl_machine *machine);
+void hwaccl_rtc_init(struct hwaccl_rtc *rtc, struct hwaccl_board *board);
 
 /* rtc_calendar.c */
 struct hwaccl_calendar {

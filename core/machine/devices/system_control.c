@@ -23,15 +23,14 @@
 static uint32_t control_read(struct hwaccl_device *device, uint16_t port, unsigned size)
 {
         struct hwaccl_system_control *control = (struct hwaccl_system_control *)device;
-        struct hwaccl_board *board = hwaccl_board_of(device->machine);
 
         (void)size; /* neither port has a neighbour: the bus gives single bytes */
         if (port == PORT_A)
                 return control->a20 ? A_A20 : 0;
         uint32_t value = control->port_b;
-        if (hwaccl_host_clock(&device->machine->host) / REFRESH_NS & 1)
+        if (hwaccl_host_clock(device->board->host) / REFRESH_NS & 1)
                 value |= B_REFRESH;
-        if (hwaccl_pit_output(&board->pit, 2))
+        if (hwaccl_pit_output(control->pit, 2))
                 value |= B_OUT2;
         return value;
 }
@@ -43,12 +42,12 @@ static void control_write(struct hwaccl_device *device, uint16_t port, unsigned 
         (void)size;
         if (port == PORT_B) {
                 control->port_b = value & B_KEPT;
-                hwaccl_pit_set_gate(&hwaccl_board_of(device->machine)->pit, 2, value & B_GATE2);
+                hwaccl_pit_set_gate(control->pit, 2, value & B_GATE2);
                 return;
         }
         control->a20 = (value & A_A20) != 0;
         if (value & A_RESET)
-                hwaccl_machine_stop(device->machine, HWACCL_END_RESET, 0);
+                hwaccl_board_stop(device->board, HWACCL_END_RESET, 0);
 }
 
 static bool control_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
@@ -74,10 +73,12 @@ static const struct hwaccl_device_ops control_ops = {
         .loaded = control_loaded,
 };
 
-void hwaccl_system_control_init(struct hwaccl_system_control *control, struct hwaccl_machine *machine)
+void hwaccl_system_control_init(struct hwaccl_system_control *control, struct hwaccl_pit *pit,
+                                struct hwaccl_board *board)
 {
+        control->pit = pit;
         control->a20 = 1;
-        hwaccl_machine_add_device(machine, &control->device, &control_ops);
-        hwaccl_bus_claim_ports(&machine->bus, &control->device, PORT_B, 1);
-        hwaccl_bus_claim_ports(&machine->bus, &control->device, PORT_A, 1);
+        hwaccl_board_add_device(board, &control->device, &control_ops);
+        hwaccl_bus_claim_ports(&board->bus, &control->device, PORT_B, 1);
+        hwaccl_bus_claim_ports(&board->bus, &control->device, PORT_A, 1);
 }

@@ -83,8 +83,7 @@ static bool connected(const struct hwaccl_uart *uart)
 
 static void update_line(struct hwaccl_uart *uart)
 {
-        hwaccl_machine_set_irq_line(uart->device.machine, HWACCL_UART_LINE,
-                                    connected(uart) && identify(uart) != IIR_NONE);
+        hwaccl_board_set_irq_line(uart->device.board, HWACCL_UART_LINE, connected(uart) && identify(uart) != IIR_NONE);
 }
 
 bool hwaccl_uart_can_interrupt(const struct hwaccl_uart *uart)
@@ -108,7 +107,7 @@ static void take_typed(struct hwaccl_uart *uart)
         if (uart->mcr & MCR_LOOPBACK || uart->received_count == depth(uart))
                 return;
         uint8_t typed[HWACCL_UART_FIFO_SIZE];
-        size_t count = hwaccl_host_console_read(&uart->device.machine->host, HWACCL_CHANNEL_SERIAL, typed,
+        size_t count = hwaccl_host_console_read(uart->device.board->host, HWACCL_CHANNEL_SERIAL, typed,
                                                 depth(uart) - uart->received_count);
         for (size_t i = 0; i < count; i++)
                 receive(uart, typed[i]);
@@ -181,7 +180,7 @@ static void transmit(struct hwaccl_uart *uart, uint8_t character)
         if (uart->mcr & MCR_LOOPBACK)
                 receive(uart, character);
         else
-                hwaccl_host_console_write(&uart->device.machine->host, HWACCL_CHANNEL_SERIAL, &character, 1);
+                hwaccl_host_console_write(uart->device.board->host, HWACCL_CHANNEL_SERIAL, &character, 1);
         uart->transmitter_empty = 1;
 }
 
@@ -310,10 +309,10 @@ static const struct hwaccl_device_ops uart_ops = {
         .loaded = uart_loaded,
 };
 
-void hwaccl_uart_init(struct hwaccl_uart *uart, struct hwaccl_machine *machine)
+void hwaccl_uart_init(struct hwaccl_uart *uart, struct hwaccl_board *board)
 {
         uart->modem_lines = MSR_CONNECTED;
         uart->transmitter_empty = 1;
-        hwaccl_machine_add_device(machine, &uart->device, &uart_ops);
-        hwaccl_bus_claim_ports(&machine->bus, &uart->device, UART_BASE, UART_PORTS);
+        hwaccl_board_add_device(board, &uart->device, &uart_ops);
+        hwaccl_bus_claim_ports(&board->bus, &uart->device, UART_BASE, UART_PORTS);
 }

@@ -22,7 +22,7 @@ struct hwaccl_uart {
         uint8_t received[HWACCL_UART_FIFO_SIZE]; /* oldest first; [received_count] and up are 0 */
 };
 
-void hwaccl_uart_init(struct hwaccl_uart *uart, struct hwaccl_machine *machine);
+void hwaccl_uart_init(struct hwaccl_uart *uart, struct hwaccl_board *board);
 
 /** hwaccl_uart_poll - take what was typed, as far as there is room */
 void hwaccl_uart_poll(struct hwaccl_uart *uart);

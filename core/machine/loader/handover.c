@@ -1,8 +1,8 @@
 #include "core/machine/loader/handover.h"
 
 #include "core/assert.h"
+#include "core/host/guest_memory.h"
 #include "core/machine/loader/acpi_tables.h"
-#include "core/machine/machine.h"
 
 #include <stdio.h>
 #include <string.h>

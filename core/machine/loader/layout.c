@@ -1,7 +1,7 @@
 /* The layout of guest memory that a loader fills. */
 #include "core/assert.h"
+#include "core/host/guest_memory.h"
 #include "core/machine/loader/loader_internal.h"
-#include "core/machine/machine.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* Which loader it is, and what all have in common. */
 #include "core/machine/loader/loader.h"
 
+#include "core/host/guest_memory.h"
 #include "core/machine/loader/elf.h"
 #include "core/machine/loader/loader_internal.h"
-#include "core/machine/machine.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Multiboot specification 0.6.96: the header, and the information that the kernel is handed. */
+#include "core/host/guest_memory.h"
 #include "core/machine/loader/elf.h"
 #include "core/machine/loader/handover.h"
-#include "core/machine/machine.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -22,6 +22,7 @@ struct session {
         int input;     /* file descriptor of what is typed, or -1 */
         bool terminal; /* and that is a terminal's */
         struct hwaccl_machine *machine;
+        struct hwaccl_vcpu *vcpu;
         struct hwaccl_live_inputs *live;
         struct hwaccl_live_disk *disk[HWACCL_DISK_MAX]; /* not owned */
         struct hwaccl_kvm *kvm;                         /* until the accelerator has it */
@@ -139,8 +140,10 @@ static bool build_machine(struct session *session)
                         .read_only = settings->disk[i].mode == HWACCL_DISK_READ_ONLY,
                 };
         session->machine = hwaccl_machine_create(&config, &error);
+        if (session->machine)
+                session->vcpu = hwaccl_vcpu_create(session->machine, &error);
         record_free_images(settings);
-        return session->machine || complain_of(session, &error);
+        return session->vcpu || complain_of(session, &error);
 }
 
 static bool build_accel(struct session *session)
@@ -149,7 +152,7 @@ static bool build_accel(struct session *session)
         struct hwaccl_error error;
         struct hwaccl_live_inputs_config config = {
                 .clock = settings->clock,
-                .memory = &session->machine->memory,
+                .memory = hwaccl_machine_memory(session->machine),
                 .wall_time = settings->wall_time,
                 .console_fd = session->input,
                 .max_exits = settings->max_exits,
@@ -170,19 +173,20 @@ static bool build_accel(struct session *session)
         if (!session->accel)
                 return complain_of(session, &error);
         session->console.live = session->live;
-        session->machine->host.console = record_console_write;
-        session->machine->host.console_opaque = &session->console;
+        hwaccl_vcpu_attach_console(session->vcpu, record_console_write, &session->console);
         return true;
 }
 
 static bool build_lttng(struct session *session, const struct record_options *table)
 {
         const struct record_settings *settings = session->settings;
+        size_t device_count;
+        struct hwaccl_device *const *devices = hwaccl_machine_devices(session->machine, &device_count);
         const struct hwaccl_lttng_config config = {
                 .options = table->row,
                 .option_count = table->count,
-                .devices = session->machine->device,
-                .device_count = session->machine->device_count,
+                .devices = devices,
+                .device_count = device_count,
                 .keyframe_interval = settings->keyframe_interval,
         };
         struct hwaccl_error error;
@@ -211,6 +215,8 @@ static bool build_recorder(struct session *session, int argc, char **argv)
         if (good && settings->lttng)
                 good = build_lttng(session, &table);
         if (good && !settings->no_record) {
+                size_t device_count;
+                struct hwaccl_device *const *devices = hwaccl_machine_devices(session->machine, &device_count);
                 struct hwaccl_flight_config flight = record_flight_config(settings);
                 struct hwaccl_recorder_config config = {
                         .flight = settings->flight_text ? &flight : NULL,
@@ -218,8 +224,8 @@ static bool build_recorder(struct session *session, int argc, char **argv)
                         .force = settings->force,
                         .options = table.row,
                         .option_count = table.count,
-                        .devices = session->machine->device,
-                        .device_count = session->machine->device_count,
+                        .devices = devices,
+                        .device_count = device_count,
                         .keyframe_interval = settings->keyframe_interval,
                 };
                 session->recorder = hwaccl_recorder_create(&config, &error);
@@ -239,25 +245,26 @@ static double now(void)
 static void describe_end(const struct session *session, char *text, size_t room)
 {
         static const char *const stops[] = {"", "interrupted", "the timeout", "the number of exits", "the text"};
-        const struct hwaccl_machine *machine = session->machine;
+        enum hwaccl_end guest_end = hwaccl_machine_end(session->machine);
+        uint64_t code = hwaccl_machine_exit_code(session->machine);
 
-        if (machine->end == HWACCL_END_EXIT_CODE)
-                (void)snprintf(text, room, "exit code %" PRIu64, machine->exit_code);
-        else if (machine->end == HWACCL_END_STOPPED && machine->exit_code == HWACCL_STOP_INTERRUPTED)
+        if (guest_end == HWACCL_END_EXIT_CODE)
+                (void)snprintf(text, room, "exit code %" PRIu64, code);
+        else if (guest_end == HWACCL_END_STOPPED && code == HWACCL_STOP_INTERRUPTED)
                 (void)snprintf(text, room, "stopped: interrupted");
-        else if (machine->end == HWACCL_END_STOPPED && machine->exit_code < sizeof(stops) / sizeof(stops[0]))
-                (void)snprintf(text, room, "stopped: %s was reached", stops[machine->exit_code]);
+        else if (guest_end == HWACCL_END_STOPPED && code < sizeof(stops) / sizeof(stops[0]))
+                (void)snprintf(text, room, "stopped: %s was reached", stops[code]);
         else
-                (void)snprintf(text, room, "%s", hwaccl_end_name(machine->end));
+                (void)snprintf(text, room, "%s", hwaccl_end_name(guest_end));
 }
 
 /* The one line on stderr that says how it went. */
 static void summarise(const struct session *session, const struct hwaccl_error *error)
 {
         const struct record_settings *settings = session->settings;
-        const struct hwaccl_machine *machine = session->machine;
-        uint64_t exits = machine->vcpu.exit_count;
-        bool failed = machine->end == HWACCL_END_ERROR || machine->end == HWACCL_END_ENTRY_FAILURE;
+        enum hwaccl_end guest_end = hwaccl_machine_end(session->machine);
+        uint64_t exits = hwaccl_vcpu_exit_count(session->vcpu);
+        bool failed = guest_end == HWACCL_END_ERROR || guest_end == HWACCL_END_ENTRY_FAILURE;
         char end[128], recorded[512] = "not recorded";
         struct stat status;
 
@@ -277,16 +284,18 @@ static void summarise(const struct session *session, const struct hwaccl_error *
 static enum cli_status judge(const struct session *session)
 {
         const struct record_settings *settings = session->settings;
-        const struct hwaccl_machine *machine = session->machine;
+        enum hwaccl_end guest_end = hwaccl_machine_end(session->machine);
 
         if (settings->no_record && session->untraced) /* a trace was to be the recording */
                 return CLI_BAD;
         if (settings->until && !session->console.until_seen)
                 return CLI_BAD;
         if (settings->expect_exit)
-                return machine->end == HWACCL_END_EXIT_CODE && machine->exit_code == settings->exit_expected ? CLI_CLEAN
-                                                                                                             : CLI_BAD;
-        switch (machine->end) {
+                return guest_end == HWACCL_END_EXIT_CODE &&
+                                       hwaccl_machine_exit_code(session->machine) == settings->exit_expected
+                               ? CLI_CLEAN
+                               : CLI_BAD;
+        switch (guest_end) {
         case HWACCL_END_TRIPLE_FAULT:
         case HWACCL_END_ENTRY_FAILURE:
         case HWACCL_END_ERROR: return CLI_BAD;
@@ -316,8 +325,8 @@ static enum cli_status run_guest(struct session *session)
                 recorder ? hwaccl_recorder_probe(recorder) : NULL,
         };
 
-        hwaccl_machine_attach(machine, session->accel, hwaccl_live_inputs_interface(session->live),
-                              hwaccl_probe_join(&session->fanout, probes, sizeof(probes) / sizeof(probes[0])));
+        hwaccl_vcpu_attach(session->vcpu, session->accel, hwaccl_live_inputs_interface(session->live),
+                           hwaccl_probe_join(&session->fanout, probes, sizeof(probes) / sizeof(probes[0])));
         hwaccl_live_inputs_attach(session->live, session->accel);
         /* in this order, so that no SIGUSR1 comes while it kills */
         if (recorder && session->settings->flight_text)
@@ -327,7 +336,7 @@ static enum cli_status run_guest(struct session *session)
                 return CLI_CANNOT;
         }
         double start = now();
-        enum hwaccl_end end = hwaccl_machine_run(machine, &error);
+        enum hwaccl_end end = hwaccl_vcpu_run(session->vcpu, &error);
         session->seconds = now() - start;
         record_terminal_stop();
 
@@ -336,18 +345,19 @@ static enum cli_status run_guest(struct session *session)
         /* that a page is gone says more than what became of a guest that found zeros there */
         (void)record_subject_failed(session->muen, &error);
         const char *message = failed ? error.message : NULL;
-        finish_lttng(session, end, machine->exit_code, message);
+        finish_lttng(session, end, hwaccl_machine_exit_code(machine), message);
         record_flight_stop();
         if (recorder) {
                 session->recorder = NULL;
-                finished = hwaccl_recorder_finish(recorder, end, machine->exit_code, message, &finish_error);
+                finished = hwaccl_recorder_finish(recorder, end, hwaccl_machine_exit_code(machine), message,
+                                                  &finish_error);
         }
         bool console_good = record_console_close(&session->console);
         if (!finished) {
                 (void)complain_of(session, &finish_error);
                 return CLI_CANNOT;
         }
-        if (!console_good || !record_memory_save(session->settings, &machine->memory))
+        if (!console_good || !record_memory_save(session->settings, hwaccl_machine_memory(machine)))
                 return CLI_CANNOT;
         summarise(session, &error);
         record_report_disks(session->settings);
@@ -383,8 +393,8 @@ static void tear_down(struct session *session)
         (void)signal(SIGHUP, SIG_IGN);
         if (session->live)
                 hwaccl_live_inputs_destroy(session->live);
-        if (session->machine)
-                hwaccl_machine_destroy(session->machine);
+        hwaccl_vcpu_destroy(session->vcpu);
+        hwaccl_machine_destroy(session->machine);
         record_close_subject(session->muen);
         if (session->input > STDIN_FILENO)
                 (void)close(session->input);

@@ -7,6 +7,7 @@
 #include "core/accel/kvm/accel_kvm.h"
 #include "core/accel/muen/accel_muen.h"
 #include "core/host/live_inputs.h"
+#include "core/loop/vcpu.h"
 #include "core/machine/machine.h"
 #include "tracer/record/recorder.h"
 

@@ -73,10 +73,10 @@ struct hwaccl_accel *record_create_accel(const struct record_settings *settings,
         if (muen)
                 return hwaccl_accel_muen_create(muen, hwaccl_live_inputs_clock, live, error);
         if (!kvm)
-                return hwaccl_accel_soft_create(&machine->memory, hwaccl_live_inputs_clock, live, error);
+                return hwaccl_accel_soft_create(hwaccl_machine_memory(machine), hwaccl_live_inputs_clock, live, error);
         const struct hwaccl_accel_kvm_config config = {
-                .memory = &machine->memory,
-                .processor = &machine->processor,
+                .memory = hwaccl_machine_memory(machine),
+                .processor = hwaccl_machine_processor(machine),
                 .clock = hwaccl_live_inputs_clock,
                 .opaque = live,
                 .verify = settings->verify,

@@ -2,7 +2,7 @@
  * virtual clock the others are the same in every recording of the same guest. */
 #include "replay/cli/record/record.h"
 
-#include "core/accel/library_version.h"
+#include "core/accel/soft/library_version.h"
 #include "replay/machine_options.h"
 
 #include <inttypes.h>

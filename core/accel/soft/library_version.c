@@ -1,4 +1,4 @@
-#include "core/accel/library_version.h"
+#include "core/accel/soft/library_version.h"
 
 #include "core/accel/soft/unicorn_library.h"
 
