@@ -1,5 +1,7 @@
 /* hwaccl check: is a recording whole and consistent? */
 #include "replay/cli/json.h"
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/recording_input.h"
 
@@ -15,8 +17,8 @@ static const struct cli_option options[] = {
 
 struct findings {
         bool json;
+        struct cli_json_list list;
         uint64_t count;
-        bool no_memory;
 };
 
 static void print_finding(void *opaque, const char *text)
@@ -24,8 +26,7 @@ static void print_finding(void *opaque, const char *text)
         struct findings *findings = opaque;
 
         if (findings->json) {
-                (void)fputs(findings->count ? ",\n" : "\n", stdout);
-                findings->no_memory |= !cli_json_print(cli_json_text(text));
+                (void)cli_json_list_add(&findings->list, cli_json_text(text));
         } else {
                 char line[1024];
                 (void)snprintf(line, sizeof(line), "%s", text);
@@ -35,34 +36,36 @@ static void print_finding(void *opaque, const char *text)
         findings->count++;
 }
 
+static bool print_summary(struct findings *findings, uint64_t exits, bool complete)
+{
+        if (findings->json)
+                return cli_json_list_end(&findings->list,
+                                         json_pack("{s:o, s:b}", "exits", cli_json_count(exits), "complete", complete));
+        if (!findings->count)
+                (void)printf("%" PRIu64 " exits, no problem found\n", exits);
+        return true;
+}
+
 static enum cli_status check(const struct cli_command *command, const char *path, bool json)
 {
-        struct findings findings = {.json = json};
+        struct findings findings = {.json = json, .list.name = "findings"};
         struct hwaccl_error error;
 
         struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
         if (!recording)
                 return cli_complain_of(command, path, error.message);
-        if (json)
-                (void)fputs("{\"findings\": [", stdout);
         bool done = hwaccl_recording_check(recording, print_finding, &findings, &error);
-        const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
-        uint64_t exits = info->exit_count;
-        enum hwaccl_recording_status state = info->status;
-        unsigned end = info->end;
-        bool complete = state == HWACCL_RECORDING_COMPLETE;
+        const struct hwaccl_recording_info info = *hwaccl_recording_info(recording);
+        bool complete = info.status == HWACCL_RECORDING_COMPLETE;
         hwaccl_recording_close(recording);
-        if (!done)
+        if (done && !print_summary(&findings, info.exit_count, complete))
+                done = hwaccl_error_set(&error, "out of memory");
+        if (!done) {
+                cli_json_list_fail(&findings.list, error.message);
                 return cli_complain_of(command, path, error.message);
-        if (findings.no_memory)
-                return cli_complain(command, "no memory");
-        if (json)
-                (void)printf("%s], \"exits\": %" PRIu64 ", \"complete\": %s}\n", findings.count ? "\n" : "", exits,
-                             complete ? "true" : "false");
-        else if (!findings.count)
-                (void)printf("%" PRIu64 " exits, no problem found\n", exits);
+        }
         if (!complete)
-                cli_recording_state(command, path, state, end);
+                cli_recording_state(command, path, info.status, info.end);
         return findings.count ? CLI_BAD : CLI_CLEAN;
 }
 

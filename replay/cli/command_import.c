@@ -1,4 +1,6 @@
 /* hwaccl import: a recording from what another tracer wrote. */
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/parse.h"
 

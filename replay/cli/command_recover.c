@@ -1,5 +1,7 @@
 /* hwaccl recover: complete the recordings of recorders that died. */
 #include "replay/cli/json.h"
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
 #include "replay/cli/output.h"
 
 #include "core/machine/machine.h"
@@ -26,7 +28,7 @@ static const struct cli_option options[] = {
 struct recover {
         const struct cli_command *command;
         bool json;
-        size_t printed;
+        struct cli_json_list list;
         enum cli_status status;
 };
 
@@ -64,7 +66,7 @@ static void print_text(const char *path, const struct hwaccl_recovery *recovery)
         (void)putchar('\n');
 }
 
-static bool print_json(struct recover *recover, const char *path, const struct hwaccl_recovery *recovery)
+static json_t *recovery_object(const char *path, const struct hwaccl_recovery *recovery)
 {
         static const char *const outcome[] = {
                 [HWACCL_RECOVERY_DONE] = "recovered",
@@ -75,14 +77,20 @@ static bool print_json(struct recover *recover, const char *path, const struct h
                 recovery->outcome == HWACCL_RECOVERY_DONE ? cli_json_text(hwaccl_end_name(recovery->end)) : json_null();
         json_t *damage = recovery->damaged_at == UINT64_MAX ? json_null() : cli_json_text(recovery->damage);
 
-        (void)fputs(recover->printed++ ? ",\n" : "\n", stdout);
-        return cli_json_print(json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:o, s:b, s:b, s:b, s:o}", "recording",
-                                        cli_json_text(path), "outcome", outcome[recovery->outcome], "exits",
-                                        (json_int_t)recovery->exits, "recovered", (json_int_t)recovery->recovered,
-                                        "lost", (json_int_t)recovery->lost, "process", (json_int_t)recovery->process,
-                                        "end", end, "complete",
-                                        recovery->outcome == HWACCL_RECOVERY_NOTHING || recovery->ended, "unfinished",
-                                        recovery->unfinished, "cut", recovery->cut, "damage", damage));
+        return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:o, s:b, s:b, s:b, s:o}", "recording", cli_json_text(path),
+                         "outcome", outcome[recovery->outcome], "exits", (json_int_t)recovery->exits, "recovered",
+                         (json_int_t)recovery->recovered, "lost", (json_int_t)recovery->lost, "process",
+                         (json_int_t)recovery->process, "end", end, "complete",
+                         recovery->outcome == HWACCL_RECOVERY_NOTHING || recovery->ended, "unfinished",
+                         recovery->unfinished, "cut", recovery->cut, "damage", damage);
+}
+
+static void fail(struct recover *recover, const char *path, const char *text)
+{
+        worsen(recover, cli_complain_of(recover->command, path, text));
+        if (recover->json)
+                (void)cli_json_list_add(&recover->list, json_pack("{s:o, s:o}", "recording", cli_json_text(path),
+                                                                  "error", cli_json_text(text)));
 }
 
 static void recover_one(struct recover *recover, const char *path)
@@ -92,12 +100,12 @@ static void recover_one(struct recover *recover, const char *path)
         struct hwaccl_error error;
 
         if (!hwaccl_recover(path, &recovery, &error)) {
-                worsen(recover, cli_complain_of(command, path, error.message));
+                fail(recover, path, error.message);
                 return;
         }
-        if (recover->json && !print_json(recover, path, &recovery))
-                worsen(recover, cli_complain(command, "no memory"));
-        if (!recover->json)
+        if (recover->json)
+                (void)cli_json_list_add(&recover->list, recovery_object(path, &recovery));
+        else
                 print_text(path, &recovery);
         if (!is_bad(&recovery))
                 return;
@@ -126,7 +134,7 @@ static void recover_directory(struct recover *recover, const char *directory)
         int count = scandir(directory, &entry, is_ring, alphasort);
 
         if (count < 0) {
-                worsen(recover, cli_complain(command, "%s: %s", directory, strerror(errno)));
+                fail(recover, directory, strerror(errno));
                 return;
         }
         if (count == 0)
@@ -138,7 +146,7 @@ static void recover_directory(struct recover *recover, const char *directory)
                 uint32_t process = 0;
 
                 if (asprintf(&path, "%s%s%.*s", directory, slash, length, entry[i]->d_name) < 0)
-                        worsen(recover, cli_complain(command, "no memory"));
+                        fail(recover, directory, "out of memory");
                 else if (hwaccl_recovery_state(path, &process) == HWACCL_RING_IN_USE)
                         (void)cli_complain(command,
                                            "%s: is being recorded or recovered, by process %" PRIu32 ": left alone",
@@ -153,7 +161,7 @@ static void recover_directory(struct recover *recover, const char *directory)
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
-        struct recover recover = {.command = command, .status = CLI_CLEAN};
+        struct recover recover = {.command = command, .list.name = "recordings", .status = CLI_CLEAN};
         const char *value;
         int option;
 
@@ -168,14 +176,14 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         struct stat status;
         if (!path)
                 return CLI_CANNOT;
-        if (recover.json)
-                (void)fputs("{\"recordings\": [", stdout);
         if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
                 recover_directory(&recover, path);
         else
                 recover_one(&recover, path);
-        if (recover.json)
-                (void)printf("%s]}\n", recover.printed ? "\n" : "");
+        if (recover.json && !cli_json_list_end(&recover.list, json_object())) {
+                cli_json_list_fail(&recover.list, "out of memory");
+                return cli_complain(command, "out of memory");
+        }
         return recover.status;
 }
 

@@ -1,5 +1,7 @@
 /* hwaccl replay: rerun the handling of recorded exits and compare. */
 #include "replay/cli/json.h"
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/parse.h"
 #include "replay/cli/recording_input.h"
@@ -29,7 +31,7 @@ struct report {
         bool json;
         uint64_t limit;
         uint64_t shown;
-        bool no_memory;
+        struct cli_json_list list;
 };
 
 static void print_reason(uint64_t exit_reason)
@@ -78,10 +80,9 @@ static json_t *divergence_object(const struct hwaccl_divergence *divergence)
 
         for (unsigned i = 0; i < divergence->difference_count; i++) {
                 const struct hwaccl_difference *difference = &divergence->difference[i];
-                (void)json_array_append_new(differences,
-                                            json_pack("{s:o, s:o, s:o}", "what", cli_json_text(difference->what),
-                                                      "recorded", cli_json_text(difference->recorded), "replayed",
-                                                      cli_json_text(difference->replayed)));
+                cli_json_append(&differences, json_pack("{s:o, s:o, s:o}", "what", cli_json_text(difference->what),
+                                                        "recorded", cli_json_text(difference->recorded), "replayed",
+                                                        cli_json_text(difference->replayed)));
         }
         return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "vcpu", (json_int_t)divergence->vcpu, "exit",
                          (json_int_t)divergence->exit, "reason_number",
@@ -98,12 +99,10 @@ static void diverged(void *opaque, const struct hwaccl_divergence *divergence)
         if ((report->limit && report->shown >= report->limit) || cli_output_broken())
                 return;
         cli_progress_clear();
-        if (!report->json) {
+        if (report->json)
+                (void)cli_json_list_add(&report->list, divergence_object(divergence));
+        else
                 print_text(divergence);
-        } else {
-                (void)fputs(report->shown ? ",\n" : "\n", stdout);
-                report->no_memory |= !cli_json_print(divergence_object(divergence));
-        }
         report->shown++;
 }
 
@@ -113,21 +112,21 @@ static void progress(void *opaque, uint64_t exits)
         cli_progress(exits);
 }
 
-static void summarise(const struct report *report, const struct hwaccl_replay_result *result, bool complete)
+static bool end_json(struct report *report, const struct hwaccl_replay_result *result, bool complete)
+{
+        json_t *first = result->divergences ? cli_json_count(result->first_divergence) : json_null();
+        double rate = result->seconds > 0 ? (double)result->exits / result->seconds : 0;
+
+        return cli_json_list_end(
+                &report->list, json_pack("{s:o, s:o, s:o, s:b, s:f, s:f}", "exits", cli_json_count(result->exits),
+                                         "divergences", cli_json_count(result->divergences), "first_divergence", first,
+                                         "complete", complete, "seconds", result->seconds, "exits_per_second", rate));
+}
+
+static void summarise(const struct report *report, const struct hwaccl_replay_result *result)
 {
         double rate = result->seconds > 0 ? (double)result->exits / result->seconds : 0;
 
-        if (report->json) {
-                (void)printf("%s],\n\"exits\": %" PRIu64 ", \"divergences\": %" PRIu64 ", \"first_divergence\": ",
-                             report->shown ? "\n" : "", result->exits, result->divergences);
-                if (result->divergences)
-                        (void)printf("%" PRIu64, result->first_divergence);
-                else
-                        (void)printf("null");
-                (void)printf(", \"complete\": %s, \"seconds\": %.6f, \"exits_per_second\": %.0f}\n",
-                             complete ? "true" : "false", result->seconds, rate);
-                return;
-        }
         if (result->divergences > report->shown)
                 (void)printf("%" PRIu64 " more divergences are not shown\n", result->divergences - report->shown);
         (void)printf("%sreplayed %" PRIu64 " exits in %.3f s (%.0f exits/s): %" PRIu64 " divergence%s%s\n",
@@ -159,20 +158,23 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
                 .opaque = report,
         };
         cli_progress_start(exits->count);
-        if (report->json)
-                (void)fputs("{\"details\": [", stdout);
         bool done = hwaccl_replay_run(recording, &config, &result, &error);
         cli_progress_clear();
-        if (!done || report->no_memory)
-                return cli_complain_of(command, path, done ? "no memory" : error.message);
-        summarise(report, &result, info->status == HWACCL_RECORDING_COMPLETE);
+        if (done && report->json && !end_json(report, &result, info->status == HWACCL_RECORDING_COMPLETE))
+                done = hwaccl_error_set(&error, "out of memory");
+        if (!done) {
+                cli_json_list_fail(&report->list, error.message);
+                return cli_complain_of(command, path, error.message);
+        }
+        if (!report->json)
+                summarise(report, &result);
         return result.divergences ? CLI_BAD : CLI_CLEAN;
 }
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
         struct cli_exits exits = CLI_EXITS_ALL;
-        struct report report = {.limit = LIMIT_DEFAULT};
+        struct report report = {.limit = LIMIT_DEFAULT, .list.name = "details"};
         bool first_only = false, good = true;
         const char *value;
         int option;

@@ -1,5 +1,7 @@
 /* hwaccl show: exits as a table, from the view of the same name. */
 #include "replay/cli/json.h"
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/parse.h"
 #include "replay/cli/recording_input.h"
@@ -112,20 +114,19 @@ static json_t *json_value(sqlite3_stmt *row, int column)
         }
 }
 
-static bool print_json(const struct filter *filter, sqlite3_stmt *row, bool first)
+static json_t *exit_object(const struct filter *filter, sqlite3_stmt *row)
 {
         json_t *object = json_object();
 
         for (int column = 0; column < COLUMN_COUNT; column++)
                 if (column != COLUMN_INSTRUCTION || filter->disasm)
-                        (void)json_object_set_new(object, sqlite3_column_name(row, column), json_value(row, column));
-        (void)fputs(first ? "\n" : ",\n", stdout);
-        return cli_json_print(object);
+                        cli_json_set(&object, sqlite3_column_name(row, column), json_value(row, column));
+        return object;
 }
 
-/* @table is NULL for JSON. */
+/* To the table, or where that is NULL to the list. */
 static bool print_exits(sqlite3_stmt *row, const struct filter *filter, struct cli_table *table,
-                        struct hwaccl_error *error)
+                        struct cli_json_list *list, struct hwaccl_error *error)
 {
         uint64_t printed = 0;
         int more = SQLITE_ROW;
@@ -135,13 +136,25 @@ static bool print_exits(sqlite3_stmt *row, const struct filter *filter, struct c
                         continue;
                 if (table)
                         print_text(table, filter, row);
-                else if (!print_json(filter, row, printed == 0))
-                        return hwaccl_error_set(error, "no memory");
+                else if (!cli_json_list_add(list, exit_object(filter, row)))
+                        return hwaccl_error_set(error, "out of memory");
                 printed++;
         }
         if (more != SQLITE_ROW && more != SQLITE_DONE)
                 return hwaccl_error_set(error, "%s", sqlite3_errmsg(sqlite3_db_handle(row)));
         return true;
+}
+
+static bool print_array(sqlite3_stmt *row, const struct filter *filter, struct hwaccl_error *error)
+{
+        struct cli_json_list list = {NULL};
+        bool good = print_exits(row, filter, NULL, &list, error);
+
+        if (good && !cli_json_list_end(&list, NULL))
+                good = hwaccl_error_set(error, "out of memory");
+        if (!good)
+                cli_json_list_fail(&list, error->message);
+        return good;
 }
 
 static bool print_table(sqlite3_stmt *row, const struct filter *filter, struct hwaccl_error *error)
@@ -156,10 +169,10 @@ static bool print_table(sqlite3_stmt *row, const struct filter *filter, struct h
                                                  : cli_table_create(plain, sizeof(plain) / sizeof(plain[0]));
 
         if (!table)
-                return hwaccl_error_set(error, "no memory");
-        bool good = print_exits(row, filter, table, error);
+                return hwaccl_error_set(error, "out of memory");
+        bool good = print_exits(row, filter, table, NULL, error);
         if (!cli_table_finish(table) && good)
-                good = hwaccl_error_set(error, "no memory");
+                good = hwaccl_error_set(error, "out of memory");
         return good;
 }
 
@@ -179,15 +192,10 @@ static enum cli_status show(const struct cli_command *command, struct hwaccl_rec
         uint64_t last = base | (exits->last < room ? exits->last : room);
         bool good = sqlite3_bind_int64(row, 1, (sqlite3_int64)(base | exits->first)) == SQLITE_OK &&
                     sqlite3_bind_int64(row, 2, (sqlite3_int64)last) == SQLITE_OK;
-        if (!good) {
+        if (!good)
                 (void)hwaccl_error_set(&error, "%s", sqlite3_errmsg(database));
-        } else if (filter->json) {
-                (void)putchar('[');
-                good = print_exits(row, filter, NULL, &error);
-                (void)fputs("\n]\n", stdout);
-        } else {
-                good = print_table(row, filter, &error);
-        }
+        else
+                good = filter->json ? print_array(row, filter, &error) : print_table(row, filter, &error);
         (void)sqlite3_finalize(row);
         return good ? CLI_CLEAN : cli_complain_of(command, path, error.message);
 }

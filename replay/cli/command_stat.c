@@ -1,5 +1,7 @@
 /* hwaccl stat: exits by reason, as perf kvm stat shows them. */
 #include "replay/cli/json.h"
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/recording_input.h"
 
@@ -213,16 +215,13 @@ static bool print_json(const struct statistics *statistics)
                 char name[64];
                 reason_text(line->reason, name, sizeof(name));
                 json_t *object = line_object(line, &statistics->total);
-                (void)json_object_set_new(object, "reason_number",
-                                          line->reason >= REASON_UNKNOWN ? json_null() : cli_json_count(line->reason));
-                (void)json_object_set_new(object, "reason",
-                                          cli_json_text(line->reason == REASON_UNKNOWN ? NULL : name));
-                (void)json_array_append_new(reasons, object);
+                cli_json_set(&object, "reason_number",
+                             line->reason >= REASON_UNKNOWN ? json_null() : cli_json_count(line->reason));
+                cli_json_set(&object, "reason", cli_json_text(line->reason == REASON_UNKNOWN ? NULL : name));
+                cli_json_append(&reasons, object);
         }
-        bool good = cli_json_print(json_pack("{s:o, s:o}", "reasons", reasons, "total",
-                                             line_object(&statistics->total, &statistics->total)));
-        (void)putchar('\n');
-        return good;
+        return cli_json_print(json_pack("{s:o, s:o}", "reasons", reasons, "total",
+                                        line_object(&statistics->total, &statistics->total)));
 }
 
 static enum cli_status stat_exits(const struct cli_command *command, struct hwaccl_recording *recording,
@@ -234,7 +233,7 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
                 return CLI_CANNOT;
         struct statistics *statistics = calloc(1, sizeof(*statistics));
         if (!statistics)
-                return cli_complain(command, "no memory");
+                return cli_complain(command, "out of memory");
         bool good = true;
         if (exits->count) {
                 struct hwaccl_exit_cursor *cursor =
@@ -251,7 +250,7 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
                 qsort(statistics->line, statistics->count, sizeof(statistics->line[0]), orders[order].compare);
                 good = json ? print_json(statistics) : print_table(statistics);
                 if (!good)
-                        (void)cli_complain(command, "no memory");
+                        (void)cli_complain(command, "out of memory");
         }
         free(statistics);
         return good ? CLI_CLEAN : CLI_CANNOT;

@@ -1,5 +1,7 @@
 /* hwaccl state: the registers around one exit. */
 #include "replay/cli/json.h"
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/parse.h"
 #include "replay/cli/recording_input.h"
@@ -101,19 +103,17 @@ static bool print_json(const struct around *around, uint32_t vcpu, bool changed_
                         continue;
                 json_t *row = json_object();
                 for (unsigned moment = 0; moment < MOMENT_COUNT; moment++)
-                        (void)json_object_set_new(row, names[moment],
-                                                  known(&around->moment[moment], field)
-                                                          ? cli_json_hex(value_of(&around->moment[moment], field))
-                                                          : json_null());
-                (void)json_object_set_new(row, "changed", json_boolean(ever_changed(around, field)));
-                (void)json_object_set_new(registers, hwaccl_subject_fields[field].name, row);
+                        cli_json_set(&row, names[moment],
+                                     known(&around->moment[moment], field)
+                                             ? cli_json_hex(value_of(&around->moment[moment], field))
+                                             : json_null());
+                cli_json_set(&row, "changed", json_boolean(ever_changed(around, field)));
+                cli_json_set(&registers, hwaccl_subject_fields[field].name, row);
         }
-        bool good = cli_json_print(json_pack(
+        return cli_json_print(json_pack(
                 "{s:I, s:I, s:o, s:o, s:o}", "vcpu", (json_int_t)vcpu, "exit", (json_int_t)around->number,
                 "reason_number", reason_known ? cli_json_count(reason) : json_null(), "reason",
                 cli_json_text(reason_known ? hwaccl_exit_reason_name(reason) : NULL), "registers", registers));
-        (void)putchar('\n');
-        return good;
 }
 
 static void keep(struct moment *moment, const struct hwaccl_subject_state *state,
@@ -163,7 +163,7 @@ static enum cli_status show_state(const struct cli_command *command, struct hwac
         if (!good)
                 return cli_complain_of(command, path, error.message);
         good = json ? print_json(&around, exits->vcpu, changed_only) : print_table(&around, changed_only);
-        return good ? CLI_CLEAN : cli_complain(command, "no memory");
+        return good ? CLI_CLEAN : cli_complain(command, "out of memory");
 }
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)

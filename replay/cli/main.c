@@ -1,11 +1,13 @@
 /* hwaccl - the command. One file per subcommand; this one finds it and hands over. */
 #include "replay/cli/command.h"
-#include "replay/cli/output.h"
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
 
-#include <getopt.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct cli_command *const commands[] = {
         &cli_command_record, &cli_command_replay, &cli_command_show,    &cli_command_state, &cli_command_stat,
@@ -71,9 +73,26 @@ static enum cli_status run(int argc, char **argv)
         return command->run(command, argc - 1, argv + 1);
 }
 
+/* Flush stdout: results that could not be written are an error, a reader that went away early is none. */
+static enum cli_status finish_output(enum cli_status status)
+{
+        bool failed_before = ferror(stdout) != 0;
+        errno = 0;
+        bool failed = fflush(stdout) != 0 || failed_before;
+        if (!failed || errno == EPIPE)
+                return status;
+        if (failed_before && !errno) {
+                /* The error of an earlier write is gone; ask again with nothing at stake. */
+                if (write(STDOUT_FILENO, "\n", 1) < 0 && errno == EPIPE)
+                        return status;
+        }
+        return cli_complain(NULL, "cannot write to standard output%s%s", errno ? ": " : "",
+                            errno ? strerror(errno) : "");
+}
+
 int main(int argc, char **argv)
 {
         /* A reader that goes away (| head) is seen as a write error, and a recording is still finished cleanly. */
         (void)signal(SIGPIPE, SIG_IGN);
-        return (int)cli_output_finish(NULL, run(argc, argv));
+        return (int)finish_output(run(argc, argv));
 }

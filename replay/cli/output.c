@@ -2,7 +2,6 @@
 
 #include "core/assert.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,22 +31,6 @@ const char *cli_colour(const char *sequence)
 bool cli_output_broken(void)
 {
         return ferror(stdout) != 0;
-}
-
-enum cli_status cli_output_finish(const struct cli_command *command, enum cli_status status)
-{
-        bool failed_before = ferror(stdout) != 0;
-        errno = 0;
-        bool failed = fflush(stdout) != 0 || failed_before;
-        if (!failed || errno == EPIPE)
-                return status;
-        if (failed_before && !errno) {
-                /* The error of an earlier write is gone; ask again with nothing at stake. */
-                if (write(STDOUT_FILENO, "\n", 1) < 0 && errno == EPIPE)
-                        return status;
-        }
-        return cli_complain(command, "cannot write to standard output%s%s", errno ? ": " : "",
-                            errno ? strerror(errno) : "");
 }
 
 #define HELD_ROWS 256 /* that decide the widths */

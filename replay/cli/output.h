@@ -2,8 +2,6 @@
 #ifndef HWACCL_CLI_OUTPUT_H
 #define HWACCL_CLI_OUTPUT_H
 
-#include "replay/cli/command.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,10 +18,6 @@ const char *cli_colour(const char *sequence);
 
 /** cli_output_broken - nobody reads stdout any more, or it cannot be written: stop printing */
 bool cli_output_broken(void);
-
-/** cli_output_finish - flush stdout; CLI_CANNOT after a complaint when it could not be written. A reader that went away
- * early is no error */
-enum cli_status cli_output_finish(const struct cli_command *command, enum cli_status status);
 
 /* A table whose column widths follow its rows: the first rows are held back to find them, the rest streams. */
 struct cli_table;

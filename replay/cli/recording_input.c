@@ -1,5 +1,6 @@
 #include "replay/cli/recording_input.h"
 
+#include "replay/cli/message.h"
 #include "replay/cli/parse.h"
 
 #include "core/machine/machine.h"

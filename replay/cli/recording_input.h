@@ -2,7 +2,7 @@
 #ifndef HWACCL_CLI_RECORDING_INPUT_H
 #define HWACCL_CLI_RECORDING_INPUT_H
 
-#include "replay/cli/command.h"
+#include "replay/cli/option.h"
 
 #include "hwaccl/recording.h"
 

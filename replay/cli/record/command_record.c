@@ -143,6 +143,7 @@ static bool build_machine(struct session *session)
         if (session->machine)
                 session->vcpu = hwaccl_vcpu_create(session->machine, &error);
         record_free_images(settings);
+        record_free_kernel(settings);
         return session->vcpu || complain_of(session, &error);
 }
 
@@ -399,6 +400,7 @@ static void tear_down(struct session *session)
         if (session->input > STDIN_FILENO)
                 (void)close(session->input);
         record_free_images(session->settings);
+        record_free_kernel(session->settings);
         record_close_disks(session->settings);
         record_memory_close(session->settings);
 }
@@ -419,10 +421,10 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         session.settings = &settings;
         session.input = -1;
         enum cli_status status = CLI_CANNOT;
-        if (open_subject(&session) && record_load_images(&settings) && record_open_disks(&settings) &&
-            record_memory_open(&settings) && open_input(&session) && choose_accel(&session) &&
-            build_machine(&session) && record_console_open(&session.console, &settings) && build_accel(&session) &&
-            build_recorder(&session, argc, argv))
+        if (open_subject(&session) && record_load_images(&settings) && record_load_kernel(&settings) &&
+            record_open_disks(&settings) && record_memory_open(&settings) && open_input(&session) &&
+            choose_accel(&session) && build_machine(&session) && record_console_open(&session.console, &settings) &&
+            build_accel(&session) && build_recorder(&session, argc, argv))
                 status = run_guest(&session);
         tear_down(&session);
         record_free_settings(&settings);

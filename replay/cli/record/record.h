@@ -2,7 +2,8 @@
 #ifndef HWACCL_CLI_RECORD_H
 #define HWACCL_CLI_RECORD_H
 
-#include "replay/cli/command.h"
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
 
 #include "core/accel/kvm/accel_kvm.h"
 #include "core/accel/muen/accel_muen.h"

@@ -23,7 +23,7 @@ bool record_console_open(struct record_console *console, const struct record_set
         for (size_t i = 0; console->until_length && i < HWACCL_CHANNEL_COUNT; i++) {
                 console->tail[i] = calloc(1, console->until_length);
                 if (!console->tail[i]) {
-                        (void)cli_complain(settings->command, "no memory");
+                        (void)cli_complain(settings->command, "out of memory");
                         (void)record_console_close(console);
                         return false;
                 }

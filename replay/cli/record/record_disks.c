@@ -42,7 +42,7 @@ bool record_parse_disk(struct record_settings *settings, const char *value)
         }
         disk->path = strndup(value, length);
         if (!disk->path) {
-                (void)cli_complain(settings->command, "no memory");
+                (void)cli_complain(settings->command, "out of memory");
                 return false;
         }
         settings->disk_count++;

@@ -60,7 +60,7 @@ bool record_read_image(const struct cli_command *command, struct record_image *i
                 image->size = (size_t)status.st_size;
                 image->data = malloc(image->size);
                 if (!image->data)
-                        (void)cli_complain(command, "%s: no memory for %zu bytes", image->path, image->size);
+                        (void)cli_complain(command, "%s: out of memory (%zu bytes)", image->path, image->size);
                 else
                         good = read_all(command, image, file);
         }
@@ -106,7 +106,7 @@ bool record_load_images(struct record_settings *settings)
         for (size_t i = 0; i < settings->raw_count; i++)
                 if (!load_raw(settings, &settings->raw[i]))
                         return false;
-        return record_load_kernel(settings);
+        return true;
 }
 
 void record_free_images(struct record_settings *settings)
@@ -117,5 +117,4 @@ void record_free_images(struct record_settings *settings)
                 free(settings->raw[i].data);
                 settings->raw[i].data = NULL;
         }
-        record_free_kernel(settings);
 }

@@ -247,7 +247,7 @@ bool record_options_collect(struct record_options *options, const struct record_
                 add(options, "host_subject_dir", "%s", settings->subject_dir);
         add_command_line(options, argc, argv);
         if (options->failed)
-                (void)cli_complain(settings->command, "no memory");
+                (void)cli_complain(settings->command, "out of memory");
         return !options->failed;
 }
 

@@ -173,7 +173,7 @@ static bool parse_raw(struct record_settings *settings, const char *value)
                 return wrong_value(settings->command, OPTION_RAW, value, "FILE@ADDR, such as guest.bin@0x7c00");
         raw->path = strndup(value, (size_t)(at - value));
         if (!raw->path) {
-                (void)cli_complain(settings->command, "no memory");
+                (void)cli_complain(settings->command, "out of memory");
                 return false;
         }
         settings->raw_count++;
@@ -194,7 +194,7 @@ static bool add_module(struct record_settings *settings, int option, const char 
         }
         kernel->module[kernel->module_count].path = strndup(path, length);
         if (!kernel->module[kernel->module_count].path) {
-                (void)cli_complain(settings->command, "no memory");
+                (void)cli_complain(settings->command, "out of memory");
                 return false;
         }
         kernel->module_text[kernel->module_count++] = text;

@@ -139,7 +139,7 @@ bool record_take_over_images(struct record_settings *settings, const struct hwac
         if (settings->kernel.is_loaded)
                 return true;
         if (asprintf(&name, "%s/%s", settings->subject_dir, subject->firmware ? "vm_firmware" : "vm_ram_1") < 0) {
-                (void)cli_complain(settings->command, "no memory");
+                (void)cli_complain(settings->command, "out of memory");
                 return false;
         }
         if (subject->firmware) {

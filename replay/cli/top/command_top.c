@@ -1,4 +1,6 @@
 /* hwaccl top: a recording while it is being made, as it goes. */
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/parse.h"
 #include "replay/cli/recording_input.h"
@@ -160,7 +162,7 @@ static enum cli_status show(const struct cli_command *command, struct top *top, 
                 return cli_complain(command, "cannot block signals: %s", strerror(errno));
         bool good = first_sample(top, &signals, &error);
         if (good && json && !top_print_json(top))
-                good = hwaccl_error_set(&error, "no memory");
+                good = hwaccl_error_set(&error, "out of memory");
         else if (good && once && !json)
                 top_print(top, stdout, 0, 0);
         else if (good && !once)
@@ -202,7 +204,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
                 return CLI_CANNOT;
         struct top *top = calloc(1, sizeof(*top));
         if (!top)
-                return cli_complain(command, "no memory");
+                return cli_complain(command, "out of memory");
         top->path = path;
         top->one_vcpu = one_vcpu;
         top->asked = exits.vcpu;

@@ -196,10 +196,9 @@ static json_t *reasons_array(const struct top *top)
                 bool known = ranks[i].reason->reason != TOP_REASON_UNKNOWN;
                 char name[64];
                 reason_name(ranks[i].reason->reason, name, sizeof(name));
-                (void)json_object_set_new(object, "reason_number",
-                                          known ? cli_json_count(ranks[i].reason->reason) : json_null());
-                (void)json_object_set_new(object, "reason", cli_json_text(known ? name : NULL));
-                (void)json_array_append_new(reasons, object);
+                cli_json_set(&object, "reason_number", known ? cli_json_count(ranks[i].reason->reason) : json_null());
+                cli_json_set(&object, "reason", cli_json_text(known ? name : NULL));
+                cli_json_append(&reasons, object);
         }
         return reasons;
 }
@@ -211,14 +210,14 @@ static json_t *vectors_array(const struct top *top)
         for (unsigned i = 0; i < 256; i++) {
                 const struct top_vector *vector = &top->vector[i];
                 if (vector->total[TOP_OFFERED])
-                        (void)json_array_append_new(
-                                vectors, json_pack("{s:i, s:o, s:o, s:o, s:f, s:f, s:f}", "vector", (int)i, "offered",
-                                                   cli_json_count(vector->total[TOP_OFFERED]), "taken",
-                                                   cli_json_count(vector->total[TOP_TAKEN]), "returned",
-                                                   cli_json_count(vector->total[TOP_RETURNED]), "offered_per_second",
-                                                   rate(top, vector->recent[TOP_OFFERED]), "taken_per_second",
-                                                   rate(top, vector->recent[TOP_TAKEN]), "returned_per_second",
-                                                   rate(top, vector->recent[TOP_RETURNED])));
+                        cli_json_append(&vectors,
+                                        json_pack("{s:i, s:o, s:o, s:o, s:f, s:f, s:f}", "vector", (int)i, "offered",
+                                                  cli_json_count(vector->total[TOP_OFFERED]), "taken",
+                                                  cli_json_count(vector->total[TOP_TAKEN]), "returned",
+                                                  cli_json_count(vector->total[TOP_RETURNED]), "offered_per_second",
+                                                  rate(top, vector->recent[TOP_OFFERED]), "taken_per_second",
+                                                  rate(top, vector->recent[TOP_TAKEN]), "returned_per_second",
+                                                  rate(top, vector->recent[TOP_RETURNED])));
         }
         return vectors;
 }
@@ -229,21 +228,19 @@ static json_t *rings_array(const struct top *top)
 
         for (uint32_t i = 0; i < top->vcpu_count; i++)
                 if (top->vcpu[i].ring_there)
-                        (void)json_array_append_new(rings, json_pack("{s:I, s:o, s:o, s:b}", "vcpu",
-                                                                     (json_int_t)top->vcpu[i].number, "used",
-                                                                     cli_json_count(top->vcpu[i].ring.used), "size",
-                                                                     cli_json_count(top->vcpu[i].ring.size), "failed",
-                                                                     top->vcpu[i].ring.failed));
+                        cli_json_append(&rings,
+                                        json_pack("{s:I, s:o, s:o, s:b}", "vcpu", (json_int_t)top->vcpu[i].number,
+                                                  "used", cli_json_count(top->vcpu[i].ring.used), "size",
+                                                  cli_json_count(top->vcpu[i].ring.size), "failed",
+                                                  top->vcpu[i].ring.failed));
         return rings;
 }
 
 bool top_print_json(const struct top *top)
 {
         const char *end = end_of(top);
-        bool good = cli_json_print(json_pack(
-                "{s:b, s:o, s:f, s:o, s:o, s:o, s:o}", "running", !end, "end", end ? cli_json_text(end) : json_null(),
-                "seconds", (double)top->span_ns / 1e9, "total", reason_object(top, &top->all), "reasons",
-                reasons_array(top), "interrupts", vectors_array(top), "rings", rings_array(top)));
-        (void)putchar('\n');
-        return good;
+        return cli_json_print(json_pack("{s:b, s:o, s:f, s:o, s:o, s:o, s:o}", "running", !end, "end",
+                                        end ? cli_json_text(end) : json_null(), "seconds", (double)top->span_ns / 1e9,
+                                        "total", reason_object(top, &top->all), "reasons", reasons_array(top),
+                                        "interrupts", vectors_array(top), "rings", rings_array(top)));
 }

@@ -109,7 +109,7 @@ static bool count_exit(struct top *top, struct top_vcpu *vcpu, sqlite3_stmt *row
                 return false;
         struct top_reason *reason = reason_of(top, reason_known ? basic : TOP_REASON_UNKNOWN);
         if (!reason)
-                return hwaccl_error_set(error, "no memory");
+                return hwaccl_error_set(error, "out of memory");
         struct top_reason *const both[] = {reason, &top->all};
         for (size_t i = 0; i < 2; i++) {
                 both[i]->total++;
