@@ -30,4 +30,10 @@ extern const struct cli_command cli_command_top;
 extern const struct cli_command cli_command_import;
 extern const struct cli_command cli_command_recover;
 
+/* All of them, in the order of the overview; ends with NULL. */
+extern const struct cli_command *const cli_commands[];
+
+/** cli_command_find - NULL where there is none of that name */
+const struct cli_command *cli_command_find(const char *name);
+
 #endif

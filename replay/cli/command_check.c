@@ -8,17 +8,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { OPTION_JSON };
-
-static const struct cli_option options[] = {
-        [OPTION_JSON] = {"json", 'j', NULL, "print one JSON object"},
-        {NULL, 0, NULL, NULL},
-};
-
 struct findings {
         bool json;
         struct cli_json_list list;
         uint64_t count;
+};
+
+static const struct cli_option options[] = {
+        CLI_OPTION_JSON(struct findings, json),
+        {NULL},
 };
 
 static void print_finding(void *opaque, const char *text)
@@ -46,11 +44,17 @@ static bool print_summary(struct findings *findings, uint64_t exits, bool comple
         return true;
 }
 
-static enum cli_status check(const struct cli_command *command, const char *path, bool json)
+static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
-        struct findings findings = {.json = json, .list.name = "findings"};
+        struct findings findings = {.list.name = "findings"};
         struct hwaccl_error error;
+        enum cli_status status;
 
+        if (!cli_parse_options(command, argc, argv, &findings, &status))
+                return status;
+        const char *path = cli_one_operand(command, argc, argv, "recording");
+        if (!path)
+                return CLI_CANNOT;
         struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
         if (!recording)
                 return cli_complain_of(command, path, error.message);
@@ -67,23 +71,6 @@ static enum cli_status check(const struct cli_command *command, const char *path
         if (!complete)
                 cli_recording_state(command, path, info.status, info.end);
         return findings.count ? CLI_BAD : CLI_CLEAN;
-}
-
-static enum cli_status run(const struct cli_command *command, int argc, char **argv)
-{
-        bool json = false;
-        const char *value;
-        int option;
-
-        while ((option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
-                if (option == CLI_OPTION_HELP)
-                        return CLI_CLEAN;
-                if (option != OPTION_JSON)
-                        return CLI_CANNOT;
-                json = true;
-        }
-        const char *path = cli_one_operand(command, argc, argv, "recording");
-        return path ? check(command, path, json) : CLI_CANNOT;
 }
 
 const struct cli_command cli_command_check = {

@@ -11,14 +11,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPTION_OUTPUT, OPTION_FORCE, OPTION_PID, OPTION_VCPU };
-
 static const struct cli_option options[] = {
-        [OPTION_OUTPUT] = {"output", 'o', "FILE", "the recording (default: the directory's name with .db)"},
-        [OPTION_FORCE] = {"force", 0, NULL, "replace the recording if it exists"},
-        [OPTION_PID] = {"pid", 'p', "PID", "of the process, when several are in the trace"},
-        [OPTION_VCPU] = {"vcpu", 0, "N", "the virtual CPU, when the process has several"},
-        {NULL, 0, NULL, NULL},
+        {"output", 'o', "FILE", "write FILE (default: the directory's name with .db)",
+         CLI_FILE(struct hwaccl_import_config, output)},
+        {"force", 0, NULL, "replace the recording if it exists", CLI_FLAG(struct hwaccl_import_config, force)},
+        {"pid", 'p', "PID", "import process PID of a trace of several",
+         CLI_NUMBER_32(struct hwaccl_import_config, pid, 0, UINT32_MAX),
+         .given = CLI_FIELD(bool, struct hwaccl_import_config, pid_given)},
+        {"vcpu", 0, "N", "import virtual CPU N of a process that has several",
+         CLI_NUMBER_32(struct hwaccl_import_config, vcpu, 0, UINT32_MAX),
+         .given = CLI_FIELD(bool, struct hwaccl_import_config, vcpu_given)},
+        {NULL},
 };
 
 static void progress(void *opaque, uint64_t done, uint64_t total)
@@ -29,19 +32,6 @@ static void progress(void *opaque, uint64_t done, uint64_t total)
                 cli_progress_start(total);
         *started = true;
         cli_progress(done);
-}
-
-static bool parse_id(const struct cli_command *command, const char *name, const char *value, uint32_t *id, bool *given)
-{
-        uint64_t number;
-
-        if (!cli_parse_number(value, &number) || number > UINT32_MAX) {
-                (void)cli_misused(command, "--%s: '%s' is no number", name, value);
-                return false;
-        }
-        *id = (uint32_t)number;
-        *given = true;
-        return true;
 }
 
 static void summarise(const struct cli_command *command, const struct hwaccl_import_config *config,
@@ -87,25 +77,10 @@ static enum cli_status import(const struct cli_command *command, struct hwaccl_i
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
         struct hwaccl_import_config config = {0};
-        const char *value;
-        int option;
+        enum cli_status status;
 
-        while ((option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
-                switch (option) {
-                case OPTION_OUTPUT: config.output = value; break;
-                case OPTION_FORCE: config.force = true; break;
-                case OPTION_PID:
-                        if (!parse_id(command, "pid", value, &config.pid, &config.pid_given))
-                                return CLI_CANNOT;
-                        break;
-                case OPTION_VCPU:
-                        if (!parse_id(command, "vcpu", value, &config.vcpu, &config.vcpu_given))
-                                return CLI_CANNOT;
-                        break;
-                case CLI_OPTION_HELP: return CLI_CLEAN;
-                default: return CLI_CANNOT;
-                }
-        }
+        if (!cli_parse_options(command, argc, argv, &config, &status))
+                return status;
         if (optind < argc && strcmp(argv[optind], "ctf") != 0)
                 return cli_misused(command, "'%s' is no kind of trace: it is ctf", argv[optind]);
         if (optind >= argc)

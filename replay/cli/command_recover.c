@@ -3,6 +3,7 @@
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
+#include "replay/cli/recording_input.h"
 
 #include "core/machine/machine.h"
 #include "tracer/recover/recovery.h"
@@ -18,18 +19,16 @@
 
 #define RING_SUFFIX "-ring"
 
-enum { OPTION_JSON };
-
-static const struct cli_option options[] = {
-        [OPTION_JSON] = {"json", 'j', NULL, "print one JSON object"},
-        {NULL, 0, NULL, NULL},
-};
-
 struct recover {
         const struct cli_command *command;
         bool json;
         struct cli_json_list list;
         enum cli_status status;
+};
+
+static const struct cli_option options[] = {
+        CLI_OPTION_JSON(struct recover, json),
+        {NULL},
 };
 
 static void worsen(struct recover *recover, enum cli_status status)
@@ -162,16 +161,10 @@ static void recover_directory(struct recover *recover, const char *directory)
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
         struct recover recover = {.command = command, .list.name = "recordings", .status = CLI_CLEAN};
-        const char *value;
-        int option;
+        enum cli_status parsed;
 
-        while ((option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
-                if (option == CLI_OPTION_HELP)
-                        return CLI_CLEAN;
-                if (option != OPTION_JSON)
-                        return CLI_CANNOT;
-                recover.json = true;
-        }
+        if (!cli_parse_options(command, argc, argv, &recover, &parsed))
+                return parsed;
         const char *path = cli_one_operand(command, argc, argv, "recording or directory");
         struct stat status;
         if (!path)

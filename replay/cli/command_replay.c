@@ -15,23 +15,25 @@
 
 #define LIMIT_DEFAULT 20
 
-enum { OPTION_FROM, OPTION_TO, OPTION_VCPU, OPTION_FIRST, OPTION_LIMIT, OPTION_JSON };
-
-static const struct cli_option options[] = {
-        [OPTION_FROM] = CLI_OPTION_FROM,
-        [OPTION_TO] = CLI_OPTION_TO,
-        [OPTION_VCPU] = CLI_OPTION_VCPU,
-        [OPTION_FIRST] = {"first", '1', NULL, "stop at the first divergence (default: count all of them)"},
-        [OPTION_LIMIT] = {"limit", 'l', "N", "show N divergences, count the others (default 20; 0: show all)"},
-        [OPTION_JSON] = {"json", 'j', NULL, "print one JSON object"},
-        {NULL, 0, NULL, NULL},
+struct report {
+        struct cli_exits exits;
+        bool first_only;
+        uint64_t limit; /* of the divergences shown; 0: none */
+        uint64_t shown;
+        bool json;
+        struct cli_json_list list;
 };
 
-struct report {
-        bool json;
-        uint64_t limit;
-        uint64_t shown;
-        struct cli_json_list list;
+static const struct cli_option options[] = {
+        CLI_OPTION_FROM(struct report, exits),
+        CLI_OPTION_TO(struct report, exits),
+        CLI_OPTION_VCPU(struct report, exits),
+        {"first", '1', NULL, "stop at the first divergence (default: count all of them)",
+         CLI_FLAG(struct report, first_only)},
+        {"limit", 'l', "N", "show N divergences, count the others (default 20; 0: show all)",
+         CLI_NUMBER(struct report, limit, 0, 0)},
+        CLI_OPTION_JSON(struct report, json),
+        {NULL},
 };
 
 static void print_reason(uint64_t exit_reason)
@@ -135,8 +137,9 @@ static void summarise(const struct report *report, const struct hwaccl_replay_re
 }
 
 static enum cli_status replay(const struct cli_command *command, struct hwaccl_recording *recording, const char *path,
-                              struct cli_exits *exits, struct report *report, bool first_only)
+                              struct report *report)
 {
+        struct cli_exits *exits = &report->exits;
         const struct hwaccl_recording_info *info = hwaccl_recording_info(recording);
         struct hwaccl_replay_result result;
         struct hwaccl_error error;
@@ -152,7 +155,7 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
                 .vcpu = exits->vcpu,
                 .first = exits->first,
                 .last = exits->last,
-                .stop_at_first = first_only,
+                .stop_at_first = report->first_only,
                 .diverged = diverged,
                 .progress = progress,
                 .opaque = report,
@@ -173,33 +176,16 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
-        struct cli_exits exits = CLI_EXITS_ALL;
-        struct report report = {.limit = LIMIT_DEFAULT, .list.name = "details"};
-        bool first_only = false, good = true;
-        const char *value;
-        int option;
+        struct report report = {.exits = CLI_EXITS_ALL, .limit = LIMIT_DEFAULT, .list.name = "details"};
+        enum cli_status status;
 
-        while (good && (option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
-                switch (option) {
-                case OPTION_FROM: good = cli_exits_from(command, &exits, value); break;
-                case OPTION_TO: good = cli_exits_to(command, &exits, value); break;
-                case OPTION_VCPU: good = cli_exits_vcpu(command, &exits, value); break;
-                case OPTION_FIRST: first_only = true; break;
-                case OPTION_LIMIT:
-                        good = cli_parse_number(value, &report.limit);
-                        if (!good)
-                                (void)cli_misused(command, "--limit: '%s' is not a number", value);
-                        break;
-                case OPTION_JSON: report.json = true; break;
-                case CLI_OPTION_HELP: return CLI_CLEAN;
-                default: return CLI_CANNOT;
-                }
-        }
-        const char *path = good ? cli_recording_operands(command, argc, argv, &exits) : NULL;
+        if (!cli_parse_options(command, argc, argv, &report, &status))
+                return status;
+        const char *path = cli_recording_operands(command, argc, argv, &report.exits);
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;
-        enum cli_status status = replay(command, recording, path, &exits, &report, first_only);
+        status = replay(command, recording, path, &report);
         return cli_recording_close(command, path, recording, status);
 }
 

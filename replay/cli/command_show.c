@@ -16,22 +16,6 @@
 #define REASON_MAX 32 /* filters */
 #define VCPU_SHIFT 40 /* of an exit's id: see db-schema */
 
-enum { OPTION_FROM, OPTION_TO, OPTION_VCPU, OPTION_REASON, OPTION_RIP, OPTION_LIMIT, OPTION_DISASM, OPTION_JSON };
-
-static const struct cli_option options[] = {
-        [OPTION_FROM] = CLI_OPTION_FROM,
-        [OPTION_TO] = CLI_OPTION_TO,
-        [OPTION_VCPU] = CLI_OPTION_VCPU,
-        [OPTION_REASON] = {"reason", 'r', "REASON",
-                           "only exits of this reason, a number or name (30, io-instruction,\n"
-                           "\"I/O instruction\"); may be repeated"},
-        [OPTION_RIP] = {"rip", 0, "LO..HI", "only exits with RIP in this range"},
-        [OPTION_LIMIT] = {"limit", 'l', "N", "at most N exits"},
-        [OPTION_DISASM] = {"disasm", 'd', NULL, "disassemble the instruction that exited, where it was read"},
-        [OPTION_JSON] = {"json", 'j', NULL, "print a JSON array"},
-        {NULL, 0, NULL, NULL},
-};
-
 struct filter {
         struct cli_exits exits;
         uint32_t reason[REASON_MAX];
@@ -200,58 +184,56 @@ static enum cli_status show(const struct cli_command *command, struct hwaccl_rec
         return good ? CLI_CLEAN : cli_complain_of(command, path, error.message);
 }
 
-static bool parse_reason(const struct cli_command *command, struct filter *filter, const char *value)
+static bool parse_reason(const struct cli_command *command, const struct cli_option *option, const char *text,
+                         void *settings)
 {
-        bool room = filter->reason_count < REASON_MAX;
+        struct filter *filter = settings;
 
-        if (room && hwaccl_exit_reason_parse(value, &filter->reason[filter->reason_count])) {
-                filter->reason_count++;
-                return true;
+        if (filter->reason_count == REASON_MAX) {
+                (void)cli_misused(command, "--reason: at most %d reasons", REASON_MAX);
+                return false;
         }
-        (void)cli_misused(command, room ? "--reason: '%s' is no exit reason" : "--reason: '%s' is one too many", value);
-        return false;
+        return hwaccl_exit_reason_parse(text, &filter->reason[filter->reason_count++]) ||
+               cli_bad_value(command, option, text, "an exit reason such as 30 or io-instruction");
 }
 
-static bool parse_option(const struct cli_command *command, struct filter *filter, int option, const char *value)
+static bool parse_rip(const struct cli_command *command, const struct cli_option *option, const char *text,
+                      void *settings)
 {
-        switch (option) {
-        case OPTION_FROM: return cli_exits_from(command, &filter->exits, value);
-        case OPTION_TO: return cli_exits_to(command, &filter->exits, value);
-        case OPTION_VCPU: return cli_exits_vcpu(command, &filter->exits, value);
-        case OPTION_REASON: return parse_reason(command, filter, value);
-        case OPTION_RIP:
-                if (cli_parse_range(value, &filter->rip_first, &filter->rip_last))
-                        return true;
-                (void)cli_misused(command, "--rip: '%s' is no range of addresses such as 0xf0000..0xfffff", value);
-                return false;
-        case OPTION_LIMIT:
-                if (cli_parse_number(value, &filter->limit))
-                        return true;
-                (void)cli_misused(command, "--limit: '%s' is not a number", value);
-                return false;
-        case OPTION_DISASM: filter->disasm = true; return true;
-        case OPTION_JSON: filter->json = true; return true;
-        default: return false;
-        }
+        struct filter *filter = settings;
+
+        return cli_parse_range(text, &filter->rip_first, &filter->rip_last) ||
+               cli_bad_value(command, option, text, "a range of addresses such as 0xf0000..0xfffff");
 }
+
+static const struct cli_option options[] = {
+        CLI_OPTION_FROM(struct filter, exits),
+        CLI_OPTION_TO(struct filter, exits),
+        CLI_OPTION_VCPU(struct filter, exits),
+        {"reason", 'r', "REASON",
+         "show exits of this reason only: a number, name or identifier (30, \"I/O instruction\", io-instruction); may "
+         "be repeated",
+         CLI_PARSED(CLI_VALUE_REASON, parse_reason)},
+        {"rip", 0, "LO..HI", "show exits with RIP from LO to HI only", CLI_PARSED(CLI_VALUE_TEXT, parse_rip)},
+        {"limit", 'l', "N", "show at most N exits", CLI_NUMBER(struct filter, limit, 0, 0)},
+        {"disasm", 'd', NULL, "disassemble the instruction that exited, where the handler read it",
+         CLI_FLAG(struct filter, disasm)},
+        CLI_OPTION_JSON(struct filter, json),
+        {NULL},
+};
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
         struct filter filter = {.exits = CLI_EXITS_ALL, .rip_last = UINT64_MAX, .limit = UINT64_MAX};
-        const char *value;
-        int option;
+        enum cli_status status;
 
-        while ((option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
-                if (option == CLI_OPTION_HELP)
-                        return CLI_CLEAN;
-                if (option < 0 || !parse_option(command, &filter, option, value))
-                        return CLI_CANNOT;
-        }
+        if (!cli_parse_options(command, argc, argv, &filter, &status))
+                return status;
         const char *path = cli_recording_operands(command, argc, argv, &filter.exits);
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;
-        enum cli_status status = show(command, recording, path, &filter);
+        status = show(command, recording, path, &filter);
         return cli_recording_close(command, path, recording, status);
 }
 

@@ -14,18 +14,6 @@
 
 #define REASON_ROOM 256 /* distinct reasons; what a broken recording has beyond them is counted together */
 
-enum { OPTION_FROM, OPTION_TO, OPTION_VCPU, OPTION_SORT, OPTION_JSON };
-
-static const struct cli_option options[] = {
-        [OPTION_FROM] = CLI_OPTION_FROM,
-        [OPTION_TO] = CLI_OPTION_TO,
-        [OPTION_VCPU] = CLI_OPTION_VCPU,
-        [OPTION_SORT] = {"sort", 's', "KEY",
-                         "count (default), time (of handling), guest (time in the guest) or reason"},
-        [OPTION_JSON] = {"json", 'j', NULL, "print one JSON object"},
-        {NULL, 0, NULL, NULL},
-};
-
 struct spread {
         uint64_t min;
         uint64_t max;
@@ -122,10 +110,8 @@ static int by_guest_time(const void *a, const void *b)
         return descending(((const struct line *)a)->guest.sum, ((const struct line *)b)->guest.sum, a, b);
 }
 
-static const struct {
-        const char *name;
-        int (*compare)(const void *a, const void *b);
-} orders[] = {{"count", by_count}, {"time", by_handler_time}, {"guest", by_guest_time}, {"reason", by_reason}};
+#define ORDERS "count time guest reason"
+static int (*const orders[])(const void *, const void *) = {by_count, by_handler_time, by_guest_time, by_reason};
 
 static void reason_text(uint64_t reason, char *text, size_t room)
 {
@@ -224,9 +210,26 @@ static bool print_json(const struct statistics *statistics)
                                         line_object(&statistics->total, &statistics->total)));
 }
 
+struct settings {
+        struct cli_exits exits;
+        unsigned order;
+        bool json;
+};
+
+static const struct cli_option options[] = {
+        CLI_OPTION_FROM(struct settings, exits),
+        CLI_OPTION_TO(struct settings, exits),
+        CLI_OPTION_VCPU(struct settings, exits),
+        {"sort", 's', "KEY", "sort by count (default), time (in the handler), guest (time in the guest) or reason",
+         CLI_KEYWORD(struct settings, order, ORDERS)},
+        CLI_OPTION_JSON(struct settings, json),
+        {NULL},
+};
+
 static enum cli_status stat_exits(const struct cli_command *command, struct hwaccl_recording *recording,
-                                  const char *path, struct cli_exits *exits, size_t order, bool json)
+                                  const char *path, struct settings *settings)
 {
+        struct cli_exits *exits = &settings->exits;
         struct hwaccl_error error;
 
         if (!cli_exits_check(command, path, recording, exits))
@@ -247,8 +250,8 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
         if (!good) {
                 (void)cli_complain_of(command, path, error.message);
         } else {
-                qsort(statistics->line, statistics->count, sizeof(statistics->line[0]), orders[order].compare);
-                good = json ? print_json(statistics) : print_table(statistics);
+                qsort(statistics->line, statistics->count, sizeof(statistics->line[0]), orders[settings->order]);
+                good = settings->json ? print_json(statistics) : print_table(statistics);
                 if (!good)
                         (void)cli_complain(command, "out of memory");
         }
@@ -258,34 +261,16 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
-        struct cli_exits exits = CLI_EXITS_ALL;
-        size_t order = 0, order_count = sizeof(orders) / sizeof(orders[0]);
-        bool good = true, json = false;
-        const char *value;
-        int option;
+        struct settings settings = {.exits = CLI_EXITS_ALL};
+        enum cli_status status;
 
-        while (good && (option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
-                switch (option) {
-                case OPTION_FROM: good = cli_exits_from(command, &exits, value); break;
-                case OPTION_TO: good = cli_exits_to(command, &exits, value); break;
-                case OPTION_VCPU: good = cli_exits_vcpu(command, &exits, value); break;
-                case OPTION_SORT:
-                        for (order = 0; order < order_count && strcmp(orders[order].name, value) != 0; order++)
-                                ;
-                        good = order < order_count;
-                        if (!good)
-                                (void)cli_misused(command, "--sort: '%s' is not count, time, guest or reason", value);
-                        break;
-                case OPTION_JSON: json = true; break;
-                case CLI_OPTION_HELP: return CLI_CLEAN;
-                default: return CLI_CANNOT;
-                }
-        }
-        const char *path = good ? cli_recording_operands(command, argc, argv, &exits) : NULL;
+        if (!cli_parse_options(command, argc, argv, &settings, &status))
+                return status;
+        const char *path = cli_recording_operands(command, argc, argv, &settings.exits);
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;
-        enum cli_status status = stat_exits(command, recording, path, &exits, order, json);
+        status = stat_exits(command, recording, path, &settings);
         return cli_recording_close(command, path, recording, status);
 }
 

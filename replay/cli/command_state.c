@@ -12,13 +12,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { OPTION_CHANGED, OPTION_VCPU, OPTION_JSON };
+struct settings {
+        struct cli_exits exits;
+        bool changed_only;
+        bool json;
+};
 
 static const struct cli_option options[] = {
-        [OPTION_CHANGED] = {"changed", 'c', NULL, "only the registers that changed"},
-        [OPTION_VCPU] = CLI_OPTION_VCPU,
-        [OPTION_JSON] = {"json", 'j', NULL, "print one JSON object"},
-        {NULL, 0, NULL, NULL},
+        {"changed", 'c', NULL, "show only the registers that changed", CLI_FLAG(struct settings, changed_only)},
+        CLI_OPTION_VCPU(struct settings, exits),
+        CLI_OPTION_JSON(struct settings, json),
+        {NULL},
 };
 
 enum { MOMENT_ENTRY, MOMENT_EXIT, MOMENT_HANDLED, MOMENT_COUNT };
@@ -149,8 +153,9 @@ static bool read_around(struct hwaccl_exit_cursor *cursor, struct around *around
 }
 
 static enum cli_status show_state(const struct cli_command *command, struct hwaccl_recording *recording,
-                                  const char *path, struct cli_exits *exits, bool changed_only, bool json)
+                                  const char *path, struct settings *settings)
 {
+        struct cli_exits *exits = &settings->exits;
         struct around around = {.number = exits->first};
         struct hwaccl_error error;
 
@@ -162,36 +167,27 @@ static enum cli_status show_state(const struct cli_command *command, struct hwac
                 hwaccl_exit_cursor_close(cursor);
         if (!good)
                 return cli_complain_of(command, path, error.message);
-        good = json ? print_json(&around, exits->vcpu, changed_only) : print_table(&around, changed_only);
+        good = settings->json ? print_json(&around, exits->vcpu, settings->changed_only)
+                              : print_table(&around, settings->changed_only);
         return good ? CLI_CLEAN : cli_complain(command, "out of memory");
 }
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
-        struct cli_exits exits = CLI_EXITS_ALL;
-        bool changed_only = false, json = false;
-        const char *value;
-        int option;
+        struct settings settings = {.exits = CLI_EXITS_ALL};
+        enum cli_status status;
 
-        while ((option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
-                if (option == CLI_OPTION_HELP)
-                        return CLI_CLEAN;
-                if (option == OPTION_CHANGED)
-                        changed_only = true;
-                else if (option == OPTION_JSON)
-                        json = true;
-                else if (option != OPTION_VCPU || !cli_exits_vcpu(command, &exits, value))
-                        return CLI_CANNOT;
-        }
+        if (!cli_parse_options(command, argc, argv, &settings, &status))
+                return status;
         if (argc - optind == 1)
                 return cli_misused(command, "no exit given");
-        const char *path = cli_recording_operands(command, argc, argv, &exits);
-        if (path && exits.first != exits.last)
+        const char *path = cli_recording_operands(command, argc, argv, &settings.exits);
+        if (path && settings.exits.first != settings.exits.last)
                 return cli_misused(command, "'%s' is not the number of one exit", argv[optind + 1]);
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;
-        enum cli_status status = show_state(command, recording, path, &exits, changed_only, json);
+        status = show_state(command, recording, path, &settings);
         return cli_recording_close(command, path, recording, status);
 }
 

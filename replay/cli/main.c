@@ -1,4 +1,4 @@
-/* hwaccl - the command. One file per subcommand; this one finds it and hands over. */
+/* hwaccl - the command: finds the subcommand and runs it. */
 #include "replay/cli/command.h"
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
@@ -9,27 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct cli_command *const commands[] = {
-        &cli_command_record, &cli_command_replay, &cli_command_show,    &cli_command_state, &cli_command_stat,
-        &cli_command_check,  &cli_command_import, &cli_command_recover, &cli_command_top,
-};
-#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
-
-static const struct cli_command *find_command(const char *name)
-{
-        for (size_t i = 0; i < COMMAND_COUNT; i++)
-                if (strcmp(commands[i]->name, name) == 0)
-                        return commands[i];
-        return NULL;
-}
-
 static void print_overview(void)
 {
         (void)puts("Usage: hwaccl SUBCOMMAND [OPTION]... [ARGUMENT]...\n\n"
                    "Record every VM exit of a guest into an SQLite database, look at it, and replay the handling of "
                    "the\nexits without the guest.\n\nSubcommands:");
-        for (size_t i = 0; i < COMMAND_COUNT; i++)
-                (void)printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
+        for (const struct cli_command *const *command = cli_commands; *command; command++)
+                (void)printf("  %-8s %s\n", (*command)->name, (*command)->summary);
         (void)puts("  help     show the help of a subcommand\n\n"
                    "Options:\n"
                    "  -h, --help     show this help\n"
@@ -47,7 +33,7 @@ static enum cli_status help(int argc, char **argv)
                 print_overview();
                 return CLI_CLEAN;
         }
-        const struct cli_command *command = find_command(argv[0]);
+        const struct cli_command *command = cli_command_find(argv[0]);
         if (!command)
                 return cli_misused(NULL, "no subcommand '%s'", argv[0]);
         cli_print_help(command);
@@ -67,7 +53,7 @@ static enum cli_status run(int argc, char **argv)
         }
         if (name[0] == '-')
                 return cli_misused(NULL, "unknown option '%s'", name);
-        const struct cli_command *command = find_command(name);
+        const struct cli_command *command = cli_command_find(name);
         if (!command)
                 return cli_misused(NULL, "no subcommand '%s'", name);
         return command->run(command, argc - 1, argv + 1);

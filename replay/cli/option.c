@@ -1,43 +1,48 @@
 #include "replay/cli/option.h"
 
 #include "replay/cli/message.h"
+#include "replay/cli/parse.h"
 
 #include "core/assert.h"
 
 #include <ctype.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define OPTION_MAX 64 /* of one subcommand */
+#define OPTION_MAX 64   /* of one subcommand */
+#define ROW_BASE   1000 /* getopt's value of a table's first row; letters and '?' are below */
 
 #define HELP_COLUMN 30
+#define HELP_WIDTH  100
 
+/* The option on the left, its help on the right, in as many lines as it takes. */
 static void print_option(const struct cli_option *option)
 {
-        char left[64];
-        int width = option->letter ? snprintf(left, sizeof(left), "  -%c, --%s", option->letter, option->name)
-                                   : snprintf(left, sizeof(left), "      --%s", option->name);
-        if (option->argument && width > 0 && (size_t)width < sizeof(left))
-                width += snprintf(left + width, sizeof(left) - (size_t)width, " %s", option->argument);
-        (void)printf("%s", left);
+        const char *word = option->help;
+        int column = option->letter ? printf("  -%c, --%s", option->letter, option->name)
+                                    : printf("      --%s", option->name);
 
-        const char *help = option->help;
-        if (width >= HELP_COLUMN - 1) {
-                (void)putchar('\n');
-                width = 0;
+        if (option->argument)
+                column += printf(" %s", option->argument);
+        while (*word) {
+                int length = (int)strcspn(word, " ");
+                if (column < HELP_COLUMN - 1)
+                        column += printf("%*s", HELP_COLUMN - column, "");
+                else if (word == option->help || column + 1 + length > HELP_WIDTH)
+                        column = printf("\n%*s", HELP_COLUMN, "") - 1;
+                else
+                        column += printf(" ");
+                column += printf("%.*s", length, word);
+                word += length + (word[length] == ' ');
         }
-        while (*help) {
-                size_t line = strcspn(help, "\n");
-                (void)printf("%*s%.*s\n", HELP_COLUMN - width, "", (int)line, help);
-                help += line + (help[line] == '\n');
-                width = 0;
-        }
+        (void)putchar('\n');
 }
 
 void cli_print_help(const struct cli_command *command)
 {
-        static const struct cli_option help = {"help", 'h', NULL, "show this help"};
+        static const struct cli_option help = {.name = "help", .letter = 'h', .help = "show this help"};
 
         (void)printf("Usage: hwaccl %s %s\n\n%c%s.\n\nOptions:\n", command->name, command->arguments,
                      toupper((unsigned char)command->summary[0]), command->summary + 1);
@@ -48,7 +53,7 @@ void cli_print_help(const struct cli_command *command)
                 (void)printf("\n%s", command->details);
 }
 
-/* The option table in the form that getopt_long(3) takes; val is the row + 1, so that 0 and '?' stay free. */
+/* The option table in the form that getopt_long(3) takes; a row's value is its number from ROW_BASE on. */
 static void translate(const struct cli_command *command, struct option *longs, char *shorts)
 {
         *shorts++ = ':';
@@ -57,7 +62,7 @@ static void translate(const struct cli_command *command, struct option *longs, c
                 hwaccl_assert(count < OPTION_MAX);
                 const struct cli_option *option = &command->options[count];
                 longs[count] = (struct option){option->name, option->argument ? required_argument : no_argument, NULL,
-                                               (int)count + 1000};
+                                               (int)count + ROW_BASE};
                 if (option->letter) {
                         *shorts++ = option->letter;
                         if (option->argument)
@@ -70,46 +75,159 @@ static void translate(const struct cli_command *command, struct option *longs, c
         *shorts = '\0';
 }
 
-static int wrong_option(const struct cli_command *command, int argc, char **argv, bool argument_missing)
+static void refuse_option(const struct cli_command *command, int argc, char **argv, bool argument_missing)
 {
         const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
-        if (optopt > 0 && optopt < 1000) {
-                char letter[2] = {(char)optopt, '\0'};
-                (void)(argument_missing ? cli_misused(command, "option '-%s' needs an argument", letter)
-                                        : cli_misused(command, "unknown option '-%s'", letter));
-        } else if (argument_missing) {
-                (void)cli_misused(command, "option '%s' needs an argument", word);
-        } else if (optopt >= 1000) {
-                (void)cli_misused(command, "option '--%s' takes no argument", command->options[optopt - 1000].name);
-        } else {
-                (void)cli_misused(command, "unknown or ambiguous option '%s'", word);
+        const char *dash = "";
+        char letter[2] = {(char)optopt, '\0'};
+
+        if (optopt > 0 && optopt < ROW_BASE) {
+                word = letter;
+                dash = "-";
+        } else if (optopt >= ROW_BASE && !argument_missing) {
+                (void)cli_misused(command, "option '--%s' takes no argument", command->options[optopt - ROW_BASE].name);
+                return;
         }
-        return CLI_OPTION_WRONG;
+        if (argument_missing)
+                (void)cli_misused(command, "option '%s%s' needs an argument", dash, word);
+        else
+                (void)cli_misused(command, "unknown%s option '%s%s'", *dash ? "" : " or ambiguous", dash, word);
 }
 
-int cli_next_option(const struct cli_command *command, int argc, char **argv, const char **value)
+bool cli_bad_value(const struct cli_command *command, const struct cli_option *option, const char *text,
+                   const char *expected)
+{
+        (void)cli_misused(command, "invalid value '%s' (--%s): expected %s", text, option->name, expected);
+        return false;
+}
+
+/* "1 to 10", or in seconds "0.01 to 3600" */
+static bool bad_number(const struct cli_command *command, const struct cli_option *option, const char *text)
+{
+        char expected[96];
+        bool seconds = option->value == CLI_VALUE_SECONDS;
+
+        if (seconds && !option->max)
+                return cli_bad_value(command, option, text, "a number of seconds, such as 2.5");
+        if (seconds)
+                (void)snprintf(expected, sizeof(expected), "a number of seconds from %g to %g",
+                               (double)option->min / 1e9, (double)option->max / 1e9);
+        else if (option->max)
+                (void)snprintf(expected, sizeof(expected), "a number from %" PRIu64 " to %" PRIu64, option->min,
+                               option->max);
+        else
+                (void)snprintf(expected, sizeof(expected), "a number");
+        return cli_bad_value(command, option, text, expected);
+}
+
+static bool parse_number(const struct cli_command *command, const struct cli_option *option, const char *text,
+                         uint64_t *number)
+{
+        bool parsed =
+                option->value == CLI_VALUE_SECONDS ? cli_parse_seconds(text, number) : cli_parse_number(text, number);
+
+        if (!parsed || *number < option->min || (option->max && *number > option->max))
+                return bad_number(command, option, text);
+        return true;
+}
+
+static bool parse_text(const struct cli_command *command, const struct cli_option *option, const char *text,
+                       const char **field)
+{
+        *field = text;
+        if (strlen(text) >= option->min)
+                return true;
+        return cli_bad_value(command, option, text,
+                             option->value == CLI_VALUE_DIRECTORY ? "a directory" : "at least one character");
+}
+
+static bool parse_keyword(const struct cli_command *command, const struct cli_option *option, const char *text,
+                          unsigned *field)
+{
+        char expected[128] = "";
+        unsigned position = 0;
+
+        for (const char *word = option->keywords; *word; position++) {
+                size_t length = strcspn(word, " "), used = strlen(expected);
+                if (strlen(text) == length && memcmp(text, word, length) == 0) {
+                        *field = position;
+                        return true;
+                }
+                bool last = word[length] == '\0';
+                (void)snprintf(expected + used, sizeof(expected) - used, "%s%.*s",
+                               position == 0 ? ""
+                               : last        ? " or "
+                                             : ", ",
+                               (int)length, word);
+                word += length + !last;
+        }
+        return cli_bad_value(command, option, text, expected);
+}
+
+bool cli_parse_value(const struct cli_command *command, const struct cli_option *option, const char *text,
+                     void *settings)
+{
+        void *field = (char *)settings + option->field;
+        uint64_t number;
+
+        if (option->given)
+                *(bool *)((char *)settings + option->given) = true;
+        if (option->parse)
+                return option->parse(command, option, text, field);
+        switch (option->value) {
+        case CLI_VALUE_FLAG: *(bool *)field = true; return true;
+        case CLI_VALUE_TEXT:
+        case CLI_VALUE_FILE:
+        case CLI_VALUE_DIRECTORY: return parse_text(command, option, text, field);
+        case CLI_VALUE_NUMBER:
+        case CLI_VALUE_SECONDS: return parse_number(command, option, text, field);
+        case CLI_VALUE_NUMBER_32:
+                if (!parse_number(command, option, text, &number))
+                        return false;
+                *(uint32_t *)field = (uint32_t)number;
+                return true;
+        case CLI_VALUE_KEYWORD: return parse_keyword(command, option, text, field);
+        case CLI_VALUE_REASON: break;
+        }
+        hwaccl_assert(false); /* a reason has a parse function */
+        return false;
+}
+
+static const struct cli_option *find_option(const struct cli_command *command, int found)
+{
+        if (found >= ROW_BASE)
+                return &command->options[found - ROW_BASE];
+        for (const struct cli_option *option = command->options; option->name; option++)
+                if (option->letter == found)
+                        return option;
+        return NULL;
+}
+
+bool cli_parse_options(const struct cli_command *command, int argc, char **argv, void *settings,
+                       enum cli_status *status)
 {
         struct option longs[OPTION_MAX + 2];
         char shorts[2 * OPTION_MAX + 3];
-        translate(command, longs, shorts);
+        int found;
 
+        translate(command, longs, shorts);
         opterr = 0;
-        int found = getopt_long(argc, argv, shorts, longs, NULL);
-        *value = optarg;
-        if (found == -1)
-                return CLI_OPTION_END;
-        if (found == '?' || found == ':')
-                return wrong_option(command, argc, argv, found == ':');
-        if (found == 'h') {
-                cli_print_help(command);
-                return CLI_OPTION_HELP;
+        *status = CLI_CANNOT;
+        while ((found = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+                if (found == 'h') {
+                        cli_print_help(command);
+                        *status = CLI_CLEAN;
+                        return false;
+                }
+                const struct cli_option *option = found == '?' || found == ':' ? NULL : find_option(command, found);
+                if (!option) {
+                        refuse_option(command, argc, argv, found == ':');
+                        return false;
+                }
+                if (!cli_parse_value(command, option, optarg, settings))
+                        return false;
         }
-        if (found >= 1000)
-                return found - 1000;
-        for (int row = 0; command->options[row].name; row++)
-                if (command->options[row].letter == found)
-                        return row;
-        return wrong_option(command, argc, argv, false);
+        return true;
 }
 
 const char *cli_one_operand(const struct cli_command *command, int argc, char **argv, const char *what)

@@ -1,4 +1,13 @@
-/* The options of a subcommand: one table, from which parser and help come. */
+/*
+ * The options of a subcommand: one table, from which the parser, --help, the manual page (docs/) and the completion
+ * come.
+ *
+ *     static const struct cli_option options[] = {
+ *             {"force", 0, NULL, "replace the recording if it exists", CLI_FLAG(struct settings, force)},
+ *             {"max-exits", 'n', "N", "stop after N exits", CLI_NUMBER(struct settings, max_exits, 1, INT64_MAX)},
+ *             {NULL},
+ *     };
+ */
 #ifndef HWACCL_CLI_OPTION_H
 #define HWACCL_CLI_OPTION_H
 
@@ -6,28 +15,74 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-/* One option. A table of them ends with a row without a name; --help is understood by every subcommand. */
+/* What an option's argument is, and the type of the field that it is stored in. */
+enum cli_value {
+        CLI_VALUE_FLAG,      /* no argument. bool */
+        CLI_VALUE_TEXT,      /* const char * */
+        CLI_VALUE_FILE,      /* const char *: the name of a file */
+        CLI_VALUE_DIRECTORY, /* const char *: the name of a directory */
+        CLI_VALUE_NUMBER,    /* uint64_t */
+        CLI_VALUE_NUMBER_32, /* uint32_t */
+        CLI_VALUE_SECONDS,   /* uint64_t: nanoseconds */
+        CLI_VALUE_KEYWORD,   /* unsigned or an enumeration: the keyword's position */
+        CLI_VALUE_REASON,    /* an exit reason; stored by a parse function */
+};
+
+/* One option. A table ends with a row without a name; every subcommand also has --help. */
 struct cli_option {
         const char *name;     /* long name without the dashes */
         char letter;          /* short form, or 0 */
         const char *argument; /* what it takes ("FILE"), or NULL */
-        const char *help;     /* may have several lines, separated by newlines */
+        const char *help;     /* one phrase, without a capital and without a period */
+        enum cli_value value;
+        size_t field;         /* where the value goes: an offset in the subcommand's settings */
+        size_t given;         /* offset of a bool that is set when the option is there; 0: none */
+        uint64_t min;         /* of a number or time; of a text: its least length */
+        uint64_t max;         /* 0: none */
+        const char *keywords; /* separated by blanks */
+        /* takes the argument instead: @field is where it goes. False after a complaint */
+        bool (*parse)(const struct cli_command *command, const struct cli_option *option, const char *text,
+                      void *field);
 };
+
+/* The offset of a member that has the type which the parser writes. */
+#define CLI_FIELD(type, object, member) _Generic(((object *)0)->member, type : offsetof(object, member))
+
+#define CLI_FLAG(object, member)      .value = CLI_VALUE_FLAG, .field = CLI_FIELD(bool, object, member)
+#define CLI_TEXT(object, member)      .value = CLI_VALUE_TEXT, .field = CLI_FIELD(const char *, object, member)
+#define CLI_FILE(object, member)      .value = CLI_VALUE_FILE, .field = CLI_FIELD(const char *, object, member)
+#define CLI_DIRECTORY(object, member) .value = CLI_VALUE_DIRECTORY, .field = CLI_FIELD(const char *, object, member)
+#define CLI_NUMBER(object, member, min_, max_)                                                                         \
+        .value = CLI_VALUE_NUMBER, .field = CLI_FIELD(uint64_t, object, member), .min = (min_), .max = (max_)
+#define CLI_NUMBER_32(object, member, min_, max_)                                                                      \
+        .value = CLI_VALUE_NUMBER_32, .field = CLI_FIELD(uint32_t, object, member), .min = (min_), .max = (max_)
+#define CLI_SECONDS(object, member) .value = CLI_VALUE_SECONDS, .field = CLI_FIELD(uint64_t, object, member), .min = 1
+#define CLI_KEYWORD(object, member, words)                                                                             \
+        .value = CLI_VALUE_KEYWORD, .field = CLI_FIELD(unsigned, object, member), .keywords = (words)
+/* @function takes the argument, and stores it in the settings */
+#define CLI_PARSED(kind, function) .value = (kind), .parse = (function)
 
 /** cli_print_help - the subcommand's help text on stdout */
 void cli_print_help(const struct cli_command *command);
 
-enum { CLI_OPTION_END = -1, CLI_OPTION_HELP = -2, CLI_OPTION_WRONG = -3 };
-
 /**
- * cli_next_option - the next option of a command line
- * @value: set to the option's argument, or NULL
+ * cli_parse_options - store the options of a command line in @settings; operands are left, from argv[optind] on
  *
- * Returns the option's row in command->options; CLI_OPTION_END when only operands are left (from argv[optind] on);
- * CLI_OPTION_HELP when help was asked for and printed; CLI_OPTION_WRONG after a complaint.
+ * False when there is nothing more to do, with the exit status in *status: help was printed, or the command line is
+ * wrong.
  */
-int cli_next_option(const struct cli_command *command, int argc, char **argv, const char **value);
+bool cli_parse_options(const struct cli_command *command, int argc, char **argv, void *settings,
+                       enum cli_status *status);
+
+/** cli_parse_value - store one value as if it were the argument of @option; false after a complaint */
+bool cli_parse_value(const struct cli_command *command, const struct cli_option *option, const char *text,
+                     void *settings);
+
+/** cli_bad_value - complain of an option's argument. @expected: "a number from 1 to 10". Returns false */
+bool cli_bad_value(const struct cli_command *command, const struct cli_option *option, const char *text,
+                   const char *expected);
 
 /** cli_one_operand - the only operand, or NULL after a complaint. @what: "recording" */
 const char *cli_one_operand(const struct cli_command *command, int argc, char **argv, const char *what);

@@ -11,36 +11,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static bool parse(const struct cli_command *command, const char *option, const char *value, uint64_t max,
-                  uint64_t *number)
-{
-        if (cli_parse_number(value, number) && *number <= max)
-                return true;
-        (void)cli_misused(command, "--%s: '%s' is not a number from 0 to %" PRIu64, option, value, max);
-        return false;
-}
-
-bool cli_exits_from(const struct cli_command *command, struct cli_exits *exits, const char *value)
-{
-        exits->ranged = true;
-        return parse(command, "from", value, CLI_EXIT_MAX, &exits->first);
-}
-
-bool cli_exits_to(const struct cli_command *command, struct cli_exits *exits, const char *value)
-{
-        exits->ranged = true;
-        return parse(command, "to", value, CLI_EXIT_MAX, &exits->last);
-}
-
-bool cli_exits_vcpu(const struct cli_command *command, struct cli_exits *exits, const char *value)
-{
-        uint64_t number;
-        if (!parse(command, "vcpu", value, CLI_VCPU_MAX, &number))
-                return false;
-        exits->vcpu = (uint32_t)number;
-        return true;
-}
-
 const char *cli_recording_operands(const struct cli_command *command, int argc, char **argv, struct cli_exits *exits)
 {
         if (optind >= argc) {

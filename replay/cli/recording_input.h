@@ -27,12 +27,6 @@ struct cli_exits {
                 0, 0, UINT64_MAX, false, 0                                                                             \
         }
 
-/** cli_exits_from, cli_exits_to, cli_exits_vcpu - values of the options --from, --to, --vcpu; false after a complaint
- */
-bool cli_exits_from(const struct cli_command *command, struct cli_exits *exits, const char *value);
-bool cli_exits_to(const struct cli_command *command, struct cli_exits *exits, const char *value);
-bool cli_exits_vcpu(const struct cli_command *command, struct cli_exits *exits, const char *value);
-
 /** cli_recording_operands - "RECORDING [FIRST..LAST]": the path, or NULL after a complaint */
 const char *cli_recording_operands(const struct cli_command *command, int argc, char **argv, struct cli_exits *exits);
 
@@ -61,17 +55,26 @@ void cli_recording_state(const struct cli_command *command, const char *path, en
 bool cli_exits_check(const struct cli_command *command, const char *path, struct hwaccl_recording *recording,
                      struct cli_exits *exits);
 
-#define CLI_OPTION_FROM                                                                                                \
+/* Rows of an option table for a struct cli_exits in the settings; --json for a bool. */
+#define CLI_OPTION_FROM(object, member)                                                                                \
         {                                                                                                              \
-                "from", 0, "N", "begin at exit N; the same as N.. after the recording"                                 \
+                "from", 0, "N", "begin at exit N; the same as N.. after the recording",                                \
+                        CLI_NUMBER(object, member.first, 0, CLI_EXIT_MAX),                                             \
+                        .given = CLI_FIELD(bool, object, member.ranged)                                                \
         }
-#define CLI_OPTION_TO                                                                                                  \
+#define CLI_OPTION_TO(object, member)                                                                                  \
         {                                                                                                              \
-                "to", 0, "N", "end after exit N; the same as ..N after the recording"                                  \
+                "to", 0, "N", "end after exit N; the same as ..N after the recording",                                 \
+                        CLI_NUMBER(object, member.last, 0, CLI_EXIT_MAX),                                              \
+                        .given = CLI_FIELD(bool, object, member.ranged)                                                \
         }
-#define CLI_OPTION_VCPU                                                                                                \
+#define CLI_OPTION_VCPU(object, member)                                                                                \
         {                                                                                                              \
-                "vcpu", 0, "N", "of virtual CPU N (default 0)"                                                         \
+                "vcpu", 0, "N", "read virtual CPU N (default 0)", CLI_NUMBER_32(object, member.vcpu, 0, CLI_VCPU_MAX)  \
+        }
+#define CLI_OPTION_JSON(object, member)                                                                                \
+        {                                                                                                              \
+                "json", 'j', NULL, "print JSON", CLI_FLAG(object, member)                                              \
         }
 
 #endif

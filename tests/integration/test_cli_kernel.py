@@ -55,7 +55,7 @@ class Kernels(CommandTest):
                 (["--module", "m"], "--module goes with --kernel FILE"),
                 (["--append", "a"], "--append goes with --kernel FILE"),
                 (["--linux-entry", "32"], "--linux-entry goes with --kernel FILE"),
-                (["--kernel", "k", "--linux-entry", "16"], "'16' is not 32 or 64"),
+                (["--kernel", "k", "--linux-entry", "16"], "invalid value '16' (--linux-entry): expected 32 or 64"),
                 (["--kernel", "k", "--initrd", "i", "--initrd", "j"], "--initrd can be given once"),
                 (["--kernel", "k", "--initrd", "i", "--module", "m"], "--initrd and --module exclude each other"),
                 (["--kernel", "k", "--module", " text"], "is not a file"),

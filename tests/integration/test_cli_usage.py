@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Help, version, and command lines that are wrong."""
 import os
+import re
 import subprocess
 
-from hwaccl_cli import HWACCL, CommandTest, main
+from hwaccl_cli import BUILD, HWACCL, CommandTest, main
 
-SUBCOMMANDS = ["record", "replay", "show", "state", "stat", "check", "recover", "top"]
+SUBCOMMANDS = ["record", "replay", "show", "state", "stat", "check", "import", "recover", "top"]
 
 
 class Usage(CommandTest):
@@ -29,19 +30,63 @@ class Usage(CommandTest):
     def test_version_is_a_number(self):
         self.assertRegex(self.succeed("--version").stdout, r"^hwaccl \d+\.\d+\.\d+\n$")
 
-    def test_every_option_of_the_help_is_in_the_manual_page_and_the_completion(self):
-        source = os.environ.get("HWACCL_SOURCE") or os.path.join(os.path.dirname(__file__), "..", "..")
-        with open(os.path.join(source, "replay/cli/hwaccl.1"), encoding="utf-8") as file:
-            manual = file.read()
-        with open(os.path.join(source, "replay/cli/completion/hwaccl.bash"), encoding="utf-8") as file:
-            completion = file.read()
+    def options(self, name):
+        """The options of a subcommand's help: (letter or None, long name), in their order."""
+        return [match for match in re.findall(r"^  (?:-(.), |    )--([a-z-]+)", self.succeed(name, "--help").stdout, re.M)
+                if match[1] != "help"]
+
+    def test_manual_page_has_the_options_of_the_help_in_the_same_order(self):
+        with open(os.path.join(BUILD, "hwaccl.1"), encoding="utf-8") as file:
+            sections = dict(re.findall(r"^\.Ss hwaccl (\w+)\n(.*?)(?=^\.S[sh])", file.read(), re.M | re.S))
         for name in SUBCOMMANDS:
-            for line in self.succeed(name, "--help").stdout.splitlines():
-                words = line.split()
-                for word in words[:3] if line.startswith("  ") else []:
-                    if word.startswith("--") and len(word) > 2:
-                        self.assertIn("Fl -" + word[2:], manual, f"{name} {word}")
-                        self.assertIn(word, completion, f"{name} {word}")
+            headings = re.findall(r"^\.It (?:Fl (.) , )?Fl -([a-z-]+)", sections[name], re.M)
+            self.assertEqual(headings, self.options(name), name)
+
+    def test_synopsis_of_the_manual_page_is_the_usage_of_the_help(self):
+        with open(os.path.join(BUILD, "hwaccl.1"), encoding="utf-8") as file:
+            synopsis = re.search(r"^\.Sh SYNOPSIS\n(.*?)^\.Sh", file.read(), re.M | re.S).group(1)
+        usages = {}
+        for part in synopsis.split(".Nm\n")[1:]:
+            words = re.sub(r"^\.| (Ns|Ar|No) |(?<![a-z])(Ar|Cm) ", " ", part, flags=re.M).replace(" ", "")
+            usages[words.split("\n")[0]] = words
+        for name in SUBCOMMANDS:
+            usage = self.succeed(name, "--help").stdout.splitlines()[0].split()[3:]
+            plain = "".join(usage).lower().replace("[option]...", "").replace("[", "").replace("]", "")
+            found = "".join(usages[name].split("\n")[1:]).replace("Opoption...", "").replace("Op", "").replace("Fl", "-")
+            self.assertEqual(found, plain, name)
+
+    def complete(self, *words):
+        """What the completion offers for the last word."""
+        script = f"source {BUILD}/hwaccl.bash; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _hwaccl; " \
+                 "printf '%s\\n' \"${COMPREPLY[@]}\""
+        done = subprocess.run(["bash", "-c", script, "bash", "hwaccl", *words], capture_output=True, text=True, check=True,
+                              cwd=self._scratch.name)
+        return done.stdout.split()
+
+    def test_completion_offers_what_the_help_shows(self):
+        self.assertEqual(self.complete("re"), ["record", "replay", "recover"])
+        for name in SUBCOMMANDS:
+            expected = ["--" + option[1] for option in self.options(name)] + ["--help"]
+            self.assertEqual(self.complete(name, "--"), expected, name)
+        self.assertEqual(self.complete("record", "--clock", ""), ["host", "virtual"])
+        self.assertEqual(self.complete("stat", "-s", "t"), ["time"])
+        self.assertEqual(self.complete("show", "--reason", "io"), ["io-instruction"])
+        self.assertEqual(self.complete("record", "--timeout", ""), [])
+        self.assertEqual(self.complete("import", ""), ["ctf"])
+        self.write("image", b"")
+        os.mkdir(self.path("images"))
+        self.assertEqual(sorted(self.complete("record", "--disk", "im")), ["image", "images"])
+        self.assertEqual(self.complete("record", "--subject-dir", "im"), ["images"])
+        self.assertEqual(sorted(self.complete("replay", "im")), ["image", "images"])
+
+    def test_a_template_with_a_marker_of_nothing_is_refused(self):
+        for text in ("@OPTIONS nothing@\n@END@\n", "@OPTIONS record@\n@MORE nothing@\n@END@\n", "@OPTIONS record@\n",
+                     "@NOTHING@\n", "@COMPLETE nothing@\n"):
+            template = self.write("template", text.encode())
+            done = subprocess.run([os.path.join(BUILD, "replay", "hwaccl-docs"), template, self.path("output")],
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), text)
+            self.assertFalse(os.path.exists(self.path("output")))
 
     def test_a_wrong_command_line_says_what_and_how_to_see_help(self):
         for arguments, mention in [

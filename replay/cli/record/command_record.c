@@ -99,7 +99,7 @@ static bool complain_of(const struct session *session, const struct hwaccl_error
 /* First, because it says how much memory there is for a kernel. */
 static bool open_subject(struct session *session)
 {
-        if (strcmp(session->settings->accel, "muen") != 0)
+        if (session->settings->accel != RECORD_ACCEL_MUEN)
                 return true;
         session->muen = record_open_subject(session->settings);
         return session->muen != NULL;
@@ -409,18 +409,18 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
 {
         struct record_settings settings;
 
-        int parsed = record_parse(&settings, command, argc, argv);
-        if (parsed != CLI_OPTION_END) {
-                record_free_settings(&settings);
-                return parsed == CLI_OPTION_HELP ? CLI_CLEAN : CLI_CANNOT;
-        }
+        enum cli_status status;
 
+        if (!record_parse(&settings, command, argc, argv, &status)) {
+                record_free_settings(&settings);
+                return status;
+        }
         record_flight_prepare(&settings);
         struct session session;
         memset(&session, 0, sizeof(session));
         session.settings = &settings;
         session.input = -1;
-        enum cli_status status = CLI_CANNOT;
+        status = CLI_CANNOT;
         if (open_subject(&session) && record_load_images(&settings) && record_load_kernel(&settings) &&
             record_open_disks(&settings) && record_memory_open(&settings) && open_input(&session) &&
             choose_accel(&session) && build_machine(&session) && record_console_open(&session.console, &settings) &&

@@ -51,6 +51,9 @@ struct record_disk {
         char sha256[65];                /* of one that is read soon enough; empty else */
 };
 
+enum record_accel { RECORD_ACCEL_AUTO, RECORD_ACCEL_KVM, RECORD_ACCEL_SOFT, RECORD_ACCEL_MUEN };
+#define RECORD_ACCELS "auto kvm soft muen" /* in this order */
+
 struct record_settings {
         const struct cli_command *command;
         struct record_image firmware; /* path NULL: none */
@@ -60,8 +63,8 @@ struct record_settings {
         struct record_disk disk[HWACCL_DISK_MAX];
         size_t disk_count;
         uint64_t memory_size;
-        uint64_t tsc_khz;        /* 0: not given, what the accelerator likes */
-        const char *accel;       /* auto, soft, kvm or muen */
+        uint64_t tsc_khz; /* 0: not given, what the accelerator likes */
+        enum record_accel accel;
         const char *subject_dir; /* of muen */
         struct hwaccl_muen_doorbells subject_doorbells;
         bool subject_doorbells_given;
@@ -96,9 +99,10 @@ struct record_settings {
 /* record_settings.c */
 extern const struct cli_option record_option_table[];
 
-/** record_parse - fill in @settings; CLI_OPTION_END when the command line is good, CLI_OPTION_HELP or _WRONG otherwise
- */
-int record_parse(struct record_settings *settings, const struct cli_command *command, int argc, char **argv);
+/** record_parse - fill in @settings. False when there is nothing more to do, with the exit status in *status: help was
+ * printed, or the command line is wrong */
+bool record_parse(struct record_settings *settings, const struct cli_command *command, int argc, char **argv,
+                  enum cli_status *status);
 
 /** record_free_settings - what record_parse() allocated, good or not */
 void record_free_settings(struct record_settings *settings);
@@ -120,8 +124,9 @@ struct hwaccl_accel *record_create_accel(const struct record_settings *settings,
 
 /* record_subject.c: --accel muen. */
 
-/** record_parse_doorbells - "RUN,EXIT,POKE[,ALIVE]", numbers of open file descriptors */
-bool record_parse_doorbells(const char *text, struct hwaccl_muen_doorbells *doorbells);
+/** record_parse_doorbells - the argument of --subject-doorbells: numbers of open file descriptors */
+bool record_parse_doorbells(const struct cli_command *command, const struct cli_option *option, const char *text,
+                            void *settings);
 
 /** record_check_subject - do the options that say what the guest is go with the accelerator? False after a complaint */
 bool record_check_subject(const struct record_settings *settings);
@@ -180,8 +185,9 @@ void record_free_kernel(struct record_settings *settings);
 
 /** record_disk_mode - "rw", "ro" or "cow" */
 const char *record_disk_mode(enum hwaccl_disk_mode mode);
-/** record_parse_disk - FILE[,ro|cow|rw]; false after a complaint */
-bool record_parse_disk(struct record_settings *settings, const char *value);
+/** record_parse_disk - the argument of --disk */
+bool record_parse_disk(const struct cli_command *command, const struct cli_option *option, const char *text,
+                       void *settings);
 /** record_open_disks - open, lock and digest them; false after a complaint */
 bool record_open_disks(struct record_settings *settings);
 /** record_report_disks - complain of what the host could not read or write while the guest ran */

@@ -2,7 +2,6 @@
 #include "replay/cli/record/record.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #define TSC_KHZ_SOFT UINT64_C(1000000) /* one tick a nanosecond */
 
@@ -21,7 +20,7 @@ static bool fits_kvm(const struct record_settings *settings, uint64_t khz, struc
 /* A KVM that interprets the guest is there on some virtual machines. Who names KVM gets it. */
 static bool is_worth_it(const struct record_settings *settings, struct hwaccl_error *reason)
 {
-        if (strcmp(settings->accel, "kvm") == 0 || settings->verify)
+        if (settings->accel == RECORD_ACCEL_KVM || settings->verify)
                 return true;
         FILE *cpuinfo = fopen("/proc/cpuinfo", "re");
         bool hardware = !cpuinfo || hwaccl_kvm_is_hardware(cpuinfo);
@@ -50,12 +49,11 @@ static bool open_kvm(struct record_settings *settings, struct hwaccl_kvm **kvm, 
 
 bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm)
 {
-        const char *wanted = settings->accel;
         struct hwaccl_error reason = {""};
 
         *kvm = NULL;
-        if (strcmp(wanted, "soft") != 0 && !open_kvm(settings, kvm, &reason)) {
-                if (strcmp(wanted, "kvm") == 0 || settings->verify) {
+        if (settings->accel != RECORD_ACCEL_SOFT && !open_kvm(settings, kvm, &reason)) {
+                if (settings->accel == RECORD_ACCEL_KVM || settings->verify) {
                         (void)cli_complain(settings->command, "%s", reason.message);
                         return false;
                 }

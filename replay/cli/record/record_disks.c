@@ -20,29 +20,29 @@ const char *record_disk_mode(enum hwaccl_disk_mode mode)
 }
 
 /* A comma in the name of a file is one unless a mode follows it. */
-bool record_parse_disk(struct record_settings *settings, const char *value)
+bool record_parse_disk(const struct cli_command *command, const struct cli_option *option, const char *text,
+                       void *field)
 {
+        struct record_settings *settings = field;
         struct record_disk *disk = &settings->disk[settings->disk_count];
-        const char *comma = strrchr(value, ',');
-        size_t length = strlen(value);
+        const char *comma = strrchr(text, ',');
+        size_t length = strlen(text);
 
         if (settings->disk_count == HWACCL_DISK_MAX) {
-                (void)cli_misused(settings->command, "--disk: at most %d disks", HWACCL_DISK_MAX);
+                (void)cli_misused(command, "--%s: at most %d disks", option->name, HWACCL_DISK_MAX);
                 return false;
         }
         disk->mode = HWACCL_DISK_READ_WRITE;
         for (unsigned i = 0; comma && i < sizeof(mode_names) / sizeof(mode_names[0]); i++)
                 if (strcmp(comma + 1, mode_names[i]) == 0) {
                         disk->mode = (enum hwaccl_disk_mode)i;
-                        length = (size_t)(comma - value);
+                        length = (size_t)(comma - text);
                 }
-        if (!length) {
-                (void)cli_misused(settings->command, "--disk: '%s' is not FILE, FILE,ro or FILE,cow", value);
-                return false;
-        }
-        disk->path = strndup(value, length);
+        if (!length)
+                return cli_bad_value(command, option, text, "FILE, FILE,ro or FILE,cow");
+        disk->path = strndup(text, length);
         if (!disk->path) {
-                (void)cli_complain(settings->command, "out of memory");
+                (void)cli_complain(command, "out of memory");
                 return false;
         }
         settings->disk_count++;

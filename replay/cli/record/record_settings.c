@@ -14,334 +14,222 @@
 #define WALL_TIME_VIRTUAL UINT64_C(946684800) /* 2000-01-01: where a virtual clock starts */
 #define KEYFRAME_MAX      UINT64_C(1000000)
 
-enum {
-        OPTION_FIRMWARE,
-        OPTION_RAW,
-        OPTION_KERNEL,
-        OPTION_INITRD,
-        OPTION_APPEND,
-        OPTION_MODULE,
-        OPTION_LINUX_ENTRY,
-        OPTION_DISK,
-        OPTION_MEMORY,
-        OPTION_SMP,
-        OPTION_OUTPUT,
-        OPTION_FORCE,
-        OPTION_NO_DB,
-        OPTION_NO_RECORD,
-        OPTION_LTTNG,
-        OPTION_ACCEL,
-        OPTION_SUBJECT_DIR,
-        OPTION_SUBJECT_DOORBELLS,
-        OPTION_SUBJECT_TIMEOUT,
-        OPTION_VERIFY,
-        OPTION_CLOCK,
-        OPTION_WALL_TIME,
-        OPTION_TSC_KHZ,
-        OPTION_MAX_EXITS,
-        OPTION_TIMEOUT,
-        OPTION_UNTIL,
-        OPTION_EXPECT_EXIT,
-        OPTION_CONSOLE,
-        OPTION_INPUT,
-        OPTION_SAVE_MEMORY,
-        OPTION_QUIET_DEBUG,
-        OPTION_KEYFRAME_INTERVAL,
-        OPTION_FLIGHT_RECORDER,
-        OPTION_TRIGGER,
-};
-
-const struct cli_option record_option_table[] = {
-        [OPTION_FIRMWARE] = {"firmware", 'f', "FILE", "start FILE as firmware: 64 KiB to 16 MiB, a multiple of 64 KiB"},
-        [OPTION_RAW] = {"raw", 'r', "FILE@ADDR",
-                        "copy FILE to guest memory at ADDR; may be repeated. Without\n"
-                        "firmware the guest starts at the first one, in real mode"},
-        [OPTION_KERNEL] = {"kernel", 'k', "FILE",
-                           "start FILE without firmware: a Linux bzImage, a Multiboot\n"
-                           "image, or an ELF image with a PVH entry"},
-        [OPTION_INITRD] = {"initrd", 0, "FILE", "initial RAM disk of a Linux kernel"},
-        [OPTION_APPEND] = {"append", 0, "TEXT", "the kernel's command line"},
-        [OPTION_MODULE] = {"module", 0, "'FILE [TEXT]'",
-                           "load FILE beside a Multiboot or PVH kernel, which is told TEXT;\n"
-                           "may be repeated"},
-        [OPTION_LINUX_ENTRY] = {"linux-entry", 0, "32|64",
-                                "enter a Linux bzImage in 32-bit or 64-bit mode (default: 64\n"
-                                "where the kernel has it)"},
-        [OPTION_DISK] = {"disk", 'd', "FILE[,ro|cow]",
-                         "attach FILE as an ATA disk; may be repeated, up to 4. What the guest\n"
-                         "writes goes to FILE; with ro the guest may not write, with cow it is\n"
-                         "forgotten at the end"},
-        [OPTION_MEMORY] = {"memory", 'm', "SIZE", "guest memory, 1M to 3G, with K, M or G (default 128M)"},
-        [OPTION_SMP] = {"smp", 0, "N", "virtual CPUs, 1; also -smp N"},
-        [OPTION_OUTPUT] = {"output", 'o', "FILE", "the recording, an SQLite database"},
-        [OPTION_FORCE] = {"force", 0, NULL, "replace the recording if it exists"},
-        [OPTION_NO_DB] = {"no-db", 0, NULL, "without a database: trace with --lttng, or just run the guest"},
-        [OPTION_NO_RECORD] = {"no-record", 0, NULL, "the same as --no-db"},
-        [OPTION_LTTNG] = {"lttng", 0, NULL,
-                          "give the exits to LTTng too, as user-space events hwaccl:*; see\n"
-                          "lttng-session and hwaccl import"},
-        [OPTION_ACCEL] = {"accel", 0, "NAME",
-                          "kvm, soft, muen or auto (default: $HWACCL_ACCEL, or else auto: KVM\n"
-                          "where it works, and one line that says why where it does not)"},
-        [OPTION_SUBJECT_DIR] = {"subject-dir", 0, "DIR",
-                                "with --accel muen: the pages and doorbells shared with the side\n"
-                                "that runs the guest, which says what memory and images it has"},
-        [OPTION_SUBJECT_DOORBELLS] = {"subject-doorbells", 0, "FDS",
-                                      "use open file descriptors, such as eventfds, as doorbells:\n"
-                                      "RUN,EXIT,POKE[,ALIVE], by their numbers"},
-        [OPTION_SUBJECT_TIMEOUT] = {"subject-timeout", 0, "SECONDS",
-                                    "how long the guest may go on after it was told to exit (default 10)"},
-        [OPTION_VERIFY] = {"verify", 0, NULL,
-                           "have KVM carry out each instruction too, and end the guest where it\n"
-                           "comes to another state than the exit's handler"},
-        [OPTION_CLOCK] = {"clock", 0, "KIND",
-                          "host: real time (default); virtual: time that the guest makes\n"
-                          "by executing, so that two runs are identical"},
-        [OPTION_WALL_TIME] = {"wall-time", 0, "TIME",
-                              "the guest's date at its start: seconds since 1970 or\n"
-                              "YYYY-MM-DDThh:mm:ss, UTC (default: now; 2000-01-01 with --clock\n"
-                              "virtual)"},
-        [OPTION_TSC_KHZ] = {"tsc-khz", 0, "KHZ",
-                            "frequency of the guest's time-stamp counter (default 1000000; with\n"
-                            "KVM that of the host)"},
-        [OPTION_MAX_EXITS] = {"max-exits", 'n', "N", "stop after N exits"},
-        [OPTION_TIMEOUT] = {"timeout", 't', "SECONDS", "stop after that much time of the host"},
-        [OPTION_UNTIL] = {"until", 0, "TEXT", "stop when the guest has printed TEXT"},
-        [OPTION_EXPECT_EXIT] = {"expect-exit", 0, "CODE", "exit status 1 unless the guest ends with this exit code"},
-        [OPTION_CONSOLE] = {"console", 0, "FILE", "write what the guest prints to FILE instead of the terminal"},
-        [OPTION_INPUT] = {"input", 0, "FILE",
-                          "what is typed on the guest's serial port; - is standard input\n"
-                          "(default: the terminal with --clock host, else nothing)"},
-        [OPTION_SAVE_MEMORY] = {"save-memory", 0, "FILE",
-                                "write the guest's RAM to FILE when the guest has ended: a byte's place\n"
-                                "is its address, pages of zeros are holes"},
-        [OPTION_QUIET_DEBUG] = {"quiet-debug", 'q', NULL,
-                                "leave the debug log of port 402h to the recording: it is not printed,\n"
-                                "and --until does not look at it"},
-        [OPTION_KEYFRAME_INTERVAL] = {"keyframe-interval", 0, "N", "save all state every N exits (default 256)"},
-        [OPTION_FLIGHT_RECORDER] = {"flight-recorder", 0, "WINDOW",
-                                    "keep only the newest exits: 100000exits, 64M, 30s, or several of\n"
-                                    "them; written out when the guest ends and on SIGUSR1 (FILE-1 ...)"},
-        [OPTION_TRIGGER] = {"trigger", 0, "CONDITION",
-                            "have the flight recorder write its window out too, once, at an exit\n"
-                            "with reason=NAME, port=FIRST-LAST, rip=FIRST-LAST or verdict=NAME, or\n"
-                            "several with commas between; may be repeated"},
-        {NULL, 0, NULL, NULL},
-};
-
-static bool wrong_value(const struct cli_command *command, int option, const char *value, const char *expected)
+static bool parse_flight_recorder(const struct cli_command *command, const struct cli_option *option, const char *text,
+                                  void *field)
 {
-        (void)cli_misused(command, "--%s: '%s' is not %s", record_option_table[option].name, value, expected);
-        return false;
-}
-
-static bool parse_flight_recorder(struct record_settings *settings, const char *value)
-{
+        struct record_settings *settings = field;
         struct hwaccl_error error;
 
-        settings->flight_text = value;
-        if (hwaccl_flight_window_parse(value, &settings->flight_window, &error))
+        settings->flight_text = text;
+        if (hwaccl_flight_window_parse(text, &settings->flight_window, &error))
                 return true;
-        (void)cli_misused(settings->command, "--flight-recorder: %s", error.message);
+        (void)cli_misused(command, "--%s: %s", option->name, error.message);
         return false;
 }
 
-static bool parse_trigger(struct record_settings *settings, const char *value)
+static bool parse_trigger(const struct cli_command *command, const struct cli_option *option, const char *text,
+                          void *field)
 {
+        struct record_settings *settings = field;
         struct hwaccl_error error;
 
         if (settings->trigger_count == HWACCL_FLIGHT_TRIGGER_MAX)
-                (void)cli_misused(settings->command, "--trigger: at most %u", HWACCL_FLIGHT_TRIGGER_MAX);
-        else if (hwaccl_flight_trigger_parse(value, &settings->trigger[settings->trigger_count++], &error))
+                (void)cli_misused(command, "--%s: at most %u triggers", option->name, HWACCL_FLIGHT_TRIGGER_MAX);
+        else if (hwaccl_flight_trigger_parse(text, &settings->trigger[settings->trigger_count++], &error))
                 return true;
         else
-                (void)cli_misused(settings->command, "--trigger: %s", error.message);
+                (void)cli_misused(command, "--%s: %s", option->name, error.message);
         return false;
 }
 
 /* FILE@ADDR; a file's name may have an @ itself. */
-static bool parse_raw(struct record_settings *settings, const char *value)
+static bool parse_raw(const struct cli_command *command, const struct cli_option *option, const char *text, void *field)
 {
-        const char *at = strrchr(value, '@');
+        struct record_settings *settings = field;
         struct record_image *raw = &settings->raw[settings->raw_count];
+        const char *at = strrchr(text, '@');
 
         if (settings->raw_count == RECORD_RAW_MAX) {
-                (void)cli_misused(settings->command, "--raw: at most %d images", RECORD_RAW_MAX);
+                (void)cli_misused(command, "--%s: at most %d images", option->name, RECORD_RAW_MAX);
                 return false;
         }
-        if (!at || at == value || !cli_parse_number(at + 1, &raw->address))
-                return wrong_value(settings->command, OPTION_RAW, value, "FILE@ADDR, such as guest.bin@0x7c00");
-        raw->path = strndup(value, (size_t)(at - value));
+        if (!at || at == text || !cli_parse_number(at + 1, &raw->address))
+                return cli_bad_value(command, option, text, "FILE@ADDR, such as guest.bin@0x7c00");
+        raw->path = strndup(text, (size_t)(at - text));
         if (!raw->path) {
-                (void)cli_complain(settings->command, "out of memory");
+                (void)cli_complain(command, "out of memory");
                 return false;
         }
         settings->raw_count++;
         return true;
 }
 
-/* Another file beside the kernel. */
-static bool add_module(struct record_settings *settings, int option, const char *path, size_t length, const char *text)
+/* Another file beside the kernel. @text: its command line, or NULL */
+static bool add_module(const struct cli_command *command, const struct cli_option *option, const char *path,
+                       size_t length, const char *text, struct record_kernel *kernel)
 {
-        struct record_kernel *kernel = &settings->kernel;
-
         if (!length)
-                return wrong_value(settings->command, option, path, "a file");
+                return cli_bad_value(command, option, path, "a file");
         if (kernel->module_count == HWACCL_LOADER_MODULE_MAX) {
-                (void)cli_misused(settings->command, "--%s: at most %u modules", record_option_table[option].name,
-                                  HWACCL_LOADER_MODULE_MAX);
+                (void)cli_misused(command, "--%s: at most %u modules", option->name, HWACCL_LOADER_MODULE_MAX);
                 return false;
         }
         kernel->module[kernel->module_count].path = strndup(path, length);
         if (!kernel->module[kernel->module_count].path) {
-                (void)cli_complain(settings->command, "out of memory");
+                (void)cli_complain(command, "out of memory");
                 return false;
         }
         kernel->module_text[kernel->module_count++] = text;
         return true;
 }
 
-static bool parse_initrd(struct record_settings *settings, const char *value)
+static bool parse_initrd(const struct cli_command *command, const struct cli_option *option, const char *text,
+                         void *field)
 {
-        if (settings->kernel.initrd) {
-                (void)cli_misused(settings->command, "--initrd can be given once");
+        struct record_kernel *kernel = &((struct record_settings *)field)->kernel;
+
+        if (kernel->initrd) {
+                (void)cli_misused(command, "--initrd can be given once");
                 return false;
         }
-        settings->kernel.initrd = true;
-        return add_module(settings, OPTION_INITRD, value, strlen(value), NULL);
+        kernel->initrd = true;
+        return add_module(command, option, text, strlen(text), NULL, kernel);
 }
 
-/* FILE TEXT: the text is everything behind the first blank. */
-static bool parse_module(struct record_settings *settings, const char *value)
+/* FILE TEXT: the text is everything after the first blank. */
+static bool parse_module(const struct cli_command *command, const struct cli_option *option, const char *text,
+                         void *field)
 {
-        size_t length = strcspn(value, " ");
-        return add_module(settings, OPTION_MODULE, value, length, value[length] ? value + length + 1 : NULL);
+        struct record_kernel *kernel = &((struct record_settings *)field)->kernel;
+        size_t length = strcspn(text, " ");
+
+        return add_module(command, option, text, length, text[length] ? text + length + 1 : NULL, kernel);
 }
 
-static bool parse_linux_entry(struct record_settings *settings, const char *value)
+static bool parse_linux_entry(const struct cli_command *command, const struct cli_option *option, const char *text,
+                              void *field)
 {
-        settings->kernel.linux_entry = strcmp(value, "32") == 0 ? 32 : strcmp(value, "64") == 0 ? 64 : 0;
-        return settings->kernel.linux_entry || wrong_value(settings->command, OPTION_LINUX_ENTRY, value, "32 or 64");
+        unsigned *bits = &((struct record_settings *)field)->kernel.linux_entry;
+
+        *bits = strcmp(text, "32") == 0 ? 32 : strcmp(text, "64") == 0 ? 64 : 0;
+        return *bits || cli_bad_value(command, option, text, "32 or 64");
 }
 
-static bool parse_number(struct record_settings *settings, int option, const char *value, uint64_t min, uint64_t max,
-                         uint64_t *number)
+static bool parse_memory(const struct cli_command *command, const struct cli_option *option, const char *text,
+                         void *field)
 {
-        char expected[96];
-        (void)snprintf(expected, sizeof(expected), "a number from %" PRIu64 " to %" PRIu64, min, max);
-        if (!cli_parse_number(value, number) || *number < min || *number > max)
-                return wrong_value(settings->command, option, value, expected);
-        return true;
+        uint64_t *size = &((struct record_settings *)field)->memory_size;
+
+        return (cli_parse_size(text, size) && *size >= HWACCL_MEMORY_SIZE_MIN && *size <= HWACCL_MEMORY_SIZE_MAX &&
+                *size % HWACCL_PAGE_SIZE == 0) ||
+               cli_bad_value(command, option, text, "a size from 1M to 3G that is a multiple of 4K");
 }
 
-static bool parse_clock(struct record_settings *settings, const char *value)
+static bool parse_wall_time(const struct cli_command *command, const struct cli_option *option, const char *text,
+                            void *field)
 {
-        if (strcmp(value, "host") == 0)
-                settings->clock = HWACCL_CLOCK_HOST;
-        else if (strcmp(value, "virtual") == 0)
-                settings->clock = HWACCL_CLOCK_VIRTUAL;
-        else
-                return wrong_value(settings->command, OPTION_CLOCK, value, "host or virtual");
-        return true;
+        return cli_parse_time(text, &((struct record_settings *)field)->wall_time) ||
+               cli_bad_value(command, option, text, "a time such as 2026-11-22T20:34:00");
 }
 
-static bool parse_accel(struct record_settings *settings, const char *value)
-{
-        settings->accel = value;
-        return strcmp(value, "auto") == 0 || strcmp(value, "soft") == 0 || strcmp(value, "kvm") == 0 ||
-               strcmp(value, "muen") == 0 ||
-               wrong_value(settings->command, OPTION_ACCEL, value, "kvm, soft, muen or auto");
-}
-
-static bool parse_memory(struct record_settings *settings, const char *value)
-{
-        uint64_t size;
-        if (!cli_parse_size(value, &size) || size < HWACCL_MEMORY_SIZE_MIN || size > HWACCL_MEMORY_SIZE_MAX ||
-            size % HWACCL_PAGE_SIZE)
-                return wrong_value(settings->command, OPTION_MEMORY, value,
-                                   "a size from 1M to 3G that is a multiple of 4K");
-        settings->memory_size = size;
-        settings->memory_given = true;
-        return true;
-}
-
-static bool parse_smp(struct record_settings *settings, const char *value)
+static bool parse_smp(const struct cli_command *command, const struct cli_option *option, const char *text, void *field)
 {
         struct hwaccl_error error;
         uint64_t count;
 
-        if (!cli_parse_number(value, &count))
-                return wrong_value(settings->command, OPTION_SMP, value, "a number of virtual CPUs");
-        if (!hwaccl_vmm_check_cpu_count(count, &error)) {
-                (void)cli_misused(settings->command, "--smp: %s", error.message);
-                return false;
-        }
-        return true;
-}
-
-static bool parse_option(struct record_settings *settings, int option, const char *value)
-{
-        uint64_t number;
-
-        switch (option) {
-        case OPTION_FIRMWARE: settings->firmware.path = value; return true;
-        case OPTION_RAW: return parse_raw(settings, value);
-        case OPTION_KERNEL: settings->kernel.image.path = value; return true;
-        case OPTION_INITRD: return parse_initrd(settings, value);
-        case OPTION_APPEND: settings->kernel.command_line = value; return true;
-        case OPTION_MODULE: return parse_module(settings, value);
-        case OPTION_LINUX_ENTRY: return parse_linux_entry(settings, value);
-        case OPTION_DISK: return record_parse_disk(settings, value);
-        case OPTION_MEMORY: return parse_memory(settings, value);
-        case OPTION_SMP: return parse_smp(settings, value);
-        case OPTION_OUTPUT: settings->output = value; return true;
-        case OPTION_FORCE: settings->force = true; return true;
-        case OPTION_NO_DB:
-        case OPTION_NO_RECORD: settings->no_record = true; return true;
-        case OPTION_LTTNG: settings->lttng = true; return true;
-        case OPTION_ACCEL: return parse_accel(settings, value);
-        case OPTION_SUBJECT_DIR:
-                settings->subject_dir = value;
-                return *value || wrong_value(settings->command, option, value, "a directory");
-        case OPTION_SUBJECT_DOORBELLS:
-                settings->subject_doorbells_given = true;
-                return record_parse_doorbells(value, &settings->subject_doorbells) ||
-                       wrong_value(settings->command, option, value,
-                                   "RUN,EXIT,POKE[,ALIVE], all open file descriptors");
-        case OPTION_SUBJECT_TIMEOUT:
-                return (cli_parse_seconds(value, &settings->subject_timeout_ns) && settings->subject_timeout_ns) ||
-                       wrong_value(settings->command, option, value, "a number of seconds, such as 2.5");
-        case OPTION_VERIFY: settings->verify = true; return true;
-        case OPTION_CLOCK: return parse_clock(settings, value);
-        case OPTION_WALL_TIME:
-                settings->wall_time_given = true;
-                return cli_parse_time(value, &settings->wall_time) ||
-                       wrong_value(settings->command, option, value, "a time such as 2026-11-22T20:34:00");
-        case OPTION_TSC_KHZ: return parse_number(settings, option, value, 1000, 100000000, &settings->tsc_khz);
-        case OPTION_MAX_EXITS: return parse_number(settings, option, value, 1, INT64_MAX, &settings->max_exits);
-        case OPTION_TIMEOUT:
-                return (cli_parse_seconds(value, &settings->timeout_ns) && settings->timeout_ns) ||
-                       wrong_value(settings->command, option, value, "a number of seconds, such as 2.5");
-        case OPTION_UNTIL:
-                settings->until = value;
-                return *value || wrong_value(settings->command, option, value, "a text");
-        case OPTION_EXPECT_EXIT:
-                settings->expect_exit = true;
-                return parse_number(settings, option, value, 0, UINT32_MAX, &settings->exit_expected);
-        case OPTION_CONSOLE: settings->console = value; return true;
-        case OPTION_INPUT: settings->input = value; return true;
-        case OPTION_SAVE_MEMORY: settings->save_memory = value; return true;
-        case OPTION_QUIET_DEBUG: settings->quiet_debug = true; return true;
-        case OPTION_FLIGHT_RECORDER: return parse_flight_recorder(settings, value);
-        case OPTION_TRIGGER: return parse_trigger(settings, value);
-        case OPTION_KEYFRAME_INTERVAL:
-                if (!parse_number(settings, option, value, 1, KEYFRAME_MAX, &number))
-                        return false;
-                settings->keyframe_interval = (uint32_t)number;
+        (void)field;
+        if (!cli_parse_number(text, &count))
+                return cli_bad_value(command, option, text, "a number of virtual CPUs");
+        if (hwaccl_vmm_check_cpu_count(count, &error))
                 return true;
-        default: return false;
-        }
+        (void)cli_misused(command, "--%s: %s", option->name, error.message);
+        return false;
 }
+
+#define S struct record_settings
+
+const struct cli_option record_option_table[] = {
+        {"firmware", 'f', "FILE", "start FILE as firmware (64 KiB to 16 MiB, a multiple of 64 KiB)",
+         CLI_FILE(S, firmware.path)},
+        {"raw", 'r', "FILE@ADDR",
+         "copy FILE to guest memory at ADDR; may be repeated; without firmware and kernel the guest starts at the "
+         "first one, in real mode",
+         CLI_PARSED(CLI_VALUE_FILE, parse_raw)},
+        {"kernel", 'k', "FILE",
+         "start FILE without firmware: a Linux bzImage, a Multiboot image, or an ELF image with a PVH entry",
+         CLI_FILE(S, kernel.image.path)},
+        {"initrd", 0, "FILE", "load FILE as the initial RAM disk of a Linux kernel",
+         CLI_PARSED(CLI_VALUE_FILE, parse_initrd)},
+        {"append", 0, "TEXT", "pass TEXT to the kernel as its command line", CLI_TEXT(S, kernel.command_line)},
+        {"module", 0, "'FILE [TEXT]'",
+         "load FILE as a module of a Multiboot or PVH kernel, with TEXT as its command line; may be repeated",
+         CLI_PARSED(CLI_VALUE_FILE, parse_module)},
+        {"linux-entry", 0, "32|64",
+         "enter a Linux bzImage in 32-bit or 64-bit mode (default: 64 where the kernel has it)",
+         CLI_PARSED(CLI_VALUE_KEYWORD, parse_linux_entry), .keywords = "32 64"},
+        {"disk", 'd', "FILE[,ro|cow]",
+         "attach FILE as an ATA disk; may be repeated, up to 4; the guest writes to FILE, with ro its writes fail, "
+         "with cow they are discarded at the end",
+         CLI_PARSED(CLI_VALUE_FILE, record_parse_disk)},
+        {"memory", 'm', "SIZE", "size of guest memory, 1M to 3G (default 128M)",
+         CLI_PARSED(CLI_VALUE_TEXT, parse_memory), .given = CLI_FIELD(bool, S, memory_given)},
+        {"smp", 0, "N", "number of virtual CPUs, always 1; also -smp N", CLI_PARSED(CLI_VALUE_NUMBER, parse_smp)},
+        {"output", 'o', "FILE", "write the recording to FILE, an SQLite database", CLI_FILE(S, output)},
+        {"force", 0, NULL, "replace the recording if it exists", CLI_FLAG(S, force)},
+        {"no-db", 0, NULL, "write no database: trace with --lttng, or only run the guest", CLI_FLAG(S, no_record)},
+        {"no-record", 0, NULL, "the same as --no-db", CLI_FLAG(S, no_record)},
+        {"lttng", 0, NULL, "emit every exit as LTTng user-space events hwaccl:*; see hwaccl import",
+         CLI_FLAG(S, lttng)},
+        {"accel", 0, "NAME",
+         "accelerator: kvm, soft, muen or auto (default: $HWACCL_ACCEL, else auto: KVM where it works)",
+         CLI_KEYWORD(S, accel, RECORD_ACCELS)},
+        {"subject-dir", 0, "DIR", "with --accel muen: directory of the pages and doorbells shared with the other side",
+         CLI_DIRECTORY(S, subject_dir), .min = 1},
+        {"subject-doorbells", 0, "RUN,EXIT,POKE[,ALIVE]",
+         "use these open file descriptors, such as eventfds, as doorbells",
+         CLI_PARSED(CLI_VALUE_TEXT, record_parse_doorbells), .given = CLI_FIELD(bool, S, subject_doorbells_given)},
+        {"subject-timeout", 0, "SECONDS", "time the guest may take to exit after it was asked to (default 10)",
+         CLI_SECONDS(S, subject_timeout_ns)},
+        {"verify", 0, NULL,
+         "let KVM execute each instruction that exited too, and stop where its state differs from the handler's",
+         CLI_FLAG(S, verify)},
+        {"clock", 0, "KIND",
+         "guest time: host, real time (default), or virtual, which advances with the instructions executed, so that "
+         "two runs are identical",
+         CLI_KEYWORD(S, clock, "host virtual")},
+        {"wall-time", 0, "TIME",
+         "date of the guest's clock at its start: seconds since 1970 or YYYY-MM-DDThh:mm:ss, UTC (default: now; "
+         "2000-01-01 with --clock virtual)",
+         CLI_PARSED(CLI_VALUE_TEXT, parse_wall_time), .given = CLI_FIELD(bool, S, wall_time_given)},
+        {"tsc-khz", 0, "KHZ", "frequency of the guest's time-stamp counter (default 1000000; with KVM the host's)",
+         CLI_NUMBER(S, tsc_khz, 1000, 100000000)},
+        {"max-exits", 'n', "N", "stop after N exits", CLI_NUMBER(S, max_exits, 1, INT64_MAX)},
+        {"timeout", 't', "SECONDS", "stop after SECONDS of host time", CLI_SECONDS(S, timeout_ns)},
+        {"until", 0, "TEXT", "stop when the guest has printed TEXT", CLI_TEXT(S, until), .min = 1},
+        {"expect-exit", 0, "CODE", "exit status 1 unless the guest ends with exit code CODE",
+         CLI_NUMBER(S, exit_expected, 0, UINT32_MAX), .given = CLI_FIELD(bool, S, expect_exit)},
+        {"console", 0, "FILE", "write what the guest prints to FILE instead of standard output", CLI_FILE(S, console)},
+        {"input", 0, "FILE",
+         "read the input of the guest's serial port from FILE, or - for standard input (default: the terminal with "
+         "--clock host, else none)",
+         CLI_FILE(S, input)},
+        {"save-memory", 0, "FILE", "write the guest's RAM to FILE when the guest has ended", CLI_FILE(S, save_memory)},
+        {"quiet-debug", 'q', NULL, "do not print the debug log of port 402h, and do not search it for --until",
+         CLI_FLAG(S, quiet_debug)},
+        {"keyframe-interval", 0, "N", "save the full state every N exits (default 256)",
+         CLI_NUMBER_32(S, keyframe_interval, 1, KEYFRAME_MAX)},
+        {"flight-recorder", 0, "WINDOW",
+         "keep only the newest exits: 100000exits, 64M, 30s, or several with commas between; written when the guest "
+         "ends and on SIGUSR1",
+         CLI_PARSED(CLI_VALUE_TEXT, parse_flight_recorder)},
+        {"trigger", 0, "CONDITION",
+         "have the flight recorder write its window once, at an exit with reason=NAME, port=FIRST-LAST, rip=FIRST-LAST "
+         "or verdict=NAME, or several with commas between; may be repeated",
+         CLI_PARSED(CLI_VALUE_TEXT, parse_trigger)},
+        {NULL},
+};
+
+#undef S
 
 static bool check_settings(struct record_settings *settings)
 {
@@ -359,7 +247,7 @@ static bool check_settings(struct record_settings *settings)
                 (void)cli_misused(command, "--flight-recorder and --no-db exclude each other");
         else if (settings->trigger_count && !settings->flight_text)
                 (void)cli_misused(command, "--trigger is for a flight recorder: give --flight-recorder WINDOW too");
-        else if (settings->verify && strcmp(settings->accel, "soft") == 0)
+        else if (settings->verify && settings->accel == RECORD_ACCEL_SOFT)
                 (void)cli_misused(command, "--verify needs KVM: there is nothing to compare the soft accelerator with");
         else
                 return true;
@@ -376,32 +264,36 @@ static void spell_out_smp(int argc, char **argv)
                         argv[i] = smp;
 }
 
-int record_parse(struct record_settings *settings, const struct cli_command *command, int argc, char **argv)
+/* The environment names an accelerator as --accel would. */
+static bool accel_from_environment(struct record_settings *settings)
 {
-        const char *value;
-        int option;
+        static const struct cli_option variable = {"accel", 0, "NAME", "",
+                                                   CLI_KEYWORD(struct record_settings, accel, RECORD_ACCELS)};
+        const char *accel = getenv("HWACCL_ACCEL");
 
+        return !accel || !*accel || cli_parse_value(settings->command, &variable, accel, settings);
+}
+
+bool record_parse(struct record_settings *settings, const struct cli_command *command, int argc, char **argv,
+                  enum cli_status *status)
+{
         memset(settings, 0, sizeof(*settings));
         settings->command = command;
         settings->memory_size = MEMORY_DEFAULT;
+        *status = CLI_CANNOT;
 
         spell_out_smp(argc, argv);
-        const char *accel = getenv("HWACCL_ACCEL");
-        if (!parse_accel(settings, accel && *accel ? accel : "auto"))
-                return CLI_OPTION_WRONG;
-        while ((option = cli_next_option(command, argc, argv, &value)) >= 0)
-                if (!parse_option(settings, option, value))
-                        return CLI_OPTION_WRONG;
-        if (option != CLI_OPTION_END)
-                return option;
+        if (!accel_from_environment(settings) || !cli_parse_options(command, argc, argv, settings, status))
+                return false;
         if (optind < argc) {
-                (void)cli_misused(command, "unexpected argument '%s'", argv[optind]);
-                return CLI_OPTION_WRONG;
+                *status = cli_misused(command, "unexpected argument '%s'", argv[optind]);
+                return false;
         }
         if (!settings->wall_time_given)
                 settings->wall_time =
                         settings->clock == HWACCL_CLOCK_VIRTUAL ? WALL_TIME_VIRTUAL : (uint64_t)time(NULL);
-        return check_settings(settings) ? CLI_OPTION_END : CLI_OPTION_WRONG;
+        *status = CLI_CANNOT;
+        return check_settings(settings);
 }
 
 void record_free_settings(struct record_settings *settings)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool record_parse_doorbells(const char *text, struct hwaccl_muen_doorbells *doorbells)
+static bool parse_doorbells(const char *text, struct hwaccl_muen_doorbells *doorbells)
 {
         int *const bell[] = {&doorbells->run, &doorbells->exit, &doorbells->poke, &doorbells->alive};
         size_t count = 0;
@@ -33,10 +33,17 @@ bool record_parse_doorbells(const char *text, struct hwaccl_muen_doorbells *door
         return false;
 }
 
+bool record_parse_doorbells(const struct cli_command *command, const struct cli_option *option, const char *text,
+                            void *field)
+{
+        return parse_doorbells(text, &((struct record_settings *)field)->subject_doorbells) ||
+               cli_bad_value(command, option, text, "RUN,EXIT,POKE[,ALIVE], all open file descriptors");
+}
+
 bool record_check_subject(const struct record_settings *settings)
 {
         const struct cli_command *command = settings->command;
-        bool muen = strcmp(settings->accel, "muen") == 0;
+        bool muen = settings->accel == RECORD_ACCEL_MUEN;
         const char *image = settings->firmware.path ? "firmware" : settings->raw_count ? "raw" : NULL;
 
         if (!muen && (settings->subject_dir || settings->subject_doorbells_given || settings->subject_timeout_ns))

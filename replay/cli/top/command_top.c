@@ -16,15 +16,25 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OPTION_INTERVAL, OPTION_ONCE, OPTION_VCPU, OPTION_JSON };
-
-static const struct cli_option options[] = {
-        [OPTION_INTERVAL] = {"interval", 'i', "SECONDS", "time between two pictures (default 1)"},
-        [OPTION_ONCE] = {"once", '1', NULL, "one picture, of everything until now"},
-        [OPTION_VCPU] = {"vcpu", 0, "N", "only virtual CPU N (default: all)"},
-        [OPTION_JSON] = {"json", 'j', NULL, "with --once: print one JSON object"},
-        {NULL, 0, NULL, NULL},
+struct settings {
+        uint32_t vcpu;
+        bool one_vcpu;
+        uint64_t interval; /* ns */
+        bool once;
+        bool json;
 };
+
+#define S struct settings
+static const struct cli_option options[] = {
+        {"interval", 'i', "SECONDS", "time between two updates (default 1)", .value = CLI_VALUE_SECONDS,
+         .field = CLI_FIELD(uint64_t, S, interval), .min = 10000000, .max = 3600000000000},
+        {"once", '1', NULL, "print everything until now, once", CLI_FLAG(S, once)},
+        {"vcpu", 0, "N", "only virtual CPU N (default: all)", CLI_NUMBER_32(S, vcpu, 0, CLI_VCPU_MAX),
+         .given = CLI_FIELD(bool, S, one_vcpu)},
+        {"json", 'j', NULL, "with --once: print JSON", CLI_FLAG(S, json)},
+        {NULL},
+};
+#undef S
 
 #define TRIES 20 /* of 100 ms, for a recording that is just being created */
 
@@ -147,7 +157,7 @@ static bool watch(struct top *top, const sigset_t *signals, uint64_t interval, s
         return good;
 }
 
-static enum cli_status show(const struct cli_command *command, struct top *top, uint64_t interval, bool once, bool json)
+static enum cli_status show(const struct cli_command *command, struct top *top, const struct settings *settings)
 {
         struct hwaccl_error error;
         sigset_t signals, before;
@@ -161,54 +171,35 @@ static enum cli_status show(const struct cli_command *command, struct top *top, 
         if (sigprocmask(SIG_BLOCK, &signals, &before) != 0)
                 return cli_complain(command, "cannot block signals: %s", strerror(errno));
         bool good = first_sample(top, &signals, &error);
-        if (good && json && !top_print_json(top))
+        if (good && settings->json && !top_print_json(top))
                 good = hwaccl_error_set(&error, "out of memory");
-        else if (good && once && !json)
+        else if (good && settings->once && !settings->json)
                 top_print(top, stdout, 0, 0);
-        else if (good && !once)
-                good = watch(top, &signals, interval, &error);
+        else if (good && !settings->once)
+                good = watch(top, &signals, settings->interval, &error);
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
         return good ? CLI_CLEAN : cli_recording_refused(command, top->path, error.message);
 }
 
-static bool parse_interval(const struct cli_command *command, const char *value, uint64_t *interval)
-{
-        if (cli_parse_seconds(value, interval) && *interval >= 10000000 && *interval <= UINT64_C(3600000000000))
-                return true;
-        (void)cli_misused(command, "--interval: '%s' is no number of seconds from 0.01 to 3600", value);
-        return false;
-}
-
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
-        struct cli_exits exits = CLI_EXITS_ALL;
-        uint64_t interval = 1000000000;
-        bool once = false, json = false, one_vcpu = false, good = true;
-        const char *value;
-        int option;
+        struct settings settings = {.interval = 1000000000};
+        enum cli_status status;
 
-        while (good && (option = cli_next_option(command, argc, argv, &value)) != CLI_OPTION_END) {
-                switch (option) {
-                case OPTION_INTERVAL: good = parse_interval(command, value, &interval); break;
-                case OPTION_ONCE: once = true; break;
-                case OPTION_VCPU: good = one_vcpu = cli_exits_vcpu(command, &exits, value); break;
-                case OPTION_JSON: json = true; break;
-                case CLI_OPTION_HELP: return CLI_CLEAN;
-                default: return CLI_CANNOT;
-                }
-        }
-        if (good && json && !once)
+        if (!cli_parse_options(command, argc, argv, &settings, &status))
+                return status;
+        if (settings.json && !settings.once)
                 return cli_misused(command, "--json is for --once");
-        const char *path = good ? cli_one_operand(command, argc, argv, "recording") : NULL;
+        const char *path = cli_one_operand(command, argc, argv, "recording");
         if (!path)
                 return CLI_CANNOT;
         struct top *top = calloc(1, sizeof(*top));
         if (!top)
                 return cli_complain(command, "out of memory");
         top->path = path;
-        top->one_vcpu = one_vcpu;
-        top->asked = exits.vcpu;
-        enum cli_status status = show(command, top, interval, once, json);
+        top->one_vcpu = settings.one_vcpu;
+        top->asked = settings.vcpu;
+        status = show(command, top, &settings);
         top_free(top);
         return status;
 }
