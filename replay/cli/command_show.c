@@ -7,6 +7,7 @@
 #include "replay/cli/recording_input.h"
 
 #include "hwaccl/exit_reason.h"
+#include "tracer/ring/exit_id.h"
 
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 
 #define REASON_MAX 32 /* filters */
-#define VCPU_SHIFT 40 /* of an exit's id: see db-schema */
 
 struct filter {
         struct cli_exits exits;

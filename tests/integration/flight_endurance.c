@@ -8,6 +8,7 @@
 #include "core/machine/machine.h"
 #include "hwaccl/exit_reason.h"
 #include "hwaccl/recording.h"
+#include "tracer/record/flight/flight_recorder.h"
 #include "tracer/record/recorder.h"
 
 #include <dirent.h>
@@ -127,8 +128,12 @@ static struct hwaccl_recorder *start(const char *path, struct counter *counter)
                 fail("%s", error.message);
         flight.trigger = &trigger;
         flight.trigger_count = 1;
-        struct hwaccl_recorder_config config = {
-                .path = path, .devices = devices, .device_count = 1, .keyframe_interval = INTERVAL, .flight = &flight};
+        struct hwaccl_recorder_config config = {.path = path,
+                                                .devices = devices,
+                                                .device_count = 1,
+                                                .keyframe_interval = INTERVAL,
+                                                .sink = &hwaccl_flight_recorder,
+                                                .sink_settings = &flight};
         struct hwaccl_recorder *recorder = hwaccl_recorder_create(&config, &error);
         if (!recorder)
                 fail("%s", error.message);

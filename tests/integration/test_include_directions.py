@@ -21,7 +21,7 @@ MAY_REACH = {
     "replay": ["replay", "tracer", "core"],
 }
 # Where folders form no circle and keep their internal headers for themselves.
-TIDY = ["core", "replay"]
+TIDY = list(MAY_REACH)
 # Libraries that only some places may know of: header prefix, places.
 LIBRARIES = [
     ("sqlite3", ["tracer/", "replay/"]),  # replay queries the handle that hwaccl_recording_database() gives it

@@ -7,6 +7,7 @@
 
 #include "tests/fixtures/recording_assert.h"
 #include "tests/fixtures/recording_fixture.h"
+#include "tracer/record/flight/flight_recorder.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -64,7 +65,8 @@ static struct hwaccl_recorder *start(struct synthetic *synthetic, const char *wi
                                                 .devices = devices,
                                                 .device_count = 2,
                                                 .keyframe_interval = INTERVAL,
-                                                .flight = &flight};
+                                                .sink = &hwaccl_flight_recorder,
+                                                .sink_settings = &flight};
         return hwaccl_recorder_create(&config, error);
 }
 
@@ -182,7 +184,8 @@ static void a_window_of_time_keeps_at_least_that_time(void **state)
 {
         const struct timespec pause = {0, 1000000};
         const struct hwaccl_flight_config flight = {.window = {.bytes = UINT64_C(1) << 30, .ns = WINDOW_NS}};
-        struct hwaccl_recorder_config config = {.path = path, .keyframe_interval = 4, .flight = &flight};
+        struct hwaccl_recorder_config config = {
+                .path = path, .keyframe_interval = 4, .sink = &hwaccl_flight_recorder, .sink_settings = &flight};
         struct synthetic synthetic;
         struct hwaccl_error error = {""};
         const struct hwaccl_recorded_exit *exit;
@@ -273,7 +276,8 @@ static void large_exits_do_not_make_the_window_larger(void **state)
         static const uint8_t data[HWACCL_INPUT_SIZE_MAX];
         const struct hwaccl_input large = {HWACCL_INPUT_MEMORY, 0x1000, 0, data, sizeof(data)};
         const struct hwaccl_flight_config flight = {.window = {.bytes = HWACCL_FLIGHT_BYTES_MIN}};
-        struct hwaccl_recorder_config config = {.path = path, .keyframe_interval = 1000000, .flight = &flight};
+        struct hwaccl_recorder_config config = {
+                .path = path, .keyframe_interval = 1000000, .sink = &hwaccl_flight_recorder, .sink_settings = &flight};
         struct synthetic synthetic;
         struct hwaccl_error error = {""};
         uint64_t most = 0, first, end;

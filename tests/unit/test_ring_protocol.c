@@ -336,7 +336,8 @@ static void explore_all(unsigned exit_count, unsigned failures)
         recorder.probe.ops = &recorder_probe_ops;
         recorder.keyframe_interval = recorder.until_snapshot = 1000;
         recorder.whole_entry = true;
-        recorder.writer = &writer;
+        writer.sink.ops = &recorder_writer;
+        recorder.sink = &writer.sink;
         recorder.ring = (struct ring){.header = header(), .data = data, .size = SIZE, .fd = -1};
         recorder.ring.consumer = &writer.consumer;
         writer.consumer.long_rest = 2000000;

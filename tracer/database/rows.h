@@ -7,20 +7,12 @@
 #include "hwaccl/known_fields.h"
 #include "tracer/database/database.h"
 #include "tracer/database/field_sets.h"
+#include "tracer/ring/exit_id.h"
 #include "tracer/ring/state_delta.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define VCPU_SHIFT      40
-#define VCPU_MAX        ((1u << (62 - VCPU_SHIFT)) - 1)
-#define EXIT_NUMBER_MAX ((UINT64_C(1) << VCPU_SHIFT) - 1)
-
-static inline int64_t exit_id(uint32_t vcpu, uint64_t number)
-{
-        return (int64_t)((uint64_t)vcpu << VCPU_SHIFT | number);
-}
 
 /* Column numbers of table exit behind the fields of FIELD_SET_PAGE. */
 enum exit_column {

@@ -1,6 +1,5 @@
-#include "tracer/record/writer_internal.h"
+#include "tracer/database/writer_database.h"
 
-#include "hwaccl/recording.h"
 #include "tracer/database/schema.h"
 #include "tracer/ring/steps.h"
 
@@ -64,24 +63,23 @@ void writer_database_remove(const char *path)
         (void)make_way(path, true, &ignored);
 }
 
-bool writer_database_fill(sqlite3 *db, const struct hwaccl_recorder_config *config, unsigned vcpu_count,
-                          struct hwaccl_error *error)
+bool writer_database_fill(sqlite3 *db, const struct recording_head *head, struct hwaccl_error *error)
 {
         char sql[256];
 
         (void)snprintf(sql, sizeof(sql),
                        "INSERT INTO status(id, status, keyframe_interval) VALUES (1, %d, %" PRIu32 ");",
-                       HWACCL_RECORDING_RUNNING, config->keyframe_interval);
+                       HWACCL_RECORDING_RUNNING, head->keyframe_interval);
         if (!database_execute(db, sql, error))
                 return false;
-        for (unsigned i = 0; i < vcpu_count; i++) {
-                (void)snprintf(sql, sizeof(sql), "INSERT INTO vcpu VALUES (%" PRIu32 ")", config->vcpu + i);
+        for (unsigned i = 0; i < head->vcpu_count; i++) {
+                (void)snprintf(sql, sizeof(sql), "INSERT INTO vcpu VALUES (%" PRIu32 ")", head->vcpu + i);
                 if (!database_execute(db, sql, error))
                         return false;
         }
-        for (size_t i = 0; i < config->option_count; i++) {
-                char *option = sqlite3_mprintf("INSERT OR REPLACE INTO option VALUES (%Q, %Q)", config->options[i].name,
-                                               config->options[i].value);
+        for (size_t i = 0; i < head->option_count; i++) {
+                char *option = sqlite3_mprintf("INSERT OR REPLACE INTO option VALUES (%Q, %Q)", head->options[i].name,
+                                               head->options[i].value);
                 bool good = option ? database_execute(db, option, error) : hwaccl_error_set(error, "out of memory");
                 sqlite3_free(option);
                 if (!good)
@@ -90,18 +88,17 @@ bool writer_database_fill(sqlite3 *db, const struct hwaccl_recorder_config *conf
         return true;
 }
 
-static sqlite3 *create(const struct hwaccl_recorder_config *config, const char *how, struct hwaccl_error *error)
+static sqlite3 *create(const char *path, bool force, const char *how, struct hwaccl_error *error)
 {
         sqlite3 *db = NULL;
 
-        if (!make_way(config->path, config->force, error))
+        if (!make_way(path, force, error))
                 return NULL;
         const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-        if (sqlite3_open_v2(config->path, &db, flags, NULL) != SQLITE_OK) {
-                hwaccl_error_set(error, "%s: cannot create: %s", config->path,
-                                 db ? sqlite3_errmsg(db) : "out of memory");
+        if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK) {
+                hwaccl_error_set(error, "%s: cannot create: %s", path, db ? sqlite3_errmsg(db) : "out of memory");
                 (void)sqlite3_close(db);
-                writer_database_remove(config->path); /* it may have been made */
+                writer_database_remove(path); /* it may have been made */
                 return NULL;
         }
         (void)sqlite3_busy_timeout(db, 10000);
@@ -111,21 +108,21 @@ static sqlite3 *create(const struct hwaccl_recorder_config *config, const char *
             schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, error))
                 return db;
         (void)sqlite3_close(db);
-        writer_database_remove(config->path);
+        writer_database_remove(path);
         return NULL;
 }
 
-sqlite3 *writer_database_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+sqlite3 *writer_database_create(const char *path, bool force, struct hwaccl_error *error)
 {
-        return create(config, settings, error);
+        return create(path, force, settings, error);
 }
 
-sqlite3 *writer_database_create_whole(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+sqlite3 *writer_database_create_whole(const char *path, bool force, struct hwaccl_error *error)
 {
-        return create(config, settings_whole, error);
+        return create(path, force, settings_whole, error);
 }
 
-static bool put_status(sqlite3 *db, const struct writer_end *end, const char *problem, struct hwaccl_error *error)
+static bool put_status(sqlite3 *db, const struct recording_end *end, const char *problem, struct hwaccl_error *error)
 {
         sqlite3_stmt *statement;
         const char *sql = "UPDATE status SET status = ?1, end_status = ?2, end_code = ?3, end_message = ?4, "
@@ -143,7 +140,7 @@ static bool put_status(sqlite3 *db, const struct writer_end *end, const char *pr
         return good;
 }
 
-bool writer_database_status(sqlite3 *db, const struct writer_end *end, const char *problem, bool finished,
+bool writer_database_status(sqlite3 *db, const struct recording_end *end, const char *problem, bool finished,
                             struct hwaccl_error *error)
 {
         if (!database_execute(db, "BEGIN", error))

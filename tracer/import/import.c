@@ -1,8 +1,7 @@
 #include "tracer/import/import.h"
 
+#include "tracer/database/writer_database.h"
 #include "tracer/import/trace_import.h"
-#include "tracer/read/recording_internal.h"
-#include "tracer/record/writer_internal.h"
 
 #include "core/machine/machine.h"
 
@@ -136,7 +135,7 @@ static bool second_pass(struct import_run *run, sqlite3 *db, struct hwaccl_error
         if (!database_integer(db, "SELECT count(*) FROM exit", 0, &exits, error))
                 return false;
         result->exits = (uint64_t)exits;
-        const struct writer_end end = {
+        const struct recording_end end = {
                 .end = import->ended && import->end.end < HWACCL_END_COUNT ? import->end.end : HWACCL_END_NONE,
                 .code = import->ended ? import->end.code : 0,
                 .message = import->ended && *import->end.message ? import->end.message : NULL,
@@ -147,15 +146,14 @@ static bool second_pass(struct import_run *run, sqlite3 *db, struct hwaccl_error
 static bool make_recording(struct import_run *run, struct hwaccl_error *error)
 {
         const struct survey_stream *stream = run->stream;
-        const struct hwaccl_recorder_config config = {
-                .path = run->output,
-                .force = true,
+        const struct recording_head head = {
                 .vcpu = stream->vcpu,
+                .vcpu_count = 1,
                 .options = stream->option,
                 .option_count = stream->option_count,
                 .keyframe_interval = stream->keyframe_interval,
         };
-        sqlite3 *db = writer_database_create(&config, error);
+        sqlite3 *db = writer_database_create(run->output, true, error);
         struct hwaccl_error late;
 
         if (!db)
@@ -164,7 +162,7 @@ static bool make_recording(struct import_run *run, struct hwaccl_error *error)
         bool good = run->import || hwaccl_error_set(error, "out of memory");
         if (run->import) {
                 memset(run->import, 0, sizeof(*run->import));
-                good = writer_database_fill(db, &config, 1, error) && second_pass(run, db, error);
+                good = writer_database_fill(db, &head, error) && second_pass(run, db, error);
                 import_free(run->import);
                 free(run->import);
         }

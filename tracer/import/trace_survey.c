@@ -1,7 +1,7 @@
 #include "tracer/import/trace_survey.h"
 
 #include "tracer/database/rows.h"
-#include "tracer/read/recording_internal.h"
+#include "tracer/read/recording_limits.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

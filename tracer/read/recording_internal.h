@@ -7,12 +7,7 @@
 #include "tracer/database/database.h"
 #include "tracer/database/field_sets.h"
 #include "tracer/database/rows.h"
-
-#define RECORDING_VCPU_MAX         64u
-#define RECORDING_OPTION_MAX       4096u
-#define RECORDING_GAP_MAX          (1u << 20)
-#define RECORDING_DEVICE_FIELD_MAX 4096u
-#define RECORDING_DEVICE_SIZE_MAX  (64u << 10) /* bytes of all devices' state */
+#include "tracer/read/recording_limits.h"
 
 struct recorded_vcpu {
         uint32_t number;

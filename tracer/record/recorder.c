@@ -1,7 +1,8 @@
 #include "tracer/record/recorder_internal.h"
 
 #include "core/assert.h"
-#include "tracer/database/rows.h"
+#include "tracer/database/writer_database.h"
+#include "tracer/ring/exit_id.h"
 #include "tracer/ring/ring_reader.h"
 
 #include <errno.h>
@@ -10,9 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Some 40,000 exits of about 200 bytes: half a firmware's boot, or a slow commit. Larger takes longer to make. */
-#define RING_SIZE_DEFAULT (UINT64_C(8) << 20)
 
 /* Of a recorder: it lies in one page, as the exit loop finds all of it cold after the guest ran. */
 #define RECORDER_ALIGNMENT 1024u
@@ -71,9 +69,7 @@ bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config
 
         if (!path)
                 return hwaccl_error_set(error, "out of memory");
-        size_t size = config->ring_size;
-        if (!size)
-                size = config->flight ? flight_ring_size(&config->flight->window) : RING_SIZE_DEFAULT;
+        uint64_t size = config->ring_size ? config->ring_size : config->sink->ring_size(config->sink_settings);
         bool good = make_way(path, config, error) && ring_create(ring, path, size, error);
         free(path);
         if (good) {
@@ -90,9 +86,10 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
 
         if (settings.keyframe_interval == 0)
                 settings.keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
-        if (settings.flight)
-                settings.keyframe_interval =
-                        flight_keyframe_interval(&settings.flight->window, settings.keyframe_interval);
+        if (!settings.sink)
+                settings.sink = &recorder_writer;
+        settings.keyframe_interval =
+                settings.sink->keyframe_interval(settings.sink_settings, settings.keyframe_interval);
         if (settings.vcpu > VCPU_MAX) {
                 hwaccl_error_set(error, "vCPU number %u is greater than %u", settings.vcpu, VCPU_MAX);
                 return NULL;
@@ -107,7 +104,7 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
         memset(recorder, 0, sizeof(*recorder));
         recorder_start_probe(recorder);
         recorder->keyframe_interval = recorder->until_snapshot = settings.keyframe_interval;
-        recorder->snapshot_bytes = settings.flight ? flight_keyframe_bytes(&settings.flight->window) : UINT64_MAX;
+        recorder->snapshot_bytes = settings.sink->keyframe_bytes(settings.sink_settings);
         recorder->whole_entry = true;
         recorder->devices = settings.devices;
         recorder->device_count = settings.device_count;
@@ -115,12 +112,9 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
                 recorder->device_bytes += hwaccl_device_state_size(settings.devices[i]);
         recorder->stamp_kind = stamp_kind_detect();
         if (recorder_create_ring(&recorder->ring, &settings, 0, error)) {
-                if (settings.flight)
-                        recorder->flight = flight_create(&settings, &recorder->ring, recorder->stamp_kind, error);
-                else
-                        recorder->writer = writer_create(&settings, &(struct ring *){&recorder->ring}, 1,
-                                                         recorder->stamp_kind, error);
-                if (recorder->writer || recorder->flight) {
+                recorder->sink = settings.sink->create(&settings, &(struct ring *){&recorder->ring}, 1,
+                                                       recorder->stamp_kind, error);
+                if (recorder->sink) {
                         ring_producer_init(&recorder->producer, &recorder->ring);
                         return recorder;
                 }
@@ -152,18 +146,16 @@ void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name
 bool hwaccl_recorder_finish(struct hwaccl_recorder *recorder, unsigned end, uint64_t end_code, const char *end_message,
                             struct hwaccl_error *error)
 {
-        struct writer_end how = {end, end_code, end_message};
+        struct recording_end how = {end, end_code, end_message};
         struct hwaccl_error ignored;
 
         recorder_close_exit(recorder);
-        bool good = recorder->flight ? flight_finish(recorder->flight, &how, error ? error : &ignored)
-                                     : writer_finish(recorder->writer, &how, error ? error : &ignored);
+        bool good = recorder->sink->ops->finish(recorder->sink, &how, error ? error : &ignored);
         free(recorder);
         return good;
 }
 
 void hwaccl_recorder_dump(struct hwaccl_recorder *recorder)
 {
-        if (recorder->flight)
-                flight_ask(recorder->flight);
+        recorder->sink->ops->dump(recorder->sink);
 }

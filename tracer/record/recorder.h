@@ -8,20 +8,14 @@
 #include "core/host/probe.h"
 #include "core/machine/board/device.h"
 #include "hwaccl/error.h"
-#include "tracer/record/flight/flight_recorder.h"
+#include "hwaccl/recording.h"
+#include "tracer/record/sink.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct hwaccl_recorder;
-
-/* A name and value of the recording's option table: everything that a replay needs to build the same machine, and
- * everything that a reader wants to know (host, versions, image digests). */
-struct hwaccl_recording_option {
-        const char *name;
-        const char *value;
-};
 
 struct hwaccl_recorder_config {
         const char *path; /* of the database */
@@ -32,10 +26,10 @@ struct hwaccl_recorder_config {
         /* whose state is saved at keyframes; each has a unique name. Not owned; must outlive the recorder */
         struct hwaccl_device *const *devices;
         size_t device_count;
-        uint32_t keyframe_interval; /* exits; 0: the default */
-        size_t ring_size;           /* bytes, a power of two; 0: the default */
-        /* NULL: every exit is kept. Lent for the call */
-        const struct hwaccl_flight_config *flight;
+        uint32_t keyframe_interval;           /* exits; 0: the default */
+        size_t ring_size;                     /* bytes, a power of two; 0: the default */
+        const struct recorder_sink_ops *sink; /* NULL: the writer, which keeps every exit */
+        const void *sink_settings;            /* as the sink says. Lent for the call */
 };
 
 #define HWACCL_KEYFRAME_INTERVAL_DEFAULT 256u
@@ -50,6 +44,14 @@ struct hwaccl_probe *hwaccl_recorder_probe(struct hwaccl_recorder *recorder);
 /** hwaccl_recorder_annotate - set an option that became known late, from the vCPU thread or after the run. @name is cut
  * after 1024 bytes, @value after 65536 */
 void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name, const char *value);
+
+/**
+ * hwaccl_recorder_dump - have the window written out now, beside the recording: boot.db gets boot-1.db, boot-2.db …
+ *
+ * From any thread or signal handler; returns at once, and the recorder's thread does it within milliseconds. Requests
+ * that come while one is being carried out are one request. Nothing happens without a flight recorder.
+ */
+void hwaccl_recorder_dump(struct hwaccl_recorder *recorder);
 
 /**
  * hwaccl_recorder_finish - drain the ring, write the end status, close the database, free the recorder

@@ -4,7 +4,6 @@
 
 #include "tracer/record/recorder.h"
 
-#include "tracer/record/flight/flight.h"
 #include "tracer/record/writer.h"
 #include "tracer/ring/ring_records.h"
 #include "tracer/ring/timestamps.h"
@@ -36,8 +35,7 @@ struct hwaccl_recorder {
         size_t device_count;
         size_t device_bytes; /* of all together */
         struct ring ring;
-        struct writer *writer; /* one of the two */
-        struct flight *flight;
+        struct recorder_sink *sink;
 };
 
 extern const struct hwaccl_probe_ops recorder_probe_ops;

@@ -255,7 +255,7 @@ static EXIT_LOOP bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome ou
                 ring_complete(&recorder->producer, ++recorder->completed);
         if (__builtin_expect(recorder->stopped || ring_failed(&recorder->ring), 0)) {
                 recorder->stopped = true;
-                return recorder->flight ? flight_error(recorder->flight, error) : writer_error(recorder->writer, error);
+                return recorder->sink->ops->error(recorder->sink, error);
         }
         return true;
 }

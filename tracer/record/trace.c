@@ -2,6 +2,7 @@
 
 #include "core/machine/machine.h"
 #include "hwaccl/recording.h"
+#include "tracer/database/writer_database.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,8 +134,8 @@ static bool start(struct hwaccl_trace *trace, const struct hwaccl_recorder_confi
                 made++;
         }
         if (made == trace->vcpu_count)
-                trace->writer = writer_create(config, rings, made, stamps, error);
-        if (!trace->writer) {
+                trace->sink = config->sink->create(config, rings, made, stamps, error);
+        if (!trace->sink) {
                 while (made > 0)
                         ring_destroy(rings[--made], true);
                 return false;
@@ -146,7 +147,7 @@ static bool start(struct hwaccl_trace *trace, const struct hwaccl_recorder_confi
                 recorder->snapshot_bytes = UINT64_MAX;
                 recorder->whole_entry = true;
                 recorder->stamp_kind = stamps;
-                recorder->writer = trace->writer;
+                recorder->sink = trace->sink;
                 ring_producer_init(&recorder->producer, &recorder->ring);
         }
         return true;
@@ -175,7 +176,8 @@ struct hwaccl_trace *hwaccl_trace_open(const char *path, const struct hwaccl_tra
                                                           .options = options,
                                                           .option_count = settings.option_count + OWN_OPTIONS,
                                                           .keyframe_interval = settings.keyframe_interval,
-                                                          .ring_size = (size_t)settings.ring_size};
+                                                          .ring_size = (size_t)settings.ring_size,
+                                                          .sink = &recorder_writer};
                 if (!start(trace, &recorder, error)) {
                         destroy(trace);
                         trace = NULL;
@@ -195,13 +197,13 @@ bool hwaccl_trace_error(struct hwaccl_trace *trace, struct hwaccl_error *error)
         if (!trace)
                 return hwaccl_error_set(error, "there is no recording");
         /* the writer fails all rings */
-        return !ring_failed(&trace->vcpu[0].recorder.ring) || writer_error(trace->writer, error);
+        return !ring_failed(&trace->vcpu[0].recorder.ring) || trace->sink->ops->error(trace->sink, error);
 }
 
 bool hwaccl_trace_close(struct hwaccl_trace *trace, unsigned end, uint64_t code, const char *message,
                         struct hwaccl_error *error)
 {
-        struct writer_end how = {end, code, message};
+        struct recording_end how = {end, code, message};
         struct hwaccl_error ignored;
 
         if (!trace)
@@ -210,7 +212,7 @@ bool hwaccl_trace_close(struct hwaccl_trace *trace, unsigned end, uint64_t code,
                 how.end = HWACCL_END_ERROR;
         for (uint32_t i = 0; i < trace->vcpu_count; i++)
                 recorder_close_exit(&trace->vcpu[i].recorder);
-        bool good = writer_finish(trace->writer, &how, error ? error : &ignored);
+        bool good = trace->sink->ops->finish(trace->sink, &how, error ? error : &ignored);
         destroy(trace);
         return good;
 }

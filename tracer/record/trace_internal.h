@@ -33,7 +33,7 @@ struct hwaccl_trace_vcpu {
 };
 
 struct hwaccl_trace {
-        struct writer *writer;
+        struct recorder_sink *sink;
         uint32_t vcpu_count;
         struct hwaccl_trace_vcpu *vcpu;
 };

@@ -1,6 +1,7 @@
 #include "tracer/record/writer_internal.h"
 
 #include "tracer/database/checkpoint.h"
+#include "tracer/record/recorder.h"
 #include "tracer/ring/steps.h"
 
 #include <stdio.h>
@@ -13,8 +14,16 @@
 /* The longest rest: each end of one disturbs a guest that shares the processor, or its caches, with the writer. */
 #define REST_NS 100000000L
 
+/* Some 40,000 exits of about 200 bytes: half a firmware's boot, or a slow commit. Larger takes longer to make. */
+#define RING_SIZE_DEFAULT (UINT64_C(8) << 20)
+
 /* Bytes of the ring in a transaction when there is hardly room left. */
 #define SALVAGE_STEP 16384
+
+static struct writer *writer_of(struct recorder_sink *sink)
+{
+        return (struct writer *)(void *)sink;
+}
 
 static bool begin(struct writer *writer)
 {
@@ -259,8 +268,10 @@ static bool init_lane(struct writer *writer, unsigned index, const struct hwaccl
 static bool begin_recording(struct writer *writer, const struct hwaccl_recorder_config *config,
                             struct ring *const *rings, unsigned ring_count, struct hwaccl_error *error)
 {
-        if (!database_execute(writer->db, "BEGIN", error) ||
-            !writer_database_fill(writer->db, config, ring_count, error))
+        const struct recording_head head = {config->vcpu, ring_count, config->keyframe_interval, config->options,
+                                            config->option_count};
+
+        if (!database_execute(writer->db, "BEGIN", error) || !writer_database_fill(writer->db, &head, error))
                 return false;
         for (unsigned i = 0; i < ring_count; i++)
                 if (!init_lane(writer, i, config, rings[i], error))
@@ -272,8 +283,8 @@ static bool begin_recording(struct writer *writer, const struct hwaccl_recorder_
         return true;
 }
 
-struct writer *writer_create(const struct hwaccl_recorder_config *config, struct ring *const *rings,
-                             unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error)
+static struct recorder_sink *create(const struct hwaccl_recorder_config *config, struct ring *const *rings,
+                                    unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error)
 {
         struct writer *writer = calloc(1, sizeof(*writer));
 
@@ -281,6 +292,7 @@ struct writer *writer_create(const struct hwaccl_recorder_config *config, struct
                 hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
+        writer->sink.ops = &recorder_writer;
         if (!consumer_init(&writer->consumer, REST_NS, error)) {
                 free(writer);
                 return NULL;
@@ -294,21 +306,27 @@ struct writer *writer_create(const struct hwaccl_recorder_config *config, struct
         }
         memset(writer->lane, 0, size);
         stamp_clock_start(&writer->lane[0].decoder.clock, stamps);
-        writer->db = writer_database_create(config, error);
+        writer->db = writer_database_create(config->path, config->force, error);
         if (!writer->db) {
                 destroy(writer);
                 return NULL;
         }
         if (begin_recording(writer, config, rings, ring_count, error) &&
             consumer_start(&writer->consumer, main_loop, writer, error))
-                return writer;
+                return &writer->sink;
         discard(writer, config->path);
         return NULL;
 }
 
-bool writer_error(struct writer *writer, struct hwaccl_error *error)
+static bool why_it_stopped(struct recorder_sink *sink, struct hwaccl_error *error)
 {
-        return hwaccl_error_set(error, "%s", writer->error.message);
+        return hwaccl_error_set(error, "%s", writer_of(sink)->error.message);
+}
+
+/* Every exit is on its way into the recording anyway. */
+static void dump(struct recorder_sink *sink)
+{
+        (void)sink;
 }
 
 /* What could not be written is still in the rings. */
@@ -330,8 +348,9 @@ static void destroy_rings(struct writer *writer, bool remove)
         }
 }
 
-bool writer_finish(struct writer *writer, const struct writer_end *end, struct hwaccl_error *error)
+static bool finish(struct recorder_sink *sink, const struct recording_end *end, struct hwaccl_error *error)
 {
+        struct writer *writer = writer_of(sink);
         struct hwaccl_error late;
 
         consumer_join(&writer->consumer);
@@ -362,3 +381,31 @@ bool writer_finish(struct writer *writer, const struct writer_end *end, struct h
         consumer_unblock_file_size_signal(mine);
         return good && !failed;
 }
+
+static uint64_t ring_size(const void *settings)
+{
+        (void)settings;
+        return RING_SIZE_DEFAULT;
+}
+
+static uint32_t keyframe_interval(const void *settings, uint32_t asked)
+{
+        (void)settings;
+        return asked;
+}
+
+static uint64_t keyframe_bytes(const void *settings)
+{
+        (void)settings;
+        return UINT64_MAX;
+}
+
+const struct recorder_sink_ops recorder_writer = {
+        .ring_size = ring_size,
+        .keyframe_interval = keyframe_interval,
+        .keyframe_bytes = keyframe_bytes,
+        .create = create,
+        .error = why_it_stopped,
+        .dump = dump,
+        .finish = finish,
+};

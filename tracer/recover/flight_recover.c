@@ -6,7 +6,8 @@
 #include "tracer/recover/recover_internal.h"
 
 #include "hwaccl/recording.h"
-#include "tracer/record/flight/flight_internal.h"
+#include "tracer/record/flight/flight_files.h"
+#include "tracer/ring/exit_id.h"
 #include "tracer/ring/steps.h"
 
 #include <dirent.h>

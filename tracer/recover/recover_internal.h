@@ -1,4 +1,4 @@
-/* What the recovery of a recording (recover.c) and that of a flight recorder's window (flight_recover.c) share. */
+/* The recovery of a recording (recover.c) and of a flight recorder's window (flight_recover.c), and what both need. */
 #ifndef HWACCL_TRACER_RECOVER_INTERNAL_H
 #define HWACCL_TRACER_RECOVER_INTERNAL_H
 
@@ -20,6 +20,8 @@ struct recovery {
         bool stopped;           /* the guest had ended, in an exit that was handled */
         struct hwaccl_recovery *result;
 };
+
+/* recover_records.c */
 
 /** recovery_take_records - decode what a ring holds behind @position. A record that cannot be ends it, and is told in
  * the result: what follows has no meaning */

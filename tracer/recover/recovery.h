@@ -6,15 +6,10 @@
 #define HWACCL_RECOVERY_H
 
 #include "hwaccl/error.h"
+#include "tracer/ring/ring_status.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum hwaccl_ring_state {
-        HWACCL_RING_NONE,   /* there is none: the recording was finished, or none was ever made */
-        HWACCL_RING_IN_USE, /* by a recorder that lives, or by a recovery */
-        HWACCL_RING_LEFT,   /* by a recorder that died */
-};
 
 /**
  * hwaccl_recovery_state - is there a ring beside the recording @path?

@@ -1,6 +1,6 @@
 #include "tracer/ring/ring_reader.h"
 
-#include "tracer/database/rows.h"
+#include "tracer/ring/exit_id.h"
 #include "tracer/ring/ring_owner.h"
 #include "tracer/ring/timestamps.h"
 

@@ -5,9 +5,8 @@
 #ifndef HWACCL_TRACER_RING_READER_H
 #define HWACCL_TRACER_RING_READER_H
 
-#include "tracer/recover/recovery.h"
-
 #include "tracer/ring/ring.h"
+#include "tracer/ring/ring_status.h"
 
 struct ring_reader {
         int fd;

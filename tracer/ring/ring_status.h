@@ -1,6 +1,6 @@
 /*
- * How full a ring is, seen from another process while a recorder runs. The ring's file lies beside the recording; only
- * its header is read, and nothing in it is trusted.
+ * A ring seen from another process: whether it is in use, and how full it is while a recorder runs. The ring's file
+ * lies beside the recording; only its header is read, and nothing in it is trusted.
  */
 #ifndef HWACCL_RING_STATUS_H
 #define HWACCL_RING_STATUS_H
@@ -9,6 +9,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+enum hwaccl_ring_state {
+        HWACCL_RING_NONE,   /* there is none: the recording was finished, or none was ever made */
+        HWACCL_RING_IN_USE, /* by a recorder that lives, or by a recovery */
+        HWACCL_RING_LEFT,   /* by a recorder that died */
+};
 
 struct hwaccl_ring_status {
         uint32_t vcpu;

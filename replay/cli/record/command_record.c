@@ -220,7 +220,8 @@ static bool build_recorder(struct session *session, int argc, char **argv)
                 struct hwaccl_device *const *devices = hwaccl_machine_devices(session->machine, &device_count);
                 struct hwaccl_flight_config flight = record_flight_config(settings);
                 struct hwaccl_recorder_config config = {
-                        .flight = settings->flight_text ? &flight : NULL,
+                        .sink = settings->flight_text ? &hwaccl_flight_recorder : NULL,
+                        .sink_settings = &flight,
                         .path = settings->output,
                         .force = settings->force,
                         .options = table.row,

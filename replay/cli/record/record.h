@@ -10,6 +10,7 @@
 #include "core/host/live_inputs.h"
 #include "core/loop/vcpu.h"
 #include "core/machine/machine.h"
+#include "tracer/record/flight/flight_recorder.h"
 #include "tracer/record/recorder.h"
 
 #include <stdbool.h>

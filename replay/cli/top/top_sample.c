@@ -3,6 +3,7 @@
 #include "core/machine/machine.h"
 #include "hwaccl/exit_reason.h"
 #include "hwaccl/recording.h"
+#include "tracer/ring/exit_id.h"
 
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -10,8 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#define VCPU_SHIFT 40    /* of an exit's id: see db-schema */
-#define ROWS       16384 /* in one read transaction: some 10 ms */
+#define ROWS 16384 /* in one read transaction: some 10 ms */
 
 uint64_t top_now(void)
 {

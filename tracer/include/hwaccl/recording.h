@@ -21,6 +21,13 @@ struct hwaccl_recording;
 
 #define HWACCL_OPTION_VMM "vmm" /* option that names the VMM which embeds the tracer */
 
+/* A name and value of the recording's option table: everything that a replay needs to build the same machine, and
+ * everything that a reader wants to know (host, versions, image digests). */
+struct hwaccl_recording_option {
+        const char *name;
+        const char *value;
+};
+
 /* A named part of a device's state, as at the last keyframe; layout of data as hwaccl_device_save() packs it. */
 struct hwaccl_recorded_device_field {
         const char *device;

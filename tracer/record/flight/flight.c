@@ -1,7 +1,6 @@
 #include "tracer/record/flight/flight_internal.h"
 
 #include "core/assert.h"
-#include "tracer/record/writer_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,95 +9,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SHARES         16u /* the window is let go of by parts of this size */
 #define RING_SIZE_MOST (UINT64_C(4) << 20)
-#define RING_SIZE_SAME (UINT64_C(1) << 20)  /* where the window is no number of bytes */
-#define SEGMENT_MOST   (UINT64_C(64) << 20) /* of a large window: a recovery has a segment in memory */
+#define RING_SIZE_SAME (UINT64_C(1) << 20) /* where the window is no number of bytes */
 
 /* How late the thread may see a trigger's exit. */
 #define REST_NS 20000000L
 
-/* One share of a window of bytes, but a window of exits or of time tells nothing about bytes. */
-uint64_t flight_ring_size(const struct hwaccl_flight_window *window)
+static struct flight *of(struct recorder_sink *sink)
 {
-        uint64_t size = RING_SIZE_SAME;
-
-        if (window->exits || window->ns)
-                return size;
-        while (size < RING_SIZE_MOST && size * 2 <= window->bytes / SHARES)
-                size *= 2;
-        while (size > RING_SIZE_MIN && size > window->bytes / SHARES)
-                size /= 2;
-        return size;
-}
-
-uint32_t flight_keyframe_interval(const struct hwaccl_flight_window *window, uint32_t asked)
-{
-        uint64_t share = window->exits / SHARES;
-
-        return window->exits && share < asked ? (uint32_t)share : asked;
-}
-
-uint64_t flight_keyframe_bytes(const struct hwaccl_flight_window *window)
-{
-        uint64_t most = window->bytes / SHARES / 4;
-
-        return window->bytes && most < SEGMENT_MOST / 4 ? most : SEGMENT_MOST / 4;
-}
-
-static bool share_reached(const struct flight *flight)
-{
-        const struct hwaccl_flight_window *window = &flight->window;
-        const struct flight_segment *last = &flight->segment[flight->segment_count - 1];
-        uint64_t bytes = last->bytes + flight->position - flight->written;
-
-        return (window->exits && flight->exits - last->first >= window->exits / SHARES) || bytes >= SEGMENT_MOST ||
-               (window->bytes && bytes >= window->bytes / SHARES) ||
-               (window->ns && flight_age(flight, last) >= window->ns / SHARES);
-}
-
-/* A decoder may start at a snapshot, or at an entry with all words that has none before it. */
-static bool is_start(struct flight *flight, const struct ring_record *record)
-{
-        bool snapshot = record->type == RING_RECORD_SNAPSHOT;
-        bool after = flight->after_snapshot;
-
-        flight->after_snapshot = snapshot;
-        if (snapshot)
-                return true;
-        return record->type == RING_RECORD_ENTRY && !after &&
-               ((const struct ring_entry *)(const void *)record)->bitmap == ~UINT64_C(0);
-}
-
-static bool keep_annotation(struct flight *flight, const struct ring_bytes *record)
-{
-        const char *name = (const char *)record->data;
-        const char *value = name + strlen(name) + 1;
-        size_t i = 0;
-
-        while (i < flight->annotation_count && strcmp(flight->annotation[i].name, name) != 0)
-                i++;
-        if (i == FLIGHT_ANNOTATION_MAX)
-                return true; /* so many options are no recording's */
-        char *copy = strdup(value);
-        if (!copy)
-                return hwaccl_error_set(&flight->error, "out of memory");
-        if (i < flight->annotation_count) {
-                free(flight->annotation[i].value);
-                flight->annotation[i].value = copy;
-                return true;
-        }
-        struct flight_annotation *more = realloc(flight->annotation, (i + 1) * sizeof(*more));
-        if (more)
-                flight->annotation = more;
-        char *own = more ? strdup(name) : NULL;
-        if (!own) {
-                free(copy);
-                return hwaccl_error_set(&flight->error, "out of memory");
-        }
-        flight->annotation[i] = (struct flight_annotation){own, copy};
-        flight->annotation_count++;
-        return true;
+        return (struct flight *)(void *)sink;
 }
 
 /* For @reason, or none, and for a trigger that is due: what is absorbed while a window is written ends at its exit. */
@@ -116,63 +35,6 @@ static bool dump(struct flight *flight, const char *reason)
                         flight_dump_beside(flight, trigger, flight->position);
         }
         return !flight->error.message[0];
-}
-
-/* Times are those of the exits: this thread may come late, and a guest may sleep for longer than the window. */
-static void count_exit(struct flight *flight, const struct ring_exit *exit)
-{
-        hwaccl_assert(flight->segment_count > 0); /* the first entry is a start */
-        struct flight_segment *last = &flight->segment[flight->segment_count - 1];
-
-        flight->exits++;
-        flight->newest = exit->entry_stamp;
-        if (!last->begun)
-                last->begun = exit->entry_stamp;
-}
-
-static bool take(struct flight *flight, const struct ring_record *record)
-{
-        if (is_start(flight, record) && (flight->segment_count == 0 || share_reached(flight)) &&
-            !((flight->segment_count == 0 || flight_segment_write(flight, flight->position)) &&
-              flight_segment_begin(flight, flight->position)))
-                return false;
-        flight->position += (uint64_t)record->words * 8;
-        if (record->type == RING_RECORD_EXIT)
-                count_exit(flight, (const struct ring_exit *)(const void *)record);
-        if (record->type == RING_RECORD_ANNOTATION &&
-            !keep_annotation(flight, (const struct ring_bytes *)(const void *)record))
-                return false;
-        flight->due = flight_trigger_look(flight, record);
-        return true;
-}
-
-/* While a window is written, what it has let go of makes room. */
-static bool may_absorb(const struct flight *flight)
-{
-        return !flight->due && !(flight->dumping && flight_segments_crowded(flight));
-}
-
-/* Up to the head as it is now: a producer that never rests must not keep a dump from going on. */
-bool flight_absorb(struct flight *flight)
-{
-        uint64_t head = ring_head(flight->ring);
-
-        if (flight->dumping && !flight_segments_trim(flight))
-                return false;
-        if (!may_absorb(flight))
-                return true; /* the ring fills, and the vCPU waits: it is faster than a dump can be */
-        while (flight->position < head && !flight->due) {
-                const struct ring_record *record = ring_at(flight->ring, flight->position, head);
-                if (!record)
-                        return hwaccl_error_set(&flight->error, "ring: a torn record at %" PRIu64, flight->position);
-                if (!take(flight, record))
-                        return false;
-                /* half a ring at a time: the producer goes on meanwhile */
-                if (flight->position - flight->written >= flight->ring->size / 4 &&
-                    !flight_segment_write(flight, flight->position))
-                        return false;
-        }
-        return flight->segment_count == 0 || flight_segment_write(flight, flight->position);
 }
 
 static bool run(struct flight *flight)
@@ -212,11 +74,11 @@ static void *main_loop(void *opaque)
 
 static bool copy_config(struct flight *flight, const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {
-        const struct hwaccl_flight_config *wanted = config->flight;
+        const struct hwaccl_flight_config *wanted = config->sink_settings;
         bool good;
 
         flight->config = *config;
-        flight->config.flight = NULL;
+        flight->config.sink_settings = NULL;
         flight->config.path = strdup(config->path);
         flight->option = calloc(config->option_count + 1, sizeof(*flight->option));
         flight->config.options = flight->option;
@@ -271,16 +133,19 @@ static bool open_window(struct flight *flight, const struct hwaccl_recorder_conf
                consumer_init(&flight->consumer, REST_NS, error);
 }
 
-struct flight *flight_create(const struct hwaccl_recorder_config *config, struct ring *ring, enum stamp_kind stamps,
-                             struct hwaccl_error *error)
+static struct recorder_sink *create(const struct hwaccl_recorder_config *config, struct ring *const *rings,
+                                    unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error)
 {
+        struct ring *ring = rings[0];
         struct flight *flight = aligned_alloc(64, (sizeof(*flight) + 63) & ~(size_t)63);
 
         if (!flight) {
                 hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
+        hwaccl_assert(ring_count == 1);
         memset(flight, 0, sizeof(*flight));
+        flight->sink.ops = &hwaccl_flight_recorder;
         flight->ring = ring;
         consumer_attach(&flight->consumer, ring);
         flight->fd = flight->directory_fd = -1;
@@ -293,27 +158,30 @@ struct flight *flight_create(const struct hwaccl_recorder_config *config, struct
         ring->header->stamp_origin = flight->clock.origin_stamp;
         if (flight_segments_open(flight, config->path, config->force, error) && flight_dump_frame(flight, error) &&
             consumer_start(&flight->consumer, main_loop, flight, error))
-                return flight;
+                return &flight->sink;
         flight_segments_close(flight, true);
         consumer_destroy(&flight->consumer);
         destroy(flight);
         return NULL;
 }
 
-bool flight_error(struct flight *flight, struct hwaccl_error *error)
+static bool why_it_stopped(struct recorder_sink *sink, struct hwaccl_error *error)
 {
-        return hwaccl_error_set(error, "%s", flight->error.message);
+        return hwaccl_error_set(error, "%s", of(sink)->error.message);
 }
 
-void flight_ask(struct flight *flight)
+static void ask(struct recorder_sink *sink)
 {
+        struct flight *flight = of(sink);
+
         atomic_store_explicit(&flight->dump_asked, true, memory_order_release);
         consumer_call(&flight->consumer);
 }
 
 /* What failed in between, or fails now, leaves segments and ring as a death would: the newest exits are in the ring. */
-bool flight_finish(struct flight *flight, const struct writer_end *end, struct hwaccl_error *error)
+static bool finish(struct recorder_sink *sink, const struct recording_end *end, struct hwaccl_error *error)
 {
+        struct flight *flight = of(sink);
         struct ring *ring = flight->ring;
         struct hwaccl_error reason = {""};
         bool written = false;
@@ -342,3 +210,51 @@ bool flight_finish(struct flight *flight, const struct writer_end *end, struct h
         destroy(flight);
         return written;
 }
+
+static const struct hwaccl_flight_window *window_of(const void *settings)
+{
+        return &((const struct hwaccl_flight_config *)settings)->window;
+}
+
+/* One share of a window of bytes, but a window of exits or of time tells nothing about bytes. */
+static uint64_t ring_size(const void *settings)
+{
+        const struct hwaccl_flight_window *window = window_of(settings);
+        uint64_t size = RING_SIZE_SAME;
+
+        if (window->exits || window->ns)
+                return size;
+        while (size < RING_SIZE_MOST && size * 2 <= window->bytes / FLIGHT_SHARES)
+                size *= 2;
+        while (size > RING_SIZE_MIN && size > window->bytes / FLIGHT_SHARES)
+                size /= 2;
+        return size;
+}
+
+/* @asked, or less for a window that is to be let go of by sixteenths. */
+static uint32_t keyframe_interval(const void *settings, uint32_t asked)
+{
+        const struct hwaccl_flight_window *window = window_of(settings);
+        uint64_t share = window->exits / FLIGHT_SHARES;
+
+        return window->exits && share < asked ? (uint32_t)share : asked;
+}
+
+/* Segments of a window begin at a keyframe. */
+static uint64_t keyframe_bytes(const void *settings)
+{
+        const struct hwaccl_flight_window *window = window_of(settings);
+        uint64_t most = window->bytes / FLIGHT_SHARES / 4;
+
+        return window->bytes && most < FLIGHT_SEGMENT_MOST / 4 ? most : FLIGHT_SEGMENT_MOST / 4;
+}
+
+const struct recorder_sink_ops hwaccl_flight_recorder = {
+        .ring_size = ring_size,
+        .keyframe_interval = keyframe_interval,
+        .keyframe_bytes = keyframe_bytes,
+        .create = create,
+        .error = why_it_stopped,
+        .dump = ask,
+        .finish = finish,
+};

@@ -1,9 +1,8 @@
 /* Writing the window out: its segments through the decoder into a new recording. */
 #include "tracer/record/flight/flight_internal.h"
 
-#include "tracer/record/writer_internal.h"
-
 #include "core/machine/machine.h"
+#include "tracer/database/decoder.h"
 #include "tracer/ring/steps.h"
 
 #include <errno.h>
@@ -75,6 +74,15 @@ static bool add_option(struct decoder *decoder, const char *name, const char *va
         return rows_option(&decoder->rows, name, value, error);
 }
 
+static bool fill_head(const struct flight *flight, sqlite3 *db, struct hwaccl_error *error)
+{
+        const struct hwaccl_recorder_config *config = &flight->config;
+        const struct recording_head head = {config->vcpu, 1, config->keyframe_interval, config->options,
+                                            config->option_count};
+
+        return writer_database_fill(db, &head, error);
+}
+
 static bool fill(struct flight *flight, struct decoder *decoder, sqlite3 *db, const struct flight_dump *dump,
                  struct hwaccl_error *error)
 {
@@ -82,7 +90,7 @@ static bool fill(struct flight *flight, struct decoder *decoder, sqlite3 *db, co
         char identity[24];
 
         (void)snprintf(identity, sizeof(identity), "%016" PRIx64, flight->ring->header->identity);
-        if (!database_execute(db, "BEGIN", error) || !writer_database_fill(db, config, 1, error) ||
+        if (!database_execute(db, "BEGIN", error) || !fill_head(flight, db, error) ||
             !decoder_init(decoder, db, config->vcpu, config->keyframe_interval, error) ||
             !decoder_declare_devices(decoder, config->devices, config->device_count, error) ||
             !add_option(decoder, "flight_recorder", flight->window_text, error) ||
@@ -99,15 +107,12 @@ static bool fill(struct flight *flight, struct decoder *decoder, sqlite3 *db, co
 static bool write_window(struct flight *flight, const struct flight_dump *dump, const char *path,
                          struct hwaccl_error *error)
 {
-        struct hwaccl_recorder_config config = flight->config;
         struct decoder *decoder = aligned_alloc(64, (sizeof(*decoder) + 63) & ~(size_t)63);
 
         if (!decoder)
                 return hwaccl_error_set(error, "out of memory");
         memset(decoder, 0, sizeof(*decoder));
-        config.path = path;
-        config.force = true;
-        sqlite3 *db = writer_database_create_whole(&config, error);
+        sqlite3 *db = writer_database_create_whole(path, true, error);
         bool good = db != NULL;
         if (good) {
                 stamp_clock_sample(&flight->clock);
@@ -175,7 +180,7 @@ static char *free_name(struct flight *flight)
 
 void flight_dump_beside(struct flight *flight, const char *reason, uint64_t end)
 {
-        static const struct writer_end running = {HWACCL_END_NONE, 0, NULL};
+        static const struct recording_end running = {HWACCL_END_NONE, 0, NULL};
         struct hwaccl_error error = {"there is no free name beside the recording's"};
         char text[1024];
         char *path = free_name(flight);
@@ -206,23 +211,21 @@ bool flight_dump_frame(struct flight *flight, struct hwaccl_error *error)
         size_t room = strlen(flight->directory) + sizeof("/" FLIGHT_FRAME);
         char *path = malloc(room);
         struct decoder *decoder = aligned_alloc(64, (sizeof(*decoder) + 63) & ~(size_t)63);
-        static const struct writer_end running = {HWACCL_END_NONE, 0, NULL};
+        static const struct recording_end running = {HWACCL_END_NONE, 0, NULL};
         bool good = path && decoder;
 
         if (!good)
                 hwaccl_error_set(error, "out of memory");
         if (good) {
-                struct hwaccl_recorder_config config = flight->config;
+                const struct hwaccl_recorder_config *config = &flight->config;
                 (void)snprintf(path, room, "%s/" FLIGHT_FRAME, flight->directory);
                 memset(decoder, 0, sizeof(*decoder));
-                config.path = path;
-                config.force = false;
-                sqlite3 *db = writer_database_create_whole(&config, error);
+                sqlite3 *db = writer_database_create_whole(path, false, error);
                 good = db != NULL;
                 if (good) {
-                        good = writer_database_fill(db, &config, 1, error) &&
-                               decoder_init(decoder, db, config.vcpu, config.keyframe_interval, error) &&
-                               decoder_declare_devices(decoder, config.devices, config.device_count, error) &&
+                        good = fill_head(flight, db, error) &&
+                               decoder_init(decoder, db, config->vcpu, config->keyframe_interval, error) &&
+                               decoder_declare_devices(decoder, config->devices, config->device_count, error) &&
                                add_option(decoder, "flight_recorder", flight->window_text, error);
                         decoder_finish(decoder);
                         good = good && writer_database_status(db, &running, NULL, true, error);

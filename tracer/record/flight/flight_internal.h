@@ -1,36 +1,17 @@
-/* The flight recorder's parts: the thread that keeps the window (flight.c), its files (flight_segment.c), writing it
- * out (flight_dump.c), and looking at exits (flight_trigger.c). */
+/* The flight recorder's parts: its thread (flight.c), keeping the window (flight_window.c) in files (flight_segment.c),
+ * writing it out (flight_dump.c), and looking at exits (flight_trigger.c). */
 #ifndef HWACCL_TRACER_FLIGHT_INTERNAL_H
 #define HWACCL_TRACER_FLIGHT_INTERNAL_H
 
-#include "tracer/record/flight/flight.h"
+#include "tracer/record/flight/flight_recorder.h"
 
-#include "tracer/database/decoder.h"
-#include "tracer/database/rows.h"
+#include "tracer/database/writer_database.h"
+#include "tracer/record/flight/flight_files.h"
+#include "tracer/record/recorder.h"
 #include "tracer/ring/consumer.h"
+#include "tracer/ring/ring_records.h"
 
 #include <stdatomic.h>
-
-#define FLIGHT_MAGIC       "hwaccl-f" /* 8 bytes, without a terminator */
-#define FLIGHT_VERSION     2u
-#define FLIGHT_VERSION_MIN 1u /* that is still read: its records are those of rings of version 2 */
-#define FLIGHT_HEADER_SIZE 64u
-
-/* A segment file: this, then records as they lay in the ring, each with the mark of its position there. */
-struct flight_header {
-        char magic[8];
-        uint32_t version;
-        uint32_t vcpu;
-        uint64_t first;    /* number of the first exit */
-        uint64_t position; /* of the first record: a SNAPSHOT, or else an ENTRY with all words */
-        uint64_t stamp_origin;
-        uint64_t stamp_khz; /* estimate when the segment was begun */
-        uint32_t stamp_kind;
-        uint32_t keyframe_interval;
-        uint64_t unused;
-};
-
-_Static_assert(sizeof(struct flight_header) == FLIGHT_HEADER_SIZE, "the layout of a segment file");
 
 struct flight_segment {
         uint64_t number;   /* names the file */
@@ -46,12 +27,13 @@ struct flight_annotation {
 };
 
 #define FLIGHT_ANNOTATION_MAX 1024u
-#define FLIGHT_FRAME          "frame.db"
-#define FLIGHT_SUFFIX         "-flight"              /* of the directory, behind the recording's name */
-#define FLIGHT_NEW            "new.db"               /* a recording while it is made, in the directory */
-#define FLIGHT_OPTION_RING    "flight_recorder_ring" /* identity of the ring: which run a window is of */
+#define FLIGHT_ANNOTATION_MAX 1024u
+
+#define FLIGHT_SHARES       16u                  /* the window is evicted in steps of one share */
+#define FLIGHT_SEGMENT_MOST (UINT64_C(64) << 20) /* bytes: a recovery has a segment in memory */
 
 struct flight {
+        struct recorder_sink sink;
         struct ring *ring;
         struct hwaccl_recorder_config config; /* a copy; strings owned, devices not */
         struct hwaccl_recording_option *option;
@@ -98,10 +80,6 @@ struct flight {
 bool flight_segments_open(struct flight *flight, const char *path, bool force, struct hwaccl_error *error);
 /** flight_segments_close - @remove: with all files and the directory */
 void flight_segments_close(struct flight *flight, bool remove);
-/** flight_directory_remove - a window's directory with its files; what else is in it stays, and is an error */
-bool flight_directory_remove(const char *directory, struct hwaccl_error *error);
-/** flight_is_segment - is it the name of a segment's file? */
-bool flight_is_segment(const char *name);
 /** flight_segment_begin - end the last segment, begin one with the records from @position on */
 bool flight_segment_begin(struct flight *flight, uint64_t position);
 /** flight_segment_write - records [flight->written, @end) of the ring go to the last segment; the ring lets go of them,
@@ -124,7 +102,7 @@ void flight_segment_unmap(const uint8_t *records, size_t size);
 /** flight_trigger_look - follow one record; a trigger that holds at it and did not before, or NULL */
 const struct hwaccl_flight_trigger *flight_trigger_look(struct flight *flight, const struct ring_record *record);
 
-/* flight.c */
+/* flight_window.c */
 
 /** flight_absorb - move what the ring holds by now into segments; during a dump */
 bool flight_absorb(struct flight *flight);
@@ -136,7 +114,7 @@ struct flight_dump {
         const char *reason; /* for the recording's options */
         bool force;         /* replace what is there */
         uint64_t end;       /* ring position: records before it */
-        const struct writer_end *how;
+        const struct recording_end *how;
 };
 
 /** flight_dump_frame - what a recovery needs beside the segments, in the directory: options and the devices' fields */

@@ -13,6 +13,8 @@
 #include "hwaccl/error.h"
 #include "hwaccl/exit_reason.h"
 
+#include "tracer/record/sink.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -79,14 +81,8 @@ bool hwaccl_flight_window_parse(const char *text, struct hwaccl_flight_window *w
  */
 bool hwaccl_flight_trigger_parse(const char *text, struct hwaccl_flight_trigger *trigger, struct hwaccl_error *error);
 
-struct hwaccl_recorder;
-
-/**
- * hwaccl_recorder_dump - have the window written out now, beside the recording: boot.db gets boot-1.db, boot-2.db …
- *
- * From any thread or signal handler; returns at once, and the recorder's thread does it within milliseconds. Requests
- * that come while one is being carried out are one request. Nothing happens without a flight recorder.
- */
-void hwaccl_recorder_dump(struct hwaccl_recorder *recorder);
+/* The sink of a recorder that keeps a window only: struct hwaccl_recorder_config, sink. Its settings are a struct
+ * hwaccl_flight_config. */
+extern const struct recorder_sink_ops hwaccl_flight_recorder;
 
 #endif

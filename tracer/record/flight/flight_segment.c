@@ -3,7 +3,6 @@
 
 #include "tracer/ring/steps.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,44 +13,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME_SIZE   24
 #define CLOCK_SHARE 64 /* of a window of time, kept on top: what two readings of a clock may differ by */
 
-static void name_of(uint64_t number, char name[NAME_SIZE])
+static void name_of(uint64_t number, char name[FLIGHT_NAME_SIZE])
 {
-        (void)snprintf(name, NAME_SIZE, "%012" PRIu64, number);
+        (void)snprintf(name, FLIGHT_NAME_SIZE, "%012" PRIu64, number);
 }
 
 static bool complain(const struct flight *flight, uint64_t number, const char *what, struct hwaccl_error *error)
 {
         int reason = errno;
         return hwaccl_error_set(error, "%s/%012" PRIu64 ": %s: %s", flight->directory, number, what, strerror(reason));
-}
-
-bool flight_is_segment(const char *name)
-{
-        size_t digits = strspn(name, "0123456789");
-
-        return digits >= 12 && digits < NAME_SIZE - 4 && !name[digits];
-}
-
-bool flight_directory_remove(const char *directory, struct hwaccl_error *error)
-{
-        DIR *files = opendir(directory);
-        struct dirent *entry;
-        bool good = files != NULL;
-
-        while (good && (entry = readdir(files)))
-                if (flight_is_segment(entry->d_name) ||
-                    strncmp(entry->d_name, FLIGHT_FRAME, strlen(FLIGHT_FRAME)) == 0 ||
-                    strncmp(entry->d_name, FLIGHT_NEW, strlen(FLIGHT_NEW)) == 0)
-                        good = unlinkat(dirfd(files), entry->d_name, 0) == 0;
-        int reason = errno;
-        if (files)
-                (void)closedir(files);
-        if (good && rmdir(directory) == 0)
-                return true;
-        return hwaccl_error_set(error, "%s: cannot remove: %s", directory, strerror(good ? errno : reason));
 }
 
 bool flight_segments_open(struct flight *flight, const char *path, bool force, struct hwaccl_error *error)
@@ -95,7 +67,7 @@ void flight_segments_close(struct flight *flight, bool remove)
         flight->fd = -1;
         STEP("flight window goes");
         for (size_t i = 0; remove && i < flight->segment_count; i++) {
-                char name[NAME_SIZE];
+                char name[FLIGHT_NAME_SIZE];
                 name_of(flight->segment[i].number, name);
                 (void)unlinkat(flight->directory_fd, name, 0);
         }
@@ -147,7 +119,7 @@ static bool append(struct flight *flight)
 bool flight_segment_begin(struct flight *flight, uint64_t position)
 {
         uint64_t number = flight->next_number;
-        char name[NAME_SIZE];
+        char name[FLIGHT_NAME_SIZE];
 
         if (flight->fd >= 0 && close(flight->fd) != 0) {
                 flight->fd = -1;
@@ -242,7 +214,7 @@ bool flight_segments_trim(struct flight *flight)
         uint64_t bytes = bytes_kept(flight);
 
         while (flight->segment_count > 1 && expired(flight, bytes)) {
-                char name[NAME_SIZE];
+                char name[FLIGHT_NAME_SIZE];
                 name_of(flight->segment[0].number, name);
                 if (unlinkat(flight->directory_fd, name, 0) != 0 && errno != ENOENT)
                         return complain(flight, flight->segment[0].number, "cannot remove", &flight->error);
@@ -257,7 +229,7 @@ bool flight_segments_trim(struct flight *flight)
 const uint8_t *flight_segment_map(const struct flight *flight, const struct flight_segment *segment, size_t *size,
                                   struct hwaccl_error *error)
 {
-        char name[NAME_SIZE];
+        char name[FLIGHT_NAME_SIZE];
         struct stat status;
         void *map = MAP_FAILED;
 

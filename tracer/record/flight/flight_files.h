@@ -1,0 +1,48 @@
+/*
+ * A window's files, for the flight recorder that writes them and for the recovery that reads what it left: the
+ * directory RECORDING-flight with segments of raw records, each beginning where a decoder may start, and with a frame,
+ * a recording without exits that holds what the segments do not say.
+ */
+#ifndef HWACCL_TRACER_FLIGHT_FILES_H
+#define HWACCL_TRACER_FLIGHT_FILES_H
+
+#include "hwaccl/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FLIGHT_FRAME       "frame.db"
+#define FLIGHT_SUFFIX      "-flight"              /* of the directory, behind the recording's name */
+#define FLIGHT_NEW         "new.db"               /* a recording while it is made, in the directory */
+#define FLIGHT_OPTION_RING "flight_recorder_ring" /* identity of the ring: which run a window is of */
+
+#define FLIGHT_NAME_SIZE 24 /* room for a segment's name */
+
+#define FLIGHT_MAGIC       "hwaccl-f" /* 8 bytes, without a terminator */
+#define FLIGHT_VERSION     2u
+#define FLIGHT_VERSION_MIN 1u /* that is still read: its records are those of rings of version 2 */
+#define FLIGHT_HEADER_SIZE 64u
+
+/* A segment file: this, then records as they lay in the ring, each with the mark of its position there. */
+struct flight_header {
+        char magic[8];
+        uint32_t version;
+        uint32_t vcpu;
+        uint64_t first;    /* number of the first exit */
+        uint64_t position; /* of the first record: a SNAPSHOT, or else an ENTRY with all words */
+        uint64_t stamp_origin;
+        uint64_t stamp_khz; /* estimate when the segment was begun */
+        uint32_t stamp_kind;
+        uint32_t keyframe_interval;
+        uint64_t unused;
+};
+
+_Static_assert(sizeof(struct flight_header) == FLIGHT_HEADER_SIZE, "the layout of a segment file");
+
+/** flight_is_segment - is it the name of a segment's file? */
+bool flight_is_segment(const char *name);
+
+/** flight_directory_remove - a window's directory with its files; what else is in it stays, and is an error */
+bool flight_directory_remove(const char *directory, struct hwaccl_error *error);
+
+#endif

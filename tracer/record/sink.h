@@ -1,0 +1,49 @@
+/*
+ * What becomes of a recorder's records: a thread that consumes the rings, behind a table of operations. The writer
+ * (writer.h) makes rows of every exit; the flight recorder (flight/flight_recorder.h) keeps a window of the newest.
+ */
+#ifndef HWACCL_TRACER_SINK_H
+#define HWACCL_TRACER_SINK_H
+
+#include "hwaccl/error.h"
+
+#include "tracer/ring/ring.h"
+#include "tracer/ring/timestamps.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hwaccl_recorder_config;
+struct recording_end;
+struct recorder_sink;
+
+struct recorder_sink_ops {
+        /* What fits the sink's settings (struct hwaccl_recorder_config, sink_settings): bytes of a ring, exits between
+         * keyframes where @asked are asked for, and the most bytes of records between two keyframes */
+        uint64_t (*ring_size)(const void *settings);
+        uint32_t (*keyframe_interval)(const void *settings, uint32_t asked);
+        uint64_t (*keyframe_bytes)(const void *settings);
+
+        /* Start the thread, which is the rings' consumer: they are one for each vCPU, numbered from config->vcpu on,
+         * and outlive it. NULL with *error set, and nothing left behind */
+        struct recorder_sink *(*create)(const struct hwaccl_recorder_config *config, struct ring *const *rings,
+                                        unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error);
+
+        /* Why the thread stopped, once a ring says that it did. Returns false */
+        bool (*error)(struct recorder_sink *sink, struct hwaccl_error *error);
+
+        /* Write out now what is kept: hwaccl_recorder_dump(). From any thread and signal handler */
+        void (*dump)(struct recorder_sink *sink);
+
+        /* Drain the rings, write the end, join and free. The producers have stopped. The rings are destroyed; their
+         * files stay when they hold what could not be written, and *error says how to recover. False when the recording
+         * is not complete */
+        bool (*finish)(struct recorder_sink *sink, const struct recording_end *end, struct hwaccl_error *error);
+};
+
+/* Implementations have this as their first member. */
+struct recorder_sink {
+        const struct recorder_sink_ops *ops;
+};
+
+#endif
