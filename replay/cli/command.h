@@ -4,9 +4,9 @@
 
 /* Exit status of every subcommand. */
 enum cli_status {
-        CLI_CLEAN = 0,  /* done and clean */
-        CLI_BAD = 1,    /* done, and the answer is bad: a divergence, a guest that failed */
-        CLI_CANNOT = 2, /* could not do it: usage, input, environment */
+        CLI_CLEAN = 0,  /* success */
+        CLI_BAD = 1,    /* completed with a negative result: a divergence, a guest that failed */
+        CLI_CANNOT = 2, /* failure: usage, input, environment */
 };
 
 struct cli_option;

@@ -1,4 +1,4 @@
-/* hwaccl check: is a recording whole and consistent? */
+/* hwaccl check: checks that a recording is complete and consistent. */
 #include "replay/cli/json.h"
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
@@ -57,7 +57,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
                 return CLI_CANNOT;
         struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
         if (!recording)
-                return cli_complain_of(command, path, error.message);
+                return cli_file_error(command, path, error.message);
         bool done = hwaccl_recording_check(recording, print_finding, &findings, &error);
         const struct hwaccl_recording_info info = *hwaccl_recording_info(recording);
         bool complete = info.status == HWACCL_RECORDING_COMPLETE;
@@ -66,7 +66,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
                 done = hwaccl_error_set(&error, "out of memory");
         if (!done) {
                 cli_json_list_fail(&findings.list, error.message);
-                return cli_complain_of(command, path, error.message);
+                return cli_file_error(command, path, error.message);
         }
         if (!complete)
                 cli_recording_state(command, path, info.status, info.end);
@@ -78,8 +78,9 @@ const struct cli_command cli_command_check = {
         .arguments = "[OPTION]... RECORDING",
         .summary = "check a recording's integrity",
         .options = options,
-        .details = "One line for each problem. Exit status: 0 none; 1 problems were found; 2 it is no recording, or\n"
-                   "cannot be read.\n\n"
-                   "Example: hwaccl check boot.db\n",
+        .details =
+                "Prints one line for each problem. Exit status: 0 no problem; 1 problems found; 2 not a recording, or\n"
+                "unreadable.\n\n"
+                "Example: hwaccl check boot.db\n",
         .run = run,
 };

@@ -1,4 +1,4 @@
-/* hwaccl import: a recording from what another tracer wrote. */
+/* hwaccl import: makes a recording from another tracer's trace. */
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
@@ -39,14 +39,14 @@ static void summarise(const struct cli_command *command, const struct hwaccl_imp
 {
         uint64_t discarded = result->discarded_events;
 
-        (void)cli_complain(command, "%" PRIu64 " events of process %" PRIu32 ": %" PRIu64 " exits in %s%s%s",
-                           result->events, result->pid, result->exits, config->output,
-                           result->complete ? "" : "; incomplete: ", result->problem);
+        cli_notice(command, "imported %" PRIu64 " exits from %" PRIu64 " events of process %" PRIu32 " into %s%s%s",
+                   result->exits, result->events, result->pid, config->output,
+                   result->complete ? "" : "; incomplete: ", result->problem);
         if (result->lost == 0 && (discarded || result->discarded_packets))
-                (void)cli_complain(command,
-                                   "LTTng discarded %" PRIu64 " events and %" PRIu64 " packets, none of "
-                                   "this virtual CPU",
-                                   discarded, result->discarded_packets);
+                cli_notice(command,
+                           "LTTng discarded %" PRIu64 " events and %" PRIu64 " packets, none of them of "
+                           "this virtual CPU",
+                           discarded, result->discarded_packets);
 }
 
 static enum cli_status import(const struct cli_command *command, struct hwaccl_import_config *config)
@@ -61,7 +61,7 @@ static enum cli_status import(const struct cli_command *command, struct hwaccl_i
                 while (length > 1 && config->directory[length - 1] == '/')
                         length--;
                 if (snprintf(output, sizeof(output), "%.*s.db", (int)length, config->directory) >= (int)sizeof(output))
-                        return cli_complain(command, "the directory's name is too long; use -o FILE");
+                        return cli_error(command, "directory name too long; give -o FILE");
                 config->output = output;
         }
         config->progress = progress;
@@ -69,7 +69,7 @@ static enum cli_status import(const struct cli_command *command, struct hwaccl_i
         bool good = hwaccl_import_ctf(config, &result, &error);
         cli_progress_clear();
         if (!good)
-                return cli_complain(command, "%s", error.message);
+                return cli_error(command, "%s", error.message);
         summarise(command, config, &result);
         return result.complete ? CLI_CLEAN : CLI_BAD;
 }
@@ -82,9 +82,9 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         if (!cli_parse_options(command, argc, argv, &config, &status))
                 return status;
         if (optind < argc && strcmp(argv[optind], "ctf") != 0)
-                return cli_misused(command, "'%s' is no kind of trace: it is ctf", argv[optind]);
+                return cli_usage_error(command, "unknown trace format '%s' (supported: ctf)", argv[optind]);
         if (optind >= argc)
-                return cli_misused(command, "no kind of trace given: it is ctf");
+                return cli_usage_error(command, "no trace format given (supported: ctf)");
         optind++;
         config.directory = cli_one_operand(command, argc, argv, "directory");
         return config.directory ? import(command, &config) : CLI_CANNOT;
@@ -93,13 +93,13 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
 const struct cli_command cli_command_import = {
         .name = "import",
         .arguments = "ctf [OPTION]... DIRECTORY",
-        .summary = "make a recording of a trace",
+        .summary = "make a recording from another tracer's trace",
         .options = options,
         .details =
-                "A CTF trace of the events that 'hwaccl record --lttng' gives to LTTng becomes a recording with the\n"
-                "rows that recording into a database gives. Where the trace lost events, exits are missing: the\n"
-                "recording is marked incomplete and lists them, and replays between them. Exit status: 0 complete;\n"
-                "1 incomplete; 2 no recording was made.\n\n"
+                "Reads CTF traces of the LTTng events of 'hwaccl record --lttng'. The rows are those of a recording "
+                "made\n"
+                "directly. Where the trace lost events, exits are missing: the recording is marked incomplete, lists\n"
+                "the missing exits, and replays between them. Exit status: 0 complete; 1 incomplete; 2 failure.\n\n"
                 "Example: hwaccl import ctf trace/ -o boot.db\n",
         .run = run,
 };

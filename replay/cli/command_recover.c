@@ -46,10 +46,10 @@ static void print_text(const char *path, const struct hwaccl_recovery *recovery)
 {
         switch (recovery->outcome) {
         case HWACCL_RECOVERY_NOTHING:
-                (void)printf("%s: is complete, %" PRIu64 " exits\n", path, recovery->exits);
+                (void)printf("%s: already complete, %" PRIu64 " exits\n", path, recovery->exits);
                 return;
         case HWACCL_RECOVERY_NO_EXITS:
-                (void)printf("%s: its recorder died before the first exit: nothing to recover; its files are removed\n",
+                (void)printf("%s: the recorder died before the first exit: nothing to recover; removed its files\n",
                              path);
                 return;
         case HWACCL_RECOVERY_DONE: break;
@@ -59,9 +59,9 @@ static void print_text(const char *path, const struct hwaccl_recovery *recovery)
         if (recovery->end == HWACCL_END_EXIT_CODE)
                 (void)printf(" %" PRIu64, recovery->end_code);
         if (recovery->unfinished)
-                (void)printf("; it died in the handling of exit %" PRIu64, recovery->exits - 1);
+                (void)printf("; the recorder died while handling exit %" PRIu64, recovery->exits - 1);
         if (recovery->cut)
-                (void)printf("; half a record behind it is cut");
+                (void)printf("; discarded a truncated trailing record");
         (void)putchar('\n');
 }
 
@@ -86,7 +86,7 @@ static json_t *recovery_object(const char *path, const struct hwaccl_recovery *r
 
 static void fail(struct recover *recover, const char *path, const char *text)
 {
-        worsen(recover, cli_complain_of(recover->command, path, text));
+        worsen(recover, cli_file_error(recover->command, path, text));
         if (recover->json)
                 (void)cli_json_list_add(&recover->list, json_pack("{s:o, s:o}", "recording", cli_json_text(path),
                                                                   "error", cli_json_text(text)));
@@ -110,11 +110,10 @@ static void recover_one(struct recover *recover, const char *path)
                 return;
         worsen(recover, CLI_BAD);
         if (recovery.damaged_at != UINT64_MAX)
-                (void)cli_complain(command, "%s: its ring is damaged at byte %" PRIu64 " (%s): what follows is lost",
-                                   path, recovery.damaged_at, recovery.damage);
+                (void)cli_error(command, "%s: ring damaged at byte %" PRIu64 " (%s): everything after it is lost", path,
+                                recovery.damaged_at, recovery.damage);
         if (recovery.lost)
-                (void)cli_complain(command, "%s: %" PRIu64 " exits that its recorder completed are lost", path,
-                                   recovery.lost);
+                (void)cli_error(command, "%s: %" PRIu64 " completed exits are lost", path, recovery.lost);
 }
 
 static int is_ring(const struct dirent *entry)
@@ -125,7 +124,7 @@ static int is_ring(const struct dirent *entry)
         return length > suffix && strcmp(entry->d_name + length - suffix, RING_SUFFIX) == 0;
 }
 
-/* Every ring of a directory; those in use are no failure here. */
+/* Every ring of a directory; one in use is skipped. */
 static void recover_directory(struct recover *recover, const char *directory)
 {
         const struct cli_command *command = recover->command;
@@ -137,7 +136,7 @@ static void recover_directory(struct recover *recover, const char *directory)
                 return;
         }
         if (count == 0)
-                (void)cli_complain(command, "%s: no recording to recover", directory);
+                cli_notice(command, "%s: no recording to recover", directory);
         for (int i = 0; i < count; i++) {
                 char *path = NULL;
                 const char *slash = *directory && directory[strlen(directory) - 1] == '/' ? "" : "/";
@@ -147,9 +146,8 @@ static void recover_directory(struct recover *recover, const char *directory)
                 if (asprintf(&path, "%s%s%.*s", directory, slash, length, entry[i]->d_name) < 0)
                         fail(recover, directory, "out of memory");
                 else if (hwaccl_recovery_state(path, &process) == HWACCL_RING_IN_USE)
-                        (void)cli_complain(command,
-                                           "%s: is being recorded or recovered, by process %" PRIu32 ": left alone",
-                                           path, process);
+                        cli_notice(command, "%s: skipped: process %" PRIu32 " is recording or recovering it", path,
+                                   process);
                 else
                         recover_one(recover, path);
                 free(path);
@@ -175,7 +173,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
                 recover_one(&recover, path);
         if (recover.json && !cli_json_list_end(&recover.list, json_object())) {
                 cli_json_list_fail(&recover.list, "out of memory");
-                return cli_complain(command, "out of memory");
+                return cli_error(command, "out of memory");
         }
         return recover.status;
 }
@@ -186,12 +184,14 @@ const struct cli_command cli_command_recover = {
         .summary = "complete the recording of a recorder that died",
         .options = options,
         .details =
-                "Moves what the ring beside the recording (RECORDING-ring) still holds into it; the last exit that "
-                "the\n"
-                "recorder completed is there, and the one that it was at, as far as it came. The ring is removed when\n"
-                "the recording is on the disk; a recovery that is interrupted can be run again. Of a directory, every\n"
-                "recording that has a ring. A ring whose recorder still runs is left alone. Exit status: 0 done, or\n"
-                "nothing to do; 1 the ring was damaged and exits are lost; 2 it could not be done.\n\n"
+                "Moves the exits in the ring beside the recording (RECORDING-ring) into the recording, up to the last\n"
+                "completed exit and the one in whose handling the recorder died. The ring is removed when the "
+                "recording\n"
+                "is on the disk; an interrupted recovery can be run again. For a directory, recovers every recording "
+                "in\n"
+                "it that has a ring. The ring of a running recorder is not touched. Exit status: 0 recovered, or "
+                "nothing\n"
+                "to do; 1 the ring was damaged and exits are lost; 2 failure.\n\n"
                 "Example: hwaccl recover boot.db\n",
         .run = run,
 };

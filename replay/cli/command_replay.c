@@ -1,4 +1,4 @@
-/* hwaccl replay: rerun the handling of recorded exits and compare. */
+/* hwaccl replay: reruns the handling of recorded exits and compares. */
 #include "replay/cli/json.h"
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
@@ -130,7 +130,7 @@ static void summarise(const struct report *report, const struct hwaccl_replay_re
         double rate = result->seconds > 0 ? (double)result->exits / result->seconds : 0;
 
         if (result->divergences > report->shown)
-                (void)printf("%" PRIu64 " more divergences are not shown\n", result->divergences - report->shown);
+                (void)printf("%" PRIu64 " more divergences not shown\n", result->divergences - report->shown);
         (void)printf("%sreplayed %" PRIu64 " exits in %.3f s (%.0f exits/s): %" PRIu64 " divergence%s%s\n",
                      cli_colour(result->divergences ? CLI_RED : CLI_GREEN), result->exits, result->seconds, rate,
                      result->divergences, result->divergences == 1 ? "" : "s", cli_colour(CLI_PLAIN));
@@ -145,10 +145,10 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
         struct hwaccl_error error;
 
         if (info->vmm)
-                return cli_complain(command,
-                                    "%s: another VMM (%s) handled these exits: there is no handling to rerun; check, "
-                                    "show, state and stat read the recording",
-                                    path, info->vmm);
+                return cli_error(command,
+                                 "%s: cannot replay: another VMM (%s) handled these exits; use check, show, state or "
+                                 "stat",
+                                 path, info->vmm);
         if (!cli_exits_check(command, path, recording, exits))
                 return CLI_CANNOT;
         struct hwaccl_replay_config config = {
@@ -167,7 +167,7 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
                 done = hwaccl_error_set(&error, "out of memory");
         if (!done) {
                 cli_json_list_fail(&report->list, error.message);
-                return cli_complain_of(command, path, error.message);
+                return cli_file_error(command, path, error.message);
         }
         if (!report->json)
                 summarise(report, &result);
@@ -192,11 +192,12 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
 const struct cli_command cli_command_replay = {
         .name = "replay",
         .arguments = "[OPTION]... RECORDING [FIRST..LAST]",
-        .summary = "rerun the handling of recorded exits and compare with what was recorded",
+        .summary = "rerun the handling of recorded exits and compare with the recording",
         .options = options,
-        .details = "Neither the guest nor its images are needed. Compared are every known field of the state, IRQ\n"
-                   "handoffs, verdicts, outcomes, the inputs asked for, effects, and the devices' state at keyframes.\n"
-                   "Exit status: 0 no divergence; 1 divergences; 2 the recording cannot be replayed.\n\n"
+        .details = "Needs neither the guest nor its images. Compares every known field of the state, IRQ handoffs, "
+                   "verdicts,\n"
+                   "outcomes, inputs, effects, and the state of devices at keyframes. Exit status: 0 no divergence;\n"
+                   "1 divergences; 2 the recording cannot be replayed.\n\n"
                    "Example: hwaccl replay boot.db 1000..2000\n",
         .run = run,
 };

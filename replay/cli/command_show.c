@@ -1,4 +1,4 @@
-/* hwaccl show: exits as a table, from the view of the same name. */
+/* hwaccl show: prints exits as a table, from the view exits. */
 #include "replay/cli/json.h"
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
@@ -27,7 +27,7 @@ struct filter {
         bool json;
 };
 
-/* What is asked of the view, in this order. */
+/* Columns of the query. */
 enum {
         COLUMN_VCPU,
         COLUMN_EXIT,
@@ -171,7 +171,7 @@ static enum cli_status show(const struct cli_command *command, struct hwaccl_rec
         if (!cli_exits_check(command, path, recording, exits))
                 return CLI_CANNOT;
         if (sqlite3_prepare_v2(database, query, -1, &row, NULL) != SQLITE_OK)
-                return cli_complain_of(command, path, sqlite3_errmsg(database));
+                return cli_file_error(command, path, sqlite3_errmsg(database));
         uint64_t base = (uint64_t)exits->vcpu << VCPU_SHIFT, room = (UINT64_C(1) << VCPU_SHIFT) - 1;
         uint64_t last = base | (exits->last < room ? exits->last : room);
         bool good = sqlite3_bind_int64(row, 1, (sqlite3_int64)(base | exits->first)) == SQLITE_OK &&
@@ -181,7 +181,7 @@ static enum cli_status show(const struct cli_command *command, struct hwaccl_rec
         else
                 good = filter->json ? print_array(row, filter, &error) : print_table(row, filter, &error);
         (void)sqlite3_finalize(row);
-        return good ? CLI_CLEAN : cli_complain_of(command, path, error.message);
+        return good ? CLI_CLEAN : cli_file_error(command, path, error.message);
 }
 
 static bool parse_reason(const struct cli_command *command, const struct cli_option *option, const char *text,
@@ -190,11 +190,11 @@ static bool parse_reason(const struct cli_command *command, const struct cli_opt
         struct filter *filter = settings;
 
         if (filter->reason_count == REASON_MAX) {
-                (void)cli_misused(command, "--reason: at most %d reasons", REASON_MAX);
+                (void)cli_usage_error(command, "--reason: at most %d reasons", REASON_MAX);
                 return false;
         }
         return hwaccl_exit_reason_parse(text, &filter->reason[filter->reason_count++]) ||
-               cli_bad_value(command, option, text, "an exit reason such as 30 or io-instruction");
+               cli_value_error(command, option, text, "an exit reason such as 30 or io-instruction");
 }
 
 static bool parse_rip(const struct cli_command *command, const struct cli_option *option, const char *text,
@@ -203,7 +203,7 @@ static bool parse_rip(const struct cli_command *command, const struct cli_option
         struct filter *filter = settings;
 
         return cli_parse_range(text, &filter->rip_first, &filter->rip_last) ||
-               cli_bad_value(command, option, text, "a range of addresses such as 0xf0000..0xfffff");
+               cli_value_error(command, option, text, "a range of addresses such as 0xf0000..0xfffff");
 }
 
 static const struct cli_option options[] = {
@@ -242,10 +242,9 @@ const struct cli_command cli_command_show = {
         .arguments = "[OPTION]... RECORDING [FIRST..LAST]",
         .summary = "show exits as a table",
         .options = options,
-        .details =
-                "Columns: number; seconds since the recording began; reason of the exit, and what its qualification\n"
-                "says in detail; RIP of the instruction that exited; what the handler decided, and how its handling\n"
-                "ended. ? is unknown.\n\n"
-                "Example: hwaccl show --disasm --reason control-register boot.db 0..5000\n",
+        .details = "Columns: number; seconds since the start of the recording; exit reason, and details from its exit\n"
+                   "qualification; RIP of the instruction that exited; the handler's verdict, and the outcome of the\n"
+                   "handling. ? is an unknown value.\n\n"
+                   "Example: hwaccl show --disasm --reason control-register boot.db 0..5000\n",
         .run = run,
 };

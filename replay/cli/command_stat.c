@@ -1,4 +1,4 @@
-/* hwaccl stat: exits by reason, as perf kvm stat shows them. */
+/* hwaccl stat: counts exits and their times by reason, like perf kvm stat. */
 #include "replay/cli/json.h"
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REASON_ROOM 256 /* distinct reasons; what a broken recording has beyond them is counted together */
+#define REASON_ROOM 256 /* distinct reasons; those beyond, in a damaged recording, are counted as one */
 
 struct spread {
         uint64_t min;
@@ -236,7 +236,7 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
                 return CLI_CANNOT;
         struct statistics *statistics = calloc(1, sizeof(*statistics));
         if (!statistics)
-                return cli_complain(command, "out of memory");
+                return cli_error(command, "out of memory");
         bool good = true;
         if (exits->count) {
                 struct hwaccl_exit_cursor *cursor =
@@ -248,12 +248,12 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
                 cli_progress_clear();
         }
         if (!good) {
-                (void)cli_complain_of(command, path, error.message);
+                (void)cli_file_error(command, path, error.message);
         } else {
                 qsort(statistics->line, statistics->count, sizeof(statistics->line[0]), orders[settings->order]);
                 good = settings->json ? print_json(statistics) : print_table(statistics);
                 if (!good)
-                        (void)cli_complain(command, "out of memory");
+                        (void)cli_error(command, "out of memory");
         }
         free(statistics);
         return good ? CLI_CLEAN : CLI_CANNOT;
@@ -279,8 +279,9 @@ const struct cli_command cli_command_stat = {
         .arguments = "[OPTION]... RECORDING [FIRST..LAST]",
         .summary = "count exits and time by reason",
         .options = options,
-        .details = "Times are those of the host while recording: in the handler (from the exit to the end of its\n"
-                   "handling) and in the guest (from the entry to the exit).\n\n"
+        .details = "Times are host times of the recording: in the handler (from the exit to the end of its handling) "
+                   "and in\n"
+                   "the guest (from the entry to the exit).\n\n"
                    "Example: hwaccl stat --sort time boot.db\n",
         .run = run,
 };

@@ -1,4 +1,4 @@
-/* hwaccl state: the registers around one exit. */
+/* hwaccl state: shows the registers around one exit. */
 #include "replay/cli/json.h"
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
@@ -166,10 +166,10 @@ static enum cli_status show_state(const struct cli_command *command, struct hwac
         if (cursor)
                 hwaccl_exit_cursor_close(cursor);
         if (!good)
-                return cli_complain_of(command, path, error.message);
+                return cli_file_error(command, path, error.message);
         good = settings->json ? print_json(&around, exits->vcpu, settings->changed_only)
                               : print_table(&around, settings->changed_only);
-        return good ? CLI_CLEAN : cli_complain(command, "out of memory");
+        return good ? CLI_CLEAN : cli_error(command, "out of memory");
 }
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
@@ -180,10 +180,10 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         if (!cli_parse_options(command, argc, argv, &settings, &status))
                 return status;
         if (argc - optind == 1)
-                return cli_misused(command, "no exit given");
+                return cli_usage_error(command, "no exit given");
         const char *path = cli_recording_operands(command, argc, argv, &settings.exits);
         if (path && settings.exits.first != settings.exits.last)
-                return cli_misused(command, "'%s' is not the number of one exit", argv[optind + 1]);
+                return cli_usage_error(command, "invalid exit '%s': expected the number of one exit", argv[optind + 1]);
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;
@@ -196,8 +196,9 @@ const struct cli_command cli_command_state = {
         .arguments = "[OPTION]... RECORDING EXIT",
         .summary = "show the registers around an exit",
         .options = options,
-        .details = "Three moments: before the entry, after the exit, after its handling. A star marks what changed\n"
-                   "since the moment before; ? is unknown.\n\n"
+        .details = "Three columns: before the entry, after the exit, after its handling. A star marks a value that "
+                   "differs\n"
+                   "from the column before; ? is an unknown value.\n\n"
                    "Example: hwaccl state --changed boot.db 1234\n",
         .run = run,
 };

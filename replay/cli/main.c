@@ -12,30 +12,30 @@
 static void print_overview(void)
 {
         (void)puts("Usage: hwaccl SUBCOMMAND [OPTION]... [ARGUMENT]...\n\n"
-                   "Record every VM exit of a guest into an SQLite database, look at it, and replay the handling of "
-                   "the\nexits without the guest.\n\nSubcommands:");
+                   "Record every VM exit of a guest in an SQLite database, inspect the recording, and replay the\n"
+                   "handling of its exits without the guest.\n\nSubcommands:");
         for (const struct cli_command *const *command = cli_commands; *command; command++)
                 (void)printf("  %-8s %s\n", (*command)->name, (*command)->summary);
         (void)puts("  help     show the help of a subcommand\n\n"
                    "Options:\n"
                    "  -h, --help     show this help\n"
                    "  -V, --version  show the version\n\n"
-                   "Exit status: 0 done and clean; 1 done, and the answer is bad (a divergence, a guest that failed);\n"
-                   "2 could not do it (usage, input, environment).\n"
-                   "See 'hwaccl SUBCOMMAND --help', and hwaccl(1) for everything.");
+                   "Exit status: 0 success; 1 negative result (a divergence, a guest that failed); 2 failure (usage,\n"
+                   "input, environment).\n"
+                   "See 'hwaccl SUBCOMMAND --help' and hwaccl(1).");
 }
 
 static enum cli_status help(int argc, char **argv)
 {
         if (argc > 1)
-                return cli_misused(NULL, "unexpected argument '%s'", argv[1]);
+                return cli_usage_error(NULL, "unexpected argument '%s'", argv[1]);
         if (argc == 0) {
                 print_overview();
                 return CLI_CLEAN;
         }
         const struct cli_command *command = cli_command_find(argv[0]);
         if (!command)
-                return cli_misused(NULL, "no subcommand '%s'", argv[0]);
+                return cli_usage_error(NULL, "unknown subcommand '%s'", argv[0]);
         cli_print_help(command);
         return CLI_CLEAN;
 }
@@ -43,7 +43,7 @@ static enum cli_status help(int argc, char **argv)
 static enum cli_status run(int argc, char **argv)
 {
         if (argc < 2)
-                return cli_misused(NULL, "no subcommand given");
+                return cli_usage_error(NULL, "no subcommand given");
         const char *name = argv[1];
         if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
                 return help(argc - 2, argv + 2);
@@ -52,10 +52,10 @@ static enum cli_status run(int argc, char **argv)
                 return CLI_CLEAN;
         }
         if (name[0] == '-')
-                return cli_misused(NULL, "unknown option '%s'", name);
+                return cli_usage_error(NULL, "unknown option '%s'", name);
         const struct cli_command *command = cli_command_find(name);
         if (!command)
-                return cli_misused(NULL, "no subcommand '%s'", name);
+                return cli_usage_error(NULL, "unknown subcommand '%s'", name);
         return command->run(command, argc - 1, argv + 1);
 }
 
@@ -68,17 +68,16 @@ static enum cli_status finish_output(enum cli_status status)
         if (!failed || errno == EPIPE)
                 return status;
         if (failed_before && !errno) {
-                /* The error of an earlier write is gone; ask again with nothing at stake. */
+                /* errno of an earlier write is lost: write once more to get it */
                 if (write(STDOUT_FILENO, "\n", 1) < 0 && errno == EPIPE)
                         return status;
         }
-        return cli_complain(NULL, "cannot write to standard output%s%s", errno ? ": " : "",
-                            errno ? strerror(errno) : "");
+        return cli_error(NULL, "cannot write to standard output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
 }
 
 int main(int argc, char **argv)
 {
-        /* A reader that goes away (| head) is seen as a write error, and a recording is still finished cleanly. */
+        /* A closed pipe (| head) is a write error, so that a recording is still finished. */
         (void)signal(SIGPIPE, SIG_IGN);
         return (int)finish_output(run(argc, argv));
 }

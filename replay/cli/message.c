@@ -6,41 +6,46 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TEXT_MAX 1024
+
 /* One line, whatever file names or guests put into it. */
-static void complain(const struct cli_command *command, const char *tail, const char *format, va_list arguments)
+static void print_line(const struct cli_command *command, char *text, const char *tail)
 {
-        char text[1024];
-        (void)vsnprintf(text, sizeof(text), format, arguments);
         cli_make_printable(text);
         cli_progress_clear();
         (void)fflush(stdout);
         (void)fprintf(stderr, "hwaccl%s%s: %s%s\n", command ? " " : "", command ? command->name : "", text, tail);
 }
 
-enum cli_status cli_complain(const struct cli_command *command, const char *format, ...)
+enum cli_status cli_error(const struct cli_command *command, const char *format, ...)
 {
+        char text[TEXT_MAX];
         va_list arguments;
+
         va_start(arguments, format);
-        complain(command, "", format, arguments);
+        (void)vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
+        print_line(command, text, "");
         return CLI_CANNOT;
 }
 
-enum cli_status cli_complain_of(const struct cli_command *command, const char *path, const char *text)
+enum cli_status cli_file_error(const struct cli_command *command, const char *path, const char *text)
 {
         if (strncmp(text, path, strlen(path)) == 0)
-                return cli_complain(command, "%s", text);
-        return cli_complain(command, "%s: %s", path, text);
+                return cli_error(command, "%s", text);
+        return cli_error(command, "%s: %s", path, text);
 }
 
-enum cli_status cli_misused(const struct cli_command *command, const char *format, ...)
+enum cli_status cli_usage_error(const struct cli_command *command, const char *format, ...)
 {
-        char tail[64];
+        char text[TEXT_MAX], tail[64];
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void)vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
         (void)snprintf(tail, sizeof(tail), "; see 'hwaccl %s%s--help'", command ? command->name : "",
                        command ? " " : "");
-        va_list arguments;
-        va_start(arguments, format);
-        complain(command, tail, format, arguments);
-        va_end(arguments);
+        print_line(command, text, tail);
         return CLI_CANNOT;
 }

@@ -4,15 +4,18 @@
 
 #include "replay/cli/command.h"
 
-/** cli_complain - one line on stderr: "hwaccl record: text" (@command may be NULL). Returns CLI_CANNOT */
-enum cli_status cli_complain(const struct cli_command *command, const char *format, ...)
+/** cli_error - what failed (@command may be NULL). Returns CLI_CANNOT */
+enum cli_status cli_error(const struct cli_command *command, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
-/** cli_complain_of - what is wrong with a file; its name is put before a text that does not begin with it */
-enum cli_status cli_complain_of(const struct cli_command *command, const char *path, const char *text);
+/** cli_file_error - what is wrong with a file: its name is put before a text that does not begin with it */
+enum cli_status cli_file_error(const struct cli_command *command, const char *path, const char *text);
 
-/** cli_misused - the same for a wrong command line: says how to see help */
-enum cli_status cli_misused(const struct cli_command *command, const char *format, ...)
+/** cli_usage_error - what is wrong with the command line, and how to see the help */
+enum cli_status cli_usage_error(const struct cli_command *command, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
+
+/** cli_notice - a line that reports no failure */
+#define cli_notice(...) ((void)cli_error(__VA_ARGS__))
 
 #endif

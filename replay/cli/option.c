@@ -75,7 +75,8 @@ static void translate(const struct cli_command *command, struct option *longs, c
         *shorts = '\0';
 }
 
-static void refuse_option(const struct cli_command *command, int argc, char **argv, bool argument_missing)
+static void refuse_option(const struct cli_command *command, const struct option *longs, int argc, char **argv,
+                          bool argument_missing)
 {
         const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
         const char *dash = "";
@@ -85,19 +86,19 @@ static void refuse_option(const struct cli_command *command, int argc, char **ar
                 word = letter;
                 dash = "-";
         } else if (optopt >= ROW_BASE && !argument_missing) {
-                (void)cli_misused(command, "option '--%s' takes no argument", command->options[optopt - ROW_BASE].name);
+                (void)cli_usage_error(command, "option '--%s' takes no argument", longs[optopt - ROW_BASE].name);
                 return;
         }
         if (argument_missing)
-                (void)cli_misused(command, "option '%s%s' needs an argument", dash, word);
+                (void)cli_usage_error(command, "option '%s%s' needs an argument", dash, word);
         else
-                (void)cli_misused(command, "unknown%s option '%s%s'", *dash ? "" : " or ambiguous", dash, word);
+                (void)cli_usage_error(command, "unknown%s option '%s%s'", *dash ? "" : " or ambiguous", dash, word);
 }
 
-bool cli_bad_value(const struct cli_command *command, const struct cli_option *option, const char *text,
-                   const char *expected)
+bool cli_value_error(const struct cli_command *command, const struct cli_option *option, const char *text,
+                     const char *expected)
 {
-        (void)cli_misused(command, "invalid value '%s' (--%s): expected %s", text, option->name, expected);
+        (void)cli_usage_error(command, "invalid value '%s' (--%s): expected %s", text, option->name, expected);
         return false;
 }
 
@@ -108,7 +109,7 @@ static bool bad_number(const struct cli_command *command, const struct cli_optio
         bool seconds = option->value == CLI_VALUE_SECONDS;
 
         if (seconds && !option->max)
-                return cli_bad_value(command, option, text, "a number of seconds, such as 2.5");
+                return cli_value_error(command, option, text, "a number of seconds, such as 2.5");
         if (seconds)
                 (void)snprintf(expected, sizeof(expected), "a number of seconds from %g to %g",
                                (double)option->min / 1e9, (double)option->max / 1e9);
@@ -117,7 +118,7 @@ static bool bad_number(const struct cli_command *command, const struct cli_optio
                                option->max);
         else
                 (void)snprintf(expected, sizeof(expected), "a number");
-        return cli_bad_value(command, option, text, expected);
+        return cli_value_error(command, option, text, expected);
 }
 
 static bool parse_number(const struct cli_command *command, const struct cli_option *option, const char *text,
@@ -137,8 +138,8 @@ static bool parse_text(const struct cli_command *command, const struct cli_optio
         *field = text;
         if (strlen(text) >= option->min)
                 return true;
-        return cli_bad_value(command, option, text,
-                             option->value == CLI_VALUE_DIRECTORY ? "a directory" : "at least one character");
+        return cli_value_error(command, option, text,
+                               option->value == CLI_VALUE_DIRECTORY ? "a directory" : "at least one character");
 }
 
 static bool parse_keyword(const struct cli_command *command, const struct cli_option *option, const char *text,
@@ -161,7 +162,7 @@ static bool parse_keyword(const struct cli_command *command, const struct cli_op
                                (int)length, word);
                 word += length + !last;
         }
-        return cli_bad_value(command, option, text, expected);
+        return cli_value_error(command, option, text, expected);
 }
 
 bool cli_parse_value(const struct cli_command *command, const struct cli_option *option, const char *text,
@@ -221,7 +222,7 @@ bool cli_parse_options(const struct cli_command *command, int argc, char **argv,
                 }
                 const struct cli_option *option = found == '?' || found == ':' ? NULL : find_option(command, found);
                 if (!option) {
-                        refuse_option(command, argc, argv, found == ':');
+                        refuse_option(command, longs, argc, argv, found == ':');
                         return false;
                 }
                 if (!cli_parse_value(command, option, optarg, settings))
@@ -233,11 +234,11 @@ bool cli_parse_options(const struct cli_command *command, int argc, char **argv,
 const char *cli_one_operand(const struct cli_command *command, int argc, char **argv, const char *what)
 {
         if (optind >= argc) {
-                (void)cli_misused(command, "no %s given", what);
+                (void)cli_usage_error(command, "no %s given", what);
                 return NULL;
         }
         if (argc - optind > 1) {
-                (void)cli_misused(command, "unexpected argument '%s'", argv[optind + 1]);
+                (void)cli_usage_error(command, "unexpected argument '%s'", argv[optind + 1]);
                 return NULL;
         }
         return argv[optind];

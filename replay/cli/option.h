@@ -42,7 +42,7 @@ struct cli_option {
         uint64_t min;         /* of a number or time; of a text: its least length */
         uint64_t max;         /* 0: none */
         const char *keywords; /* separated by blanks */
-        /* takes the argument instead: @field is where it goes. False after a complaint */
+        /* takes the argument instead: @field is where it goes. False after an error message */
         bool (*parse)(const struct cli_command *command, const struct cli_option *option, const char *text,
                       void *field);
 };
@@ -76,15 +76,15 @@ void cli_print_help(const struct cli_command *command);
 bool cli_parse_options(const struct cli_command *command, int argc, char **argv, void *settings,
                        enum cli_status *status);
 
-/** cli_parse_value - store one value as if it were the argument of @option; false after a complaint */
+/** cli_parse_value - store one value as if it were the argument of @option; false after an error message */
 bool cli_parse_value(const struct cli_command *command, const struct cli_option *option, const char *text,
                      void *settings);
 
-/** cli_bad_value - complain of an option's argument. @expected: "a number from 1 to 10". Returns false */
-bool cli_bad_value(const struct cli_command *command, const struct cli_option *option, const char *text,
-                   const char *expected);
+/** cli_value_error - print that an option's argument is invalid. @expected: "a number from 1 to 10". Returns false */
+bool cli_value_error(const struct cli_command *command, const struct cli_option *option, const char *text,
+                     const char *expected);
 
-/** cli_one_operand - the only operand, or NULL after a complaint. @what: "recording" */
+/** cli_one_operand - the only operand, or NULL after an error message. @what: "recording" */
 const char *cli_one_operand(const struct cli_command *command, int argc, char **argv, const char *what);
 
 #endif

@@ -33,7 +33,7 @@ bool cli_output_broken(void)
         return ferror(stdout) != 0;
 }
 
-#define HELD_ROWS 256 /* that decide the widths */
+#define HELD_ROWS 256 /* rows that determine the widths */
 
 struct cli_table {
         const struct cli_column *columns;

@@ -1,4 +1,4 @@
-/* Results on stdout: tables, colour, a progress bar, and what happens when nobody reads them. */
+/* Results on stdout: tables, colour, a progress bar. */
 #ifndef HWACCL_CLI_OUTPUT_H
 #define HWACCL_CLI_OUTPUT_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** cli_make_printable - replace control characters by '?': what comes from a recording must not steer the terminal */
+/** cli_make_printable - replace control characters by '?': text of a recording must not control the terminal */
 void cli_make_printable(char *text);
 
 /** cli_colour - the escape sequence if stdout is a terminal and NO_COLOR is not set, else "" */
@@ -16,10 +16,10 @@ const char *cli_colour(const char *sequence);
 #define CLI_GREEN "\x1b[32m"
 #define CLI_PLAIN "\x1b[0m"
 
-/** cli_output_broken - nobody reads stdout any more, or it cannot be written: stop printing */
+/** cli_output_broken - writing to stdout failed: stop printing */
 bool cli_output_broken(void);
 
-/* A table whose column widths follow its rows: the first rows are held back to find them, the rest streams. */
+/* A table whose column widths come from its first rows, which are held back; further rows are printed at once. */
 struct cli_table;
 
 struct cli_column {
@@ -33,7 +33,7 @@ struct cli_table *cli_table_create(const struct cli_column *columns, size_t coun
 /** cli_table_cell - the next cell of the current row, printf style; a row is done when its last cell is given */
 void cli_table_cell(struct cli_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/** cli_table_finish - print what is held back and free the table; false when memory ran out on the way */
+/** cli_table_finish - print the rows held back and release the table; false when memory ran out before */
 bool cli_table_finish(struct cli_table *table);
 
 /* A bar on stderr when that is a terminal and the work takes over a second. */

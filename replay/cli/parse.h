@@ -1,4 +1,4 @@
-/* Values on the command line. Each returns false when the text is not wholly what it should be. */
+/* Values on the command line. Each returns false unless the whole text is such a value. */
 #ifndef HWACCL_CLI_PARSE_H
 #define HWACCL_CLI_PARSE_H
 

@@ -14,31 +14,33 @@
 const char *cli_recording_operands(const struct cli_command *command, int argc, char **argv, struct cli_exits *exits)
 {
         if (optind >= argc) {
-                (void)cli_misused(command, "no recording given");
+                (void)cli_usage_error(command, "no recording given");
                 return NULL;
         }
         const char *path = argv[optind];
         const char *range = optind + 1 < argc ? argv[optind + 1] : NULL;
 
         if (argc - optind > 2) {
-                (void)cli_misused(command, "unexpected argument '%s'", argv[optind + 2]);
+                (void)cli_usage_error(command, "unexpected argument '%s'", argv[optind + 2]);
                 return NULL;
         }
         if (range && exits->ranged) {
-                (void)cli_misused(command, "both '%s' and --from or --to given", range);
+                (void)cli_usage_error(command, "'%s' and --from or --to exclude each other", range);
                 return NULL;
         }
         if (range && !cli_parse_range(range, &exits->first, &exits->last)) {
-                (void)cli_misused(command, "'%s' is no range of exits such as 100..200", range);
+                (void)cli_usage_error(command, "invalid range '%s': expected exits such as 100..200", range);
                 return NULL;
         }
         if (exits->first > CLI_EXIT_MAX) {
-                (void)cli_misused(command, "no recording has an exit %" PRIu64, exits->first);
+                (void)cli_usage_error(command, "invalid exit %" PRIu64 ": expected at most %" PRIu64, exits->first,
+                                      CLI_EXIT_MAX);
                 return NULL;
         }
         exits->ranged = exits->ranged || range;
         if (exits->first > exits->last) {
-                (void)cli_misused(command, "--from %" PRIu64 " is behind --to %" PRIu64, exits->first, exits->last);
+                (void)cli_usage_error(command, "--from %" PRIu64 " is greater than --to %" PRIu64, exits->first,
+                                      exits->last);
                 return NULL;
         }
         return path;
@@ -61,14 +63,15 @@ enum cli_status cli_recording_refused(const struct cli_command *command, const c
                 access(path, F_OK) != 0 ? hwaccl_recovery_state(path, &process) : HWACCL_RING_NONE;
 
         if (ring == HWACCL_RING_LEFT)
-                return cli_complain(command, "%s: its recorder died before it made it: 'hwaccl recover %s' does", path,
-                                    path);
+                return cli_error(command,
+                                 "%s: the recorder died before it created the database; run 'hwaccl recover %s'", path,
+                                 path);
         if (ring == HWACCL_RING_IN_USE)
-                return cli_complain(command,
-                                    "%s: is not there yet: process %" PRIu32
-                                    " makes it; a flight recorder does at the end, and a copy on SIGUSR1",
-                                    path, process);
-        return cli_complain_of(command, path, message);
+                return cli_error(command,
+                                 "%s: not written yet: process %" PRIu32
+                                 " records it; a flight recorder writes at the end, and a copy on SIGUSR1",
+                                 path, process);
+        return cli_file_error(command, path, message);
 }
 
 enum cli_status cli_recording_close(const struct cli_command *command, const char *path,
@@ -89,19 +92,18 @@ void cli_recording_state(const struct cli_command *command, const char *path, en
                 status != HWACCL_RECORDING_COMPLETE ? hwaccl_recovery_state(path, NULL) : HWACCL_RING_NONE;
 
         if (ring == HWACCL_RING_LEFT)
-                (void)cli_complain(command,
-                                   "%s: the recording is incomplete: its ring holds more exits, which "
-                                   "'hwaccl recover %s' brings into it",
-                                   path, path);
+                cli_notice(command,
+                           "%s: the recording is incomplete: its ring holds more exits; run "
+                           "'hwaccl recover %s'",
+                           path, path);
         else if (ring == HWACCL_RING_IN_USE)
-                (void)cli_complain(command,
-                                   "%s: the recording is incomplete: it is being written; what is there is good", path);
+                cli_notice(command, "%s: the recording is incomplete: it is still being written", path);
         else if (status != HWACCL_RECORDING_COMPLETE && end == HWACCL_END_RECORDER_DIED)
-                (void)cli_complain(command, "%s: the recording ends where its recorder died", path);
+                cli_notice(command, "%s: the recording ends where the recorder died", path);
         else if (status != HWACCL_RECORDING_COMPLETE)
-                (void)cli_complain(command, "%s: the recording is incomplete: %s; what is there is good", path,
-                                   status == HWACCL_RECORDING_RUNNING ? "its recorder died"
-                                                                      : "it stopped before the guest did");
+                cli_notice(command, "%s: the recording is incomplete: %s", path,
+                           status == HWACCL_RECORDING_RUNNING ? "the recorder died"
+                                                              : "the recorder stopped before the guest");
 }
 
 bool cli_exits_check(const struct cli_command *command, const char *path, struct hwaccl_recording *recording,
@@ -111,19 +113,19 @@ bool cli_exits_check(const struct cli_command *command, const char *path, struct
         uint64_t first, end;
 
         if (!hwaccl_recording_range(recording, exits->vcpu, &first, &end, &error)) {
-                (void)cli_complain_of(command, path, error.message);
+                (void)cli_file_error(command, path, error.message);
                 return false;
         }
         if (exits->first == 0)
                 exits->first = first;
         if (exits->first > 0 && (exits->first >= end || exits->first < first || exits->last < exits->first)) {
-                uint64_t asked = exits->last < exits->first ? exits->last : exits->first;
+                uint64_t number = exits->last < exits->first ? exits->last : exits->first;
                 if (first == end)
-                        (void)cli_complain(command, "%s: no exit %" PRIu64 ": the recording has none", path, asked);
+                        (void)cli_error(command, "%s: no exit %" PRIu64 ": the recording has no exits", path, number);
                 else
-                        (void)cli_complain(command,
-                                           "%s: no exit %" PRIu64 ": the recording has %" PRIu64 " to %" PRIu64, path,
-                                           asked, first, end - 1);
+                        (void)cli_error(command,
+                                        "%s: no exit %" PRIu64 ": the recording has exits %" PRIu64 " to %" PRIu64,
+                                        path, number, first, end - 1);
                 return false;
         }
         exits->count = (exits->last < end ? exits->last + 1 : end) - (first == end ? end : exits->first);

@@ -14,7 +14,7 @@ struct cli_exits {
         uint32_t vcpu;
         uint64_t first;
         uint64_t last;  /* UINT64_MAX: to the end */
-        bool ranged;    /* something was said about it */
+        bool ranged;    /* a range was given */
         uint64_t count; /* of them in the recording: set by cli_exits_check() */
 };
 
@@ -27,30 +27,28 @@ struct cli_exits {
                 0, 0, UINT64_MAX, false, 0                                                                             \
         }
 
-/** cli_recording_operands - "RECORDING [FIRST..LAST]": the path, or NULL after a complaint */
+/** cli_recording_operands - "RECORDING [FIRST..LAST]": the path, or NULL after an error message */
 const char *cli_recording_operands(const struct cli_command *command, int argc, char **argv, struct cli_exits *exits);
 
-/** cli_recording_open - NULL after a complaint */
+/** cli_recording_open - NULL after an error message */
 struct hwaccl_recording *cli_recording_open(const struct cli_command *command, const char *path);
 
-/** cli_recording_refused - complain that @path cannot be opened: of @message, unless its ring tells more. Returns
- * CLI_CANNOT */
+/** cli_recording_refused - print why @path cannot be opened: @message, or what its ring shows. Returns CLI_CANNOT */
 enum cli_status cli_recording_refused(const struct cli_command *command, const char *path, const char *message);
 
-/** cli_recording_close - close it, and say on stderr if what was shown is of an incomplete recording. Returns @status
- */
+/** cli_recording_close - close it, with a notice if it is incomplete. Returns @status */
 enum cli_status cli_recording_close(const struct cli_command *command, const char *path,
                                     struct hwaccl_recording *recording, enum cli_status status);
 
-/** cli_recording_state - say on stderr what an incomplete recording is, and how to recover it where that is possible
+/** cli_recording_state - print a notice why a recording is incomplete, and how to recover it if that is possible
  * @end: enum hwaccl_end */
 void cli_recording_state(const struct cli_command *command, const char *path, enum hwaccl_recording_status status,
                          unsigned end);
 
 /**
- * cli_exits_check - is there such a vCPU and a first exit? False after a complaint
+ * cli_exits_check - does the recording have this vCPU and the first exit? False after an error message
  *
- * Exit 0 stands for the recording's beginning, which is later in a flight recorder's window.
+ * Exit 0 stands for the first exit of the recording, which has another number in a flight recorder's window.
  */
 bool cli_exits_check(const struct cli_command *command, const char *path, struct hwaccl_recording *recording,
                      struct cli_exits *exits);

@@ -51,21 +51,21 @@ class Kernels(CommandTest):
     def test_options_that_do_not_go_together(self):
         for arguments, mention in (
                 (["--kernel", "k", "--firmware", "f"], "--kernel and --firmware exclude each other"),
-                (["--initrd", "i"], "--initrd goes with --kernel FILE"),
-                (["--module", "m"], "--module goes with --kernel FILE"),
-                (["--append", "a"], "--append goes with --kernel FILE"),
-                (["--linux-entry", "32"], "--linux-entry goes with --kernel FILE"),
+                (["--initrd", "i"], "--initrd requires --kernel FILE"),
+                (["--module", "m"], "--module requires --kernel FILE"),
+                (["--append", "a"], "--append requires --kernel FILE"),
+                (["--linux-entry", "32"], "--linux-entry requires --kernel FILE"),
                 (["--kernel", "k", "--linux-entry", "16"], "invalid value '16' (--linux-entry): expected 32 or 64"),
-                (["--kernel", "k", "--initrd", "i", "--initrd", "j"], "--initrd can be given once"),
+                (["--kernel", "k", "--initrd", "i", "--initrd", "j"], "--initrd: at most one"),
                 (["--kernel", "k", "--initrd", "i", "--module", "m"], "--initrd and --module exclude each other"),
-                (["--kernel", "k", "--module", " text"], "is not a file"),
+                (["--kernel", "k", "--module", " text"], "expected a file"),
                 (["--kernel", "k"] + ["--module", "m"] * 33, "at most 32 modules")):
             self.refuse("record", *arguments, "--no-record", mention=mention)
 
     def test_options_that_do_not_go_with_the_image(self):
         module = self.write("module", b"m")
-        for image, option, mention in ((multiboot(), ["--initrd", module], "which takes --module FILE"),
-                                       (bzimage(), ["--module", module], "which takes --initrd FILE"),
+        for image, option, mention in ((multiboot(), ["--initrd", module], "use --module FILE"),
+                                       (bzimage(), ["--module", module], "use --initrd FILE"),
                                        (multiboot(), ["--linux-entry", "64"], "is a multiboot image"),
                                        (pvh(), ["--linux-entry", "32"], "is a pvh image")):
             kernel = self.write("kernel", image)

@@ -107,10 +107,10 @@ class Accelerators(CommandTest):
 
     def test_auto_says_in_one_line_why_kvm_was_not_taken(self):
         self.assertEqual(self.auto("--clock", "virtual"),
-                         ["hwaccl record: the soft accelerator runs the guest: KVM has no virtual clock"])
+                         ["hwaccl record: using the soft accelerator: KVM has no virtual clock"])
         if not os.path.exists("/dev/kvm"):
             said, = self.auto("--clock", "host")
-            self.assertTrue(said.startswith("hwaccl record: the soft accelerator runs the guest: there is no /dev/kvm: "), said)
+            self.assertTrue(said.startswith("hwaccl record: using the soft accelerator: there is no /dev/kvm: "), said)
 
     def test_kvm_is_refused_with_the_same_reason(self):
         guest = self.write("guest", HELLO) + "@0x7c00"
@@ -134,7 +134,7 @@ class Ends(CommandTest):
     def test_the_text_is_found_across_single_characters(self):
         guest = self.write("guest", counter(1000)) + "@0x7c00"
         done = self.succeed("record", "--no-record", "--raw", guest, "--until", "xxxxx")
-        self.assertIn("stopped: the text was reached", done.stderr)
+        self.assertIn("stopped: the text was printed", done.stderr)
         self.assertLess(len(done.stdout), 50)
 
     def test_a_triple_fault_is_a_bad_answer(self):
@@ -206,7 +206,7 @@ class Ends(CommandTest):
                     self.assertEqual(process.wait(60), 0)
                 finally:
                     process.kill()
-                self.assertIn(b"nobody read the last", process.stderr.read())
+                self.assertIn(b"standard output is blocked", process.stderr.read())
                 shown = 1 + len(process.stdout.read())
             self.succeed("check", path)
             self.assertGreater(self.query(path, "SELECT count(*) FROM effect WHERE kind = 1")[0][0], shown)

@@ -62,7 +62,7 @@ class Untouched(Replay):
             self.assertEqual(report["exits"], last - first + 1, (first, last))
         self.assertEqual(self.replay(path, "--from", 50)["exits"], count - 50)
         self.assertEqual(self.replay(path, "--to", count * 2)["exits"], count)
-        self.refuse("replay", path, f"{count}..", mention=f"the recording has 0 to {count - 1}")
+        self.refuse("replay", path, f"{count}..", mention=f"the recording has exits 0 to {count - 1}")
 
 
 class Changed(Replay):

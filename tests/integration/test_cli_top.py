@@ -157,7 +157,7 @@ class Top(CommandTest):
         while not os.path.exists(self.path("running.db-flight")):
             time.sleep(0.01)
         for command in (("top", "--once"), ("stat",)):
-            self.refuse(*command, self.path("running.db"), mention=[f"process {process.pid} makes it", "SIGUSR1"])
+            self.refuse(*command, self.path("running.db"), mention=[f"process {process.pid} records it", "SIGUSR1"])
         self.stop_recording(process)
         self.assertEqual(self.once("running.db")["end"], "stopped")
 
@@ -215,14 +215,14 @@ class Top(CommandTest):
     def test_wrong_use_and_what_is_no_recording(self):
         recording = self.record()
         self.refuse("top", mention="no recording given")
-        self.refuse("top", "--json", recording, mention="--json is for --once")
+        self.refuse("top", "--json", recording, mention="--json requires --once")
         for interval in ("0", "-1", "soon", "1e9"):
             self.refuse("top", "--interval", interval, recording, mention="--interval")
         self.refuse("top", "--once", "--vcpu", "3", recording, mention="has no vCPU 3")
         self.refuse("top", "--once", self.path("absent.db"), mention="absent.db: No such file")
         self.refuse("top", "--once", self.write("text.db", b"no database"), mention="is no SQLite database")
         self.change(recording, "UPDATE exit SET host_guest = -5 WHERE id = 2")
-        self.refuse("top", "--once", recording, mention="exit 2: host_guest is no number from 0 on")
+        self.refuse("top", "--once", recording, mention="exit 2: host_guest is negative or not a number")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class FlightRecorder(CommandTest):
         done = self.succeed("record", "--raw", self.write("guest.bin", DYING) + "@0x7c00", "-o", self.path("f.db"),
                             "--flight-recorder", "500exits", status=1)
         self.assertIn("triple fault; 2001 exits", done.stderr)
-        self.assertIn("the last of them (500exits) recorded in", done.stderr)
+        self.assertIn("the newest of them (500exits) recorded in", done.stderr)
         self.assertEqual(self.files(), ["f.db"])
         first, end = self.window("f.db")
         self.assertEqual(end, 2001)
@@ -245,7 +245,7 @@ class FlightRecorder(CommandTest):
         # behind the name: what it was made of is still there
         for name in ("f.db-ring", "f.db-flight"):
             subprocess.run(["cp", "-r", self.path("kept-" + name), self.path(name)], check=True)
-        self.assertIn("is complete", self.succeed("recover", self.path("f.db")).stdout)
+        self.assertIn("already complete", self.succeed("recover", self.path("f.db")).stdout)
         self.assertEqual(self.files(), ["f.db"])
         self.assertEqual(self.window("f.db"), window)
         # a recording of another run stays, and so does the window
@@ -279,7 +279,7 @@ class FlightRecorder(CommandTest):
         with open(middle, "wb") as file:
             file.write(kept[:4096] + b"\xff" * 64 + kept[4160:])
         done = self.succeed("recover", self.path("f.db"), status=1)
-        self.assertIn("is damaged at byte", done.stderr)
+        self.assertIn("damaged at byte", done.stderr)
         self.assertGreater(self.window("f.db")[1], 0)
 
 

@@ -194,7 +194,7 @@ class Muen(CommandTest):
     def test_a_kernel_is_refused_where_the_subject_brings_an_image(self):
         kernel = os.path.join(BUILD, "guests", "multiboot_placed.bin")
         done = self.run_with_peer(["--raw", self.guest("cpuid")], ["--kernel", kernel, "-o", self.path("none.db")], status=2)
-        self.assertIn("--kernel: the subject brings what it starts with, as vm_image", done.stderr)
+        self.assertIn("--kernel excluded: the subject provides its image (vm_image)", done.stderr)
         self.assertFalse(os.path.exists(self.path("none.db")))
 
     def test_options_that_contradict_the_subject_are_refused(self):
@@ -202,12 +202,12 @@ class Muen(CommandTest):
         directory = ["--subject-dir", self.path("nowhere")]
         for options, mention in [
                 ([], "--subject-dir DIR"),
-                ([*directory, "--memory", "64M"], "--memory: with --accel muen"),
-                ([*directory, "--raw", "x@0"], "--raw: with --accel muen"),
-                ([*directory, "--firmware", "x"], "--firmware: with --accel muen"),
-                ([*directory, "--tsc-khz", "1000000"], "--tsc-khz: with --accel muen"),
-                ([*directory, "--clock", "virtual"], "--clock virtual: with --accel muen"),
-                ([*directory, "--verify"], "--verify needs KVM"),
+                ([*directory, "--memory", "64M"], "--memory and --accel muen exclude each other"),
+                ([*directory, "--raw", "x@0"], "--raw and --accel muen exclude each other"),
+                ([*directory, "--firmware", "x"], "--firmware and --accel muen exclude each other"),
+                ([*directory, "--tsc-khz", "1000000"], "--tsc-khz and --accel muen exclude each other"),
+                ([*directory, "--clock", "virtual"], "--clock virtual is not supported with --accel muen"),
+                ([*directory, "--verify"], "--verify requires KVM"),
                 ([*directory, "--subject-doorbells", "1"], "--subject-doorbells"),
                 ([*directory, "--subject-doorbells", "0,1,987"], "--subject-doorbells"),
                 ([*directory, "--subject-doorbells", "0,1,2,0,1"], "--subject-doorbells"),
@@ -218,7 +218,7 @@ class Muen(CommandTest):
         ]:
             self.refuse(*muen, *options, mention=mention)
         self.refuse("record", "--accel", "soft", "--raw", "x@0", "-o", self.path("none.db"), *directory,
-                    mention="need --accel muen")
+                    mention="require --accel muen")
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ class Typing(OnATerminal):
 
     def test_how_to_leave_is_said_once_and_help_shows_the_rest(self):
         terminal = self.start_raw()
-        terminal.wait_printed(b"helps\r\n")
+        terminal.wait_printed(b"shows help\r\n")
         self.assertEqual(terminal.output.count(b"\n"), 1)
         terminal.type(b"\x01h")
         terminal.wait_printed(b"Ctrl-A Ctrl-A")

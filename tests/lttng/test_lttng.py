@@ -74,7 +74,7 @@ def read(name):
 
 
 def process_of(done):
-    return int(re.search(r"LTTng got \d+ events of process (\d+)", done.stderr).group(1))
+    return int(re.search(r"emitted \d+ LTTng events of process (\d+)", done.stderr).group(1))
 
 
 def ask(database, sql):
@@ -224,7 +224,7 @@ class LTTng(unittest.TestCase):
                 done = session("run", "-o", path(name), "--", path("bin", "hwaccl"), "record", "--lttng", "--no-db",
                                "--raw", path("bin", "hello.bin") + "@0x7c00", "--console", "/dev/null",
                                "--expect-exit", "7", env=env)
-                events = re.search(r"LTTng got (\d+) events of process (\d+)", done.stderr)
+                events = re.search(r"emitted (\d+) LTTng events of process (\d+)", done.stderr)
                 self.assertIn(f"process {events.group(2)}: all of its {events.group(1)} events", done.stderr)
                 self.assertIn("9 exits", hwaccl("import", "ctf", path(name)).stderr)
                 self.assertEqual(ask(name + ".db", "SELECT count(*) FROM exit"), [(9,)])
@@ -253,7 +253,7 @@ class LTTng(unittest.TestCase):
         was interrupted meanwhile puts its events where they do not belong."""
         record_it = path("bin", "hwaccl") + " record --lttng --no-db --console /dev/null --raw " + path("bin", "hello.bin")
         done = session("run", "--per-process", "-o", path("zeros"), "sh", "-ec", f"{record_it}@0x7c00; {record_it}@0x7c00")
-        pids = re.findall(r"LTTng got \d+ events of process (\d+)", done.stderr)
+        pids = re.findall(r"emitted \d+ LTTng events of process (\d+)", done.stderr)
         parts = [os.path.join(directory, "metadata") for directory, _, files in os.walk(path("zeros"))
                  if "metadata" in files]
         self.assertEqual(len(parts), 2)
@@ -302,7 +302,7 @@ class LTTng(unittest.TestCase):
             kill -STOP $consumers
             {record_it} --firmware {FIRMWARE} --quiet-debug --max-exits 1000 || :
             kill -CONT $consumers""", status=1)
-        small, large = re.findall(r"LTTng got (\d+) events of process (\d+)", done.stderr)
+        small, large = re.findall(r"emitted (\d+) LTTng events of process (\d+)", done.stderr)
         self.assertIn(f"process {small[1]}: all of its {small[0]} events", done.stderr)
         lost = re.search(rf"process {large[1]}: (\d+) events, and no end", done.stderr)
         self.assertLess(int(lost.group(1)), int(large[0]))
@@ -319,7 +319,7 @@ class LTTng(unittest.TestCase):
             status=$?
             kill -CONT {daemon}
             exit $status""", status=1)
-        first, late = re.findall(r"LTTng got (\d+) events of process (\d+)", done.stderr)
+        first, late = re.findall(r"emitted (\d+) LTTng events of process (\d+)", done.stderr)
         self.assertEqual(late[0], "0")
         self.assertIn(f"process {first[1]}: all of its {first[0]} events", done.stderr)
         self.assertIn(f"process {late[1]}: no event", done.stderr)
@@ -400,7 +400,7 @@ class LTTng(unittest.TestCase):
         nowhere = dict(environment, LTTNG_HOME=path("nowhere"), HOME=path("nowhere"))
         done = record("-o", path("nowhere.db"), "--raw", path("bin", "hello.bin") + "@0x7c00", env=nowhere)
         self.assertIn("no session traces", done.stderr)
-        self.assertIn("LTTng got 0 events", done.stderr)
+        self.assertIn("emitted 0 LTTng events", done.stderr)
         self.assertIn(" 0 divergences", hwaccl("replay", path("nowhere.db")).stdout)
         record("--no-db", "--raw", path("bin", "hello.bin") + "@0x7c00", env=nowhere, status=1)
 

@@ -1,4 +1,4 @@
-/* hwaccl record: run a guest and record its exits. */
+/* hwaccl record: runs a guest and records its exits. */
 #include "replay/cli/output.h"
 #include "replay/cli/record/record.h"
 
@@ -15,22 +15,22 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Everything that a run holds, so that it can be given back in one place. */
+/* Everything that a run holds, so that it can be released in one place. */
 struct session {
         struct record_settings *settings;
         struct record_console console;
-        int input;     /* file descriptor of what is typed, or -1 */
-        bool terminal; /* and that is a terminal's */
+        int input;     /* file descriptor of the guest's input, or -1 */
+        bool terminal; /* the input is a terminal */
         struct hwaccl_machine *machine;
         struct hwaccl_vcpu *vcpu;
         struct hwaccl_live_inputs *live;
         struct hwaccl_live_disk *disk[HWACCL_DISK_MAX]; /* not owned */
-        struct hwaccl_kvm *kvm;                         /* until the accelerator has it */
+        struct hwaccl_kvm *kvm;                         /* until the accelerator owns it */
         struct hwaccl_muen *muen;                       /* lends the machine its memory */
         struct hwaccl_accel *accel;
         struct hwaccl_recorder *recorder;
         struct hwaccl_lttng *lttng;
-        bool untraced;                     /* LTTng got nothing */
+        bool untraced;                     /* no event was emitted */
         struct hwaccl_probe_fanout fanout; /* to both */
         double seconds;
 };
@@ -79,24 +79,25 @@ static bool open_input(struct session *session)
                 struct stat status;
                 session->input = open(settings->input, O_RDONLY | O_CLOEXEC);
                 if (session->input < 0 || fstat(session->input, &status) < 0) {
-                        (void)cli_complain(settings->command, "%s: cannot open: %s", settings->input, strerror(errno));
+                        (void)cli_error(settings->command, "%s: cannot open: %s", settings->input, strerror(errno));
                         return false;
                 }
                 if (S_ISDIR(status.st_mode)) {
-                        (void)cli_complain(settings->command, "%s: is a directory, not what is typed", settings->input);
+                        (void)cli_error(settings->command, "%s: is a directory: expected a file with the guest's input",
+                                        settings->input);
                         return false;
                 }
         }
         return true;
 }
 
-static bool complain_of(const struct session *session, const struct hwaccl_error *error)
+static bool report_error(const struct session *session, const struct hwaccl_error *error)
 {
-        (void)cli_complain(session->settings->command, "%s", error->message);
+        (void)cli_error(session->settings->command, "%s", error->message);
         return false;
 }
 
-/* First, because it says how much memory there is for a kernel. */
+/* First, because it determines the memory for a kernel. */
 static bool open_subject(struct session *session)
 {
         if (session->settings->accel != RECORD_ACCEL_MUEN)
@@ -144,7 +145,7 @@ static bool build_machine(struct session *session)
                 session->vcpu = hwaccl_vcpu_create(session->machine, &error);
         record_free_images(settings);
         record_free_kernel(settings);
-        return session->vcpu || complain_of(session, &error);
+        return session->vcpu || report_error(session, &error);
 }
 
 static bool build_accel(struct session *session)
@@ -166,13 +167,13 @@ static bool build_accel(struct session *session)
                 session->disk[i] = settings->disk[i].image;
         session->live = hwaccl_live_inputs_create(&config, &error);
         if (!session->live)
-                return complain_of(session, &error);
+                return report_error(session, &error);
         catch_signals(session->live);
         session->accel =
                 record_create_accel(settings, session->kvm, session->muen, session->machine, session->live, &error);
         session->kvm = NULL;
         if (!session->accel)
-                return complain_of(session, &error);
+                return report_error(session, &error);
         session->console.live = session->live;
         hwaccl_vcpu_attach_console(session->vcpu, record_console_write, &session->console);
         return true;
@@ -195,12 +196,12 @@ static bool build_lttng(struct session *session, const struct record_options *ta
         session->lttng = hwaccl_lttng_create(&config, &error);
         if (!session->lttng) {
                 (void)hwaccl_error_prefix(&error, "--lttng");
-                return complain_of(session, &error);
+                return report_error(session, &error);
         }
         if (!hwaccl_lttng_traced(session->lttng))
-                (void)cli_complain(settings->command,
-                                   "--lttng: no session traces hwaccl:vm_exit (yet): is a session daemon running, and "
-                                   "the event enabled?");
+                cli_notice(settings->command,
+                           "--lttng: no session traces hwaccl:vm_exit yet; start a session daemon and enable the "
+                           "event");
         return true;
 }
 
@@ -231,7 +232,7 @@ static bool build_recorder(struct session *session, int argc, char **argv)
                         .keyframe_interval = settings->keyframe_interval,
                 };
                 session->recorder = hwaccl_recorder_create(&config, &error);
-                good = session->recorder || complain_of(session, &error);
+                good = session->recorder || report_error(session, &error);
         }
         record_options_free(&table);
         return good;
@@ -246,21 +247,20 @@ static double now(void)
 
 static void describe_end(const struct session *session, char *text, size_t room)
 {
-        static const char *const stops[] = {"", "interrupted", "the timeout", "the number of exits", "the text"};
+        static const char *const stops[] = {"", "interrupted", "the timeout was reached",
+                                            "the number of exits was reached", "the text was printed"};
         enum hwaccl_end guest_end = hwaccl_machine_end(session->machine);
         uint64_t code = hwaccl_machine_exit_code(session->machine);
 
         if (guest_end == HWACCL_END_EXIT_CODE)
                 (void)snprintf(text, room, "exit code %" PRIu64, code);
-        else if (guest_end == HWACCL_END_STOPPED && code == HWACCL_STOP_INTERRUPTED)
-                (void)snprintf(text, room, "stopped: interrupted");
         else if (guest_end == HWACCL_END_STOPPED && code < sizeof(stops) / sizeof(stops[0]))
-                (void)snprintf(text, room, "stopped: %s was reached", stops[code]);
+                (void)snprintf(text, room, "stopped: %s", stops[code]);
         else
                 (void)snprintf(text, room, "%s", hwaccl_end_name(guest_end));
 }
 
-/* The one line on stderr that says how it went. */
+/* The last line on stderr: how the guest ended. */
 static void summarise(const struct session *session, const struct hwaccl_error *error)
 {
         const struct record_settings *settings = session->settings;
@@ -272,15 +272,15 @@ static void summarise(const struct session *session, const struct hwaccl_error *
 
         describe_end(session, end, sizeof(end));
         if (settings->flight_text)
-                (void)snprintf(recorded, sizeof(recorded), "the last of them (%s) recorded in %s",
+                (void)snprintf(recorded, sizeof(recorded), "the newest of them (%s) recorded in %s",
                                settings->flight_text, settings->output);
         else if (!settings->no_record && stat(settings->output, &status) == 0 && exits)
                 (void)snprintf(recorded, sizeof(recorded), "recorded in %s, %.1f bytes per exit", settings->output,
                                (double)status.st_size / (double)exits);
         else if (!settings->no_record)
                 (void)snprintf(recorded, sizeof(recorded), "recorded in %s", settings->output);
-        (void)cli_complain(settings->command, "guest ended: %s%s%s; %" PRIu64 " exits in %.2f s; %s", end,
-                           failed ? ": " : "", failed ? error->message : "", exits, session->seconds, recorded);
+        cli_notice(settings->command, "guest ended: %s%s%s; %" PRIu64 " exits in %.2f s; %s", end, failed ? ": " : "",
+                   failed ? error->message : "", exits, session->seconds, recorded);
 }
 
 static enum cli_status judge(const struct session *session)
@@ -288,7 +288,7 @@ static enum cli_status judge(const struct session *session)
         const struct record_settings *settings = session->settings;
         enum hwaccl_end guest_end = hwaccl_machine_end(session->machine);
 
-        if (settings->no_record && session->untraced) /* a trace was to be the recording */
+        if (settings->no_record && session->untraced) /* the trace was the only recording */
                 return CLI_BAD;
         if (settings->until && !session->console.until_seen)
                 return CLI_BAD;
@@ -305,7 +305,7 @@ static enum cli_status judge(const struct session *session)
         }
 }
 
-/* The count is what a trace that lost nothing has. */
+/* A trace that lost no event has as many as this line says. */
 static void finish_lttng(struct session *session, enum hwaccl_end end, uint64_t code, const char *message)
 {
         if (!session->lttng)
@@ -313,8 +313,8 @@ static void finish_lttng(struct session *session, enum hwaccl_end end, uint64_t 
         uint64_t emitted = hwaccl_lttng_finish(session->lttng, end, code, message);
         session->lttng = NULL;
         session->untraced = emitted == 0;
-        (void)cli_complain(session->settings->command, "LTTng got %" PRIu64 " events of process %ld", emitted,
-                           (long)getpid());
+        cli_notice(session->settings->command, "emitted %" PRIu64 " LTTng events of process %ld", emitted,
+                   (long)getpid());
 }
 
 static enum cli_status run_guest(struct session *session)
@@ -330,7 +330,7 @@ static enum cli_status run_guest(struct session *session)
         hwaccl_vcpu_attach(session->vcpu, session->accel, hwaccl_live_inputs_interface(session->live),
                            hwaccl_probe_join(&session->fanout, probes, sizeof(probes) / sizeof(probes[0])));
         hwaccl_live_inputs_attach(session->live, session->accel);
-        /* in this order, so that no SIGUSR1 comes while it kills */
+        /* before the terminal, so that no SIGUSR1 arrives while its action is to kill */
         if (recorder && session->settings->flight_text)
                 record_flight_start(recorder);
         if (session->terminal && !record_terminal_start(session->live)) {
@@ -344,7 +344,7 @@ static enum cli_status run_guest(struct session *session)
 
         bool finished = true;
         bool failed = end == HWACCL_END_ERROR || end == HWACCL_END_ENTRY_FAILURE;
-        /* that a page is gone says more than what became of a guest that found zeros there */
+        /* a page that was taken away explains the end of a guest that read zeros there */
         (void)record_subject_failed(session->muen, &error);
         const char *message = failed ? error.message : NULL;
         finish_lttng(session, end, hwaccl_machine_exit_code(machine), message);
@@ -356,7 +356,7 @@ static enum cli_status run_guest(struct session *session)
         }
         bool console_good = record_console_close(&session->console);
         if (!finished) {
-                (void)complain_of(session, &finish_error);
+                (void)report_error(session, &finish_error);
                 return CLI_CANNOT;
         }
         if (!console_good || !record_memory_save(session->settings, hwaccl_machine_memory(machine)))
@@ -364,10 +364,10 @@ static enum cli_status run_guest(struct session *session)
         summarise(session, &error);
         record_report_disks(session->settings);
         if (session->settings->verify)
-                (void)cli_complain(session->settings->command, "verified: %" PRIu64 " exits left what KVM leaves",
-                                   hwaccl_accel_kvm_verified(session->accel));
+                cli_notice(session->settings->command, "verified %" PRIu64 " exits: state matches KVM",
+                           hwaccl_accel_kvm_verified(session->accel));
         if (!failed && record_subject_failed(session->muen, &error)) {
-                (void)complain_of(session, &error);
+                (void)report_error(session, &error);
                 return CLI_BAD;
         }
         return judge(session);
@@ -389,7 +389,7 @@ static void tear_down(struct session *session)
         if (session->accel)
                 session->accel->ops->destroy(session->accel);
         hwaccl_kvm_close(session->kvm);
-        /* the signal handlers may still run: after this they must find nothing to stop */
+        /* signal handlers must not stop inputs that are being destroyed */
         (void)signal(SIGINT, SIG_IGN);
         (void)signal(SIGTERM, SIG_IGN);
         (void)signal(SIGHUP, SIG_IGN);
@@ -438,16 +438,17 @@ const struct cli_command cli_command_record = {
         .summary = "run a guest and record every exit",
         .options = record_option_table,
         .details =
-                "What the guest prints on its serial port, on debug port e9h and on debug port 402h goes to the\n"
-                "terminal and into the recording; lines that are on the serial port and in the log of port 402h are\n"
-                "shown once.\n\n"
-                "A terminal is the guest's serial port, and Ctrl-C is typed at the guest: Ctrl-A x ends it and\n"
-                "finishes the recording, Ctrl-A z suspends, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A h helps. Where nothing\n"
-                "is typed (--clock virtual, --input FILE, </dev/null), Ctrl-C ends the guest. SIGINT, SIGTERM and\n"
-                "SIGHUP always do, and finish the recording.\n\n"
-                "Exit status: 0 the guest ended by itself or was stopped as asked; 1 it died (triple fault, entry\n"
-                "failure, error), or ended otherwise than --until or --expect-exit asked for; 2 it could not be run\n"
-                "or recorded.\n\n"
+                "What the guest prints on its serial port, on debug port e9h and on debug port 402h is printed and\n"
+                "recorded; lines that are both on the serial port and in the log of port 402h are printed once.\n\n"
+                "A terminal on standard input is the guest's serial port, and Ctrl-C goes to the guest: Ctrl-A x ends "
+                "the\n"
+                "guest and finishes the recording, Ctrl-A z suspends, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A h shows "
+                "help.\n"
+                "Without terminal input (--clock virtual, --input FILE, </dev/null), Ctrl-C ends the guest. SIGINT,\n"
+                "SIGTERM and SIGHUP always do, and finish the recording.\n\n"
+                "Exit status: 0 the guest ended by itself or was stopped as requested; 1 the guest failed (triple "
+                "fault,\n"
+                "entry failure, error), or did not end as --until or --expect-exit requested; 2 failure.\n\n"
                 "Example: hwaccl record --firmware /usr/share/seabios/bios-256k.bin --timeout 10 -o boot.db\n",
         .run = run,
 };

@@ -1,4 +1,4 @@
-/* The pieces of `hwaccl record`: what was asked for, the guest's images, its console, the recording's option table. */
+/* The parts of `hwaccl record`: settings, images, console, and the recording's option table. */
 #ifndef HWACCL_CLI_RECORD_H
 #define HWACCL_CLI_RECORD_H
 
@@ -31,14 +31,14 @@ struct record_image {
         char sha256[65];
 };
 
-/* A kernel, and what goes in beside it. */
+/* A kernel and its modules. */
 struct record_kernel {
         struct record_image image;                            /* path NULL: none */
         const char *command_line;                             /* NULL: none */
         struct record_image module[HWACCL_LOADER_MODULE_MAX]; /* paths are owned */
-        const char *module_text[HWACCL_LOADER_MODULE_MAX];    /* what the kernel is told of it; NULL: nothing */
+        const char *module_text[HWACCL_LOADER_MODULE_MAX];    /* its command line; NULL: none */
         size_t module_count;
-        bool initrd;          /* one of the modules is --initrd's */
+        bool initrd;          /* one of the modules is the initial RAM disk */
         unsigned linux_entry; /* 32 or 64; 0: not given */
         bool is_loaded;
         struct hwaccl_loaded loaded;
@@ -48,8 +48,8 @@ struct record_kernel {
 struct record_disk {
         const char *path; /* owned */
         enum hwaccl_disk_mode mode;
-        struct hwaccl_live_disk *image; /* once it is opened */
-        char sha256[65];                /* of one that is read soon enough; empty else */
+        struct hwaccl_live_disk *image; /* when it is open */
+        char sha256[65];                /* empty for a large image */
 };
 
 enum record_accel { RECORD_ACCEL_AUTO, RECORD_ACCEL_KVM, RECORD_ACCEL_SOFT, RECORD_ACCEL_MUEN };
@@ -64,7 +64,7 @@ struct record_settings {
         struct record_disk disk[HWACCL_DISK_MAX];
         size_t disk_count;
         uint64_t memory_size;
-        uint64_t tsc_khz; /* 0: not given, what the accelerator likes */
+        uint64_t tsc_khz; /* 0: not given, the accelerator's default */
         enum record_accel accel;
         const char *subject_dir; /* of muen */
         struct hwaccl_muen_doorbells subject_doorbells;
@@ -80,7 +80,7 @@ struct record_settings {
         uint64_t timeout_ns;
         const char *until;
         const char *output; /* NULL with --no-db */
-        bool no_record;     /* no database; LTTng may get the exits all the same */
+        bool no_record;     /* no database */
         bool lttng;
         bool force;
         const char *console;     /* NULL: stdout */
@@ -105,7 +105,7 @@ extern const struct cli_option record_option_table[];
 bool record_parse(struct record_settings *settings, const struct cli_command *command, int argc, char **argv,
                   enum cli_status *status);
 
-/** record_free_settings - what record_parse() allocated, good or not */
+/** record_free_settings - release what record_parse() allocated, whatever it returned */
 void record_free_settings(struct record_settings *settings);
 
 /* record_accel.c */
@@ -114,7 +114,7 @@ void record_free_settings(struct record_settings *settings);
  * record_choose_accel - settle which accelerator it will be, and the frequency of the TSC; not for a subject's
  * @kvm: set to an opened /dev/kvm, or to NULL for the soft accelerator
  *
- * False after a complaint. `auto` that is not KVM says why in one line.
+ * False after an error message. A notice says why `auto` is not KVM.
  */
 bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **kvm);
 
@@ -129,17 +129,18 @@ struct hwaccl_accel *record_create_accel(const struct record_settings *settings,
 bool record_parse_doorbells(const struct cli_command *command, const struct cli_option *option, const char *text,
                             void *settings);
 
-/** record_check_subject - do the options that say what the guest is go with the accelerator? False after a complaint */
+/** record_check_subject - are the options for memory and images compatible with the accelerator? False after an error
+ * message */
 bool record_check_subject(const struct record_settings *settings);
 
 /** record_open_subject - open the subject's directory; the size of its memory and its TSC go into the settings, and
- * from now on a page that the other side takes away does not end the process. NULL after a complaint */
+ * from now on a page that the other side takes away does not end the process. NULL after an error message */
 struct hwaccl_muen *record_open_subject(struct record_settings *settings);
 /** record_close_subject - NULL is allowed */
 void record_close_subject(struct hwaccl_muen *muen);
 
-/** record_take_over_images - the settings as if the subject's images had been options, so that a replay builds the same
- * machine; after a kernel was loaded. False after a complaint */
+/** record_take_over_images - set the settings as options for the subject's images would, so that a replay builds the
+ * same machine; after a kernel was loaded. False after an error message */
 bool record_take_over_images(struct record_settings *settings, const struct hwaccl_muen *muen);
 
 /** record_subject_failed - true with *error set when the other side took away a page. @muen may be NULL */
@@ -147,39 +148,39 @@ bool record_subject_failed(const struct hwaccl_muen *muen, struct hwaccl_error *
 
 /* record_flight.c */
 
-/** record_flight_config - what the recorder is told; valid as long as @settings */
+/** record_flight_config - the recorder's configuration; valid as long as @settings */
 struct hwaccl_flight_config record_flight_config(const struct record_settings *settings);
-/** record_flight_prepare - SIGUSR1 is remembered until there is a flight recorder; without one it is ignored, as what
- * is asked for is not there, and nobody wants the guest to die of it */
+/** record_flight_prepare - remember SIGUSR1 until the flight recorder has started; without --flight-recorder, ignore it
+ * instead of ending the guest */
 void record_flight_prepare(const struct record_settings *settings);
-/** record_flight_start - SIGUSR1 has the window of @recorder written out, from now on */
+/** record_flight_start - from now on SIGUSR1 writes the window of @recorder */
 void record_flight_start(struct hwaccl_recorder *recorder);
-/** record_flight_stop - and from now on it is ignored; before the recorder ends */
+/** record_flight_stop - from now on SIGUSR1 is ignored; before the recorder ends */
 void record_flight_stop(void);
 
 /* record_images.c */
 
 /** record_read_image - the file's bytes and digest. At most @limit bytes: a longer file is refused with @limit_text.
- * False after a complaint */
+ * False after an error message */
 bool record_read_image(const struct cli_command *command, struct record_image *image, uint64_t limit,
                        const char *limit_text);
 
-/** record_load_images - read the files and check their sizes and addresses; false after a complaint */
+/** record_load_images - read the files and check their sizes and addresses; false after an error message */
 bool record_load_images(struct record_settings *settings);
 /** record_digest_image - fill in the digest of a file's bytes */
 void record_digest_image(struct record_image *image, const uint8_t *data, size_t size);
-/** record_free_images - the bytes, once they are in guest memory; names and digests stay */
+/** record_free_images - release the bytes, after they were copied to guest memory; names and digests remain */
 void record_free_images(struct record_settings *settings);
 
 /* record_kernel.c */
 
-/** record_check_kernel - do the options for a kernel go together? False after a complaint */
+/** record_check_kernel - are the options for a kernel compatible? False after an error message */
 bool record_check_kernel(const struct record_settings *settings);
-/** record_load_kernel - read the files and lay them out; false after a complaint. The raw images must be there */
+/** record_load_kernel - read the files and lay them out; false after an error message. The raw images must be there */
 bool record_load_kernel(struct record_settings *settings);
-/** record_place_kernel - what was laid out, after the images of @config, and the entry */
+/** record_place_kernel - add the kernel's pieces to the images of @config, and set the entry */
 void record_place_kernel(const struct record_settings *settings, struct hwaccl_machine_config *config);
-/** record_free_kernel - the bytes; names, digests and places stay */
+/** record_free_kernel - release the bytes; names, digests and addresses remain */
 void record_free_kernel(struct record_settings *settings);
 
 /* record_disks.c */
@@ -189,18 +190,18 @@ const char *record_disk_mode(enum hwaccl_disk_mode mode);
 /** record_parse_disk - the argument of --disk */
 bool record_parse_disk(const struct cli_command *command, const struct cli_option *option, const char *text,
                        void *settings);
-/** record_open_disks - open, lock and digest them; false after a complaint */
+/** record_open_disks - open, lock and digest them; false after an error message */
 bool record_open_disks(struct record_settings *settings);
-/** record_report_disks - complain of what the host could not read or write while the guest ran */
+/** record_report_disks - print a notice for disks that the host could not read or write while the guest ran */
 void record_report_disks(const struct record_settings *settings);
-/** record_close_disks - images only: names and digests stay */
+/** record_close_disks - close the images; names and digests remain */
 void record_close_disks(struct record_settings *settings);
-/** record_free_disks - the names */
+/** record_free_disks - release the names */
 void record_free_disks(struct record_settings *settings);
 
-/* record_console.c: what the guest prints. */
+/* record_console.c: the guest's output. */
 struct record_line {
-        char text[1024]; /* what is longer is cut */
+        char text[1024]; /* longer lines are truncated */
         size_t size;
 };
 
@@ -208,49 +209,49 @@ enum record_escape { RECORD_ESCAPE_NONE, RECORD_ESCAPE_BEGUN, RECORD_ESCAPE_SEQU
 
 struct record_console {
         const struct record_settings *settings;
-        struct hwaccl_live_inputs *live; /* told when the text of --until was printed */
+        struct hwaccl_live_inputs *live; /* stopped when the text of --until was printed */
         FILE *stream;
         bool owned;
-        bool flush;                  /* after each line: somebody watches */
+        bool flush;                  /* after each line: the stream is not a regular file */
         enum hwaccl_channel speaker; /* of the last character */
         bool in_line;
         struct record_line serial;      /* the line that the serial port prints now */
         struct record_line serial_last; /* and the one before */
         enum record_escape escape;      /* on the serial port */
-        struct record_line log;         /* of port 402h, as far as it has come */
-        char held[4096];                /* whole lines of the log that wait for the end of another line */
+        struct record_line log;         /* the incomplete line of port 402h */
+        char held[4096];                /* complete lines of the log, printed when the line of another channel ends */
         size_t held_size;
         size_t until_length;
         char *tail[HWACCL_CHANNEL_COUNT]; /* the last until_length characters of a channel, as a ring */
         uint64_t printed[HWACCL_CHANNEL_COUNT];
         bool until_seen;
         size_t unflushed;
-        bool stalled; /* nobody reads the stream, and the guest was to end */
-        bool failed;  /* the stream could not be written; the guest goes on */
+        bool stalled; /* the stream is blocked while the guest is to end */
+        bool failed;  /* writing to the stream failed; the guest continues */
 };
 
-/** record_console_open - false after a complaint */
+/** record_console_open - false after an error message */
 bool record_console_open(struct record_console *console, const struct record_settings *settings);
 void record_console_write(void *opaque, enum hwaccl_channel channel, const void *data, size_t size);
-/** record_console_close - false after a complaint when something could not be written */
+/** record_console_close - false after an error message when something could not be written */
 bool record_console_close(struct record_console *console);
 
-/* record_memory.c: what --save-memory asks for. */
+/* record_memory.c: --save-memory. */
 
-/** record_memory_open - false after a complaint; before the guest runs, so that a wrong name costs nothing */
+/** record_memory_open - false after an error message; before the guest runs, so that a wrong name costs nothing */
 bool record_memory_open(struct record_settings *settings);
-/** record_memory_save - the RAM of a guest that has ended; false after a complaint */
+/** record_memory_save - write the RAM of a guest that has ended; false after an error message */
 bool record_memory_save(const struct record_settings *settings, const struct hwaccl_guest_memory *memory);
 void record_memory_close(struct record_settings *settings);
 
-/* record_terminal.c: a terminal on standard input, as the guest's serial port. One at a time, of the main thread. */
+/* record_terminal.c: a terminal on standard input as the guest's serial port; one per process, for the main thread. */
 
-/** record_terminal_open - the file descriptor from which what is typed for the guest is read; -1 after a complaint */
+/** record_terminal_open - the file descriptor of the guest's input; -1 after an error message */
 int record_terminal_open(const struct cli_command *command);
-/** record_terminal_start - raw mode from now on, until record_terminal_stop() or the process's end; says on stderr how
- * to leave. Ctrl-A x stops @live. False after a complaint */
+/** record_terminal_start - raw mode until record_terminal_stop() or the end of the process; a notice says how to leave.
+ * Ctrl-A x stops @live. False after an error message */
 bool record_terminal_start(struct hwaccl_live_inputs *live);
-/** record_terminal_stop - give the terminal back as it was; nothing to do if there is none, or again */
+/** record_terminal_stop - restore the terminal; without effect if there is none, or if it was restored */
 void record_terminal_stop(void);
 
 /* record_options.c */
@@ -262,7 +263,7 @@ struct record_options {
         bool failed; /* out of memory */
 };
 
-/** record_options_collect - everything that a replay needs and a reader wants to know; false after a complaint */
+/** record_options_collect - everything that a replay needs, and facts about the run; false after an error message */
 bool record_options_collect(struct record_options *options, const struct record_settings *settings,
                             const struct hwaccl_accel *accel, int argc, char **argv);
 void record_options_free(struct record_options *options);

@@ -1,11 +1,11 @@
-/* Which accelerator runs the guest: --accel, and what `auto` makes of the machine. */
+/* The choice of the accelerator: --accel, and `auto`. */
 #include "replay/cli/record/record.h"
 
 #include <inttypes.h>
 
 #define TSC_KHZ_SOFT UINT64_C(1000000) /* one tick a nanosecond */
 
-/* Why KVM cannot run this guest as asked, though it is there. */
+/* Can KVM run this guest with these settings? */
 static bool fits_kvm(const struct record_settings *settings, uint64_t khz, struct hwaccl_error *reason)
 {
         if (settings->clock == HWACCL_CLOCK_VIRTUAL)
@@ -17,8 +17,8 @@ static bool fits_kvm(const struct record_settings *settings, uint64_t khz, struc
         return true;
 }
 
-/* A KVM that interprets the guest is there on some virtual machines. Who names KVM gets it. */
-static bool is_worth_it(const struct record_settings *settings, struct hwaccl_error *reason)
+/* Some virtual machines have a KVM that is emulated; it is used only when KVM is requested by name. */
+static bool is_hardware(const struct record_settings *settings, struct hwaccl_error *reason)
 {
         if (settings->accel == RECORD_ACCEL_KVM || settings->verify)
                 return true;
@@ -26,19 +26,20 @@ static bool is_worth_it(const struct record_settings *settings, struct hwaccl_er
         bool hardware = !cpuinfo || hwaccl_kvm_is_hardware(cpuinfo);
         if (cpuinfo)
                 (void)fclose(cpuinfo);
-        return hardware || hwaccl_error_set(reason, "this machine's KVM is a software one, without vmx or svm in "
-                                                    "/proc/cpuinfo; --accel kvm takes it all the same");
+        return hardware ||
+               hwaccl_error_set(reason, "KVM is emulated on this machine (no vmx or svm in /proc/cpuinfo); use "
+                                        "--accel kvm to use it anyway");
 }
 
 static bool open_kvm(struct record_settings *settings, struct hwaccl_kvm **kvm, struct hwaccl_error *reason)
 {
-        /* what fits on no machine needs no /dev/kvm to be found out */
+        /* fails on every machine, with and without /dev/kvm */
         if (settings->clock == HWACCL_CLOCK_VIRTUAL)
                 return fits_kvm(settings, 0, reason);
         *kvm = hwaccl_kvm_open(reason);
         if (!*kvm)
                 return false;
-        if (!is_worth_it(settings, reason) || !fits_kvm(settings, hwaccl_kvm_tsc_khz(*kvm), reason)) {
+        if (!is_hardware(settings, reason) || !fits_kvm(settings, hwaccl_kvm_tsc_khz(*kvm), reason)) {
                 hwaccl_kvm_close(*kvm);
                 *kvm = NULL;
                 return false;
@@ -54,10 +55,10 @@ bool record_choose_accel(struct record_settings *settings, struct hwaccl_kvm **k
         *kvm = NULL;
         if (settings->accel != RECORD_ACCEL_SOFT && !open_kvm(settings, kvm, &reason)) {
                 if (settings->accel == RECORD_ACCEL_KVM || settings->verify) {
-                        (void)cli_complain(settings->command, "%s", reason.message);
+                        (void)cli_error(settings->command, "%s", reason.message);
                         return false;
                 }
-                (void)cli_complain(settings->command, "the soft accelerator runs the guest: %s", reason.message);
+                cli_notice(settings->command, "using the soft accelerator: %s", reason.message);
         }
         if (!settings->tsc_khz)
                 settings->tsc_khz = TSC_KHZ_SOFT;

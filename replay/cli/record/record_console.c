@@ -1,7 +1,7 @@
 /*
- * What the guest prints. The serial port and debug port e9h are passed on character by character. Port 402h is a log:
- * it is passed on by lines, between theirs, and firmware that prints its screen on the serial port and in the log at
- * once (SeaBIOS does) is shown once.
+ * The guest's output. The serial port and debug port e9h are printed character by character. Port 402h is a log,
+ * printed by lines, between lines of the others. A line that firmware prints on the serial port and in the log (SeaBIOS
+ * prints its screen on both) is printed once.
  */
 #include "replay/cli/record/record.h"
 
@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define STALL_LOOK  100  /* ms between two looks whether the guest is to end */
-#define FLUSH_AFTER 1024 /* characters; what is written at once is less than a pipe takes that has room */
+#define STALL_LOOK  100  /* ms between checks whether the guest is to end */
+#define FLUSH_AFTER 1024 /* characters: less than a writable pipe accepts at once */
 
 bool record_console_open(struct record_console *console, const struct record_settings *settings)
 {
@@ -23,7 +23,7 @@ bool record_console_open(struct record_console *console, const struct record_set
         for (size_t i = 0; console->until_length && i < HWACCL_CHANNEL_COUNT; i++) {
                 console->tail[i] = calloc(1, console->until_length);
                 if (!console->tail[i]) {
-                        (void)cli_complain(settings->command, "out of memory");
+                        (void)cli_error(settings->command, "out of memory");
                         (void)record_console_close(console);
                         return false;
                 }
@@ -32,8 +32,7 @@ bool record_console_open(struct record_console *console, const struct record_set
         if (settings->console) {
                 console->stream = fopen(settings->console, "we");
                 if (!console->stream) {
-                        (void)cli_complain(settings->command, "%s: cannot open: %s", settings->console,
-                                           strerror(errno));
+                        (void)cli_error(settings->command, "%s: cannot open: %s", settings->console, strerror(errno));
                         (void)record_console_close(console);
                         return false;
                 }
@@ -74,7 +73,7 @@ static void append(struct record_line *line, char c)
 }
 
 /* Keep the serial line as text, without the escape sequences of a terminal. */
-static void follow_serial(struct record_console *console, const char *text, size_t size)
+static void track_serial(struct record_console *console, const char *text, size_t size)
 {
         for (size_t i = 0; i < size; i++) {
                 char c = text[i];
@@ -94,7 +93,7 @@ static void follow_serial(struct record_console *console, const char *text, size
         }
 }
 
-/* A reader who takes nothing holds the guest up, but not its end: what is printed then is in the recording only. */
+/* A reader that does not read blocks the guest until it is to end; what is printed after that is only recorded. */
 static bool reader_takes(struct record_console *console)
 {
         struct pollfd reader = {fileno(console->stream), POLLOUT, 0};
@@ -144,7 +143,7 @@ static void print_held(struct record_console *console)
                 print(console, HWACCL_CHANNEL_DEBUG_402, console->held, size);
 }
 
-/* A whole line of the log, without its end. The serial port may be behind by some characters: then it goes first. */
+/* A complete line of the log, without its end. The serial port may be some characters behind: it is printed first. */
 static void print_log_line(struct record_console *console)
 {
         struct record_line *log = &console->log;
@@ -163,7 +162,7 @@ static void print_log_line(struct record_console *console)
                 print_held(console);
 }
 
-static void follow_log(struct record_console *console, const char *text, size_t size)
+static void track_log(struct record_console *console, const char *text, size_t size)
 {
         for (size_t i = 0; i < size; i++) {
                 if (text[i] != '\n' && console->log.size < sizeof(console->log.text))
@@ -185,18 +184,17 @@ void record_console_write(void *opaque, enum hwaccl_channel channel, const void 
         if (console->failed || console->stalled)
                 return;
         if (log) {
-                follow_log(console, data, size);
+                track_log(console, data, size);
                 return;
         }
         if (channel == HWACCL_CHANNEL_SERIAL)
-                follow_serial(console, data, size);
+                track_serial(console, data, size);
         print(console, channel, data, size);
         if (!console->in_line)
                 print_held(console);
 }
 
-/* What the log says of a line that the guest did not come to end; of one that stands on the serial port too, the rest.
- */
+/* The unfinished line of the log; if the serial port has its beginning, only the rest. */
 static void print_last_log_line(struct record_console *console)
 {
         struct record_line *log = &console->log;
@@ -222,13 +220,13 @@ bool record_console_close(struct record_console *console)
         if (console->stream && console->in_line && !console->failed && (!console->flush || reader_takes(console)))
                 (void)fputc('\n', console->stream);
         if (console->stalled)
-                (void)cli_complain(console->settings->command,
-                                   "nobody read the last of what the guest printed; the recording has it");
+                cli_notice(console->settings->command,
+                           "standard output is blocked: the end of the guest's output is only in the recording");
         if (console->owned) {
                 bool failed = ferror(console->stream) != 0;
                 if (fclose(console->stream) != 0 || failed) {
-                        (void)cli_complain(console->settings->command, "%s: cannot write what the guest printed",
-                                           console->settings->console);
+                        (void)cli_error(console->settings->command, "%s: cannot write the guest's output",
+                                        console->settings->console);
                         good = false;
                 }
         }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGEST_MAX (UINT64_C(64) << 20) /* a bigger image's digest would be waited for */
+#define DIGEST_MAX (UINT64_C(64) << 20) /* the digest of a larger image would delay the start */
 
 static const char *const mode_names[] = {
         [HWACCL_DISK_READ_WRITE] = "rw",
@@ -19,7 +19,7 @@ const char *record_disk_mode(enum hwaccl_disk_mode mode)
         return mode_names[mode];
 }
 
-/* A comma in the name of a file is one unless a mode follows it. */
+/* A comma is part of the file's name unless a mode follows it. */
 bool record_parse_disk(const struct cli_command *command, const struct cli_option *option, const char *text,
                        void *field)
 {
@@ -29,7 +29,7 @@ bool record_parse_disk(const struct cli_command *command, const struct cli_optio
         size_t length = strlen(text);
 
         if (settings->disk_count == HWACCL_DISK_MAX) {
-                (void)cli_misused(command, "--%s: at most %d disks", option->name, HWACCL_DISK_MAX);
+                (void)cli_usage_error(command, "--%s: at most %d disks", option->name, HWACCL_DISK_MAX);
                 return false;
         }
         disk->mode = HWACCL_DISK_READ_WRITE;
@@ -39,10 +39,10 @@ bool record_parse_disk(const struct cli_command *command, const struct cli_optio
                         length = (size_t)(comma - text);
                 }
         if (!length)
-                return cli_bad_value(command, option, text, "FILE, FILE,ro or FILE,cow");
+                return cli_value_error(command, option, text, "FILE, FILE,ro or FILE,cow");
         disk->path = strndup(text, length);
         if (!disk->path) {
-                (void)cli_complain(command, "out of memory");
+                (void)cli_error(command, "out of memory");
                 return false;
         }
         settings->disk_count++;
@@ -63,8 +63,8 @@ static bool digest(const struct record_settings *settings, struct record_disk *d
                 int reason;
                 if (!hwaccl_live_disk_read(disk->image, offset, buffer, part)) {
                         (void)hwaccl_live_disk_faults(disk->image, &reason);
-                        (void)cli_complain(settings->command, "%s: cannot read: %s", disk->path,
-                                           reason ? strerror(reason) : "it became shorter");
+                        (void)cli_error(settings->command, "%s: cannot read: %s", disk->path,
+                                        reason ? strerror(reason) : "the file became shorter");
                         return false;
                 }
                 SHA256Update(&context, buffer, part);
@@ -80,7 +80,7 @@ bool record_open_disks(struct record_settings *settings)
                 struct hwaccl_error error;
                 disk->image = hwaccl_live_disk_open(disk->path, disk->mode, &error);
                 if (!disk->image) {
-                        (void)cli_complain(settings->command, "%s", error.message);
+                        (void)cli_error(settings->command, "%s", error.message);
                         return false;
                 }
                 if (!digest(settings, disk))
@@ -95,11 +95,10 @@ void record_report_disks(const struct record_settings *settings)
                 int first;
                 uint64_t faults = hwaccl_live_disk_faults(settings->disk[i].image, &first);
                 if (faults)
-                        (void)cli_complain(settings->command,
-                                           "%s: %" PRIu64 " accesses failed, which the guest saw as disk errors; the "
-                                           "first: %s",
-                                           settings->disk[i].path, faults,
-                                           first ? strerror(first) : "the image became shorter");
+                        cli_notice(settings->command,
+                                   "%s: %" PRIu64 " accesses failed and were disk errors for the guest; the first: %s",
+                                   settings->disk[i].path, faults,
+                                   first ? strerror(first) : "the image became shorter");
         }
 }
 

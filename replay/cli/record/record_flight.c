@@ -1,16 +1,16 @@
-/* The flight recorder's part of `hwaccl record`: its configuration, and SIGUSR1. */
+/* The flight recorder of `hwaccl record`: its configuration, and SIGUSR1. */
 #include "replay/cli/record/record.h"
 
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
-static _Atomic(struct hwaccl_recorder *) flying;
-static atomic_bool asked; /* before there was a recorder */
+static _Atomic(struct hwaccl_recorder *) recording;
+static atomic_bool pending; /* a signal came before there was a recorder */
 
 static void notice(void *opaque, const char *text)
 {
-        (void)cli_complain(opaque, "%s", text);
+        cli_notice(opaque, "%s", text);
 }
 
 struct hwaccl_flight_config record_flight_config(const struct record_settings *settings)
@@ -27,13 +27,13 @@ struct hwaccl_flight_config record_flight_config(const struct record_settings *s
 
 static void on_signal(int number)
 {
-        struct hwaccl_recorder *recorder = atomic_load(&flying);
+        struct hwaccl_recorder *recorder = atomic_load(&recording);
 
         (void)number;
         if (recorder)
                 hwaccl_recorder_dump(recorder);
         else
-                atomic_store(&asked, true);
+                atomic_store(&pending, true);
 }
 
 void record_flight_prepare(const struct record_settings *settings)
@@ -49,14 +49,14 @@ void record_flight_prepare(const struct record_settings *settings)
 
 void record_flight_start(struct hwaccl_recorder *recorder)
 {
-        atomic_store(&flying, recorder);
-        if (atomic_exchange(&asked, false))
+        atomic_store(&recording, recorder);
+        if (atomic_exchange(&pending, false))
                 hwaccl_recorder_dump(recorder);
 }
 
-/* The main thread, which ends the recorder after this, is the one that the signal comes to: no handler is half-way. */
+/* The signal goes to the main thread, which ends the recorder after this: no handler is running. */
 void record_flight_stop(void)
 {
         (void)signal(SIGUSR1, SIG_IGN);
-        atomic_store(&flying, NULL);
+        atomic_store(&recording, NULL);
 }

@@ -28,8 +28,8 @@ static bool read_all(const struct cli_command *command, struct record_image *ima
                 if (part < 0 && errno == EINTR)
                         continue;
                 if (part <= 0) {
-                        (void)cli_complain(command, "%s: cannot read: %s", image->path,
-                                           part < 0 ? strerror(errno) : "it became shorter");
+                        (void)cli_error(command, "%s: cannot read: %s", image->path,
+                                        part < 0 ? strerror(errno) : "the file became shorter");
                         return false;
                 }
                 done += (size_t)part;
@@ -44,23 +44,24 @@ bool record_read_image(const struct cli_command *command, struct record_image *i
         int file = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         struct stat status;
         if (file < 0 || fstat(file, &status) < 0) {
-                (void)cli_complain(command, "%s: cannot open: %s", image->path, strerror(errno));
+                (void)cli_error(command, "%s: cannot open: %s", image->path, strerror(errno));
                 if (file >= 0)
                         (void)close(file);
                 return false;
         }
         bool good = false;
         if (!S_ISREG(status.st_mode)) {
-                (void)cli_complain(command, "%s: is no regular file", image->path);
+                (void)cli_error(command, "%s: not a regular file", image->path);
         } else if (status.st_size == 0) {
-                (void)cli_complain(command, "%s: is empty", image->path);
+                (void)cli_error(command, "%s: empty file", image->path);
         } else if ((uint64_t)status.st_size > limit) {
-                (void)cli_complain(command, "%s: %jd bytes; %s", image->path, (intmax_t)status.st_size, limit_text);
+                (void)cli_error(command, "%s: invalid size of %jd bytes: expected %s", image->path,
+                                (intmax_t)status.st_size, limit_text);
         } else {
                 image->size = (size_t)status.st_size;
                 image->data = malloc(image->size);
                 if (!image->data)
-                        (void)cli_complain(command, "%s: out of memory (%zu bytes)", image->path, image->size);
+                        (void)cli_error(command, "%s: out of memory (%zu bytes)", image->path, image->size);
                 else
                         good = read_all(command, image, file);
         }
@@ -72,13 +73,14 @@ bool record_read_image(const struct cli_command *command, struct record_image *i
 
 static bool load_firmware(struct record_settings *settings)
 {
-        static const char expected[] = "firmware is 64 KiB to 16 MiB, a multiple of 64 KiB";
+        static const char expected[] = "64 KiB to 16 MiB, a multiple of 64 KiB";
         struct record_image *firmware = &settings->firmware;
 
         if (!record_read_image(settings->command, firmware, FIRMWARE_MAX, expected))
                 return false;
         if (firmware->size % FIRMWARE_UNIT) {
-                (void)cli_complain(settings->command, "%s: %zu bytes; %s", firmware->path, firmware->size, expected);
+                (void)cli_error(settings->command, "%s: invalid size of %zu bytes: expected %s", firmware->path,
+                                firmware->size, expected);
                 return false;
         }
         return true;
@@ -87,15 +89,15 @@ static bool load_firmware(struct record_settings *settings)
 static bool load_raw(struct record_settings *settings, struct record_image *raw)
 {
         if (raw->address >= settings->memory_size) {
-                (void)cli_complain(settings->command,
-                                   "%s: address 0x%" PRIx64 " is outside of the guest's memory of 0x%" PRIx64 " bytes",
-                                   raw->path, raw->address, settings->memory_size);
+                (void)cli_error(settings->command,
+                                "%s: address 0x%" PRIx64 " is outside guest memory of 0x%" PRIx64 " bytes", raw->path,
+                                raw->address, settings->memory_size);
                 return false;
         }
         char expected[128];
         (void)snprintf(expected, sizeof(expected),
-                       "at 0x%" PRIx64 " the guest's memory of 0x%" PRIx64 " bytes has room for 0x%" PRIx64,
-                       raw->address, settings->memory_size, settings->memory_size - raw->address);
+                       "at most 0x%" PRIx64 " bytes at 0x%" PRIx64 ": guest memory has 0x%" PRIx64 " bytes",
+                       settings->memory_size - raw->address, raw->address, settings->memory_size);
         return record_read_image(settings->command, raw, settings->memory_size - raw->address, expected);
 }
 

@@ -1,4 +1,4 @@
-/* A kernel that is started without firmware: its files, and the loader that lays them out. */
+/* A kernel that is started without firmware: its files, and their layout in guest memory. */
 #include "replay/cli/record/record.h"
 
 #include <inttypes.h>
@@ -16,11 +16,12 @@ bool record_check_kernel(const struct record_settings *settings)
                                                      : NULL;
 
         if (!kernel->image.path && without)
-                (void)cli_misused(command, "--%s goes with --kernel FILE", without);
+                (void)cli_usage_error(command, "--%s requires --kernel FILE", without);
         else if (kernel->image.path && settings->firmware.path)
-                (void)cli_misused(command, "--kernel and --firmware exclude each other: a kernel is entered directly");
+                (void)cli_usage_error(command,
+                                      "--kernel and --firmware exclude each other: a kernel is entered directly");
         else if (kernel->initrd && kernel->module_count > 1)
-                (void)cli_misused(command, "--initrd and --module exclude each other");
+                (void)cli_usage_error(command, "--initrd and --module exclude each other");
         else
                 return true;
         return false;
@@ -31,7 +32,8 @@ static bool read_files(struct record_settings *settings)
         struct record_kernel *kernel = &settings->kernel;
         char limit[96];
 
-        (void)snprintf(limit, sizeof(limit), "the guest's memory has 0x%" PRIx64 " bytes", settings->memory_size);
+        (void)snprintf(limit, sizeof(limit), "at most 0x%" PRIx64 " bytes, the size of guest memory",
+                       settings->memory_size);
         if (!record_read_image(settings->command, &kernel->image, settings->memory_size, limit))
                 return false;
         for (size_t i = 0; i < kernel->module_count; i++)
@@ -40,7 +42,7 @@ static bool read_files(struct record_settings *settings)
         return true;
 }
 
-/* Which options go with which format; a Multiboot or PVH kernel takes its modules from --module. */
+/* Which options apply to which format; modules of a Multiboot or PVH kernel come from --module. */
 static bool check_format(const struct record_settings *settings, enum hwaccl_image_format format)
 {
         const struct record_kernel *kernel = &settings->kernel;
@@ -49,15 +51,16 @@ static bool check_format(const struct record_settings *settings, enum hwaccl_ima
         bool is_linux = format == HWACCL_IMAGE_LINUX;
 
         if (format == HWACCL_IMAGE_UNKNOWN)
-                return true; /* the loader says what it looked for */
+                return true; /* the loader reports which formats it supports */
         if (kernel->linux_entry && !is_linux)
-                (void)cli_misused(command, "--linux-entry: %s is a %s image", kernel->image.path, name);
+                (void)cli_usage_error(command, "--linux-entry requires a Linux bzImage: %s is a %s image",
+                                      kernel->image.path, name);
         else if (kernel->module_count && !kernel->initrd && is_linux)
-                (void)cli_misused(command, "--module: %s is a Linux bzImage, which takes --initrd FILE",
-                                  kernel->image.path);
+                (void)cli_usage_error(command, "--module does not apply to a Linux bzImage (%s); use --initrd FILE",
+                                      kernel->image.path);
         else if (kernel->initrd && format == HWACCL_IMAGE_MULTIBOOT)
-                (void)cli_misused(command, "--initrd: %s is a Multiboot image, which takes --module FILE",
-                                  kernel->image.path);
+                (void)cli_usage_error(command, "--initrd does not apply to a Multiboot image (%s); use --module FILE",
+                                      kernel->image.path);
         else
                 return true;
         return false;
@@ -78,10 +81,10 @@ static bool check_raw_images(const struct record_settings *settings)
                         const struct hwaccl_loaded_range *range = &loaded->range[k];
                         if (!overlaps(raw, range))
                                 continue;
-                        (void)cli_complain(
-                                settings->command,
-                                "%s: 0x%zx bytes at 0x%" PRIx64 " overlap %s, 0x%" PRIx64 " bytes at 0x%" PRIx64,
-                                raw->path, raw->size, raw->address, range->what, range->size, range->address);
+                        (void)cli_error(settings->command,
+                                        "%s: 0x%zx bytes at 0x%" PRIx64 " overlap %s, 0x%" PRIx64
+                                        " bytes at 0x%" PRIx64,
+                                        raw->path, raw->size, raw->address, range->what, range->size, range->address);
                         return false;
                 }
         }
@@ -113,12 +116,11 @@ bool record_load_kernel(struct record_settings *settings)
         };
         kernel->is_loaded = hwaccl_loader_load(&input, &kernel->loaded, &error);
         if (!kernel->is_loaded) {
-                (void)cli_complain_of(settings->command, kernel->image.path, error.message);
+                (void)cli_file_error(settings->command, kernel->image.path, error.message);
                 return false;
         }
         if (kernel->linux_entry == 64 && kernel->loaded.entry.mode != HWACCL_ENTRY_LONG) {
-                (void)cli_complain(settings->command, "%s: has no 64-bit entry; --linux-entry 32 would start it",
-                                   kernel->image.path);
+                (void)cli_error(settings->command, "%s: no 64-bit entry; use --linux-entry 32", kernel->image.path);
                 return false;
         }
         return check_raw_images(settings);

@@ -1,4 +1,5 @@
-/* The guest's RAM as a file, once the guest has ended: a byte's place in the file is its guest-physical address. */
+/* --save-memory: writes the guest's RAM to a file when the guest has ended. File offsets are guest-physical addresses.
+ */
 #include "replay/cli/record/record.h"
 
 #include <errno.h>
@@ -15,10 +16,10 @@ bool record_memory_open(struct record_settings *settings)
         settings->save_memory_fd = -1;
         if (!settings->save_memory)
                 return true;
-        /* what is there stays until there is something to replace it with */
+        /* the old contents remain until the guest has ended */
         settings->save_memory_fd = open(settings->save_memory, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
         if (settings->save_memory_fd < 0)
-                (void)cli_complain(settings->command, "%s: cannot open: %s", settings->save_memory, strerror(errno));
+                (void)cli_error(settings->command, "%s: cannot open: %s", settings->save_memory, strerror(errno));
         return settings->save_memory_fd >= 0;
 }
 
@@ -69,8 +70,8 @@ bool record_memory_save(const struct record_settings *settings, const struct hwa
         }
         if (good && ftruncate(fd, (off_t)end) == 0)
                 return true;
-        (void)cli_complain(settings->command, "%s: cannot write the guest's memory: %s", settings->save_memory,
-                           strerror(errno));
+        (void)cli_error(settings->command, "%s: cannot write the guest's memory: %s", settings->save_memory,
+                        strerror(errno));
         return false;
 }
 

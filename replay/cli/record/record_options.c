@@ -1,5 +1,5 @@
-/* The recording's option table. Rows that depend on the host or the moment have names that begin with host_: with a
- * virtual clock the others are the same in every recording of the same guest. */
+/* The recording's option table. Names of rows that depend on the host or the time begin with host_: with a virtual
+ * clock all others are the same in every recording of a guest. */
 #include "replay/cli/record/record.h"
 
 #include "core/accel/soft/library_version.h"
@@ -12,34 +12,40 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-static void add(struct record_options *options, const char *name, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+/* @name may have a place for @index. */
+static void add_indexed(struct record_options *options, const char *name, size_t index, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
 
-static void add(struct record_options *options, const char *name, const char *format, ...)
+#define add(options, name, ...) add_indexed(options, name, 0, __VA_ARGS__)
+
+static bool make_room(struct record_options *options)
 {
-        if (options->failed)
-                return;
-        if (options->count == options->room) {
-                size_t room = options->room ? options->room * 2 : 32;
-                struct hwaccl_recording_option *row = realloc(options->row, room * sizeof(*row));
-                if (!row) {
-                        options->failed = true;
-                        return;
-                }
-                options->row = row;
-                options->room = room;
-        }
-        char *value;
+        if (options->count < options->room)
+                return true;
+        size_t room = options->room ? options->room * 2 : 32;
+        struct hwaccl_recording_option *row = realloc(options->row, room * sizeof(*row));
+        if (!row)
+                return false;
+        options->row = row;
+        options->room = room;
+        return true;
+}
+
+static void add_indexed(struct record_options *options, const char *name, size_t index, const char *format, ...)
+{
+        char *own_name = NULL, *value = NULL;
         va_list arguments;
+
         va_start(arguments, format);
-        int length = vasprintf(&value, format, arguments);
+        if (vasprintf(&value, format, arguments) < 0)
+                value = NULL;
         va_end(arguments);
-        char *own_name = strdup(name);
-        if (length < 0 || !own_name) {
-                if (length >= 0)
-                        free(value);
-                free(own_name);
+        if (asprintf(&own_name, name, index) < 0)
+                own_name = NULL;
+        if (options->failed || !own_name || !value || !make_room(options)) {
                 options->failed = true;
+                free(own_name);
+                free(value);
                 return;
         }
         options->row[options->count++] = (struct hwaccl_recording_option){own_name, value};
@@ -129,28 +135,11 @@ static void add_guest(struct record_options *options, const struct record_settin
         add(options, HWACCL_OPTION_RAW_COUNT, "%zu", settings->raw_count);
         for (size_t i = 0; i < settings->raw_count; i++) {
                 const struct record_image *raw = &settings->raw[i];
-                char name[48];
-                (void)snprintf(name, sizeof(name), "raw_%zu", i);
-                add(options, name, "%s", raw->path);
-                (void)snprintf(name, sizeof(name), HWACCL_OPTION_RAW_ADDRESS, i);
-                add(options, name, "%" PRIu64, raw->address);
-                (void)snprintf(name, sizeof(name), HWACCL_OPTION_RAW_SIZE, i);
-                add(options, name, "%zu", raw->size);
-                (void)snprintf(name, sizeof(name), "raw_%zu_sha256", i);
-                add(options, name, "%s", raw->sha256);
+                add_indexed(options, "raw_%zu", i, "%s", raw->path);
+                add_indexed(options, HWACCL_OPTION_RAW_ADDRESS, i, "%" PRIu64, raw->address);
+                add_indexed(options, HWACCL_OPTION_RAW_SIZE, i, "%zu", raw->size);
+                add_indexed(options, "raw_%zu_sha256", i, "%s", raw->sha256);
         }
-}
-
-/* A file: its path goes under @name. */
-static void add_image(struct record_options *options, const char *name, const struct record_image *image)
-{
-        char row[64];
-
-        add(options, name, "%s", image->path);
-        (void)snprintf(row, sizeof(row), "%s_size", name);
-        add(options, row, "%zu", image->size);
-        (void)snprintf(row, sizeof(row), "%s_sha256", name);
-        add(options, row, "%s", image->sha256);
 }
 
 static void add_entry(struct record_options *options, const struct hwaccl_entry *entry)
@@ -170,51 +159,45 @@ static void add_entry(struct record_options *options, const struct hwaccl_entry 
 
 static void add_kernel(struct record_options *options, const struct record_kernel *kernel)
 {
-        char name[48];
-
         if (!kernel->is_loaded)
                 return;
-        add_image(options, "kernel", &kernel->image);
+        add(options, "kernel", "%s", kernel->image.path);
+        add(options, "kernel_size", "%zu", kernel->image.size);
+        add(options, "kernel_sha256", "%s", kernel->image.sha256);
         add(options, "kernel_format", "%s", hwaccl_image_format_name(kernel->loaded.format));
         if (kernel->command_line)
                 add(options, "kernel_command_line", "%s", kernel->command_line);
         add(options, "module_count", "%zu", kernel->module_count);
         for (size_t i = 0; i < kernel->module_count; i++) {
-                (void)snprintf(name, sizeof(name), "module_%zu", i);
-                add_image(options, name, &kernel->module[i]);
-                (void)snprintf(name, sizeof(name), "module_%zu_text", i);
+                const struct record_image *module = &kernel->module[i];
+                add_indexed(options, "module_%zu", i, "%s", module->path);
+                add_indexed(options, "module_%zu_size", i, "%zu", module->size);
+                add_indexed(options, "module_%zu_sha256", i, "%s", module->sha256);
                 if (kernel->module_text[i])
-                        add(options, name, "%s", kernel->module_text[i]);
+                        add_indexed(options, "module_%zu_text", i, "%s", kernel->module_text[i]);
         }
         for (size_t i = 0; i < kernel->loaded.piece_count; i++) {
                 const struct hwaccl_loaded_piece *piece = &kernel->loaded.piece[i];
-                (void)snprintf(name, sizeof(name), "loaded_%zu", i);
-                add(options, name, "0x%" PRIx64 "+0x%zx", piece->address, piece->size);
+                add_indexed(options, "loaded_%zu", i, "0x%" PRIx64 "+0x%zx", piece->address, piece->size);
         }
         add_entry(options, &kernel->loaded.entry);
 }
 
-/* The digest of a big image would take longer than many a run; its date is a fact of the host. */
+/* A large image has no digest, which would take longer than the run; its time of modification is a fact of the host. */
 static void add_disks(struct record_options *options, const struct record_settings *settings)
 {
         if (settings->disk_count)
                 add(options, HWACCL_OPTION_DISK_COUNT, "%zu", settings->disk_count);
         for (size_t i = 0; i < settings->disk_count; i++) {
                 const struct record_disk *disk = &settings->disk[i];
-                char name[48];
-                (void)snprintf(name, sizeof(name), "disk_%zu", i);
-                add(options, name, "%s", disk->path);
-                (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_SIZE, i);
-                add(options, name, "%" PRIu64, hwaccl_live_disk_size(disk->image));
-                (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_MODE, i);
-                add(options, name, "%s", record_disk_mode(disk->mode));
-                if (disk->sha256[0]) {
-                        (void)snprintf(name, sizeof(name), "disk_%zu_sha256", i);
-                        add(options, name, "%s", disk->sha256);
-                } else {
-                        (void)snprintf(name, sizeof(name), "host_disk_%zu_modified", i);
-                        add(options, name, "%" PRId64, hwaccl_live_disk_modified(disk->image));
-                }
+                add_indexed(options, "disk_%zu", i, "%s", disk->path);
+                add_indexed(options, HWACCL_OPTION_DISK_SIZE, i, "%" PRIu64, hwaccl_live_disk_size(disk->image));
+                add_indexed(options, HWACCL_OPTION_DISK_MODE, i, "%s", record_disk_mode(disk->mode));
+                if (disk->sha256[0])
+                        add_indexed(options, "disk_%zu_sha256", i, "%s", disk->sha256);
+                else
+                        add_indexed(options, "host_disk_%zu_modified", i, "%" PRId64,
+                                    hwaccl_live_disk_modified(disk->image));
         }
 }
 
@@ -247,7 +230,7 @@ bool record_options_collect(struct record_options *options, const struct record_
                 add(options, "host_subject_dir", "%s", settings->subject_dir);
         add_command_line(options, argc, argv);
         if (options->failed)
-                (void)cli_complain(settings->command, "out of memory");
+                (void)cli_error(settings->command, "out of memory");
         return !options->failed;
 }
 

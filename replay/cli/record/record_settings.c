@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define MEMORY_DEFAULT    (UINT64_C(128) << 20)
-#define WALL_TIME_VIRTUAL UINT64_C(946684800) /* 2000-01-01: where a virtual clock starts */
+#define WALL_TIME_VIRTUAL UINT64_C(946684800) /* 2000-01-01, the start of a virtual clock */
 #define KEYFRAME_MAX      UINT64_C(1000000)
 
 static bool parse_flight_recorder(const struct cli_command *command, const struct cli_option *option, const char *text,
@@ -23,7 +23,7 @@ static bool parse_flight_recorder(const struct cli_command *command, const struc
         settings->flight_text = text;
         if (hwaccl_flight_window_parse(text, &settings->flight_window, &error))
                 return true;
-        (void)cli_misused(command, "--%s: %s", option->name, error.message);
+        (void)cli_usage_error(command, "--%s: %s", option->name, error.message);
         return false;
 }
 
@@ -34,11 +34,11 @@ static bool parse_trigger(const struct cli_command *command, const struct cli_op
         struct hwaccl_error error;
 
         if (settings->trigger_count == HWACCL_FLIGHT_TRIGGER_MAX)
-                (void)cli_misused(command, "--%s: at most %u triggers", option->name, HWACCL_FLIGHT_TRIGGER_MAX);
+                (void)cli_usage_error(command, "--%s: at most %u triggers", option->name, HWACCL_FLIGHT_TRIGGER_MAX);
         else if (hwaccl_flight_trigger_parse(text, &settings->trigger[settings->trigger_count++], &error))
                 return true;
         else
-                (void)cli_misused(command, "--%s: %s", option->name, error.message);
+                (void)cli_usage_error(command, "--%s: %s", option->name, error.message);
         return false;
 }
 
@@ -50,14 +50,14 @@ static bool parse_raw(const struct cli_command *command, const struct cli_option
         const char *at = strrchr(text, '@');
 
         if (settings->raw_count == RECORD_RAW_MAX) {
-                (void)cli_misused(command, "--%s: at most %d images", option->name, RECORD_RAW_MAX);
+                (void)cli_usage_error(command, "--%s: at most %d images", option->name, RECORD_RAW_MAX);
                 return false;
         }
         if (!at || at == text || !cli_parse_number(at + 1, &raw->address))
-                return cli_bad_value(command, option, text, "FILE@ADDR, such as guest.bin@0x7c00");
+                return cli_value_error(command, option, text, "FILE@ADDR, such as guest.bin@0x7c00");
         raw->path = strndup(text, (size_t)(at - text));
         if (!raw->path) {
-                (void)cli_complain(command, "out of memory");
+                (void)cli_error(command, "out of memory");
                 return false;
         }
         settings->raw_count++;
@@ -69,14 +69,14 @@ static bool add_module(const struct cli_command *command, const struct cli_optio
                        size_t length, const char *text, struct record_kernel *kernel)
 {
         if (!length)
-                return cli_bad_value(command, option, path, "a file");
+                return cli_value_error(command, option, path, "a file");
         if (kernel->module_count == HWACCL_LOADER_MODULE_MAX) {
-                (void)cli_misused(command, "--%s: at most %u modules", option->name, HWACCL_LOADER_MODULE_MAX);
+                (void)cli_usage_error(command, "--%s: at most %u modules", option->name, HWACCL_LOADER_MODULE_MAX);
                 return false;
         }
         kernel->module[kernel->module_count].path = strndup(path, length);
         if (!kernel->module[kernel->module_count].path) {
-                (void)cli_complain(command, "out of memory");
+                (void)cli_error(command, "out of memory");
                 return false;
         }
         kernel->module_text[kernel->module_count++] = text;
@@ -89,7 +89,7 @@ static bool parse_initrd(const struct cli_command *command, const struct cli_opt
         struct record_kernel *kernel = &((struct record_settings *)field)->kernel;
 
         if (kernel->initrd) {
-                (void)cli_misused(command, "--initrd can be given once");
+                (void)cli_usage_error(command, "--initrd: at most one");
                 return false;
         }
         kernel->initrd = true;
@@ -112,7 +112,7 @@ static bool parse_linux_entry(const struct cli_command *command, const struct cl
         unsigned *bits = &((struct record_settings *)field)->kernel.linux_entry;
 
         *bits = strcmp(text, "32") == 0 ? 32 : strcmp(text, "64") == 0 ? 64 : 0;
-        return *bits || cli_bad_value(command, option, text, "32 or 64");
+        return *bits || cli_value_error(command, option, text, "32 or 64");
 }
 
 static bool parse_memory(const struct cli_command *command, const struct cli_option *option, const char *text,
@@ -122,14 +122,14 @@ static bool parse_memory(const struct cli_command *command, const struct cli_opt
 
         return (cli_parse_size(text, size) && *size >= HWACCL_MEMORY_SIZE_MIN && *size <= HWACCL_MEMORY_SIZE_MAX &&
                 *size % HWACCL_PAGE_SIZE == 0) ||
-               cli_bad_value(command, option, text, "a size from 1M to 3G that is a multiple of 4K");
+               cli_value_error(command, option, text, "a size from 1M to 3G that is a multiple of 4K");
 }
 
 static bool parse_wall_time(const struct cli_command *command, const struct cli_option *option, const char *text,
                             void *field)
 {
         return cli_parse_time(text, &((struct record_settings *)field)->wall_time) ||
-               cli_bad_value(command, option, text, "a time such as 2026-11-22T20:34:00");
+               cli_value_error(command, option, text, "a time such as 2026-11-22T20:34:00");
 }
 
 static bool parse_smp(const struct cli_command *command, const struct cli_option *option, const char *text, void *field)
@@ -139,10 +139,10 @@ static bool parse_smp(const struct cli_command *command, const struct cli_option
 
         (void)field;
         if (!cli_parse_number(text, &count))
-                return cli_bad_value(command, option, text, "a number of virtual CPUs");
+                return cli_value_error(command, option, text, "a number of virtual CPUs");
         if (hwaccl_vmm_check_cpu_count(count, &error))
                 return true;
-        (void)cli_misused(command, "--%s: %s", option->name, error.message);
+        (void)cli_usage_error(command, "--%s: %s", option->name, error.message);
         return false;
 }
 
@@ -238,17 +238,18 @@ static bool check_settings(struct record_settings *settings)
         if (!record_check_kernel(settings) || !record_check_subject(settings))
                 return false;
         if (!settings->firmware.path && !settings->raw_count && !settings->kernel.image.path && !settings->subject_dir)
-                (void)cli_misused(command, "nothing to run: give --firmware FILE, --kernel FILE or --raw FILE@ADDR");
+                (void)cli_usage_error(command,
+                                      "nothing to run; give --firmware FILE, --kernel FILE or --raw FILE@ADDR");
         else if (!settings->output && !settings->no_record)
-                (void)cli_misused(command, "no recording given: use -o FILE, or --no-db");
+                (void)cli_usage_error(command, "no recording given; use -o FILE, or --no-db");
         else if (settings->output && settings->no_record)
-                (void)cli_misused(command, "-o and --no-db exclude each other");
+                (void)cli_usage_error(command, "-o and --no-db exclude each other");
         else if (settings->flight_text && settings->no_record)
-                (void)cli_misused(command, "--flight-recorder and --no-db exclude each other");
+                (void)cli_usage_error(command, "--flight-recorder and --no-db exclude each other");
         else if (settings->trigger_count && !settings->flight_text)
-                (void)cli_misused(command, "--trigger is for a flight recorder: give --flight-recorder WINDOW too");
+                (void)cli_usage_error(command, "--trigger requires --flight-recorder WINDOW");
         else if (settings->verify && settings->accel == RECORD_ACCEL_SOFT)
-                (void)cli_misused(command, "--verify needs KVM: there is nothing to compare the soft accelerator with");
+                (void)cli_usage_error(command, "--verify requires KVM, not --accel soft");
         else
                 return true;
         return false;
@@ -286,7 +287,7 @@ bool record_parse(struct record_settings *settings, const struct cli_command *co
         if (!accel_from_environment(settings) || !cli_parse_options(command, argc, argv, settings, status))
                 return false;
         if (optind < argc) {
-                *status = cli_misused(command, "unexpected argument '%s'", argv[optind]);
+                *status = cli_usage_error(command, "unexpected argument '%s'", argv[optind]);
                 return false;
         }
         if (!settings->wall_time_given)

@@ -1,4 +1,4 @@
-/* --accel muen: what the guest is comes from the subject's directory, not from options. */
+/* --accel muen: memory and images of the guest come from the subject's directory, not from options. */
 #include "replay/cli/parse.h"
 #include "replay/cli/record/record.h"
 
@@ -37,7 +37,7 @@ bool record_parse_doorbells(const struct cli_command *command, const struct cli_
                             void *field)
 {
         return parse_doorbells(text, &((struct record_settings *)field)->subject_doorbells) ||
-               cli_bad_value(command, option, text, "RUN,EXIT,POKE[,ALIVE], all open file descriptors");
+               cli_value_error(command, option, text, "RUN,EXIT,POKE[,ALIVE], all open file descriptors");
 }
 
 bool record_check_subject(const struct record_settings *settings)
@@ -47,20 +47,24 @@ bool record_check_subject(const struct record_settings *settings)
         const char *image = settings->firmware.path ? "firmware" : settings->raw_count ? "raw" : NULL;
 
         if (!muen && (settings->subject_dir || settings->subject_doorbells_given || settings->subject_timeout_ns))
-                (void)cli_misused(command, "--subject-dir and its like need --accel muen");
+                (void)cli_usage_error(command,
+                                      "--subject-dir, --subject-doorbells and --subject-timeout require --accel muen");
         else if (muen && !settings->subject_dir)
-                (void)cli_misused(command, "--accel muen needs --subject-dir DIR, where the subject's pages are");
+                (void)cli_usage_error(command, "--accel muen requires --subject-dir DIR");
         else if (muen && image)
-                (void)cli_misused(command, "--%s: with --accel muen the subject brings its images", image);
+                (void)cli_usage_error(
+                        command, "--%s and --accel muen exclude each other: the subject provides its image", image);
         else if (muen && settings->memory_given)
-                (void)cli_misused(command, "--memory: with --accel muen the subject brings its memory");
+                (void)cli_usage_error(command,
+                                      "--memory and --accel muen exclude each other: the subject provides its memory");
         else if (muen && settings->tsc_khz)
-                (void)cli_misused(command, "--tsc-khz: with --accel muen subject info gives the frequency");
+                (void)cli_usage_error(command,
+                                      "--tsc-khz and --accel muen exclude each other: subject info has the frequency");
         else if (muen && settings->verify)
-                (void)cli_misused(command, "--verify needs KVM");
+                (void)cli_usage_error(command, "--verify requires KVM");
         else if (muen && settings->clock == HWACCL_CLOCK_VIRTUAL)
-                (void)cli_misused(command,
-                                  "--clock virtual: with --accel muen nobody tells how far the guest has come");
+                (void)cli_usage_error(command,
+                                      "--clock virtual is not supported with --accel muen: it reports no virtual time");
         else
                 return true;
         return false;
@@ -68,7 +72,7 @@ bool record_check_subject(const struct record_settings *settings)
 
 static struct hwaccl_muen *_Atomic guarded; /* the subject whose pages a SIGBUS may be about */
 
-/* The other side took a page away: the guest is to end, not this process. Anything else kills, as ever. */
+/* The other side took a page away: end the guest, not this process. Any other bus error kills it as usual. */
 static void on_bus_error(int number, siginfo_t *signal_info, void *context)
 {
         struct hwaccl_muen *muen = atomic_load(&guarded);
@@ -103,7 +107,7 @@ struct hwaccl_muen *record_open_subject(struct record_settings *settings)
         struct hwaccl_muen *muen = hwaccl_muen_open(&config, &error);
 
         if (!muen) {
-                (void)cli_complain(settings->command, "%s", error.message);
+                (void)cli_error(settings->command, "%s", error.message);
                 return NULL;
         }
         guard(muen);
@@ -118,19 +122,19 @@ void record_close_subject(struct hwaccl_muen *muen)
         hwaccl_muen_close(muen);
 }
 
-/* Either side brings what the guest starts with. */
+/* Either the subject or --kernel provides the image, not both. */
 static bool check_images(const struct record_settings *settings, const struct hwaccl_muen_subject *subject)
 {
         const char *brought = subject->firmware ? "vm_firmware" : subject->image_size ? "vm_image" : NULL;
 
         if (settings->kernel.is_loaded && brought)
-                (void)cli_misused(settings->command, "--kernel: the subject brings what it starts with, as %s",
-                                  brought);
+                (void)cli_usage_error(settings->command, "--kernel excluded: the subject provides its image (%s)",
+                                      brought);
         else if (!settings->kernel.is_loaded && !brought)
-                (void)cli_complain(settings->command,
-                                   "%s/subject_info_page: there is neither a memory region vm_firmware nor vm_image, "
-                                   "and no --kernel: the guest has nothing to run",
-                                   settings->subject_dir);
+                (void)cli_error(settings->command,
+                                "%s/subject_info_page: nothing to run: expected a memory region vm_firmware or "
+                                "vm_image; or give --kernel FILE",
+                                settings->subject_dir);
         else
                 return true;
         return false;
@@ -146,7 +150,7 @@ bool record_take_over_images(struct record_settings *settings, const struct hwac
         if (settings->kernel.is_loaded)
                 return true;
         if (asprintf(&name, "%s/%s", settings->subject_dir, subject->firmware ? "vm_firmware" : "vm_ram_1") < 0) {
-                (void)cli_complain(settings->command, "out of memory");
+                (void)cli_error(settings->command, "out of memory");
                 return false;
         }
         if (subject->firmware) {

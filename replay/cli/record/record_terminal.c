@@ -1,11 +1,11 @@
 /*
  * The terminal as the guest's serial console. While the guest runs, standard input is in raw mode, so that the guest
- * gets every byte, Ctrl-C and Ctrl-Z too; Ctrl-A is the key that speaks to hwaccl. A thread reads the terminal and
- * passes what is for the guest on through a pipe, so that the key works however long the guest looks at nothing.
+ * gets every byte, including Ctrl-C and Ctrl-Z; Ctrl-A is the escape key. A thread reads the terminal and writes the
+ * guest's input to a pipe, so that the escape key works even if the guest reads nothing.
  *
- * The terminal is given back as it was found, whatever ends or stops the process: in signal handlers only what is
- * async-signal-safe is done, and never from the background, where the terminal belongs to somebody else. Output
- * processing stays as it is: what ends a line with LF alone (our own messages, test kernels) needs the terminal's CR.
+ * The terminal's settings are restored whatever ends or stops the process. Signal handlers call only async-signal-safe
+ * functions, and nothing is changed from the background, where another process uses the terminal. Output processing
+ * stays on: lines that end with LF alone (hwaccl's messages, test kernels) need the terminal's CR.
  */
 #include "replay/cli/record/record.h"
 
@@ -23,17 +23,17 @@
 
 #define CONTROL_A       0x01
 #define BELL            "\a"
-#define TYPED_ROOM      (1 << 20) /* of the pipe: as much may be pasted before the guest reads any of it */
-#define BACKGROUND_WAIT 200       /* ms between two looks whether this is the foreground again */
+#define TYPED_ROOM      (1 << 20) /* size of the pipe: as much may be pasted before the guest reads */
+#define BACKGROUND_WAIT 200       /* ms between checks for the foreground */
 
 static const char help_text[] = "\n"
                                 "Ctrl-A x       end the guest and finish the recording\n"
-                                "Ctrl-A z       suspend hwaccl, as Ctrl-Z does elsewhere\n"
-                                "Ctrl-A Ctrl-A  send Ctrl-A to the guest (Ctrl-A a too)\n"
-                                "Ctrl-A h       this help\n";
+                                "Ctrl-A z       suspend hwaccl\n"
+                                "Ctrl-A Ctrl-A  send Ctrl-A to the guest (also Ctrl-A a)\n"
+                                "Ctrl-A h       show this help\n";
 
-/* What kills the process unless it is caught. SIGINT, SIGTERM and SIGHUP end the guest, SIGUSR1 is the flight
- * recorder's, SIGKILL cannot be caught. */
+/* Signals that kill the process unless they are caught. SIGINT, SIGTERM and SIGHUP end the guest, SIGUSR1 is for the
+ * flight recorder, SIGKILL cannot be caught. */
 static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,    SIGABRT, SIGTRAP, SIGSYS, SIGQUIT,  SIGXCPU,
                             SIGXFSZ, SIGALRM, SIGUSR2, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR, SIGSTKFLT};
 #define FATAL_COUNT (sizeof(fatal) / sizeof(fatal[0]))
@@ -57,7 +57,7 @@ static struct {
         struct sigaction continue_before;
 } terminal = {.typed_fd = -1, .wake_fd = -1};
 
-/* A terminal that is not the controlling one knows no background. */
+/* A terminal that is not the controlling one has no background. */
 static bool in_foreground(void)
 {
         pid_t group = tcgetpgrp(STDIN_FILENO);
@@ -89,8 +89,8 @@ static bool is_fault(int number)
         return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE;
 }
 
-/* Give the terminal back, then let the signal do what it would have done: a fault of an instruction comes again by
- * itself, with all that it says, others are raised again. */
+/* Restore the terminal, then let the signal take its default action: a fault recurs when the instruction is executed
+ * again, other signals are raised again. */
 static void on_fatal(int number, siginfo_t *info, void *context)
 {
         (void)context;
@@ -115,7 +115,7 @@ static void on_stop(int number)
         (void)raise(number);
         (void)sigemptyset(&stop);
         (void)sigaddset(&stop, number);
-        (void)pthread_sigmask(SIG_UNBLOCK, &stop, NULL); /* here the process stops, and goes on */
+        (void)pthread_sigmask(SIG_UNBLOCK, &stop, NULL); /* the process stops here, and continues */
         (void)pthread_sigmask(SIG_BLOCK, &stop, NULL);
         (void)sigaction(number, &ours, NULL);
         atomic_store(&terminal.allowed, true);
@@ -124,7 +124,7 @@ static void on_stop(int number)
         errno = saved_errno;
 }
 
-/* After a SIGSTOP nobody could give the terminal back; the shell has done so, or something else has changed it. */
+/* A SIGSTOP leaves the terminal in raw mode; the shell, or another process, may have changed it since. */
 static void on_continue(int number)
 {
         int saved_errno = errno;
@@ -136,7 +136,7 @@ static void on_continue(int number)
         errno = saved_errno;
 }
 
-/* A stack of its own, for the fault of one that has overflowed. */
+/* A separate signal stack, for the fault of an overflowed stack. */
 static void provide_signal_stack(void)
 {
         static char memory[1 << 16];
@@ -148,7 +148,7 @@ static void provide_signal_stack(void)
         }
 }
 
-/* What is ignored or has a handler that lets the process live stays so. */
+/* Signals that are ignored, or have a handler that does not end the process, are left unchanged. */
 static void catch_signal(int number, const struct sigaction *action, struct sigaction *before)
 {
         if (sigaction(number, NULL, before) == 0 &&
@@ -183,8 +183,8 @@ static void release_signals(void)
                 (void)sigaction(fatal[i], &terminal.fatal_before[i], NULL);
 }
 
-/* To the terminal, wherever standard error goes; one that was opened for reading only cannot be told. */
-static void tell(const char *text)
+/* Write to the terminal, wherever standard error goes; to standard error if the terminal is open for reading only. */
+static void print_on_terminal(const char *text)
 {
         ssize_t written = write(STDIN_FILENO, text, strlen(text));
         if (written < 0)
@@ -192,8 +192,8 @@ static void tell(const char *text)
         (void)written;
 }
 
-/* The key behind Ctrl-A. True if it is for the guest: one Ctrl-A. */
-static bool obey(unsigned char key)
+/* The key after Ctrl-A. True if it sends Ctrl-A to the guest. */
+static bool escape_key(unsigned char key)
 {
         switch (key) {
         case CONTROL_A:
@@ -201,8 +201,8 @@ static bool obey(unsigned char key)
         case 'x': hwaccl_live_inputs_stop(terminal.live, HWACCL_STOP_INTERRUPTED); return false;
         case 'z': (void)kill(0, SIGTSTP); return false; /* to the whole job, as the terminal itself does */
         case 'h':
-        case '?': tell(help_text); return false;
-        default: tell(BELL); return false;
+        case '?': print_on_terminal(help_text); return false;
+        default: print_on_terminal(BELL); return false;
         }
 }
 
@@ -214,7 +214,7 @@ static void pass_on(const unsigned char *typed, size_t size)
         for (size_t i = 0; i < size; i++) {
                 if (terminal.prefix_seen) {
                         terminal.prefix_seen = false;
-                        if (obey(typed[i]))
+                        if (escape_key(typed[i]))
                                 bytes[count++] = CONTROL_A;
                 } else if (typed[i] == CONTROL_A) {
                         terminal.prefix_seen = true;
@@ -222,12 +222,12 @@ static void pass_on(const unsigned char *typed, size_t size)
                         bytes[count++] = typed[i];
                 }
         }
-        /* all or nothing: less than PIPE_BUF. What the guest leaves unread for that long is lost, and heard to be */
+        /* all or nothing: less than PIPE_BUF. Input for which the pipe has no room is dropped, with a bell */
         if (count && write(terminal.typed_fd, bytes, count) < 0)
-                tell(BELL);
+                print_on_terminal(BELL);
 }
 
-/* One read of the terminal. False when there will be nothing more. */
+/* One read of the terminal. False at its end. */
 static bool take_typed(bool hung_up)
 {
         unsigned char typed[256];
@@ -273,7 +273,7 @@ int record_terminal_open(const struct cli_command *command)
 
         terminal.command = command;
         if (tcgetattr(STDIN_FILENO, &terminal.found) != 0) {
-                (void)cli_complain(command, "reading the terminal's settings: %s", strerror(errno));
+                (void)cli_error(command, "cannot read the terminal's settings: %s", strerror(errno));
                 return -1;
         }
         terminal.raw = terminal.found;
@@ -284,7 +284,7 @@ int record_terminal_open(const struct cli_command *command)
 
         terminal.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (terminal.wake_fd < 0 || pipe2(ends, O_CLOEXEC) != 0) {
-                (void)cli_complain(command, "creating a pipe for what is typed: %s", strerror(errno));
+                (void)cli_error(command, "cannot create a pipe for the terminal's input: %s", strerror(errno));
                 return -1;
         }
         terminal.typed_fd = ends[1];
@@ -293,7 +293,7 @@ int record_terminal_open(const struct cli_command *command)
         return ends[0];
 }
 
-/* Signals are the main thread's: this one gets none, and may read and set the terminal from the background. */
+/* Signals go to the main thread: this one blocks them, and may read and set the terminal from the background. */
 static int start_thread(void)
 {
         sigset_t all, before;
@@ -311,8 +311,8 @@ bool record_terminal_start(struct hwaccl_live_inputs *live)
 {
         static bool at_exit;
 
-        (void)cli_complain(terminal.command, "this terminal is the guest's serial port; "
-                                             "Ctrl-A x ends the guest, Ctrl-A h helps");
+        cli_notice(terminal.command, "this terminal is the guest's serial port; "
+                                     "Ctrl-A x ends the guest, Ctrl-A h shows help");
         if (!at_exit && atexit(leave_raw_mode) == 0)
                 at_exit = true;
         terminal.live = live;
@@ -321,15 +321,15 @@ bool record_terminal_start(struct hwaccl_live_inputs *live)
         int status = start_thread();
         if (status) {
                 release_signals();
-                (void)cli_complain(terminal.command, "starting a thread for the terminal: %s", strerror(status));
+                (void)cli_error(terminal.command, "cannot start a thread for the terminal: %s", strerror(status));
                 return false;
         }
         terminal.started = true;
         return true;
 }
 
-/* What was typed for a guest that is gone is not for the shell. */
-static void give_back(void)
+/* Restore the terminal, and discard unread input: it was for the guest, not for the shell. */
+static void restore_terminal(void)
 {
         sigset_t all, before;
 
@@ -350,7 +350,7 @@ void record_terminal_stop(void)
                 wake_thread();
                 (void)pthread_join(terminal.thread, NULL);
                 terminal.started = false;
-                give_back();
+                restore_terminal();
         } else if (terminal.typed_fd >= 0) {
                 (void)close(terminal.typed_fd);
         }

@@ -1,4 +1,4 @@
-/* hwaccl top: a recording while it is being made, as it goes. */
+/* hwaccl top: watches a recording while it is being made. */
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
@@ -38,7 +38,7 @@ static const struct cli_option options[] = {
 
 #define TRIES 20 /* of 100 ms, for a recording that is just being created */
 
-/* The signal that came meanwhile; 0: none did. */
+/* The signal that arrived meanwhile, or 0. */
 static int wait_for_signal(const sigset_t *signals, uint64_t nanoseconds)
 {
         struct timespec wait = {(time_t)(nanoseconds / 1000000000), (long)(nanoseconds % 1000000000)};
@@ -47,7 +47,7 @@ static int wait_for_signal(const sigset_t *signals, uint64_t nanoseconds)
         return number > 0 ? number : 0;
 }
 
-/* The first picture: a recorder that has made its ring is about to make the database. */
+/* The first sample: a recorder that has created its ring is about to create the database. */
 static bool first_sample(struct top *top, const sigset_t *signals, struct hwaccl_error *error)
 {
         for (unsigned tries = 0;; tries++) {
@@ -61,7 +61,7 @@ static bool first_sample(struct top *top, const sigset_t *signals, struct hwaccl
         }
 }
 
-/* In place, from the top left corner; a picture that is larger than the terminal is cut. */
+/* Redraw the terminal from the top left corner; lines and columns that do not fit are cut off. */
 static bool print_screen(const struct top *top)
 {
         struct winsize window = {0};
@@ -91,7 +91,7 @@ static bool print_screen(const struct top *top)
         return fflush(stdout) == 0;
 }
 
-static bool print_picture(const struct top *top, bool screen)
+static bool print_update(const struct top *top, bool screen)
 {
         if (screen)
                 return print_screen(top);
@@ -102,31 +102,31 @@ static bool print_picture(const struct top *top, bool screen)
 }
 
 /* The alternate screen, without a cursor. */
-static void take_screen(bool screen)
+static void enter_screen(bool screen)
 {
         if (screen)
                 (void)fputs("\x1b[?1049h\x1b[?25l", stdout);
 }
 
-static void give_back_screen(bool screen)
+static void leave_screen(bool screen)
 {
         if (screen)
                 (void)fputs("\x1b[?25h\x1b[?1049l", stdout);
         (void)fflush(stdout);
 }
 
-/* Until it is time for the next picture; false when there is to be none. A terminal of another size gets the same one
- * again, and so does one that was the shell's meanwhile. */
-static bool rest(const struct top *top, const sigset_t *signals, uint64_t interval, bool screen)
+/* Wait for the next update; false when there is to be none. Redraw when the terminal changes its size, and after a
+ * suspension. */
+static bool wait_for_update(const struct top *top, const sigset_t *signals, uint64_t interval, bool screen)
 {
         uint64_t end = top_now() + interval;
 
         for (uint64_t now = top_now(); now < end; now = top_now()) {
                 int number = wait_for_signal(signals, end - now);
                 if (number == SIGTSTP) {
-                        give_back_screen(screen);
+                        leave_screen(screen);
                         (void)raise(SIGSTOP);
-                        take_screen(screen);
+                        enter_screen(screen);
                 } else if (number != SIGWINCH && number != 0) {
                         return false;
                 }
@@ -136,24 +136,24 @@ static bool rest(const struct top *top, const sigset_t *signals, uint64_t interv
         return true;
 }
 
-/* Pictures until the recording ends, or someone does not want to see more. */
+/* Update until the recording or the output ends, or a signal comes. */
 static bool watch(struct top *top, const sigset_t *signals, uint64_t interval, struct hwaccl_error *error)
 {
         const char *terminal = getenv("TERM");
         bool screen = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
         bool good = true;
 
-        take_screen(screen);
-        while (print_picture(top, screen) && !cli_output_broken() && top->running && top->alive &&
-               rest(top, signals, interval, screen)) {
+        enter_screen(screen);
+        while (print_update(top, screen) && !cli_output_broken() && top->running && top->alive &&
+               wait_for_update(top, signals, interval, screen)) {
                 good = top_sample(top, error);
                 if (!good)
                         break;
         }
         if (!screen)
                 return good;
-        give_back_screen(screen);
-        top_print(top, stdout, 0, 0); /* the last picture stays */
+        leave_screen(screen);
+        top_print(top, stdout, 0, 0); /* the last one remains on the terminal */
         return good;
 }
 
@@ -169,7 +169,7 @@ static enum cli_status show(const struct cli_command *command, struct top *top, 
         (void)sigaddset(&signals, SIGWINCH);
         (void)sigaddset(&signals, SIGTSTP);
         if (sigprocmask(SIG_BLOCK, &signals, &before) != 0)
-                return cli_complain(command, "cannot block signals: %s", strerror(errno));
+                return cli_error(command, "cannot block signals: %s", strerror(errno));
         bool good = first_sample(top, &signals, &error);
         if (good && settings->json && !top_print_json(top))
                 good = hwaccl_error_set(&error, "out of memory");
@@ -189,16 +189,16 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         if (!cli_parse_options(command, argc, argv, &settings, &status))
                 return status;
         if (settings.json && !settings.once)
-                return cli_misused(command, "--json is for --once");
+                return cli_usage_error(command, "--json requires --once");
         const char *path = cli_one_operand(command, argc, argv, "recording");
         if (!path)
                 return CLI_CANNOT;
         struct top *top = calloc(1, sizeof(*top));
         if (!top)
-                return cli_complain(command, "out of memory");
+                return cli_error(command, "out of memory");
         top->path = path;
         top->one_vcpu = settings.one_vcpu;
-        top->asked = settings.vcpu;
+        top->only = settings.vcpu;
         status = show(command, top, &settings);
         top_free(top);
         return status;
@@ -209,10 +209,13 @@ const struct cli_command cli_command_top = {
         .arguments = "[OPTION]... RECORDING",
         .summary = "watch a recording while it is being made",
         .options = options,
-        .details = "Exits a second by reason; percentiles of the time in the handler and in the guest; interrupts\n"
-                   "offered, taken and returned; how full the recorder's ring is. The first picture is of everything\n"
-                   "until now, each further one of the last interval. Ends when the recording does, or with Ctrl-C.\n"
-                   "The recorder is not disturbed.\n\n"
-                   "Example: hwaccl top --interval 5 boot.db\n",
+        .details =
+                "Shows exits per second by reason, percentiles of the time in the handler and in the guest, "
+                "interrupts\n"
+                "offered, taken and returned, and how full the recorder's ring is. The first update covers everything\n"
+                "until now, each further one the last interval. Ends with the recording, or with Ctrl-C. Does not "
+                "slow\n"
+                "the recorder down.\n\n"
+                "Example: hwaccl top --interval 5 boot.db\n",
         .run = run,
 };

@@ -53,8 +53,8 @@ struct top_vcpu {
 
 struct top {
         const char *path;
-        bool one_vcpu; /* only vcpu[0].number was asked for */
-        uint32_t asked;
+        bool one_vcpu; /* sample only the vCPU of this number */
+        uint32_t only;
         struct top_vcpu vcpu[TOP_VCPU_MAX];
         uint32_t vcpu_count;
         struct top_reason *reason[TOP_REASON_MAX];
@@ -83,7 +83,7 @@ bool top_sample(struct top *top, struct hwaccl_error *error);
 
 void top_free(struct top *top);
 
-/** top_print - the picture as text of at most @lines lines that are @columns wide; 0: no limit */
+/** top_print - print the sample as text of at most @lines lines that are @columns wide; 0: no limit */
 void top_print(const struct top *top, FILE *out, unsigned lines, unsigned columns);
 
 /** top_print_json - the same as one JSON object on stdout; false when memory ran out */

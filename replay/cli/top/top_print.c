@@ -24,7 +24,7 @@ static void reason_name(uint64_t reason, char *text, size_t room)
                 (void)snprintf(text, room, "reason %" PRIu64, reason);
 }
 
-/* NULL: it goes on. */
+/* NULL: the recording continues. */
 static const char *end_of(const struct top *top)
 {
         if (!top->running)
@@ -91,7 +91,7 @@ static void print_rings(struct page *page, const struct top *top)
                 if (top->vcpu[i].ring_there)
                         line(page, "ring of vCPU %" PRIu32 ": %.1f %% of %" PRIu64 " KiB%s", top->vcpu[i].number,
                              100.0 * (double)ring->used / (double)ring->size, ring->size >> 10,
-                             ring->failed ? ", and the recorder cannot write any more" : "");
+                             ring->failed ? "; the recorder failed to write" : "");
         }
         if (top->ring_problem.message[0])
                 line(page, "%s", top->ring_problem.message);

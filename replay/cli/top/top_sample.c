@@ -93,7 +93,7 @@ static bool number(sqlite3_stmt *row, int column, bool *known, uint64_t *value, 
         *known = type != SQLITE_NULL;
         *value = (uint64_t)found;
         if (*known && (type != SQLITE_INTEGER || found < 0))
-                return hwaccl_error_set(error, "exit %" PRId64 ": %s is no number from 0 on",
+                return hwaccl_error_set(error, "exit %" PRId64 ": %s is negative or not a number",
                                         (int64_t)(sqlite3_column_int64(row, 0) & ((INT64_C(1) << VCPU_SHIFT) - 1)),
                                         sqlite3_column_name(row, column));
         return true;
@@ -137,7 +137,7 @@ static bool count_handoff(struct top *top, struct top_vcpu *vcpu, sqlite3_stmt *
         if (!number(row, 1, &vector_known, &vector, error) || !number(row, 2, &taken_known, &taken, error))
                 return false;
         if (!vector_known || vector > 255)
-                return hwaccl_error_set(error, "an interrupt's vector is no number from 0 to 255");
+                return hwaccl_error_set(error, "invalid interrupt vector: expected 0 to 255");
         count_irq(&top->vector[vector], TOP_OFFERED);
         if (taken_known)
                 count_irq(&top->vector[vector], taken ? TOP_TAKEN : TOP_RETURNED);
@@ -217,8 +217,8 @@ static bool find_vcpus(struct top *top, struct hwaccl_recording *recording, stru
 
         if (top->one_vcpu) {
                 top->vcpu_count = 1;
-                top->vcpu[0] = (struct top_vcpu){.number = top->asked, .exit = -1, .handoff = -1};
-                return hwaccl_recording_range(recording, top->asked, &first, &last, error);
+                top->vcpu[0] = (struct top_vcpu){.number = top->only, .exit = -1, .handoff = -1};
+                return hwaccl_recording_range(recording, top->only, &first, &last, error);
         }
         sqlite3 *db = hwaccl_recording_database(recording);
         sqlite3_stmt *row;
