@@ -201,7 +201,7 @@ bool hwaccl_replay_run(struct hwaccl_recording *recording, const struct hwaccl_r
                 return false;
         struct replay_engine *engine = calloc(1, sizeof(*engine));
         if (!engine)
-                return hwaccl_error_set(error, "no memory for the replay");
+                return hwaccl_error_set(error, "out of memory");
         engine->accel.ops = &replay_accel_ops;
         engine->inputs.ops = &replay_inputs_ops;
         engine->probe.ops = &replay_probe_ops;

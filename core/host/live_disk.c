@@ -113,7 +113,7 @@ static bool open_copy(struct hwaccl_live_disk *disk, const char *path, struct hw
         if (disk->copy < 0)
                 return hwaccl_error_prefix(error, "%s", path);
         disk->written = calloc(1, (size_t)(sectors / 8 + 1));
-        return disk->written || hwaccl_error_set(error, "%s: no memory for %" PRIu64 " sectors", path, sectors);
+        return disk->written || hwaccl_error_set(error, "%s: out of memory", path);
 }
 
 struct hwaccl_live_disk *hwaccl_live_disk_open(const char *path, enum hwaccl_disk_mode mode, struct hwaccl_error *error)
@@ -121,7 +121,7 @@ struct hwaccl_live_disk *hwaccl_live_disk_open(const char *path, enum hwaccl_dis
         struct hwaccl_live_disk *disk = calloc(1, sizeof(*disk));
 
         if (!disk) {
-                hwaccl_error_set(error, "%s: no memory", path);
+                hwaccl_error_set(error, "%s: out of memory", path);
                 return NULL;
         }
         disk->mode = mode;

@@ -416,7 +416,7 @@ struct hwaccl_live_inputs *hwaccl_live_inputs_create(const struct hwaccl_live_in
         struct hwaccl_live_inputs *live = calloc(1, sizeof(*live));
 
         if (!live) {
-                hwaccl_error_set(error, "no memory for the inputs of the guest");
+                hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
         live->inputs.ops = &live_ops;

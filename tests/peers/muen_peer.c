@@ -215,7 +215,7 @@ static void append(char **to, size_t *count, const char *word)
 {
         to[*count] = strdup(word);
         if (!to[(*count)++])
-                die("no memory");
+                die("out of memory");
 }
 
 static pid_t start_command(const struct peer *peer, int argc, char **argv, const int alive[2])
@@ -225,7 +225,7 @@ static pid_t start_command(const struct peer *peer, int argc, char **argv, const
         size_t count = 0;
 
         if (!words)
-                die("no memory");
+                die("out of memory");
         for (int i = 0; i < argc; i++)
                 append(words, &count, argv[i]);
         append(words, &count, "--accel");

@@ -79,7 +79,7 @@ static bool execute_expanded(sqlite3 *db, const char *sql, struct hwaccl_error *
         char *text = schema_expand(sql);
 
         if (!text)
-                return hwaccl_error_set(error, "cannot expand the schema: out of memory");
+                return hwaccl_error_set(error, "out of memory");
         bool good = database_execute(db, text, error);
         free(text);
         return good;

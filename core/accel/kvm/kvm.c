@@ -211,7 +211,7 @@ struct hwaccl_accel *hwaccl_accel_kvm_create(struct hwaccl_kvm *opened, const st
 {
         struct kvm_accel *kvm = calloc(1, sizeof(*kvm));
         if (!kvm) {
-                hwaccl_error_set(error, "no memory for the accelerator");
+                hwaccl_error_set(error, "out of memory");
                 hwaccl_kvm_close(opened);
                 return NULL;
         }

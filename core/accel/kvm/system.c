@@ -118,7 +118,7 @@ struct hwaccl_kvm *hwaccl_kvm_open(struct hwaccl_error *error)
 {
         struct hwaccl_kvm *kvm = calloc(1, sizeof(*kvm));
         if (!kvm) {
-                hwaccl_error_set(error, "no memory for a virtual machine");
+                hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
         kvm->vm_fd = kvm->vcpu_fd = -1;
@@ -205,7 +205,7 @@ bool kvm_set_cpuid(struct kvm_accel *kvm, struct hwaccl_error *error)
         const struct hwaccl_processor *processor = kvm->config.processor;
         struct kvm_cpuid2 *leaves = calloc(1, sizeof(*leaves) + LEAF_MAX * sizeof(leaves->entries[0]));
         if (!leaves)
-                return hwaccl_error_set(error, "no memory for CPUID leaves");
+                return hwaccl_error_set(error, "out of memory");
 
         for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
                 uint32_t first[4];

@@ -159,7 +159,7 @@ struct hwaccl_accel *hwaccl_accel_muen_create(struct hwaccl_muen *muen, uint64_t
         struct muen_accel *accel = calloc(1, sizeof(*accel));
 
         if (!accel) {
-                hwaccl_error_set(error, "no memory for the accelerator");
+                hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
         accel->accel.ops = &ops;

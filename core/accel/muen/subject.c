@@ -167,7 +167,7 @@ struct hwaccl_muen *hwaccl_muen_open(const struct hwaccl_muen_config *config, st
         }
         bool good = muen && muen->directory && info;
         if (!good)
-                hwaccl_error_set(error, "no memory for the subject");
+                hwaccl_error_set(error, "out of memory");
         good = good && open_subject(muen, config, info, error);
         free(info);
         if (good)

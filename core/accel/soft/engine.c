@@ -319,7 +319,7 @@ bool soft_engine_probe(struct soft *soft, struct hwaccl_error *error)
                 return false;
         uint8_t *before = malloc(layout->size);
         if (!before)
-                return hwaccl_error_set(error, "out of memory for the soft accelerator");
+                return hwaccl_error_set(error, "out of memory");
         memcpy(before, soft->saved, layout->size);
         soft->stop = SOFT_STOP_NONE;
         uc_err status = soft->unicorn.emu_start(soft->engine, rip, 0, 0, 0);

@@ -308,7 +308,7 @@ struct hwaccl_accel *hwaccl_accel_soft_create(struct hwaccl_guest_memory *memory
         struct soft *soft = calloc(1, sizeof(*soft));
 
         if (!soft) {
-                hwaccl_error_set(error, "out of memory for the soft accelerator");
+                hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
         soft->accel.ops = &soft_ops;

@@ -48,7 +48,7 @@ struct soft_site *soft_scan_site(struct soft_scan *scan, uint64_t address, uint8
 
 static bool no_memory(struct hwaccl_error *error)
 {
-        return hwaccl_error_set(error, "out of memory for the soft accelerator's tables of code");
+        return hwaccl_error_set(error, "out of memory");
 }
 
 bool soft_scan_open(struct soft *soft, struct hwaccl_error *error)

@@ -23,7 +23,7 @@ bool decoder_open(struct decoder *decoder, struct hwaccl_error *error)
         decoder->scratch = cs_malloc(decoder->handle[0]);
         if (!decoder->scratch) {
                 decoder_close(decoder);
-                return hwaccl_error_set(error, "cannot open the disassembler: out of memory");
+                return hwaccl_error_set(error, "out of memory");
         }
         return true;
 }

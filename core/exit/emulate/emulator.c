@@ -49,7 +49,7 @@ struct hwaccl_emulator *hwaccl_emulator_create(struct hwaccl_host *host, struct 
         struct hwaccl_emulator *emulator = calloc(1, sizeof(*emulator));
 
         if (!emulator) {
-                hwaccl_error_set(error, "no memory for the instruction emulator");
+                hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
         emulator->host = host;

@@ -122,7 +122,7 @@ uint8_t *hwaccl_layout_fill(struct hwaccl_layout *layout, uint64_t address, uint
         }
         uint8_t *data = calloc(1, size);
         if (!data) {
-                hwaccl_error_set(error, "no memory for a piece of %" PRIu64 " bytes", size);
+                hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
         loaded->piece[loaded->piece_count++] = (struct hwaccl_loaded_piece){address, data, size};
