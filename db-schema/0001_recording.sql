@@ -145,7 +145,8 @@ CREATE INDEX device_state_by_field ON device_state (field, exit);
 CREATE TABLE moment (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 INSERT INTO moment VALUES (0, 'entry'), (1, 'exit');
 
--- Names of numbers, for the views. Those of exit_reason, verdict and outcome come from the core's tables.
+-- Names of numbers, for the views. Those of numbers that the core declares (exit_reason, verdict, outcome, end_status,
+-- input_kind, effect_kind, channel) come from its tables: see tracer/database/schema.c.
 CREATE TABLE names (
   kind TEXT NOT NULL,
   number INTEGER NOT NULL,
@@ -154,16 +155,6 @@ CREATE TABLE names (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO names SELECT 'recording_status', * FROM (VALUES
   (0, 'complete'), (1, 'incomplete'), (2, 'running'));
-INSERT INTO names SELECT 'end_status', * FROM (VALUES
-  (0, 'running'), (1, 'exit code'), (2, 'halted'), (3, 'triple fault'), (4, 'reset'), (5, 'entry failure'), (6,
-  'error'), (7, 'stopped'), (8, 'power off'));
-INSERT INTO names SELECT 'input_kind', * FROM (VALUES
-  (0, 'clock'), (1, 'wait'), (2, 'instruction'), (3, 'memory'), (4, 'console'), (5, 'wall time'),
-  (6, 'stop request'));
-INSERT INTO names SELECT 'effect_kind', * FROM (VALUES
-  (0, 'memory'), (1, 'console'), (2, 'irq line'), (3, 'stop'));
-INSERT INTO names SELECT 'channel', * FROM (VALUES
-  (0, 'serial'), (1, 'debug port 402h'), (2, 'debug port e9h'));
 INSERT INTO names SELECT 'msr', * FROM (VALUES
   (0x10, 'IA32_TIME_STAMP_COUNTER'), (0x17, 'IA32_PLATFORM_ID'), (0x1b, 'IA32_APIC_BASE'), (0x3a,
   'IA32_FEATURE_CONTROL'), (0x79, 'IA32_BIOS_UPDT_TRIG'), (0x8b, 'IA32_BIOS_SIGN_ID'), (0xfe, 'IA32_MTRRCAP'),

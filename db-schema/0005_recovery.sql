@@ -13,5 +13,3 @@ CREATE TABLE checkpoint (
 
 -- Exits that `hwaccl recover` brought from the ring; NULL: the recorder finished the recording itself.
 ALTER TABLE status ADD COLUMN recovered INTEGER;
-
-INSERT INTO names VALUES ('end_status', 9, 'recorder died');

@@ -17,13 +17,9 @@ static const struct hwaccl_input *peek(const struct replay_engine *engine)
         return engine->input_next < exit->input_count ? &exit->inputs[engine->input_next] : NULL;
 }
 
-static const char *const kind_names[HWACCL_INPUT_KIND_COUNT] = {
-        "clock", "wait", "instruction", "memory", "console", "wall time", "stop request", "disk", "disk fault",
-};
-
 static void describe(char *text, size_t room, enum hwaccl_input_kind kind, uint64_t address, size_t size)
 {
-        const char *name = (unsigned)kind < HWACCL_INPUT_KIND_COUNT ? kind_names[kind] : "unknown";
+        const char *name = hwaccl_input_kind_name(kind);
         switch (kind) {
         case HWACCL_INPUT_INSTRUCTION:
         case HWACCL_INPUT_MEMORY: (void)snprintf(text, room, "%s 0x%" PRIx64 "+%zu", name, address, size); break;

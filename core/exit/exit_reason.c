@@ -60,17 +60,3 @@ bool hwaccl_exit_reason_parse(const char *text, uint32_t *basic_reason)
         }
         return false;
 }
-
-const char *hwaccl_verdict_name(enum hwaccl_verdict verdict)
-{
-        static const char *const names[HWACCL_VERDICT_COUNT] = {"resume", "emulate", "triple fault", "entry failure",
-                                                                "unknown exit"};
-        return (unsigned)verdict < HWACCL_VERDICT_COUNT ? names[verdict] : "unknown";
-}
-
-const char *hwaccl_outcome_name(enum hwaccl_outcome outcome)
-{
-        static const char *const names[HWACCL_OUTCOME_COUNT] = {"resumed", "completed",    "repeating", "exception",
-                                                                "halted",  "triple fault", "failed"};
-        return (unsigned)outcome < HWACCL_OUTCOME_COUNT ? names[outcome] : "unknown";
-}

@@ -5,7 +5,7 @@
 #include "replay/cli/output.h"
 #include "replay/cli/recording_input.h"
 
-#include "core/machine/machine.h"
+#include "hwaccl/event.h"
 #include "tracer/recover/recovery.h"
 
 #include <dirent.h>

@@ -3,7 +3,7 @@
 #include "replay/cli/message.h"
 #include "replay/cli/parse.h"
 
-#include "core/machine/machine.h"
+#include "hwaccl/event.h"
 #include "tracer/recover/recovery.h"
 
 #include <getopt.h>

@@ -1,5 +1,6 @@
 #include "tracer/database/schema.h"
 
+#include "hwaccl/event.h"
 #include "hwaccl/exit_reason.h"
 #include "tracer/database/field_sets.h"
 
@@ -85,27 +86,38 @@ static bool execute_expanded(sqlite3 *db, const char *sql, struct hwaccl_error *
         return good;
 }
 
-static bool put_name(sqlite3 *db, const char *kind, unsigned number, const char *name, struct hwaccl_error *error)
-{
-        char sql[128];
+/* What the table names says of numbers that the core declares. */
+static const struct {
+        const char *kind;
+        int number;
+        const char *name;
+} core_names[] = {
+#define REASON(number, identifier, name, verdict) {"exit_reason", number, name},
+#define VERDICT(number, identifier, name)         {"verdict", number, name},
+#define OUTCOME(number, identifier, name)         {"outcome", number, name},
+#define END(number, identifier, name)             {"end_status", number, name},
+#define INPUT(number, identifier, name)           {"input_kind", number, name},
+#define EFFECT(number, identifier, name)          {"effect_kind", number, name},
+#define CHANNEL(number, identifier, name)         {"channel", number, name},
+        HWACCL_EXIT_REASONS(REASON) HWACCL_VERDICTS(VERDICT) HWACCL_OUTCOMES(OUTCOME) HWACCL_ENDS(END)
+                HWACCL_INPUT_KINDS(INPUT) HWACCL_EFFECT_KINDS(EFFECT) HWACCL_CHANNELS(CHANNEL)};
 
-        (void)sqlite3_snprintf(sizeof(sql), sql, "INSERT OR REPLACE INTO names VALUES (%Q, %u, %Q)", kind, number,
-                               name);
-        return database_execute(db, sql, error);
-}
-
-/* The names that the core owns. Those of enumerations without a table in the core are in the migrations. */
 static bool put_names(sqlite3 *db, struct hwaccl_error *error)
 {
-        bool good = true;
+        sqlite3_stmt *insert;
 
-        for (unsigned i = 0; good && i <= HWACCL_EXIT_LOADIWKEY; i++)
-                if (hwaccl_exit_reason_name(i))
-                        good = put_name(db, "exit_reason", i, hwaccl_exit_reason_name(i), error);
-        for (unsigned i = 0; good && i < HWACCL_VERDICT_COUNT; i++)
-                good = put_name(db, "verdict", i, hwaccl_verdict_name((enum hwaccl_verdict)i), error);
-        for (unsigned i = 0; good && i < HWACCL_OUTCOME_COUNT; i++)
-                good = put_name(db, "outcome", i, hwaccl_outcome_name((enum hwaccl_outcome)i), error);
+        if (!database_prepare(db, "INSERT OR REPLACE INTO names(kind, number, name) VALUES (?1, ?2, ?3)", &insert,
+                              error))
+                return false;
+        bool good = true;
+        for (size_t i = 0; good && i < sizeof(core_names) / sizeof(core_names[0]); i++) {
+                int result = sqlite3_bind_text(insert, 1, core_names[i].kind, -1, SQLITE_STATIC) |
+                             sqlite3_bind_int(insert, 2, core_names[i].number) |
+                             sqlite3_bind_text(insert, 3, core_names[i].name, -1, SQLITE_STATIC);
+                good = result == SQLITE_OK ? database_step_done(db, insert, error)
+                                           : database_error(db, error, "cannot bind a value");
+        }
+        (void)sqlite3_finalize(insert);
         return good;
 }
 

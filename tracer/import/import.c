@@ -3,7 +3,7 @@
 #include "tracer/database/writer_database.h"
 #include "tracer/import/trace_import.h"
 
-#include "core/machine/machine.h"
+#include "hwaccl/event.h"
 
 #include <errno.h>
 #include <inttypes.h>

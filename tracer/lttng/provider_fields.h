@@ -4,8 +4,7 @@
 
 #include "tracer/lttng/trace_event.h"
 
-#include "core/host/inputs.h"
-#include "core/host/probe.h"
+#include "hwaccl/event.h"
 #include "hwaccl/exit_reason.h"
 #include "hwaccl/subject_fields.h"
 
@@ -22,40 +21,8 @@
 
 #define PROVIDER_REASON(number, identifier, name, verdict) lttng_ust_field_enum_value(name, number)
 
-#define PROVIDER_VERDICTS                                                                                              \
-        lttng_ust_field_enum_value("resume", HWACCL_VERDICT_RESUME)                                                    \
-                lttng_ust_field_enum_value("emulate", HWACCL_VERDICT_EMULATE)                                          \
-                        lttng_ust_field_enum_value("triple fault", HWACCL_VERDICT_TRIPLE_FAULT)                        \
-                                lttng_ust_field_enum_value("entry failure", HWACCL_VERDICT_ENTRY_FAILURE)              \
-                                        lttng_ust_field_enum_value("unknown", HWACCL_VERDICT_UNKNOWN)                  \
-                                                lttng_ust_field_enum_value("none", TRACE_UNKNOWN)
-
-#define PROVIDER_OUTCOMES                                                                                              \
-        lttng_ust_field_enum_value("resumed", HWACCL_OUTCOME_RESUMED)                                                  \
-                lttng_ust_field_enum_value("completed", HWACCL_OUTCOME_COMPLETED)                                      \
-                        lttng_ust_field_enum_value("repeating", HWACCL_OUTCOME_REPEATING) lttng_ust_field_enum_value(  \
-                                "exception", HWACCL_OUTCOME_EXCEPTION)                                                 \
-                                lttng_ust_field_enum_value("halted", HWACCL_OUTCOME_HALTED)                            \
-                                        lttng_ust_field_enum_value("triple fault", HWACCL_OUTCOME_TRIPLE_FAULT)        \
-                                                lttng_ust_field_enum_value("failed", HWACCL_OUTCOME_FAILED)            \
-                                                        lttng_ust_field_enum_value("none", TRACE_UNKNOWN)
-
-#define PROVIDER_INPUTS                                                                                                \
-        lttng_ust_field_enum_value("clock", HWACCL_INPUT_CLOCK) lttng_ust_field_enum_value("wait", HWACCL_INPUT_WAIT)  \
-                lttng_ust_field_enum_value("instruction", HWACCL_INPUT_INSTRUCTION) lttng_ust_field_enum_value(        \
-                        "memory", HWACCL_INPUT_MEMORY) lttng_ust_field_enum_value("console", HWACCL_INPUT_CONSOLE)     \
-                        lttng_ust_field_enum_value("wall time", HWACCL_INPUT_WALL_TIME)                                \
-                                lttng_ust_field_enum_value("stop request", HWACCL_INPUT_STOP)                          \
-                                        lttng_ust_field_enum_value("disk", HWACCL_INPUT_DISK)                          \
-                                                lttng_ust_field_enum_value("disk fault", HWACCL_INPUT_DISK_FAULT)
-
-#define PROVIDER_EFFECTS                                                                                               \
-        lttng_ust_field_enum_value("memory", HWACCL_EFFECT_MEMORY)                                                     \
-                lttng_ust_field_enum_value("console", HWACCL_EFFECT_CONSOLE)                                           \
-                        lttng_ust_field_enum_value("irq line", HWACCL_EFFECT_IRQ_LINE)                                 \
-                                lttng_ust_field_enum_value("stop", HWACCL_EFFECT_STOP)                                 \
-                                        lttng_ust_field_enum_value("disk write", HWACCL_EFFECT_DISK_WRITE)             \
-                                                lttng_ust_field_enum_value("disk flush", HWACCL_EFFECT_DISK_FLUSH)
+#define PROVIDER_NAME(number, identifier, name) lttng_ust_field_enum_value(name, number)
+#define PROVIDER_NONE                           lttng_ust_field_enum_value("none", TRACE_UNKNOWN)
 
 #define PROVIDER_ACCESSES                                                                                              \
         lttng_ust_field_enum_value("mov to", 0) lttng_ust_field_enum_value("mov from", 1)                              \
@@ -71,11 +38,6 @@
 #define PROVIDER_TRANSFER                                                                                              \
         lttng_ust_field_integer_hex(uint64_t, bitmap, event->as.transfer.bitmap) lttng_ust_field_sequence_hex(         \
                 uint64_t, words, event->as.transfer.words, uint8_t, event->as.transfer.count)
-
-/* A kind that is new in the core needs its name above. */
-_Static_assert(HWACCL_INPUT_KIND_COUNT == 9 && HWACCL_EFFECT_KIND_COUNT == 6 && HWACCL_VERDICT_COUNT == 5 &&
-                       HWACCL_OUTCOME_COUNT == 7,
-               "every number of the core has a name in the trace");
 
 #define PROVIDER_BITS_4 uint32_t
 #define PROVIDER_BITS_8 uint64_t

@@ -1,6 +1,6 @@
 #include "tracer/read/recording_internal.h"
 
-#include "core/machine/machine.h"
+#include "hwaccl/event.h"
 #include "tracer/database/schema.h"
 
 #include <errno.h>

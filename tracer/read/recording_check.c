@@ -4,7 +4,7 @@
 
 #include "tracer/database/schema.h"
 
-#include "core/machine/machine.h"
+#include "hwaccl/event.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

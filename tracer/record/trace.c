@@ -1,6 +1,6 @@
 #include "tracer/record/trace_internal.h"
 
-#include "core/machine/machine.h"
+#include "hwaccl/event.h"
 #include "hwaccl/recording.h"
 #include "tracer/database/writer_database.h"
 
@@ -10,9 +10,15 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-_Static_assert((unsigned)HWACCL_TRACE_END_POWER_OFF == HWACCL_END_POWER_OFF && HWACCL_END_COUNT >= 9, "ends");
-_Static_assert((unsigned)HWACCL_TRACE_INPUT_DISK_FAULT + 1 == HWACCL_INPUT_KIND_COUNT, "kinds of inputs");
-_Static_assert((unsigned)HWACCL_TRACE_EFFECT_DISK_FLUSH + 1 == HWACCL_EFFECT_KIND_COUNT, "kinds of effects");
+/* The numbers of the stable interface are those of the core, and none is missing. */
+#define SAME(number, kind, identifier)                                                                                 \
+        _Static_assert((unsigned)HWACCL_TRACE_##kind##_##identifier == (number), #kind " " #identifier);
+#define END(number, identifier, name)    SAME(number, END, identifier)
+#define INPUT(number, identifier, name)  SAME(number, INPUT, identifier)
+#define EFFECT(number, identifier, name) SAME(number, EFFECT, identifier)
+HWACCL_GUEST_ENDS(END)
+HWACCL_INPUT_KINDS(INPUT)
+HWACCL_EFFECT_KINDS(EFFECT)
 _Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_INPUT_SIZE_MAX, "data of inputs");
 _Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_EFFECT_SIZE_MAX, "data of effects");
 

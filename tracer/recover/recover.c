@@ -3,7 +3,7 @@
 
 #include "tracer/recover/recover_internal.h"
 
-#include "core/machine/machine.h"
+#include "hwaccl/event.h"
 #include "hwaccl/recording.h"
 #include "tracer/database/checkpoint.h"
 #include "tracer/ring/steps.h"

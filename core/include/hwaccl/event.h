@@ -7,18 +7,28 @@
 
 #include <stdint.h>
 
-/* What exit handling read. Recorded; numbers are part of the database schema and never change meaning. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What exit handling read: X(number, identifier, name). Recorded; numbers are part of the database schema and never
+ * change meaning. */
+#define HWACCL_INPUT_KINDS(X)                                                                                          \
+        X(0, CLOCK, "clock")             /* value: guest clock at the exit, ns since its start; once per exit */       \
+        X(1, WAIT, "wait")               /* value: guest clock when HLT ended; address: deadline asked for */          \
+        X(2, INSTRUCTION, "instruction") /* data: the bytes of an instruction; address: guest-physical */              \
+        X(3, MEMORY, "memory")           /* data: guest memory; address: guest-physical */                             \
+        X(4, CONSOLE, "console")         /* data: bytes that were typed; address: enum hwaccl_channel */               \
+        X(5, WALL_TIME, "wall time")     /* value: seconds since 1970-01-01T00:00:00Z at the guest's start */          \
+        X(6, STOP, "stop request")       /* value: enum hwaccl_stop_request */                                         \
+        X(7, DISK, "disk")               /* data: read from a disk; address: byte offset; value: its number */         \
+        X(8, DISK_FAULT, "disk fault")   /* a read, write or flush of a disk failed; address, value: the same */
+
 enum hwaccl_input_kind {
-        HWACCL_INPUT_CLOCK = 0, /* value: guest clock at the exit, ns since the guest started; once per exit */
-        HWACCL_INPUT_WAIT = 1, /* value: guest clock when a wait of a halted guest ended; address: deadline asked for */
-        HWACCL_INPUT_INSTRUCTION = 2, /* data: the bytes of an instruction; address: guest-physical */
-        HWACCL_INPUT_MEMORY = 3,      /* data: guest memory; address: guest-physical */
-        HWACCL_INPUT_CONSOLE = 4,     /* data: bytes that someone typed; address: enum hwaccl_channel */
-        HWACCL_INPUT_WALL_TIME = 5,   /* value: seconds since 1970-01-01T00:00:00Z at the guest's start */
-        HWACCL_INPUT_STOP = 6,        /* value: enum hwaccl_stop_request: someone asked the guest to stop */
-        HWACCL_INPUT_DISK = 7,        /* data: what a disk holds; address: byte offset; value: number of the disk */
-        HWACCL_INPUT_DISK_FAULT = 8,  /* a read, write or flush of a disk failed; address, value: the same */
-        HWACCL_INPUT_KIND_COUNT
+#define X(number, identifier, name) HWACCL_INPUT_##identifier = (number),
+        HWACCL_INPUT_KINDS(X)
+#undef X
+                HWACCL_INPUT_KIND_COUNT
 };
 
 enum hwaccl_stop_request {
@@ -29,12 +39,17 @@ enum hwaccl_stop_request {
         HWACCL_STOP_UNTIL = 4,       /* --until: the console printed what was waited for */
 };
 
-/* Where characters come from and go to. Numbers are part of the database schema. */
+/* Where characters come from and go to: X(number, identifier, name). Numbers are part of the database schema. */
+#define HWACCL_CHANNELS(X)                                                                                             \
+        X(0, SERIAL, "serial")             /* 16550 UART at 3f8h */                                                    \
+        X(1, DEBUG_402, "debug port 402h") /* SeaBIOS' debug log */                                                    \
+        X(2, DEBUG_E9, "debug port e9h")
+
 enum hwaccl_channel {
-        HWACCL_CHANNEL_SERIAL = 0,    /* 16550 UART at 3f8h */
-        HWACCL_CHANNEL_DEBUG_402 = 1, /* port 402h: SeaBIOS' debug log */
-        HWACCL_CHANNEL_DEBUG_E9 = 2,  /* port e9h */
-        HWACCL_CHANNEL_COUNT
+#define X(number, identifier, name) HWACCL_CHANNEL_##identifier = (number),
+        HWACCL_CHANNELS(X)
+#undef X
+                HWACCL_CHANNEL_COUNT
 };
 
 /* One value that was read, as the probe sees it. data is valid during the call only. */
@@ -48,34 +63,45 @@ struct hwaccl_input {
 
 #define HWACCL_INPUT_SIZE_MAX 4096u
 
-/* How a guest ended. Recorded; numbers are part of the database schema and never change meaning. */
+/* How a guest ended: X(number, identifier, name). Numbers are part of the database schema and never change meaning.
+ * Those that a VMM can report: */
+#define HWACCL_GUEST_ENDS(X)                                                                                           \
+        X(1, EXIT_CODE, "exit code") /* it wrote its exit code to the debug-exit port */                               \
+        X(2, HALTED, "halted")       /* HLT with interrupts off, or with no device that could interrupt */             \
+        X(3, TRIPLE_FAULT, "triple fault")                                                                             \
+        X(4, RESET, "reset")                 /* it requested a reset (ports 60h and 64h, 92h, cf9h) */                 \
+        X(5, ENTRY_FAILURE, "entry failure") /* the processor refused its state */                                     \
+        X(6, ERROR, "error")                 /* the VMM could not go on: see the error */                              \
+        X(7, STOPPED, "stopped")             /* requested from outside: see enum hwaccl_stop_request */                \
+        X(8, POWER_OFF, "power off")         /* it switched itself off (ACPI S5) */
+
+#define HWACCL_ENDS(X)                                                                                                 \
+        X(0, NONE, "running") /* it has not ended */                                                                   \
+        HWACCL_GUEST_ENDS(X)                                                                                           \
+        X(9, RECORDER_DIED, "recorder died") /* unknown: the recorder died; recovered recordings only */
+
 enum hwaccl_end {
-        HWACCL_END_NONE = 0,      /* still running */
-        HWACCL_END_EXIT_CODE = 1, /* it wrote its exit code to the debug-exit port */
-        HWACCL_END_HALTED =
-                2, /* HLT with interrupts off, or with no device that could interrupt: nothing can wake it */
-        HWACCL_END_TRIPLE_FAULT = 3,
-        HWACCL_END_RESET = 4,         /* it asked for a reset (ports 60h and 64h, 92h, cf9h) */
-        HWACCL_END_ENTRY_FAILURE = 5, /* the processor refused its state */
-        HWACCL_END_ERROR = 6,         /* hwaccl could not go on: see the error */
-        HWACCL_END_STOPPED = 7,       /* someone outside asked for it: see enum hwaccl_stop_request */
-        HWACCL_END_POWER_OFF = 8,     /* it switched itself off (ACPI S5) */
-        HWACCL_END_RECORDER_DIED = 9, /* the process that ran and recorded it died; of recovered recordings only */
-        HWACCL_END_COUNT
+#define X(number, identifier, name) HWACCL_END_##identifier = (number),
+        HWACCL_ENDS(X)
+#undef X
+                HWACCL_END_COUNT
 };
 
-/** hwaccl_end_name - "triple fault"; "unknown" for a number out of range */
-const char *hwaccl_end_name(unsigned end);
+/* What exit handling did to the world: X(number, identifier, name). Recorded; numbers are part of the database schema
+ * and never change meaning. */
+#define HWACCL_EFFECT_KINDS(X)                                                                                         \
+        X(0, MEMORY, "memory")         /* data written to guest memory; address: guest-physical */                     \
+        X(1, CONSOLE, "console")       /* data printed; address: enum hwaccl_channel */                                \
+        X(2, IRQ_LINE, "irq line")     /* address: line 0-15 of the two PICs; value: new level. Changes only */        \
+        X(3, STOP, "stop")             /* the guest ended; address: enum hwaccl_end; value: its exit code, if any */   \
+        X(4, DISK_WRITE, "disk write") /* data written to a disk; address: byte offset; value: number of the disk */   \
+        X(5, DISK_FLUSH, "disk flush") /* what was written to disk number value is made durable */
 
-/* What exit handling did to the world. Recorded; numbers are part of the database schema and never change meaning. */
 enum hwaccl_effect_kind {
-        HWACCL_EFFECT_MEMORY = 0,   /* data written to guest memory; address: guest-physical */
-        HWACCL_EFFECT_CONSOLE = 1,  /* data printed; address: enum hwaccl_channel */
-        HWACCL_EFFECT_IRQ_LINE = 2, /* address: line 0-15 of the two PICs; value: new level 0 or 1. Changes only */
-        HWACCL_EFFECT_STOP = 3, /* the guest ended; address: enum hwaccl_end; value: its exit code where it has one */
-        HWACCL_EFFECT_DISK_WRITE = 4, /* data written to a disk; address: byte offset; value: number of the disk */
-        HWACCL_EFFECT_DISK_FLUSH = 5, /* what was written to disk number value is to stay */
-        HWACCL_EFFECT_KIND_COUNT
+#define X(number, identifier, name) HWACCL_EFFECT_##identifier = (number),
+        HWACCL_EFFECT_KINDS(X)
+#undef X
+                HWACCL_EFFECT_KIND_COUNT
 };
 
 struct hwaccl_effect {
@@ -87,5 +113,16 @@ struct hwaccl_effect {
 };
 
 #define HWACCL_EFFECT_SIZE_MAX 4096u
+
+/** hwaccl_end_name, hwaccl_input_kind_name, hwaccl_effect_kind_name - "triple fault"; "unknown" for a number out of
+ * range
+ */
+const char *hwaccl_end_name(unsigned end);
+const char *hwaccl_input_kind_name(unsigned kind);
+const char *hwaccl_effect_kind_name(unsigned kind);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,27 +12,38 @@
 extern "C" {
 #endif
 
-/* What the handler decides about an exit. Recorded; numbers are part of the database schema and never change meaning.
- */
+/* What the handler decides about an exit: X(number, identifier, name). Recorded; numbers are part of the database
+ * schema and never change meaning. */
+#define HWACCL_VERDICTS(X)                                                                                             \
+        X(0, RESUME, "resume")               /* nothing more to do: enter the guest again */                           \
+        X(1, EMULATE, "emulate")             /* emulate the one instruction that exited */                             \
+        X(2, TRIPLE_FAULT, "triple fault")   /* ends the guest */                                                      \
+        X(3, ENTRY_FAILURE, "entry failure") /* the processor refused the state; ends the guest with a diagnosis */    \
+        X(4, UNKNOWN, "unknown exit")        /* no rule for this reason; ends the guest with an error that names it */
+
 enum hwaccl_verdict {
-        HWACCL_VERDICT_RESUME = 0,        /* nothing more to do: enter the guest again */
-        HWACCL_VERDICT_EMULATE = 1,       /* emulate the one instruction that exited */
-        HWACCL_VERDICT_TRIPLE_FAULT = 2,  /* the guest is dead */
-        HWACCL_VERDICT_ENTRY_FAILURE = 3, /* the processor refused the state; ends the guest with a diagnosis */
-        HWACCL_VERDICT_UNKNOWN = 4,       /* no rule for this reason; ends the guest with an error that names it */
-        HWACCL_VERDICT_COUNT
+#define X(number, identifier, name) HWACCL_VERDICT_##identifier = (number),
+        HWACCL_VERDICTS(X)
+#undef X
+                HWACCL_VERDICT_COUNT
 };
 
-/* How the handling of an exit ended, after emulation if there was any. Recorded; numbers never change meaning. */
+/* How the handling of an exit ended, after emulation if there was any: X(number, identifier, name). Recorded; numbers
+ * never change meaning. */
+#define HWACCL_OUTCOMES(X)                                                                                             \
+        X(0, RESUMED, "resumed")           /* no emulation was asked for */                                            \
+        X(1, COMPLETED, "completed")       /* the instruction was emulated and RIP moved past it */                    \
+        X(2, REPEATING, "repeating")       /* a REP instruction did part of its work; RIP is still at it */            \
+        X(3, EXCEPTION, "exception")       /* the instruction raised an exception, delivered into the guest */         \
+        X(4, HALTED, "halted")             /* HLT: wait for an interrupt */                                            \
+        X(5, TRIPLE_FAULT, "triple fault") /* delivering an exception failed twice; ends the guest */                  \
+        X(6, FAILED, "failed")             /* cannot be emulated or handled; ends the guest with an error */
+
 enum hwaccl_outcome {
-        HWACCL_OUTCOME_RESUMED = 0,      /* no emulation was asked for */
-        HWACCL_OUTCOME_COMPLETED = 1,    /* the instruction was emulated and RIP moved past it */
-        HWACCL_OUTCOME_REPEATING = 2,    /* a REP instruction did part of its work; RIP is still at it */
-        HWACCL_OUTCOME_EXCEPTION = 3,    /* the instruction raised an exception, delivered into the guest */
-        HWACCL_OUTCOME_HALTED = 4,       /* HLT: wait for an interrupt */
-        HWACCL_OUTCOME_TRIPLE_FAULT = 5, /* delivering an exception failed twice; the guest is dead */
-        HWACCL_OUTCOME_FAILED = 6,       /* cannot be emulated or handled; ends the guest with an error */
-        HWACCL_OUTCOME_COUNT
+#define X(number, identifier, name) HWACCL_OUTCOME_##identifier = (number),
+        HWACCL_OUTCOMES(X)
+#undef X
+                HWACCL_OUTCOME_COUNT
 };
 
 /* X(number, identifier, name, verdict). Names are those of the SDM, lower case, as the reports print them. */

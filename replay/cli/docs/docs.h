@@ -5,12 +5,15 @@
 #include "replay/cli/command.h"
 #include "replay/cli/option.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /** mdoc_synopsis - the synopsis of every subcommand, for section SYNOPSIS */
 void mdoc_synopsis(FILE *out);
 /** mdoc_option - the item of one option: its heading and its help as a sentence */
 void mdoc_option(FILE *out, const struct cli_option *option);
+/** mdoc_names - the names of a table of the core, as a sentence: "verdicts". False when there is no such table */
+bool mdoc_names(FILE *out, const char *table);
 
 /** bash_subcommands - a local variable with the names of all subcommands */
 void bash_subcommands(FILE *out);

@@ -5,6 +5,7 @@
  *     @OPTIONS record@      the options of a subcommand (mdoc), in the order of its table, each followed by the lines
  *     @MORE firmware@       that stand behind @MORE of its name; up to
  *     @END@
+ *     @NAMES verdicts@      the names of a table of the core (mdoc)
  *     @COMPLETE options@    subcommands, values or options (bash)
  */
 #include "replay/cli/docs/docs.h"
@@ -104,6 +105,8 @@ static int expand(FILE *file)
                         mdoc_synopsis(stdout);
                 else if (marker(line, "OPTIONS", argument))
                         status = expand_options(file, argument);
+                else if (marker(line, "NAMES", argument))
+                        status = mdoc_names(stdout, argument) ? EXIT_SUCCESS : fail("no such table", argument);
                 else if (marker(line, "COMPLETE", argument) && strcmp(argument, "subcommands") == 0)
                         bash_subcommands(stdout);
                 else if (marker(line, "COMPLETE", argument) && strcmp(argument, "values") == 0)

@@ -1,6 +1,9 @@
 /* The manual page's part of the option tables, in mdoc(7). */
 #include "replay/cli/docs/docs.h"
 
+#include "hwaccl/event.h"
+#include "hwaccl/exit_reason.h"
+
 #include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
@@ -163,4 +166,26 @@ void mdoc_option(FILE *out, const struct cli_option *option)
                 print_argument(out, option->argument, (int)strlen(option->argument));
         (void)fputc('\n', out);
         print_sentence(out, option);
+}
+
+bool mdoc_names(FILE *out, const char *table)
+{
+#define X(number, identifier, name) ", " name
+        static const struct {
+                const char *table;
+                const char *names; /* each behind a comma */
+        } tables[] = {
+                {"ends", HWACCL_ENDS(X)},
+                {"verdicts", HWACCL_VERDICTS(X)},
+                {"outcomes", HWACCL_OUTCOMES(X)},
+                {"inputs", HWACCL_INPUT_KINDS(X)},
+                {"effects", HWACCL_EFFECT_KINDS(X)},
+                {"channels", HWACCL_CHANNELS(X)},
+        };
+#undef X
+
+        for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+                if (strcmp(tables[i].table, table) == 0)
+                        return fprintf(out, "%s.\n", tables[i].names + 2) > 0;
+        return false;
 }

@@ -1,6 +1,6 @@
 #include "replay/cli/top/top.h"
 
-#include "core/machine/machine.h"
+#include "hwaccl/event.h"
 #include "hwaccl/exit_reason.h"
 #include "hwaccl/recording.h"
 #include "tracer/ring/exit_id.h"

@@ -1,7 +1,7 @@
 /* Writing the window out: its segments through the decoder into a new recording. */
 #include "tracer/record/flight/flight_internal.h"
 
-#include "core/machine/machine.h"
+#include "hwaccl/event.h"
 #include "tracer/database/decoder.h"
 #include "tracer/ring/steps.h"
 
