@@ -1,9 +1,9 @@
 -- Schema version 1. A migration never changes once a release has it.
 --
--- Placeholders: @SET(text)@ stands for the text once per field of the subject state's field table, $ being its name,
--- with commas between.
+-- Placeholders: @SET(text)@ stands for the text once per field of the set, $ being the field's name, with commas between.
 -- Sets: page (exit information and general registers), handled (page without rip and rax), system, segment; for the
--- views information, general (without rip and rax) and registers (all).
+-- views information, general (without rip and rax) and registers (all). In a migration, the fields are those of its
+-- version (field_lists.c); in the views, those of the field table.
 --
 -- Exits are keyed by id = vcpu * 2^40 + number: with one vCPU, number 0, the id is the exit's number.
 -- 64-bit values are the signed integer with the same bits; printf('0x%x', value) shows them as they are.

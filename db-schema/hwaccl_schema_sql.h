@@ -1,6 +1,8 @@
-/* The SQL files of this directory, as the build embeds them. Placeholders in them are expanded by tracer/schema.c. */
+/* The SQL files of this directory, as the build embeds them. tracer/database/schema.c expands their placeholders. */
 #ifndef HWACCL_SCHEMA_SQL_H
 #define HWACCL_SCHEMA_SQL_H
+
+#include <stddef.h>
 
 struct hwaccl_schema_migration {
         const char *name; /* "0001_recording" */
@@ -13,5 +15,16 @@ extern const unsigned hwaccl_schema_migration_count;
 
 /* Dropped and made again after every migration. */
 extern const char *const hwaccl_schema_views;
+
+/* The fields that a placeholder stands for in migrations of @version and later, up to the next list of the same set. */
+struct hwaccl_schema_field_list {
+        unsigned version;
+        const char *set;
+        const char *fields; /* names with single spaces between, in the order of the columns */
+};
+
+/* In order of versions. */
+extern const struct hwaccl_schema_field_list hwaccl_schema_field_lists[];
+extern const size_t hwaccl_schema_field_list_count;
 
 #endif

@@ -178,15 +178,96 @@ static void a_migration_that_fails_changes_nothing(void **state)
 
 static void placeholders_expand_from_the_field_table(void **state)
 {
-        char *text = schema_expand("SELECT @information(a.$ AS $)@ -- @information(x)@");
+        char *text = schema_expand("SELECT @information(a.$ AS $)@ -- @information(x)@", SCHEMA_FIELDS_NOW);
 
         (void)state;
         assert_non_null(text);
         assert_non_null(strstr(text, "a.exit_reason AS exit_reason,"));
         assert_non_null(strstr(text, "a.instruction_length AS instruction_length -- @information(x)@"));
         free(text);
-        assert_null(schema_expand("SELECT @no_such_set($)@"));
-        assert_null(schema_expand("SELECT @page($"));
+        assert_null(schema_expand("SELECT @no_such_set($)@", SCHEMA_FIELDS_NOW));
+        assert_null(schema_expand("SELECT @no_such_set($)@", 1));
+        assert_null(schema_expand("SELECT @page($", SCHEMA_FIELDS_NOW));
+}
+
+/* FNV-1a of the first column of all rows, each with its zero. */
+static uint64_t digest(sqlite3 *db, const char *sql)
+{
+        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+        sqlite3_stmt *rows;
+
+        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &rows, NULL), SQLITE_OK);
+        while (sqlite3_step(rows) == SQLITE_ROW) {
+                const unsigned char *text = sqlite3_column_text(rows, 0);
+                assert_non_null(text);
+                do
+                        hash = (hash ^ *text) * UINT64_C(0x100000001b3);
+                while (*text++);
+        }
+        (void)sqlite3_finalize(rows);
+        return hash;
+}
+
+static void expect_digest(sqlite3 *db, const char *what, unsigned version, const char *sql, uint64_t expected)
+{
+        uint64_t found = digest(db, sql);
+
+        if (found != expected)
+                fail_msg("%s of schema version %u are not as released: 0x%016llx", what, version,
+                         (unsigned long long)found);
+}
+
+static void released_versions_make_the_same_tables_for_ever(void **state)
+{
+        static const uint64_t released[] = {
+                UINT64_C(0x42588cf45e31b268), UINT64_C(0x42588cf45e31b268), UINT64_C(0x148400ba3b6e643f),
+                UINT64_C(0x6504675f30a57b49), UINT64_C(0xe35d93ab9df88e0b), UINT64_C(0xf828da585a3dbe07),
+        };
+
+        (void)state;
+        assert_int_equal(sizeof(released) / sizeof(released[0]), hwaccl_schema_migration_count);
+        for (unsigned version = 1; version <= hwaccl_schema_migration_count; version++) {
+                sqlite3 *db = open_empty();
+                struct hwaccl_error error = {""};
+                assert_true(schema_upgrade(db, hwaccl_schema_migrations, version, &error));
+                expect_digest(db, "tables", version,
+                              "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND type <> 'view' ORDER BY name",
+                              released[version - 1]);
+                (void)sqlite3_close(db);
+        }
+}
+
+/* 'hwaccl check' compares them with those of a recording: views that change need a migration, if an empty one. */
+static void views_change_with_a_new_version_only(void **state)
+{
+        const unsigned version = 6;
+        sqlite3 *db = open_empty();
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        assert_int_equal(schema_version(), version);
+        assert_true(schema_upgrade(db, hwaccl_schema_migrations, version, &error));
+        expect_digest(db, "views", version, "SELECT sql FROM sqlite_schema WHERE type = 'view' ORDER BY name",
+                      UINT64_C(0x01dbda6c02e9ec2d));
+        (void)sqlite3_close(db);
+}
+
+/* A new field needs a migration: it is in no table before. */
+static void the_newest_field_lists_are_those_of_the_field_table(void **state)
+{
+        static const char *const sets[] = {"@page($)@", "@handled($)@", "@system($)@", "@segment($)@"};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+                char *listed = schema_expand(sets[i], hwaccl_schema_migration_count);
+                char *now = schema_expand(sets[i], SCHEMA_FIELDS_NOW);
+                assert_non_null(listed);
+                assert_non_null(now);
+                if (strcmp(listed, now) != 0)
+                        fail_msg("the field table has other fields than db-schema/field_lists.c: %s %s", now, listed);
+                free(listed);
+                free(now);
+        }
 }
 
 int main(void)
@@ -198,6 +279,9 @@ int main(void)
                 cmocka_unit_test(a_database_of_version_1_gets_the_names_of_disks),
                 cmocka_unit_test(a_migration_that_fails_changes_nothing),
                 cmocka_unit_test(placeholders_expand_from_the_field_table),
+                cmocka_unit_test(released_versions_make_the_same_tables_for_ever),
+                cmocka_unit_test(views_change_with_a_new_version_only),
+                cmocka_unit_test(the_newest_field_lists_are_those_of_the_field_table),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,45 +14,85 @@ unsigned schema_version(void)
         return hwaccl_schema_migration_count;
 }
 
-static void expand_field(FILE *out, const char *text, const char *end, const char *name)
+static void expand_field(FILE *out, const char *text, const char *end, const char *name, size_t length)
 {
         for (; text < end; text++) {
                 if (*text == '$')
-                        (void)fputs(name, out);
+                        (void)fwrite(name, 1, length, out);
                 else
                         (void)fputc(*text, out);
         }
 }
 
+/* [text, end) for each field that @fields names. */
+static void expand_list(FILE *out, const char *text, const char *end, const char *fields)
+{
+        for (size_t length; *fields; fields += length) {
+                fields += strspn(fields, " ");
+                length = strcspn(fields, " ");
+                expand_field(out, text, end, fields, length);
+                if (fields[length])
+                        (void)fputs(",\n  ", out);
+        }
+}
+
+static void expand_set(FILE *out, const char *text, const char *end, enum field_set_name name)
+{
+        struct field_set sets[FIELD_SET_COUNT];
+
+        field_sets_init(sets);
+        for (unsigned i = 0; i < sets[name].count; i++) {
+                const char *field = hwaccl_subject_fields[sets[name].index[i]].name;
+                if (i)
+                        (void)fputs(",\n  ", out);
+                expand_field(out, text, end, field, strlen(field));
+        }
+}
+
+/* The newest list that a migration of that version may use. */
+static const char *list_of(const char *set, size_t length, unsigned version)
+{
+        const char *fields = NULL;
+
+        for (size_t i = 0; i < hwaccl_schema_field_list_count; i++) {
+                const struct hwaccl_schema_field_list *list = &hwaccl_schema_field_lists[i];
+                if (list->version <= version && strlen(list->set) == length && memcmp(list->set, set, length) == 0)
+                        fields = list->fields;
+        }
+        return fields;
+}
+
 /* "@set(text)@" at @from: writes its expansion and returns what follows it; NULL when it is no placeholder. */
-static const char *expand_placeholder(FILE *out, const char *from, const struct field_set *sets)
+static const char *expand_placeholder(FILE *out, const char *from, unsigned version)
 {
         const char *open = strchr(from, '(');
         const char *close = open ? strstr(open, ")@") : NULL;
 
         if (!close)
                 return NULL;
-        enum field_set_name set = field_set_by_name(from + 1, (size_t)(open - from) - 1);
-        if (set == FIELD_SET_COUNT)
-                return NULL;
-        for (unsigned i = 0; i < sets[set].count; i++) {
-                if (i)
-                        (void)fputs(",\n  ", out);
-                expand_field(out, open + 1, close, hwaccl_subject_fields[sets[set].index[i]].name);
+        size_t length = (size_t)(open - from) - 1;
+        if (version == SCHEMA_FIELDS_NOW) {
+                enum field_set_name set = field_set_by_name(from + 1, length);
+                if (set == FIELD_SET_COUNT)
+                        return NULL;
+                expand_set(out, open + 1, close, set);
+        } else {
+                const char *fields = list_of(from + 1, length, version);
+                if (!fields)
+                        return NULL;
+                expand_list(out, open + 1, close, fields);
         }
         return close + 2;
 }
 
-char *schema_expand(const char *sql)
+char *schema_expand(const char *sql, unsigned version)
 {
-        struct field_set sets[FIELD_SET_COUNT];
         char *text = NULL;
         size_t size = 0;
         FILE *out = open_memstream(&text, &size);
 
         if (!out)
                 return NULL;
-        field_sets_init(sets);
         bool good = true;
         bool comment = false;
         while (good && *sql) {
@@ -61,7 +101,7 @@ char *schema_expand(const char *sql)
                 else if (*sql == '\n')
                         comment = false;
                 if (*sql == '@' && !comment) {
-                        sql = expand_placeholder(out, sql, sets);
+                        sql = expand_placeholder(out, sql, version);
                         good = sql != NULL;
                 } else {
                         (void)fputc(*sql++, out);
@@ -75,9 +115,9 @@ char *schema_expand(const char *sql)
         return text;
 }
 
-static bool execute_expanded(sqlite3 *db, const char *sql, struct hwaccl_error *error)
+static bool execute_expanded(sqlite3 *db, const char *sql, unsigned version, struct hwaccl_error *error)
 {
-        char *text = schema_expand(sql);
+        char *text = schema_expand(sql, version);
 
         if (!text)
                 return hwaccl_error_set(error, "out of memory");
@@ -155,14 +195,14 @@ static bool upgrade(sqlite3 *db, unsigned from, const struct hwaccl_schema_migra
         if (!for_each_name(db, "SELECT name FROM sqlite_schema WHERE type = 'view'", "DROP VIEW \"%w\"", error))
                 return false;
         for (unsigned i = from; i < count; i++) {
-                if (!execute_expanded(db, migrations[i].sql, error)) {
+                if (!execute_expanded(db, migrations[i].sql, i + 1, error)) {
                         (void)hwaccl_error_prefix(error, "migration %s", migrations[i].name);
                         return false;
                 }
         }
         (void)snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %u",
                        DATABASE_APPLICATION_ID, count);
-        return put_names(db, error) && execute_expanded(db, hwaccl_schema_views, error) &&
+        return put_names(db, error) && execute_expanded(db, hwaccl_schema_views, SCHEMA_FIELDS_NOW, error) &&
                database_execute(db, sql, error);
 }
 

@@ -26,8 +26,13 @@ bool schema_upgrade(sqlite3 *db, const struct hwaccl_schema_migration *migration
  */
 bool schema_verify(sqlite3 *db, bool views, struct hwaccl_error *error);
 
-/** schema_expand - SQL with its placeholders expanded from the field table; NULL when memory is short or a set unknown
+#define SCHEMA_FIELDS_NOW 0u /* the fields of the field table: for views and queries */
+
+/**
+ * schema_expand - SQL with its placeholders expanded: @version: of a migration, or SCHEMA_FIELDS_NOW
+ *
+ * Returns text to be freed; NULL when out of memory, or a set is unknown.
  */
-char *schema_expand(const char *sql);
+char *schema_expand(const char *sql, unsigned version);
 
 #endif

@@ -30,7 +30,7 @@ bool stream_next(struct stream *stream, struct hwaccl_recording *recording, stru
 bool stream_open(struct stream *stream, struct hwaccl_recording *recording, const char *table, const char *sql,
                  int64_t first, int64_t last, bool unique, struct hwaccl_error *error)
 {
-        char *text = schema_expand(sql);
+        char *text = schema_expand(sql, SCHEMA_FIELDS_NOW);
 
         stream->table = table;
         stream->unique = unique;

@@ -234,7 +234,7 @@ bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(
 {
         struct check check = {.recording = recording, .finding = finding, .opaque = opaque};
         struct hwaccl_error reason;
-        char *sql = schema_expand("SELECT @page($)@ FROM keyframe WHERE id = ?1");
+        char *sql = schema_expand("SELECT @page($)@ FROM keyframe WHERE id = ?1", SCHEMA_FIELDS_NOW);
 
         if (!sql)
                 return hwaccl_error_set(error, "out of memory");
