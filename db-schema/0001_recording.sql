@@ -15,7 +15,7 @@ CREATE TABLE option (
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row: how the recording stands.
+-- One row: the state of the recording.
 CREATE TABLE status (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   status INTEGER NOT NULL,            -- recording_status.number
@@ -28,8 +28,8 @@ CREATE TABLE status (
 
 CREATE TABLE vcpu (id INTEGER PRIMARY KEY) STRICT;
 
--- One row for each exit. A field of the state that is NULL is as in the keyframe before (the one with the greatest
--- id <= this id): no chain of deltas has to be followed.
+-- One row for each exit. A field of the state that is NULL has the value in the preceding keyframe (the one with the
+-- greatest id <= this id): no chain of deltas has to be followed.
 CREATE TABLE exit (
   id INTEGER PRIMARY KEY,
   @page($ INTEGER)@,
@@ -45,13 +45,13 @@ CREATE TABLE exit (
   host_handler INTEGER        -- time of handling
 ) STRICT;
 
--- What else handling changed between the exit and the next entry; NULL: as at the exit.
+-- The other fields that handling changed between the exit and the next entry; NULL: unchanged.
 CREATE TABLE handler_change (
   id INTEGER PRIMARY KEY,     -- exit.id
   @handled($ INTEGER)@
 ) STRICT;
 
--- Every keyframe_interval exits: the state with which the guest was entered before exit id.
+-- The state at the entry that led to exit id, once every keyframe_interval exits.
 CREATE TABLE keyframe (
   id INTEGER PRIMARY KEY,     -- exit.id
   clock INTEGER NOT NULL,     -- guest clock, ns, that exits count from
@@ -59,8 +59,8 @@ CREATE TABLE keyframe (
   @page($ INTEGER)@
 ) STRICT;
 
--- What changes rarely: full rows, one whenever a field of the table changed, and at keyframes. A row holds from moment
--- at = 2 * id (entry) or 2 * id + 1 (exit) on.
+-- Fields that change rarely: a full row whenever a field of the table changed, and at keyframes. A row is valid from
+-- moment at = 2 * id (entry) or 2 * id + 1 (exit) on.
 
 -- Control registers, EFER, SYSENTER, FS, GS, TR, LDTR, GDTR and IDTR: they change with the mode or the task.
 CREATE TABLE system_registers (
@@ -68,7 +68,7 @@ CREATE TABLE system_registers (
   @system($ INTEGER)@
 ) STRICT;
 
--- CS, SS, DS and ES: they change with every interrupt that real mode takes.
+-- CS, SS, DS and ES: they change with every interrupt in real mode.
 CREATE TABLE segment_registers (
   at INTEGER PRIMARY KEY,
   @segment($ INTEGER)@
@@ -102,7 +102,7 @@ CREATE TABLE instruction (
   UNIQUE (address, code_bits, bytes)
 ) STRICT;
 
--- What handling read, beside clock and instruction (they have columns of exit), and did. In order of sequence.
+-- What handling read, except clock and instruction (columns of exit), and what it did, in order of sequence.
 CREATE TABLE input (
   exit INTEGER NOT NULL,
   sequence INTEGER NOT NULL,
@@ -130,10 +130,10 @@ CREATE TABLE device_field (
   size INTEGER NOT NULL       -- bytes; 1, 2, 4 and 8 are numbers, others BLOBs
 ) STRICT;
 
--- Exits after whose handling the devices' state was saved.
+-- Exits after which the state of the devices was saved.
 CREATE TABLE device_snapshot (exit INTEGER PRIMARY KEY) STRICT;
 
--- What had changed since the snapshot before; everything at the first one.
+-- Fields that changed since the previous snapshot; all fields at the first one.
 CREATE TABLE device_state (
   exit INTEGER NOT NULL,      -- device_snapshot.exit
   field INTEGER NOT NULL,     -- device_field.id

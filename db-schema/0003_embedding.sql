@@ -1,6 +1,6 @@
--- Schema version 3: what another VMM that embeds the tracer says beside its exits.
+-- Schema version 3: recordings of other VMMs, which embed the tracer.
 
--- Marks that the VMM set. exit: the last one that came before the mark; NULL: none had.
+-- Marks that the VMM set. exit: the last one before the mark; NULL: there was none.
 CREATE TABLE mark (
   id INTEGER PRIMARY KEY,     -- vcpu * 2^40 + number
   vcpu INTEGER NOT NULL,
@@ -9,8 +9,8 @@ CREATE TABLE mark (
   text TEXT NOT NULL
 ) STRICT;
 
--- What is known of the state at the entry to exit id and does not follow from the tables above: fields that a keyframe
--- leaves out because an exit did not know them, and RIP where the exit before did not know it. NULL: as there.
+-- Known fields of the state at the entry to exit id that cannot be derived from the tables above: fields that the
+-- keyframe omits because an exit lacked them, and RIP where the previous exit lacked it. NULL: as in those tables.
 CREATE TABLE entry_state (
   id INTEGER PRIMARY KEY,     -- exit.id
   @page($ INTEGER)@

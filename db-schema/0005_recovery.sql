@@ -1,8 +1,8 @@
--- Schema version 5: what `hwaccl recover` needs to complete the recording of a recorder that died.
+-- Schema version 5: `hwaccl recover` completes the recording of a recorder that died.
 
--- Where the writer stands in its rings: one row for each vCPU, replaced in every transaction of the writer, gone when the
--- recording is finished. ring: the ring file's identity; position: everything before it is in this database; decoder,
--- devices: the state with which decoding goes on there (tracer/checkpoint.h).
+-- The writer's position in its rings: one row for each vCPU, replaced in every transaction of the writer and deleted when
+-- the recording is finished. ring: identity of the ring file; position: everything before it is in this database;
+-- decoder, devices: the state with which decoding continues there (tracer/database/checkpoint.h).
 CREATE TABLE checkpoint (
   id INTEGER PRIMARY KEY,     -- vcpu.id
   ring INTEGER NOT NULL,
@@ -11,5 +11,5 @@ CREATE TABLE checkpoint (
   devices BLOB NOT NULL
 ) STRICT;
 
--- Exits that `hwaccl recover` brought from the ring; NULL: the recorder finished the recording itself.
+-- Number of exits that `hwaccl recover` took from the ring; NULL: the recorder finished the recording itself.
 ALTER TABLE status ADD COLUMN recovered INTEGER;

@@ -1,5 +1,5 @@
--- To find the instruction that exited, handlers read page tables: the same over and over. Each such sequence of reads is
--- kept once.
+-- Schema version 6: page walks. To find the instruction that exited, handlers read the same page tables over and over;
+-- each such sequence of reads is stored once.
 CREATE TABLE walk (
   id INTEGER PRIMARY KEY,
   reads BLOB NOT NULL UNIQUE  -- by which the writer finds it: all of walk_read
@@ -13,5 +13,5 @@ CREATE TABLE walk_read (
   PRIMARY KEY (walk, sequence)
 ) STRICT, WITHOUT ROWID;
 
--- walk.id: inputs 1 and following; when instruction_input is NULL, the instruction is the next one. NULL: there are none
+-- walk.id: inputs 1 and following; if instruction_input is NULL, the instruction is the next one. NULL: no page walk
 ALTER TABLE exit ADD COLUMN walk INTEGER;

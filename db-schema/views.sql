@@ -1,10 +1,10 @@
--- The documented interface of a recording: what a reader with the stock sqlite3 shell looks at. See QUERIES.md.
+-- The documented interface of a recording, for the stock sqlite3 shell. See QUERIES.md.
 --
 -- vcpu and exit name an exit; id = vcpu * 2^40 + exit is the key that a point query should use: with one vCPU, number 0,
 -- id and exit are the same. Addresses and registers are hexadecimal text, times are integers in ns.
--- Everything below is a plain join on keys; nothing sorts or groups unless the view's purpose is a sum.
+-- All views are plain joins on keys; only those whose purpose is a sum sort or group.
 
--- The recording itself: options, host, versions, digests (as the recorder was told them), and how it stands.
+-- The recording itself: options, host, versions, digests (as given by the recorder), and status.
 CREATE VIEW recording AS
 SELECT name, value FROM option
 UNION ALL SELECT 'status', recording_status.name
@@ -19,17 +19,17 @@ UNION ALL SELECT 'keyframe_interval', CAST(keyframe_interval AS TEXT) FROM statu
 UNION ALL SELECT 'vcpus', CAST(count(*) AS TEXT) FROM vcpu
 UNION ALL SELECT 'exits', CAST(count(*) AS TEXT) FROM exit;
 
--- Exits that are missing although the recording goes on behind them.
+-- Ranges of missing exits.
 CREATE VIEW gaps AS
 SELECT first >> 40 AS vcpu, first & 0xffffffffff AS first_exit, last & 0xffffffffff AS last_exit,
   last - first + 1 AS exits, events AS lost_events
 FROM gap;
 
 -- Values of the state as integers; registers shows the same as text. One row for each exit and moment: 'entry' is the
--- state with which the guest was entered, 'exit' the one with which it left.
--- s is the row whose columns hold at that moment: of the exit itself, or of the one before with what its handling
--- changed (h, n); k is the keyframe that both count from. What is not known is NULL: recordings of other VMMs may lack
--- fields, or all of the state at an entry (the exit before then has no rip_advance, and the keyframe no values).
+-- state with which the guest was entered, 'exit' the state at the exit.
+-- s is the row whose columns are valid at that moment: that of the exit itself, or that of the previous exit with what its
+-- handling changed (h, n); k is the keyframe of both. Unknown values are NULL: recordings of other VMMs may lack fields,
+-- or the whole state at an entry (then the previous exit has no rip_advance, and the keyframe no values).
 CREATE VIEW register_values AS
 SELECT
   e.id AS id,
@@ -58,7 +58,7 @@ SELECT id, vcpu, exit, moment,
   @registers(iif($ IS NULL, NULL, printf('0x%x', $)) AS $)@
 FROM register_values;
 
--- What the handling of the last exit left: the state of the entry that did not come any more.
+-- The state after the handling of the last exit: the next entry would have started with it.
 CREATE VIEW closing_registers AS
 SELECT
   e.id >> 40 AS vcpu,
@@ -167,9 +167,9 @@ LEFT JOIN names o ON o.kind = 'outcome' AND o.number = e.outcome
 LEFT JOIN names gr ON gr.kind = 'general_register' AND gr.number = e.exit_qualification >> 8 & 15
 LEFT JOIN names msr ON msr.kind = 'msr' AND msr.number = coalesce(e.rcx, k.rcx) & 0xffffffff;
 
--- Interrupts on their way into the guest. An interrupt that goes back is offered again before the next entry that can
--- take it: first_exit is the first such offer of the same vector, latencies count from it to this settlement (for one
--- that was taken: to the exit after which we saw that it was).
+-- Interrupts offered to the guest. An interrupt that is returned is offered again before the next entry that can take it:
+-- first_exit is the first such offer of the same vector. Latencies count from it to the end of this offer (if the
+-- interrupt was taken: to the exit after which that was seen).
 CREATE VIEW irq_handoffs AS
 SELECT
   id,
@@ -190,7 +190,7 @@ FROM (
       (h.id & ~0xffffffffff) - 1) AND h.id) AS first
   FROM irq_handoff h);
 
--- Every value that handling read, in order.
+-- All values that handling read, in order.
 CREATE VIEW inputs AS
 SELECT
   n.id AS id,
@@ -215,7 +215,7 @@ FROM (
 LEFT JOIN names input_kind ON input_kind.kind = 'input_kind' AND input_kind.number = n.kind
 LEFT JOIN names channel ON channel.kind = 'channel' AND channel.number = n.address;
 
--- Everything that handling did to the world, in order.
+-- All effects of handling, in order.
 CREATE VIEW effects AS
 SELECT
   f.exit AS id,
@@ -236,8 +236,8 @@ LEFT JOIN names effect_kind ON effect_kind.kind = 'effect_kind' AND effect_kind.
 LEFT JOIN names channel ON channel.kind = 'channel' AND channel.number = f.address
 LEFT JOIN names end_status ON end_status.kind = 'end_status' AND end_status.number = f.address;
 
--- What the guest did to its disks, in sectors of 512 bytes. 'failed' is an access that the host could not carry out: the
--- read that stands nowhere else, or the write or flush of the same exit.
+-- The guest's disk accesses, in sectors of 512 bytes. 'failed' is an access that the host could not carry out: a read,
+-- which has no other row, or the write or flush of the same exit.
 CREATE VIEW disk_accesses AS
 SELECT
   d.id AS id,
@@ -254,7 +254,7 @@ FROM (
   UNION ALL SELECT exit, iif(kind = 4, 'write', 'flush'), value, iif(kind = 4, address, NULL), data
     FROM effect WHERE kind IN (4, 5)) d;
 
--- What the guest printed, whole, by channel.
+-- All text that the guest printed, by channel.
 CREATE VIEW console AS
 SELECT vcpu, channel.name AS channel, group_concat(text, '') AS text
 FROM (SELECT exit >> 40 AS vcpu, address, CAST(data AS TEXT) AS text FROM effect WHERE kind = 1
@@ -286,7 +286,7 @@ FROM (
   FROM exit GROUP BY 1, 2)
 LEFT JOIN names r ON r.kind = 'exit_reason' AND r.number = reason_number;
 
--- Devices at the snapshots: a row for each field that had changed since the snapshot before.
+-- Devices at the snapshots: a row for each field that changed since the previous snapshot.
 CREATE VIEW device_changes AS
 SELECT
   s.exit AS id,
@@ -299,7 +299,7 @@ SELECT
 FROM device_state s
 JOIN device_field f ON f.id = s.field;
 
--- What the VMM said about its progress. exit: the last one that came before the mark.
+-- Marks that the VMM set. exit: the last one before the mark.
 CREATE VIEW marks AS
 SELECT
   id,
