@@ -400,7 +400,8 @@ static void a_torn_record_ends_the_recovery_with_its_reason(void **state)
 
 static void a_checkpoint_that_cannot_be_is_refused(void **state)
 {
-        static const char noise[] = "UPDATE checkpoint SET decoder = randomblob(length(decoder))";
+        static const char noise[] = "UPDATE checkpoint SET decoder = CAST(substr(decoder, 1, 8) || "
+                                    "randomblob(length(decoder) - 8) AS BLOB)";
         static const char *const damage[] = {
                 "UPDATE checkpoint SET decoder = zeroblob(10)",
                 "UPDATE checkpoint SET devices = zeroblob(1)",
@@ -418,6 +419,15 @@ static void a_checkpoint_that_cannot_be_is_refused(void **state)
                 assert_int_equal(hwaccl_recovery_state(path, NULL), HWACCL_RING_LEFT);
                 (void)remove_recording(NULL);
         }
+}
+
+static void a_checkpoint_of_another_layout_is_refused(void **state)
+{
+        (void)state;
+        die_recording(9, 50, true);
+        execute("UPDATE checkpoint SET decoder = CAST(x'63' || substr(decoder, 2) AS BLOB)");
+        cannot_recover("table checkpoint: its layout is not version 1");
+        assert_int_equal(hwaccl_recovery_state(path, NULL), HWACCL_RING_LEFT);
 }
 
 static void a_ring_without_its_database_is_kept(void **state)
@@ -472,6 +482,7 @@ int main(void)
                 cmocka_unit_test_teardown(what_follows_a_damaged_record_is_cut_and_said, remove_recording),
                 cmocka_unit_test_teardown(a_torn_record_ends_the_recovery_with_its_reason, remove_recording),
                 cmocka_unit_test_teardown(a_checkpoint_that_cannot_be_is_refused, remove_recording),
+                cmocka_unit_test_teardown(a_checkpoint_of_another_layout_is_refused, remove_recording),
                 cmocka_unit_test_teardown(a_ring_without_its_database_is_kept, remove_recording),
                 cmocka_unit_test_teardown(a_file_of_somebody_else_is_not_removed, remove_recording),
                 cmocka_unit_test_teardown(a_recording_without_its_ring_is_said_to_be_all, remove_recording),

@@ -1,10 +1,7 @@
 /*
- * The state with which decoding of the ring goes on at a position, as it lies in table checkpoint: one row for each
- * vCPU, which every transaction of the writer replaces. Rows and checkpoint are committed together, so that the
- * database always says up to which byte of the ring it holds everything; nothing is taken twice and nothing is left
- * out.
- *
- * The layout belongs to RING_VERSION. All numbers are 64-bit words, little endian.
+ * Table checkpoint: for each vCPU the state with which decoding goes on at a position of its ring. Every transaction of
+ * the writer replaces the row, so that the database always says up to which byte of the ring it holds everything:
+ * recovery repeats nothing and leaves nothing out. The state is struct decoder_state, which has a version.
  */
 #ifndef HWACCL_TRACER_CHECKPOINT_H
 #define HWACCL_TRACER_CHECKPOINT_H

@@ -79,8 +79,8 @@ bool database_integer(sqlite3 *db, const char *sql, int64_t otherwise, int64_t *
         return good;
 }
 
-/* A reader that came between the end of the log and the header that says so made itself an empty one. Nobody has it
- * open: the header could not have been written then. */
+/* A reader that opened the database after the log was removed, but before the header said so, creates an empty log. No
+ * process has it open then: else the header could not have been written. */
 static void remove_empty_log(sqlite3 *db)
 {
         const char *path = sqlite3_db_filename(db, "main");

@@ -1,4 +1,4 @@
-/* Small helpers around SQLite: errors as one line that names the file. */
+/* Helpers around SQLite. Errors are one line that names the file. */
 #ifndef HWACCL_TRACER_DATABASE_H
 #define HWACCL_TRACER_DATABASE_H
 
@@ -11,7 +11,7 @@
 /* application_id of a recording: "hwac" */
 #define DATABASE_APPLICATION_ID 0x68776163
 
-/** database_open - a database that is not trusted, with SQLite's defensive settings; NULL when it cannot be opened */
+/** database_open - open an untrusted database with SQLite's defensive settings; NULL when it cannot be opened */
 sqlite3 *database_open(const char *path, int flags);
 
 /** database_error - "path: what: SQLite's message". Returns false. */
@@ -27,10 +27,10 @@ bool database_step_done(sqlite3 *db, sqlite3_stmt *statement, struct hwaccl_erro
 bool database_integer(sqlite3 *db, const char *sql, int64_t otherwise, int64_t *value, struct hwaccl_error *error);
 
 /**
- * database_leave_log - give write-ahead logging up, so that the database is one file
+ * database_leave_log - end write-ahead logging, so that the database is one file
  *
- * A reader that is there for longer than a second keeps the log in use: the database is then good with it beside it,
- * and that is no error.
+ * A reader that has the database open for longer than a second keeps the log in use. That is no error: the database is
+ * complete together with its log.
  */
 bool database_leave_log(sqlite3 *db, struct hwaccl_error *error);
 

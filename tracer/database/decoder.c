@@ -27,6 +27,7 @@ static uint64_t set_mask(const struct field_set *set, struct hwaccl_known_fields
 bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t keyframe_interval,
                   struct hwaccl_error *error)
 {
+        decoder->state.version = DECODER_STATE_VERSION;
         decoder->vcpu = vcpu;
         decoder->keyframe_interval = keyframe_interval;
         if (!rows_prepare(&decoder->rows, db, error))
@@ -121,11 +122,16 @@ void decoder_start_at(struct decoder *decoder, uint64_t first)
 
 static void set_column(struct exit_row *row, enum exit_column column, int64_t value)
 {
-        row->known[column] = true;
+        row->known |= UINT64_C(1) << column;
         row->column[column] = value;
 }
 
-/* What was read was not on the way to an instruction. */
+static bool has_column(const struct exit_row *row, enum exit_column column)
+{
+        return row->known >> column & 1;
+}
+
+/* The reads were not a page walk that led to an instruction: rows of table input. */
 static bool flush_walk(struct decoder *decoder, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
@@ -140,7 +146,7 @@ static bool flush_walk(struct decoder *decoder, struct hwaccl_error *error)
                                         0,
                                         state->walk.read[i].data,
                                         (uint32_t)state->walk.read[i].size};
-                if (!rows_event(&decoder->rows, decoder->rows.input, &row, error))
+                if (!rows_event(&decoder->rows, ROWS_INPUT, &row, error))
                         return false;
         }
         return true;
@@ -155,9 +161,7 @@ static bool flush_row(struct decoder *decoder, struct hwaccl_error *error)
         state->row_open = false;
         if (!flush_walk(decoder, error))
                 return false;
-        state->row.base = &state->base;
-        state->row.base_known = state->base_known;
-        return rows_exit(&decoder->rows, &state->row, error);
+        return rows_exit(&decoder->rows, &state->row, &state->base, &state->base_known, error);
 }
 
 static bool write_group(struct decoder *decoder, enum field_set_name set, int64_t at, const union state_words *state,
@@ -172,7 +176,7 @@ static bool write_group(struct decoder *decoder, enum field_set_name set, int64_
         return rows_group(&decoder->rows, set, at, state, known, error);
 }
 
-/* Full rows of the groups that changed, or of which more or less is known now. */
+/* Full rows of the groups that changed, or whose known fields changed. */
 static bool write_groups(struct decoder *decoder, int64_t at, uint64_t bitmap, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
@@ -190,7 +194,7 @@ static bool write_groups(struct decoder *decoder, int64_t at, uint64_t bitmap, s
                 write_group(decoder, FIELD_SET_SEGMENT, at, &state->now, &state->now_known, error));
 }
 
-/* What handling left, in the row of the exit before: @bitmap names the words that may differ. */
+/* The state after handling, in the row of the previous exit. @bitmap: words that may differ */
 static bool write_handled_state(struct decoder *decoder, uint64_t bitmap, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
@@ -205,14 +209,13 @@ static bool write_handled_state(struct decoder *decoder, uint64_t bitmap, struct
         /* there was an entry, even if its RIP is not known */
         set_column(row, EXIT_RIP_ADVANCE,
                    hwaccl_known_fields_has(&row->state_known, HWACCL_FIELD_INDEX_rip)
-                           ? (int64_t)(state->now.word[rip] - row->state.word[rip])
+                           ? (int64_t)(state->now.word[rip] - row->state[rip])
                            : 0);
         if (bitmap >> rax & 1 && hwaccl_known_fields_has(&state->entry_known, HWACCL_FIELD_INDEX_rax))
                 set_column(row, EXIT_NEXT_RAX, (int64_t)state->now.word[rax]);
         return rows_handler_change(&decoder->rows, row->id, bitmap, &state->now, &state->entry_known, error);
 }
 
-/* The two words behind a delta that say which fields are known. */
 static bool write_handoff(struct decoder *decoder, struct hwaccl_error *error)
 {
         decoder->state.handoff_open = false;
@@ -249,7 +252,7 @@ static bool take_entry(struct decoder *decoder, const struct ring_entry *record,
         return write_groups(decoder, 2 * id, state->exits == state->first ? ~UINT64_C(0) : bitmap, error);
 }
 
-/* At the exit: what no other row says of its entry. */
+/* At the exit: known fields of its entry that no other row has. */
 static bool write_entry_state(struct decoder *decoder, int64_t id, bool keyframe, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
@@ -264,8 +267,8 @@ static bool write_entry_state(struct decoder *decoder, int64_t id, bool keyframe
 }
 
 /*
- * Rows count from their keyframe, so it holds what was known at each moment until now: a field that was unknown once
- * stands in every row that knows it.
+ * NULL in a row means the keyframe's value, so a keyframe holds only fields that were known at every moment until now:
+ * a field that was unknown once is in every row that has it.
  */
 static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_entry, struct hwaccl_error *error)
 {
@@ -302,9 +305,9 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         if ((keyframe && !write_keyframe(decoder, id, host_entry, error)) ||
             !write_entry_state(decoder, id, keyframe, error))
                 return false;
-        memset(state->row.known, 0, sizeof(state->row.known));
+        state->row.known = 0;
         state->row.id = id;
-        state->row.state = state->now;
+        memcpy(state->row.state, state->now.word, sizeof(state->row.state));
         state->row.state_known = state->now_known;
         set_column(&state->row, EXIT_HOST_ENTRY, (int64_t)(host_entry - state->base_host_entry));
         set_column(&state->row, EXIT_HOST_GUEST,
@@ -321,8 +324,9 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         return write_groups(decoder, 2 * id + 1, record->bitmap, error);
 }
 
-static unsigned code_bits(const struct hwaccl_subject_state *state)
+static unsigned code_bits(const struct exit_row *row)
 {
+        const struct hwaccl_subject_state *state = (const struct hwaccl_subject_state *)(const void *)row->state;
         const uint64_t efer_lma = UINT64_C(1) << 10;
         const uint32_t long_code = 1u << 13;
         const uint32_t big = 1u << 14;
@@ -332,10 +336,10 @@ static unsigned code_bits(const struct hwaccl_subject_state *state)
         return state->cs.access_rights & big ? 32 : 16;
 }
 
-/* Entries of page tables come first, behind the clock; then the instruction. */
+/* Page-table entries follow the clock; the instruction follows them. */
 static bool walks_on(const struct decoder_state *state, uint64_t sequence)
 {
-        return state->row.known[EXIT_CLOCK] && !state->row.known[EXIT_INSTRUCTION] &&
+        return has_column(&state->row, EXIT_CLOCK) && !has_column(&state->row, EXIT_INSTRUCTION) &&
                sequence == 1 + state->walk.count && state->walk.count < WALK_MAX;
 }
 
@@ -355,7 +359,7 @@ static bool take_entry_or_word(struct decoder *decoder, uint64_t address, const 
                 return true;
         }
         struct event_row row = {state->row.id, sequence, HWACCL_INPUT_MEMORY, address, 0, data, size};
-        return flush_walk(decoder, error) && rows_event(&decoder->rows, decoder->rows.input, &row, error);
+        return flush_walk(decoder, error) && rows_event(&decoder->rows, ROWS_INPUT, &row, error);
 }
 
 static bool take_walk(struct decoder *decoder, const struct ring_walk *walk, struct hwaccl_error *error)
@@ -383,9 +387,8 @@ static bool take_instruction(struct decoder *decoder, uint64_t sequence, const s
         } else if (sequence != 1) {
                 set_column(&state->row, EXIT_INSTRUCTION_INPUT, (int64_t)sequence);
         }
-        if (!flush_walk(decoder, error) ||
-            !rows_instruction(&decoder->rows, record->address, code_bits(&state->row.state.state), record->data,
-                              record->size, &id, error))
+        if (!flush_walk(decoder, error) || !rows_instruction(&decoder->rows, record->address, code_bits(&state->row),
+                                                             record->data, record->size, &id, error))
                 return false;
         set_column(&state->row, EXIT_INSTRUCTION, id);
         return true;
@@ -403,7 +406,7 @@ static bool take_input(struct decoder *decoder, unsigned kind, const struct ring
         bool mode_known = hwaccl_known_fields_has(&state->row.state_known, HWACCL_FIELD_INDEX_efer) &&
                           hwaccl_known_fields_has(&state->row.state_known, HWACCL_FIELD_INDEX_cs_access_rights);
 
-        if (kind == HWACCL_INPUT_INSTRUCTION && !state->row.known[EXIT_INSTRUCTION] && record->value == 0 &&
+        if (kind == HWACCL_INPUT_INSTRUCTION && !has_column(&state->row, EXIT_INSTRUCTION) && record->value == 0 &&
             record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && mode_known)
                 return take_instruction(decoder, sequence, record, error);
         if (!flush_walk(decoder, error))
@@ -411,7 +414,7 @@ static bool take_input(struct decoder *decoder, unsigned kind, const struct ring
         struct event_row row = {state->row.id,   sequence,      kind,
                                 record->address, record->value, record->has_data ? record->data : NULL,
                                 record->size};
-        return rows_event(&decoder->rows, decoder->rows.input, &row, error);
+        return rows_event(&decoder->rows, ROWS_INPUT, &row, error);
 }
 
 static bool take_clock(struct decoder *decoder, uint64_t value, struct hwaccl_error *error)
@@ -425,7 +428,7 @@ static bool take_clock(struct decoder *decoder, uint64_t value, struct hwaccl_er
                 return true;
         }
         struct event_row row = {state->row.id, state->inputs++, HWACCL_INPUT_CLOCK, 0, value, NULL, 0};
-        return flush_walk(decoder, error) && rows_event(&decoder->rows, decoder->rows.input, &row, error);
+        return flush_walk(decoder, error) && rows_event(&decoder->rows, ROWS_INPUT, &row, error);
 }
 
 static bool take_effect(struct decoder *decoder, const struct ring_event *record, struct hwaccl_error *error)
@@ -435,7 +438,7 @@ static bool take_effect(struct decoder *decoder, const struct ring_event *record
                                 record->address, record->value,    record->has_data ? record->data : NULL,
                                 record->size};
 
-        return rows_event(&decoder->rows, decoder->rows.effect, &row, error);
+        return rows_event(&decoder->rows, ROWS_EFFECT, &row, error);
 }
 
 static bool take_handled(struct decoder *decoder, const struct ring_handled *record, struct hwaccl_error *error)

@@ -1,4 +1,4 @@
-/* From the ring's records to the database's rows: the state machine of the writer thread. */
+/* Decodes records of a ring into rows of the database: the state machine of the writer thread. */
 #ifndef HWACCL_TRACER_DECODER_H
 #define HWACCL_TRACER_DECODER_H
 
@@ -7,42 +7,64 @@
 #include "tracer/ring/ring_records.h"
 #include "tracer/ring/timestamps.h"
 
-/* Where an exit stands. */
+/* The phase of an exit. */
 enum decoder_phase {
-        DECODER_BETWEEN = 0,  /* exits: its handling is done, or there was none yet */
+        DECODER_BETWEEN = 0,  /* between exits: the last one is handled, or there was none yet */
         DECODER_ENTERED = 1,  /* the guest was entered */
-        DECODER_HANDLING = 2, /* it left */
+        DECODER_HANDLING = 2, /* it exited */
 };
 
-/* What a rollback must bring back: copied at every commit, and written into the database with it (checkpoint.h). */
+/* The part of a stamp_clock (timestamps.h) with which another process continues to convert. */
+struct decoder_clock {
+        uint64_t kind; /* enum stamp_kind */
+        uint64_t origin_ns;
+        uint64_t origin_stamp;
+        uint64_t sample_ns; /* the last one */
+        uint64_t sample_stamp;
+        uint64_t latest_ns;
+        uint64_t latest_stamp;
+};
+
+/*
+ * The state of decoding between two records. A rollback restores the copy that was made at the commit; the same bytes
+ * are in table checkpoint (checkpoint.h), so all members are 64-bit words, little endian, without padding. A change of
+ * the layout needs a new DECODER_STATE_VERSION.
+ */
+#define DECODER_STATE_VERSION UINT64_C(1)
+
 struct decoder_state {
-        union state_words now;   /* the last that was transferred, in or out */
-        union state_words entry; /* of the exit in hand */
+        uint64_t version; /* DECODER_STATE_VERSION */
+        uint64_t phase;   /* enum decoder_phase */
+        uint64_t first;   /* exit number that reading started at */
+        uint64_t exits;   /* seen, those before the first included */
+        uint64_t clock;   /* last one read */
+        uint64_t base_clock;
+        uint64_t base_host_entry;
+        uint64_t exit_stamp;
+        union state_words now;   /* the last transfer, in or out */
+        union state_words entry; /* of the current exit */
         union state_words base;  /* of the last keyframe */
         struct hwaccl_known_fields now_known;
         struct hwaccl_known_fields entry_known;
         struct hwaccl_known_fields base_known;
-        struct hwaccl_known_fields never_based; /* those that were unknown once are in no keyframe any more */
+        struct hwaccl_known_fields never_based; /* unknown at some moment: in no keyframe */
         struct hwaccl_known_fields group_known; /* in the last rows of system and segment registers */
-        struct exit_row row; /* the exit in hand, or the last one while its successor's entry is not there yet */
-        bool row_open;
-        struct handoff_row handoff;
-        bool handoff_open;
-        bool system_written; /* at the last entry */
-        bool segment_written;
-        enum decoder_phase phase;
-        uint64_t first; /* exit number that reading started at */
-        uint64_t exits; /* seen, those before the first included */
-        uint64_t clock; /* last one read */
-        uint64_t base_clock;
-        uint64_t base_host_entry;
-        uint64_t exit_stamp;
-        uint64_t inputs;  /* of the exit in hand */
+        struct exit_row row;                    /* the current exit; the last one until the next entry */
         struct walk walk; /* inputs 1 to count, until it is known whether the instruction follows */
+        struct handoff_row handoff;
+        uint64_t inputs; /* of the current exit */
         uint64_t effects;
-        uint64_t marks; /* seen */
-        bool snapshots; /* there was one */
+        uint64_t marks;    /* seen */
+        uint64_t row_open; /* 0 or 1, as the following */
+        uint64_t handoff_open;
+        uint64_t system_written; /* at the last entry */
+        uint64_t segment_written;
+        uint64_t snapshots;        /* there was a snapshot */
+        struct decoder_clock time; /* as of the checkpoint; it is never rolled back */
 };
+
+/* Bytes that are saved: without the padding at its end, which alignment adds. */
+#define DECODER_STATE_SIZE (offsetof(struct decoder_state, time) + sizeof(struct decoder_clock))
 
 struct decoder {
         struct rows rows;
@@ -60,25 +82,25 @@ struct decoder {
         size_t device_bytes;
 };
 
-/** decoder_init - *decoder is zeroed but for clock; decoder_finish() is due in either case */
+/** decoder_init - *decoder is zero except for clock. Call decoder_finish() also when it fails */
 bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t keyframe_interval,
                   struct hwaccl_error *error);
 void decoder_finish(struct decoder *decoder);
 
-/** decoder_declare_devices - write the rows of device_field: snapshots hold these fields */
+/** decoder_declare_devices - write the rows of device_field: the fields of a snapshot, in order */
 bool decoder_declare_devices(struct decoder *decoder, struct hwaccl_device *const *devices, size_t count,
                              struct hwaccl_error *error);
 
 /** decoder_start_at - the next entry, or the snapshot before it, is that of exit @first: a keyframe */
 void decoder_start_at(struct decoder *decoder, uint64_t first);
 
-/** decoder_find_devices - the same from the rows that a recorder wrote; they are checked */
+/** decoder_find_devices - read those rows, as a recorder wrote them; they are checked */
 bool decoder_find_devices(struct decoder *decoder, struct hwaccl_error *error);
 
-/** decoder_take - one record, which is trusted: see ring_record_problem() */
+/** decoder_take - decode one record, which is trusted: see ring_record_problem() */
 bool decoder_take(struct decoder *decoder, const struct ring_record *record, struct hwaccl_error *error);
 
-/** decoder_flush - write what is in hand: nothing follows it */
+/** decoder_flush - write the rows that wait for further records */
 bool decoder_flush(struct decoder *decoder, struct hwaccl_error *error);
 
 /**

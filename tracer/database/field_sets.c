@@ -6,7 +6,7 @@ static bool belongs(enum field_set_name set, unsigned index)
 {
         enum hwaccl_field_group group = hwaccl_subject_fields[index].group;
         bool page = group == HWACCL_FIELD_EXIT || group == HWACCL_FIELD_GENERAL;
-        /* columns of their own in table exit say what handling made of these */
+        /* table exit has columns of its own for their change by handling */
         bool apart = index == HWACCL_FIELD_INDEX_rip || index == HWACCL_FIELD_INDEX_rax;
         bool memory_segment = index >= HWACCL_FIELD_INDEX_cs_selector && index < HWACCL_FIELD_INDEX_fs_selector;
 

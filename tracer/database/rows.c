@@ -1,24 +1,115 @@
 #include "tracer/database/rows.h"
 
 #include "core/exit/emulate/emulator.h"
+#include "tracer/database/schema.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* "INSERT OR REPLACE INTO table VALUES (?, ?, …)": replacing lets a crashed recording's tail be written again. */
-static bool prepare_insert(struct rows *rows, const char *table, unsigned columns, sqlite3_stmt **statement,
-                           struct hwaccl_error *error)
-{
-        char sql[64 + 2 * HWACCL_FIELD_COUNT + 64];
-        int used = snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO %s VALUES (?", table);
+/*
+ * The columns of each statement, in the order of its parameters: X(prefix, column). A parameter is called
+ * PREFIX_column; the first one behind them, PREFIX_fields, is that of the fields of the state in some tables.
+ */
+#define EXIT_ROW(X)       X(EXIT_ROW, id)
+#define HANDLER_CHANGE(X) X(HANDLER_CHANGE, id)
+#define KEYFRAME(X)       X(KEYFRAME, id) X(KEYFRAME, clock) X(KEYFRAME, host_entry)
+#define ENTRY_STATE(X)    X(ENTRY_STATE, id)
+#define GROUP(X)          X(GROUP, at)
+#define PENDING(X)        X(PENDING, id) X(PENDING, word0) X(PENDING, word1) X(PENDING, word2) X(PENDING, word3)
+#define IRQ_HANDOFF(X)                                                                                                 \
+        X(IRQ_HANDOFF, id)                                                                                             \
+        X(IRQ_HANDOFF, vector) X(IRQ_HANDOFF, taken) X(IRQ_HANDOFF, host_offered) X(IRQ_HANDOFF, host_settled)
+#define INSTRUCTION(X)                                                                                                 \
+        X(INSTRUCTION, id)                                                                                             \
+        X(INSTRUCTION, address) X(INSTRUCTION, code_bits) X(INSTRUCTION, bytes) X(INSTRUCTION, text)
+#define WALK(X)            X(WALK, id) X(WALK, reads)
+#define WALK_READ(X)       X(WALK_READ, walk) X(WALK_READ, sequence) X(WALK_READ, address) X(WALK_READ, data)
+#define EVENT(X)           X(EVENT, exit) X(EVENT, sequence) X(EVENT, kind) X(EVENT, address) X(EVENT, value) X(EVENT, data)
+#define DEVICE_FIELD(X)    X(DEVICE_FIELD, id) X(DEVICE_FIELD, device) X(DEVICE_FIELD, field) X(DEVICE_FIELD, size)
+#define DEVICE_SNAPSHOT(X) X(DEVICE_SNAPSHOT, exit)
+#define DEVICE_STATE(X)    X(DEVICE_STATE, exit) X(DEVICE_STATE, field) X(DEVICE_STATE, value)
+#define OPTION(X)          X(OPTION, name) X(OPTION, value)
+#define MARK(X)            X(MARK, id) X(MARK, vcpu) X(MARK, exit) X(MARK, host_time) X(MARK, text)
+#define GAP(X)             X(GAP, first) X(GAP, last) X(GAP, events)
+#define CHECKPOINT(X)                                                                                                  \
+        X(CHECKPOINT, id)                                                                                              \
+        X(CHECKPOINT, ring) X(CHECKPOINT, position) X(CHECKPOINT, decoder) X(CHECKPOINT, devices)
+#define FIND_INSTRUCTION(X) X(FIND_INSTRUCTION, address) X(FIND_INSTRUCTION, code_bits) X(FIND_INSTRUCTION, bytes)
+#define FIND_WALK(X)        X(FIND_WALK, reads)
 
-        for (unsigned i = 1; i < columns; i++)
-                used += snprintf(sql + used, sizeof(sql) - (size_t)used, ",?");
-        (void)snprintf(sql + used, sizeof(sql) - (size_t)used, ")");
-        return database_prepare(rows->db, sql, statement, error);
+#define PARAMETER(prefix, column) prefix##_##column,
+#define PARAMETERS(columns)       enum { columns##_none, columns(PARAMETER) columns##_fields }
+PARAMETERS(EXIT_ROW);
+PARAMETERS(HANDLER_CHANGE);
+PARAMETERS(KEYFRAME);
+PARAMETERS(ENTRY_STATE);
+PARAMETERS(GROUP);
+PARAMETERS(PENDING);
+PARAMETERS(IRQ_HANDOFF);
+PARAMETERS(INSTRUCTION);
+PARAMETERS(WALK);
+PARAMETERS(WALK_READ);
+PARAMETERS(EVENT);
+PARAMETERS(DEVICE_FIELD);
+PARAMETERS(DEVICE_SNAPSHOT);
+PARAMETERS(DEVICE_STATE);
+PARAMETERS(OPTION);
+PARAMETERS(MARK);
+PARAMETERS(GAP);
+PARAMETERS(CHECKPOINT);
+PARAMETERS(FIND_INSTRUCTION);
+PARAMETERS(FIND_WALK);
+
+#define COLUMN(prefix, column)          "," #column
+#define EXIT_COLUMN(identifier, column) "," #column
+#define CONDITION(prefix, column)       " AND " #column " = ?"
+
+/* Replacing lets the tail of a recording whose recorder died be written again. */
+static const struct {
+        const char *table;
+        const char *columns; /* each behind a comma */
+} inserts[ROWS_INSERT_COUNT] = {
+        [ROWS_EXIT] = {"exit", EXIT_ROW(COLUMN) ",@page($)@" EXIT_COLUMNS(EXIT_COLUMN)},
+        [ROWS_HANDLER_CHANGE] = {"handler_change", HANDLER_CHANGE(COLUMN) ",@handled($)@"},
+        [ROWS_KEYFRAME] = {"keyframe", KEYFRAME(COLUMN) ",@page($)@"},
+        [ROWS_ENTRY_STATE] = {"entry_state", ENTRY_STATE(COLUMN) ",@page($)@"},
+        [ROWS_SYSTEM] = {"system_registers", GROUP(COLUMN) ",@system($)@"},
+        [ROWS_SEGMENT] = {"segment_registers", GROUP(COLUMN) ",@segment($)@"},
+        [ROWS_PENDING] = {"pending", PENDING(COLUMN)},
+        [ROWS_IRQ_HANDOFF] = {"irq_handoff", IRQ_HANDOFF(COLUMN)},
+        [ROWS_INSTRUCTION] = {"instruction", INSTRUCTION(COLUMN)},
+        [ROWS_WALK] = {"walk", WALK(COLUMN)},
+        [ROWS_WALK_READ] = {"walk_read", WALK_READ(COLUMN)},
+        [ROWS_INPUT] = {"input", EVENT(COLUMN)},
+        [ROWS_EFFECT] = {"effect", EVENT(COLUMN)},
+        [ROWS_DEVICE_FIELD] = {"device_field", DEVICE_FIELD(COLUMN)},
+        [ROWS_DEVICE_SNAPSHOT] = {"device_snapshot", DEVICE_SNAPSHOT(COLUMN)},
+        [ROWS_DEVICE_STATE] = {"device_state", DEVICE_STATE(COLUMN)},
+        [ROWS_OPTION] = {"option", OPTION(COLUMN)},
+        [ROWS_MARK] = {"mark", MARK(COLUMN)},
+        [ROWS_GAP] = {"gap", GAP(COLUMN)},
+        [ROWS_CHECKPOINT] = {"checkpoint", CHECKPOINT(COLUMN)},
+};
+
+static bool prepare_insert(struct rows *rows, enum rows_statement name, struct hwaccl_error *error)
+{
+        char *columns = schema_expand(inserts[name].columns, SCHEMA_FIELDS_NOW);
+        char parameters[2 * (HWACCL_FIELD_COUNT + 16)] = "";
+        size_t used = 0;
+
+        for (const char *comma = columns; comma && (comma = strchr(comma, ',')); comma++, used += 2)
+                memcpy(parameters + used, ",?", 3);
+        char *sql = columns ? sqlite3_mprintf("INSERT OR REPLACE INTO %s(%s) VALUES (%s)", inserts[name].table,
+                                              columns + 1, parameters + 1)
+                            : NULL;
+        bool good = sql ? database_prepare(rows->db, sql, &rows->statement[name], error)
+                        : hwaccl_error_set(error, "out of memory");
+        sqlite3_free(sql);
+        free(columns);
+        return good;
 }
 
-/* What every reader of a row wants to see stands in every row, even when it is as in the keyframe. */
+/* Fields that every row has, also when they equal the keyframe's: queries use them without a join. */
 static bool always_written(unsigned field)
 {
         return field == HWACCL_FIELD_INDEX_exit_reason || field == HWACCL_FIELD_INDEX_exit_qualification ||
@@ -38,61 +129,25 @@ bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error)
                         rows->page_always |= UINT64_C(1) << i;
         }
 
-        const struct {
-                const char *table;
-                unsigned columns;
-                sqlite3_stmt **statement;
-        } inserts[] = {
-                {"exit", 1 + page + EXIT_COLUMN_COUNT, &rows->exit},
-                {"handler_change", 1 + rows->set[FIELD_SET_HANDLED].count, &rows->handler_change},
-                {"keyframe", 3 + page, &rows->keyframe},
-                {"system_registers", 1 + rows->set[FIELD_SET_SYSTEM].count, &rows->system},
-                {"segment_registers", 1 + rows->set[FIELD_SET_SEGMENT].count, &rows->segment},
-                {"pending", 5, &rows->pending},
-                {"irq_handoff", 5, &rows->irq_handoff},
-                {"instruction", 5, &rows->instruction_add},
-                {"walk", 2, &rows->walk_add},
-                {"walk_read", 4, &rows->walk_read},
-                {"input", 6, &rows->input},
-                {"effect", 6, &rows->effect},
-                {"device_field", 4, &rows->device_field},
-                {"device_snapshot", 1, &rows->snapshot},
-                {"device_state", 3, &rows->device_state},
-                {"option", 2, &rows->option},
-                {"mark", 5, &rows->mark},
-                {"entry_state", 1 + page, &rows->entry_state},
-                {"checkpoint", 5, &rows->checkpoint},
-        };
-        for (size_t i = 0; i < sizeof(inserts) / sizeof(inserts[0]); i++)
-                if (!prepare_insert(rows, inserts[i].table, inserts[i].columns, inserts[i].statement, error))
+        for (unsigned i = 0; i < ROWS_INSERT_COUNT; i++)
+                if (!prepare_insert(rows, (enum rows_statement)i, error))
                         return false;
-        return database_prepare(db, "SELECT id FROM instruction WHERE address = ?1 AND code_bits = ?2 AND bytes = ?3",
-                                &rows->instruction_find, error) &&
-               database_prepare(db, "SELECT id FROM walk WHERE reads = ?1", &rows->walk_find, error);
+        return database_prepare(db, "SELECT id FROM instruction WHERE 1" FIND_INSTRUCTION(CONDITION),
+                                &rows->statement[ROWS_FIND_INSTRUCTION], error) &&
+               database_prepare(db, "SELECT id FROM walk WHERE 1" FIND_WALK(CONDITION),
+                                &rows->statement[ROWS_FIND_WALK], error);
 }
 
 void rows_finalize(struct rows *rows)
 {
-        sqlite3_stmt *const statements[] = {
-                rows->exit,      rows->handler_change, rows->keyframe,   rows->system,           rows->segment,
-                rows->pending,   rows->irq_handoff,    rows->input,      rows->effect,           rows->device_field,
-                rows->snapshot,  rows->device_state,   rows->option,     rows->instruction_find, rows->instruction_add,
-                rows->mark,      rows->entry_state,    rows->checkpoint, rows->walk_find,        rows->walk_add,
-                rows->walk_read,
-        };
-        for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
-                (void)sqlite3_finalize(statements[i]);
+        for (unsigned i = 0; i < ROWS_STATEMENT_COUNT; i++)
+                (void)sqlite3_finalize(rows->statement[i]);
 }
 
 void rows_forget(struct rows *rows)
 {
         memset(rows->instruction, 0, sizeof(rows->instruction));
         memset(rows->walk, 0, sizeof(rows->walk));
-}
-
-static bool step(struct rows *rows, sqlite3_stmt *statement, struct hwaccl_error *error)
-{
-        return database_step_done(rows->db, statement, error);
 }
 
 /* Binding to a parameter that exists fails only when memory is short; the step then reports a NOT NULL or nothing, so
@@ -105,6 +160,12 @@ static int bind(sqlite3_stmt *statement, int parameter, int64_t value)
 static bool bound(struct rows *rows, int result, struct hwaccl_error *error)
 {
         return result == SQLITE_OK || database_error(rows->db, error, "cannot bind a value");
+}
+
+/* @result: of binding the row */
+static bool insert(struct rows *rows, enum rows_statement name, int result, struct hwaccl_error *error)
+{
+        return bound(rows, result, error) && database_step_done(rows->db, rows->statement[name], error);
 }
 
 /* Columns of FIELD_SET_PAGE whose fields are known. */
@@ -120,38 +181,37 @@ static uint64_t page_columns(const struct rows *rows, const struct hwaccl_known_
         return columns;
 }
 
-/* Most columns are NULL from row to row: only those that change between NULL and a value are bound. */
-bool rows_exit(struct rows *rows, const struct exit_row *row, struct hwaccl_error *error)
+/* Most columns are NULL in row after row: only those that change between NULL and a value are bound. */
+bool rows_exit(struct rows *rows, const struct exit_row *row, const union state_words *base,
+               const struct hwaccl_known_fields *base_known, struct hwaccl_error *error)
 {
-        sqlite3_stmt *statement = rows->exit;
+        sqlite3_stmt *statement = rows->statement[ROWS_EXIT];
         const unsigned page = rows->set[FIELD_SET_PAGE].count;
-        int result = bind(statement, 1, row->id);
+        int result = bind(statement, EXIT_ROW_id, row->id);
         const uint64_t known = page_columns(rows, &row->state_known);
-        const uint64_t as_in_base = page_columns(rows, &row->base_known) & ~rows->page_always;
-        uint64_t there = 0;
+        const uint64_t as_in_base = page_columns(rows, base_known) & ~rows->page_always;
+        uint64_t there = row->known << page;
 
         for (unsigned i = 0; i < page; i++) {
                 unsigned word = rows->page_word[i];
-                if (!(known >> i & 1) || (as_in_base >> i & 1 && row->state.word[word] == row->base->word[word]))
+                if (!(known >> i & 1) || (as_in_base >> i & 1 && row->state[word] == base->word[word]))
                         continue;
                 there |= UINT64_C(1) << i;
-                result |= bind(statement, 2 + (int)i, (int64_t)row->state.word[word]);
+                result |= bind(statement, EXIT_ROW_fields + (int)i, (int64_t)row->state[word]);
         }
-        for (unsigned i = 0; i < EXIT_COLUMN_COUNT; i++) {
-                if (!row->known[i])
-                        continue;
-                there |= UINT64_C(1) << (page + i);
-                result |= bind(statement, 2 + (int)(page + i), row->column[i]);
-        }
+        for (unsigned i = 0; i < EXIT_COLUMN_COUNT; i++)
+                if (row->known >> i & 1)
+                        result |= bind(statement, EXIT_ROW_fields + (int)(page + i), row->column[i]);
         for (uint64_t gone = rows->exit_bound & ~there; gone; gone &= gone - 1)
-                result |= sqlite3_bind_null(statement, 2 + __builtin_ctzll(gone));
+                result |= sqlite3_bind_null(statement, EXIT_ROW_fields + __builtin_ctzll(gone));
         rows->exit_bound = there;
-        return bound(rows, result, error) && step(rows, statement, error);
+        return insert(rows, ROWS_EXIT, result, error);
 }
 
 bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const union state_words *next,
                          const struct hwaccl_known_fields *known, struct hwaccl_error *error)
 {
+        sqlite3_stmt *statement = rows->statement[ROWS_HANDLER_CHANGE];
         const struct field_set *set = &rows->set[FIELD_SET_HANDLED];
         int result = SQLITE_OK;
         bool any = false;
@@ -161,14 +221,14 @@ bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const u
                 if (!(bitmap >> word & 1) || !hwaccl_known_fields_has(known, set->index[i]))
                         continue;
                 if (!any)
-                        result |= sqlite3_clear_bindings(rows->handler_change);
+                        result |= sqlite3_clear_bindings(statement);
                 any = true;
-                result |= bind(rows->handler_change, 2 + (int)i, (int64_t)next->word[word]);
+                result |= bind(statement, HANDLER_CHANGE_fields + (int)i, (int64_t)next->word[word]);
         }
         if (!any)
                 return true;
-        result |= bind(rows->handler_change, 1, id);
-        return bound(rows, result, error) && step(rows, rows->handler_change, error);
+        result |= bind(statement, HANDLER_CHANGE_id, id);
+        return insert(rows, ROWS_HANDLER_CHANGE, result, error);
 }
 
 static int bind_fields(sqlite3_stmt *statement, int first, const struct field_set *set, const union state_words *state,
@@ -190,51 +250,59 @@ static int bind_fields(sqlite3_stmt *statement, int first, const struct field_se
 bool rows_keyframe(struct rows *rows, int64_t id, uint64_t clock, uint64_t host_entry, const union state_words *entry,
                    const struct hwaccl_known_fields *known, struct hwaccl_error *error)
 {
-        int result = bind(rows->keyframe, 1, id) | bind(rows->keyframe, 2, (int64_t)clock) |
-                     bind(rows->keyframe, 3, (int64_t)host_entry) |
-                     bind_fields(rows->keyframe, 4, &rows->set[FIELD_SET_PAGE], entry, known);
+        sqlite3_stmt *statement = rows->statement[ROWS_KEYFRAME];
+        int result = bind(statement, KEYFRAME_id, id) | bind(statement, KEYFRAME_clock, (int64_t)clock) |
+                     bind(statement, KEYFRAME_host_entry, (int64_t)host_entry) |
+                     bind_fields(statement, KEYFRAME_fields, &rows->set[FIELD_SET_PAGE], entry, known);
 
-        return bound(rows, result, error) && step(rows, rows->keyframe, error);
+        return insert(rows, ROWS_KEYFRAME, result, error);
 }
 
 bool rows_entry_state(struct rows *rows, int64_t id, const union state_words *entry,
                       const struct hwaccl_known_fields *fields, struct hwaccl_error *error)
 {
-        int result = bind(rows->entry_state, 1, id) |
-                     bind_fields(rows->entry_state, 2, &rows->set[FIELD_SET_PAGE], entry, fields);
+        sqlite3_stmt *statement = rows->statement[ROWS_ENTRY_STATE];
 
         if (page_columns(rows, fields) == 0)
                 return true;
-        return bound(rows, result, error) && step(rows, rows->entry_state, error);
+        int result = bind(statement, ENTRY_STATE_id, id) |
+                     bind_fields(statement, ENTRY_STATE_fields, &rows->set[FIELD_SET_PAGE], entry, fields);
+        return insert(rows, ROWS_ENTRY_STATE, result, error);
 }
 
 bool rows_group(struct rows *rows, enum field_set_name set, int64_t at, const union state_words *state,
                 const struct hwaccl_known_fields *known, struct hwaccl_error *error)
 {
-        sqlite3_stmt *statement = set == FIELD_SET_SYSTEM ? rows->system : rows->segment;
-        int result = bind(statement, 1, at) | bind_fields(statement, 2, &rows->set[set], state, known);
+        enum rows_statement name = set == FIELD_SET_SYSTEM ? ROWS_SYSTEM : ROWS_SEGMENT;
+        sqlite3_stmt *statement = rows->statement[name];
+        int result =
+                bind(statement, GROUP_at, at) | bind_fields(statement, GROUP_fields, &rows->set[set], state, known);
 
-        return bound(rows, result, error) && step(rows, statement, error);
+        return insert(rows, name, result, error);
 }
 
 bool rows_pending(struct rows *rows, int64_t id, const uint64_t words[4], struct hwaccl_error *error)
 {
-        int result = bind(rows->pending, 1, id);
+        sqlite3_stmt *statement = rows->statement[ROWS_PENDING];
+        int result = bind(statement, PENDING_id, id) | bind(statement, PENDING_word0, (int64_t)words[0]) |
+                     bind(statement, PENDING_word1, (int64_t)words[1]) |
+                     bind(statement, PENDING_word2, (int64_t)words[2]) |
+                     bind(statement, PENDING_word3, (int64_t)words[3]);
 
-        for (int i = 0; i < 4; i++)
-                result |= bind(rows->pending, 2 + i, (int64_t)words[i]);
-        return bound(rows, result, error) && step(rows, rows->pending, error);
+        return insert(rows, ROWS_PENDING, result, error);
 }
 
 bool rows_irq_handoff(struct rows *rows, const struct handoff_row *row, struct hwaccl_error *error)
 {
-        sqlite3_stmt *statement = rows->irq_handoff;
-        int result = sqlite3_clear_bindings(statement) | bind(statement, 1, row->id) | bind(statement, 2, row->vector) |
-                     bind(statement, 4, (int64_t)row->host_offered);
+        sqlite3_stmt *statement = rows->statement[ROWS_IRQ_HANDOFF];
+        int result = sqlite3_clear_bindings(statement) | bind(statement, IRQ_HANDOFF_id, row->id) |
+                     bind(statement, IRQ_HANDOFF_vector, (int64_t)row->vector) |
+                     bind(statement, IRQ_HANDOFF_host_offered, (int64_t)row->host_offered);
 
         if (row->settled)
-                result |= bind(statement, 3, row->taken) | bind(statement, 5, (int64_t)row->host_settled);
-        return bound(rows, result, error) && step(rows, statement, error);
+                result |= bind(statement, IRQ_HANDOFF_taken, (int64_t)row->taken) |
+                          bind(statement, IRQ_HANDOFF_host_settled, (int64_t)row->host_settled);
+        return insert(rows, ROWS_IRQ_HANDOFF, result, error);
 }
 
 static uint32_t instruction_hash(uint64_t address, unsigned code_bits, const uint8_t *bytes, size_t size)
@@ -250,38 +318,48 @@ static uint32_t instruction_hash(uint64_t address, unsigned code_bits, const uin
 static bool add_instruction(struct rows *rows, const struct cached_instruction *instruction, int64_t *id,
                             struct hwaccl_error *error)
 {
-        sqlite3_stmt *statement = rows->instruction_add;
+        sqlite3_stmt *statement = rows->statement[ROWS_INSTRUCTION];
         char text[128];
 
         hwaccl_instruction_disassemble(instruction->bytes, instruction->size, instruction->address,
                                        instruction->code_bits, text, sizeof(text));
-        int result = sqlite3_bind_null(statement, 1) | bind(statement, 2, (int64_t)instruction->address) |
-                     bind(statement, 3, instruction->code_bits) |
-                     sqlite3_bind_blob(statement, 4, instruction->bytes, instruction->size, SQLITE_STATIC) |
-                     sqlite3_bind_text(statement, 5, text, -1, SQLITE_STATIC);
-        if (!bound(rows, result, error) || !step(rows, statement, error))
+        int result =
+                sqlite3_bind_null(statement, INSTRUCTION_id) |
+                bind(statement, INSTRUCTION_address, (int64_t)instruction->address) |
+                bind(statement, INSTRUCTION_code_bits, instruction->code_bits) |
+                sqlite3_bind_blob(statement, INSTRUCTION_bytes, instruction->bytes, instruction->size, SQLITE_STATIC) |
+                sqlite3_bind_text(statement, INSTRUCTION_text, text, -1, SQLITE_STATIC);
+        if (!insert(rows, ROWS_INSTRUCTION, result, error))
                 return false;
         *id = sqlite3_last_insert_rowid(rows->db);
         return true;
 }
 
-static bool find_or_add(struct rows *rows, struct cached_instruction *instruction, struct hwaccl_error *error)
+/* The id that a statement finds: 0 when there is none. @result: of binding what it looks for */
+static bool find(struct rows *rows, enum rows_statement name, int result, int64_t *id, struct hwaccl_error *error)
 {
-        sqlite3_stmt *find = rows->instruction_find;
-        int result = bind(find, 1, (int64_t)instruction->address) | bind(find, 2, instruction->code_bits) |
-                     sqlite3_bind_blob(find, 3, instruction->bytes, instruction->size, SQLITE_STATIC);
+        sqlite3_stmt *statement = rows->statement[name];
 
         if (!bound(rows, result, error))
                 return false;
-        result = sqlite3_step(find);
-        if (result == SQLITE_ROW)
-                instruction->id = sqlite3_column_int64(find, 0);
-        (void)sqlite3_reset(find);
-        if (result == SQLITE_ROW)
-                return true;
-        if (result != SQLITE_DONE)
-                return database_error(rows->db, error, "cannot read");
-        return add_instruction(rows, instruction, &instruction->id, error);
+        result = sqlite3_step(statement);
+        *id = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+        if (result != SQLITE_ROW && result != SQLITE_DONE)
+                (void)database_error(rows->db, error, "cannot read");
+        (void)sqlite3_reset(statement);
+        return result == SQLITE_ROW || result == SQLITE_DONE;
+}
+
+static bool find_or_add(struct rows *rows, struct cached_instruction *instruction, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->statement[ROWS_FIND_INSTRUCTION];
+        int result = bind(statement, FIND_INSTRUCTION_address, (int64_t)instruction->address) |
+                     bind(statement, FIND_INSTRUCTION_code_bits, instruction->code_bits) |
+                     sqlite3_bind_blob(statement, FIND_INSTRUCTION_bytes, instruction->bytes, instruction->size,
+                                       SQLITE_STATIC);
+
+        return find(rows, ROWS_FIND_INSTRUCTION, result, &instruction->id, error) &&
+               (instruction->id || add_instruction(rows, instruction, &instruction->id, error));
 }
 
 bool rows_instruction(struct rows *rows, uint64_t address, unsigned code_bits, const uint8_t *bytes, size_t size,
@@ -323,17 +401,19 @@ static int bind_reads(sqlite3_stmt *statement, int parameter, const struct walk 
 
 static bool add_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct hwaccl_error *error)
 {
-        sqlite3_stmt *statement = rows->walk_read;
-        int result = sqlite3_bind_null(rows->walk_add, 1) | bind_reads(rows->walk_add, 2, walk);
+        sqlite3_stmt *statement = rows->statement[ROWS_WALK_READ];
+        int result = sqlite3_bind_null(rows->statement[ROWS_WALK], WALK_id) |
+                     bind_reads(rows->statement[ROWS_WALK], WALK_reads, walk);
 
-        if (!bound(rows, result, error) || !step(rows, rows->walk_add, error))
+        if (!insert(rows, ROWS_WALK, result, error))
                 return false;
         *id = sqlite3_last_insert_rowid(rows->db);
         for (size_t i = 0; i < walk->count; i++) {
-                result = bind(statement, 1, *id) | bind(statement, 2, (int64_t)i) |
-                         bind(statement, 3, (int64_t)walk->read[i].address) |
-                         sqlite3_bind_blob(statement, 4, walk->read[i].data, (int)walk->read[i].size, SQLITE_STATIC);
-                if (!bound(rows, result, error) || !step(rows, statement, error))
+                result = bind(statement, WALK_READ_walk, *id) | bind(statement, WALK_READ_sequence, (int64_t)i) |
+                         bind(statement, WALK_READ_address, (int64_t)walk->read[i].address) |
+                         sqlite3_bind_blob(statement, WALK_READ_data, walk->read[i].data, (int)walk->read[i].size,
+                                           SQLITE_STATIC);
+                if (!insert(rows, ROWS_WALK_READ, result, error))
                         return false;
         }
         return true;
@@ -341,17 +421,9 @@ static bool add_walk(struct rows *rows, const struct walk *walk, int64_t *id, st
 
 static bool find_or_add_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct hwaccl_error *error)
 {
-        sqlite3_stmt *find = rows->walk_find;
+        int result = bind_reads(rows->statement[ROWS_FIND_WALK], FIND_WALK_reads, walk);
 
-        if (!bound(rows, bind_reads(find, 1, walk), error))
-                return false;
-        int result = sqlite3_step(find);
-        if (result == SQLITE_ROW)
-                *id = sqlite3_column_int64(find, 0);
-        (void)sqlite3_reset(find);
-        if (result == SQLITE_ROW)
-                return true;
-        return result == SQLITE_DONE ? add_walk(rows, walk, id, error) : database_error(rows->db, error, "cannot read");
+        return find(rows, ROWS_FIND_WALK, result, id, error) && (*id || add_walk(rows, walk, id, error));
 }
 
 bool rows_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct hwaccl_error *error)
@@ -370,64 +442,93 @@ bool rows_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct h
         return true;
 }
 
-bool rows_event(struct rows *rows, sqlite3_stmt *table, const struct event_row *row, struct hwaccl_error *error)
+bool rows_event(struct rows *rows, enum rows_statement table, const struct event_row *row, struct hwaccl_error *error)
 {
-        int result = bind(table, 1, row->exit) | bind(table, 2, (int64_t)row->sequence) | bind(table, 3, row->kind) |
-                     bind(table, 4, (int64_t)row->address) | bind(table, 5, (int64_t)row->value);
+        sqlite3_stmt *statement = rows->statement[table];
+        int result = bind(statement, EVENT_exit, row->exit) | bind(statement, EVENT_sequence, (int64_t)row->sequence) |
+                     bind(statement, EVENT_kind, row->kind) | bind(statement, EVENT_address, (int64_t)row->address) |
+                     bind(statement, EVENT_value, (int64_t)row->value);
 
         if (!row->data)
-                result |= sqlite3_bind_null(table, 6);
+                result |= sqlite3_bind_null(statement, EVENT_data);
         else
-                result |= sqlite3_bind_blob(table, 6, row->data, (int)row->size, SQLITE_STATIC);
-        return bound(rows, result, error) && step(rows, table, error);
+                result |= sqlite3_bind_blob(statement, EVENT_data, row->data, (int)row->size, SQLITE_STATIC);
+        return insert(rows, table, result, error);
 }
 
 bool rows_device_field(struct rows *rows, int64_t id, const char *device, const struct hwaccl_device_field *field,
                        struct hwaccl_error *error)
 {
-        sqlite3_stmt *statement = rows->device_field;
-        int result = bind(statement, 1, id) | sqlite3_bind_text(statement, 2, device, -1, SQLITE_STATIC) |
-                     sqlite3_bind_text(statement, 3, field->name, -1, SQLITE_STATIC) | bind(statement, 4, field->size);
+        sqlite3_stmt *statement = rows->statement[ROWS_DEVICE_FIELD];
+        int result = bind(statement, DEVICE_FIELD_id, id) |
+                     sqlite3_bind_text(statement, DEVICE_FIELD_device, device, -1, SQLITE_STATIC) |
+                     sqlite3_bind_text(statement, DEVICE_FIELD_field, field->name, -1, SQLITE_STATIC) |
+                     bind(statement, DEVICE_FIELD_size, field->size);
 
-        return bound(rows, result, error) && step(rows, statement, error);
+        return insert(rows, ROWS_DEVICE_FIELD, result, error);
 }
 
 bool rows_snapshot(struct rows *rows, int64_t exit, struct hwaccl_error *error)
 {
-        return bound(rows, bind(rows->snapshot, 1, exit), error) && step(rows, rows->snapshot, error);
+        int result = bind(rows->statement[ROWS_DEVICE_SNAPSHOT], DEVICE_SNAPSHOT_exit, exit);
+
+        return insert(rows, ROWS_DEVICE_SNAPSHOT, result, error);
 }
 
 bool rows_device_state(struct rows *rows, int64_t exit, int64_t field, const uint8_t *data, size_t size,
                        struct hwaccl_error *error)
 {
-        sqlite3_stmt *statement = rows->device_state;
-        int result = bind(statement, 1, exit) | bind(statement, 2, field);
+        sqlite3_stmt *statement = rows->statement[ROWS_DEVICE_STATE];
+        int result = bind(statement, DEVICE_STATE_exit, exit) | bind(statement, DEVICE_STATE_field, field);
         uint64_t value = 0;
 
         if (size == 1 || size == 2 || size == 4 || size == 8) {
                 memcpy(&value, data, size); /* little endian */
-                result |= bind(statement, 3, (int64_t)value);
+                result |= bind(statement, DEVICE_STATE_value, (int64_t)value);
         } else {
-                result |= sqlite3_bind_blob(statement, 3, data, (int)size, SQLITE_STATIC);
+                result |= sqlite3_bind_blob(statement, DEVICE_STATE_value, data, (int)size, SQLITE_STATIC);
         }
-        return bound(rows, result, error) && step(rows, statement, error);
+        return insert(rows, ROWS_DEVICE_STATE, result, error);
 }
 
 bool rows_mark(struct rows *rows, const struct mark_row *row, struct hwaccl_error *error)
 {
-        sqlite3_stmt *statement = rows->mark;
-        int result = bind(statement, 1, row->id) | bind(statement, 2, row->vcpu) |
-                     (row->exit_known ? bind(statement, 3, row->exit) : sqlite3_bind_null(statement, 3)) |
-                     bind(statement, 4, (int64_t)row->host_time) |
-                     sqlite3_bind_text(statement, 5, row->text, (int)row->size, SQLITE_STATIC);
+        sqlite3_stmt *statement = rows->statement[ROWS_MARK];
+        int result =
+                bind(statement, MARK_id, row->id) | bind(statement, MARK_vcpu, row->vcpu) |
+                (row->exit_known ? bind(statement, MARK_exit, row->exit) : sqlite3_bind_null(statement, MARK_exit)) |
+                bind(statement, MARK_host_time, (int64_t)row->host_time) |
+                sqlite3_bind_text(statement, MARK_text, row->text, (int)row->size, SQLITE_STATIC);
 
-        return bound(rows, result, error) && step(rows, statement, error);
+        return insert(rows, ROWS_MARK, result, error);
 }
 
 bool rows_option(struct rows *rows, const char *name, const char *value, struct hwaccl_error *error)
 {
-        int result = sqlite3_bind_text(rows->option, 1, name, -1, SQLITE_STATIC) |
-                     sqlite3_bind_text(rows->option, 2, value, -1, SQLITE_STATIC);
+        sqlite3_stmt *statement = rows->statement[ROWS_OPTION];
+        int result = sqlite3_bind_text(statement, OPTION_name, name, -1, SQLITE_STATIC) |
+                     sqlite3_bind_text(statement, OPTION_value, value, -1, SQLITE_STATIC);
 
-        return bound(rows, result, error) && step(rows, rows->option, error);
+        return insert(rows, ROWS_OPTION, result, error);
+}
+
+bool rows_gap(struct rows *rows, int64_t first, int64_t last, uint64_t events, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->statement[ROWS_GAP];
+        int result = bind(statement, GAP_first, first) | bind(statement, GAP_last, last) |
+                     bind(statement, GAP_events, (int64_t)events);
+
+        return insert(rows, ROWS_GAP, result, error);
+}
+
+bool rows_checkpoint(struct rows *rows, const struct checkpoint_row *row, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->statement[ROWS_CHECKPOINT];
+        int result =
+                bind(statement, CHECKPOINT_id, row->vcpu) | bind(statement, CHECKPOINT_ring, (int64_t)row->ring) |
+                bind(statement, CHECKPOINT_position, (int64_t)row->position) |
+                sqlite3_bind_blob(statement, CHECKPOINT_decoder, row->decoder, (int)row->decoder_size, SQLITE_STATIC) |
+                sqlite3_bind_blob(statement, CHECKPOINT_devices, row->devices, (int)row->devices_size, SQLITE_STATIC);
+
+        return insert(rows, ROWS_CHECKPOINT, result, error);
 }

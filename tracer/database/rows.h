@@ -1,4 +1,4 @@
-/* Rows of a recording on their way into the database: one prepared statement for each table. */
+/* Writes rows of a recording: one prepared statement for each table, with its columns by name. */
 #ifndef HWACCL_TRACER_ROWS_H
 #define HWACCL_TRACER_ROWS_H
 
@@ -14,33 +14,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Column numbers of table exit behind the fields of FIELD_SET_PAGE. */
+/* The columns of table exit behind its id and the fields of FIELD_SET_PAGE: X(identifier, column). */
+#define EXIT_COLUMNS(X)                                                                                                \
+        X(RIP_ADVANCE, rip_advance)                                                                                    \
+        X(NEXT_RAX, next_rax)                                                                                          \
+        X(VERDICT, verdict)                                                                                            \
+        X(OUTCOME, outcome)                                                                                            \
+        X(CLOCK, clock)                                                                                                \
+        X(INSTRUCTION, instruction)                                                                                    \
+        X(INSTRUCTION_INPUT, instruction_input)                                                                        \
+        X(HOST_ENTRY, host_entry)                                                                                      \
+        X(HOST_GUEST, host_guest)                                                                                      \
+        X(HOST_HANDLER, host_handler)                                                                                  \
+        X(WALK, walk)
+
 enum exit_column {
-        EXIT_RIP_ADVANCE,
-        EXIT_NEXT_RAX,
-        EXIT_VERDICT,
-        EXIT_OUTCOME,
-        EXIT_CLOCK,
-        EXIT_INSTRUCTION,
-        EXIT_INSTRUCTION_INPUT,
-        EXIT_HOST_ENTRY,
-        EXIT_HOST_GUEST,
-        EXIT_HOST_HANDLER,
-        EXIT_WALK,
-        EXIT_COLUMN_COUNT
+#define X(identifier, column) EXIT_##identifier,
+        EXIT_COLUMNS(X)
+#undef X
+                EXIT_COLUMN_COUNT
 };
 
+/* Whole words without padding, as the following ones: decoder_state consists of them (decoder.h). */
 struct exit_row {
-        int64_t id;
-        union state_words state; /* at the exit */
+        uint64_t state[STATE_WORDS]; /* at the exit */
         struct hwaccl_known_fields state_known;
-        const union state_words *base; /* of the keyframe */
-        struct hwaccl_known_fields base_known;
-        bool known[EXIT_COLUMN_COUNT];
+        int64_t id;
+        uint64_t known; /* bit for each column */
         int64_t column[EXIT_COLUMN_COUNT];
 };
 
-/* What a handler reads of page tables to find the instruction: two walks of four levels for one that crosses pages. */
+/* Page-table entries that a handler reads to find the instruction: two walks of four levels if it crosses pages. */
 #define WALK_MAX        8u
 #define WALK_CACHE_SIZE 1024u
 
@@ -69,51 +73,60 @@ struct cached_instruction {
         int64_t id;
 };
 
+enum rows_statement {
+        ROWS_EXIT,
+        ROWS_HANDLER_CHANGE,
+        ROWS_KEYFRAME,
+        ROWS_ENTRY_STATE,
+        ROWS_SYSTEM,
+        ROWS_SEGMENT,
+        ROWS_PENDING,
+        ROWS_IRQ_HANDOFF,
+        ROWS_INSTRUCTION,
+        ROWS_WALK,
+        ROWS_WALK_READ,
+        ROWS_INPUT,
+        ROWS_EFFECT,
+        ROWS_DEVICE_FIELD,
+        ROWS_DEVICE_SNAPSHOT,
+        ROWS_DEVICE_STATE,
+        ROWS_OPTION,
+        ROWS_MARK,
+        ROWS_GAP,
+        ROWS_CHECKPOINT,
+        ROWS_INSERT_COUNT,
+        ROWS_FIND_INSTRUCTION = ROWS_INSERT_COUNT,
+        ROWS_FIND_WALK,
+        ROWS_STATEMENT_COUNT
+};
+
 struct rows {
         sqlite3 *db;
         struct field_set set[FIELD_SET_COUNT];
         uint8_t page_word[HWACCL_FIELD_COUNT]; /* FIELD_SET_PAGE as words of the state */
         uint64_t page_always;                  /* those of them that are never left NULL */
-        sqlite3_stmt *exit;
-        uint64_t exit_bound; /* parameters of exit, from the third on, that are not NULL */
-        sqlite3_stmt *handler_change;
-        sqlite3_stmt *keyframe;
-        sqlite3_stmt *system;
-        sqlite3_stmt *segment;
-        sqlite3_stmt *pending;
-        sqlite3_stmt *irq_handoff;
-        sqlite3_stmt *instruction_find;
-        sqlite3_stmt *instruction_add;
-        sqlite3_stmt *walk_find;
-        sqlite3_stmt *walk_add;
-        sqlite3_stmt *walk_read;
-        sqlite3_stmt *input;
-        sqlite3_stmt *effect;
-        sqlite3_stmt *device_field;
-        sqlite3_stmt *snapshot;
-        sqlite3_stmt *device_state;
-        sqlite3_stmt *option;
-        sqlite3_stmt *mark;
-        sqlite3_stmt *entry_state;
-        sqlite3_stmt *checkpoint;
+        sqlite3_stmt *statement[ROWS_STATEMENT_COUNT];
+        uint64_t exit_bound; /* columns of ROWS_EXIT behind its id that are not NULL */
         struct cached_instruction instruction[INSTRUCTION_CACHE_SIZE];
         struct cached_walk walk[WALK_CACHE_SIZE];
 };
 
-/** rows_prepare - rows_finalize() is due in either case */
+/** rows_prepare - prepare all statements. Call rows_finalize() also when it fails */
 bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error);
 void rows_finalize(struct rows *rows);
 
-/** rows_forget - after a rollback: ids of instructions and walks that were added no longer hold */
+/** rows_forget - after a rollback: forget the ids of instructions and walks, whose rows may be gone */
 void rows_forget(struct rows *rows);
 
-bool rows_exit(struct rows *rows, const struct exit_row *row, struct hwaccl_error *error);
+/** rows_exit - @base: of its keyframe; fields that are known there and the same are left NULL */
+bool rows_exit(struct rows *rows, const struct exit_row *row, const union state_words *base,
+               const struct hwaccl_known_fields *base_known, struct hwaccl_error *error);
 
 /** rows_handler_change - the @known words of @bitmap that have a column; nothing when there are none */
 bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const union state_words *next,
                          const struct hwaccl_known_fields *known, struct hwaccl_error *error);
 
-/* Fields that are not in @known become NULL. */
+/* Fields that are not in @known are NULL. */
 bool rows_keyframe(struct rows *rows, int64_t id, uint64_t clock, uint64_t host_entry, const union state_words *entry,
                    const struct hwaccl_known_fields *known, struct hwaccl_error *error);
 
@@ -129,9 +142,9 @@ bool rows_pending(struct rows *rows, int64_t id, const uint64_t words[4], struct
 
 struct handoff_row {
         int64_t id;
-        uint8_t vector;
-        bool settled;
-        bool taken;
+        uint64_t vector;
+        uint64_t settled; /* 0 or 1, as taken */
+        uint64_t taken;
         uint64_t host_offered;
         uint64_t host_settled;
 };
@@ -153,7 +166,8 @@ struct event_row {
         const void *data; /* or NULL */
         uint32_t size;
 };
-bool rows_event(struct rows *rows, sqlite3_stmt *table, const struct event_row *row, struct hwaccl_error *error);
+/** rows_event - @table: ROWS_INPUT or ROWS_EFFECT */
+bool rows_event(struct rows *rows, enum rows_statement table, const struct event_row *row, struct hwaccl_error *error);
 
 bool rows_device_field(struct rows *rows, int64_t id, const char *device, const struct hwaccl_device_field *field,
                        struct hwaccl_error *error);
@@ -173,5 +187,19 @@ struct mark_row {
 bool rows_mark(struct rows *rows, const struct mark_row *row, struct hwaccl_error *error);
 
 bool rows_option(struct rows *rows, const char *name, const char *value, struct hwaccl_error *error);
+
+/** rows_gap - exits @first to @last, which are ids, are missing: an imported trace lost @events events of theirs */
+bool rows_gap(struct rows *rows, int64_t first, int64_t last, uint64_t events, struct hwaccl_error *error);
+
+struct checkpoint_row {
+        uint32_t vcpu;
+        uint64_t ring;
+        uint64_t position;
+        const void *decoder;
+        size_t decoder_size;
+        const void *devices; /* BLOB of no bytes when devices_size is 0 */
+        size_t devices_size;
+};
+bool rows_checkpoint(struct rows *rows, const struct checkpoint_row *row, struct hwaccl_error *error);
 
 #endif

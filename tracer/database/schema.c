@@ -24,7 +24,7 @@ static void expand_field(FILE *out, const char *text, const char *end, const cha
         }
 }
 
-/* [text, end) for each field that @fields names. */
+/* [text, end) once for each name in @fields. */
 static void expand_list(FILE *out, const char *text, const char *end, const char *fields)
 {
         for (size_t length; *fields; fields += length) {
@@ -126,7 +126,7 @@ static bool execute_expanded(sqlite3 *db, const char *sql, unsigned version, str
         return good;
 }
 
-/* What the table names says of numbers that the core declares. */
+/* Rows of table names for the numbers that the core declares. */
 static const struct {
         const char *kind;
         int number;

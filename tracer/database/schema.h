@@ -1,4 +1,4 @@
-/* The database schema: making it, bringing an older one up to date, and telling whether a file has it. */
+/* The database schema: creation, migration of older versions, verification. */
 #ifndef HWACCL_TRACER_SCHEMA_H
 #define HWACCL_TRACER_SCHEMA_H
 
@@ -10,7 +10,7 @@
 unsigned schema_version(void);
 
 /**
- * schema_upgrade - run the migrations that a database lacks, make the views again, set its user_version
+ * schema_upgrade - run the missing migrations, create the views anew, set user_version
  * @migrations, @count: normally hwaccl_schema_migrations; tests bring their own
  *
  * A new database has version 0. All or nothing, in one transaction.
@@ -19,10 +19,10 @@ bool schema_upgrade(sqlite3 *db, const struct hwaccl_schema_migration *migration
                     struct hwaccl_error *error);
 
 /**
- * schema_verify - does the database have exactly the tables and indexes that this build writes?
+ * schema_verify - whether the tables and indexes are defined exactly as this build defines them
  * @views: the views too
  *
- * More tables than those do no harm. Compares the text of the definitions, so that nothing can stand in for a table.
+ * Further tables are ignored. The text of the definitions is compared, so that nothing can replace a table.
  */
 bool schema_verify(sqlite3 *db, bool views, struct hwaccl_error *error);
 

@@ -45,13 +45,11 @@ bool import_init(struct trace_import *import, sqlite3 *db, const struct survey_s
                 survey_devices_free(devices);
         else
                 import->devices = devices;
-        return good && database_prepare(db, "INSERT INTO gap VALUES (?1, ?2, ?3)", &import->gap, error) &&
-               database_execute(db, "BEGIN", error);
+        return good && database_execute(db, "BEGIN", error);
 }
 
 void import_free(struct trace_import *import)
 {
-        (void)sqlite3_finalize(import->gap);
         decoder_finish(&import->decoder);
         survey_devices_free(import->devices);
         free(import->held.data);
@@ -65,16 +63,13 @@ static uint64_t next_exit(const struct trace_import *import)
 
 static bool put_gap(struct trace_import *import, uint64_t first, uint64_t last, struct hwaccl_error *error)
 {
-        uint32_t vcpu = import->stream->vcpu;
+        const uint32_t vcpu = import->stream->vcpu;
+        const uint64_t events = import->lost_here;
 
-        if (sqlite3_bind_int64(import->gap, 1, exit_id(vcpu, first)) |
-            sqlite3_bind_int64(import->gap, 2, exit_id(vcpu, last)) |
-            sqlite3_bind_int64(import->gap, 3, (int64_t)import->lost_here))
-                return database_error(import->db, error, "cannot bind a value");
         import->gaps++;
         import->missing += last - first + 1;
         import->lost_here = 0;
-        return database_step_done(import->db, import->gap, error);
+        return rows_gap(&import->decoder.rows, exit_id(vcpu, first), exit_id(vcpu, last), events, error);
 }
 
 /* An exit of which something is missing is not kept; how the guest was entered shows what the one before left. */

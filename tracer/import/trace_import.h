@@ -27,7 +27,6 @@ struct trace_import {
         const struct survey_stream *stream;
         sqlite3 *db;
         struct decoder decoder;
-        sqlite3_stmt *gap;
         enum import_phase phase;
         uint64_t expected; /* sequence number of the next event */
         struct import_held held;

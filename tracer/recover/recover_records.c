@@ -1,7 +1,7 @@
 /* What recoveries have in common: the ring's records into rows, and the row that says how the run ended. */
 #include "tracer/recover/recover_internal.h"
 
-#include "core/machine/machine.h"
+#include "hwaccl/event.h"
 #include "hwaccl/recording.h"
 #include "tracer/ring/steps.h"
 
