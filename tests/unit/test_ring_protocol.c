@@ -334,8 +334,7 @@ static void explore_all(unsigned exit_count, unsigned failures)
         model.failures = failures;
         exits = exit_count;
         recorder.probe.ops = &recorder_probe_ops;
-        recorder.keyframe_interval = recorder.until_snapshot = 1000;
-        recorder.whole_entry = true;
+        lane_init(&recorder.lane, STAMP_TSC, 1000, UINT64_MAX);
         writer.sink.ops = &recorder_writer;
         recorder.sink = &writer.sink;
         recorder.ring = (struct ring){.header = header(), .data = data, .size = SIZE, .fd = -1};
@@ -347,7 +346,7 @@ static void explore_all(unsigned exit_count, unsigned failures)
         lane.position = lane.committed_position = 0;
         lane.decoder.device_state = no_devices;
         lane.committed_devices = committed_devices;
-        ring_producer_init(&recorder.producer, &recorder.ring);
+        ring_producer_init(&recorder.lane.producer, &recorder.ring);
         for (unsigned side = 0; side < SIDES; side++) {
                 assert_int_equal(getcontext(&context[side]), 0);
                 context[side].uc_stack.ss_sp = stack[side];

@@ -1,11 +1,10 @@
-/* Events of a trace as the ring's records, checked: the decoder trusts what it is given. */
+/* Events of a trace through a lane, checked: the decoder trusts the records. */
 #include "tracer/import/trace_import.h"
 
 #include "core/host/inputs.h"
 #include "core/host/probe.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define HELD_MAX (64u << 20) /* bytes of one exit */
@@ -13,55 +12,35 @@
 /* Times run for so long at most: a power of two, so that the decoder's conversion is exact. */
 #define TIME_SPAN (UINT64_C(1) << 52)
 
-static void *hold(struct trace_import *import, size_t size, enum ring_record_type type, uint8_t extra,
-                  struct hwaccl_error *error)
+static bool held(const struct trace_import *import, bool written, struct hwaccl_error *error)
 {
-        struct import_held *held = &import->held;
-        size_t rounded = (size + 7) & ~(size_t)7;
-        size_t wanted = held->size + sizeof(uint64_t) + rounded;
-
-        if (wanted > HELD_MAX) {
-                hwaccl_error_set(error, "the events of one exit are larger than %u bytes", HELD_MAX);
-                return NULL;
-        }
-        if (wanted > held->room) {
-                size_t room = wanted + wanted / 2 + 4096;
-                uint8_t *more = realloc(held->data, room);
-                if (!more) {
-                        hwaccl_error_set(error, "out of memory");
-                        return NULL;
-                }
-                held->data = more;
-                held->room = room;
-        }
-        uint64_t stored = rounded;
-        memcpy(held->data + held->size, &stored, sizeof(stored));
-        struct ring_record *record = (struct ring_record *)(void *)(held->data + held->size + sizeof(stored));
-        memset(record, 0, rounded);
-        record->type = (uint8_t)type;
-        record->extra = extra;
-        held->size = wanted;
-        return record;
+        if (written)
+                return true;
+        if (import->lane.producer.head + RING_RECORD_SIZE_MAX > HELD_MAX)
+                return hwaccl_error_set(error, "the events of one exit are larger than %u bytes", HELD_MAX);
+        return hwaccl_error_set(error, "out of memory");
 }
 
 bool import_feed(struct trace_import *import, bool first_only, struct hwaccl_error *error)
 {
-        struct import_held *held = &import->held;
-        size_t at = 0;
+        const struct ring_record *record;
+        uint64_t position = 0;
 
-        while (at < held->size) {
-                uint64_t size = 0;
-                memcpy(&size, held->data + at, sizeof(size));
-                const struct ring_record *record =
-                        (const struct ring_record *)(const void *)(held->data + at + sizeof(size));
+        while ((record = record_buffer_at(&import->lane.producer, position))) {
                 if (!decoder_take(&import->decoder, record, error))
                         return false;
-                at += sizeof(size) + size;
+                position += (uint64_t)record->words * 8;
                 if (first_only)
                         break;
         }
-        held->size = 0;
+        record_buffer_clear(&import->lane.producer);
         return true;
+}
+
+void import_hold_init(struct trace_import *import)
+{
+        lane_init(&import->lane, STAMP_MONOTONIC, 1, UINT64_MAX);
+        record_buffer_init(&import->held, &import->lane.producer, HELD_MAX);
 }
 
 static bool check_time(const struct trace_import *import, const char *what, uint64_t time, struct hwaccl_error *error)
@@ -73,117 +52,97 @@ static bool check_time(const struct trace_import *import, const char *what, uint
                                 what, time, zero);
 }
 
-static bool check_transfer(const struct trace_transfer *transfer, struct hwaccl_error *error)
+/* A trace says what changed, a lane takes the whole state. */
+static bool transfer(struct trace_import *import, const struct trace_transfer *transfer, struct hwaccl_error *error)
 {
-        return transfer->count == (unsigned)state_delta_count(transfer->bitmap) ||
-               hwaccl_error_set(error, "%u words with the bitmap 0x%" PRIx64, transfer->count, transfer->bitmap);
+        if (transfer->count != (unsigned)state_delta_count(transfer->bitmap))
+                return hwaccl_error_set(error, "%u words with the bitmap 0x%" PRIx64, transfer->count,
+                                        transfer->bitmap);
+        (void)state_delta_apply(transfer->bitmap, transfer->words, &import->now);
+        return true;
 }
 
-bool import_hold_entry(struct trace_import *import, const struct trace_transfer *transfer, struct hwaccl_error *error)
+bool import_hold_entry(struct trace_import *import, const struct trace_transfer *in, struct hwaccl_error *error)
 {
-        struct ring_entry *record = NULL;
-        size_t size = transfer->count * sizeof(uint64_t);
+        return transfer(import, in, error) &&
+               held(import, lane_entry(&import->lane, (struct hwaccl_known_state){&import->now.state, NULL}), error);
+}
 
-        if (check_transfer(transfer, error))
-                record = hold(import, sizeof(*record) + size, RING_RECORD_ENTRY, 0, error);
-        if (!record)
-                return false;
-        record->bitmap = transfer->bitmap;
-        memcpy(record->words, transfer->words, size);
-        return true;
+bool import_hold_keyframe(struct trace_import *import, const struct hwaccl_subject_state *state,
+                          struct hwaccl_error *error)
+{
+        import->now.state = *state;
+        import->lane.whole_entry = true;
+        return held(import, lane_entry(&import->lane, (struct hwaccl_known_state){state, NULL}), error);
 }
 
 bool import_hold_irq(struct trace_import *import, bool reclaim, const struct trace_irq *irq, struct hwaccl_error *error)
 {
-        struct ring_stamped *record = NULL;
-
         if (reclaim && (!import->offered || irq->taken > 1))
                 return hwaccl_error_set(error, "no vector was offered, or taken is %u", irq->taken);
         import->offered = !reclaim;
-        if (check_time(import, "vector", irq->time, error))
-                record = hold(import, sizeof(*record), reclaim ? RING_RECORD_RECLAIM : RING_RECORD_OFFER,
-                              reclaim ? irq->taken : irq->vector, error);
-        if (!record)
-                return false;
-        record->stamp = irq->time;
-        return true;
+        return check_time(import, "vector", irq->time, error) &&
+               held(import,
+                    reclaim ? lane_reclaim(&import->lane, irq->taken, irq->time)
+                            : lane_offer(&import->lane, irq->vector, irq->time),
+                    error);
 }
 
-bool import_hold_exit(struct trace_import *import, const struct trace_transfer *transfer, struct hwaccl_error *error)
+bool import_hold_exit(struct trace_import *import, const struct trace_transfer *out, struct hwaccl_error *error)
 {
         const struct trace_vm_exit *left = &import->left;
-        size_t words = transfer->count * sizeof(uint64_t);
-        size_t pending = left->pending_count * sizeof(uint64_t);
-        struct ring_exit *record = NULL;
 
-        if (check_transfer(transfer, error) && check_time(import, "entry", left->entered, error) &&
-            check_time(import, "exit", left->left, error))
-                record = hold(import, sizeof(*record) + words + pending, RING_RECORD_EXIT, pending != 0, error);
-        if (!record)
+        if (!transfer(import, out, error) || !check_time(import, "entry", left->entered, error) ||
+            !check_time(import, "exit", left->left, error))
                 return false;
-        record->entry_stamp = left->entered;
-        record->exit_stamp = left->left;
-        record->bitmap = transfer->bitmap;
-        memcpy(record->words, transfer->words, words);
-        memcpy((uint8_t *)record->words + words, import->pending, pending);
-        return true;
+        import->lane.entry_stamp = left->entered;
+        return held(import,
+                    lane_exit(&import->lane, (struct hwaccl_known_state){&import->now.state, NULL},
+                              left->pending_count ? import->pending : NULL, left->left),
+                    error);
 }
 
 bool import_hold_value(struct trace_import *import, bool effect, const struct trace_value *value,
                        struct hwaccl_error *error)
 {
-        unsigned kinds = effect ? HWACCL_EFFECT_KIND_COUNT : HWACCL_INPUT_KIND_COUNT;
-        uint32_t limit = effect ? HWACCL_EFFECT_SIZE_MAX : HWACCL_INPUT_SIZE_MAX;
+        const unsigned kinds = effect ? HWACCL_EFFECT_KIND_COUNT : HWACCL_INPUT_KIND_COUNT;
+        const uint32_t limit = effect ? HWACCL_EFFECT_SIZE_MAX : HWACCL_INPUT_SIZE_MAX;
+        const void *data = !value->has_data ? NULL : value->size ? value->data : (const void *)"";
 
         if (value->kind >= kinds || value->size > limit || value->has_data > 1 || (value->size && !value->has_data))
                 return hwaccl_error_set(error, "kind %u with %" PRIu32 " bytes cannot be", value->kind, value->size);
-        if (!effect && value->kind == HWACCL_INPUT_CLOCK && value->address == 0 && !value->has_data) {
-                struct ring_clock *clock = hold(import, sizeof(*clock), RING_RECORD_CLOCK, 0, error);
-                if (clock)
-                        clock->value = value->value;
-                return clock != NULL;
-        }
-        struct ring_event *record = hold(import, sizeof(*record) + value->size,
-                                         effect ? RING_RECORD_EFFECT : RING_RECORD_INPUT, value->kind, error);
-        if (!record)
-                return false;
-        record->address = value->address;
-        record->value = value->value;
-        record->size = value->size;
-        record->has_data = value->has_data;
-        if (value->size)
-                memcpy(record->data, value->data, value->size);
-        return true;
+        const struct hwaccl_input in = {(enum hwaccl_input_kind)value->kind, value->address, value->value, data,
+                                        value->size};
+        const struct hwaccl_effect out = {(enum hwaccl_effect_kind)value->kind, value->address, value->value, data,
+                                          value->size};
+        return held(import, effect ? lane_effect(&import->lane, &out) : lane_input(&import->lane, &in), error);
 }
 
 bool import_hold_handled(struct trace_import *import, const struct trace_handled *handled, struct hwaccl_error *error)
 {
+        struct lane *lane = &import->lane;
         bool finished = handled->outcome != TRACE_UNKNOWN;
         bool verdict = handled->verdict != TRACE_UNKNOWN;
-        struct ring_handled *record = NULL;
 
         if ((verdict && handled->verdict >= HWACCL_VERDICT_COUNT) ||
             (finished && (handled->outcome >= HWACCL_OUTCOME_COUNT || !verdict)))
                 return hwaccl_error_set(error, "verdict %u and outcome %u cannot be", handled->verdict,
                                         handled->outcome);
-        if (check_time(import, "handled", handled->time, error))
-                record = hold(import, sizeof(*record), finished ? RING_RECORD_HANDLED : RING_RECORD_UNHANDLED,
-                              finished ? handled->outcome : verdict, error);
-        if (!record)
+        if (!check_time(import, "handled", handled->time, error))
                 return false;
-        record->stamp = handled->time;
-        record->verdict = handled->verdict;
-        return true;
+        if (verdict)
+                lane_verdict(lane, (enum hwaccl_verdict)handled->verdict);
+        return held(import,
+                    finished ? lane_handled(lane, handled->outcome, handled->time)
+                             : lane_unhandled(lane, handled->time),
+                    error);
 }
 
 bool import_hold_snapshot(struct trace_import *import, const uint8_t *data, uint32_t size, struct hwaccl_error *error)
 {
-        struct ring_bytes *record = hold(import, sizeof(*record) + size, RING_RECORD_SNAPSHOT, 0, error);
+        uint8_t *to = lane_snapshot(&import->lane, size);
 
-        if (!record)
-                return false;
-        record->size = size;
-        if (size)
-                memcpy(record->data, data, size);
-        return true;
+        if (to && size)
+                memcpy(to, data, size);
+        return held(import, to != NULL, error);
 }

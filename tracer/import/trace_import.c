@@ -28,6 +28,7 @@ static void set_clock(struct stamp_clock *clock, uint64_t zero)
 bool import_init(struct trace_import *import, sqlite3 *db, const struct survey_stream *stream,
                  struct hwaccl_error *error)
 {
+        import_hold_init(import);
         import->stream = stream;
         import->db = db;
         import->device_known = stream->begun && stream->fields_known == stream->field_count;
@@ -52,7 +53,7 @@ void import_free(struct trace_import *import)
 {
         decoder_finish(&import->decoder);
         survey_devices_free(import->devices);
-        free(import->held.data);
+        record_buffer_free(&import->held);
         free(import->device_state);
 }
 
@@ -82,9 +83,9 @@ static bool lose(struct trace_import *import, uint64_t count, struct hwaccl_erro
         import->lost_here += count;
         import->device_waits = false;
         import->phase = IMPORT_LOST;
-        if (entered && import->held.size && !import_feed(import, true, error))
+        if (entered && !import_feed(import, true, error))
                 return false;
-        import->held.size = 0;
+        record_buffer_clear(&import->lane.producer);
         return true;
 }
 
@@ -113,12 +114,9 @@ static bool resume(struct trace_import *import, const struct trace_event *event,
 {
         uint64_t number = event->exit;
         uint64_t first = next_exit(import);
-        union state_words words;
-        const struct trace_transfer whole = {~UINT64_C(0), words.word, STATE_WORDS};
 
         if (number < first || number > EXIT_NUMBER_MAX)
                 return hwaccl_error_set(error, "it comes after exit %" PRIu64, first);
-        words.state = *event->as.keyframe.state;
         if (number > first) {
                 if (!put_gap(import, first, number - 1, error) || !decoder_flush(&import->decoder, error))
                         return false;
@@ -132,7 +130,7 @@ static bool resume(struct trace_import *import, const struct trace_event *event,
         if (snapshot && !import_hold_snapshot(import, import->device_state, import->device_size, error))
                 return false;
         import->phase = IMPORT_BETWEEN;
-        return import_hold_entry(import, &whole, error) && import_feed(import, false, error);
+        return import_hold_keyframe(import, event->as.keyframe.state, error) && import_feed(import, false, error);
 }
 
 static bool out_of_place(struct hwaccl_error *error)

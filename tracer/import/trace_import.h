@@ -6,6 +6,8 @@
 
 #include "tracer/database/decoder.h"
 #include "tracer/import/import.h"
+#include "tracer/ring/lane.h"
+#include "tracer/ring/record_buffer.h"
 
 /* Where in an exit the events stand. */
 enum import_phase {
@@ -16,20 +18,15 @@ enum import_phase {
         IMPORT_HANDLING,
 };
 
-/* Ring records that wait until it is certain that their exit is whole. */
-struct import_held {
-        uint8_t *data; /* for each record its size, 8 bytes, and then itself */
-        size_t size;
-        size_t room;
-};
-
 struct trace_import {
         const struct survey_stream *stream;
         sqlite3 *db;
         struct decoder decoder;
         enum import_phase phase;
-        uint64_t expected; /* sequence number of the next event */
-        struct import_held held;
+        uint64_t expected;         /* sequence number of the next event */
+        struct lane lane;          /* into held */
+        struct record_buffer held; /* records that wait until it is certain that their exit is whole */
+        union state_words now;     /* as the trace has it */
         struct trace_vm_exit left; /* the half of an exit that vm_exit has */
         uint64_t pending[4];
         bool offered;
@@ -73,6 +70,9 @@ bool import_close(struct trace_import *import, struct hwaccl_error *error);
 void import_free(struct trace_import *import);
 
 /* import_records.c: events as ring records. False with *error set when a value cannot be, or memory is short. */
+void import_hold_init(struct trace_import *import);
+bool import_hold_keyframe(struct trace_import *import, const struct hwaccl_subject_state *state,
+                          struct hwaccl_error *error);
 bool import_hold_entry(struct trace_import *import, const struct trace_transfer *transfer, struct hwaccl_error *error);
 bool import_hold_irq(struct trace_import *import, bool reclaim, const struct trace_irq *irq,
                      struct hwaccl_error *error);

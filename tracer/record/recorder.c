@@ -2,6 +2,7 @@
 
 #include "core/assert.h"
 #include "tracer/database/writer_database.h"
+#include "tracer/record/writer.h"
 #include "tracer/ring/exit_id.h"
 #include "tracer/ring/ring_reader.h"
 
@@ -18,9 +19,6 @@ _Static_assert(sizeof(struct hwaccl_recorder) <= RECORDER_ALIGNMENT, "the alignm
 
 /* A record takes at most half of the smallest ring. */
 #define RECORD_SIZE_MAX (RING_SIZE_MIN / 2 - sizeof(struct ring_bytes))
-#define NAME_ROOM       1024u /* of annotations, terminating zero aside */
-#define VALUE_ROOM      65536u
-_Static_assert(NAME_ROOM + VALUE_ROOM + 16 <= RECORD_SIZE_MAX, "an annotation fits");
 
 static bool check_devices(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {
@@ -102,20 +100,18 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
                 return NULL;
         }
         memset(recorder, 0, sizeof(*recorder));
+        lane_init(&recorder->lane, stamp_kind_detect(), settings.keyframe_interval,
+                  settings.sink->keyframe_bytes(settings.sink_settings));
         recorder_start_probe(recorder);
-        recorder->keyframe_interval = recorder->until_snapshot = settings.keyframe_interval;
-        recorder->snapshot_bytes = settings.sink->keyframe_bytes(settings.sink_settings);
-        recorder->whole_entry = true;
         recorder->devices = settings.devices;
         recorder->device_count = settings.device_count;
         for (size_t i = 0; i < settings.device_count; i++)
                 recorder->device_bytes += hwaccl_device_state_size(settings.devices[i]);
-        recorder->stamp_kind = stamp_kind_detect();
         if (recorder_create_ring(&recorder->ring, &settings, 0, error)) {
                 recorder->sink = settings.sink->create(&settings, &(struct ring *){&recorder->ring}, 1,
-                                                       recorder->stamp_kind, error);
+                                                       recorder->lane.stamp_kind, error);
                 if (recorder->sink) {
-                        ring_producer_init(&recorder->producer, &recorder->ring);
+                        ring_producer_init(&recorder->lane.producer, &recorder->ring);
                         return recorder;
                 }
                 ring_destroy(&recorder->ring, true);
@@ -131,16 +127,7 @@ struct hwaccl_probe *hwaccl_recorder_probe(struct hwaccl_recorder *recorder)
 
 void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name, const char *value)
 {
-        size_t name_size = strnlen(name, NAME_ROOM) + 1;
-        size_t value_size = strnlen(value, VALUE_ROOM) + 1;
-        uint8_t *to = recorder_put_bytes(recorder, RING_RECORD_ANNOTATION, name_size + value_size);
-
-        if (!to)
-                return;
-        memcpy(to, name, name_size);
-        memcpy(to + name_size, value, value_size);
-        to[name_size - 1] = to[name_size + value_size - 1] = 0;
-        ring_publish(&recorder->producer);
+        (void)lane_annotation(&recorder->lane, name, value);
 }
 
 bool hwaccl_recorder_finish(struct hwaccl_recorder *recorder, unsigned end, uint64_t end_code, const char *end_message,
@@ -149,7 +136,7 @@ bool hwaccl_recorder_finish(struct hwaccl_recorder *recorder, unsigned end, uint
         struct recording_end how = {end, end_code, end_message};
         struct hwaccl_error ignored;
 
-        recorder_close_exit(recorder);
+        lane_end(&recorder->lane);
         bool good = recorder->sink->ops->finish(recorder->sink, &how, error ? error : &ignored);
         free(recorder);
         return good;

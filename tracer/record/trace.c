@@ -3,6 +3,8 @@
 #include "hwaccl/event.h"
 #include "hwaccl/recording.h"
 #include "tracer/database/writer_database.h"
+#include "tracer/record/recorder_internal.h"
+#include "tracer/record/writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,7 +136,7 @@ static bool start(struct hwaccl_trace *trace, const struct hwaccl_recorder_confi
         uint32_t made = 0;
 
         while (made < trace->vcpu_count) {
-                rings[made] = &trace->vcpu[made].recorder.ring;
+                rings[made] = &trace->vcpu[made].ring;
                 if (!recorder_create_ring(rings[made], config, made, error))
                         break;
                 made++;
@@ -147,14 +149,10 @@ static bool start(struct hwaccl_trace *trace, const struct hwaccl_recorder_confi
                 return false;
         }
         for (uint32_t i = 0; i < trace->vcpu_count; i++) {
-                struct hwaccl_recorder *recorder = &trace->vcpu[i].recorder;
-                recorder->probe.ops = &recorder_probe_ops;
-                recorder->keyframe_interval = recorder->until_snapshot = config->keyframe_interval;
-                recorder->snapshot_bytes = UINT64_MAX;
-                recorder->whole_entry = true;
-                recorder->stamp_kind = stamps;
-                recorder->sink = trace->sink;
-                ring_producer_init(&recorder->producer, &recorder->ring);
+                struct hwaccl_trace_vcpu *vcpu = &trace->vcpu[i];
+                lane_init(&vcpu->lane, stamps, config->keyframe_interval, UINT64_MAX);
+                vcpu->lane.masks = &vcpu->masks;
+                ring_producer_init(&vcpu->lane.producer, &vcpu->ring);
         }
         return true;
 }
@@ -202,8 +200,8 @@ bool hwaccl_trace_error(struct hwaccl_trace *trace, struct hwaccl_error *error)
 {
         if (!trace)
                 return hwaccl_error_set(error, "there is no recording");
-        /* the writer fails all rings */
-        return !ring_failed(&trace->vcpu[0].recorder.ring) || trace->sink->ops->error(trace->sink, error);
+        /* the sink fails all rings */
+        return !ring_failed(&trace->vcpu[0].ring) || trace->sink->ops->error(trace->sink, error);
 }
 
 bool hwaccl_trace_close(struct hwaccl_trace *trace, unsigned end, uint64_t code, const char *message,
@@ -217,7 +215,7 @@ bool hwaccl_trace_close(struct hwaccl_trace *trace, unsigned end, uint64_t code,
         if (end == HWACCL_END_NONE || end > HWACCL_TRACE_END_POWER_OFF)
                 how.end = HWACCL_END_ERROR;
         for (uint32_t i = 0; i < trace->vcpu_count; i++)
-                recorder_close_exit(&trace->vcpu[i].recorder);
+                lane_end(&trace->vcpu[i].lane);
         bool good = trace->sink->ops->finish(trace->sink, &how, error ? error : &ignored);
         destroy(trace);
         return good;

@@ -1,17 +1,11 @@
-/* A recording of another VMM: one writer, and for each vCPU the producer's half of a recorder. */
+/* A recording of another VMM: one sink, and for each vCPU a lane with its ring. */
 #ifndef HWACCL_TRACER_TRACE_INTERNAL_H
 #define HWACCL_TRACER_TRACE_INTERNAL_H
 
 #include "hwaccl/trace.h"
 
-#include "hwaccl/known_fields.h"
-#include "tracer/record/recorder_internal.h"
-
-/* Known fields as masks of the state's words: made again when they change, which is rare. */
-struct word_masks {
-        struct hwaccl_known_fields fields;
-        uint64_t keep[STATE_WORDS];
-};
+#include "tracer/record/sink.h"
+#include "tracer/ring/lane.h"
 
 /* A vector on its way into the guest. */
 struct trace_offer {
@@ -23,13 +17,12 @@ struct trace_offer {
 };
 
 struct hwaccl_trace_vcpu {
-        struct hwaccl_recorder recorder;
-        struct hwaccl_known_fields last_known; /* of recorder.last */
-        struct word_masks entry_masks;
-        struct word_masks exit_masks;
+        struct lane lane;
         struct trace_offer next;    /* for the next entry */
         struct trace_offer current; /* of the entry that was recorded last */
         uint64_t clock;             /* the guest's, as it was told last: it never goes back */
+        struct ring ring;
+        struct lane_masks masks; /* of the lane */
 };
 
 struct hwaccl_trace {

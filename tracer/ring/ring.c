@@ -2,6 +2,7 @@
 
 #include "core/assert.h"
 #include "tracer/ring/consumer.h"
+#include "tracer/ring/record_buffer.h"
 #include "tracer/ring/ring_owner.h"
 #include "tracer/ring/steps.h"
 
@@ -181,6 +182,7 @@ void ring_trim(struct ring *ring)
 void ring_producer_init(struct ring_producer *producer, struct ring *ring)
 {
         producer->ring = ring;
+        producer->buffer = NULL;
         producer->data = ring->data;
         producer->mask = ring->size - 1;
         producer->header = ring->header;
@@ -204,6 +206,8 @@ bool ring_look(struct ring_producer *producer, size_t size)
 {
         struct ring *ring = producer->ring;
 
+        if (producer->buffer)
+                return record_buffer_grow(producer, size);
         hwaccl_assert(size <= ring->size / 2);
         ring_publish(producer);
         for (unsigned round = 0;; round++) {

@@ -109,11 +109,14 @@ static inline uint32_t ring_mark(uint64_t position)
         return (uint32_t)(position >> 3) ^ UINT32_C(0x5ac3e617);
 }
 
+struct record_buffer;
+
 /* The producer's side. What it writes after reserving becomes visible with ring_publish(). */
 struct ring_producer {
         struct ring *ring;
-        uint64_t head;  /* end of what was reserved */
-        uint64_t limit; /* before a reservation may end behind this, ring_look() */
+        struct record_buffer *buffer; /* that it writes to instead: record_buffer.h. NULL: the ring */
+        uint64_t head;                /* end of what was reserved */
+        uint64_t limit;               /* before a reservation may end behind this, ring_look() */
         /* the ring's, at hand: each record needs them */
         uint8_t *data;
         uint64_t mask;
@@ -146,7 +149,7 @@ static inline void ring_complete(struct ring_producer *producer, uint64_t exits)
 /**
  * ring_reserve - room for one record of @size bytes (a multiple of 8, at most half the ring), its header filled in
  *
- * Returns NULL when the consumer has failed.
+ * Returns NULL when the consumer has failed, or the buffer cannot grow.
  */
 static inline struct ring_record *ring_reserve(struct ring_producer *producer, size_t size, uint8_t type, uint8_t extra)
 {

@@ -41,6 +41,9 @@ enum ring_exit_extra {
         RING_EXIT_PARTIAL = 2, /* two words follow these: the fields that are known */
 };
 
+/* Bytes of data with their padding. */
+#define RING_WORD_ROUND(size) (((size) + 7) & ~(size_t)7)
+
 /* Of a HANDLED record: its extra, and verdict in struct ring_handled. */
 #define RING_OUTCOME_UNKNOWN 0xffu
 #define RING_VERDICT_UNKNOWN UINT64_MAX

@@ -92,6 +92,12 @@ static inline bool hwaccl_known_fields_equal(struct hwaccl_known_fields a, struc
         return a.bits[0] == b.bits[0] && a.bits[1] == b.bits[1];
 }
 
+/* A state and what is known of it. */
+struct hwaccl_known_state {
+        const struct hwaccl_subject_state *state; /* NULL: nothing is known */
+        const struct hwaccl_known_fields *known;  /* NULL: everything; values of the other fields are not looked at */
+};
+
 #ifdef __cplusplus
 }
 #endif

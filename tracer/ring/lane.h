@@ -1,0 +1,357 @@
+/*
+ * A lane: the way of one vCPU's exits into ring records (ring_records.h), and the only code that writes these. The
+ * core's probe, the library for other VMMs and the importers call it in the order of an exit:
+ *
+ *      lane_entry, lane_offer, lane_exit, lane_input | lane_effect | lane_page_walk | lane_verdict …, lane_reclaim,
+ *      lane_handled, and where lane_keyframe_due() says so lane_snapshot; then lane_complete
+ *
+ * lane_mark and lane_annotation may come anywhere, lane_end is the last. The caller keeps the order, and what it passes
+ * is in its range: the decoder trusts the records.
+ *
+ * Records go into a ring, or into a record buffer (record_buffer.h), as the lane's producer was initialized. A lane
+ * needs no memory, and no system call unless its ring fills. All return false, or NULL, when the record could not be
+ * written: the lane has stopped then, and writes nothing more.
+ *
+ * Here is what the exit loop needs, to be inlined; the rest is in lane.c.
+ */
+#ifndef HWACCL_TRACER_LANE_H
+#define HWACCL_TRACER_LANE_H
+
+#include "hwaccl/known_fields.h"
+#include "tracer/ring/ring_records.h"
+#include "tracer/ring/timestamps.h"
+
+#include "core/host/probe.h"
+
+enum lane_phase {
+        LANE_BETWEEN, /* exits */
+        LANE_IN_GUEST,
+        LANE_HANDLING,
+};
+
+/* Sets of known fields as masks of the state: made again when a set changes, which is rare. */
+struct lane_mask {
+        struct hwaccl_known_fields fields;
+        union state_words keep;
+};
+
+struct lane_masks {
+        struct lane_mask entry;
+        struct lane_mask exit;
+};
+
+struct lane {
+        struct ring_producer producer;
+        union state_words last; /* transferred, in or out; 0 where it was not known */
+        uint64_t entry_stamp;   /* when the guest was entered: the caller's, between lane_entry() and lane_exit() */
+        enum stamp_kind stamp_kind;
+        enum lane_phase phase;
+        bool stopped;
+        bool verdict_known;
+        bool whole_entry; /* the next entry has all words */
+        bool avx2;        /* of this processor */
+        enum hwaccl_verdict verdict;
+        uint64_t completed; /* exits */
+        uint32_t keyframe_interval;
+        uint32_t until_keyframe; /* exits */
+        uint64_t keyframe_bytes; /* of records, after which there is one more */
+        uint64_t keyframe_head;  /* ring position of the last one */
+        struct hwaccl_known_fields last_known;
+        struct lane_masks *masks; /* zeroed; NULL: every state is known as a whole */
+};
+
+/**
+ * lane_init - *lane is zeroed, then its producer is to be initialized
+ * @keyframe_interval: exits, @keyframe_bytes: of records, between two keyframes at most
+ */
+void lane_init(struct lane *lane, enum stamp_kind stamps, uint32_t keyframe_interval, uint64_t keyframe_bytes);
+
+static inline uint64_t lane_now(const struct lane *lane)
+{
+        return stamp_now(lane->stamp_kind);
+}
+
+static inline void *lane_reserve(struct lane *lane, size_t size, enum ring_record_type type, uint8_t extra)
+{
+        if (lane->stopped)
+                return NULL;
+        ring_publish(&lane->producer); /* what came before is complete */
+        STEP("reserve");
+        struct ring_record *record = ring_reserve(&lane->producer, size, (uint8_t)type, extra);
+        if (!record)
+                lane->stopped = true;
+        return record;
+}
+
+/* Entry and exit with a delta that was found already. @partial: what is known, or NULL; @keep: its mask. */
+STATE_DELTA_INLINE bool lane_put_entry(struct lane *lane, const struct hwaccl_subject_state *state,
+                                       const union state_words *keep, const struct hwaccl_known_fields *partial,
+                                       uint64_t bitmap)
+{
+        struct ring_entry *record =
+                lane_reserve(lane, sizeof(*record) + state_delta_size(bitmap) + (partial ? sizeof(*partial) : 0),
+                             RING_RECORD_ENTRY, partial ? RING_ENTRY_PARTIAL : RING_ENTRY_KNOWN);
+
+        lane->phase = LANE_IN_GUEST;
+        if (!record)
+                return false;
+        STEP("entry");
+        record->bitmap = bitmap;
+        uint64_t *end = state_delta_pack_known(bitmap, state, &lane->last, keep, true, record->words);
+        if (partial)
+                memcpy(end, partial, sizeof(*partial));
+        lane->verdict_known = false;
+        lane->whole_entry = false;
+        return true;
+}
+
+STATE_DELTA_INLINE bool lane_put_exit(struct lane *lane, const struct hwaccl_subject_state *state,
+                                      const union state_words *keep, const struct hwaccl_known_fields *partial,
+                                      const uint64_t *pending, uint64_t stamp, uint64_t bitmap)
+{
+        const size_t pending_size = pending ? 4 * sizeof(*pending) : 0;
+        struct ring_exit *record = lane_reserve(
+                lane, sizeof(*record) + state_delta_size(bitmap) + pending_size + (partial ? sizeof(*partial) : 0),
+                RING_RECORD_EXIT, (uint8_t)((pending ? RING_EXIT_PENDING : 0) | (partial ? RING_EXIT_PARTIAL : 0)));
+
+        if (!record)
+                return false;
+        STEP("exit");
+        lane->phase = LANE_HANDLING;
+        record->entry_stamp = lane->entry_stamp;
+        record->exit_stamp = stamp;
+        record->bitmap = bitmap;
+        uint64_t *end = state_delta_pack_known(bitmap, state, &lane->last, keep, false, record->words);
+        if (pending) {
+                memcpy(end, pending, 4 * sizeof(*pending));
+                end += 4;
+        }
+        if (partial)
+                memcpy(end, partial, sizeof(*partial));
+        ring_publish(&lane->producer); /* the process may die in its handling */
+        return true;
+}
+
+static inline bool lane_is_whole(struct hwaccl_known_state given)
+{
+        return !given.known || hwaccl_known_fields_equal(*given.known, hwaccl_known_fields_all());
+}
+
+/* lane.c: of states that are known in part, or not at all */
+bool lane_entry_partial(struct lane *lane, struct hwaccl_known_state given);
+bool lane_exit_partial(struct lane *lane, struct hwaccl_known_state given, const uint64_t *pending, uint64_t stamp);
+
+/**
+ * lane_entry - the guest is about to be entered
+ * @given: fields that are not known are as at the exit before; without a state, not even that is known
+ */
+bool lane_entry(struct lane *lane, struct hwaccl_known_state given);
+
+/**
+ * lane_exit - the guest has stopped
+ * @given: fields that are not known are unknown
+ * @pending: the four words of the pending-interrupts page, or NULL: it is empty, or not known
+ */
+bool lane_exit(struct lane *lane, struct hwaccl_known_state given, const uint64_t *pending, uint64_t stamp);
+
+/* The same for who knows whether the processor has AVX2, and mostly passes whole states. */
+STATE_DELTA_INLINE bool lane_entry_sse2(struct lane *lane, struct hwaccl_known_state given)
+{
+        if (!given.state || !lane_is_whole(given))
+                return lane_entry_partial(lane, given);
+        return lane_put_entry(lane, given.state, NULL, NULL,
+                              lane->whole_entry ? ~UINT64_C(0) : state_delta_bitmap(given.state, &lane->last));
+}
+
+STATE_DELTA_INLINE STATE_DELTA_AVX2 bool lane_entry_avx2(struct lane *lane, struct hwaccl_known_state given)
+{
+        if (!given.state || !lane_is_whole(given))
+                return lane_entry_partial(lane, given);
+        return lane_put_entry(lane, given.state, NULL, NULL,
+                              lane->whole_entry ? ~UINT64_C(0) : state_delta_bitmap_avx2(given.state, &lane->last));
+}
+
+STATE_DELTA_INLINE bool lane_exit_sse2(struct lane *lane, struct hwaccl_known_state given, const uint64_t *pending,
+                                       uint64_t stamp)
+{
+        if (!given.state || !lane_is_whole(given))
+                return lane_exit_partial(lane, given, pending, stamp);
+        return lane_put_exit(lane, given.state, NULL, NULL, pending, stamp,
+                             state_delta_bitmap(given.state, &lane->last));
+}
+
+STATE_DELTA_INLINE STATE_DELTA_AVX2 bool lane_exit_avx2(struct lane *lane, struct hwaccl_known_state given,
+                                                        const uint64_t *pending, uint64_t stamp)
+{
+        if (!given.state || !lane_is_whole(given))
+                return lane_exit_partial(lane, given, pending, stamp);
+        return lane_put_exit(lane, given.state, NULL, NULL, pending, stamp,
+                             state_delta_bitmap_avx2(given.state, &lane->last));
+}
+
+/** lane_offer - a vector was put up for the guest, at @stamp */
+static inline bool lane_offer(struct lane *lane, uint8_t vector, uint64_t stamp)
+{
+        struct ring_stamped *record = lane_reserve(lane, sizeof(*record), RING_RECORD_OFFER, vector);
+
+        if (record)
+                record->stamp = stamp;
+        return record != NULL;
+}
+
+/** lane_reclaim - the vector that was offered is settled: the guest took it, or it was taken back */
+static inline bool lane_reclaim(struct lane *lane, bool taken, uint64_t stamp)
+{
+        struct ring_stamped *record = lane_reserve(lane, sizeof(*record), RING_RECORD_RECLAIM, taken);
+
+        if (!record)
+                return false;
+        record->stamp = stamp;
+        ring_publish(&lane->producer);
+        return true;
+}
+
+/* Most data is a word of guest memory or an instruction: without a call, and without touching the C library's pages. */
+static inline void lane_copy(uint8_t *to, const uint8_t *from, uint32_t size)
+{
+        if (size >= 8 && size <= 16) {
+                memcpy(to, from, 8);
+                memcpy(to + size - 8, from + size - 8, 8);
+        } else if (size) {
+                memcpy(to, from, size);
+        }
+}
+
+static inline bool lane_event(struct lane *lane, enum ring_record_type type, uint8_t kind, uint64_t address,
+                              uint64_t value, const void *data, uint32_t size)
+{
+        struct ring_event *record = lane_reserve(lane, sizeof(*record) + RING_WORD_ROUND(size), type, kind);
+
+        if (!record)
+                return false;
+        record->address = address;
+        record->value = value;
+        record->size = size;
+        record->has_data = data != NULL;
+        STEP("event");
+        lane_copy(record->data, data, size);
+        ring_publish(&lane->producer);
+        return true;
+}
+
+static inline bool lane_clock(struct lane *lane, uint64_t value)
+{
+        struct ring_clock *record = lane_reserve(lane, sizeof(*record), RING_RECORD_CLOCK, 0);
+
+        if (!record)
+                return false;
+        record->value = value;
+        ring_publish(&lane->producer);
+        return true;
+}
+
+/** lane_input - a value that the handling read; most often it is the clock, which has a record of its own */
+static inline bool lane_input(struct lane *lane, const struct hwaccl_input *input)
+{
+        if (input->kind == HWACCL_INPUT_CLOCK && input->address == 0 && !input->data)
+                return lane_clock(lane, input->value);
+        return lane_event(lane, RING_RECORD_INPUT, (uint8_t)input->kind, input->address, input->value, input->data,
+                          input->data ? input->size : 0);
+}
+
+static inline bool lane_effect(struct lane *lane, const struct hwaccl_effect *effect)
+{
+        return lane_event(lane, RING_RECORD_EFFECT, (uint8_t)effect->kind, effect->address, effect->value, effect->data,
+                          effect->data ? effect->size : 0);
+}
+
+/** lane_page_walk - inputs of the kind memory, of @size bytes each (4 or 8); @count is not 0 */
+static inline bool lane_page_walk(struct lane *lane, const struct hwaccl_table_entry *entry, size_t count,
+                                  uint32_t size)
+{
+        struct ring_walk *record =
+                lane_reserve(lane, sizeof(*record) + count * sizeof(*entry), RING_RECORD_WALK, (uint8_t)size);
+
+        if (!record)
+                return false;
+        STEP("event");
+        for (size_t i = 0; i < count; i++)
+                record->entry[i] = entry[i];
+        ring_publish(&lane->producer);
+        return true;
+}
+
+/** lane_verdict - what the handler decided; it stands in the record of the handling's end */
+static inline void lane_verdict(struct lane *lane, enum hwaccl_verdict verdict)
+{
+        lane->verdict = verdict;
+        lane->verdict_known = true;
+}
+
+static inline bool lane_put_handled(struct lane *lane, enum ring_record_type type, uint8_t extra, uint64_t stamp)
+{
+        struct ring_handled *record = lane_reserve(lane, sizeof(*record), type, extra);
+
+        lane->phase = LANE_BETWEEN;
+        if (!record)
+                return false;
+        STEP("handled");
+        record->stamp = stamp;
+        record->verdict = lane->verdict_known ? (uint64_t)lane->verdict : RING_VERDICT_UNKNOWN;
+        return true;
+}
+
+/** lane_handled - @outcome: enum hwaccl_outcome, or RING_OUTCOME_UNKNOWN */
+static inline bool lane_handled(struct lane *lane, unsigned outcome, uint64_t stamp)
+{
+        return lane_put_handled(lane, RING_RECORD_HANDLED, (uint8_t)outcome, stamp);
+}
+
+/** lane_unhandled - the run ended in the handling */
+static inline bool lane_unhandled(struct lane *lane, uint64_t stamp)
+{
+        return lane_put_handled(lane, RING_RECORD_UNHANDLED, lane->verdict_known, stamp);
+}
+
+/**
+ * lane_keyframe_due - after an exit: does the next entry begin a keyframe?
+ *
+ * Then it has all words, and the devices' state is due. One for size comes between those of the interval, which stay
+ * where they are.
+ */
+static inline bool lane_keyframe_due(struct lane *lane)
+{
+        if (--lane->until_keyframe == 0)
+                lane->until_keyframe = lane->keyframe_interval;
+        else if (lane->producer.head - lane->keyframe_head < lane->keyframe_bytes)
+                return false;
+        lane->keyframe_head = lane->producer.head;
+        lane->whole_entry = true;
+        return true;
+}
+
+/** lane_complete - the exit is recorded to its end */
+static inline void lane_complete(struct lane *lane)
+{
+        ring_publish(&lane->producer);
+        if (!lane->stopped)
+                ring_complete(&lane->producer, ++lane->completed);
+}
+
+/** lane_snapshot - @size bytes to be filled with all devices' fields */
+uint8_t *lane_snapshot(struct lane *lane, size_t size);
+
+/* An annotation is cut after so many bytes, terminating zeros aside. */
+#define LANE_ANNOTATION_NAME_MAX  1024u
+#define LANE_ANNOTATION_VALUE_MAX 65536u
+
+/** lane_annotation - an option of the recording that became known late */
+bool lane_annotation(struct lane *lane, const char *name, const char *value);
+
+/** lane_mark - @size bytes of text for the reader */
+bool lane_mark(struct lane *lane, const char *text, size_t size, uint64_t stamp);
+
+/** lane_end - nothing follows. An exit whose handling did not end is recorded as that */
+void lane_end(struct lane *lane);
+
+#endif
