@@ -116,11 +116,57 @@ static void a_delta_applied_to_its_base_gives_the_state(void **state)
         }
 }
 
+typedef uint64_t (*masked_function)(const struct hwaccl_subject_state *state, const union state_words *base,
+                                    const union state_words *keep, bool merge);
+
+static uint64_t masked_sse2(const struct hwaccl_subject_state *state, const union state_words *base,
+                            const union state_words *keep, bool merge)
+{
+        return state_delta_bitmap_known(state, base, keep, merge);
+}
+
+static STATE_DELTA_AVX2 uint64_t masked_avx2(const struct hwaccl_subject_state *state, const union state_words *base,
+                                             const union state_words *keep, bool merge)
+{
+        return state_delta_bitmap_known_avx2(state, base, keep, merge);
+}
+
+static void what_is_not_known_is_zero_or_the_bases(masked_function bitmap)
+{
+        for (unsigned seed = 0; seed < 100; seed++) {
+                union state_words base = random_words(seed);
+                union state_words state = random_words(seed + 1000);
+                union state_words keep = random_words(seed + 2000);
+                union state_words merged;
+                uint64_t words[STATE_WORDS];
+                bool merge = seed & 1;
+                for (unsigned i = 0; i < STATE_WORDS; i++) {
+                        keep.word[i] = i % 3 == 0 ? 0 : i % 3 == 1 ? UINT64_MAX : keep.word[i] & 0xffffffff;
+                        if (i % 5 == 0)
+                                base.word[i] = merge ? state.word[i] : state.word[i] & keep.word[i];
+                        merged.word[i] = (state.word[i] & keep.word[i]) | (merge ? base.word[i] & ~keep.word[i] : 0);
+                }
+                uint64_t changed = word_by_word(&merged, &base);
+                assert_int_equal(bitmap(&state.state, &base, &keep, merge), changed);
+                (void)state_delta_pack_known(changed, &state.state, &base, &keep, merge, words);
+                assert_memory_equal(&base, &merged, sizeof(merged));
+        }
+}
+
+static void comparing_what_is_known(void **state)
+{
+        (void)state;
+        what_is_not_known_is_zero_or_the_bases(masked_sse2);
+        if (has_avx2())
+                what_is_not_known_is_zero_or_the_bases(masked_avx2);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(comparing_with_sse2),
                 cmocka_unit_test(comparing_with_avx2),
+                cmocka_unit_test(comparing_what_is_known),
                 cmocka_unit_test(a_delta_applied_to_its_base_gives_the_state),
         };
 

@@ -5,7 +5,7 @@
 #include "tracer/lttng/trace_reader.h"
 
 #include "core/machine/board/device.h"
-#include "tracer/record/recorder.h"
+#include "hwaccl/recording.h"
 
 #define SURVEY_STREAM_MAX 64u /* virtual CPUs in a trace */
 

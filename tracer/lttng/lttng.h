@@ -11,7 +11,7 @@
 #include "core/host/probe.h"
 #include "core/machine/board/device.h"
 #include "hwaccl/error.h"
-#include "tracer/record/recorder.h"
+#include "hwaccl/recording.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 /* What surrounds the exits of a trace: beginning, options, devices, end. */
 #include "tracer/lttng/module.h"
 #include "tracer/lttng/trace_probe.h"
+#include "tracer/record/recorder.h"
 #include "tracer/ring/timestamps.h"
 
 #include <errno.h>
