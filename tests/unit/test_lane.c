@@ -120,6 +120,12 @@ static void write_exit(struct lane *lane, uint64_t number, uint64_t *time)
         lane->entry_stamp = *time += STEP_TIME;
         assert_true(lane_exit(lane, pair(&told.exit), told.pending ? told.pending_words : NULL, *time += STEP_TIME));
         assert_int_equal(lane->phase, LANE_HANDLING);
+        for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++) {
+                bool known = !told.exit.absent && hwaccl_known_fields_has(&told.exit.known, i);
+                enum hwaccl_field_index field = (enum hwaccl_field_index)i;
+                assert_int_equal(hwaccl_field_get(&lane->last.state, field),
+                                 known ? hwaccl_field_get(&told.exit.state, field) : 0);
+        }
         assert_true(lane_input(lane, &clock));
         assert_true(lane_page_walk(lane, told.walk, 3, 8));
         assert_true(lane_input(lane, &memory));
@@ -238,6 +244,7 @@ static void assert_events(const struct hwaccl_recorded_exit *found, const struct
         }
         assert_int_equal(found->inputs[4].value, 7);
         assert_int_equal(found->inputs[4].size, told->data_size);
+        assert_non_null(found->inputs[4].data);
         if (told->data_size)
                 assert_memory_equal(found->inputs[4].data, told->data, told->data_size);
         assert_int_equal(found->effect_count, 2);
@@ -384,13 +391,11 @@ static struct callers *start_callers(bool avx2)
         lane_init(&callers->recorder.lane, STAMP_MONOTONIC, 1000, UINT64_MAX);
         record_buffer_init(&callers->buffer[0], &callers->recorder.lane.producer, BUFFER);
         callers->recorder.lane.avx2 = callers->recorder.lane.avx2 && avx2;
-        callers->recorder.ring.header = &callers->buffer[0].header;
         recorder_start_probe(&callers->recorder);
         lane_init(&callers->vcpu.lane, STAMP_MONOTONIC, 1000, UINT64_MAX);
         record_buffer_init(&callers->buffer[1], &callers->vcpu.lane.producer, BUFFER);
         callers->vcpu.lane.avx2 = callers->recorder.lane.avx2;
         callers->vcpu.lane.masks = &callers->vcpu.masks;
-        callers->vcpu.ring.header = &callers->buffer[1].header;
         callers->import.stream = &callers->stream;
         import_hold_init(&callers->import);
         return callers;

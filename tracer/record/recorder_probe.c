@@ -131,7 +131,7 @@ static EXIT_LOOP bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome ou
         if (lane_keyframe_due(lane))
                 snapshot(recorder);
         lane_complete(lane);
-        if (__builtin_expect(lane->stopped || ring_failed(&recorder->ring), 0)) {
+        if (__builtin_expect(lane_failed(lane), 0)) {
                 lane->stopped = true;
                 return recorder->sink->ops->error(recorder->sink, error);
         }

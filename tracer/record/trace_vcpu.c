@@ -6,7 +6,7 @@
 /* No handle: the recording could not be made, and the VMM goes on without. */
 static bool alive(const struct hwaccl_trace_vcpu *vcpu)
 {
-        return vcpu && !vcpu->lane.stopped && !ring_failed(&vcpu->ring);
+        return vcpu && !lane_failed(&vcpu->lane);
 }
 
 /* *known: room for the words that the caller gave, with the bits that are fields. */

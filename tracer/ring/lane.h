@@ -71,6 +71,12 @@ static inline uint64_t lane_now(const struct lane *lane)
         return stamp_now(lane->stamp_kind);
 }
 
+/** lane_failed - has the lane stopped, or its consumer? */
+static inline bool lane_failed(const struct lane *lane)
+{
+        return lane->stopped || ring_header_failed(lane->producer.header);
+}
+
 static inline void *lane_reserve(struct lane *lane, size_t size, enum ring_record_type type, uint8_t extra)
 {
         if (lane->stopped)

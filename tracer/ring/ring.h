@@ -173,10 +173,15 @@ void ring_release(struct ring *ring, uint64_t position);
 
 void ring_fail(struct ring *ring);
 
-static inline bool ring_failed(const struct ring *ring)
+static inline bool ring_header_failed(const struct ring_header *header)
 {
         STEP("look for failure");
-        return atomic_load_explicit(&ring->header->consumer_failed, memory_order_acquire) != 0;
+        return atomic_load_explicit(&header->consumer_failed, memory_order_acquire) != 0;
+}
+
+static inline bool ring_failed(const struct ring *ring)
+{
+        return ring_header_failed(ring->header);
 }
 
 #endif
