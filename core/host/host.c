@@ -102,7 +102,7 @@ static bool read_as(struct hwaccl_host *host, enum hwaccl_input_kind kind, uint6
         return true;
 }
 
-bool hwaccl_host_memory_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size)
+bool hwaccl_host_guest_memory_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size)
 {
         return read_as(host, HWACCL_INPUT_MEMORY, address, buffer, size);
 }
@@ -132,7 +132,7 @@ bool hwaccl_host_instruction_read(struct hwaccl_host *host, uint64_t address, vo
         return read_as(host, HWACCL_INPUT_INSTRUCTION, address, buffer, size);
 }
 
-bool hwaccl_host_memory_write(struct hwaccl_host *host, uint64_t address, const void *data, size_t size)
+bool hwaccl_host_guest_memory_write(struct hwaccl_host *host, uint64_t address, const void *data, size_t size)
 {
         if (!hwaccl_guest_memory_covers(host->memory, address, size))
                 return false;

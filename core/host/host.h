@@ -48,9 +48,9 @@ static inline uint64_t hwaccl_host_clock(const struct hwaccl_host *host)
  * time */
 void hwaccl_host_wait(struct hwaccl_host *host, uint64_t deadline_ns);
 
-/** hwaccl_host_memory_read - guest RAM or ROM at a guest-physical address; any size. False where part of the range is
- * neither */
-bool hwaccl_host_memory_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size);
+/** hwaccl_host_guest_memory_read - guest RAM or ROM at a guest-physical address; any size. False where part of the
+ * range is neither */
+bool hwaccl_host_guest_memory_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size);
 
 /**
  * hwaccl_host_table_read, hwaccl_host_table_walked - the same for page tables: each entry is read, and when the walk is
@@ -63,9 +63,9 @@ void hwaccl_host_table_walked(struct hwaccl_host *host, const struct hwaccl_tabl
 /** hwaccl_host_instruction_read - the same for the bytes of the instruction that exited (at most 15) */
 bool hwaccl_host_instruction_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size);
 
-/** hwaccl_host_memory_write - write guest RAM; writes to ROM are dropped as the hardware drops them. False where part
- * is unmapped */
-bool hwaccl_host_memory_write(struct hwaccl_host *host, uint64_t address, const void *data, size_t size);
+/** hwaccl_host_guest_memory_write - write guest RAM; writes to ROM are dropped as the hardware drops them. False where
+ * part is unmapped */
+bool hwaccl_host_guest_memory_write(struct hwaccl_host *host, uint64_t address, const void *data, size_t size);
 
 /** hwaccl_host_console_write, hwaccl_host_console_read - characters from and to the guest; read returns the count,
  * never waits */

@@ -5,8 +5,8 @@
 #ifndef HWACCL_STATIC_REGION_H
 #define HWACCL_STATIC_REGION_H
 
-#include "core/muen/subject_info.h"
 #include "hwaccl/error.h"
+#include "hwaccl/subject_info.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,8 +6,8 @@
 #define HWACCL_VMM_OPERATION_H
 
 #include "core/loop/vcpu.h"
-#include "core/muen/subject_info.h"
 #include "hwaccl/error.h"
+#include "hwaccl/subject_info.h"
 
 #include <semaphore.h>
 #include <stdbool.h>

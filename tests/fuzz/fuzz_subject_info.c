@@ -3,7 +3,7 @@
 #include "core/accel/muen/muen.h"
 #include "core/host/guest_memory.h"
 #include "core/muen/static_region.h"
-#include "core/muen/subject_info.h"
+#include "hwaccl/subject_info.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -38,6 +38,7 @@ HANDLERS = ["core/exit/", "core/irq/", "core/machine/", "core/subject/"]
 OPENS_DATABASE = re.compile(r"\bsqlite3_open\w*\s*\(")
 
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*(include|include_next|import)[ \t]*(.*)$", re.MULTILINE)
+STABILITY = re.compile(r"\b(Stable|Not stable)\b")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 
@@ -60,6 +61,8 @@ def check_quoted(tree, room, where, name):
         yield f'{where}: "{name}" is {target}, which {room} may not include'
     elif any(where.startswith(place) for place in HANDLERS) and re.match(r"core/accel/.+/", target):
         yield f'{where}: "{name}" is inside an accelerator; handlers use core/accel/accel.h'
+    elif "/include/" in where and "/include/" not in target:
+        yield f'{where}: "{name}" is not installed'
     elif target.endswith("_internal.h") and target.split("/")[0] in TIDY and os.path.dirname(target) != os.path.dirname(where):
         yield f'{where}: "{name}" is internal to {os.path.dirname(target)}'
 
@@ -141,6 +144,16 @@ def check(tree):
             yield from check_file(tree, room, file)
             yield from check_calls(tree, file)
     yield from check_circles(tree)
+    yield from check_public(tree)
+
+
+def check_public(tree):
+    """An installed header says in its first comment whether it is stable."""
+    for room in MAY_REACH:
+        for file in sorted((tree / room / "include").glob("**/*.h")):
+            comment = COMMENT.match(file.read_text(encoding="utf-8"))
+            if not comment or not STABILITY.search(comment.group(0)):
+                yield f"{file.relative_to(tree).as_posix()}: the first comment does not say 'Stable' or 'Not stable'"
 
 
 # files and their texts, and what the complaint must say (None: nothing to complain about)
@@ -173,6 +186,9 @@ PLANTS = [
     ({"replay/a.c": "#include <lttng/tracepoint.h>\n"}, "belongs to tracer/"),
     ({"replay/a.c": "void f(void) { sqlite3_open_v2(0, 0, 0, 0); }\n"}, "databases are opened by tracer"),
     ({"tracer/a.c": "void f(void) { sqlite3_open_v2(0, 0, 0, 0); }\n"}, None),
+    ({"core/include/hwaccl/a.h": '/* A. Not stable */\n#include "hwaccl/core.h"\n'}, None),
+    ({"core/include/hwaccl/a.h": '/* A. Stable */\n#include "core/exit/private.h"\n'}, "is not installed"),
+    ({"core/include/hwaccl/a.h": "/* A, whatever */\n"}, "does not say 'Stable' or 'Not stable'"),
     # circles of folders: of two, of three through headers, of a folder and the one in it; and none at all
     ({"tracer/x/a.h": '#include "tracer/y/b.h"\n', "tracer/y/b.h": '#include "tracer/x/a.h"\n'},
      "circle of folders tracer/x -> tracer/y -> tracer/x"),
@@ -202,7 +218,7 @@ def self_test():
     for files, complaint in PLANTS:
         with tempfile.TemporaryDirectory() as directory:
             tree = pathlib.Path(directory)
-            for name, text in {**dict.fromkeys(HEADERS, ""), **files}.items():
+            for name, text in {**dict.fromkeys(HEADERS, "/* Stable */\n"), **files}.items():
                 (tree / name).parent.mkdir(parents=True, exist_ok=True)
                 (tree / name).write_text(text, encoding="utf-8")
             found = list(check(tree))

@@ -38,6 +38,11 @@ int main(int argc, char **argv)
         return 0;
 }
 END
+# each installed header is enough by itself
+for header in "$prefix"/include/hwaccl/*.h; do
+        # shellcheck disable=SC2046 # flags are words
+        cc -std=c11 -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags hwaccl) -include "hwaccl/${header##*/}" -x c /dev/null
+done
 # shellcheck disable=SC2046 # flags are words
 cc -std=c11 -Wall -Wextra -Werror $(pkg-config --cflags hwaccl) -o "$work/program" "$work/program.c" \
         $(pkg-config --libs hwaccl)

@@ -173,7 +173,7 @@ static void every_input_goes_to_the_probe_in_order(void **state)
         assert_int_equal(hwaccl_host_clock(&host), 0x100);
         assert_int_equal(hwaccl_host_wall_time(&host), 0x5000);
         assert_true(hwaccl_host_instruction_read(&host, 0x10, buffer, 2));
-        assert_true(hwaccl_host_memory_read(&host, 0x20, buffer, 8));
+        assert_true(hwaccl_host_guest_memory_read(&host, 0x20, buffer, 8));
         assert_int_equal(hwaccl_host_console_read(&host, HWACCL_CHANNEL_SERIAL, buffer, 8), 3);
         assert_memory_equal(last_data, "key", 3);
         stop = HWACCL_STOP_TIMEOUT;
@@ -209,7 +209,7 @@ static void every_effect_goes_to_the_probe_in_order(void **state)
 {
         (void)state;
         hwaccl_host_irq_line_changed(&host, 4, true);
-        assert_true(hwaccl_host_memory_write(&host, 0x30, "data", 4));
+        assert_true(hwaccl_host_guest_memory_write(&host, 0x30, "data", 4));
         assert_memory_equal(last_data, "data", 4);
         hwaccl_host_console_write(&host, HWACCL_CHANNEL_DEBUG_E9, "text", 4);
         hwaccl_host_irq_line_changed(&host, 4, false);
@@ -263,11 +263,11 @@ static void long_reads_and_writes_are_cut_into_pieces(void **state)
         (void)state;
         static uint8_t bytes[2 * PAGE + 5];
         memset(bytes, 7, sizeof(bytes));
-        assert_true(hwaccl_host_memory_write(&host, 1, bytes, sizeof(bytes)));
+        assert_true(hwaccl_host_guest_memory_write(&host, 1, bytes, sizeof(bytes)));
         assert_string_equal(seen, "e:0:1:0:4096 e:0:1001:0:4096 e:0:2001:0:5");
         seen[0] = '\0';
         memset(bytes, 0, sizeof(bytes));
-        assert_true(hwaccl_host_memory_read(&host, 1, bytes, sizeof(bytes)));
+        assert_true(hwaccl_host_guest_memory_read(&host, 1, bytes, sizeof(bytes)));
         assert_string_equal(seen, "i:3:1:0:4096 i:3:1001:0:4096 i:3:2001:0:5");
         assert_int_equal(bytes[0], 7);
         assert_int_equal(bytes[sizeof(bytes) - 1], 7);
@@ -277,8 +277,8 @@ static void what_is_no_memory_is_neither_read_nor_written(void **state)
 {
         (void)state;
         uint8_t bytes[4] = {1, 2, 3, 4};
-        assert_false(hwaccl_host_memory_write(&host, 5 * PAGE - 2, bytes, 4));
-        assert_false(hwaccl_host_memory_read(&host, 5 * PAGE - 2, bytes, 4));
+        assert_false(hwaccl_host_guest_memory_write(&host, 5 * PAGE - 2, bytes, 4));
+        assert_false(hwaccl_host_guest_memory_read(&host, 5 * PAGE - 2, bytes, 4));
         assert_memory_equal(bytes, "\0\0\0\0", 4);
         assert_string_equal(seen, "");
         assert_false(host.failed);
@@ -287,10 +287,10 @@ static void what_is_no_memory_is_neither_read_nor_written(void **state)
 static void writes_to_rom_are_dropped_and_are_no_effect(void **state)
 {
         (void)state;
-        assert_true(hwaccl_host_memory_write(&host, 4 * PAGE, "x", 1));
+        assert_true(hwaccl_host_guest_memory_write(&host, 4 * PAGE, "x", 1));
         assert_string_equal(seen, "");
         assert_int_equal(memory.run[1].host[0], 0);
-        assert_true(hwaccl_host_memory_write(&host, 4 * PAGE - 1, "xy", 2)); /* the part in RAM is written */
+        assert_true(hwaccl_host_guest_memory_write(&host, 4 * PAGE - 1, "xy", 2)); /* the part in RAM is written */
         assert_string_equal(seen, "e:0:3fff:0:1");
         assert_int_equal(memory.run[1].host[0], 0);
 }
@@ -310,11 +310,11 @@ static void the_accelerator_is_told_of_writes(void **state)
         (void)state;
         host.memory_written = on_memory_written;
         host.memory_written_opaque = &host;
-        assert_true(hwaccl_host_memory_write(&host, 0x123, "abc", 3));
+        assert_true(hwaccl_host_guest_memory_write(&host, 0x123, "abc", 3));
         assert_int_equal(written_address, 0x123);
         assert_int_equal(written_size, 3);
         written_size = 0;
-        assert_true(hwaccl_host_memory_write(&host, 4 * PAGE, "abc", 3));
+        assert_true(hwaccl_host_guest_memory_write(&host, 4 * PAGE, "abc", 3));
         assert_int_equal(written_size, 0);
 }
 
@@ -344,8 +344,8 @@ static void all_works_without_a_probe(void **state)
         char buffer[4];
         host.probe = NULL;
         hwaccl_host_sample_clock(&host);
-        assert_true(hwaccl_host_memory_write(&host, 0, "abc", 4));
-        assert_true(hwaccl_host_memory_read(&host, 0, buffer, 4));
+        assert_true(hwaccl_host_guest_memory_write(&host, 0, "abc", 4));
+        assert_true(hwaccl_host_guest_memory_read(&host, 0, buffer, 4));
         assert_string_equal(buffer, "abc");
         hwaccl_host_console_write(&host, HWACCL_CHANNEL_SERIAL, "x", 1);
         hwaccl_host_irq_line_changed(&host, 0, true);
@@ -363,7 +363,7 @@ static void a_failed_input_gives_zeros_and_is_no_input(void **state)
         hwaccl_host_sample_clock(&host);
         hwaccl_host_wait(&host, 0x200);
         assert_int_equal(hwaccl_host_clock(&host), 0x100);
-        assert_true(hwaccl_host_memory_read(&host, 0, buffer, 4));
+        assert_true(hwaccl_host_guest_memory_read(&host, 0, buffer, 4));
         assert_memory_equal(buffer, "\0\0\0\0", 4);
         assert_int_equal(hwaccl_host_console_read(&host, HWACCL_CHANNEL_SERIAL, buffer, 4), 0);
         assert_int_equal(hwaccl_host_wall_time(&host), 0);
@@ -385,7 +385,7 @@ static void the_first_failure_stays(void **state)
                 failing = inputs_that_fail[i];
                 hwaccl_host_sample_clock(&host);
                 hwaccl_host_wait(&host, 1);
-                (void)hwaccl_host_memory_read(&host, 0, buffer, 4);
+                (void)hwaccl_host_guest_memory_read(&host, 0, buffer, 4);
                 (void)hwaccl_host_console_read(&host, HWACCL_CHANNEL_SERIAL, buffer, 4);
                 (void)hwaccl_host_wall_time(&host);
                 (void)hwaccl_host_stop_requested(&host);

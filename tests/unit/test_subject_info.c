@@ -1,4 +1,4 @@
-#include "core/muen/subject_info.h"
+#include "hwaccl/subject_info.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -25,7 +25,7 @@ struct hwaccl_emulator {
 
 static bool physical_read(void *opaque, uint64_t address, void *buffer, size_t size)
 {
-        return hwaccl_host_memory_read(opaque, address, buffer, size);
+        return hwaccl_host_guest_memory_read(opaque, address, buffer, size);
 }
 
 static bool table_read(void *opaque, uint64_t address, void *buffer, size_t size)
@@ -40,7 +40,7 @@ static void table_walked(void *opaque, const struct hwaccl_table_entry *entry, s
 
 static bool physical_write(void *opaque, uint64_t address, const void *data, size_t size)
 {
-        return hwaccl_host_memory_write(opaque, address, data, size);
+        return hwaccl_host_guest_memory_write(opaque, address, data, size);
 }
 
 struct hwaccl_emulator *hwaccl_emulator_create(struct hwaccl_host *host, struct hwaccl_bus *bus,

@@ -85,7 +85,7 @@ void place_read(struct emulation *emulation, const struct place *place, void *bu
 
         for (unsigned i = 0; i < place->count; i++) {
                 unsigned size = place->part[i].size;
-                if (!hwaccl_host_memory_read(emulation->host, place->part[i].physical, to, size))
+                if (!hwaccl_host_guest_memory_read(emulation->host, place->part[i].physical, to, size))
                         bus_read(emulation->bus, place->part[i].physical, to, size);
                 to += size;
         }
@@ -97,7 +97,7 @@ void place_write(struct emulation *emulation, const struct place *place, const v
 
         for (unsigned i = 0; i < place->count; i++) {
                 unsigned size = place->part[i].size;
-                if (!hwaccl_host_memory_write(emulation->host, place->part[i].physical, from, size))
+                if (!hwaccl_host_guest_memory_write(emulation->host, place->part[i].physical, from, size))
                         bus_write(emulation->bus, place->part[i].physical, from, size);
                 from += size;
         }

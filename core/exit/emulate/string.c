@@ -158,7 +158,7 @@ static unsigned ins_many(struct emulation *emulation, unsigned count)
                 for (unsigned j = 0; j < size; j++)
                         buffer[i + j] = (uint8_t)(value >> (8 * j));
         }
-        (void)hwaccl_host_memory_write(emulation->host, to.part[0].physical, buffer, (size_t)count * size);
+        (void)hwaccl_host_guest_memory_write(emulation->host, to.part[0].physical, buffer, (size_t)count * size);
         register_write(emulation->context, HWACCL_RDI, emulation->instruction->address_size,
                        address + (uint64_t)count * size);
         return count;
@@ -176,7 +176,7 @@ static unsigned outs_many(struct emulation *emulation, unsigned count)
         count = run_in_page(emulation, count, emulation->instruction->segment, HWACCL_RSI, HWACCL_ACCESS_READ, &from);
         if (!count)
                 return 0;
-        (void)hwaccl_host_memory_read(emulation->host, from.part[0].physical, buffer, (size_t)count * size);
+        (void)hwaccl_host_guest_memory_read(emulation->host, from.part[0].physical, buffer, (size_t)count * size);
         for (unsigned i = 0; i < count * size; i += size)
                 hwaccl_bus_port_write(emulation->bus, port, size, (uint32_t)little_endian(buffer + i, size));
         register_write(emulation->context, HWACCL_RSI, emulation->instruction->address_size,

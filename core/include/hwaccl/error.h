@@ -1,4 +1,4 @@
-/* Errors travel up as one line of text with context; whoever prints it prints exactly one line. */
+/* Errors travel up as one line of text with context; whoever prints it prints exactly one line. Stable. */
 #ifndef HWACCL_ERROR_H
 #define HWACCL_ERROR_H
 

@@ -1,6 +1,8 @@
 /*
  * Inputs and effects: what exit handling reads from the world outside it, and what it does to that world. An exit of a
  * recording has both, each in its order.
+ *
+ * Numbers are stable, as recordings hold them. Not stable: the structs, to which members may be added.
  */
 #ifndef HWACCL_EVENT_H
 #define HWACCL_EVENT_H

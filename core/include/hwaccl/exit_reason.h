@@ -1,6 +1,8 @@
 /*
  * VM-exit reasons (SDM 3D, appendix C) and what the core does with each: one table, used by dispatch, by the schema's
  * names and by every report.
+ *
+ * Stable: numbers and names are kept, as recordings hold them; reasons are only added.
  */
 #ifndef HWACCL_EXIT_REASON_H
 #define HWACCL_EXIT_REASON_H

@@ -2,6 +2,8 @@
  * Sets of fields of the subject state: which of them are known at a moment. The core knows all of them; another VMM
  * (trace.h) or a trace from elsewhere may know a part only. The value of a field that is not known means nothing: it is
  * NULL in the database and is not compared.
+ *
+ * Stable, as trace.h is.
  */
 #ifndef HWACCL_KNOWN_FIELDS_H
 #define HWACCL_KNOWN_FIELDS_H

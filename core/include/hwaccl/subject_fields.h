@@ -1,6 +1,8 @@
 /*
  * The field table of the subject state: the one place from which delta coding, SQL columns, trace fields, printing,
  * comparison and JSON come. Adding a field is one line.
+ *
+ * Stable: names and indices are kept, as recordings and known_fields.h hold them.
  */
 #ifndef HWACCL_SUBJECT_FIELDS_H
 #define HWACCL_SUBJECT_FIELDS_H

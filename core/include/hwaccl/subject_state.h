@@ -1,6 +1,8 @@
 /*
  * The subject state page: what the VMM and the side that runs the guest hand to each other at every entry and exit.
  * 512 bytes, little endian, no padding; the layout is an ABI (Muen's monitor_state of 2015/16) and never changes.
+ *
+ * Stable.
  */
 #ifndef HWACCL_SUBJECT_STATE_H
 #define HWACCL_SUBJECT_STATE_H

@@ -80,7 +80,7 @@ static bool dma_read(struct hwaccl_fw_cfg *fw_cfg, uint64_t address, uint32_t le
         for (uint32_t done = 0; done < length;) {
                 uint32_t part = length - done < DMA_CHUNK ? length - done : DMA_CHUNK;
                 take_bytes(fw_cfg, chunk, part);
-                (void)hwaccl_host_memory_write(board->host, address + done, chunk, part); /* covered: see above */
+                (void)hwaccl_host_guest_memory_write(board->host, address + done, chunk, part); /* covered: see above */
                 done += part;
         }
         return true;
@@ -92,7 +92,7 @@ static void run_dma(struct hwaccl_fw_cfg *fw_cfg, uint64_t access_address)
         struct hwaccl_host *host = fw_cfg->device.board->host;
         uint8_t access[16];
 
-        if (!hwaccl_host_memory_read(host, access_address, access, sizeof(access)))
+        if (!hwaccl_host_guest_memory_read(host, access_address, access, sizeof(access)))
                 return; /* nowhere to report to */
         uint32_t control = (uint32_t)big_endian(access, 4);
         uint32_t length = (uint32_t)big_endian(access + 4, 4);
@@ -110,7 +110,7 @@ static void run_dma(struct hwaccl_fw_cfg *fw_cfg, uint64_t access_address)
         else if (control & DMA_SKIP)
                 skip_bytes(fw_cfg, length);
         const uint8_t result[4] = {0, 0, 0, done ? 0 : DMA_ERROR};
-        (void)hwaccl_host_memory_write(host, access_address, result, sizeof(result)); /* it was read from there */
+        (void)hwaccl_host_guest_memory_write(host, access_address, result, sizeof(result)); /* it was read from there */
 }
 
 static uint32_t fw_cfg_read(struct hwaccl_device *device, uint16_t port, unsigned size)

@@ -1,6 +1,8 @@
 /*
  * The replay engine: reruns the exit handling of a recording without guest and accelerator, and compares every state
  * field, pending bit, verdict, input asked for, effect, and at keyframes every device's state with what was recorded.
+ *
+ * Not stable: structs may gain members, so compile with the header of the library that is linked.
  */
 #ifndef HWACCL_REPLAY_H
 #define HWACCL_REPLAY_H

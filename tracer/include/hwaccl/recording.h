@@ -2,6 +2,8 @@
  * Reading a recording. A recording from elsewhere is untrusted: it is opened read-only with SQLite's defensive
  * settings, and every length and range is checked before use; whatever is wrong comes back as one line that names file,
  * row and field.
+ *
+ * Not stable: structs may gain members, so compile with the header of the library that is linked.
  */
 #ifndef HWACCL_RECORDING_H
 #define HWACCL_RECORDING_H

@@ -31,6 +31,8 @@
  * Such a call changes nothing. hwaccl_trace_error() tells a recording that stopped. A VMM may ignore what they return
  * and go on without recording; also where hwaccl_trace_open() returned NULL: all functions take NULL for a handle, and
  * return false, or NULL.
+ *
+ * Stable.
  */
 #ifndef HWACCL_TRACE_H
 #define HWACCL_TRACE_H

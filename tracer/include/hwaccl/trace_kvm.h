@@ -4,6 +4,8 @@
  *
  * KVM tells less than the hardware told it. Not known, and so not recorded: the instruction's length; whether one port
  * access of an INS or OUTS is one (more at a time are); the read shadows of CR0 and CR4; the SYSENTER registers.
+ *
+ * Stable, as trace.h is.
  */
 #ifndef HWACCL_TRACE_KVM_H
 #define HWACCL_TRACE_KVM_H

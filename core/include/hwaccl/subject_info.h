@@ -1,6 +1,7 @@
 /*
  * Subject info (Muen's sinfo, variant 1): what the separation kernel tells a subject about its memory regions, channels
- * and devices. The page is untrusted: it is copied whole and checked whole before anything in it is used.
+ * and devices. The page is untrusted: it is copied whole and checked whole before anything in it is used. Stable: the
+ * layout is Muen's.
  */
 #ifndef HWACCL_SUBJECT_INFO_H
 #define HWACCL_SUBJECT_INFO_H
