@@ -74,7 +74,8 @@ static bool read_limited(const struct hwaccl_recording *recording, const char *n
                                 *number, limit);
 }
 
-static bool read_entry(const struct hwaccl_recording *recording, struct hwaccl_entry *entry, struct hwaccl_error *error)
+static bool read_entry(const struct hwaccl_recording *recording, struct hwaccl_entry_point *entry,
+                       struct hwaccl_error *error)
 {
         uint64_t gdt_limit, code, data;
 

@@ -46,7 +46,7 @@ static bool check_real(const struct hwaccl_machine_config *config, struct hwaccl
         return true;
 }
 
-static bool check_selector(const struct hwaccl_entry *entry, const char *name, uint16_t selector,
+static bool check_selector(const struct hwaccl_entry_point *entry, const char *name, uint16_t selector,
                            struct hwaccl_error *error)
 {
         if (entry->gdt_limit > UINT16_MAX)
@@ -63,7 +63,7 @@ static bool check_selector(const struct hwaccl_entry *entry, const char *name, u
 
 bool hwaccl_machine_check_entry(const struct hwaccl_machine_config *config, struct hwaccl_error *error)
 {
-        const struct hwaccl_entry *entry = &config->entry;
+        const struct hwaccl_entry_point *entry = &config->entry;
         uint64_t memory_size = config->memory_size;
 
         if (entry->mode == HWACCL_ENTRY_REAL)
@@ -102,7 +102,7 @@ static void enter_raw_image(const struct hwaccl_machine *machine, struct hwaccl_
 
 static void enter_kernel(struct hwaccl_machine *machine, struct hwaccl_machine_context *context)
 {
-        const struct hwaccl_entry *entry = &machine->config.entry;
+        const struct hwaccl_entry_point *entry = &machine->config.entry;
         bool wide = entry->mode == HWACCL_ENTRY_LONG;
 
         for (unsigned i = 0; i < HWACCL_SEGMENT_REGISTER_COUNT; i++)

@@ -50,7 +50,7 @@ struct hwaccl_machine_config {
          * 1 MiB (below 64 KiB with CS = 0, else with CS = address / 16), with SP = 7000h and the reset state in
          * everything else. A kernel is entered in protected or long mode, its caches and MTRRs enabled (write-back), TR
          * and IDTR as at reset, LDTR null. The PICs deliver nothing before they are initialized */
-        struct hwaccl_entry entry;
+        struct hwaccl_entry_point entry;
 
         /* Memory that another party lends, page aligned: memory_size bytes of RAM, in which raw images without data lie
          * already, and firmware_size bytes of firmware, which are only read. Both must outlive the machine. NULL: the

@@ -104,7 +104,7 @@ static void it_is_entered_in_64_bit_mode_when_it_can_be(void **state)
 {
         (void)state;
         load();
-        const struct hwaccl_entry *entry = &loaded.entry;
+        const struct hwaccl_entry_point *entry = &loaded.entry;
         assert_int_equal(entry->mode, HWACCL_ENTRY_LONG);
         assert_int_equal(entry->rip, LINUX_IMAGE_PREF + 0x200);
         assert_int_equal(entry->code_selector, 0x10);

@@ -50,7 +50,7 @@ static const uint8_t *text_at(const struct hwaccl_loaded *loaded, uint32_t addre
 
 static void is_entered(const struct hwaccl_loaded *loaded, uint64_t rip)
 {
-        const struct hwaccl_entry *entry = &loaded->entry;
+        const struct hwaccl_entry_point *entry = &loaded->entry;
 
         assert_int_equal(loaded->format, HWACCL_IMAGE_MULTIBOOT);
         assert_int_equal(entry->mode, HWACCL_ENTRY_PROTECTED);

@@ -226,7 +226,7 @@ bool hwaccl_layout_find_above(const struct hwaccl_layout *layout, const char *wh
 bool hwaccl_layout_enter(struct hwaccl_layout *layout, enum hwaccl_entry_mode mode, uint64_t rip, uint64_t gdt,
                          struct hwaccl_error *error)
 {
-        struct hwaccl_entry *entry = &layout->loaded->entry;
+        struct hwaccl_entry_point *entry = &layout->loaded->entry;
 
         uint8_t *table = hwaccl_layout_add(layout, "the table of segments", gdt, HWACCL_LOADER_GDT_SIZE, error);
         if (!table)

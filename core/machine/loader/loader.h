@@ -56,7 +56,7 @@ enum hwaccl_entry_mode {
 const char *hwaccl_entry_mode_name(unsigned mode);
 
 /* The processor at its first instruction. What is not here has its value at reset, or follows from the mode. */
-struct hwaccl_entry {
+struct hwaccl_entry_point {
         enum hwaccl_entry_mode mode;
         uint64_t rip;
         uint64_t rax, rbx, rsi, rsp;
@@ -86,7 +86,7 @@ struct hwaccl_loaded {
         size_t piece_count;
         struct hwaccl_loaded_range range[HWACCL_LOADER_RANGE_MAX]; /* nor do these; every piece lies in one */
         size_t range_count;
-        struct hwaccl_entry entry;
+        struct hwaccl_entry_point entry;
 };
 
 /** hwaccl_loader_format - what the image is, by its magic numbers alone; "linux" before "multiboot" before "pvh" */

@@ -142,7 +142,7 @@ static void add_guest(struct record_options *options, const struct record_settin
         }
 }
 
-static void add_entry(struct record_options *options, const struct hwaccl_entry *entry)
+static void add_entry(struct record_options *options, const struct hwaccl_entry_point *entry)
 {
         add(options, HWACCL_OPTION_ENTRY_MODE, "%s", hwaccl_entry_mode_name(entry->mode));
         add(options, HWACCL_OPTION_ENTRY_RIP, "%" PRIu64, entry->rip);
