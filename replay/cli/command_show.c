@@ -172,10 +172,9 @@ static enum cli_status show(const struct cli_command *command, struct hwaccl_rec
                 return CLI_CANNOT;
         if (sqlite3_prepare_v2(database, query, -1, &row, NULL) != SQLITE_OK)
                 return cli_file_error(command, path, sqlite3_errmsg(database));
-        uint64_t base = (uint64_t)exits->vcpu << VCPU_SHIFT, room = (UINT64_C(1) << VCPU_SHIFT) - 1;
-        uint64_t last = base | (exits->last < room ? exits->last : room);
-        bool good = sqlite3_bind_int64(row, 1, (sqlite3_int64)(base | exits->first)) == SQLITE_OK &&
-                    sqlite3_bind_int64(row, 2, (sqlite3_int64)last) == SQLITE_OK;
+        uint64_t last = exits->last < EXIT_NUMBER_MAX ? exits->last : EXIT_NUMBER_MAX;
+        bool good = sqlite3_bind_int64(row, 1, exit_id(exits->vcpu, exits->first)) == SQLITE_OK &&
+                    sqlite3_bind_int64(row, 2, exit_id(exits->vcpu, last)) == SQLITE_OK;
         if (!good)
                 (void)hwaccl_error_set(&error, "%s", sqlite3_errmsg(database));
         else

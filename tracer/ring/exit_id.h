@@ -13,4 +13,10 @@ static inline int64_t exit_id(uint32_t vcpu, uint64_t number)
         return (int64_t)((uint64_t)vcpu << VCPU_SHIFT | number);
 }
 
+/** exit_number - the number in @id */
+static inline uint64_t exit_number(int64_t id)
+{
+        return (uint64_t)id & EXIT_NUMBER_MAX;
+}
+
 #endif

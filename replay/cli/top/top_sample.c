@@ -93,9 +93,8 @@ static bool number(sqlite3_stmt *row, int column, bool *known, uint64_t *value, 
         *known = type != SQLITE_NULL;
         *value = (uint64_t)found;
         if (*known && (type != SQLITE_INTEGER || found < 0))
-                return hwaccl_error_set(error, "exit %" PRId64 ": %s is negative or not a number",
-                                        (int64_t)(sqlite3_column_int64(row, 0) & ((INT64_C(1) << VCPU_SHIFT) - 1)),
-                                        sqlite3_column_name(row, column));
+                return hwaccl_error_set(error, "exit %" PRIu64 ": %s is negative or not a number",
+                                        exit_number(sqlite3_column_int64(row, 0)), sqlite3_column_name(row, column));
         return true;
 }
 
@@ -192,8 +191,8 @@ static void measure_span(struct top *top, const struct top_vcpu *vcpu, sqlite3 *
 
 static bool count_vcpu(struct top *top, struct top_vcpu *vcpu, sqlite3 *db, struct hwaccl_error *error)
 {
-        const int64_t base = (int64_t)vcpu->number << VCPU_SHIFT;
-        const int64_t end = base + ((INT64_C(1) << VCPU_SHIFT) - 1);
+        const int64_t base = exit_id(vcpu->number, 0);
+        const int64_t end = exit_id(vcpu->number, EXIT_NUMBER_MAX);
         int64_t first = vcpu->exit < 0 ? base : vcpu->exit + 1;
 
         if (!count_rows(top, vcpu, db,
