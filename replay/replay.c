@@ -71,18 +71,17 @@ static void begin_exit(struct replay_engine *engine, const struct hwaccl_recorde
 }
 
 /* The state that the last exit's handling left: the next entry's, or the closing one. */
-static void close_last(struct replay_engine *engine, const struct hwaccl_recorded_exit *next,
-                       const struct hwaccl_subject_state *closing)
+static bool close_last(struct replay_engine *engine, struct hwaccl_exit_cursor *cursor, struct hwaccl_error *error)
 {
         if (!engine->report.open)
-                return;
+                return true;
+        if (!hwaccl_exit_cursor_after(cursor, &engine->closing, &engine->closing_known, error))
+                return false;
         engine->exit = NULL;
-        engine->closing = next ? next->entry : closing;
-        if (next)
-                engine->closing_known = next->entry_known;
         if (engine->closing)
                 hwaccl_vcpu_close(engine->vcpu);
         (void)replay_report_close(engine);
+        return true;
 }
 
 /* The previous exit's handling left a context with which no guest can be entered, so this exit cannot be replayed. */
@@ -127,21 +126,14 @@ static bool run_exits(struct replay_engine *engine, struct hwaccl_exit_cursor *c
                 int more = hwaccl_exit_cursor_next(cursor, &exit, error);
                 if (more < 0)
                         return false;
-                if (more == 0) {
-                        close_last(engine, NULL, hwaccl_exit_cursor_closing(cursor));
-                        return true;
-                }
-                if (exit->number > config->last) {
-                        bool behind_gap = exit->missing > 0;
-                        close_last(engine, behind_gap ? NULL : exit,
-                                   behind_gap ? hwaccl_exit_cursor_closing(cursor) : NULL);
-                        return true;
-                }
+                if (more == 0)
+                        return close_last(engine, cursor, error);
                 if (steps == 0 && start > 0 && !load_context(engine->vcpu, exit, error))
                         return false;
-                engine->closing_known = exit->entry_known;
                 if (!step(engine, exit))
                         return true;
+                if (exit->number == config->last)
+                        return close_last(engine, cursor, error);
                 if (++steps % PROGRESS_INTERVAL == 0 && config->progress)
                         config->progress(config->opaque, engine->result->exits);
         }

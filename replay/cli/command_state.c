@@ -25,8 +25,6 @@ static const struct cli_option options[] = {
         {NULL},
 };
 
-enum { MOMENT_ENTRY, MOMENT_EXIT, MOMENT_HANDLED, MOMENT_COUNT };
-
 /* The state at one moment of the trip; known is empty where there is none. */
 struct moment {
         struct hwaccl_subject_state state;
@@ -35,7 +33,7 @@ struct moment {
 
 struct around {
         uint64_t number;
-        struct moment moment[MOMENT_COUNT];
+        struct moment moment[HWACCL_MOMENT_COUNT];
 };
 
 static bool known(const struct moment *moment, unsigned field)
@@ -59,7 +57,7 @@ static bool changed(const struct around *around, unsigned field, unsigned moment
 
 static bool ever_changed(const struct around *around, unsigned field)
 {
-        return changed(around, field, MOMENT_EXIT) || changed(around, field, MOMENT_HANDLED);
+        return changed(around, field, HWACCL_MOMENT_EXIT) || changed(around, field, HWACCL_MOMENT_HANDLED);
 }
 
 static void cell(struct cli_table *table, const struct around *around, unsigned field, unsigned moment)
@@ -88,7 +86,7 @@ static bool print_table(const struct around *around, bool changed_only)
                             (changed_only && !ever_changed(around, field)))
                                 continue;
                         cli_table_cell(table, "%s", hwaccl_subject_fields[field].name);
-                        for (unsigned moment = 0; moment < MOMENT_COUNT; moment++)
+                        for (unsigned moment = 0; moment < HWACCL_MOMENT_COUNT; moment++)
                                 cell(table, around, field, moment);
                 }
         }
@@ -97,16 +95,16 @@ static bool print_table(const struct around *around, bool changed_only)
 
 static bool print_json(const struct around *around, uint32_t vcpu, bool changed_only)
 {
-        static const char *const names[MOMENT_COUNT] = {"entry", "exit", "handled"};
-        uint64_t reason = around->moment[MOMENT_EXIT].state.exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
-        bool reason_known = known(&around->moment[MOMENT_EXIT], HWACCL_FIELD_INDEX_exit_reason);
+        static const char *const names[HWACCL_MOMENT_COUNT] = {"entry", "exit", "handled"};
+        uint64_t reason = around->moment[HWACCL_MOMENT_EXIT].state.exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
+        bool reason_known = known(&around->moment[HWACCL_MOMENT_EXIT], HWACCL_FIELD_INDEX_exit_reason);
         json_t *registers = json_object();
 
         for (unsigned field = 0; field < HWACCL_FIELD_COUNT; field++) {
                 if (changed_only && !ever_changed(around, field))
                         continue;
                 json_t *row = json_object();
-                for (unsigned moment = 0; moment < MOMENT_COUNT; moment++)
+                for (unsigned moment = 0; moment < HWACCL_MOMENT_COUNT; moment++)
                         cli_json_set(&row, names[moment],
                                      known(&around->moment[moment], field)
                                              ? cli_json_hex(value_of(&around->moment[moment], field))
@@ -120,35 +118,13 @@ static bool print_json(const struct around *around, uint32_t vcpu, bool changed_
                 cli_json_text(reason_known ? hwaccl_exit_reason_name(reason) : NULL), "registers", registers));
 }
 
-static void keep(struct moment *moment, const struct hwaccl_subject_state *state,
-                 const struct hwaccl_known_fields *known)
+static bool read_around(struct hwaccl_recording *recording, uint32_t vcpu, struct around *around,
+                        struct hwaccl_error *error)
 {
-        moment->state = *state;
-        moment->known = *known;
-}
-
-/* What an exit's handling left is what the next entry shows, or the closing state. */
-static bool read_around(struct hwaccl_exit_cursor *cursor, struct around *around, struct hwaccl_error *error)
-{
-        const struct hwaccl_recorded_exit *exit;
-        int more = hwaccl_exit_cursor_next(cursor, &exit, error);
-        if (more < 1)
-                return more == 0 ? hwaccl_error_set(error, "no exit %" PRIu64, around->number) : false;
-        keep(&around->moment[MOMENT_ENTRY], exit->entry, &exit->entry_known);
-        keep(&around->moment[MOMENT_EXIT], exit->exit, &exit->exit_known);
-
-        more = hwaccl_exit_cursor_next(cursor, &exit, error);
-        if (more < 0)
-                return false;
-        if (more == 1 && !exit->missing) {
-                keep(&around->moment[MOMENT_HANDLED], exit->entry, &exit->entry_known);
-                return true;
-        }
-        const struct hwaccl_subject_state *closing = hwaccl_exit_cursor_closing(cursor);
-        if (closing) {
-                const struct hwaccl_known_fields known_fields = hwaccl_exit_cursor_closing_known(cursor);
-                keep(&around->moment[MOMENT_HANDLED], closing, &known_fields);
-        }
+        for (unsigned moment = 0; moment < HWACCL_MOMENT_COUNT; moment++)
+                if (!hwaccl_recording_state(recording, vcpu, around->number, (enum hwaccl_moment)moment,
+                                            &around->moment[moment].state, &around->moment[moment].known, error))
+                        return false;
         return true;
 }
 
@@ -161,14 +137,10 @@ static enum cli_status show_state(const struct cli_command *command, struct hwac
 
         if (!cli_exits_check(command, path, recording, exits))
                 return CLI_CANNOT;
-        struct hwaccl_exit_cursor *cursor = hwaccl_exit_cursor_open(recording, exits->vcpu, exits->first, &error);
-        bool good = cursor && read_around(cursor, &around, &error);
-        if (cursor)
-                hwaccl_exit_cursor_close(cursor);
-        if (!good)
+        if (!read_around(recording, exits->vcpu, &around, &error))
                 return cli_file_error(command, path, error.message);
-        good = settings->json ? print_json(&around, exits->vcpu, settings->changed_only)
-                              : print_table(&around, settings->changed_only);
+        bool good = settings->json ? print_json(&around, exits->vcpu, settings->changed_only)
+                                   : print_table(&around, settings->changed_only);
         return good ? CLI_CLEAN : cli_error(command, "out of memory");
 }
 

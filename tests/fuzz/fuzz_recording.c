@@ -81,6 +81,9 @@ static bool read_recording(void)
         struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
         const struct hwaccl_recorded_device_field *fields;
         size_t count;
+        const struct hwaccl_subject_state *after;
+        struct hwaccl_subject_state state;
+        struct hwaccl_known_fields known;
         uint64_t start;
 
         if (!recording)
@@ -91,8 +94,9 @@ static bool read_recording(void)
                 for (unsigned i = 0; cursor && i < 100 && hwaccl_exit_cursor_next(cursor, &exit, &error) == 1; i++)
                         ;
                 if (cursor)
-                        (void)hwaccl_exit_cursor_closing(cursor);
+                        (void)hwaccl_exit_cursor_after(cursor, &after, &known, &error);
                 hwaccl_exit_cursor_close(cursor);
+                (void)hwaccl_recording_state(recording, 0, first, HWACCL_MOMENT_HANDLED, &state, &known, &error);
                 (void)hwaccl_recording_replay_start(recording, 0, first, &start, &error);
         }
         (void)hwaccl_recording_device_fields(recording, 0, 15, &fields, &count, &error);

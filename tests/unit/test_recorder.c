@@ -113,7 +113,10 @@ static void an_exit_whose_handling_stopped_has_no_outcome(void **state)
         assert_false(found->outcome_known);
         assert_true(found->verdict_known);
         assert_states_equal(found->exit, &synthetic.current.exit, 2, "exit");
-        assert_null(hwaccl_exit_cursor_closing(cursor));
+        const struct hwaccl_subject_state *closing;
+        struct hwaccl_known_fields closing_known;
+        assert_true(hwaccl_exit_cursor_after(cursor, &closing, &closing_known, &error));
+        assert_null(closing);
         hwaccl_exit_cursor_close(cursor);
         hwaccl_recording_close(recording);
 }

@@ -152,7 +152,10 @@ static void check_loop(struct hwaccl_recording *recording, uint32_t vcpu, uint64
                 last = at_exit;
         }
         assert_int_equal(hwaccl_exit_cursor_next(cursor, &found, &error), 0);
-        assert_null(hwaccl_exit_cursor_closing(cursor));
+        const struct hwaccl_subject_state *closing;
+        struct hwaccl_known_fields closing_known;
+        assert_true(hwaccl_exit_cursor_after(cursor, &closing, &closing_known, &error));
+        assert_null(closing);
         hwaccl_exit_cursor_close(cursor);
 }
 

@@ -11,14 +11,16 @@ bool cursor_events_open(struct cursor_events *events, struct hwaccl_recording *r
         events->bytes = malloc(events->byte_room);
         if (!events->bytes)
                 return hwaccl_error_set(error, "out of memory");
-        return stream_open(&events->input, recording, "input",
-                           "SELECT exit, sequence, kind, address, value, data FROM input WHERE exit BETWEEN ?1 AND ?2 "
-                           "ORDER BY exit, sequence",
-                           first, last, false, error) &&
-               stream_open(&events->effect, recording, "effect",
-                           "SELECT exit, sequence, kind, address, value, data FROM effect WHERE exit BETWEEN ?1 AND ?2 "
-                           "ORDER BY exit, sequence",
-                           first, last, false, error) &&
+        return stream_prepare(&events->input, recording, "input",
+                              "SELECT exit, sequence, kind, address, value, data FROM input "
+                              "WHERE exit BETWEEN ?1 AND ?2 ORDER BY exit, sequence",
+                              false, error) &&
+               stream_start(&events->input, recording, first, last, error) &&
+               stream_prepare(&events->effect, recording, "effect",
+                              "SELECT exit, sequence, kind, address, value, data FROM effect "
+                              "WHERE exit BETWEEN ?1 AND ?2 ORDER BY exit, sequence",
+                              false, error) &&
+               stream_start(&events->effect, recording, first, last, error) &&
                database_prepare(recording->db, "SELECT address, bytes FROM instruction WHERE id = ?1", &events->lookup,
                                 error) &&
                database_prepare(recording->db,
@@ -292,8 +294,8 @@ static bool gather_inputs(struct cursor_events *events, struct hwaccl_recording 
                         if (!input_from_table(events, recording, error))
                                 return false;
                 } else if (instruction) {
-                        return recording_error(recording, error, "exit %" PRId64 ": input %zu is missing",
-                                               id & (int64_t)EXIT_NUMBER_MAX, events->input_count);
+                        return recording_error(recording, error, "exit %" PRIu64 ": input %zu is missing",
+                                               exit_number(id), events->input_count);
                 } else {
                         return true;
                 }

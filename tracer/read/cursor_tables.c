@@ -21,8 +21,8 @@ bool cursor_load_pending(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
                 words[i] = (uint64_t)value;
         }
         if (stream->key < id)
-                return recording_error(cursor->recording, error, "pending %" PRId64 " belongs to no exit",
-                                       number_of(stream->key));
+                return recording_error(cursor->recording, error, "pending %" PRIu64 " belongs to no exit",
+                                       exit_number(stream->key));
         return stream_next(stream, cursor->recording, error);
 }
 
@@ -40,8 +40,8 @@ bool cursor_load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
         if (!result->offered)
                 return true;
         if (stream->key < id)
-                return recording_error(cursor->recording, error, "irq_handoff %" PRId64 " belongs to no exit",
-                                       number_of(stream->key));
+                return recording_error(cursor->recording, error, "irq_handoff %" PRIu64 " belongs to no exit",
+                                       exit_number(stream->key));
         if (!stream_integer(stream, cursor->recording, 1, 0, HWACCL_VECTOR_COUNT - 1, &vector, error) ||
             (sqlite3_column_type(stream->statement, 2) != SQLITE_NULL &&
              !stream_integer(stream, cursor->recording, 2, 0, 1, &taken, error)))
@@ -57,6 +57,10 @@ bool cursor_load_devices(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
         struct hwaccl_recorded_exit *result = &cursor->result;
         struct stream *rows = &cursor->device_state;
 
+        while (result->missing && cursor->snapshot.waiting &&
+               cursor->snapshot.key < id) /* of the exit before the gap */
+                if (!stream_next(&cursor->snapshot, cursor->recording, error))
+                        return false;
         result->keyframe = cursor->snapshot.waiting && cursor->snapshot.key == id;
         result->device_fields = NULL;
         result->device_field_count = 0;

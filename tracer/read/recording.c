@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,17 +18,6 @@
  * cells as it goes (cell_size_check), and every value is checked before use.
  */
 #define QUICK_CHECK_MAX (INT64_C(256) << 20)
-
-bool recording_error(const struct hwaccl_recording *recording, struct hwaccl_error *error, const char *format, ...)
-{
-        char text[400];
-        va_list arguments;
-
-        va_start(arguments, format);
-        (void)vsnprintf(text, sizeof(text), format, arguments);
-        va_end(arguments);
-        return hwaccl_error_set(error, "%s: %s", recording->path, text);
-}
 
 /* The header tells how long the file is (SQLite file format, 1.3): page size at 16, pages at 28, big endian. While a
  * write-ahead log is there the file may be behind. */
@@ -279,37 +267,6 @@ static bool load_vcpus(struct hwaccl_recording *recording, struct hwaccl_error *
         return good;
 }
 
-bool hwaccl_recording_range(const struct hwaccl_recording *recording, uint32_t vcpu, uint64_t *first, uint64_t *end,
-                            struct hwaccl_error *error)
-{
-        const struct recorded_vcpu *found = recording_vcpu(recording, vcpu, error);
-
-        if (!found)
-                return false;
-        *first = found->first;
-        *end = found->end;
-        return true;
-}
-
-bool recording_has_exit(const struct hwaccl_recording *recording, const struct recorded_vcpu *vcpu, uint64_t number,
-                        struct hwaccl_error *error)
-{
-        struct hwaccl_recording_gap gap;
-
-        if (hwaccl_recording_gap(recording, vcpu->number, number, number, &gap))
-                return recording_error(recording, error,
-                                       "has no exit %" PRIu64 ": the trace that it was imported from lost %" PRIu64
-                                       " to %" PRIu64,
-                                       number, gap.first, gap.last);
-        if (number >= vcpu->first && number < vcpu->end)
-                return true;
-        if (vcpu->first == vcpu->end)
-                return recording_error(recording, error, "has no exit of vCPU %" PRIu32, vcpu->number);
-        return recording_error(recording, error,
-                               "has no exit %" PRIu64 " (vCPU %" PRIu32 " has %" PRIu64 " to %" PRIu64 ")", number,
-                               vcpu->number, vcpu->first, vcpu->end - 1);
-}
-
 static bool load_options(struct hwaccl_recording *recording, struct hwaccl_error *error)
 {
         sqlite3_stmt *row;
@@ -428,6 +385,7 @@ void hwaccl_recording_close(struct hwaccl_recording *recording)
         if (!recording)
                 return;
         device_values_destroy(recording->asked);
+        state_lookup_destroy(recording->lookup);
         for (size_t i = 0; i < recording->option_count; i++) {
                 free(recording->option[i].name);
                 free(recording->option[i].value);
@@ -461,14 +419,4 @@ const char *hwaccl_recording_option(const struct hwaccl_recording *recording, co
 struct sqlite3 *hwaccl_recording_database(const struct hwaccl_recording *recording)
 {
         return recording->db;
-}
-
-const struct recorded_vcpu *recording_vcpu(const struct hwaccl_recording *recording, uint32_t number,
-                                           struct hwaccl_error *error)
-{
-        for (uint32_t i = 0; i < recording->info.vcpu_count; i++)
-                if (recording->vcpu[i].number == number)
-                        return &recording->vcpu[i];
-        recording_error(recording, error, "has no vCPU %" PRIu32, number);
-        return NULL;
 }

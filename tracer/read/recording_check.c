@@ -179,7 +179,7 @@ static bool next_keyframe(struct check *check, uint32_t vcpu, uint64_t number, u
                        exit_id(vcpu, number), exit_id(vcpu, EXIT_NUMBER_MAX));
         if (!database_integer(check->recording->db, sql, 0, &id, error))
                 return false;
-        *next = (uint64_t)id & EXIT_NUMBER_MAX;
+        *next = exit_number(id);
         return true;
 }
 

@@ -59,27 +59,3 @@ bool recording_load_gaps(struct hwaccl_recording *recording, struct hwaccl_error
                 discount(recording, &recording->gap[i]);
         return good;
 }
-
-bool hwaccl_recording_gap(const struct hwaccl_recording *recording, uint32_t vcpu, uint64_t from, uint64_t to,
-                          struct hwaccl_recording_gap *gap)
-{
-        int64_t first = exit_id(vcpu, from < EXIT_NUMBER_MAX ? from : EXIT_NUMBER_MAX);
-        int64_t last = exit_id(vcpu, to < EXIT_NUMBER_MAX ? to : EXIT_NUMBER_MAX);
-        size_t low = 0;
-        size_t high = recording->gap_count;
-
-        while (low < high) { /* the first one that does not end before the range */
-                size_t middle = low + (high - low) / 2;
-                if (recording->gap[middle].last < first)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        if (low == recording->gap_count || recording->gap[low].first > last)
-                return false;
-        const struct gap *found = &recording->gap[low];
-        gap->first = (uint64_t)found->first & EXIT_NUMBER_MAX;
-        gap->last = (uint64_t)found->last & EXIT_NUMBER_MAX;
-        gap->events = (uint64_t)found->events;
-        return true;
-}

@@ -48,6 +48,7 @@ struct hwaccl_recording {
         size_t device_bytes;
         struct field_set set[FIELD_SET_COUNT];
         struct device_values *asked; /* what hwaccl_recording_device_fields() gave out last */
+        struct state_lookup *lookup; /* of hwaccl_recording_state(); NULL until it is first called */
 };
 
 /** recording_error - "path: …". Returns false. */
@@ -61,6 +62,9 @@ const struct recorded_vcpu *recording_vcpu(const struct hwaccl_recording *record
 /** recording_has_exit - false with *error set when exit @number is outside of what @vcpu has */
 bool recording_has_exit(const struct hwaccl_recording *recording, const struct recorded_vcpu *vcpu, uint64_t number,
                         struct hwaccl_error *error);
+
+/** state_lookup_destroy - NULL is fine */
+void state_lookup_destroy(struct state_lookup *lookup);
 
 /** recording_load_gaps - table gap, when the vCPUs are known; exits in gaps do not count as exits */
 bool recording_load_gaps(struct hwaccl_recording *recording, struct hwaccl_error *error);

@@ -1,9 +1,32 @@
-#include "tracer/read/exit_cursor.h"
+#include "tracer/read/stream.h"
 
 #include "tracer/database/schema.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+
+bool stream_prepare(struct stream *stream, struct hwaccl_recording *recording, const char *table, const char *sql,
+                    bool unique, struct hwaccl_error *error)
+{
+        char *text = schema_expand(sql, SCHEMA_FIELDS_NOW);
+
+        stream->table = table;
+        stream->unique = unique;
+        if (!text)
+                return hwaccl_error_set(error, "out of memory");
+        bool good = database_prepare(recording->db, text, &stream->statement, error);
+        free(text);
+        return good;
+}
+
+bool stream_start(struct stream *stream, struct hwaccl_recording *recording, int64_t first, int64_t last,
+                  struct hwaccl_error *error)
+{
+        stream_reset(stream);
+        if (sqlite3_bind_int64(stream->statement, 1, first) | sqlite3_bind_int64(stream->statement, 2, last))
+                return database_error(recording->db, error, "cannot bind a value");
+        return stream_next(stream, recording, error);
+}
 
 bool stream_next(struct stream *stream, struct hwaccl_recording *recording, struct hwaccl_error *error)
 {
@@ -27,22 +50,10 @@ bool stream_next(struct stream *stream, struct hwaccl_recording *recording, stru
         return true;
 }
 
-bool stream_open(struct stream *stream, struct hwaccl_recording *recording, const char *table, const char *sql,
-                 int64_t first, int64_t last, bool unique, struct hwaccl_error *error)
+void stream_reset(struct stream *stream)
 {
-        char *text = schema_expand(sql, SCHEMA_FIELDS_NOW);
-
-        stream->table = table;
-        stream->unique = unique;
-        if (!text)
-                return hwaccl_error_set(error, "out of memory");
-        bool good = database_prepare(recording->db, text, &stream->statement, error);
-        free(text);
-        if (!good)
-                return false;
-        if (sqlite3_bind_int64(stream->statement, 1, first) | sqlite3_bind_int64(stream->statement, 2, last))
-                return database_error(recording->db, error, "cannot bind a value");
-        return stream_next(stream, recording, error);
+        (void)sqlite3_reset(stream->statement);
+        stream->waiting = false;
 }
 
 void stream_close(struct stream *stream)
@@ -63,5 +74,19 @@ bool stream_integer(const struct stream *stream, const struct hwaccl_recording *
                 return recording_error(recording, error,
                                        "table %s, row %" PRId64 ": %s is %" PRId64 ", not %" PRId64 " to %" PRId64,
                                        stream->table, stream->key, name, *value, low, high);
+        return true;
+}
+
+bool stream_optional(const struct stream *stream, const struct hwaccl_recording *recording, int column, int64_t *value,
+                     bool *known, struct hwaccl_error *error)
+{
+        int type = sqlite3_column_type(stream->statement, column);
+
+        *known = type == SQLITE_INTEGER;
+        if (*known)
+                *value = sqlite3_column_int64(stream->statement, column);
+        else if (type != SQLITE_NULL)
+                return recording_error(recording, error, "table %s, row %" PRId64 ": %s is no integer", stream->table,
+                                       stream->key, sqlite3_column_name(stream->statement, column));
         return true;
 }

@@ -143,14 +143,34 @@ int hwaccl_exit_cursor_next(struct hwaccl_exit_cursor *cursor, const struct hwac
                             struct hwaccl_error *error);
 
 /**
- * hwaccl_exit_cursor_closing - after the last exit: the state that its handling left, or NULL when it was not recorded
+ * hwaccl_exit_cursor_after - the state that the handling of the exit left at which the cursor stands
+ * @state: what the next entry shows; after the last exit and before a gap, the closing state. NULL: it was not recorded
  *
- * At an exit with missing ones before it: the state that the handling of the last one before the gap left.
+ * Valid until the cursor moves, as what hwaccl_exit_cursor_next() gave still is. Returns false with *error set when the
+ * recording is broken there.
  */
-const struct hwaccl_subject_state *hwaccl_exit_cursor_closing(const struct hwaccl_exit_cursor *cursor);
+bool hwaccl_exit_cursor_after(struct hwaccl_exit_cursor *cursor, const struct hwaccl_subject_state **state,
+                              struct hwaccl_known_fields *known, struct hwaccl_error *error);
 
-/** hwaccl_exit_cursor_closing_known - which fields of it are known */
-struct hwaccl_known_fields hwaccl_exit_cursor_closing_known(const struct hwaccl_exit_cursor *cursor);
+/* When a state held: a trip round the loop has three. */
+enum hwaccl_moment {
+        HWACCL_MOMENT_ENTRY,   /* before the guest was entered */
+        HWACCL_MOMENT_EXIT,    /* after it left */
+        HWACCL_MOMENT_HANDLED, /* after its exit was handled: the next entry's, or the closing state */
+        HWACCL_MOMENT_COUNT
+};
+
+/**
+ * hwaccl_recording_state - the state of one vCPU at one moment
+ * @known: which fields of *state are; none when that moment was not recorded
+ *
+ * Takes the keyframe before it and one row, however long the recording is: some ten microseconds. Moments of the same
+ * exit come at the price of one. Returns false with *error set when there is no such exit or the recording is broken
+ * there.
+ */
+bool hwaccl_recording_state(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t exit, enum hwaccl_moment moment,
+                            struct hwaccl_subject_state *state, struct hwaccl_known_fields *known,
+                            struct hwaccl_error *error);
 
 /**
  * hwaccl_recording_replay_start - after the last keyframe whose device state lets a replay start at or before exit

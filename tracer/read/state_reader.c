@@ -1,0 +1,381 @@
+#include "tracer/read/state_reader.h"
+
+#include "core/assert.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static bool load_keyframe(struct state_reader *reader, struct hwaccl_error *error)
+{
+        const struct stream *stream = &reader->keyframe;
+        struct state_place *at = &reader->at;
+        int64_t value = 0;
+
+        if (!stream_integer(stream, reader->recording, 1, INT64_MIN, INT64_MAX, &value, error))
+                return false;
+        at->base_clock = (uint64_t)value;
+        if (!stream_integer(stream, reader->recording, 2, 0, INT64_MAX, &value, error))
+                return false;
+        at->base_host_entry = (uint64_t)value;
+        at->base_known = hwaccl_known_fields_none();
+        for (unsigned i = 0; i < reader->page_count; i++) {
+                bool known;
+                value = 0;
+                if (!stream_optional(stream, reader->recording, 3 + (int)i, &value, &known, error))
+                        return false;
+                at->base[i] = (uint64_t)value;
+                if (known)
+                        at->base_known = hwaccl_known_fields_unite(at->base_known, reader->page_bit[i]);
+        }
+        at->started = true;
+        return stream_next(&reader->keyframe, reader->recording, error);
+}
+
+/* A full row of system or segment registers into @state. */
+static bool load_group(struct state_reader *reader, struct stream *stream, enum field_set_name name,
+                       union state_words *state, struct hwaccl_error *error)
+{
+        const struct field_set *set = &reader->recording->set[name];
+        struct hwaccl_known_fields *group = &reader->at.group_known;
+
+        for (unsigned i = 0; i < set->count; i++) {
+                const unsigned index = set->index[i];
+                int64_t value = 0;
+                bool known;
+                if (!stream_optional(stream, reader->recording, 1 + (int)i, &value, &known, error))
+                        return false;
+                if (known && hwaccl_subject_fields[index].width == 4 && (value < 0 || value > UINT32_MAX))
+                        return recording_error(reader->recording, error,
+                                               "table %s, row %" PRId64 ": %s does not fit 32 bits", stream->table,
+                                               stream->key, hwaccl_subject_fields[index].name);
+                hwaccl_field_put(&state->state, (enum hwaccl_field_index)index, (uint64_t)value);
+                if (known)
+                        hwaccl_known_fields_add(group, index);
+                else
+                        hwaccl_known_fields_remove(group, index);
+        }
+        return stream_next(stream, reader->recording, error);
+}
+
+static bool load_groups(struct state_reader *reader, int64_t at, union state_words *state, struct hwaccl_error *error)
+{
+        while (reader->system.waiting && reader->system.key <= at) {
+                reader->at.system_at = reader->system.key;
+                if (!load_group(reader, &reader->system, FIELD_SET_SYSTEM, state, error))
+                        return false;
+        }
+        while (reader->segment.waiting && reader->segment.key <= at) {
+                reader->at.segment_at = reader->segment.key;
+                if (!load_group(reader, &reader->segment, FIELD_SET_SEGMENT, state, error))
+                        return false;
+        }
+        return true;
+}
+
+/* Each keyframe has its rows, also where nothing is known in them: missing ones must not pass for unknown state. */
+static bool groups_are_there(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
+{
+        const struct state_place *at = &reader->at;
+
+        if (at->system_at == 2 * id && at->segment_at == 2 * id)
+                return true;
+        return recording_error(reader->recording, error, "keyframe %" PRIu64 " has no row in table %s", exit_number(id),
+                               at->system_at == 2 * id ? "segment_registers" : "system_registers");
+}
+
+/* The fields of a row that are not NULL, into the state that handling left. */
+static bool put_fields(struct state_reader *reader, struct stream *stream, enum field_set_name name,
+                       struct hwaccl_error *error)
+{
+        const struct field_set *set = &reader->recording->set[name];
+        struct state_place *at = &reader->at;
+
+        for (unsigned i = 0; i < set->count; i++) {
+                int64_t value = 0;
+                bool there;
+                if (!stream_optional(stream, reader->recording, 1 + (int)i, &value, &there, error))
+                        return false;
+                if (!there)
+                        continue;
+                hwaccl_field_put(&at->next.state, (enum hwaccl_field_index)set->index[i], (uint64_t)value);
+                hwaccl_known_fields_add(&at->next_known, set->index[i]);
+        }
+        return stream_next(stream, reader->recording, error);
+}
+
+/* What is known of the entry beside that. */
+static bool load_entry_state(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
+{
+        struct stream *stream = &reader->entry_state;
+
+        if (!stream->waiting || stream->key > id)
+                return true;
+        if (stream->key < id)
+                return recording_error(reader->recording, error, "entry_state %" PRIu64 " belongs to no exit",
+                                       exit_number(stream->key));
+        return put_fields(reader, stream, FIELD_SET_PAGE, error);
+}
+
+/* The state with which exit @id was entered: what the exit before left, or the keyframe's where that is not known. */
+static bool load_entry(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
+{
+        struct state_place *at = &reader->at;
+        bool keyframe = reader->keyframe.waiting && reader->keyframe.key <= id;
+
+        if (keyframe && reader->keyframe.key < id)
+                return recording_error(reader->recording, error, "keyframe %" PRIu64 " belongs to no exit",
+                                       exit_number(reader->keyframe.key));
+        if (keyframe && !load_keyframe(reader, error))
+                return false;
+        if (!at->started)
+                return recording_error(reader->recording, error, "there is no keyframe before exit %" PRIu64,
+                                       exit_number(id));
+        if (!at->next_there && !keyframe) {
+                if (!reader->recording->info.vmm)
+                        return recording_error(reader->recording, error,
+                                               "exit %" PRIu64 ": the state after its handling is missing",
+                                               exit_number(id) - 1);
+                at->next_known = hwaccl_known_fields_none(); /* not given; registers that were not given since are where
+                                                                they were */
+                return true;
+        }
+        if (!at->next_there) {
+                for (unsigned i = 0; i < reader->page_count; i++)
+                        at->next.word[reader->page_word[i]] = at->base[i];
+                if (!load_groups(reader, 2 * id, &at->next, error))
+                        return false;
+                at->next_known = hwaccl_known_fields_unite(at->base_known, at->group_known);
+                at->next_there = true;
+        }
+        return load_entry_state(reader, id, error) && (!keyframe || groups_are_there(reader, id, error));
+}
+
+/* The fields of the row that are not NULL differ from the keyframe. */
+static bool load_page(struct state_reader *reader, struct hwaccl_error *error)
+{
+        const struct stream *row = &reader->exit;
+        struct state_place *at = &reader->at;
+        struct hwaccl_known_fields known = at->base_known;
+
+        for (unsigned i = 0; i < reader->page_count; i++) {
+                uint64_t value = at->base[i];
+                int type = sqlite3_column_type(row->statement, 1 + (int)i);
+                if (type == SQLITE_INTEGER) {
+                        value = (uint64_t)sqlite3_column_int64(row->statement, 1 + (int)i);
+                        known = hwaccl_known_fields_unite(known, reader->page_bit[i]);
+                } else if (type != SQLITE_NULL) {
+                        return recording_error(reader->recording, error, "exit %" PRIu64 ": %s is no integer",
+                                               exit_number(row->key), sqlite3_column_name(row->statement, 1 + (int)i));
+                }
+                at->at_exit.word[reader->page_word[i]] = value;
+        }
+        at->exit_known = known;
+        return true;
+}
+
+/* The columns behind the page: verdict, outcome, clock, times. */
+static bool load_columns(struct state_reader *reader, struct hwaccl_error *error)
+{
+        static const int64_t limit[EXIT_COLUMN_COUNT] = {
+                [EXIT_RIP_ADVANCE] = INT64_MAX,
+                [EXIT_NEXT_RAX] = INT64_MAX,
+                [EXIT_VERDICT] = HWACCL_VERDICT_COUNT - 1,
+                [EXIT_OUTCOME] = HWACCL_OUTCOME_COUNT - 1,
+                [EXIT_CLOCK] = INT64_MAX,
+                [EXIT_INSTRUCTION] = INT64_MAX,
+                [EXIT_INSTRUCTION_INPUT] = INT64_MAX,
+                [EXIT_HOST_ENTRY] = INT64_MAX,
+                [EXIT_HOST_GUEST] = INT64_MAX,
+                [EXIT_HOST_HANDLER] = INT64_MAX,
+                [EXIT_WALK] = INT64_MAX,
+        };
+        const struct stream *row = &reader->exit;
+        int64_t *column = reader->at.column;
+
+        for (unsigned i = 0; i < EXIT_COLUMN_COUNT; i++) {
+                bool is_signed = i <= EXIT_NEXT_RAX || i == EXIT_CLOCK || i == EXIT_HOST_ENTRY;
+                const int number = 1 + (int)(reader->page_count + i);
+                column[i] = 0;
+                if (!stream_optional(row, reader->recording, number, &column[i], &reader->at.known[i], error))
+                        return false;
+                if (!is_signed && (column[i] < 0 || column[i] > limit[i]))
+                        return recording_error(reader->recording, error,
+                                               "exit %" PRIu64 ": %s is %" PRId64 ", not 0 to %" PRId64,
+                                               exit_number(row->key), sqlite3_column_name(row->statement, number),
+                                               column[i], limit[i]);
+        }
+        return true;
+}
+
+/* What handling changed. */
+static bool load_next(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
+{
+        struct state_place *at = &reader->at;
+        struct stream *change = &reader->change;
+
+        at->next = at->at_exit;
+        at->next_known = at->exit_known;
+        at->next_there = at->known[EXIT_RIP_ADVANCE];
+        if (at->known[EXIT_RIP_ADVANCE])
+                at->next.state.rip += (uint64_t)at->column[EXIT_RIP_ADVANCE];
+        if (at->known[EXIT_NEXT_RAX]) {
+                at->next.state.rax = (uint64_t)at->column[EXIT_NEXT_RAX];
+                hwaccl_known_fields_add(&at->next_known, HWACCL_FIELD_INDEX_rax);
+        }
+        if (change->waiting && change->key < id)
+                return recording_error(reader->recording, error, "handler_change %" PRIu64 " belongs to no exit",
+                                       exit_number(change->key));
+        if (change->waiting && change->key == id && !put_fields(reader, change, FIELD_SET_HANDLED, error))
+                return false;
+        if (!load_groups(reader, 2 * (id + 1), &at->next, error))
+                return false;
+        at->next_known = hwaccl_known_fields_unite(at->next_known, at->group_known);
+        return true;
+}
+
+bool state_reader_complete(struct state_reader *reader, struct hwaccl_error *error)
+{
+        struct state_place *at = &reader->at;
+
+        if (at->next_complete)
+                return true;
+        if (reader->exit.waiting && reader->exit.key == at->expected && !load_entry(reader, at->expected, error))
+                return false;
+        at->next_complete = true;
+        return true;
+}
+
+/* Exit @id is not the one expected: it may stand behind a gap, at a keyframe that needs nothing before it. */
+static bool pass_gap(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
+{
+        uint64_t expected = exit_number(reader->at.expected);
+        struct hwaccl_recording_gap gap;
+
+        if (!hwaccl_recording_gap(reader->recording, (uint32_t)(id >> VCPU_SHIFT), expected, expected, &gap) ||
+            gap.last + 1 != exit_number(id))
+                return recording_error(reader->recording, error, "exit %" PRIu64 " is missing", expected);
+        reader->at.next_there = false;
+        return load_entry(reader, id, error);
+}
+
+int state_reader_next(struct state_reader *reader, struct hwaccl_error *error)
+{
+        struct state_place *at = &reader->at;
+        int64_t id = reader->exit.key;
+
+        if (!reader->exit.waiting)
+                return 0;
+        if (!state_reader_complete(reader, error) || (id != at->expected && !pass_gap(reader, id, error)))
+                return -1;
+        at->id = id;
+        at->missing = (uint64_t)(id - at->expected);
+        at->entry = at->next;
+        at->entry_known = at->next_known;
+        at->at_exit = at->entry;
+        at->expected = id + 1;
+        at->next_complete = false;
+        if (!load_page(reader, error) || !load_groups(reader, 2 * id + 1, &at->at_exit, error) ||
+            !load_columns(reader, error))
+                return -1;
+        at->exit_known = hwaccl_known_fields_unite(at->exit_known, at->group_known);
+        return load_next(reader, id, error) && stream_next(&reader->exit, reader->recording, error) ? 1 : -1;
+}
+
+bool state_reader_prepare(struct state_reader *reader, struct hwaccl_recording *recording, struct hwaccl_error *error)
+{
+        const struct field_set *page = &recording->set[FIELD_SET_PAGE];
+        const struct {
+                struct stream *stream;
+                const char *table;
+                const char *sql;
+        } tables[] = {
+                {&reader->exit, "exit",
+                 "SELECT id, @page($)@, rip_advance, next_rax, verdict, outcome, clock, instruction, instruction_input,"
+                 " host_entry, host_guest, host_handler, walk FROM exit WHERE id BETWEEN ?1 AND ?2 ORDER BY id"},
+                /* the bounds are moved down to the keyframe and the group row that hold at the first exit */
+                {&reader->keyframe, "keyframe",
+                 "SELECT id, clock, host_entry, @page($)@ FROM keyframe WHERE id BETWEEN coalesce("
+                 "(SELECT max(id) FROM keyframe WHERE id <= ?1), ?1) AND ?2 ORDER BY id"},
+                {&reader->change, "handler_change",
+                 "SELECT id, @handled($)@ FROM handler_change WHERE id BETWEEN ?1 AND ?2 ORDER BY id"},
+                {&reader->entry_state, "entry_state",
+                 "SELECT id, @page($)@ FROM entry_state WHERE id BETWEEN ?1 AND ?2 ORDER BY id"},
+                {&reader->system, "system_registers",
+                 "SELECT at, @system($)@ FROM system_registers WHERE at BETWEEN coalesce("
+                 "(SELECT max(at) FROM system_registers WHERE at <= ?1), ?1) AND ?2 ORDER BY at"},
+                {&reader->segment, "segment_registers",
+                 "SELECT at, @segment($)@ FROM segment_registers WHERE at BETWEEN coalesce("
+                 "(SELECT max(at) FROM segment_registers WHERE at <= ?1), ?1) AND ?2 ORDER BY at"},
+        };
+
+        hwaccl_assert(page->count <= PAGE_MAX);
+        reader->recording = recording;
+        reader->page_count = page->count;
+        for (unsigned i = 0; i < page->count; i++) {
+                reader->page_word[i] = (uint8_t)(hwaccl_subject_fields[page->index[i]].offset / 8);
+                hwaccl_known_fields_add(&reader->page_bit[i], page->index[i]);
+        }
+        for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+                if (!stream_prepare(tables[i].stream, recording, tables[i].table, tables[i].sql, true, error))
+                        return false;
+        return true;
+}
+
+void state_reader_rest(struct state_reader *reader)
+{
+        stream_reset(&reader->exit);
+        stream_reset(&reader->keyframe);
+        stream_reset(&reader->change);
+        stream_reset(&reader->entry_state);
+        stream_reset(&reader->system);
+        stream_reset(&reader->segment);
+}
+
+void state_reader_close(struct state_reader *reader)
+{
+        stream_close(&reader->exit);
+        stream_close(&reader->keyframe);
+        stream_close(&reader->change);
+        stream_close(&reader->entry_state);
+        stream_close(&reader->system);
+        stream_close(&reader->segment);
+}
+
+/* A keyframe has the whole state at the entry of its exit. At any other exit that state is what the exit before left.
+ */
+bool state_reader_seek(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
+{
+        struct hwaccl_recording *recording = reader->recording;
+        struct state_place *at = &reader->at;
+        const int64_t first = id & ~(int64_t)EXIT_NUMBER_MAX, last = id | (int64_t)EXIT_NUMBER_MAX;
+
+        memset(at, 0, sizeof(*at));
+        at->system_at = at->segment_at = -1;
+        if (!stream_start(&reader->keyframe, recording, id, last, error))
+                return false;
+        bool is_keyframe = reader->keyframe.waiting && reader->keyframe.key == id;
+        int64_t start = is_keyframe || id == first ? id : id - 1;
+        at->expected = start;
+        if (!stream_start(&reader->exit, recording, start, last, error) ||
+            !stream_start(&reader->change, recording, start, last, error) ||
+            !stream_start(&reader->entry_state, recording, start, last, error) ||
+            !stream_start(&reader->system, recording, 2 * start, 2 * last, error) ||
+            !stream_start(&reader->segment, recording, 2 * start, 2 * last, error))
+                return false;
+        if (reader->keyframe.waiting && reader->keyframe.key < start) {
+                if (reader->keyframe.key < first)
+                        return recording_error(recording, error, "there is no keyframe before exit %" PRIu64,
+                                               exit_number(start));
+                if (!load_keyframe(reader, error))
+                        return false;
+        }
+        if (start == id)
+                return true;
+        /* the entry of that exit is of no interest, but for system and segment registers, which are full rows */
+        at->next_there = true;
+        if (!load_groups(reader, 2 * start, &at->next, error))
+                return false;
+        int found = state_reader_next(reader, error);
+        return found > 0 ||
+               (found == 0 && recording_error(recording, error, "exit %" PRIu64 " is missing", exit_number(start)));
+}
