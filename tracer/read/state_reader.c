@@ -158,16 +158,15 @@ static bool load_page(struct state_reader *reader, struct hwaccl_error *error)
         struct hwaccl_known_fields known = at->base_known;
 
         for (unsigned i = 0; i < reader->page_count; i++) {
-                uint64_t value = at->base[i];
-                int type = sqlite3_column_type(row->statement, 1 + (int)i);
+                int64_t value = (int64_t)at->base[i];
+                int type = stream_column(row, 1 + (int)i, &value);
                 if (type == SQLITE_INTEGER) {
-                        value = (uint64_t)sqlite3_column_int64(row->statement, 1 + (int)i);
                         known = hwaccl_known_fields_unite(known, reader->page_bit[i]);
                 } else if (type != SQLITE_NULL) {
                         return recording_error(reader->recording, error, "exit %" PRIu64 ": %s is no integer",
                                                exit_number(row->key), sqlite3_column_name(row->statement, 1 + (int)i));
                 }
-                at->at_exit.word[reader->page_word[i]] = value;
+                at->at_exit.word[reader->page_word[i]] = (uint64_t)value;
         }
         at->exit_known = known;
         return true;

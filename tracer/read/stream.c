@@ -39,9 +39,9 @@ bool stream_next(struct stream *stream, struct hwaccl_recording *recording, stru
         if (result != SQLITE_ROW)
                 return recording_error(recording, error, "cannot read table %s: %s", stream->table,
                                        sqlite3_errmsg(recording->db));
-        if (sqlite3_column_type(stream->statement, 0) != SQLITE_INTEGER)
+        int64_t key = 0;
+        if (stream_column(stream, 0, &key) != SQLITE_INTEGER)
                 return recording_error(recording, error, "table %s: a key is no integer", stream->table);
-        int64_t key = sqlite3_column_int64(stream->statement, 0);
         if (stream->waiting && (key < stream->key || (stream->unique && key == stream->key)))
                 return recording_error(recording, error, "table %s: key %" PRId64 " after %" PRId64, stream->table, key,
                                        stream->key);
@@ -64,28 +64,23 @@ void stream_close(struct stream *stream)
 bool stream_integer(const struct stream *stream, const struct hwaccl_recording *recording, int column, int64_t low,
                     int64_t high, int64_t *value, struct hwaccl_error *error)
 {
-        const char *name = sqlite3_column_name(stream->statement, column);
-
-        if (sqlite3_column_type(stream->statement, column) != SQLITE_INTEGER)
+        if (stream_column(stream, column, value) != SQLITE_INTEGER)
                 return recording_error(recording, error, "table %s, row %" PRId64 ": %s is no integer", stream->table,
-                                       stream->key, name);
-        *value = sqlite3_column_int64(stream->statement, column);
+                                       stream->key, sqlite3_column_name(stream->statement, column));
         if (*value < low || *value > high)
-                return recording_error(recording, error,
-                                       "table %s, row %" PRId64 ": %s is %" PRId64 ", not %" PRId64 " to %" PRId64,
-                                       stream->table, stream->key, name, *value, low, high);
+                return recording_error(
+                        recording, error, "table %s, row %" PRId64 ": %s is %" PRId64 ", not %" PRId64 " to %" PRId64,
+                        stream->table, stream->key, sqlite3_column_name(stream->statement, column), *value, low, high);
         return true;
 }
 
 bool stream_optional(const struct stream *stream, const struct hwaccl_recording *recording, int column, int64_t *value,
                      bool *known, struct hwaccl_error *error)
 {
-        int type = sqlite3_column_type(stream->statement, column);
+        int type = stream_column(stream, column, value);
 
         *known = type == SQLITE_INTEGER;
-        if (*known)
-                *value = sqlite3_column_int64(stream->statement, column);
-        else if (type != SQLITE_NULL)
+        if (!*known && type != SQLITE_NULL)
                 return recording_error(recording, error, "table %s, row %" PRId64 ": %s is no integer", stream->table,
                                        stream->key, sqlite3_column_name(stream->statement, column));
         return true;

@@ -27,6 +27,18 @@ bool stream_next(struct stream *stream, struct hwaccl_recording *recording, stru
 void stream_reset(struct stream *stream);
 void stream_close(struct stream *stream);
 
+/** stream_column - the type of a column of the row that waits, and its value where that is an integer. One look at the
+ * column for both: databases are opened without mutexes, so its value need not be protected by one */
+static inline int stream_column(const struct stream *stream, int column, int64_t *value)
+{
+        sqlite3_value *found = sqlite3_column_value(stream->statement, column);
+        int type = sqlite3_value_type(found);
+
+        if (type == SQLITE_INTEGER)
+                *value = sqlite3_value_int64(found);
+        return type;
+}
+
 /** stream_integer - a column of the row that waits; NULL is an error */
 bool stream_integer(const struct stream *stream, const struct hwaccl_recording *recording, int column, int64_t low,
                     int64_t high, int64_t *value, struct hwaccl_error *error);
