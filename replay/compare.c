@@ -6,29 +6,30 @@
 #include <stdio.h>
 #include <string.h>
 
-/* @state := what of @recorded is known. */
-static void put_known(struct hwaccl_subject_state *state, const struct hwaccl_subject_state *recorded,
+bool replay_put_known(struct hwaccl_subject_state *state, const struct hwaccl_subject_state *recorded,
                       const struct hwaccl_known_fields *known)
 {
         if (hwaccl_known_fields_equal(*known, hwaccl_known_fields_all())) {
                 *state = *recorded;
-                return;
+                return true;
         }
         for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++)
                 if (hwaccl_known_fields_has(known, i))
                         hwaccl_field_put(state, (enum hwaccl_field_index)i,
                                          hwaccl_field_get(recorded, (enum hwaccl_field_index)i));
+        return false;
 }
 
-static bool compare_fields(struct replay_report *report, const struct hwaccl_subject_state *recorded,
-                           const struct hwaccl_known_fields *known, const struct hwaccl_subject_state *replayed,
-                           const char *suffix)
+static bool compare_fields(struct replay_engine *engine, const struct hwaccl_subject_state *replayed)
 {
+        const char *suffix = engine->moment == HWACCL_MOMENT_ENTRY ? " before entry" : "";
+        struct replay_report *report = &engine->report;
         bool same = true;
+
         for (unsigned i = 0; i < HWACCL_FIELD_COUNT; i++) {
-                uint64_t a = hwaccl_field_get(recorded, (enum hwaccl_field_index)i);
+                uint64_t a = hwaccl_field_get(engine->expected, (enum hwaccl_field_index)i);
                 uint64_t b = hwaccl_field_get(replayed, (enum hwaccl_field_index)i);
-                if (a == b || !hwaccl_known_fields_has(known, i))
+                if (a == b || !hwaccl_known_fields_has(&engine->expected_known, i))
                         continue;
                 same = false;
                 replay_report_numbers(
@@ -43,24 +44,10 @@ static bool compare_fields(struct replay_report *report, const struct hwaccl_sub
 void replay_resynchronise(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
                           const struct hwaccl_known_fields *known)
 {
-        struct hwaccl_subject_state state = *hwaccl_vcpu_state(engine->vcpu);
         struct hwaccl_error error;
 
-        put_known(&state, recorded, known);
-        if (!hwaccl_vcpu_load_state(engine->vcpu, &state, &error))
+        if (!replay_engine_load(engine, recorded, known, &error))
                 replay_report_texts(&engine->report, "state", "accepted", error.message);
-}
-
-void replay_compare_after(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
-                          const struct hwaccl_known_fields *known, const struct hwaccl_subject_state *replayed)
-{
-        struct replay_report *report = &engine->report;
-
-        if (engine->cut_short)
-                return;
-        if (memcmp(recorded, replayed, sizeof(*recorded)) != 0 &&
-            !compare_fields(report, recorded, known, replayed, report->open ? "" : " before entry"))
-                replay_resynchronise(engine, recorded, known);
 }
 
 static struct replay_engine *probe_engine(struct hwaccl_probe *probe)
@@ -68,32 +55,24 @@ static struct replay_engine *probe_engine(struct hwaccl_probe *probe)
         return REPLAY_ENGINE_OF(probe, probe);
 }
 
-/* The state before an entry is what the previous exit's handling left: its report ends here, and the next one begins.
- * Nobody handled anything before the first entry, so what is wrong with that belongs to the exit that follows. */
+/* The machine is about to be entered, or its exit has been handled. */
 static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
 {
         struct replay_engine *engine = probe_engine(probe);
-        const struct hwaccl_recorded_exit *exit = engine->exit;
+        struct hwaccl_subject_state *own = &engine->own[engine->moment];
+        bool same = !engine->expected || memcmp(engine->expected, state, sizeof(*state)) == 0 ||
+                    compare_fields(engine, state);
 
-        engine->entered = true;
-        if (!exit) {
-                if (engine->closing)
-                        replay_compare_after(engine, engine->closing, &engine->closing_known, state);
-                return;
-        }
-        if (!engine->report.open) {
-                replay_report_open(&engine->report, exit);
-                engine->report.open = false;
-                replay_compare_after(engine, exit->entry, &exit->entry_known, state);
-                engine->report.open = true;
-                return;
-        }
-        replay_compare_after(engine, exit->entry, &exit->entry_known, state);
-        if (replay_report_close(engine) && engine->config->stop_at_first) {
-                engine->stopping = true;
-                return;
-        }
-        replay_report_open(&engine->report, exit);
+        engine->transferred = true;
+        engine->state[engine->moment] = state;
+        if (same && engine->moment == HWACCL_MOMENT_HANDLED)
+                return; /* it stays there until the next entry */
+        if (!same && engine->moment == HWACCL_MOMENT_ENTRY)
+                replay_resynchronise(engine, engine->expected, &engine->expected_known);
+        *own = *state;
+        engine->state[engine->moment] = own;
+        if (!same && engine->moment == HWACCL_MOMENT_HANDLED)
+                replay_resynchronise(engine, engine->expected, &engine->expected_known);
 }
 
 static void irq_offer(struct hwaccl_probe *probe, uint8_t vector)
@@ -118,8 +97,6 @@ static void entry(struct hwaccl_probe *probe)
         struct replay_engine *engine = probe_engine(probe);
         const struct hwaccl_recorded_exit *exit = engine->exit;
 
-        if (engine->stopping || !exit)
-                return;
         if (exit->offered != engine->offered || (exit->offered && exit->offered_vector != engine->offered_vector))
                 report_offer(engine);
 }
@@ -232,7 +209,7 @@ static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *repla
         struct replay_engine *engine = probe_engine(probe);
         const struct hwaccl_recorded_exit *exit = engine->exit;
 
-        if (!exit || engine->cut_short || hwaccl_vcpu_host_failed(engine->vcpu))
+        if (engine->cut_short || hwaccl_vcpu_host_failed(engine->vcpu))
                 return; /* a host that failed has been reported as the input that it could not give */
         size_t next = engine->effect_next;
         if (next >= exit->effect_count) {
@@ -298,9 +275,13 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
         const struct hwaccl_recorded_exit *exit = engine->exit;
         (void)request;
 
-        if (engine->stopping)
-                return hwaccl_error_set(error, "the replay stops here");
-        put_known(state, exit->exit, &exit->exit_known);
+        (void)error;
+        if (replay_put_known(state, exit->exit, &exit->exit_known)) {
+                engine->state[HWACCL_MOMENT_EXIT] = exit->exit;
+        } else {
+                engine->own[HWACCL_MOMENT_EXIT] = *state;
+                engine->state[HWACCL_MOMENT_EXIT] = &engine->own[HWACCL_MOMENT_EXIT];
+        }
         for (size_t i = 0; i < sizeof(pending->bits) / sizeof(pending->bits[0]); i++)
                 atomic_store_explicit(&pending->bits[i], exit->pending[i], memory_order_relaxed);
         return true;

@@ -13,16 +13,9 @@
 
 #include <stddef.h>
 
-/* What is wrong with the exit being replayed. Its last difference is known only when the next entry's state is there,
- * by which time the cursor has moved on, so what a report needs of the exit is copied. */
+/* What is wrong with the exit being replayed. */
 struct replay_report {
-        bool open; /* an exit is being replayed */
-        uint64_t number;
-        uint64_t exit_reason;
-        uint64_t rip;
-        uint64_t efer;
-        uint32_t code_rights; /* of CS */
-        uint8_t code[15];     /* of the instruction, as far as it was read */
+        uint8_t code[15]; /* of the instruction, as far as it was read */
         uint8_t code_size;
         struct hwaccl_divergence divergence;
         char name[HWACCL_DIFFERENCE_MAX][48]; /* of differences whose names are made up */
@@ -34,21 +27,26 @@ struct replay_engine {
         struct hwaccl_probe probe;
         struct hwaccl_machine *machine;
         struct hwaccl_vcpu *vcpu;
-        const struct hwaccl_replay_config *config;
-        struct hwaccl_replay_result *result;
 
-        const struct hwaccl_recorded_exit *exit;    /* the one being replayed */
-        const struct hwaccl_subject_state *closing; /* what transfer in is compared with once there is no exit left */
-        struct hwaccl_known_fields closing_known;
-        size_t input_next;  /* of exit->inputs: the first that was not read */
-        size_t effect_next; /* of exit->effects: the first that was not repeated */
+        const struct hwaccl_recorded_exit *exit; /* the one being replayed */
+        size_t input_next;                       /* of exit->inputs: the first that was not read */
+        size_t effect_next;                      /* of exit->effects: the first that was not repeated */
         bool offered;
         uint8_t offered_vector;
         bool inputs_lost; /* another input was asked for than the recorded one: what follows from it is not news */
         bool cut_short;   /* the recording stops inside this exit's handling, and so does its comparison */
-        bool entered;     /* transfer in was done for this exit: the report is its own */
-        bool stopping;    /* nothing more is to be replayed */
         struct replay_report report;
+
+        /* The next transfer in. */
+        enum hwaccl_moment moment;                   /* HWACCL_MOMENT_ENTRY or _HANDLED */
+        const struct hwaccl_subject_state *expected; /* NULL: it is not compared */
+        struct hwaccl_known_fields expected_known;
+        bool transferred; /* it was done */
+
+        /* The machine's own states around the exit; NULL: there is none (yet). They point into the machine, to what was
+         * recorded where that is the same, or here. */
+        const struct hwaccl_subject_state *state[HWACCL_MOMENT_COUNT];
+        struct hwaccl_subject_state own[HWACCL_MOMENT_COUNT];
 };
 
 extern const struct hwaccl_accel_ops replay_accel_ops;
@@ -58,10 +56,37 @@ extern const struct hwaccl_probe_ops replay_probe_ops;
 #define REPLAY_ENGINE_OF(pointer, member)                                                                              \
         ((struct replay_engine *)(void *)((char *)(pointer)-offsetof(struct replay_engine, member)))
 
+/* engine.c: one exit. The functions that reach into the machine are there, in compare.c and in devices.c. */
+
+/** replay_engine_build - a machine at reset. replay_engine_destroy() is due in either case */
+bool replay_engine_build(struct replay_engine *engine, const struct hwaccl_machine_config *config,
+                         struct hwaccl_error *error);
+void replay_engine_destroy(struct replay_engine *engine);
+
+/** replay_engine_load - stand where the recording stands; no interrupt is pending. False with *error set when the state
+ * breaks the ABI */
+bool replay_engine_load(struct replay_engine *engine, const struct hwaccl_subject_state *state,
+                        const struct hwaccl_known_fields *known, struct hwaccl_error *error);
+
+/** replay_engine_stand - the state before the entry that comes next becomes the machine's only state */
+void replay_engine_stand(struct replay_engine *engine);
+
+/** replay_engine_run - the entry, the exit, and its handling */
+void replay_engine_run(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit, bool compare_entry);
+
+/** replay_engine_settle - compare what the handling left with @after, and go on from there; NULL: it was not recorded
+ */
+void replay_engine_settle(struct replay_engine *engine, const struct hwaccl_subject_state *after,
+                          const struct hwaccl_known_fields *known);
+
+/** replay_refuse_gap - error: what a replay needs is a chain of exits. It says which part it can do. Returns false */
+bool replay_refuse_gap(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t start,
+                       const struct hwaccl_recording_gap *gap, struct hwaccl_error *error);
+
 /* report.c: the differences of one exit. */
 
 /** replay_report_open - a new exit: no difference yet */
-void replay_report_open(struct replay_report *report, const struct hwaccl_recorded_exit *exit);
+void replay_report_open(struct replay_report *report);
 
 /** replay_report_code - bytes of the instruction were read */
 void replay_report_code(struct replay_report *report, const void *data, size_t size);
@@ -82,8 +107,8 @@ void replay_report_texts(struct replay_report *report, const char *what, const c
 void replay_report_bytes(struct replay_report *report, const char *what, const void *recorded, const void *replayed,
                          size_t size);
 
-/** replay_report_close - hand the exit's differences, if there are any, to the caller. Returns true when it diverged */
-bool replay_report_close(struct replay_engine *engine);
+/** replay_report_close - say of which exit the differences are. Returns true when there are any */
+bool replay_report_close(struct replay_report *report, const struct hwaccl_recorded_exit *exit);
 
 /** replay_format_bytes - "41 42 43 …", as many as fit */
 void replay_format_bytes(char *text, size_t room, const void *data, size_t size);
@@ -100,9 +125,9 @@ bool replay_devices_compare(struct hwaccl_machine *machine, const struct hwaccl_
 
 /* compare.c */
 
-/** replay_compare_after - the state that the previous exit's handling left, against the recorded one */
-void replay_compare_after(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
-                          const struct hwaccl_known_fields *known, const struct hwaccl_subject_state *replayed);
+/** replay_put_known - @state := what of @recorded is known. Returns true when that is all */
+bool replay_put_known(struct hwaccl_subject_state *state, const struct hwaccl_subject_state *recorded,
+                      const struct hwaccl_known_fields *known);
 
 /** replay_resynchronise - go on from what was recorded: the context decides what the next trip offers and handles */
 void replay_resynchronise(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,

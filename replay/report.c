@@ -11,14 +11,8 @@
 #define CODE_LONG             0x2000u /* CS access rights: L */
 #define CODE_DEFAULT_32       0x4000u /* D */
 
-void replay_report_open(struct replay_report *report, const struct hwaccl_recorded_exit *exit)
+void replay_report_open(struct replay_report *report)
 {
-        report->open = true;
-        report->number = exit->number;
-        report->exit_reason = exit->exit->exit_reason;
-        report->rip = exit->exit->rip;
-        report->efer = exit->exit->efer;
-        report->code_rights = exit->exit->cs.access_rights;
         report->code_size = 0;
         report->divergence.difference_count = 0;
 }
@@ -109,37 +103,26 @@ void replay_report_bytes(struct replay_report *report, const char *what, const v
         replay_format_bytes(difference->replayed + used, sizeof(difference->replayed) - used, b + start, size - start);
 }
 
-static unsigned code_bits(const struct replay_report *report)
+static unsigned code_bits(const struct hwaccl_subject_state *state)
 {
-        if ((report->efer & EFER_LONG_MODE_ACTIVE) && (report->code_rights & CODE_LONG))
+        if ((state->efer & EFER_LONG_MODE_ACTIVE) && (state->cs.access_rights & CODE_LONG))
                 return 64;
-        return report->code_rights & CODE_DEFAULT_32 ? 32 : 16;
+        return state->cs.access_rights & CODE_DEFAULT_32 ? 32 : 16;
 }
 
-bool replay_report_close(struct replay_engine *engine)
+bool replay_report_close(struct replay_report *report, const struct hwaccl_recorded_exit *exit)
 {
-        struct replay_report *report = &engine->report;
         struct hwaccl_divergence *divergence = &report->divergence;
 
-        report->open = false;
-        if (report->number < engine->config->first)
-                return false; /* on the way from the keyframe to the first exit that was asked for */
-        engine->result->exits++;
         if (!divergence->difference_count)
                 return false;
-
-        if (!engine->result->divergences++)
-                engine->result->first_divergence = report->number;
-        divergence->vcpu = engine->config->vcpu;
-        divergence->exit = report->number;
-        divergence->exit_reason = report->exit_reason;
-        divergence->rip = report->rip;
+        divergence->vcpu = exit->vcpu;
+        divergence->exit = exit->number;
+        divergence->exit_reason = exit->exit->exit_reason;
+        divergence->rip = exit->exit->rip;
         divergence->instruction[0] = '\0';
         if (report->code_size)
-                hwaccl_instruction_describe(report->code, report->code_size, report->rip, code_bits(report),
+                hwaccl_instruction_describe(report->code, report->code_size, divergence->rip, code_bits(exit->exit),
                                             divergence->instruction, sizeof(divergence->instruction));
-        divergence->resynchronised = !engine->config->stop_at_first;
-        if (engine->config->diverged)
-                engine->config->diverged(engine->config->opaque, divergence);
         return true;
 }

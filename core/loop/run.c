@@ -135,18 +135,21 @@ bool hwaccl_vcpu_step(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error)
 
 enum hwaccl_end hwaccl_vcpu_run(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error)
 {
+        struct hwaccl_error refused; /* with its exit: there is nothing behind it to show */
+
         while (hwaccl_vcpu_step(vcpu, error))
                 ;
-        hwaccl_vcpu_close(vcpu);
+        (void)hwaccl_vcpu_close(vcpu, &refused);
         return vcpu->board->end;
 }
 
-void hwaccl_vcpu_close(struct hwaccl_vcpu *vcpu)
+bool hwaccl_vcpu_close(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error)
 {
         struct hwaccl_probe *probe = vcpu->host.probe;
-        struct hwaccl_error refused;
 
-        /* A context that cannot be transferred was refused with its exit: there is nothing behind it to show. */
-        if (probe && hwaccl_transfer_in(&vcpu->context, vcpu->state, &refused))
+        if (!hwaccl_transfer_in(&vcpu->context, vcpu->state, error))
+                return false;
+        if (probe)
                 probe->ops->transfer_in(probe, vcpu->state);
+        return true;
 }

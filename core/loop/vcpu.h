@@ -61,8 +61,9 @@ bool hwaccl_vcpu_step(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error);
 /** hwaccl_vcpu_run - step until the guest has ended, then hand the closing state to the probe */
 enum hwaccl_end hwaccl_vcpu_run(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error);
 
-/** hwaccl_vcpu_close - give the probe the state after the last exit's handling (transfer in without a run) */
-void hwaccl_vcpu_close(struct hwaccl_vcpu *vcpu);
+/** hwaccl_vcpu_close - give the probe the state after the last exit's handling (transfer in without a run). Returns
+ * false with *error set when no guest can be entered with it */
+bool hwaccl_vcpu_close(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error);
 
 /**
  * hwaccl_vcpu_trip - one trip round the loop, for those who handle exits themselves

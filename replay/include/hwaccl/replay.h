@@ -13,8 +13,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct hwaccl_replay;
-
 /* One difference between the recording and the replay. */
 struct hwaccl_difference {
         const char *what; /* "rax", "verdict", "effect 2", "pic.irr", "input 1 address" … */
@@ -33,7 +31,6 @@ struct hwaccl_divergence {
         char instruction[96]; /* disassembly, or "" */
         struct hwaccl_difference difference[HWACCL_DIFFERENCE_MAX];
         unsigned difference_count;
-        bool resynchronised; /* the replay could go on from the recorded state */
 };
 
 struct hwaccl_replay_config {

@@ -1,0 +1,119 @@
+/* One exit on the machine of a replay: before it, its handling, and what that left. */
+#include "replay/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool replay_engine_build(struct replay_engine *engine, const struct hwaccl_machine_config *config,
+                         struct hwaccl_error *error)
+{
+        memset(engine, 0, sizeof(*engine));
+        engine->accel.ops = &replay_accel_ops;
+        engine->inputs.ops = &replay_inputs_ops;
+        engine->probe.ops = &replay_probe_ops;
+        engine->machine = hwaccl_machine_create(config, error);
+        engine->vcpu = engine->machine ? hwaccl_vcpu_create(engine->machine, error) : NULL;
+        if (!engine->vcpu)
+                return false;
+        hwaccl_vcpu_attach(engine->vcpu, &engine->accel, &engine->inputs, &engine->probe);
+        return true;
+}
+
+void replay_engine_destroy(struct replay_engine *engine)
+{
+        hwaccl_vcpu_destroy(engine->vcpu);
+        hwaccl_machine_destroy(engine->machine);
+        engine->vcpu = NULL;
+        engine->machine = NULL;
+}
+
+bool replay_engine_load(struct replay_engine *engine, const struct hwaccl_subject_state *state,
+                        const struct hwaccl_known_fields *known, struct hwaccl_error *error)
+{
+        struct hwaccl_subject_state whole = *hwaccl_vcpu_state(engine->vcpu);
+
+        replay_put_known(&whole, state, known);
+        return hwaccl_vcpu_load_state(engine->vcpu, &whole, error);
+}
+
+/* The transfer in to come, compared with @expected; NULL: with nothing. */
+static void expect(struct replay_engine *engine, enum hwaccl_moment moment, const struct hwaccl_subject_state *expected,
+                   const struct hwaccl_known_fields *known)
+{
+        engine->transferred = false;
+        engine->moment = moment;
+        engine->expected = expected;
+        if (expected)
+                engine->expected_known = *known;
+}
+
+void replay_engine_stand(struct replay_engine *engine)
+{
+        struct hwaccl_error error;
+
+        expect(engine, HWACCL_MOMENT_ENTRY, NULL, NULL);
+        memset(engine->state, 0, sizeof(engine->state));
+        (void)hwaccl_vcpu_close(engine->vcpu, &error); /* where it fails, the next step says so */
+}
+
+static void begin_exit(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit)
+{
+        engine->exit = exit;
+        engine->input_next = 0;
+        engine->effect_next = 0;
+        engine->offered = false;
+        engine->inputs_lost = false;
+        engine->cut_short = false;
+        memset(engine->state, 0, sizeof(engine->state));
+        replay_report_open(&engine->report);
+}
+
+/* What can be said only when the handling is over: inputs that nobody read, and a guest that ended although it went on.
+ */
+static void finish_exit(struct replay_engine *engine, bool ended, const struct hwaccl_error *error)
+{
+        const struct hwaccl_recorded_exit *exit = engine->exit;
+        enum hwaccl_end end = hwaccl_machine_end(engine->machine);
+
+        if (engine->cut_short || !exit->outcome_known)
+                return;
+        if (engine->input_next < exit->input_count && !engine->inputs_lost) {
+                char unread[64];
+                (void)snprintf(unread, sizeof(unread), "%zu more", exit->input_count - engine->input_next);
+                replay_report_texts(&engine->report,
+                                    replay_report_name(&engine->report, "input %zu", engine->input_next), unread,
+                                    "not read");
+        }
+        bool failed = ended && (end == HWACCL_END_ERROR || end == HWACCL_END_ENTRY_FAILURE);
+        if (failed && !engine->inputs_lost && exit->outcome != HWACCL_OUTCOME_FAILED)
+                replay_report_texts(&engine->report, "handling", hwaccl_outcome_name(exit->outcome), error->message);
+}
+
+void replay_engine_run(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit, bool compare_entry)
+{
+        struct hwaccl_error error = {""};
+
+        if (hwaccl_machine_end(engine->machine) != HWACCL_END_NONE) /* in the replay only: that exit was reported */
+                hwaccl_vcpu_resume(engine->vcpu);
+        begin_exit(engine, exit);
+        expect(engine, HWACCL_MOMENT_ENTRY, compare_entry ? exit->entry : NULL, &exit->entry_known);
+        bool more = hwaccl_vcpu_step(engine->vcpu, &error);
+        if (engine->transferred)
+                finish_exit(engine, !more, &error);
+        else
+                replay_report_texts(&engine->report, "entry", "possible", error.message);
+}
+
+void replay_engine_settle(struct replay_engine *engine, const struct hwaccl_subject_state *after,
+                          const struct hwaccl_known_fields *known)
+{
+        struct hwaccl_error error = {""};
+
+        expect(engine, HWACCL_MOMENT_HANDLED, engine->cut_short ? NULL : after, known);
+        bool possible = hwaccl_vcpu_close(engine->vcpu, &error);
+        if (!after || (possible && !engine->cut_short))
+                return;
+        if (!possible)
+                replay_report_texts(&engine->report, "next entry", "possible", error.message);
+        replay_resynchronise(engine, after, known);
+}
