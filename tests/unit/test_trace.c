@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "tests/fixtures/state_assert.h"
 #include "tests/fixtures/trace_fixture.h"
 
 #include "hwaccl/replay.h"
@@ -138,6 +139,7 @@ static void check_loop(struct hwaccl_recording *recording, uint32_t vcpu, uint64
                 assert_known_part(found->entry, &found->entry_known, &last.values, random % 5 < 2 ? last.known : none,
                                   i);
                 assert_known_part(found->exit, &found->exit_known, &at_exit.values, at_exit.known, i);
+                assert_states_at(recording, cursor, found);
                 if (first == 0 && i % 37 == 0)
                         for (unsigned f = 0; f < HWACCL_FIELD_COUNT; f++)
                                 assert_view_agrees(recording, found, (enum hwaccl_field_index)f);

@@ -9,6 +9,7 @@
 #include "tracer/record/probe_fanout.h"
 
 #include "tests/fixtures/recording_fixture.h"
+#include "tests/fixtures/state_assert.h"
 
 #include "tracer/import/trace_import.h"
 #include "tracer/lttng/trace_probe.h"
@@ -260,6 +261,7 @@ static uint64_t compare_exits(struct hwaccl_recording *other)
                 assert_memory_equal(x->entry, y->entry, sizeof(*x->entry));
                 assert_memory_equal(x->exit, y->exit, sizeof(*x->exit));
                 assert_memory_equal(x->pending, y->pending, sizeof(x->pending));
+                assert_states_at(other, b, y);
                 count++;
                 assert_int_equal(x->offered, y->offered);
                 if (!y->outcome_known) /* the trace ends here */
