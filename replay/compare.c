@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-bool replay_put_known(struct hwaccl_subject_state *state, const struct hwaccl_subject_state *recorded,
+/* @state := what of @recorded is known. Returns true when that is all. */
+static bool put_known(struct hwaccl_subject_state *state, const struct hwaccl_subject_state *recorded,
                       const struct hwaccl_known_fields *known)
 {
         if (hwaccl_known_fields_equal(*known, hwaccl_known_fields_all())) {
@@ -41,12 +42,21 @@ static bool compare_fields(struct replay_engine *engine, const struct hwaccl_sub
         return same;
 }
 
+bool replay_load_state(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
+                       const struct hwaccl_known_fields *known, struct hwaccl_error *error)
+{
+        struct hwaccl_subject_state state = *hwaccl_vcpu_state(engine->vcpu);
+
+        put_known(&state, recorded, known);
+        return hwaccl_vcpu_load_state(engine->vcpu, &state, error);
+}
+
 void replay_resynchronise(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
                           const struct hwaccl_known_fields *known)
 {
         struct hwaccl_error error;
 
-        if (!replay_engine_load(engine, recorded, known, &error))
+        if (!replay_load_state(engine, recorded, known, &error))
                 replay_report_texts(&engine->report, "state", "accepted", error.message);
 }
 
@@ -276,7 +286,7 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
         (void)request;
 
         (void)error;
-        if (replay_put_known(state, exit->exit, &exit->exit_known)) {
+        if (put_known(state, exit->exit, &exit->exit_known)) {
                 engine->state[HWACCL_MOMENT_EXIT] = exit->exit;
         } else {
                 engine->own[HWACCL_MOMENT_EXIT] = *state;

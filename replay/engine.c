@@ -27,15 +27,6 @@ void replay_engine_destroy(struct replay_engine *engine)
         engine->machine = NULL;
 }
 
-bool replay_engine_load(struct replay_engine *engine, const struct hwaccl_subject_state *state,
-                        const struct hwaccl_known_fields *known, struct hwaccl_error *error)
-{
-        struct hwaccl_subject_state whole = *hwaccl_vcpu_state(engine->vcpu);
-
-        replay_put_known(&whole, state, known);
-        return hwaccl_vcpu_load_state(engine->vcpu, &whole, error);
-}
-
 /* The transfer in to come, compared with @expected; NULL: with nothing. */
 static void expect(struct replay_engine *engine, enum hwaccl_moment moment, const struct hwaccl_subject_state *expected,
                    const struct hwaccl_known_fields *known)

@@ -56,17 +56,12 @@ extern const struct hwaccl_probe_ops replay_probe_ops;
 #define REPLAY_ENGINE_OF(pointer, member)                                                                              \
         ((struct replay_engine *)(void *)((char *)(pointer)-offsetof(struct replay_engine, member)))
 
-/* engine.c: one exit. The functions that reach into the machine are there, in compare.c and in devices.c. */
+/* engine.c: one exit. */
 
 /** replay_engine_build - a machine at reset. replay_engine_destroy() is due in either case */
 bool replay_engine_build(struct replay_engine *engine, const struct hwaccl_machine_config *config,
                          struct hwaccl_error *error);
 void replay_engine_destroy(struct replay_engine *engine);
-
-/** replay_engine_load - stand where the recording stands; no interrupt is pending. False with *error set when the state
- * breaks the ABI */
-bool replay_engine_load(struct replay_engine *engine, const struct hwaccl_subject_state *state,
-                        const struct hwaccl_known_fields *known, struct hwaccl_error *error);
 
 /** replay_engine_stand - the state before the entry that comes next becomes the machine's only state */
 void replay_engine_stand(struct replay_engine *engine);
@@ -125,9 +120,10 @@ bool replay_devices_compare(struct hwaccl_machine *machine, const struct hwaccl_
 
 /* compare.c */
 
-/** replay_put_known - @state := what of @recorded is known. Returns true when that is all */
-bool replay_put_known(struct hwaccl_subject_state *state, const struct hwaccl_subject_state *recorded,
-                      const struct hwaccl_known_fields *known);
+/** replay_load_state - stand where the recording stands; no interrupt is pending. False with *error set when the state
+ * breaks the ABI */
+bool replay_load_state(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
+                       const struct hwaccl_known_fields *known, struct hwaccl_error *error);
 
 /** replay_resynchronise - go on from what was recorded: the context decides what the next trip offers and handles */
 void replay_resynchronise(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,

@@ -91,7 +91,7 @@ static bool load_start(struct hwaccl_session *session, uint64_t start, struct hw
         if (!hwaccl_recording_state(session->recording, session->vcpu, start, HWACCL_MOMENT_ENTRY, &state, &known,
                                     error))
                 return false;
-        return replay_engine_load(&session->engine, &state, &known, error) ||
+        return replay_load_state(&session->engine, &state, &known, error) ||
                hwaccl_error_prefix(error, "state before exit %" PRIu64, start);
 }
 
