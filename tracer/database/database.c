@@ -1,5 +1,6 @@
 #include "tracer/database/database.h"
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -39,6 +40,18 @@ bool database_execute(sqlite3 *db, const char *sql, struct hwaccl_error *error)
         if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
                 return database_error(db, error, "cannot write");
         return true;
+}
+
+bool database_execute_format(sqlite3 *db, struct hwaccl_error *error, const char *format, ...)
+{
+        va_list values;
+
+        va_start(values, format);
+        char *sql = sqlite3_vmprintf(format, values);
+        va_end(values);
+        bool good = sql ? database_execute(db, sql, error) : hwaccl_error_set(error, "out of memory");
+        sqlite3_free(sql);
+        return good;
 }
 
 bool database_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement, struct hwaccl_error *error)

@@ -18,6 +18,10 @@ sqlite3 *database_open(const char *path, int flags);
 bool database_error(sqlite3 *db, struct hwaccl_error *error, const char *what);
 
 bool database_execute(sqlite3 *db, const char *sql, struct hwaccl_error *error);
+
+/** database_execute_format - SQL with values, as sqlite3_mprintf() formats them: %Q is a quoted text, or NULL */
+bool database_execute_format(sqlite3 *db, struct hwaccl_error *error, const char *format, ...);
+
 bool database_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement, struct hwaccl_error *error);
 
 /** database_step_done - run a statement that returns no rows, and reset it */

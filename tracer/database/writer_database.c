@@ -40,9 +40,9 @@ static bool make_way(const char *path, bool force, struct hwaccl_error *error)
                 return hwaccl_error_set(error, "%s: %s", path, strerror(errno));
         }
         if (!S_ISREG(status.st_mode))
-                return hwaccl_error_set(error, "%s: is no regular file", path);
+                return hwaccl_error_set(error, "%s: is not a regular file", path);
         if (!force)
-                return hwaccl_error_set(error, "%s: exists; --force replaces it", path);
+                return hwaccl_error_set(error, "%s: already exists; use --force to replace it", path);
         for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
                 char *file = sqlite3_mprintf("%s%s", path, suffix[i]);
                 if (!file)
@@ -65,26 +65,16 @@ void writer_database_remove(const char *path)
 
 bool writer_database_fill(sqlite3 *db, const struct recording_head *head, struct hwaccl_error *error)
 {
-        char sql[256];
-
-        (void)snprintf(sql, sizeof(sql),
-                       "INSERT INTO status(id, status, keyframe_interval) VALUES (1, %d, %" PRIu32 ");",
-                       HWACCL_RECORDING_RUNNING, head->keyframe_interval);
-        if (!database_execute(db, sql, error))
+        if (!database_execute_format(db, error, "INSERT INTO status(id, status, keyframe_interval) VALUES (1, %d, %u)",
+                                     HWACCL_RECORDING_RUNNING, head->keyframe_interval))
                 return false;
-        for (unsigned i = 0; i < head->vcpu_count; i++) {
-                (void)snprintf(sql, sizeof(sql), "INSERT INTO vcpu VALUES (%" PRIu32 ")", head->vcpu + i);
-                if (!database_execute(db, sql, error))
+        for (unsigned i = 0; i < head->vcpu_count; i++)
+                if (!database_execute_format(db, error, "INSERT INTO vcpu(id) VALUES (%u)", head->vcpu + i))
                         return false;
-        }
-        for (size_t i = 0; i < head->option_count; i++) {
-                char *option = sqlite3_mprintf("INSERT OR REPLACE INTO option VALUES (%Q, %Q)", head->options[i].name,
-                                               head->options[i].value);
-                bool good = option ? database_execute(db, option, error) : hwaccl_error_set(error, "out of memory");
-                sqlite3_free(option);
-                if (!good)
+        for (size_t i = 0; i < head->option_count; i++)
+                if (!database_execute_format(db, error, "INSERT OR REPLACE INTO option(name, value) VALUES (%Q, %Q)",
+                                             head->options[i].name, head->options[i].value))
                         return false;
-        }
         return true;
 }
 
@@ -124,20 +114,11 @@ sqlite3 *writer_database_create_whole(const char *path, bool force, struct hwacc
 
 static bool put_status(sqlite3 *db, const struct recording_end *end, const char *problem, struct hwaccl_error *error)
 {
-        sqlite3_stmt *statement;
-        const char *sql = "UPDATE status SET status = ?1, end_status = ?2, end_code = ?3, end_message = ?4, "
-                          "problem = ?5 WHERE id = 1";
-
-        if (!database_prepare(db, sql, &statement, error))
-                return false;
-        int result = sqlite3_bind_int(statement, 1, problem ? HWACCL_RECORDING_INCOMPLETE : HWACCL_RECORDING_COMPLETE) |
-                     sqlite3_bind_int64(statement, 2, end->end) | sqlite3_bind_int64(statement, 3, (int64_t)end->code) |
-                     sqlite3_bind_text(statement, 4, end->message, -1, SQLITE_STATIC) |
-                     sqlite3_bind_text(statement, 5, problem, -1, SQLITE_STATIC);
-        bool good = result == SQLITE_OK ? database_step_done(db, statement, error)
-                                        : database_error(db, error, "cannot bind a value");
-        (void)sqlite3_finalize(statement);
-        return good;
+        return database_execute_format(db, error,
+                                       "UPDATE status SET status = %d, end_status = %u, end_code = %lld, "
+                                       "end_message = %Q, problem = %Q WHERE id = 1",
+                                       problem ? HWACCL_RECORDING_INCOMPLETE : HWACCL_RECORDING_COMPLETE, end->end,
+                                       (long long)end->code, end->message, problem);
 }
 
 bool writer_database_status(sqlite3 *db, const struct recording_end *end, const char *problem, bool finished,

@@ -79,34 +79,26 @@ bool recovery_find_end(struct recovery *recovery, bool *known, struct hwaccl_err
         return true;
 }
 
-/* @known: the row says already how it ended, and why it is incomplete. */
+/* @known: the row already has the end and why the recording is incomplete. */
 bool recovery_write_status(struct recovery *recovery, bool known, struct hwaccl_error *error)
 {
         const struct hwaccl_recovery *result = recovery->result;
         bool damaged = result->damaged_at != UINT64_MAX;
-        char problem[256];
-        sqlite3_stmt *statement;
-
-        if (!database_prepare(recovery->db,
-                              known ? "UPDATE status SET problem = coalesce(problem || '; ' || ?4, problem, ?4), "
-                                      "recovered = ?5"
-                                    : "UPDATE status SET status = ?1, end_status = ?2, end_code = ?3, problem = ?4, "
-                                      "recovered = ?5",
-                              &statement, error))
-                return false;
-        (void)snprintf(problem, sizeof(problem), "the recorder, process %" PRIu32 ", died%s%s", result->process,
-                       damaged ? ", and its ring was damaged: " : "", damaged ? result->damage : "");
         bool silent = result->ended || (known && !damaged);
-        int bound = sqlite3_bind_int64(statement, 5, (int64_t)result->recovered) |
-                    (silent ? sqlite3_bind_null(statement, 4)
-                            : sqlite3_bind_text(statement, 4, problem, -1, SQLITE_STATIC));
-        if (!known)
-                bound |= sqlite3_bind_int(statement, 1,
-                                          result->ended ? HWACCL_RECORDING_COMPLETE : HWACCL_RECORDING_INCOMPLETE) |
-                         sqlite3_bind_int64(statement, 2, result->end) |
-                         sqlite3_bind_int64(statement, 3, (int64_t)result->end_code);
-        bool good = bound == SQLITE_OK ? database_step_done(recovery->db, statement, error)
-                                       : database_error(recovery->db, error, "cannot bind a value");
-        (void)sqlite3_finalize(statement);
-        return good;
+        char text[256];
+        const char *problem = silent ? NULL : text;
+        const long long recovered = (long long)result->recovered;
+
+        (void)snprintf(text, sizeof(text), "the recorder, process %" PRIu32 ", died%s%s", result->process,
+                       damaged ? ", and its ring was damaged: " : "", damaged ? result->damage : "");
+        if (known)
+                return database_execute_format(
+                        recovery->db, error,
+                        "UPDATE status SET problem = coalesce(problem || '; ' || %Q, problem, %Q), recovered = %lld",
+                        problem, problem, recovered);
+        return database_execute_format(recovery->db, error,
+                                       "UPDATE status SET status = %d, end_status = %u, end_code = %lld, "
+                                       "problem = %Q, recovered = %lld",
+                                       result->ended ? HWACCL_RECORDING_COMPLETE : HWACCL_RECORDING_INCOMPLETE,
+                                       result->end, (long long)result->end_code, problem, recovered);
 }
