@@ -210,7 +210,7 @@ class Top(CommandTest):
             self.assertIn(text, self.succeed("top", "--once", recording).stdout)
         os.unlink(self.path("guest.db-ring"))
         os.mkfifo(self.path("guest.db-ring"))
-        self.assertIn("is no regular file", self.succeed("top", "--once", recording).stdout)
+        self.assertIn("is not a regular file", self.succeed("top", "--once", recording).stdout)
 
     def test_wrong_use_and_what_is_no_recording(self):
         recording = self.record()

@@ -427,7 +427,7 @@ static void nothing_of_others_is_overwritten(void **state)
         assert_true(file >= 0);
         (void)close(file);
         assert_null(start(&synthetic, "1000exits", NULL, &told, &error));
-        assert_non_null(strstr(error.message, "exists; --force replaces it"));
+        assert_non_null(strstr(error.message, "already exists; use --force to replace it"));
         assert_int_equal(unlink(path), 0);
 
         (void)snprintf(name, sizeof(name), "%s-flight", path);

@@ -57,7 +57,7 @@ static void missing_empty_and_foreign_files_are_refused(void **state)
         refused("no recording of hwaccl");
         assert_int_equal(unlink(path), 0);
         assert_int_equal(mkdir(path, 0700), 0);
-        refused("is no regular file");
+        refused("is not a regular file");
         assert_int_equal(rmdir(path), 0);
 }
 

@@ -136,7 +136,7 @@ static enum checkpoint_result read_row(struct decoder *decoder, sqlite3_stmt *ro
                 return CHECKPOINT_BAD;
         }
         if (sqlite3_column_bytes(row, 3) != (int)decoder->device_bytes || (!devices && decoder->device_bytes)) {
-                hwaccl_error_set(error, "table checkpoint: the devices' state has %d bytes, not %zu",
+                hwaccl_error_set(error, "table checkpoint: the state of the devices has %d bytes; expected %zu",
                                  sqlite3_column_bytes(row, 3), decoder->device_bytes);
                 return CHECKPOINT_BAD;
         }

@@ -102,7 +102,7 @@ bool decoder_find_devices(struct decoder *decoder, struct hwaccl_error *error)
         }
         (void)sqlite3_finalize(row);
         if (!good || result != SQLITE_DONE || decoder->field_count != (size_t)count)
-                return hwaccl_error_set(error, "table device_field cannot be read");
+                return hwaccl_error_set(error, "cannot read table device_field");
         return allocate_device_state(decoder, error);
 }
 
@@ -463,7 +463,7 @@ static bool take_snapshot(struct decoder *decoder, const struct ring_bytes *reco
         uint8_t *last = decoder->device_state;
 
         if (record->size != decoder->device_bytes)
-                return hwaccl_error_set(error, "ring: a snapshot has %llu bytes, not %zu",
+                return hwaccl_error_set(error, "ring: a snapshot has %llu bytes; expected %zu",
                                         (unsigned long long)record->size, decoder->device_bytes);
         if (!rows_snapshot(&decoder->rows, state->row.id, error))
                 return false;

@@ -214,7 +214,8 @@ bool schema_upgrade(sqlite3 *db, const struct hwaccl_schema_migration *migration
         if (!database_integer(db, "PRAGMA user_version", 0, &version, error))
                 return false;
         if (version < 0 || version > (int64_t)count)
-                return hwaccl_error_set(error, "schema version %" PRId64 " is newer than %u", version, count);
+                return hwaccl_error_set(error, "schema version %" PRId64 " is newer than this build's %u", version,
+                                        count);
         if (!database_execute(db, "BEGIN IMMEDIATE", error))
                 return false;
         if (upgrade(db, (unsigned)version, migrations, count, error) && database_execute(db, "COMMIT", error))
@@ -244,7 +245,7 @@ static bool verify_object(sqlite3 *db, sqlite3_stmt *lookup, sqlite3_stmt *expec
                 const char *found = (const char *)sqlite3_column_text(lookup, 2);
                 same = found_type && found && strcmp(found_type, type) == 0 && strcmp(found, sql) == 0;
                 if (!same)
-                        hwaccl_error_set(error, "%s %s is not as schema version %u defines it", type, name,
+                        hwaccl_error_set(error, "%s %s differs from its definition in schema version %u", type, name,
                                          schema_version());
         } else if (result == SQLITE_DONE) {
                 hwaccl_error_set(error, "%s %s is missing", type, name);
@@ -266,7 +267,7 @@ static bool verify_against(sqlite3 *db, sqlite3 *model, bool views, struct hwacc
         while (good && (result = sqlite3_step(expected)) == SQLITE_ROW)
                 good = verify_object(db, lookup, expected, error);
         if (good && result != SQLITE_DONE)
-                good = database_error(model, error, "cannot read the model of its schema");
+                good = database_error(model, error, "cannot read the expected schema");
         (void)sqlite3_finalize(expected);
         (void)sqlite3_finalize(lookup);
         return good;

@@ -195,7 +195,7 @@ static bool import_run(struct import_run *run, struct hwaccl_error *error)
         const struct trace_sink survey = {&run->survey, survey_take, survey_discarded};
 
         if (!config->force && access(config->output, F_OK) == 0)
-                return hwaccl_error_set(error, "%s: exists; --force replaces it", config->output);
+                return hwaccl_error_set(error, "%s: already exists; use --force to replace it", config->output);
         if (!run->source->read(run->source->opaque, &survey, error) || !choose_stream(run, error))
                 return false;
         run->result->pid = run->stream->pid;

@@ -49,7 +49,7 @@ static bool check_file(struct hwaccl_recording *recording, int64_t *size, struct
         if (fstat(fd, &status) != 0)
                 recording_error(recording, error, "%s", strerror(errno));
         else if (!S_ISREG(status.st_mode))
-                recording_error(recording, error, "is no regular file");
+                recording_error(recording, error, "is not a regular file");
         else if (status.st_size == 0)
                 recording_error(recording, error, "is empty");
         else if (read(fd, header, sizeof(header)) != (ssize_t)sizeof(header) ||

@@ -120,7 +120,7 @@ static enum ring_reader_result check(struct ring_reader *reader, struct hwaccl_e
                 return RING_READER_BAD;
         }
         if (!S_ISREG(status.st_mode)) {
-                hwaccl_error_set(error, "%s: is no regular file", reader->path);
+                hwaccl_error_set(error, "%s: is not a regular file", reader->path);
                 return RING_READER_BAD;
         }
         size_t size = status.st_size < (off_t)sizeof(*header) ? (size_t)status.st_size : sizeof(*header);

@@ -38,7 +38,7 @@ static const char *read_header(int fd, uint8_t *header, struct hwaccl_ring_statu
         if (fstat(fd, &file) != 0)
                 return strerror(errno);
         if (!S_ISREG(file.st_mode))
-                return "is no regular file";
+                return "is not a regular file";
         if (pread(fd, header, HEADER_BYTES, 0) != HEADER_BYTES ||
             memcmp(header + offsetof(struct ring_header, magic), RING_MAGIC, 8) != 0)
                 return "is no ring";

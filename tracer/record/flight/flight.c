@@ -123,8 +123,8 @@ static bool check_place(const struct hwaccl_recorder_config *config, struct hwac
         if (stat(config->path, &status) != 0)
                 return errno == ENOENT || hwaccl_error_set(error, "%s: %s", config->path, strerror(errno));
         if (!S_ISREG(status.st_mode))
-                return hwaccl_error_set(error, "%s: is no regular file", config->path);
-        return config->force || hwaccl_error_set(error, "%s: exists; --force replaces it", config->path);
+                return hwaccl_error_set(error, "%s: is not a regular file", config->path);
+        return config->force || hwaccl_error_set(error, "%s: already exists; use --force to replace it", config->path);
 }
 
 static bool open_window(struct flight *flight, const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
