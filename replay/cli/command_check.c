@@ -16,7 +16,7 @@ struct findings {
 
 static const struct cli_option options[] = {
         CLI_OPTION_JSON(struct findings, json),
-        {NULL},
+        {.name = NULL},
 };
 
 static void print_finding(void *opaque, const char *text)

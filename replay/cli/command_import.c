@@ -21,7 +21,7 @@ static const struct cli_option options[] = {
         {"vcpu", 0, "N", "import virtual CPU N of a process that has several",
          CLI_NUMBER_32(struct hwaccl_import_config, vcpu, 0, UINT32_MAX),
          .given = CLI_FIELD(bool, struct hwaccl_import_config, vcpu_given)},
-        {NULL},
+        {.name = NULL},
 };
 
 static void progress(void *opaque, uint64_t done, uint64_t total)

@@ -28,7 +28,7 @@ struct recover {
 
 static const struct cli_option options[] = {
         CLI_OPTION_JSON(struct recover, json),
-        {NULL},
+        {.name = NULL},
 };
 
 static void worsen(struct recover *recover, enum cli_status status)

@@ -33,7 +33,7 @@ static const struct cli_option options[] = {
         {"limit", 'l', "N", "show N divergences, count the others (default 20; 0: show all)",
          CLI_NUMBER(struct report, limit, 0, 0)},
         CLI_OPTION_JSON(struct report, json),
-        {NULL},
+        {.name = NULL},
 };
 
 static void print_reason(uint64_t exit_reason)

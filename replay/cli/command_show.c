@@ -131,7 +131,7 @@ static bool print_exits(sqlite3_stmt *row, const struct filter *filter, struct c
 
 static bool print_array(sqlite3_stmt *row, const struct filter *filter, struct hwaccl_error *error)
 {
-        struct cli_json_list list = {NULL};
+        struct cli_json_list list = {.name = NULL};
         bool good = print_exits(row, filter, NULL, &list, error);
 
         if (good && !cli_json_list_end(&list, NULL))
@@ -218,7 +218,7 @@ static const struct cli_option options[] = {
         {"disasm", 'd', NULL, "disassemble the instruction that exited, where the handler read it",
          CLI_FLAG(struct filter, disasm)},
         CLI_OPTION_JSON(struct filter, json),
-        {NULL},
+        {.name = NULL},
 };
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)

@@ -223,7 +223,7 @@ static const struct cli_option options[] = {
         {"sort", 's', "KEY", "sort by count (default), time (in the handler), guest (time in the guest) or reason",
          CLI_KEYWORD(struct settings, order, ORDERS)},
         CLI_OPTION_JSON(struct settings, json),
-        {NULL},
+        {.name = NULL},
 };
 
 static enum cli_status stat_exits(const struct cli_command *command, struct hwaccl_recording *recording,

@@ -22,7 +22,7 @@ static const struct cli_option options[] = {
         {"changed", 'c', NULL, "show only the registers that changed", CLI_FLAG(struct settings, changed_only)},
         CLI_OPTION_VCPU(struct settings, exits),
         CLI_OPTION_JSON(struct settings, json),
-        {NULL},
+        {.name = NULL},
 };
 
 /* The state at one moment of the trip; known is empty where there is none. */

@@ -5,7 +5,7 @@
  *     static const struct cli_option options[] = {
  *             {"force", 0, NULL, "replace the recording if it exists", CLI_FLAG(struct settings, force)},
  *             {"max-exits", 'n', "N", "stop after N exits", CLI_NUMBER(struct settings, max_exits, 1, INT64_MAX)},
- *             {NULL},
+ *             {.name = NULL},
  *     };
  */
 #ifndef HWACCL_CLI_OPTION_H

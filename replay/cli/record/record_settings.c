@@ -226,7 +226,7 @@ const struct cli_option record_option_table[] = {
          "have the flight recorder write its window once, at an exit with reason=NAME, port=FIRST-LAST, rip=FIRST-LAST "
          "or verdict=NAME, or several with commas between; may be repeated",
          CLI_PARSED(CLI_VALUE_TEXT, parse_trigger)},
-        {NULL},
+        {.name = NULL},
 };
 
 #undef S

@@ -32,7 +32,7 @@ static const struct cli_option options[] = {
         {"vcpu", 0, "N", "only virtual CPU N (default: all)", CLI_NUMBER_32(S, vcpu, 0, CLI_VCPU_MAX),
          .given = CLI_FIELD(bool, S, one_vcpu)},
         {"json", 'j', NULL, "with --once: print JSON", CLI_FLAG(S, json)},
-        {NULL},
+        {.name = NULL},
 };
 #undef S
 
