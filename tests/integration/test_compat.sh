@@ -1,6 +1,6 @@
 #!/bin/bash
 # Recordings of older schema versions open in every command, and replay; they are brought to today's version on the way.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 cd "$work"
 
 declare -i count=0

@@ -1,6 +1,6 @@
 #!/bin/bash
 # What the release build recorded the build with sanitizers replays, and the other way round.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 release=$HWACCL_SOURCE/build/hwaccl
 [ -x "$release" ] || skip "there is no release build in build/"
 firmware=/usr/share/seabios/bios-256k.bin
@@ -14,6 +14,6 @@ for recorder in "$release" "$HWACCL"; do
                 grep -qE '"divergences": *0\b' "$work/replay.json" ||
                         fail "$player finds divergences in what $recorder recorded: $(cat "$work/replay.json")"
         done
-        "$HWACCL_SOURCE/tests/integration/dump_guest_rows" "$work/boot.db" | sha256sum >>"$work/sums"
+        "$HWACCL_SOURCE/tests/drivers/dump_guest_rows" "$work/boot.db" | sha256sum >>"$work/sums"
 done
 [ "$(sort -u "$work/sums" | wc -l)" = 1 ] || fail "the two builds record different rows"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # libhwaccl-tracer as other VMMs get it: what it exports, what state it keeps, and the examples of tests/embedding built out of
 # tree against an installation, with both compilers, shared and static; what they record opens in every command.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 # shellcheck source=tests/embedding/open_everywhere.sh
 . "$HWACCL_SOURCE/tests/embedding/open_everywhere.sh"
 prefix=$work/usr

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SeaBIOS boots GRUB from a disk; GRUB reads a file from it and starts a Multiboot kernel that reads the disk itself. With the
 # host's clock and with the virtual one; the replays, without the image, find no difference.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 firmware=/usr/share/seabios/bios-256k.bin
 [ -r "$firmware" ] || skip "package seabios is not installed"
 for tool in grub-mkrescue xorriso; do

@@ -1,6 +1,6 @@
 #!/bin/bash
 # cmake --install gives the command, its manual page and completion, and libraries that a program finds by pkg-config.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 
 prefix=$work/usr
 cmake --install "$HWACCL_BUILD" --prefix "$prefix" >"$work/log"

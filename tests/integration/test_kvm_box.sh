@@ -1,7 +1,7 @@
 #!/bin/bash
 # scripts/kvm-box outside of the box: its cache, what goes in and comes out, its ends. QEMU and apt are played by programs of
 # this test; what happens in a real box is tested with label kvm.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 box=$HWACCL_SOURCE/scripts/kvm-box
 for tool in cpio busybox dpkg-deb ldd flock; do
         command -v $tool >/dev/null || skip "$tool is not installed"

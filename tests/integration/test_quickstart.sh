@@ -1,6 +1,6 @@
 #!/bin/bash
 # scripts/quickstart in a fresh clone: builds, records SeaBIOS's boot, shows statistics, replays without a divergence.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 [ -r /usr/share/seabios/bios-256k.bin ] || skip "package seabios is not installed"
 
 # what is in the working tree, not what was committed last

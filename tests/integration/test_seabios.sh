@@ -2,7 +2,7 @@
 # SeaBIOS boots to "No bootable device", every exit is recorded, and the replay of all of them finds no difference,
 # with the host's clock and with the virtual one. Two recordings with the virtual clock, tens of thousands of exits
 # long, are identical row for row.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 firmware=/usr/share/seabios/bios-256k.bin
 [ -r "$firmware" ] || skip "package seabios is not installed"
 
@@ -33,7 +33,7 @@ esac
 record "$work/one.db" $many --clock virtual --max-exits $many
 record "$work/two.db" $many --clock virtual --max-exits $many
 for copy in one two; do
-        "$HWACCL_SOURCE/tests/integration/dump_guest_rows" "$work/$copy.db" >"$work/$copy.sql"
+        "$HWACCL_SOURCE/tests/drivers/dump_guest_rows" "$work/$copy.db" >"$work/$copy.sql"
 done
 [ "$(wc -l <"$work/one.sql")" -gt 5000 ] || fail "the dump is too short to say anything"
 cmp "$work/one.sql" "$work/two.sql" || fail "two recordings with the virtual clock differ:

@@ -1,7 +1,7 @@
 #!/bin/bash
 # scripts/setup against a made-up Debian: what is installed stays alone, what is missing is installed as root or through
 # sudo, and where neither is to be had it says so.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 bin=$work/bin
 mkdir "$bin"
 for tool in awk bash cat dirname env touch true; do

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The README's section "When the VMM crashes": every command of it is run as it stands there, and what is printed is what
 # a user was told to expect.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 [ -r /usr/share/seabios/bios-256k.bin ] || skip "there is no SeaBIOS"
 PATH=$(dirname "$HWACCL"):$PATH
 sed -n '/^## When the VMM crashes/,/^## [^W]/s/^    \$ //p' "$HWACCL_SOURCE/README.md" >"$work/commands"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A build without LTTng and Babeltrace configures, its tracer compiles, and it has none of their parts.
-. "$(dirname "$0")/../integration/lib.sh"
+. "$(dirname "$0")/../fixtures/lib.sh"
 
 build=$work/build
 cmake -S "$HWACCL_SOURCE" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DHWACCL_TESTS=OFF -DHWACCL_LTTNG=OFF \

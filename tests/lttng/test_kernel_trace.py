@@ -4,13 +4,12 @@ tracer/lttng/README.md. What KVM returned with stands in front of each exit, on 
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import unittest
 
+import hwaccl_cli
+
 SOURCE = os.environ.get("HWACCL_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(SOURCE, "tests", "integration"))
-import hwaccl_cli  # noqa: E402
 
 FIRMWARE = "/usr/share/seabios/bios-256k.bin"
 EXITS = 300

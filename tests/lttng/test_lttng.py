@@ -14,9 +14,9 @@ import tempfile
 import time
 import unittest
 
+import hwaccl_cli
+
 SOURCE = os.environ.get("HWACCL_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(SOURCE, "tests", "integration"))
-import hwaccl_cli  # noqa: E402
 
 NOBODY = 65534
 FIRMWARE = "/usr/share/seabios/bios-256k.bin"
