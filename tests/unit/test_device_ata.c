@@ -243,6 +243,7 @@ static void the_second_channel_has_disks_2_and_3_and_line_15(void **state)
 
         (void)state;
         fixture_init_with_disks(f, NULL, 0, disk, 4);
+        fill(small_disk, SMALL_SECTORS);
         f->disk[3] = small_disk;
         out8(f, 0x172, 1);
         out8(f, 0x173, 4);
