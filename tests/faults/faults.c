@@ -5,8 +5,10 @@
  *
  *   HWACCL_KILL_AT=NAME:N     SIGKILL when step NAME (tracer/ring/steps.h) or call NAME is reached for the N-th time
  *   HWACCL_FAIL=CALL:N[:all]  the N-th call fails; all: every later one too
- *   HWACCL_STALL=CALL:N:MS    the N-th call takes MS milliseconds longer
- *   HWACCL_COUNT=FILE         at the end, a line "CALL COUNT" for every call that can fail
+ *   HWACCL_HOLD=NAME:N:STEP:M the N-th NAME waits until step or call STEP has been reached for the M-th time
+ *   HWACCL_GATE=NAME:N:FIFO   the N-th NAME opens FIFO and reads to its end: who opens it for writing knows that the
+ * process is there, and holds it there until he closes it. Several of them: with commas between HWACCL_COUNT=FILE at
+ * the end, a line "CALL COUNT" for every call that can fail
  */
 #include "tests/faults/faults.h"
 
@@ -28,6 +30,8 @@
 #include <unistd.h>
 
 /* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): ours are words, the headers' are __names */
+
+#define GATES 4u
 
 void hwaccl_step(const char *name);
 
@@ -62,10 +66,9 @@ unsigned long faults_steps(void)
         return steps;
 }
 
-/* "NAME:N:REST" of the environment: N and what follows it, when NAME is the one that is asked about. */
-static bool setting(const char *variable, const char *name, unsigned long *number, const char **rest)
+/* "NAME:N:REST": N and what follows it, when NAME is the one that is asked about. */
+static bool is_setting(const char *value, const char *name, unsigned long *number, const char **rest)
 {
-        const char *value = getenv(variable);
         size_t length = strlen(name);
         char *end;
 
@@ -76,6 +79,68 @@ static bool setting(const char *variable, const char *name, unsigned long *numbe
         return true;
 }
 
+static bool setting(const char *variable, const char *name, unsigned long *number, const char **rest)
+{
+        return is_setting(getenv(variable), name, number, rest);
+}
+
+/* The function of that name behind ours. */
+static void *behind(const char *name)
+{
+        void *found = dlsym(RTLD_NEXT, name);
+
+        if (!found)
+                abort();
+        return found;
+}
+
+static void hold(const char *name)
+{
+        static _Atomic unsigned long held;
+        static _Atomic unsigned long awaited;
+        const struct timespec moment = {0, 1000000};
+        const char *value = getenv("HWACCL_HOLD");
+        const char *step = value ? strchr(value, ':') : NULL;
+        const char *rest;
+        unsigned long number;
+
+        if (!step || !(step = strchr(step + 1, ':')))
+                return;
+        if (is_setting(step + 1, name, &number, &rest))
+                (void)atomic_fetch_add(&awaited, 1);
+        if (!is_setting(value, name, &number, &rest) || atomic_fetch_add(&held, 1) + 1 != number)
+                return;
+        const char *wanted = strrchr(rest, ':');
+        while (wanted && atomic_load(&awaited) < strtoul(wanted + 1, NULL, 10))
+                (void)nanosleep(&moment, NULL);
+}
+
+static void pass_gate(const char *name)
+{
+        static _Atomic unsigned long passed[GATES];
+        const char *gate = getenv("HWACCL_GATE");
+        const char *path;
+        unsigned long number;
+        char fifo[4096];
+        char byte;
+
+        for (unsigned i = 0; gate && i < GATES; i++) {
+                if (is_setting(gate, name, &number, &path) && atomic_fetch_add(&passed[i], 1) + 1 == number) {
+                        int (*open_behind)(const char *, int, ...);
+                        *(void **)(&open_behind) = behind("open");
+                        (void)snprintf(fifo, sizeof(fifo), "%.*s", (int)strcspn(path, ","), path);
+                        int fd = open_behind(fifo, O_RDONLY | O_CLOEXEC);
+                        ssize_t (*read_behind)(int, void *, size_t);
+                        *(void **)(&read_behind) = behind("read");
+                        while (fd >= 0 && read_behind(fd, &byte, 1) > 0)
+                                ;
+                        (void)close(fd);
+                }
+                gate = strchr(gate, ',');
+                gate = gate ? gate + 1 : NULL;
+        }
+}
+
 void hwaccl_step(const char *name)
 {
         unsigned long wanted = plan.kill_at;
@@ -83,6 +148,10 @@ void hwaccl_step(const char *name)
 
         if ((planned || setting("HWACCL_KILL_AT", name, &wanted, &rest)) && atomic_fetch_add(&steps, 1) + 1 == wanted)
                 (void)raise(SIGKILL);
+        if (!planned) {
+                hold(name);
+                pass_gate(name);
+        }
 }
 
 /* Is this call to fail? */
@@ -95,11 +164,6 @@ static bool fails(enum fault_call call)
         hwaccl_step(fault_call_name[call]);
         if (planned)
                 return call == plan.call && (number == plan.fail_at || (plan.persistent && number > plan.fail_at));
-        if (setting("HWACCL_STALL", fault_call_name[call], &wanted, &rest) && number == wanted) {
-                unsigned long ms = strtoul(rest, NULL, 10);
-                struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
-                (void)nanosleep(&time, NULL);
-        }
         return setting("HWACCL_FAIL", fault_call_name[call], &wanted, &rest) &&
                (number == wanted || (number > wanted && strcmp(rest, "all") == 0));
 }
@@ -113,16 +177,6 @@ __attribute__((destructor)) static void report(void)
                 (void)fprintf(file, "%s %lu\n", fault_call_name[i], atomic_load(&counted[i]));
         if (file)
                 (void)fclose(file);
-}
-
-/* The function of that name behind ours. */
-static void *behind(const char *name)
-{
-        void *found = dlsym(RTLD_NEXT, name);
-
-        if (!found)
-                abort();
-        return found;
 }
 
 static int fail_with(int reason)

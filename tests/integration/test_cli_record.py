@@ -147,10 +147,8 @@ class Ends(CommandTest):
         guest = self.write("guest", ENDLESS) + "@0x7c00"
         self.succeed("record", "--raw", guest, "--max-exits", 1000, "-o", self.path("exits.db"))
         self.assertEqual(self.query(self.path("exits.db"), "SELECT count(*) FROM exits"), [(1000,)])
-        start = time.monotonic()
         done = self.succeed("record", "--no-record", "--raw", guest, "--timeout", "0.3")
         self.assertIn("timeout", done.stderr)
-        self.assertGreater(time.monotonic() - start, 0.25)
 
     def test_the_memory_at_the_end_can_be_saved(self):
         # mov byte [8000h], 5ah; out f4h, al
@@ -189,27 +187,37 @@ class Ends(CommandTest):
             self.assertEqual(process.wait(60), 0)
         self.assertEqual(self.query(self.path("a.db"), "SELECT count(*) FROM effect WHERE kind = 1"), [(5000,)])
 
-    def test_a_reader_of_the_console_who_reads_nothing_does_not_keep_the_guest_from_ending(self):
+    def held_up(self, path, patience, number):
+        """A guest that prints without end to a pipe of a page, of which one byte is read; its end by a time limit or by a signal.
+        Whether it was held up by then, which takes some time on a busy machine."""
         # mov al, "x"; again: out e9h, al; jmp again
         image = self.write("guest", bytes.fromhex("b0 78 e6 e9 eb fc")) + "@0x7c00"
+        option = [] if number else ["--timeout", str(patience)]
         f_setpipe_sz = 1031
-        for name, option, number in (("timeout", ["--timeout", "2"], None), ("signal", [], signal.SIGTERM)):
-            path = self.path(name + ".db")
-            with subprocess.Popen([HWACCL, "record", "--raw", image, *option, "-o", path], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-                fcntl.fcntl(process.stdout, f_setpipe_sz, 4096)
-                try:
-                    os.read(process.stdout.fileno(), 1)
-                    if number:
-                        time.sleep(1)
-                        process.send_signal(number)
-                    self.assertEqual(process.wait(60), 0)
-                finally:
-                    process.kill()
-                self.assertIn(b"standard output is blocked", process.stderr.read())
-                shown = 1 + len(process.stdout.read())
-            self.succeed("check", path)
-            self.assertGreater(self.query(path, "SELECT count(*) FROM effect WHERE kind = 1")[0][0], shown)
+        with subprocess.Popen([HWACCL, "record", "--raw", image, *option, "--force", "-o", path], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            fcntl.fcntl(process.stdout, f_setpipe_sz, 4096)
+            try:
+                os.read(process.stdout.fileno(), 1)
+                if number:
+                    time.sleep(patience)
+                    process.send_signal(number)
+                self.assertEqual(process.wait(), 0)
+            finally:
+                process.kill()
+            if b"standard output is blocked" not in process.stderr.read():
+                return False
+            shown = 1 + len(process.stdout.read())
+        self.succeed("check", path)
+        self.assertGreater(self.query(path, "SELECT count(*) FROM effect WHERE kind = 1")[0][0], shown)
+        return True
+
+    def test_a_reader_of_the_console_who_reads_nothing_does_not_keep_the_guest_from_ending(self):
+        for name, number in (("timeout", None), ("signal", signal.SIGTERM)):
+            patience = 0.5
+            while not self.held_up(self.path(name + ".db"), patience, number):
+                patience *= 2
+                self.assertLess(patience, 100)
 
 
 class Interrupted(CommandTest):
@@ -219,7 +227,7 @@ class Interrupted(CommandTest):
         with subprocess.Popen([HWACCL, "record", "--raw", image + "@0x7c00", "--force", "-o", output],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True) as process:
-            time.sleep(0.7)
+            self.wait_until_completed(process, output, 101)
             for _ in range(times):
                 process.send_signal(number)
             _, errors = process.communicate(timeout=60)

@@ -4,6 +4,7 @@ nothing is lost, or one line says why it stopped; what was recorded is whole aft
 for `hwaccl recover`. tests/faults/ has the program, and test_every_failure, which goes through all of them without the
 commands.
 """
+import concurrent.futures
 import glob
 import os
 import re
@@ -11,15 +12,15 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
 
 from fault_test import FaultTest
-from hwaccl_cli import ENDLESS, HWACCL, SANITIZED, counter, main
+from hwaccl_cli import ENDLESS, SANITIZED, counter, main
 
 SOURCE = os.environ.get("HWACCL_SOURCE") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXITS = 101  # of the guest
 CALLS = ["open", "pwrite", "fsync", "ftruncate", "fallocate", "mmap", "unlink", "pthread_create", "sqlite3_open",
          "sqlite3_prepare", "sqlite3_step", "sqlite3_exec", "sqlite3_bind"]
+RESTS = ("rest begins", "rest ends")  # the guest may be done before the writer has nothing to do: it waits for that
 FLIGHT = ("flight ", "recovery of a window ")  # steps of a flight recorder, which test_flight_faults.py has
 
 
@@ -62,6 +63,8 @@ class Faults(FaultTest):
     def kill_recorder(self, name):
         """At the first, second and third time that it comes there; how often that was."""
         environment = {"HWACCL_FAIL": f"sqlite3_step:{self.middle}:all"} if name == "consumer fails" else {}
+        if name in RESTS:
+            environment["HWACCL_HOLD"] = f"closing:1:{name}:4"
         for occurrence in (1,) if SANITIZED else (1, 2, 3):
             database = self.new_path()
             done = self.record_faulty(database, HWACCL_KILL_AT=f"{name}:{occurrence}", **environment)
@@ -130,14 +133,14 @@ class Faults(FaultTest):
         self.assertEqual(sorted(set(names) - reached), [], "steps that were never reached")
 
     def test_a_full_ring(self):
-        """The writer is held up for long: the vCPU waits for room, and dies there."""
+        """The writer is held up until the vCPU waits for room, and dies there."""
         if SANITIZED:
             self.skipTest("a sanitizer takes minutes to fill the ring")
         guest = self.write("endless.bin", ENDLESS)
         # it looks once for each quarter of the ring, and over and over where it waits
         name = "producer looks for room:1000"
         database = self.new_path()
-        done = self.record_faulty(database, guest, HWACCL_KILL_AT=name, HWACCL_STALL="pwrite:150:60000")
+        done = self.record_faulty(database, guest, HWACCL_KILL_AT=name, HWACCL_HOLD="pwrite:150:producer looks for room:1001")
         self.assertEqual(done.returncode, -signal.SIGKILL, f"{name}: {done.stderr}")
         self.assertGreater(self.recovered(database, name), 20000)
 
@@ -180,36 +183,31 @@ class Faults(FaultTest):
         self.assertGreater(statuses.count(2), len(items) // 3, "hardly any failure stopped the recorder")
 
     def test_a_writer_that_is_held_up_loses_nothing(self):
-        for number in (60, 100):
+        for step in ("decoded:1", "decoded:50", "commit:1"):
             database = self.new_path()
-            done = self.record_faulty(database, HWACCL_STALL=f"pwrite:{number}:2000")
+            done = self.record_faulty(database, HWACCL_HOLD=f"{step}:closing:1")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(self.recovered(database, "held up"), EXITS)
 
     def test_a_reader_that_stays_and_a_writer_that_locks(self):
-        database = self.new_path()
+        database, middle, end = self.new_path(), self.path("middle"), self.path("end")
         guest = self.write("long.bin", counter(20000))
-        with subprocess.Popen([HWACCL, "record", "--accel", "soft", "--raw", guest + "@0x7c00", "--memory", "1M",
-                               "--console", "/dev/null", "-o", database], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as recorder:
-            connection = None
-            until = time.monotonic() + 60
-            while time.monotonic() < until:
-                try:
-                    connection = sqlite3.connect(f"file:{database}?mode=rw", uri=True, isolation_level=None)
-                    connection.execute("SELECT count(*) FROM exit").fetchone()
-                    connection.execute("BEGIN IMMEDIATE")
-                    break
-                except sqlite3.OperationalError:  # it is not made yet, and nothing may keep it from that
-                    if connection:
-                        connection.close()
-                    time.sleep(0.01)
-            time.sleep(0.5)
+        for gate in (middle, end):
+            os.mkfifo(gate)
+        gates = f"handled:10000:{middle},closing:1:{end}"
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            recorder = pool.submit(self.record_faulty, database, guest, HWACCL_GATE=gates)
+            with open(middle, "wb"):  # the vCPU is there
+                connection = sqlite3.connect(f"file:{database}?mode=rw", uri=True, isolation_level=None, timeout=100)
+                connection.execute("SELECT count(*) FROM exit").fetchone()
+                connection.execute("BEGIN IMMEDIATE")
+            with open(end, "wb"):  # half of the exits are in the ring still
+                self.assertLess(connection.execute("SELECT count(*) FROM exit").fetchone()[0], 20000)
             connection.execute("ROLLBACK")
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM exit").fetchone()
-            _, errors = recorder.communicate(timeout=100)
-            self.assertEqual(recorder.returncode, 0, errors)
+            done = recorder.result()
+            self.assertEqual(done.returncode, 0, done.stderr)
             connection.close()
         self.assertEqual(self.exits_of(database, "read while it was recorded"), 20001)
 

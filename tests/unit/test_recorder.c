@@ -151,14 +151,14 @@ static void a_recording_can_be_read_while_it_grows(void **state)
         }
         struct hwaccl_recording *recording;
         uint64_t seen = 0;
-        for (unsigned round = 0; round < 100 && seen < 999; round++) {
+        while (seen < 999) { /* the last one waits for its successor's entry */
                 (void)usleep(20000);
                 recording = open_recording();
                 assert_int_equal(hwaccl_recording_info(recording)->status, HWACCL_RECORDING_RUNNING);
                 seen = hwaccl_recording_info(recording)->exit_count;
                 hwaccl_recording_close(recording);
         }
-        assert_true(seen >= 999); /* the last one waits for its successor's entry */
+        assert_true(seen <= 1000);
         assert_true(hwaccl_recorder_finish(recorder, HWACCL_END_STOPPED, 0, NULL, &error));
 }
 
