@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 of `hwaccl record` at random moments: recovery brings every exit that was completed, none twice, none false.
 
-HWACCL_KILLS says how many moments (default 200), HWACCL_SEED makes a run the same as one before.
+HWACCL_KILLS says how many moments (default 60), HWACCL_SEED makes a run the same as one before.
 """
 import concurrent.futures
 import contextlib
@@ -19,7 +19,7 @@ import time
 from fault_test import FAULTS
 from hwaccl_cli import BUILD, ENDLESS, HWACCL, SANITIZED, CommandTest, main
 
-KILLS = int(os.environ.get("HWACCL_KILLS", "10" if SANITIZED else "200"))
+KILLS = int(os.environ.get("HWACCL_KILLS", "10" if SANITIZED else "200" if os.environ.get("HWACCL_TESTS_SET") == "all" else "60"))
 SEED = int(os.environ.get("HWACCL_SEED", random.SystemRandom().randrange(1 << 32)))
 FIRMWARE = "/usr/share/seabios/bios-256k.bin"
 CAN_HOLD = os.environ.get("HWACCL_SANITIZE") != "thread"  # which does not bear that calls are put before its own

@@ -26,6 +26,7 @@ record() {
 
 record "$work/host.db" 3000 --clock host --until "No bootable device"
 many=40000
+[ "${HWACCL_TESTS_SET:-}" != quick ] || many=10000
 case ${HWACCL_SANITIZE:-} in
 address*) many=15000 ;;
 thread) many=6000 ;; # twenty times slower
