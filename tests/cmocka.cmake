@@ -4,6 +4,7 @@
 
 add_library(hwaccl-cmocka OBJECT ${CMAKE_CURRENT_SOURCE_DIR}/fixtures/cmocka_names.c)
 target_link_libraries(hwaccl-cmocka PUBLIC hwaccl_options PkgConfig::CMOCKA)
+set_target_properties(hwaccl-cmocka PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
 target_link_options(hwaccl-cmocka INTERFACE -Wl,--wrap=_cmocka_run_group_tests)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(hwaccl-cmocka PRIVATE -fno-lto)
