@@ -91,6 +91,9 @@ static inline void trace_probe_emit(struct hwaccl_lttng *lttng)
 /** trace_probe_context - what a reader needs that sees nothing before: begin, options, the devices' fields */
 void trace_probe_context(struct hwaccl_lttng *lttng, bool again);
 
+/** trace_probe_marker - an option, the same as a row of a recording's option table */
+void trace_probe_marker(struct hwaccl_lttng *lttng, const char *name, const char *value);
+
 /** trace_probe_device_state - as the handling of exit @exit left it */
 void trace_probe_device_state(struct hwaccl_lttng *lttng, uint64_t exit);
 
