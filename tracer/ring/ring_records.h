@@ -1,6 +1,12 @@
 /*
- * What is in the ring: one stream of records, in the order of the probe's calls. All sizes are multiples of 8 bytes;
- * data is padded with whatever was there. Bump RING_VERSION when a layout changes.
+ * The record format, as a lane (lane.h) writes it into a ring or buffer. ring_record_problem() checks it where the file
+ * is not trusted. One stream of records for each vCPU, in the order of the trip round the loop:
+ *
+ *      ENTRY [OFFER…] EXIT {CLOCK | INPUT | WALK | EFFECT | RECLAIM}… HANDLED [SNAPSHOT]
+ *
+ * An ENTRY that no EXIT follows is replaced by the next one. MARK and ANNOTATION stand anywhere. UNHANDLED in the place
+ * of HANDLED is the end of the run. Little endian; all sizes are multiples of 8 bytes, padding is what was there
+ * before. Bump RING_VERSION when a layout changes.
  */
 #ifndef HWACCL_TRACER_RING_RECORDS_H
 #define HWACCL_TRACER_RING_RECORDS_H
@@ -12,33 +18,31 @@
 #include "hwaccl/exit_reason.h"
 
 enum ring_record_type {
-        /* transfer in: delta against the last exit's state, zeros before the first. All 64 words at the first entry and
-         * at the one after each keyframe interval: together with the SNAPSHOT before it, if there is one, reading may
-         * start there. extra: enum ring_entry_extra. Fields that are not known are 0 */
-        RING_RECORD_ENTRY = 1,
-        RING_RECORD_OFFER = 2,       /* extra: vector */
-        RING_RECORD_EXIT = 3,        /* delta against the entry's state; extra: enum ring_exit_extra */
-        RING_RECORD_CLOCK = 4,       /* the input of that kind, value only */
-        RING_RECORD_INPUT = 5,       /* extra: enum hwaccl_input_kind */
-        RING_RECORD_EFFECT = 6,      /* extra: enum hwaccl_effect_kind */
-        RING_RECORD_RECLAIM = 7,     /* extra: 1 when the subject took the vector */
-        RING_RECORD_HANDLED = 8,     /* extra: enum hwaccl_outcome */
-        RING_RECORD_UNHANDLED = 9,   /* the run ended in the handling; extra: 1 when the verdict is known */
-        RING_RECORD_SNAPSHOT = 10,   /* all devices' fields, packed one after the other, in the order of the config */
-        RING_RECORD_ANNOTATION = 11, /* name and value, each with its terminating zero */
-        RING_RECORD_MARK = 12,       /* a mark that the user set: text */
-        RING_RECORD_WALK = 13        /* inputs of the kind memory, one behind the other; extra: bytes of each, 4 or 8 */
+        RING_RECORD_ENTRY = 1,     /* struct ring_entry; extra: enum ring_entry_extra */
+        RING_RECORD_OFFER = 2,     /* struct ring_stamped; extra: vector. The last one before the exit counts */
+        RING_RECORD_EXIT = 3,      /* struct ring_exit; extra: enum ring_exit_extra */
+        RING_RECORD_CLOCK = 4,     /* struct ring_clock: the input of that kind, value only; extra: 0 */
+        RING_RECORD_INPUT = 5,     /* struct ring_event; extra: enum hwaccl_input_kind */
+        RING_RECORD_EFFECT = 6,    /* struct ring_event; extra: enum hwaccl_effect_kind */
+        RING_RECORD_RECLAIM = 7,   /* struct ring_stamped, after an OFFER; extra: 1 when the subject took the vector */
+        RING_RECORD_HANDLED = 8,   /* struct ring_handled; extra: enum hwaccl_outcome, or RING_OUTCOME_UNKNOWN */
+        RING_RECORD_UNHANDLED = 9, /* struct ring_handled; extra: 1 when the verdict is known, else 0 */
+        RING_RECORD_SNAPSHOT = 10, /* struct ring_bytes; extra: 0 */
+        RING_RECORD_ANNOTATION = 11, /* struct ring_bytes; extra: 0 */
+        RING_RECORD_MARK = 12,       /* struct ring_text; extra: 0 */
+        RING_RECORD_WALK = 13        /* struct ring_walk; extra: bytes of each entry, 4 or 8. Since version 3 */
 };
 
 enum ring_entry_extra {
         RING_ENTRY_KNOWN = 0,   /* all fields */
-        RING_ENTRY_PARTIAL = 1, /* two words follow the delta: the fields that are known */
+        RING_ENTRY_PARTIAL = 1, /* the words of a struct hwaccl_known_fields follow the delta */
         RING_ENTRY_UNKNOWN = 2, /* nothing is known: the next exit's delta counts from the last exit's state */
 };
 
+/* Bits; what they name follows the delta in this order. */
 enum ring_exit_extra {
-        RING_EXIT_PENDING = 1, /* four words of the pending page follow the delta */
-        RING_EXIT_PARTIAL = 2, /* two words follow these: the fields that are known */
+        RING_EXIT_PENDING = 1, /* four words of the pending page; absent when they are all 0 */
+        RING_EXIT_PARTIAL = 2, /* the words of a struct hwaccl_known_fields */
 };
 
 /* Bytes of data with their padding. */
@@ -48,43 +52,47 @@ enum ring_exit_extra {
 #define RING_OUTCOME_UNKNOWN 0xffu
 #define RING_VERDICT_UNKNOWN UINT64_MAX
 
+/* Transfer in. With all 64 words at the first entry and at the one after each keyframe interval: together with the
+ * SNAPSHOT before it, if there is one, reading may start there. */
 struct ring_entry {
         struct ring_record record;
-        uint64_t bitmap;
-        uint64_t words[];
+        uint64_t bitmap;  /* words of the state that differ from the last exit's, or from 0 before the first */
+        uint64_t words[]; /* one for each bit, ascending. Fields that are not known are as at the last exit */
 };
 
 struct ring_stamped { /* OFFER, RECLAIM */
         struct ring_record record;
-        uint64_t stamp;
+        uint64_t stamp; /* of the kind that the ring's header says, not before its stamp_origin; so are all stamps */
 };
 
+/* Transfer out. */
 struct ring_exit {
         struct ring_record record;
-        uint64_t entry_stamp;
+        uint64_t entry_stamp; /* when the guest was entered */
         uint64_t exit_stamp;
-        uint64_t bitmap;
-        uint64_t words[];
+        uint64_t bitmap;  /* words of the state that differ from the entry's */
+        uint64_t words[]; /* one for each bit, ascending. Fields that are not known are 0 */
 };
 
 struct ring_clock {
         struct ring_record record;
-        uint64_t value;
+        uint64_t value; /* ns of the guest's clock; never less than the one before */
 };
 
 struct ring_event { /* INPUT, EFFECT */
         struct ring_record record;
-        uint64_t address;
+        uint64_t address; /* of both, what the kind says; 0 where it has none */
         uint64_t value;
-        uint32_t size; /* bytes of data */
-        uint8_t has_data;
+        uint32_t size;    /* bytes of data, at most HWACCL_INPUT_SIZE_MAX or HWACCL_EFFECT_SIZE_MAX */
+        uint8_t has_data; /* 0 or 1; when 0, size is 0 */
         uint8_t unused[3];
         uint8_t data[];
 };
 
+/* Inputs of the kind memory, one behind the other. */
 struct ring_walk {
         struct ring_record record;
-        struct hwaccl_table_entry entry[];
+        struct hwaccl_table_entry entry[]; /* at least one, as many as the record is long */
 };
 
 struct ring_handled { /* HANDLED, UNHANDLED */
@@ -96,14 +104,15 @@ struct ring_handled { /* HANDLED, UNHANDLED */
 struct ring_text { /* MARK */
         struct ring_record record;
         uint64_t stamp;
-        uint64_t size;
+        uint64_t size; /* bytes of data; UTF-8, without a terminating zero */
         char data[];
 };
 
-struct ring_bytes { /* SNAPSHOT, ANNOTATION */
+struct ring_bytes {
         struct ring_record record;
-        uint64_t size;
-        uint8_t data[];
+        uint64_t size;  /* bytes of data */
+        uint8_t data[]; /* SNAPSHOT: all devices' fields, packed one after the other, in the order of the configuration;
+                           ANNOTATION: name and value of an option, each with its terminating zero */
 };
 
 #endif
