@@ -2,6 +2,7 @@
 #include "core/machine/entry.h"
 
 #include "core/exit/control_register.h"
+#include "core/machine/loader/acpi_tables.h"
 #include "core/machine/machine_internal.h"
 
 #include <inttypes.h>
@@ -17,16 +18,6 @@
 #define SELECTOR_NOT_GDT  7u /* RPL and the LDT's bit */
 #define MTRR_ENABLED      UINT64_C(0x800)
 #define MTRR_WRITE_BACK   UINT64_C(6)
-
-const char *hwaccl_entry_mode_name(unsigned mode)
-{
-        static const char *const name[] = {
-                [HWACCL_ENTRY_REAL] = "real",
-                [HWACCL_ENTRY_PROTECTED] = "protected",
-                [HWACCL_ENTRY_LONG] = "long",
-        };
-        return mode < sizeof(name) / sizeof(name[0]) ? name[mode] : "unknown";
-}
 
 static bool in_ram(uint64_t address, uint64_t size, uint64_t memory_size)
 {
@@ -122,7 +113,7 @@ static void enter_kernel(struct hwaccl_machine *machine, struct hwaccl_machine_c
         context->gpr[HWACCL_RSI] = entry->rsi;
         context->gpr[HWACCL_RSP] = entry->rsp;
         machine->processor.mtrr_default = MTRR_ENABLED | MTRR_WRITE_BACK;
-        hwaccl_pci_enable_power(&machine->pci, HWACCL_ACPI_LOADER_BASE);
+        hwaccl_pci_enable_power(&machine->pci, HWACCL_LOADER_ACPI_POWER_PORT);
 }
 
 void hwaccl_machine_enter(struct hwaccl_machine *machine, struct hwaccl_machine_context *context)

@@ -6,10 +6,6 @@
 
 #define HWACCL_ACPI_PORT_COUNT 64
 
-/* Where the block is from the start when a kernel is loaded without firmware: what the ACPI tables beside it say, and
- * where SeaBIOS puts it */
-#define HWACCL_ACPI_LOADER_BASE 0x600u
-
 struct hwaccl_acpi {
         struct hwaccl_device device;
         uint16_t pm1_status;

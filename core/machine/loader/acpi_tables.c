@@ -1,8 +1,6 @@
 /* ACPI tables (ACPI specification 2.0, chapters 5, 16 and 17) for the PIIX4 board. */
 #include "core/machine/loader/acpi_tables.h"
 
-#include "core/machine/devices/acpi.h"
-
 #include <string.h>
 
 /* Places of the tables, from HWACCL_LOADER_ACPI_ADDRESS on; the FACS must stand on a multiple of 64. */
@@ -153,9 +151,9 @@ static void put_description(uint8_t *fadt)
                 {48, 4, APM_PORT}, /* SMI_CMD: ACPI_ENABLE sets SCI_EN */
                 {52, 1, APM_ACPI_ENABLE},
                 {53, 1, APM_ACPI_DISABLE},
-                {56, 4, HWACCL_ACPI_LOADER_BASE}, /* PM1 events, 4 ports */
-                {64, 4, HWACCL_ACPI_LOADER_BASE + 4},
-                {76, 4, HWACCL_ACPI_LOADER_BASE + 8},
+                {56, 4, HWACCL_LOADER_ACPI_POWER_PORT}, /* PM1 events, 4 ports */
+                {64, 4, HWACCL_LOADER_ACPI_POWER_PORT + 4},
+                {76, 4, HWACCL_LOADER_ACPI_POWER_PORT + 8},
                 {88, 1, 4},
                 {89, 1, 2}, /* PM1 control */
                 {91, 1, 4}, /* PM timer, of 24 bits */

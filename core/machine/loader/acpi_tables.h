@@ -16,6 +16,9 @@
 #define HWACCL_LOADER_ACPI_ADDRESS UINT64_C(0xf0000)
 #define HWACCL_LOADER_ACPI_SIZE    1024u
 
+/* The port where the tables say that the power management block is; SeaBIOS puts it there too. */
+#define HWACCL_LOADER_ACPI_POWER_PORT 0x600u
+
 /** hwaccl_loader_acpi_tables - write the tables that stand at HWACCL_LOADER_ACPI_ADDRESS */
 void hwaccl_loader_acpi_tables(uint8_t tables[HWACCL_LOADER_ACPI_SIZE]);
 

@@ -61,6 +61,14 @@ void hwaccl_layout_begin(struct hwaccl_layout *layout, const struct hwaccl_loade
         layout->memory_size = input->memory_size;
 }
 
+void hwaccl_loader_free(struct hwaccl_loaded *loaded)
+{
+        for (size_t i = 0; i < loaded->piece_count; i++) {
+                free(loaded->piece[i].data);
+                loaded->piece[i].data = NULL;
+        }
+}
+
 static bool within(uint64_t address, uint64_t size, uint64_t start, uint64_t end)
 {
         return address >= start && address < end && size <= end - address;

@@ -6,7 +6,6 @@
 #include "core/machine/loader/loader_internal.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LINUX_HEADER_MAGIC    0x202u /* "HdrS": there since protocol 2.00 */
@@ -29,6 +28,16 @@ static const struct {
 const char *hwaccl_image_format_name(unsigned format)
 {
         return loaders[format < sizeof(loaders) / sizeof(loaders[0]) ? format : HWACCL_IMAGE_UNKNOWN].name;
+}
+
+const char *hwaccl_entry_mode_name(unsigned mode)
+{
+        static const char *const name[] = {
+                [HWACCL_ENTRY_REAL] = "real",
+                [HWACCL_ENTRY_PROTECTED] = "protected",
+                [HWACCL_ENTRY_LONG] = "long",
+        };
+        return mode < sizeof(name) / sizeof(name[0]) ? name[mode] : "unknown";
 }
 
 static bool is_linux(const uint8_t *kernel, size_t size)
@@ -111,12 +120,4 @@ bool hwaccl_loader_load(const struct hwaccl_loader_input *input, struct hwaccl_l
                 return false;
         loader_function load = loaders[hwaccl_loader_format(input->kernel, input->kernel_size)].load;
         return load ? load(input, loaded, error) : refuse_unknown(input, error);
-}
-
-void hwaccl_loader_free(struct hwaccl_loaded *loaded)
-{
-        for (size_t i = 0; i < loaded->piece_count; i++) {
-                free(loaded->piece[i].data);
-                loaded->piece[i].data = NULL;
-        }
 }
