@@ -100,7 +100,7 @@ static enum hwaccl_outcome rdmsr(uint32_t index, uint64_t *value)
         return outcome;
 }
 
-static void model_specific_registers_keep_what_may_be_in_them(void **state)
+static void msrs_keep_what_may_be_in_them(void **state)
 {
         static const struct {
                 uint32_t index;
@@ -407,7 +407,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
                 TEST(cpuid_describes_the_fixed_processor),
-                TEST(model_specific_registers_keep_what_may_be_in_them),
+                TEST(msrs_keep_what_may_be_in_them),
                 TEST(registers_of_the_context_are_written_through_their_msrs),
                 TEST(the_time_stamp_counter_follows_the_guest_clock),
                 TEST(privileged_instructions_fault_outside_ring_0),

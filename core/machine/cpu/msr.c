@@ -1,5 +1,5 @@
 /*
- * Model-specific registers (SDM 4). Registers that are plain storage with a rule for what may be written are rows of a
+ * MSRs (SDM 4). Registers that are plain storage with a rule for what may be written are rows of a
  * table; those that live in the machine context or are computed have cases of their own.
  */
 #include "core/machine/cpu/msr.h"
@@ -155,14 +155,14 @@ static bool is_variable_mtrr(uint32_t index)
         return index >= IA32_MTRR_PHYSBASE0 && index < IA32_MTRR_PHYSBASE0 + 2 * HWACCL_MTRR_VARIABLE_COUNT;
 }
 
-void processor_model_specific_reset(struct hwaccl_processor *processor)
+void hwaccl_processor_msr_reset(struct hwaccl_processor *processor)
 {
         for (size_t i = 0; i < STORED_COUNT; i++)
                 for (uint32_t j = 0; j < stored[i].count; j++)
                         *place_of(processor, &stored[i], stored[i].index + j) = stored[i].reset;
 }
 
-bool processor_model_specific_valid(const struct hwaccl_processor *processor, struct hwaccl_error *error)
+bool hwaccl_processor_msr_valid(const struct hwaccl_processor *processor, struct hwaccl_error *error)
 {
         for (size_t i = 0; i < STORED_COUNT; i++)
                 for (uint32_t j = 0; j < stored[i].count; j++) {

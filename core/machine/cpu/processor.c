@@ -75,7 +75,7 @@ static bool loaded(struct hwaccl_device *device, struct hwaccl_error *error)
                 return refuse(error, "dr6", processor->dr6);
         if (processor->dr7 > UINT32_MAX)
                 return refuse(error, "dr7", processor->dr7);
-        if (!processor_model_specific_valid(processor, error))
+        if (!hwaccl_processor_msr_valid(processor, error))
                 return false;
 
         processor->context->interrupts_inhibited = processor->interrupts_inhibited;
@@ -103,7 +103,7 @@ void hwaccl_processor_init(struct hwaccl_processor *processor, struct hwaccl_boa
         processor->tsc_khz = tsc_khz;
         processor->dr6 = HWACCL_DR6_FIXED;
         processor->dr7 = HWACCL_DR7_FIXED;
-        processor_model_specific_reset(processor);
+        hwaccl_processor_msr_reset(processor);
 }
 
 void hwaccl_processor_connect(struct hwaccl_processor *processor, struct hwaccl_machine_context *context,
@@ -112,13 +112,4 @@ void hwaccl_processor_connect(struct hwaccl_processor *processor, struct hwaccl_
         processor->context = context;
         processor->traps = traps;
         processor->host = host;
-}
-
-uint64_t hwaccl_processor_tsc(const struct hwaccl_processor *processor)
-{
-        uint64_t now = hwaccl_host_clock(processor->host);
-        uint64_t milliseconds = now / 1000000;
-        uint64_t rest = now % 1000000;
-
-        return milliseconds * processor->tsc_khz + rest * processor->tsc_khz / 1000000 + processor->tsc_offset;
 }

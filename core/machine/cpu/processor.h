@@ -1,7 +1,7 @@
 /*
- * What the processor holds beside the subject state: debug registers, model-specific registers, CPUID leaves. Saved and
- * compared at keyframes as the device "processor", together with the parts of the machine context that the subject
- * state lacks (CR8, interrupt inhibition, the trap manager's active trap, the halted state).
+ * What the processor holds beside the subject state: debug registers, MSRs, CPUID leaves. Saved and compared at
+ * keyframes as the device "processor", together with the parts of the machine context that the subject state lacks
+ * (CR8, blocking by STI or MOV SS, the trap manager's active trap, the halted state).
  */
 #ifndef HWACCL_PROCESSOR_H
 #define HWACCL_PROCESSOR_H
@@ -68,6 +68,13 @@ bool hwaccl_processor_rdmsr(struct hwaccl_processor *processor, uint32_t index, 
 bool hwaccl_processor_wrmsr(struct hwaccl_processor *processor, uint32_t index, uint64_t value);
 
 /** hwaccl_processor_tsc - the guest's time-stamp counter at this exit */
-uint64_t hwaccl_processor_tsc(const struct hwaccl_processor *processor);
+static inline uint64_t hwaccl_processor_tsc(const struct hwaccl_processor *processor)
+{
+        uint64_t now = hwaccl_host_clock(processor->host);
+        uint64_t milliseconds = now / 1000000;
+        uint64_t rest = now % 1000000;
+
+        return milliseconds * processor->tsc_khz + rest * processor->tsc_khz / 1000000 + processor->tsc_offset;
+}
 
 #endif
