@@ -2,6 +2,7 @@
 #ifndef HWACCL_EMULATE_EMULATION_H
 #define HWACCL_EMULATE_EMULATION_H
 
+#include "core/exit/control_register.h"
 #include "core/exit/emulate/emulator.h"
 #include "core/exit/emulate/instruction.h"
 #include "core/exit/guest_access.h"
@@ -25,9 +26,19 @@ struct emulation {
         struct hwaccl_exception exception;
 };
 
-/* exception.c */
-enum step raise_fault(struct emulation *emulation, enum hwaccl_vector vector);
-enum step raise_fault_zero(struct emulation *emulation, enum hwaccl_vector vector); /* with an error code of 0 */
+static inline enum step raise_fault(struct emulation *emulation, enum hwaccl_vector vector)
+{
+        emulation->exception = (struct hwaccl_exception){.vector = (uint8_t)vector};
+        return STEP_EXCEPTION;
+}
+
+/* The same with an error code of 0, which real mode lacks. */
+static inline enum step raise_fault_zero(struct emulation *emulation, enum hwaccl_vector vector)
+{
+        emulation->exception = (struct hwaccl_exception){.vector = (uint8_t)vector,
+                                                         .has_error_code = emulation->context->cr0 & HWACCL_CR0_PE};
+        return STEP_EXCEPTION;
+}
 
 /* memory.c: where a memory operand lies. It touches at most two pages. */
 struct place {

@@ -3,19 +3,6 @@
 #include "core/assert.h"
 #include "core/exit/registers.h"
 
-enum step raise_fault(struct emulation *emulation, enum hwaccl_vector vector)
-{
-        emulation->exception = (struct hwaccl_exception){.vector = (uint8_t)vector};
-        return STEP_EXCEPTION;
-}
-
-enum step raise_fault_zero(struct emulation *emulation, enum hwaccl_vector vector)
-{
-        emulation->exception = (struct hwaccl_exception){.vector = (uint8_t)vector,
-                                                         .has_error_code = emulation->context->cr0 & HWACCL_CR0_PE};
-        return STEP_EXCEPTION;
-}
-
 uint64_t register_read(const struct hwaccl_machine_context *context, unsigned number, unsigned size)
 {
         return context->gpr[number] & size_mask(size);
