@@ -56,16 +56,4 @@ struct hwaccl_accel {
         const struct hwaccl_accel_ops *ops;
 };
 
-/**
- * hwaccl_accel_soft_create - the accelerator on Unicorn, which is loaded here: needs no privileges
- * @memory: the guest's memory; must outlive the accelerator
- * @clock: reads the guest clock in ns, with which the deadline of a run is compared; from the thread that runs the
- * guest only, and mid-run too. With --clock virtual it is this accelerator's virtual_ns plus the waits of a halted
- *         guest. NULL: virtual_ns alone, for a guest that never waits
- *
- * Returns NULL with *error set when the library is not installed, or does not behave as it must.
- */
-struct hwaccl_accel *hwaccl_accel_soft_create(struct hwaccl_guest_memory *memory, uint64_t (*clock)(void *opaque),
-                                              void *opaque, struct hwaccl_error *error);
-
 #endif

@@ -1,5 +1,5 @@
 /* Running the subject: a state comes from the page, the processor runs it, its exit goes to the page. */
-#include "core/accel/accel.h"
+#include "core/accel/soft/accel_soft.h"
 #include "core/host/guest_memory.h"
 
 #include "tests/peers/muen_peer.h"

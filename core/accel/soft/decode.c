@@ -1,5 +1,6 @@
 /* Which instructions the accelerator must see, and where their operands are (SDM 2A, chapter 2; 2D, appendix A). */
-#include "core/accel/soft/soft.h"
+#include "core/accel/soft/decode.h"
+
 #include "core/exit/registers.h"
 #include "hwaccl/exit_reason.h"
 

@@ -1,7 +1,9 @@
 /* The engine: opening it, finding out where its saved context holds the hidden state, loading and storing the guest. */
-#include "core/accel/soft/soft.h"
+#include "core/accel/soft/engine.h"
+
+#include "core/accel/soft/decode.h"
+#include "core/exit/guest_access.h"
 #include "core/exit/registers.h"
-#include "core/subject/transfer.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -30,45 +32,45 @@ static const int general_id[HWACCL_GENERAL_REGISTER_COUNT] = {
         UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15,
 };
 
-static uint64_t get64(const struct soft *soft, size_t at)
+static uint64_t get64(const struct soft_engine *engine, size_t at)
 {
         uint64_t value;
-        memcpy(&value, soft->saved + at, sizeof(value));
+        memcpy(&value, engine->saved + at, sizeof(value));
         return value;
 }
 
-static uint32_t get32(const struct soft *soft, size_t at)
+static uint32_t get32(const struct soft_engine *engine, size_t at)
 {
         uint32_t value;
-        memcpy(&value, soft->saved + at, sizeof(value));
+        memcpy(&value, engine->saved + at, sizeof(value));
         return value;
 }
 
-static void put64(struct soft *soft, size_t at, uint64_t value)
+static void put64(struct soft_engine *engine, size_t at, uint64_t value)
 {
-        memcpy(soft->saved + at, &value, sizeof(value));
+        memcpy(engine->saved + at, &value, sizeof(value));
 }
 
-static void put32(struct soft *soft, size_t at, uint32_t value)
+static void put32(struct soft_engine *engine, size_t at, uint32_t value)
 {
-        memcpy(soft->saved + at, &value, sizeof(value));
+        memcpy(engine->saved + at, &value, sizeof(value));
 }
 
-static bool refuse(const struct soft *soft, struct hwaccl_error *error, const char *what)
+static bool refuse(const struct soft_engine *engine, struct hwaccl_error *error, const char *what)
 {
         unsigned major, minor;
-        soft->unicorn.version(&major, &minor);
+        engine->unicorn.version(&major, &minor);
         return hwaccl_error_set(error,
                                 "the soft accelerator cannot use the installed Unicorn %u.%u: %s; use --accel kvm",
                                 major, minor, what);
 }
 
 /* The only place of a pattern in the saved context; 0 when it is there twice or not at all. */
-static size_t find(const struct soft *soft, const void *pattern, size_t size)
+static size_t find(const struct soft_engine *engine, const void *pattern, size_t size)
 {
         size_t place = 0;
-        for (size_t i = 0; i + size <= soft->layout.size; i += 4) {
-                if (memcmp(soft->saved + i, pattern, size) != 0)
+        for (size_t i = 0; i + size <= engine->layout.size; i += 4) {
+                if (memcmp(engine->saved + i, pattern, size) != 0)
                         continue;
                 if (place)
                         return 0;
@@ -77,154 +79,154 @@ static size_t find(const struct soft *soft, const void *pattern, size_t size)
         return place;
 }
 
-static bool save(struct soft *soft)
+static bool save(struct soft_engine *engine)
 {
-        return soft->unicorn.context_save(soft->engine, soft->context) == UC_ERR_OK;
+        return engine->unicorn.context_save(engine->handle, engine->context) == UC_ERR_OK;
 }
 
 /* Write a sentinel to a register through the library and see where it went. */
-static size_t locate(struct soft *soft, int id, unsigned number)
+static size_t locate(struct soft_engine *engine, int id, unsigned number)
 {
         uint64_t sentinel = UINT64_C(0x1122334455660000) + number * 0x101u;
         uint64_t zero = 0;
 
-        if (soft->unicorn.reg_write(soft->engine, id, &sentinel) != UC_ERR_OK || !save(soft))
+        if (engine->unicorn.reg_write(engine->handle, id, &sentinel) != UC_ERR_OK || !save(engine))
                 return 0;
-        size_t place = find(soft, &sentinel, sizeof(sentinel));
-        return soft->unicorn.reg_write(soft->engine, id, &zero) == UC_ERR_OK ? place : 0;
+        size_t place = find(engine, &sentinel, sizeof(sentinel));
+        return engine->unicorn.reg_write(engine->handle, id, &zero) == UC_ERR_OK ? place : 0;
 }
 
-static bool locate_registers(struct soft *soft, struct hwaccl_error *error)
+static bool locate_registers(struct soft_engine *engine, struct hwaccl_error *error)
 {
-        struct soft_layout *layout = &soft->layout;
+        struct soft_layout *layout = &engine->layout;
 
-        layout->general = locate(soft, general_id[0], 0);
+        layout->general = locate(engine, general_id[0], 0);
         for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
-                if (!layout->general || locate(soft, general_id[i], i) != layout->general + i * sizeof(uint64_t))
-                        return refuse(soft, error, "its general registers are not where they were expected");
-        layout->rip = locate(soft, UC_X86_REG_RIP, 20);
-        layout->control = locate(soft, UC_X86_REG_CR0, 21);
+                if (!layout->general || locate(engine, general_id[i], i) != layout->general + i * sizeof(uint64_t))
+                        return refuse(engine, error, "its general registers are not where they were expected");
+        layout->rip = locate(engine, UC_X86_REG_RIP, 20);
+        layout->control = locate(engine, UC_X86_REG_CR0, 21);
         if (!layout->rip || !layout->control ||
-            locate(soft, UC_X86_REG_CR2, 22) != layout->control + 2 * sizeof(uint64_t) ||
-            locate(soft, UC_X86_REG_CR3, 23) != layout->control + 3 * sizeof(uint64_t) ||
-            locate(soft, UC_X86_REG_CR4, 24) != layout->control + 4 * sizeof(uint64_t))
-                return refuse(soft, error, "its control registers are not where they were expected");
+            locate(engine, UC_X86_REG_CR2, 22) != layout->control + 2 * sizeof(uint64_t) ||
+            locate(engine, UC_X86_REG_CR3, 23) != layout->control + 3 * sizeof(uint64_t) ||
+            locate(engine, UC_X86_REG_CR4, 24) != layout->control + 4 * sizeof(uint64_t))
+                return refuse(engine, error, "its control registers are not where they were expected");
         return true;
 }
 
-static bool locate_segments(struct soft *soft, struct hwaccl_error *error)
+static bool locate_segments(struct soft_engine *engine, struct hwaccl_error *error)
 {
-        struct soft_layout *layout = &soft->layout;
+        struct soft_layout *layout = &engine->layout;
         uc_x86_mmr ldtr = {
                 .selector = 0x1230, .base = UINT64_C(0x7766554433221100), .limit = 0xabcdef01, .flags = 0x8200};
         struct soft_raw_segment pattern = {ldtr.selector, 0, ldtr.base, ldtr.limit, ldtr.flags};
 
-        if (soft->unicorn.reg_write(soft->engine, UC_X86_REG_LDTR, &ldtr) != UC_ERR_OK || !save(soft))
-                return refuse(soft, error, "LDTR cannot be written");
-        size_t place = find(soft, &pattern, sizeof(pattern));
+        if (engine->unicorn.reg_write(engine->handle, UC_X86_REG_LDTR, &ldtr) != UC_ERR_OK || !save(engine))
+                return refuse(engine, error, "LDTR cannot be written");
+        size_t place = find(engine, &pattern, sizeof(pattern));
         if (place < SOFT_LDTR * sizeof(pattern) + 64)
-                return refuse(soft, error, "its segment registers are not where they were expected");
+                return refuse(engine, error, "its segment registers are not where they were expected");
         layout->segments = place - SOFT_LDTR * sizeof(pattern);
         /* between the segments and the control registers nothing has room */
         if (layout->segments + SOFT_SEGMENT_COUNT * sizeof(pattern) != layout->control)
-                return refuse(soft, error, "its descriptor-table registers are not where they were expected");
+                return refuse(engine, error, "its descriptor-table registers are not where they were expected");
         layout->mode = layout->segments - 8;
         return true;
 }
 
 /* RFLAGS follow RIP; between them and the mode word is what the engine computes flags from while it runs. */
-static bool locate_flags(struct soft *soft, struct hwaccl_error *error)
+static bool locate_flags(struct soft_engine *engine, struct hwaccl_error *error)
 {
-        struct soft_layout *layout = &soft->layout;
+        struct soft_layout *layout = &engine->layout;
         uint64_t flags = RFLAGS_CF | RFLAGS_PF | RFLAGS_OF | RFLAGS_DF | RFLAGS_IF | RFLAGS_RESERVED_1;
 
         layout->rflags = layout->rip + 8;
         if (layout->rip + 48 != layout->mode)
-                return refuse(soft, error, "its flags are not where they were expected");
-        if (soft->unicorn.reg_write(soft->engine, UC_X86_REG_EFLAGS, &flags) != UC_ERR_OK || !save(soft))
-                return refuse(soft, error, "RFLAGS cannot be written");
-        return get64(soft, layout->rflags) == flags || refuse(soft, error, "its flags are not kept as expected");
+                return refuse(engine, error, "its flags are not where they were expected");
+        if (engine->unicorn.reg_write(engine->handle, UC_X86_REG_EFLAGS, &flags) != UC_ERR_OK || !save(engine))
+                return refuse(engine, error, "RFLAGS cannot be written");
+        return get64(engine, layout->rflags) == flags || refuse(engine, error, "its flags are not kept as expected");
 }
 
 /* A fresh 64-bit engine has LME and LMA set, a fresh 16-bit one has not: that is where EFER is. */
-static bool locate_efer(struct soft *soft, const uint8_t *real_mode, struct hwaccl_error *error)
+static bool locate_efer(struct soft_engine *engine, const uint8_t *real_mode, struct hwaccl_error *error)
 {
-        struct soft_layout *layout = &soft->layout;
+        struct soft_layout *layout = &engine->layout;
         uint64_t long_mode = HWACCL_EFER_LME | HWACCL_EFER_LMA;
         uint32_t expected = MODE_LMA | MODE_CS64 | MODE_CS32 | MODE_SS32;
 
-        if (!save(soft))
-                return refuse(soft, error, "its state cannot be saved");
+        if (!save(engine))
+                return refuse(engine, error, "its state cannot be saved");
         for (size_t i = layout->control + 40; i < layout->control + 256; i += 8) {
                 uint64_t other;
                 memcpy(&other, real_mode + i, sizeof(other));
-                if (get64(soft, i) == long_mode && other == 0) {
+                if (get64(engine, i) == long_mode && other == 0) {
                         layout->efer = i;
                         break;
                 }
         }
         uint32_t mode;
         memcpy(&mode, real_mode + layout->mode, sizeof(mode));
-        if (!layout->efer || (get32(soft, layout->mode) & expected) != expected || mode != MODE_ADD_BASES)
-                return refuse(soft, error, "EFER or the mode flags are not where they were expected");
+        if (!layout->efer || (get32(engine, layout->mode) & expected) != expected || mode != MODE_ADD_BASES)
+                return refuse(engine, error, "EFER or the mode flags are not where they were expected");
         return true;
 }
 
-static bool calibrate(struct soft *soft, uc_engine *real_mode, struct hwaccl_error *error)
+static bool calibrate(struct soft_engine *engine, uc_engine *real_mode, struct hwaccl_error *error)
 {
-        struct soft_layout *layout = &soft->layout;
+        struct soft_layout *layout = &engine->layout;
         uc_context *fresh;
 
-        if (!locate_registers(soft, error) || !locate_segments(soft, error) || !locate_flags(soft, error))
+        if (!locate_registers(engine, error) || !locate_segments(engine, error) || !locate_flags(engine, error))
                 return false;
-        if (soft->unicorn.context_alloc(real_mode, &fresh) != UC_ERR_OK)
-                return refuse(soft, error, "no context");
-        bool good = soft->unicorn.context_save(real_mode, fresh) == UC_ERR_OK;
+        if (engine->unicorn.context_alloc(real_mode, &fresh) != UC_ERR_OK)
+                return refuse(engine, error, "no context");
+        bool good = engine->unicorn.context_save(real_mode, fresh) == UC_ERR_OK;
         if (!good)
-                refuse(soft, error, "its state cannot be saved");
-        good = good && locate_efer(soft, (const uint8_t *)fresh, error);
+                refuse(engine, error, "its state cannot be saved");
+        good = good && locate_efer(engine, (const uint8_t *)fresh, error);
         /* the 64-bit engine starts over with the processor of the 16-bit one */
-        if (good && soft->unicorn.context_restore(soft->engine, fresh) != UC_ERR_OK)
-                good = refuse(soft, error, "its state cannot be restored");
-        soft->unicorn.context_free(fresh);
-        return good && (save(soft) || refuse(soft, error, "its state cannot be saved")) && layout->efer;
+        if (good && engine->unicorn.context_restore(engine->handle, fresh) != UC_ERR_OK)
+                good = refuse(engine, error, "its state cannot be restored");
+        engine->unicorn.context_free(fresh);
+        return good && (save(engine) || refuse(engine, error, "its state cannot be saved")) && layout->efer;
 }
 
-bool soft_engine_open(struct soft *soft, struct hwaccl_error *error)
+bool soft_engine_open(struct soft_engine *engine, struct hwaccl_error *error)
 {
         uc_engine *real_mode;
 
-        if (!unicorn_library_open(&soft->unicorn, error))
+        if (!unicorn_library_open(&engine->unicorn, error))
                 return false;
-        uc_err status = soft->unicorn.open(UC_ARCH_X86, UC_MODE_64, &soft->engine);
+        uc_err status = engine->unicorn.open(UC_ARCH_X86, UC_MODE_64, &engine->handle);
         if (status != UC_ERR_OK)
-                return refuse(soft, error, soft->unicorn.strerror(status));
+                return refuse(engine, error, engine->unicorn.strerror(status));
         /* a list of end addresses, left empty: the library looks up an end address at every stop, through our tables */
-        status = soft->unicorn.ctl(soft->engine, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1);
+        status = engine->unicorn.ctl(engine->handle, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1);
         if (status != UC_ERR_OK)
-                return refuse(soft, error, soft->unicorn.strerror(status));
-        status = soft->unicorn.context_alloc(soft->engine, &soft->context);
+                return refuse(engine, error, engine->unicorn.strerror(status));
+        status = engine->unicorn.context_alloc(engine->handle, &engine->context);
         if (status != UC_ERR_OK)
-                return refuse(soft, error, soft->unicorn.strerror(status));
-        soft->saved = (uint8_t *)soft->context;
-        soft->layout.size = soft->unicorn.context_size(soft->engine);
-        status = soft->unicorn.open(UC_ARCH_X86, UC_MODE_16, &real_mode);
+                return refuse(engine, error, engine->unicorn.strerror(status));
+        engine->saved = (uint8_t *)engine->context;
+        engine->layout.size = engine->unicorn.context_size(engine->handle);
+        status = engine->unicorn.open(UC_ARCH_X86, UC_MODE_16, &real_mode);
         if (status != UC_ERR_OK)
-                return refuse(soft, error, soft->unicorn.strerror(status));
-        bool good = soft->unicorn.context_size(real_mode) == soft->layout.size ||
-                    refuse(soft, error, "contexts differ in size");
-        good = good && calibrate(soft, real_mode, error);
-        soft->unicorn.close(real_mode);
+                return refuse(engine, error, engine->unicorn.strerror(status));
+        bool good = engine->unicorn.context_size(real_mode) == engine->layout.size ||
+                    refuse(engine, error, "contexts differ in size");
+        good = good && calibrate(engine, real_mode, error);
+        engine->unicorn.close(real_mode);
         return good;
 }
 
-void soft_engine_close(struct soft *soft)
+void soft_engine_close(struct soft_engine *engine)
 {
-        if (soft->context)
-                soft->unicorn.context_free(soft->context);
-        if (soft->engine)
-                soft->unicorn.close(soft->engine);
-        unicorn_library_close(&soft->unicorn);
+        if (engine->context)
+                engine->unicorn.context_free(engine->context);
+        if (engine->handle)
+                engine->unicorn.close(engine->handle);
+        unicorn_library_close(&engine->unicorn);
 }
 
 static struct hwaccl_segment *segment_at(struct hwaccl_subject_state *state, unsigned index)
@@ -265,9 +267,9 @@ static void segment_of(const struct soft_raw_segment *raw, unsigned index, struc
         *segment = (struct hwaccl_segment){raw->selector & 0xffffu, raw->base, raw->limit, rights};
 }
 
-static uint32_t mode_of(const struct soft *soft, const struct hwaccl_subject_state *state, uint64_t rflags)
+static uint32_t mode_of(const struct soft_engine *engine, const struct hwaccl_subject_state *state, uint64_t rflags)
 {
-        const struct soft_raw_segment *raw = soft->loaded;
+        const struct soft_raw_segment *raw = engine->loaded;
         uint32_t mode = 0;
 
         if (state->cr0 & HWACCL_CR0_PE)
@@ -295,119 +297,114 @@ static bool check_supported(const struct hwaccl_subject_state *state, struct hwa
         if (!(state->cr0 & HWACCL_CR0_PE))
                 return true;
         if (state->rflags & RFLAGS_VM)
-                return hwaccl_error_set(error, "the guest entered virtual-8086 mode at %04" PRIx64 ":%08" PRIx64 "%s",
-                                        state->cs.selector, state->rip, soft_advice);
+                return hwaccl_error_set(error,
+                                        "the guest entered virtual-8086 mode at %04" PRIx64 ":%08" PRIx64 SOFT_ADVICE,
+                                        state->cs.selector, state->rip);
         if (!(state->ss.access_rights & HWACCL_SEGMENT_UNUSABLE) && (state->ss.access_rights >> SEGMENT_DPL_SHIFT & 3))
-                return hwaccl_error_set(error, "the guest left privilege level 0 at %04" PRIx64 ":%08" PRIx64 "%s",
-                                        state->cs.selector, state->rip, soft_advice);
+                return hwaccl_error_set(error,
+                                        "the guest left privilege level 0 at %04" PRIx64 ":%08" PRIx64 SOFT_ADVICE,
+                                        state->cs.selector, state->rip);
         return true;
 }
 
 /* Before it raises an exception the engine notes: error code, a word, the RIP behind; debug registers; what is in
  * flight. */
-bool soft_engine_probe(struct soft *soft, struct hwaccl_error *error)
+bool soft_engine_probe(struct soft_engine *engine, uint64_t root, const uint8_t *vector, struct hwaccl_error *error)
 {
         const uint64_t rip = 0x5a5a;
         const uint32_t fetch = 0x10;
-        struct soft_layout *layout = &soft->layout;
+        struct soft_layout *layout = &engine->layout;
         struct hwaccl_subject_state state = {.rip = rip, .rflags = RFLAGS_RESERVED_1};
         uint64_t fault_address;
 
         layout->in_flight = layout->size; /* not known yet */
-        soft->state = &state;
-        if (!soft_engine_load(soft, error))
+        if (!soft_engine_load(engine, &state, root, false, error))
                 return false;
         uint8_t *before = malloc(layout->size);
         if (!before)
                 return hwaccl_error_set(error, "out of memory");
-        memcpy(before, soft->saved, layout->size);
-        soft->stop = SOFT_STOP_NONE;
-        uc_err status = soft->unicorn.emu_start(soft->engine, rip, 0, 0, 0);
-        bool good = status == UC_ERR_OK && soft_engine_store(soft, &fault_address, error);
+        memcpy(before, engine->saved, layout->size);
+        uc_err status = engine->unicorn.emu_start(engine->handle, rip, 0, 0, 0);
+        bool good = status == UC_ERR_OK && soft_engine_store(engine, &state, &fault_address, error);
         for (size_t i = layout->efer; good && i + 128 <= layout->size; i += 8) {
                 uint32_t then;
                 memcpy(&then, before + i + 112, sizeof(then));
-                if (get64(soft, i + 8) == rip && get64(soft, i) == fetch && then == UINT32_MAX &&
-                    get32(soft, i + 112) == HWACCL_VECTOR_PF) {
+                if (get64(engine, i + 8) == rip && get64(engine, i) == fetch && then == UINT32_MAX &&
+                    get32(engine, i + 112) == HWACCL_VECTOR_PF) {
                         layout->error_code = i;
                         layout->in_flight = i + 112;
                 }
         }
         free(before);
-        soft->state = NULL;
-        if (!good || !layout->error_code || soft->vector != HWACCL_VECTOR_PF || fault_address != rip)
-                return refuse(soft, error, "its page faults are not what they should be");
+        if (!good || !layout->error_code || *vector != HWACCL_VECTOR_PF || fault_address != rip)
+                return refuse(engine, error, "its page faults are not what they should be");
         return true;
 }
 
-uint32_t soft_engine_error_code(const struct soft *soft)
+uint32_t soft_engine_error_code(const struct soft_engine *engine)
 {
-        return get32(soft, soft->layout.error_code);
+        return get32(engine, engine->layout.error_code);
 }
 
-bool soft_engine_load(struct soft *soft, struct hwaccl_error *error)
+bool soft_engine_load(struct soft_engine *engine, struct hwaccl_subject_state *state, uint64_t root, bool trap,
+                      struct hwaccl_error *error)
 {
-        struct hwaccl_subject_state *state = soft->state;
-        const struct soft_layout *layout = &soft->layout;
-        uint64_t root;
+        const struct soft_layout *layout = &engine->layout;
 
-        if (!check_supported(state, error) ||
-            !soft_memory_prepare(soft, (state->efer & HWACCL_EFER_LMA) != 0, &root, error))
+        if (!check_supported(state, error))
                 return false;
         for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
-                put64(soft, layout->general + i * 8, *soft_general(state, i));
-        put64(soft, layout->rip, state->rip);
+                put64(engine, layout->general + i * 8, *soft_general(state, i));
+        put64(engine, layout->rip, state->rip);
         for (unsigned i = 0; i < SOFT_SEGMENT_COUNT; i++)
-                soft->loaded[i] = raw_of(segment_at(state, i));
-        memcpy(soft->saved + layout->segments, soft->loaded, sizeof(soft->loaded));
+                engine->loaded[i] = raw_of(segment_at(state, i));
+        memcpy(engine->saved + layout->segments, engine->loaded, sizeof(engine->loaded));
 
-        uint64_t rflags = state->rflags | (soft->stepping ? RFLAGS_TF : 0);
+        uint64_t rflags = state->rflags | (trap ? RFLAGS_TF : 0);
         /* whole: the engine takes arithmetic flags and DF apart when it starts, and together when it stops */
-        put64(soft, layout->rflags, rflags | RFLAGS_RESERVED_1);
-        put32(soft, layout->mode, mode_of(soft, state, rflags));
+        put64(engine, layout->rflags, rflags | RFLAGS_RESERVED_1);
+        put32(engine, layout->mode, mode_of(engine, state, rflags));
 
-        put64(soft, layout->control,
+        put64(engine, layout->control,
               (state->cr0 & (HWACCL_CR0_PE | CR0_MODE_MASK | HWACCL_CR0_NE)) | HWACCL_CR0_ET | HWACCL_CR0_WP |
                       HWACCL_CR0_PG);
-        put64(soft, layout->control + 24, root);
-        put64(soft, layout->control + 32,
+        put64(engine, layout->control + 24, root);
+        put64(engine, layout->control + 32,
               (state->cr4 & (HWACCL_CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | HWACCL_CR4_PAE);
-        put64(soft, layout->efer,
+        put64(engine, layout->efer,
               (state->efer & (HWACCL_EFER_SCE | HWACCL_EFER_LME | HWACCL_EFER_LMA)) | HWACCL_EFER_NXE);
         if (layout->in_flight < layout->size)
-                put32(soft, layout->in_flight, UINT32_MAX);
-        if (soft->unicorn.context_restore(soft->engine, soft->context) != UC_ERR_OK)
+                put32(engine, layout->in_flight, UINT32_MAX);
+        if (engine->unicorn.context_restore(engine->handle, engine->context) != UC_ERR_OK)
                 return hwaccl_error_set(error, "the soft accelerator's engine does not take its state back");
-        soft->protected_mode = state->cr0 & HWACCL_CR0_PE;
-        soft->bits = soft_engine_bits(soft);
         return true;
 }
 
-uint8_t soft_engine_bits(struct soft *soft)
+uint8_t soft_engine_bits(const struct soft_engine *engine)
 {
-        uint32_t mode = get32(soft, soft->layout.mode);
+        uint32_t mode = get32(engine, engine->layout.mode);
         return mode & MODE_CS64 ? 64 : mode & MODE_CS32 ? 32 : 16;
 }
 
-bool soft_engine_store(struct soft *soft, uint64_t *fault_address, struct hwaccl_error *error)
+bool soft_engine_store(struct soft_engine *engine, struct hwaccl_subject_state *state, uint64_t *fault_address,
+                       struct hwaccl_error *error)
 {
-        struct hwaccl_subject_state *state = soft->state;
-        const struct soft_layout *layout = &soft->layout;
+        const struct soft_layout *layout = &engine->layout;
         uint32_t rflags = 0;
 
-        if (!save(soft) || soft->unicorn.reg_read(soft->engine, UC_X86_REG_EFLAGS, &rflags) != UC_ERR_OK)
+        if (!save(engine) || engine->unicorn.reg_read(engine->handle, UC_X86_REG_EFLAGS, &rflags) != UC_ERR_OK)
                 return hwaccl_error_set(error, "the soft accelerator's engine does not give its state");
         for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
-                *soft_general(state, i) = get64(soft, layout->general + i * 8);
-        state->rip = get64(soft, layout->rip);
+                *soft_general(state, i) = get64(engine, layout->general + i * 8);
+        state->rip = get64(engine, layout->rip);
         state->rflags = rflags | RFLAGS_RESERVED_1;
-        *fault_address = get64(soft, layout->control + 16);
+        *fault_address = get64(engine, layout->control + 16);
 
         struct soft_raw_segment now[SOFT_SEGMENT_COUNT];
-        memcpy(now, soft->saved + layout->segments, sizeof(now));
+        memcpy(now, engine->saved + layout->segments, sizeof(now));
         for (unsigned i = 0; i < SOFT_SEGMENT_COUNT; i++) {
                 now[i].padding = 0;
-                if (memcmp(&now[i], &soft->loaded[i], sizeof(now[i])) != 0)
+                if (memcmp(&now[i], &engine->loaded[i], sizeof(now[i])) != 0)
                         segment_of(&now[i], i, segment_at(state, i));
         }
         return true;

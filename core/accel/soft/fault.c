@@ -1,8 +1,6 @@
-/*
- * Page faults of the engine: memory that is not mapped yet, the guest's own page faults, and accesses that leave the
- * guest's memory (EPT violations).
- */
-#include "core/accel/soft/soft.h"
+#include "core/accel/soft/fault.h"
+
+#include "core/accel/soft/interrupt.h"
 #include "core/exit/registers.h"
 #include "hwaccl/exit_reason.h"
 
@@ -26,12 +24,14 @@ static uint64_t page_of(uint64_t address)
         return address & ~(uint64_t)(HWACCL_PAGE_SIZE - 1);
 }
 
+enum soft_touch { SOFT_TOUCH_READ, SOFT_TOUCH_WRITE, SOFT_TOUCH_FETCH };
+
 #define ERROR_WRITE (1u << 1)
 #define ERROR_FETCH (1u << 4)
 
 static enum soft_touch touch_of(const struct soft *soft)
 {
-        uint32_t error_code = soft_engine_error_code(soft);
+        uint32_t error_code = soft_engine_error_code(&soft->engine);
         if (error_code & ERROR_FETCH)
                 return SOFT_TOUCH_FETCH;
         return error_code & ERROR_WRITE ? SOFT_TOUCH_WRITE : SOFT_TOUCH_READ;
@@ -46,7 +46,7 @@ static bool too_early(struct soft *soft, uint64_t linear, enum soft_touch touch)
         return early;
 }
 
-static bool violation(struct soft *soft, uint64_t address, enum soft_touch touch, bool *exited)
+static enum soft_result violation(struct soft *soft, uint64_t address, enum soft_touch touch)
 {
         struct hwaccl_subject_state *state = soft->state;
         uint64_t qualification = QUALIFICATION_LINEAR_VALID | QUALIFICATION_LINEAR_ACCESS;
@@ -60,11 +60,9 @@ static bool violation(struct soft *soft, uint64_t address, enum soft_touch touch
         default: qualification |= QUALIFICATION_READ; break;
         }
         if (touch != SOFT_TOUCH_FETCH)
-                length = soft_scan_length(soft, state->cs.base + state->rip, soft->bits);
+                length = soft_scan_length(&soft->scan, state->cs.base + state->rip, soft->bits);
         state->guest_physical_address = address;
-        soft_exit(soft, HWACCL_EXIT_EPT_VIOLATION, qualification, length);
-        *exited = true;
-        return true;
+        return soft_exit(soft, HWACCL_EXIT_EPT_VIOLATION, qualification, length);
 }
 
 /* How far the guest's mapping is contiguous around one translation, within one run of memory. */
@@ -106,19 +104,19 @@ static struct extent extent_of(const struct soft *soft, const struct hwaccl_mach
         return extent;
 }
 
-static bool map_flat(struct soft *soft, uint64_t linear, enum soft_touch touch, bool *exited,
-                     struct hwaccl_error *error)
+static enum soft_result map_flat(struct soft *soft, uint64_t linear, enum soft_touch touch)
 {
         const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(soft->memory.guest, linear);
 
         if (!run || (touch == SOFT_TOUCH_WRITE && !run->writable))
-                return too_early(soft, linear, touch) || violation(soft, linear, touch, exited);
-        return soft_memory_map(soft, linear, run->host + (linear - run->address), run->address,
-                               run->address + run->size, run->writable, true, LARGE_PAGE, error);
+                return too_early(soft, linear, touch) ? SOFT_GO_ON : violation(soft, linear, touch);
+        return soft_memory_map(&soft->memory, linear, run->host + (linear - run->address), run->address,
+                               run->address + run->size, run->writable, true, LARGE_PAGE, soft->error)
+                       ? SOFT_GO_ON
+                       : SOFT_FAILED;
 }
 
-static bool map_paged(struct soft *soft, uint64_t linear, enum soft_touch touch, bool *exited,
-                      struct hwaccl_error *error)
+static enum soft_result map_paged(struct soft *soft, uint64_t linear, enum soft_touch touch)
 {
         struct hwaccl_physical_memory memory = soft_physical(soft);
         struct hwaccl_machine_context context;
@@ -126,8 +124,8 @@ static bool map_paged(struct soft *soft, uint64_t linear, enum soft_touch touch,
         struct hwaccl_exception exception;
         unsigned access = HWACCL_ACCESS_READ;
 
-        if (!soft_context(soft, &context, error))
-                return false;
+        if (!soft_context(soft, &context))
+                return SOFT_FAILED;
         if (touch == SOFT_TOUCH_WRITE)
                 access = HWACCL_ACCESS_WRITE;
         else if (touch == SOFT_TOUCH_FETCH)
@@ -135,14 +133,13 @@ static bool map_paged(struct soft *soft, uint64_t linear, enum soft_touch touch,
         if (!hwaccl_page_walk(&context, &memory, linear, access | HWACCL_ACCESS_SET_ACCESSED, &translation,
                               &exception)) {
                 if (too_early(soft, linear, touch))
-                        return true;
+                        return SOFT_GO_ON;
                 soft->state->cr2 = linear;
-                return soft_deliver_exception(soft, exception.vector, exception.has_error_code, exception.error_code,
-                                              exited, error);
+                return soft_deliver_exception(soft, exception.vector, exception.has_error_code, exception.error_code);
         }
         const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(soft->memory.guest, translation.physical);
         if (!run || (touch == SOFT_TOUCH_WRITE && !run->writable))
-                return too_early(soft, linear, touch) || violation(soft, translation.physical, touch, exited);
+                return too_early(soft, linear, touch) ? SOFT_GO_ON : violation(soft, translation.physical, touch);
         uint8_t *host = run->host + (translation.physical - run->address);
         uint64_t rest;
         struct extent extent;
@@ -154,15 +151,15 @@ static bool map_paged(struct soft *soft, uint64_t linear, enum soft_touch touch,
                 extent = extent_of(soft, &context, linear, &translation, run);
         }
         bool writable = translation.writable && translation.dirty && run->writable;
-        return soft_memory_map(soft, linear, host, extent.start, extent.end, writable, translation.executable,
-                               translation.page_size, error);
+        return soft_memory_map(&soft->memory, linear, host, extent.start, extent.end, writable, translation.executable,
+                               translation.page_size, soft->error)
+                       ? SOFT_GO_ON
+                       : SOFT_FAILED;
 }
 
-bool soft_fault(struct soft *soft, uint64_t linear, bool *exited, struct hwaccl_error *error)
+enum soft_result soft_fault(struct soft *soft, uint64_t linear)
 {
-        struct hwaccl_subject_state *state = soft->state;
         enum soft_touch touch = touch_of(soft);
 
-        return state->cr0 & HWACCL_CR0_PG ? map_paged(soft, linear, touch, exited, error)
-                                          : map_flat(soft, linear, touch, exited, error);
+        return soft->state->cr0 & HWACCL_CR0_PG ? map_paged(soft, linear, touch) : map_flat(soft, linear, touch);
 }

@@ -1,13 +1,11 @@
-/* Events into the guest, and the guest memory that they and a few instructions need. */
-#include "core/accel/soft/soft.h"
+#include "core/accel/soft/interrupt.h"
+
 #include "core/exit/registers.h"
 #include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-const char soft_advice[] = ", which the soft accelerator cannot run faithfully; use --accel kvm";
 
 static bool read_physical(void *opaque, uint64_t address, void *buffer, size_t size)
 {
@@ -28,10 +26,10 @@ struct hwaccl_physical_memory soft_physical(const struct soft *soft)
                 .read = read_physical, .write = write_physical, .opaque = soft->memory.guest};
 }
 
-bool soft_context(const struct soft *soft, struct hwaccl_machine_context *context, struct hwaccl_error *error)
+bool soft_context(const struct soft *soft, struct hwaccl_machine_context *context)
 {
         memset(context, 0, sizeof(*context));
-        return hwaccl_transfer_out(soft->state, context, error);
+        return hwaccl_transfer_out(soft->state, context, soft->error);
 }
 
 static bool access_linear(const struct hwaccl_machine_context *context, struct soft *soft, uint64_t linear,
@@ -91,30 +89,27 @@ static void take_back(const struct hwaccl_machine_context *context, struct hwacc
         state->gs = context->segment[HWACCL_GS];
 }
 
-bool soft_deliver(struct soft *soft, const struct hwaccl_event *event, bool *exited, struct hwaccl_error *error)
+enum soft_result soft_deliver(struct soft *soft, const struct hwaccl_event *event)
 {
         struct hwaccl_physical_memory memory = soft_physical(soft);
         struct hwaccl_machine_context context;
         const char *refusal;
 
-        if (!soft_context(soft, &context, error))
-                return false;
+        if (!soft_context(soft, &context))
+                return SOFT_FAILED;
         if (!hwaccl_event_deliver(&context, &memory, event, &refusal)) {
-                if (refusal)
-                        return hwaccl_error_set(error, "vector %u at %04" PRIx64 ":%08" PRIx64 ": %s; use --accel kvm",
-                                                event->exception.vector, soft->state->cs.selector, soft->state->rip,
-                                                refusal);
-                soft_exit(soft, HWACCL_EXIT_TRIPLE_FAULT, 0, 0);
-                *exited = true;
-                return true;
+                if (!refusal)
+                        return soft_exit(soft, HWACCL_EXIT_TRIPLE_FAULT, 0, 0);
+                hwaccl_error_set(soft->error, "vector %u at %04" PRIx64 ":%08" PRIx64 ": %s; use --accel kvm",
+                                 event->exception.vector, soft->state->cs.selector, soft->state->rip, refusal);
+                return SOFT_FAILED;
         }
         take_back(&context, soft->state);
-        soft->shadow = 0;
-        return true;
+        soft->blocking = 0;
+        return SOFT_GO_ON;
 }
 
-bool soft_deliver_exception(struct soft *soft, uint8_t vector, bool has_error_code, uint32_t error_code, bool *exited,
-                            struct hwaccl_error *error)
+enum soft_result soft_deliver_exception(struct soft *soft, uint8_t vector, bool has_error_code, uint32_t error_code)
 {
         struct hwaccl_event event = {
                 .kind = HWACCL_EVENT_EXCEPTION,
@@ -123,5 +118,5 @@ bool soft_deliver_exception(struct soft *soft, uint8_t vector, bool has_error_co
                               .error_code = error_code,
                               .fault_address = soft->state->cr2},
         };
-        return soft_deliver(soft, &event, exited, error);
+        return soft_deliver(soft, &event);
 }

@@ -1,10 +1,6 @@
-/*
- * The engine's memory: regions of its address space (which is the guest's linear space) backed by guest memory or by
- * placeholders, and the page tables that decide what the guest may touch without us.
- *
- * Tables only grow until something must be taken away; then all of them are dropped and grow again on demand.
- */
-#include "core/accel/soft/soft.h"
+/* The engine's regions and page tables. */
+#include "core/accel/soft/memory.h"
+
 #include "core/exit/registers.h"
 
 #include <errno.h>
@@ -31,11 +27,11 @@
 #define FOUR_GIB         (UINT64_C(1) << 32)
 #define LAST_PAGE        (UINT64_MAX - HWACCL_PAGE_SIZE + 1)
 
-static bool engine_refuses(const struct soft *soft, struct hwaccl_error *error, const char *what, uint64_t address,
-                           uc_err status)
+static bool engine_refuses(const struct soft_memory *memory, struct hwaccl_error *error, const char *what,
+                           uint64_t address, uc_err status)
 {
         return hwaccl_error_set(error, "the soft accelerator cannot %s at linear address 0x%" PRIx64 ": %s", what,
-                                address, soft->unicorn.strerror(status));
+                                address, memory->engine->unicorn.strerror(status));
 }
 
 /* The first region that ends behind an address. */
@@ -70,8 +66,9 @@ static bool insert_region(struct soft_memory *memory, size_t place, struct soft_
                           struct hwaccl_error *error)
 {
         if (memory->region_count == SOFT_REGION_MAX)
-                return hwaccl_error_set(error, "the guest's paging is made of more than %d scattered pieces%s",
-                                        SOFT_REGION_MAX, soft_advice);
+                return hwaccl_error_set(error,
+                                        "the guest's paging is made of more than %d scattered pieces" SOFT_ADVICE,
+                                        SOFT_REGION_MAX);
         memmove(&memory->region[place + 1], &memory->region[place],
                 (memory->region_count - place) * sizeof(memory->region[0]));
         memory->region[place] = region;
@@ -86,21 +83,19 @@ static void remove_region(struct soft_memory *memory, size_t place)
                 (memory->region_count - place) * sizeof(memory->region[0]));
 }
 
-static bool add_region(struct soft *soft, uint64_t linear, uint64_t size, uint8_t *host, struct hwaccl_error *error)
+static bool add_region(struct soft_memory *memory, uint64_t linear, uint64_t size, uint8_t *host,
+                       struct hwaccl_error *error)
 {
-        struct soft_memory *memory = &soft->memory;
-
         if (!insert_region(memory, region_after(memory, linear), (struct soft_region){linear, size, host}, error))
                 return false;
-        uc_err status =
-                soft->unicorn.mem_map_ptr(soft->engine, linear, size, UC_PROT_ALL, host ? host : memory->nothing);
-        return status == UC_ERR_OK || engine_refuses(soft, error, "map memory", linear, status);
+        uc_err status = memory->engine->unicorn.mem_map_ptr(memory->engine->handle, linear, size, UC_PROT_ALL,
+                                                            host ? host : memory->nothing);
+        return status == UC_ERR_OK || engine_refuses(memory, error, "map memory", linear, status);
 }
 
 /* Take a range out of whatever regions it crosses. */
-static bool carve(struct soft *soft, uint64_t start, uint64_t size, struct hwaccl_error *error)
+static bool carve(struct soft_memory *memory, uint64_t start, uint64_t size, struct hwaccl_error *error)
 {
-        struct soft_memory *memory = &soft->memory;
         uint64_t last = start + (size - 1);
 
         for (size_t i = region_after(memory, start); i < memory->region_count && memory->region[i].linear <= last;) {
@@ -109,9 +104,9 @@ static bool carve(struct soft *soft, uint64_t start, uint64_t size, struct hwacc
                 uint64_t from = old.linear > start ? old.linear : start;
                 uint64_t to = old_last < last ? old_last : last;
 
-                uc_err status = soft->unicorn.mem_unmap(soft->engine, from, to - from + 1);
+                uc_err status = memory->engine->unicorn.mem_unmap(memory->engine->handle, from, to - from + 1);
                 if (status != UC_ERR_OK)
-                        return engine_refuses(soft, error, "unmap memory", from, status);
+                        return engine_refuses(memory, error, "unmap memory", from, status);
                 remove_region(memory, i);
                 if (old.linear < from &&
                     !insert_region(memory, i++, (struct soft_region){old.linear, from - old.linear, old.host}, error))
@@ -138,9 +133,8 @@ static void keep_last_page_apart(uint64_t linear, uint64_t *start, uint64_t *las
 }
 
 /* Fill the gap around an address that nothing is mapped at. */
-static bool add_placeholder(struct soft *soft, uint64_t linear, struct hwaccl_error *error)
+bool soft_memory_add_placeholder(struct soft_memory *memory, uint64_t linear, struct hwaccl_error *error)
 {
-        struct soft_memory *memory = &soft->memory;
         size_t next = region_after(memory, linear);
         uint64_t start = linear & ~(PLACEHOLDER_SIZE - 1);
         uint64_t last = start + (PLACEHOLDER_SIZE - 1);
@@ -151,28 +145,12 @@ static bool add_placeholder(struct soft *soft, uint64_t linear, struct hwaccl_er
                 last = memory->region[next].linear - 1;
         if (start < RESERVED_END && last >= TABLES_BASE) {
                 if (linear >= TABLES_BASE && linear < RESERVED_END)
-                        return hwaccl_error_set(error, "the guest uses linear address 0x%" PRIx64 "%s", linear,
-                                                soft_advice);
+                        return hwaccl_error_set(error, "the guest uses linear address 0x%" PRIx64 SOFT_ADVICE, linear);
                 start = linear >= RESERVED_END ? RESERVED_END : start;
                 last = linear >= RESERVED_END ? last : TABLES_BASE - 1;
         }
         keep_last_page_apart(linear, &start, &last);
-        return add_region(soft, start, last - start + 1, NULL, error);
-}
-
-/* An access where nothing is mapped. With a placeholder there, the access goes on to our page tables, and faults. */
-static bool on_unmapped(uc_engine *engine, uc_mem_type type, uint64_t address, int size, int64_t value, void *opaque)
-{
-        struct soft *soft = opaque;
-        (void)engine;
-        (void)size;
-        (void)value;
-
-        (void)type;
-        if (add_placeholder(soft, address, soft->error))
-                return true;
-        soft_stop(soft, SOFT_STOP_ERROR);
-        return false;
+        return add_region(memory, start, last - start + 1, NULL, error);
 }
 
 static void *reserve(uint64_t size, int protection, struct hwaccl_error *error)
@@ -184,13 +162,12 @@ static void *reserve(uint64_t size, int protection, struct hwaccl_error *error)
         return NULL;
 }
 
-bool soft_memory_open(struct soft *soft, struct hwaccl_guest_memory *guest, struct hwaccl_error *error)
+bool soft_memory_open(struct soft_memory *memory, struct soft_engine *engine, struct hwaccl_guest_memory *guest,
+                      struct hwaccl_error *error)
 {
-        struct soft_memory *memory = &soft->memory;
-        uc_hook hook;
-
         if (!guest->backed)
                 return hwaccl_error_set(error, "the soft accelerator needs guest memory with its bytes");
+        memory->engine = engine;
         memory->guest = guest;
         memory->nothing = reserve(PLACEHOLDER_SIZE, PROT_NONE, error);
         memory->tables = memory->nothing ? reserve(TABLES_SIZE, PROT_READ | PROT_WRITE, error) : NULL;
@@ -199,27 +176,24 @@ bool soft_memory_open(struct soft *soft, struct hwaccl_guest_memory *guest, stru
                 return false;
         memory->tables_used = 1;
 
-        uc_err status = soft->unicorn.mem_map_ptr(soft->engine, TABLES_BASE, TABLES_SIZE, UC_PROT_ALL, memory->tables);
+        uc_err status = memory->engine->unicorn.mem_map_ptr(memory->engine->handle, TABLES_BASE, TABLES_SIZE,
+                                                            UC_PROT_ALL, memory->tables);
         if (status == UC_ERR_OK)
-                status = soft->unicorn.mem_map_ptr(soft->engine, FLUSHER, HWACCL_PAGE_SIZE, UC_PROT_READ,
-                                                   memory->flusher);
-        if (status == UC_ERR_OK)
-                status = soft->unicorn.hook_add(soft->engine, &hook, UC_HOOK_MEM_UNMAPPED,
-                                                (void *)(uintptr_t)on_unmapped, soft, 1, 0);
+                status = memory->engine->unicorn.mem_map_ptr(memory->engine->handle, FLUSHER, HWACCL_PAGE_SIZE,
+                                                             UC_PROT_READ, memory->flusher);
         if (status != UC_ERR_OK)
-                return engine_refuses(soft, error, "map its page tables", TABLES_BASE, status);
+                return engine_refuses(memory, error, "map its page tables", TABLES_BASE, status);
 
         for (size_t i = 0; i < guest->run_count; i++) {
                 const struct hwaccl_memory_run *run = &guest->run[i];
-                if (run->address < FOUR_GIB && !add_region(soft, run->address, run->size, run->host, error))
+                if (run->address < FOUR_GIB && !add_region(memory, run->address, run->size, run->host, error))
                         return false;
         }
         return true;
 }
 
-void soft_memory_close(struct soft *soft)
+void soft_memory_close(struct soft_memory *memory)
 {
-        struct soft_memory *memory = &soft->memory;
         if (memory->nothing)
                 munmap(memory->nothing, PLACEHOLDER_SIZE);
         if (memory->tables)
@@ -235,10 +209,8 @@ void soft_memory_drop(struct soft_memory *memory)
         memory->stale = true;
 }
 
-bool soft_memory_prepare(struct soft *soft, bool long_mode, uint64_t *root, struct hwaccl_error *error)
+bool soft_memory_prepare(struct soft_memory *memory, bool long_mode, uint64_t *root, struct hwaccl_error *error)
 {
-        struct soft_memory *memory = &soft->memory;
-
         if (memory->long_mode != long_mode) {
                 soft_memory_drop(memory);
                 memory->long_mode = long_mode;
@@ -249,9 +221,10 @@ bool soft_memory_prepare(struct soft *soft, bool long_mode, uint64_t *root, stru
         /* the library flushes its TLB when a page's protection changes, and offers no other way */
         memory->flusher_writable = !memory->flusher_writable;
         uint32_t protection = memory->flusher_writable ? UC_PROT_READ | UC_PROT_WRITE : UC_PROT_READ;
-        uc_err status = soft->unicorn.mem_protect(soft->engine, FLUSHER, HWACCL_PAGE_SIZE, protection);
+        uc_err status =
+                memory->engine->unicorn.mem_protect(memory->engine->handle, FLUSHER, HWACCL_PAGE_SIZE, protection);
         if (status != UC_ERR_OK)
-                return engine_refuses(soft, error, "flush its TLB", FLUSHER, status);
+                return engine_refuses(memory, error, "flush its TLB", FLUSHER, status);
         memory->stale = false;
         return true;
 }
@@ -311,21 +284,20 @@ static bool put_entry(struct soft_memory *memory, uint64_t linear, bool large, u
         return true;
 }
 
-bool soft_memory_map(struct soft *soft, uint64_t linear, uint8_t *host, uint64_t run_start, uint64_t run_end,
+bool soft_memory_map(struct soft_memory *memory, uint64_t linear, uint8_t *host, uint64_t run_start, uint64_t run_end,
                      bool writable, bool executable, uint64_t page_size, struct hwaccl_error *error)
 {
-        struct soft_memory *memory = &soft->memory;
         struct soft_region *region = region_at(memory, linear);
 
         if (!region || !region->host || region->host + (linear - region->linear) != host) {
                 if (run_start < RESERVED_END && run_end > TABLES_BASE)
-                        return hwaccl_error_set(error, "the guest maps memory at linear address 0x%" PRIx64 "%s",
-                                                TABLES_BASE, soft_advice);
+                        return hwaccl_error_set(error, "the guest maps memory at linear address 0x%" PRIx64 SOFT_ADVICE,
+                                                TABLES_BASE);
                 uint64_t run_last = run_end - 1;
                 keep_last_page_apart(linear, &run_start, &run_last);
                 run_end = run_last + 1;
-                if (!carve(soft, run_start, run_end - run_start, error) ||
-                    !add_region(soft, run_start, run_end - run_start, host - (linear - run_start), error))
+                if (!carve(memory, run_start, run_end - run_start, error) ||
+                    !add_region(memory, run_start, run_end - run_start, host - (linear - run_start), error))
                         return false;
                 /* what the tables said of the regions that went away does not hold any more */
                 soft_memory_drop(memory);

@@ -1,5 +1,7 @@
 /* Running the guest until it exits: the loop around the engine, its callbacks, and the accelerator's interface. */
-#include "core/accel/soft/soft.h"
+#include "core/accel/soft/fault.h"
+#include "core/accel/soft/interrupt.h"
+#include "core/accel/soft/site.h"
 #include "core/assert.h"
 #include "core/exit/registers.h"
 #include "hwaccl/exit_reason.h"
@@ -15,39 +17,6 @@
 
 #define CLOCK_INTERVAL 256u /* blocks between two looks at the host's clock; a power of two */
 
-void soft_stop(struct soft *soft, enum soft_stop stop)
-{
-        if (soft->stop == SOFT_STOP_NONE)
-                soft->stop = stop;
-        soft->unicorn.emu_stop(soft->engine);
-}
-
-void soft_exit(struct soft *soft, uint64_t reason, uint64_t qualification, uint64_t length)
-{
-        struct hwaccl_subject_state *state = soft->state;
-
-        state->exit_reason = reason;
-        state->exit_qualification = qualification;
-        state->instruction_length = length;
-        state->interrupt_information = 0;
-        state->interruptibility = soft->shadow;
-        soft->exits++;
-}
-
-void soft_retire(struct soft *soft, uint8_t length)
-{
-        struct hwaccl_subject_state *state = soft->state;
-        uint64_t rip = state->rip + length;
-
-        if (soft->bits == 16 && state->rip <= 0xffff)
-                rip &= 0xffff;
-        else if (soft->bits != 64)
-                rip &= UINT32_MAX;
-        state->rip = rip;
-        state->rflags &= ~RFLAGS_RF;
-        soft->shadow = 0;
-}
-
 static void on_block(uc_engine *engine, uint64_t address, uint32_t size, void *opaque)
 {
         struct soft *soft = opaque;
@@ -56,10 +25,13 @@ static void on_block(uc_engine *engine, uint64_t address, uint32_t size, void *o
         if (soft->stop != SOFT_STOP_NONE)
                 return;
         soft->block_address = address;
-        if (!soft_scan_block(soft, address, size))
+        enum soft_scan_result scanned = soft_scan_block(&soft->scan, address, size, soft->bits, soft->error);
+        if (scanned != SOFT_SCAN_KNOWN) {
+                soft_stop(soft, scanned == SOFT_SCAN_AGAIN ? SOFT_STOP_RESCAN : SOFT_STOP_ERROR);
                 return;
-        if (atomic_load_explicit(&soft->poked, memory_order_relaxed)) {
-                soft_stop(soft, SOFT_STOP_POKE);
+        }
+        if (atomic_load_explicit(&soft->kicked, memory_order_relaxed)) {
+                soft_stop(soft, SOFT_STOP_KICK);
                 return;
         }
         if (soft->blocks >= soft->block_limit ||
@@ -69,8 +41,8 @@ static void on_block(uc_engine *engine, uint64_t address, uint32_t size, void *o
                 return;
         }
         soft->blocks++;
-        if (soft->shadow && ++soft->shadow_blocks > 1)
-                soft->shadow = 0;
+        if (soft->blocking && ++soft->blocking_blocks > 1)
+                soft->blocking = 0;
 }
 
 static void on_exception(uc_engine *engine, uint32_t vector, void *opaque)
@@ -80,6 +52,21 @@ static void on_exception(uc_engine *engine, uint32_t vector, void *opaque)
 
         soft->vector = (uint8_t)vector;
         soft_stop(soft, SOFT_STOP_EXCEPTION);
+}
+
+/* An access where no region is. With a placeholder there, it goes on to the page tables, and faults. */
+static bool on_unmapped(uc_engine *engine, uc_mem_type type, uint64_t address, int size, int64_t value, void *opaque)
+{
+        struct soft *soft = opaque;
+        (void)engine;
+        (void)type;
+        (void)size;
+        (void)value;
+
+        if (soft_memory_add_placeholder(&soft->memory, address, soft->error))
+                return true;
+        soft_stop(soft, SOFT_STOP_ERROR);
+        return false;
 }
 
 static uint64_t virtual_ns(const struct soft *soft)
@@ -107,41 +94,36 @@ static bool deadline_passed(const struct soft *soft)
 }
 
 /* What comes before the next instruction: asynchronous exits, interrupts, the interrupt window, the timer. */
-static bool before_instruction(struct soft *soft, struct hwaccl_pending_interrupts *pending,
-                               const struct hwaccl_run_request *request, bool *exited, struct hwaccl_error *error)
+static enum soft_result before_instruction(struct soft *soft, struct hwaccl_pending_interrupts *pending,
+                                           const struct hwaccl_run_request *request)
 {
-        struct hwaccl_subject_state *state = soft->state;
-        int vector = hwaccl_pending_interrupts_highest(pending);
-        bool enabled = state->rflags & RFLAGS_IF;
+        for (;;) {
+                int vector = hwaccl_pending_interrupts_highest(pending);
+                bool enabled = soft->state->rflags & RFLAGS_IF;
 
-        *exited = true;
-        if (atomic_exchange_explicit(&soft->poked, false, memory_order_acquire)) {
-                soft_exit(soft, HWACCL_EXIT_EXTERNAL_INTERRUPT, 0, 0);
-                return true;
+                if (atomic_exchange_explicit(&soft->kicked, false, memory_order_acquire))
+                        return soft_exit(soft, HWACCL_EXIT_EXTERNAL_INTERRUPT, 0, 0);
+                if (enabled && !soft->blocking && vector >= 0) {
+                        struct hwaccl_event event = {.kind = HWACCL_EVENT_EXTERNAL,
+                                                     .exception.vector = (uint8_t)vector};
+                        hwaccl_pending_interrupts_clear(pending, (uint8_t)vector);
+                        enum soft_result result = soft_deliver(soft, &event);
+                        if (result != SOFT_GO_ON)
+                                return result;
+                        continue;
+                }
+                if (enabled && !soft->blocking && request->interrupt_window)
+                        return soft_exit(soft, HWACCL_EXIT_INTERRUPT_WINDOW, 0, 0);
+                if (deadline_passed(soft))
+                        return soft_exit(soft, HWACCL_EXIT_PREEMPTION_TIMER, 0, 0);
+                soft->wanted = vector >= 0 || request->interrupt_window;
+                if (soft->wanted && enabled)
+                        soft->step_next = true; /* the blocking ends behind the next instruction */
+                return SOFT_GO_ON;
         }
-        if (enabled && !soft->shadow && vector >= 0) {
-                struct hwaccl_event event = {.kind = HWACCL_EVENT_EXTERNAL, .exception.vector = (uint8_t)vector};
-                *exited = false;
-                hwaccl_pending_interrupts_clear(pending, (uint8_t)vector);
-                return soft_deliver(soft, &event, exited, error) &&
-                       (*exited || before_instruction(soft, pending, request, exited, error));
-        }
-        if (enabled && !soft->shadow && request->interrupt_window) {
-                soft_exit(soft, HWACCL_EXIT_INTERRUPT_WINDOW, 0, 0);
-                return true;
-        }
-        if (deadline_passed(soft)) {
-                soft_exit(soft, HWACCL_EXIT_PREEMPTION_TIMER, 0, 0);
-                return true;
-        }
-        *exited = false;
-        soft->wanted = vector >= 0 || request->interrupt_window;
-        if (soft->wanted && enabled)
-                soft->step_next = true; /* the shadow ends behind the next instruction */
-        return true;
 }
 
-/* After the engine stopped: take its trap flag back, and see whether the shadow of STI or MOV SS has ended. */
+/* After the engine stopped: take its trap flag back, and see whether blocking by STI or MOV SS has ended. */
 static void settle(struct soft *soft, bool guest_traps)
 {
         struct hwaccl_subject_state *state = soft->state;
@@ -149,7 +131,7 @@ static void settle(struct soft *soft, bool guest_traps)
         /* Stopped before a block began. Where the block before jumped straight into it, and code hooks exist, the
          * engine still has that one's address in RIP. */
         bool at_block =
-                soft->stop == SOFT_STOP_RESCAN || soft->stop == SOFT_STOP_POKE || soft->stop == SOFT_STOP_DEADLINE;
+                soft->stop == SOFT_STOP_RESCAN || soft->stop == SOFT_STOP_KICK || soft->stop == SOFT_STOP_DEADLINE;
         if (at_block)
                 state->rip = soft->block_address;
         /* in the hook of a site the engine's RIP is the linear address */
@@ -162,9 +144,9 @@ static void settle(struct soft *soft, bool guest_traps)
 
         if (soft->stepping && !guest_traps && !(stepped && soft->step_keeps_trap))
                 state->rflags &= ~RFLAGS_TF;
-        bool left = soft->shadow_blocks > 1 || state->cs.base + state->rip != soft->shadow_rip;
-        if (left || (stepped && !soft->shadow_began))
-                soft->shadow = 0;
+        bool left = soft->blocking_blocks > 1 || state->cs.base + state->rip != soft->blocking_rip;
+        if (left || (stepped && !soft->blocking_began))
+                soft->blocking = 0;
 }
 
 static bool has_error_code(uint8_t vector)
@@ -173,67 +155,67 @@ static bool has_error_code(uint8_t vector)
                vector == HWACCL_VECTOR_AC;
 }
 
-static bool take_exception(struct soft *soft, uint64_t fault_address, bool guest_traps, bool *exited,
-                           struct hwaccl_error *error)
+static enum soft_result take_exception(struct soft *soft, uint64_t fault_address, bool guest_traps)
 {
         uint8_t vector = soft->vector;
 
         if (vector == HWACCL_VECTOR_PF)
-                return soft_fault(soft, fault_address, exited, error);
+                return soft_fault(soft, fault_address);
         if (vector == HWACCL_VECTOR_DB) {
                 if (soft->stepping && !guest_traps)
-                        return true;
-                if (soft->shadow == HWACCL_INTERRUPTIBILITY_MOV_SS)
-                        return true; /* held back until the next instruction is done */
+                        return SOFT_GO_ON;
+                if (soft->blocking == HWACCL_INTERRUPTIBILITY_MOV_SS)
+                        return SOFT_GO_ON; /* held back until the next instruction is done */
         }
-        return soft_deliver_exception(soft, vector, has_error_code(vector), soft_engine_error_code(soft), exited,
-                                      error);
+        return soft_deliver_exception(soft, vector, has_error_code(vector), soft_engine_error_code(&soft->engine));
 }
 
-static bool after_stop(struct soft *soft, uc_err status, uint64_t fault_address, bool guest_traps, bool *exited,
-                       struct hwaccl_error *error)
+static enum soft_result after_stop(struct soft *soft, uc_err status, uint64_t fault_address, bool guest_traps)
 {
         switch (soft->stop) {
-        case SOFT_STOP_RESCAN: soft->step_next = soft->stepping; return true;
-        case SOFT_STOP_SITE: return soft_site_run(soft, exited, error);
-        case SOFT_STOP_STEP: soft->step_next = true; return true;
-        case SOFT_STOP_EXCEPTION: return take_exception(soft, fault_address, guest_traps, exited, error);
-        case SOFT_STOP_POKE: return true; /* the flag is still set */
-        case SOFT_STOP_DEADLINE:
-                soft_exit(soft, HWACCL_EXIT_PREEMPTION_TIMER, 0, 0);
-                *exited = true;
-                return true;
+        case SOFT_STOP_RESCAN: soft->step_next = soft->stepping; return SOFT_GO_ON;
+        case SOFT_STOP_SITE: return soft_site_run(soft);
+        case SOFT_STOP_STEP: soft->step_next = true; return SOFT_GO_ON;
+        case SOFT_STOP_EXCEPTION: return take_exception(soft, fault_address, guest_traps);
+        case SOFT_STOP_KICK: return SOFT_GO_ON; /* the flag is still set */
+        case SOFT_STOP_DEADLINE: return soft_exit(soft, HWACCL_EXIT_PREEMPTION_TIMER, 0, 0);
+        case SOFT_STOP_ERROR: return SOFT_FAILED;
         default: break;
         }
         if (status == UC_ERR_INSN_INVALID)
-                return soft_deliver_exception(soft, HWACCL_VECTOR_UD, false, 0, exited, error);
+                return soft_deliver_exception(soft, HWACCL_VECTOR_UD, false, 0);
         if (status == UC_ERR_OK)
-                return true;
-        return hwaccl_error_set(error, "the soft accelerator's engine failed at %04" PRIx64 ":%08" PRIx64 ": %s%s",
-                                soft->state->cs.selector, soft->state->rip, soft->unicorn.strerror(status),
-                                soft_advice);
+                return SOFT_GO_ON;
+        hwaccl_error_set(soft->error,
+                         "the soft accelerator's engine failed at %04" PRIx64 ":%08" PRIx64 ": %s; use --accel kvm",
+                         soft->state->cs.selector, soft->state->rip, soft->engine.unicorn.strerror(status));
+        return SOFT_FAILED;
 }
 
-static bool run_engine(struct soft *soft, bool *exited, struct hwaccl_error *error)
+static enum soft_result run_engine(struct soft *soft)
 {
         struct hwaccl_subject_state *state = soft->state;
+        struct soft_engine *engine = &soft->engine;
         bool guest_traps = state->rflags & RFLAGS_TF;
-        uint64_t fault_address;
+        uint64_t fault_address, root;
 
         soft->stepping = soft->step_next;
         soft->step_next = false;
         soft->step_keeps_trap = false;
         soft->stop = SOFT_STOP_NONE;
-        soft->shadow_blocks = 0;
-        soft->shadow_began = false;
-        if (!soft_engine_load(soft, error))
-                return false;
-        uc_err status = soft->unicorn.emu_start(soft->engine, state->rip, 0, 0, 0);
-        if (!soft_engine_store(soft, &fault_address, soft->stop == SOFT_STOP_ERROR ? NULL : error))
-                return false;
+        soft->blocking_blocks = 0;
+        soft->blocking_began = false;
+        soft->protected_mode = state->cr0 & HWACCL_CR0_PE;
+        if (!soft_memory_prepare(&soft->memory, state->efer & HWACCL_EFER_LMA, &root, soft->error) ||
+            !soft_engine_load(engine, state, root, soft->stepping, soft->error))
+                return SOFT_FAILED;
+        soft->bits = soft_engine_bits(engine);
+        uc_err status = engine->unicorn.emu_start(engine->handle, state->rip, 0, 0, 0);
+        if (!soft_engine_store(engine, state, &fault_address, soft->stop == SOFT_STOP_ERROR ? NULL : soft->error))
+                return SOFT_FAILED;
         settle(soft, guest_traps);
-        state->interruptibility = soft->shadow;
-        return soft->stop != SOFT_STOP_ERROR && after_stop(soft, status, fault_address, guest_traps, exited, error);
+        state->interruptibility = soft->blocking;
+        return after_stop(soft, status, fault_address, guest_traps);
 }
 
 static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
@@ -241,28 +223,26 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
                 struct hwaccl_error *error)
 {
         struct soft *soft = (struct soft *)accel;
-        bool exited;
+        enum soft_result result;
 
         soft->state = state;
         soft->error = error;
-        soft->shadow = state->interruptibility & (HWACCL_INTERRUPTIBILITY_STI | HWACCL_INTERRUPTIBILITY_MOV_SS);
-        soft->shadow_rip = state->cs.base + state->rip;
+        soft->blocking = state->interruptibility & (HWACCL_INTERRUPTIBILITY_STI | HWACCL_INTERRUPTIBILITY_MOV_SS);
+        soft->blocking_rip = state->cs.base + state->rip;
         soft->step_next = false;
         set_deadline(soft, request->deadline_ns);
-        for (;;) {
-                if (!before_instruction(soft, pending, request, &exited, error))
-                        return false;
-                if (!exited && !run_engine(soft, &exited, error))
-                        return false;
-                if (exited)
-                        return true;
-        }
+        do {
+                result = before_instruction(soft, pending, request);
+                if (result == SOFT_GO_ON)
+                        result = run_engine(soft);
+        } while (result == SOFT_GO_ON);
+        return result == SOFT_EXITED;
 }
 
 static void poke(struct hwaccl_accel *accel)
 {
         struct soft *soft = (struct soft *)accel;
-        atomic_store_explicit(&soft->poked, true, memory_order_release);
+        atomic_store_explicit(&soft->kicked, true, memory_order_release);
 }
 
 static uint64_t tell_virtual_ns(const struct hwaccl_accel *accel)
@@ -274,9 +254,9 @@ static void destroy(struct hwaccl_accel *accel)
 {
         struct soft *soft = (struct soft *)accel;
 
-        soft_engine_close(soft);
-        soft_scan_close(soft);
-        soft_memory_close(soft);
+        soft_engine_close(&soft->engine);
+        soft_scan_close(&soft->scan);
+        soft_memory_close(&soft->memory);
         free(soft);
 }
 
@@ -291,15 +271,35 @@ static const struct hwaccl_accel_ops soft_ops = {
 
 static bool add_hooks(struct soft *soft, struct hwaccl_error *error)
 {
-        uc_hook hook;
-        uc_err status =
-                soft->unicorn.hook_add(soft->engine, &hook, UC_HOOK_BLOCK, (void *)(uintptr_t)on_block, soft, 1, 0);
+        const struct {
+                int type;
+                void *callback;
+        } hooks[] = {
+                {UC_HOOK_BLOCK, (void *)(uintptr_t)on_block},
+                {UC_HOOK_INTR, (void *)(uintptr_t)on_exception},
+                {UC_HOOK_MEM_UNMAPPED, (void *)(uintptr_t)on_unmapped},
+        };
 
-        if (status == UC_ERR_OK)
-                status = soft->unicorn.hook_add(soft->engine, &hook, UC_HOOK_INTR, (void *)(uintptr_t)on_exception,
-                                                soft, 1, 0);
-        return status == UC_ERR_OK || hwaccl_error_set(error, "the soft accelerator cannot hook its engine: %s",
-                                                       soft->unicorn.strerror(status));
+        for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+                uc_hook hook;
+                uc_err status = soft->engine.unicorn.hook_add(soft->engine.handle, &hook, hooks[i].type,
+                                                              hooks[i].callback, soft, 1, 0);
+                if (status != UC_ERR_OK)
+                        return hwaccl_error_set(error, "the soft accelerator cannot hook its engine: %s",
+                                                soft->engine.unicorn.strerror(status));
+        }
+        return true;
+}
+
+static bool open_parts(struct soft *soft, struct hwaccl_guest_memory *memory, struct hwaccl_error *error)
+{
+        uint64_t root;
+
+        return soft_engine_open(&soft->engine, error) &&
+               soft_memory_open(&soft->memory, &soft->engine, memory, error) &&
+               soft_scan_open(&soft->scan, &soft->engine, &soft->memory, soft_site_hook, soft, error) &&
+               add_hooks(soft, error) && soft_memory_prepare(&soft->memory, false, &root, error) &&
+               soft_engine_probe(&soft->engine, root, &soft->vector, error);
 }
 
 struct hwaccl_accel *hwaccl_accel_soft_create(struct hwaccl_guest_memory *memory, uint64_t (*clock)(void *opaque),
@@ -314,8 +314,8 @@ struct hwaccl_accel *hwaccl_accel_soft_create(struct hwaccl_guest_memory *memory
         soft->accel.ops = &soft_ops;
         soft->clock = clock;
         soft->clock_opaque = opaque;
-        if (!soft_engine_open(soft, error) || !soft_scan_open(soft, error) || !soft_memory_open(soft, memory, error) ||
-            !add_hooks(soft, error) || !soft_engine_probe(soft, error)) {
+        soft->error = error;
+        if (!open_parts(soft, memory, error)) {
                 destroy(&soft->accel);
                 return NULL;
         }

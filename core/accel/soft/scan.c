@@ -1,9 +1,5 @@
-/*
- * Finding the sites: every block of code is decoded when it first runs, and when its bytes are no longer those it had
- * then. That comparison, at the start of every block, is what makes self-modifying code, aliased pages and writes by
- * the handler safe: the engine never runs a translation of other bytes than those in memory.
- */
-#include "core/accel/soft/soft.h"
+/* Tables of blocks and sites, and the decoding that fills them. */
+#include "core/accel/soft/scan.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -51,11 +47,14 @@ static bool no_memory(struct hwaccl_error *error)
         return hwaccl_error_set(error, "out of memory");
 }
 
-bool soft_scan_open(struct soft *soft, struct hwaccl_error *error)
+bool soft_scan_open(struct soft_scan *scan, struct soft_engine *engine, struct soft_memory *memory,
+                    uc_cb_hookcode_t on_site, void *opaque, struct hwaccl_error *error)
 {
         static const cs_mode modes[3] = {CS_MODE_16, CS_MODE_32, CS_MODE_64};
-        struct soft_scan *scan = &soft->scan;
-
+        scan->engine = engine;
+        scan->memory = memory;
+        scan->on_site = on_site;
+        scan->opaque = opaque;
         for (unsigned i = 0; i < 3; i++) {
                 cs_err status = cs_open(CS_ARCH_X86, modes[i], &scan->decoder[i]);
                 if (status != CS_ERR_OK)
@@ -73,9 +72,8 @@ bool soft_scan_open(struct soft *soft, struct hwaccl_error *error)
         return true;
 }
 
-void soft_scan_close(struct soft *soft)
+void soft_scan_close(struct soft_scan *scan)
 {
-        struct soft_scan *scan = &soft->scan;
         for (unsigned i = 0; i < 3; i++)
                 if (scan->decoder[i])
                         cs_close(&scan->decoder[i]);
@@ -149,22 +147,22 @@ static bool grow_hooked(struct soft_scan *scan)
 }
 
 /* Hooks stay for good: one at an address that no longer holds a site costs a look-up. */
-static bool hook(struct soft *soft, uint64_t address, bool *added, struct hwaccl_error *error)
+static bool hook(struct soft_scan *scan, uint64_t address, bool *added, struct hwaccl_error *error)
 {
-        struct soft_scan *scan = &soft->scan;
         uint64_t *slot = hooked_slot(scan, address);
         uc_hook handle;
 
         if (*slot == address)
                 return true;
         if (scan->hooked_count == SITES_MAX)
-                return hwaccl_error_set(error, "the guest has more than %u instructions that exit%s", SITES_MAX,
-                                        soft_advice);
-        uc_err status = soft->unicorn.hook_add(soft->engine, &handle, UC_HOOK_CODE, (void *)(uintptr_t)soft_site_hook,
-                                               soft, address, address);
+                return hwaccl_error_set(error, "the guest has more than %u instructions that exit" SOFT_ADVICE,
+                                        SITES_MAX);
+        uc_err status =
+                scan->engine->unicorn.hook_add(scan->engine->handle, &handle, UC_HOOK_CODE,
+                                               (void *)(uintptr_t)scan->on_site, scan->opaque, address, address);
         if (status != UC_ERR_OK)
                 return hwaccl_error_set(error, "the soft accelerator cannot hook an instruction: %s",
-                                        soft->unicorn.strerror(status));
+                                        scan->engine->unicorn.strerror(status));
         *slot = address;
         *added = true;
         if (++scan->hooked_count * 2 > scan->hooked_room && !grow_hooked(scan))
@@ -172,9 +170,8 @@ static bool hook(struct soft *soft, uint64_t address, bool *added, struct hwaccl
         return true;
 }
 
-static bool put_site(struct soft *soft, const struct soft_site *site, bool *added, struct hwaccl_error *error)
+static bool put_site(struct soft_scan *scan, const struct soft_site *site, bool *added, struct hwaccl_error *error)
 {
-        struct soft_scan *scan = &soft->scan;
         struct soft_site *slot = site_slot(scan, site->address, site->bits);
 
         if (!slot->bits)
@@ -182,15 +179,15 @@ static bool put_site(struct soft *soft, const struct soft_site *site, bool *adde
         *slot = *site;
         if (scan->site_count * 2 > scan->site_room && !grow_sites(scan))
                 return no_memory(error);
-        return hook(soft, site->address, added, error);
+        return hook(scan, site->address, added, error);
 }
 
 /* The bytes of a block; they may lie in two regions. False when part of them has no memory. */
-static bool copy_code(struct soft *soft, uint64_t address, uint8_t *buffer, size_t size)
+static bool copy_code(struct soft_scan *scan, uint64_t address, uint8_t *buffer, size_t size)
 {
         while (size) {
                 uint64_t rest;
-                const uint8_t *code = soft_memory_code(&soft->memory, address, &rest);
+                const uint8_t *code = soft_memory_code(scan->memory, address, &rest);
                 if (!code)
                         return false;
                 size_t part = rest < size ? (size_t)rest : size;
@@ -202,19 +199,27 @@ static bool copy_code(struct soft *soft, uint64_t address, uint8_t *buffer, size
         return true;
 }
 
-/* A block may be translated shorter than before: one instruction, in a single step. */
-static bool same_code(struct soft *soft, const struct soft_block *block, uint32_t size)
+/* Out of line: the copy would cost every block its room on the stack. */
+static __attribute__((noinline)) bool same_in_pieces(struct soft_scan *scan, uint64_t address, const uint8_t *then,
+                                                     size_t size)
 {
-        const uint8_t *then = soft->scan.pool + block->bytes;
-        uint64_t rest;
-        const uint8_t *now = soft_memory_code(&soft->memory, block->address, &rest);
         uint8_t copy[BLOCK_MAX];
+
+        return copy_code(scan, address, copy, size) && memcmp(copy, then, size) == 0;
+}
+
+/* A block may be translated shorter than before: one instruction, in a single step. */
+static bool same_code(struct soft_scan *scan, const struct soft_block *block, uint32_t size)
+{
+        const uint8_t *then = scan->pool + block->bytes;
+        uint64_t rest;
+        const uint8_t *now = soft_memory_code(scan->memory, block->address, &rest);
 
         if (size > block->size)
                 size = block->size;
         if (now && rest >= size)
                 return memcmp(now, then, size) == 0;
-        return copy_code(soft, block->address, copy, size) && memcmp(copy, then, size) == 0;
+        return same_in_pieces(scan, block->address, then, size);
 }
 
 /* Bytes of blocks that were replaced stay in the pool until it is full; then everything is decoded anew. */
@@ -238,10 +243,10 @@ static bool pool_put(struct soft_scan *scan, const uint8_t *bytes, size_t size, 
         return true;
 }
 
-static bool find_sites(struct soft *soft, const uint8_t *code, uint32_t size, uint64_t address, bool *added,
-                       struct hwaccl_error *error)
+static bool find_sites(struct soft_scan *scan, const uint8_t *code, uint32_t size, uint64_t address, uint8_t bits,
+                       bool *added, struct hwaccl_error *error)
 {
-        csh decoder = soft->scan.decoder[decoder_of(soft->bits)];
+        csh decoder = scan->decoder[decoder_of(bits)];
         cs_insn *instruction = cs_malloc(decoder);
         const uint8_t *at = code;
         size_t left = size;
@@ -254,15 +259,15 @@ static bool find_sites(struct soft *soft, const uint8_t *code, uint32_t size, ui
                 struct soft_site site = {.address = here};
 
                 if (cs_disasm_iter(decoder, &at, &left, &next, instruction)) {
-                        soft_decode(&site, start, (uint8_t)instruction->size, soft->bits);
+                        soft_decode(&site, start, (uint8_t)instruction->size, bits);
                 } else {
-                        site.bits = soft->bits;
+                        site.bits = bits;
                         site.kind = SOFT_SITE_UNDECODED;
                         left = 0;
                 }
-                struct soft_site *before = soft_scan_site(&soft->scan, here, soft->bits);
+                struct soft_site *before = soft_scan_site(scan, here, bits);
                 if (site.kind != SOFT_SITE_NONE)
-                        good = put_site(soft, &site, added, error);
+                        good = put_site(scan, &site, added, error);
                 else if (before)
                         before->kind = SOFT_SITE_NONE; /* another instruction was here */
         }
@@ -271,64 +276,65 @@ static bool find_sites(struct soft *soft, const uint8_t *code, uint32_t size, ui
         return good;
 }
 
-static bool scan_block(struct soft *soft, uint64_t address, uint32_t size, bool *again, struct hwaccl_error *error)
+static __attribute__((noinline)) enum soft_scan_result
+scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits, struct hwaccl_error *error)
 {
-        struct soft_scan *scan = &soft->scan;
         uint8_t code[BLOCK_MAX];
         uint32_t place;
-
-        if (size == 0 || size > BLOCK_MAX || !copy_code(soft, address, code, size))
-                return hwaccl_error_set(error,
-                                        "the guest runs code at linear address 0x%" PRIx64 " (%" PRIu32
-                                        " bytes) that the soft accelerator cannot read%s",
-                                        address, size, soft_advice);
         bool added = false;
-        if (!find_sites(soft, code, size, address, &added, error))
-                return false;
-        if (!pool_put(scan, code, size, &place))
-                return no_memory(error);
-        struct soft_block *block = block_slot(scan, address, soft->bits);
+
+        if (size == 0 || size > BLOCK_MAX || !copy_code(scan, address, code, size)) {
+                hwaccl_error_set(error,
+                                 "the guest runs code at linear address 0x%" PRIx64 " (%" PRIu32
+                                 " bytes) that the soft accelerator cannot read; use --accel kvm",
+                                 address, size);
+                return SOFT_SCAN_FAILED;
+        }
+        if (!find_sites(scan, code, size, address, bits, &added, error))
+                return SOFT_SCAN_FAILED;
+        if (!pool_put(scan, code, size, &place)) {
+                no_memory(error);
+                return SOFT_SCAN_FAILED;
+        }
+        struct soft_block *block = block_slot(scan, address, bits);
         /* a translation of bytes that are no longer there may still be around */
-        *again = added || (block->bits && !same_code(soft, block, size));
+        bool again = added || (block->bits && !same_code(scan, block, size));
         if (!block->bits)
                 scan->block_count++;
-        *block = (struct soft_block){address, soft->bits, (uint16_t)size, place};
-        return scan->block_count * 2 <= scan->block_room || grow_blocks(scan) || no_memory(error);
-}
-
-bool soft_scan_block(struct soft *soft, uint64_t address, uint32_t size)
-{
-        const struct soft_block *block = block_slot(&soft->scan, address, soft->bits);
-        bool again = false;
-
-        if (block->bits && size <= block->size && same_code(soft, block, size))
-                return true;
-        if (!scan_block(soft, address, size, &again, soft->error)) {
-                soft_stop(soft, SOFT_STOP_ERROR);
-                return false;
+        *block = (struct soft_block){address, bits, (uint16_t)size, place};
+        if (scan->block_count * 2 > scan->block_room && !grow_blocks(scan)) {
+                no_memory(error);
+                return SOFT_SCAN_FAILED;
         }
         if (!again)
-                return true;
-        uc_err status =
-                soft->unicorn.ctl(soft->engine, UC_CTL_WRITE(UC_CTL_TB_REMOVE_CACHE, 2), address, address + size);
-        if (status != UC_ERR_OK) {
-                hwaccl_error_set(soft->error, "the soft accelerator cannot drop translated code: %s",
-                                 soft->unicorn.strerror(status));
-                soft_stop(soft, SOFT_STOP_ERROR);
-                return false;
-        }
-        soft_stop(soft, SOFT_STOP_RESCAN);
-        return false;
+                return SOFT_SCAN_KNOWN;
+        uc_err status = scan->engine->unicorn.ctl(scan->engine->handle, UC_CTL_WRITE(UC_CTL_TB_REMOVE_CACHE, 2),
+                                                  address, address + size);
+        if (status == UC_ERR_OK)
+                return SOFT_SCAN_AGAIN;
+        hwaccl_error_set(error, "the soft accelerator cannot drop translated code: %s",
+                         scan->engine->unicorn.strerror(status));
+        return SOFT_SCAN_FAILED;
 }
 
-uint8_t soft_scan_length(struct soft *soft, uint64_t linear, uint8_t bits)
+enum soft_scan_result soft_scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits,
+                                      struct hwaccl_error *error)
 {
-        csh decoder = soft->scan.decoder[decoder_of(bits)];
+        const struct soft_block *block = block_slot(scan, address, bits);
+
+        if (block->bits && size <= block->size && same_code(scan, block, size))
+                return SOFT_SCAN_KNOWN;
+        return scan_block(scan, address, size, bits, error);
+}
+
+uint8_t soft_scan_length(struct soft_scan *scan, uint64_t linear, uint8_t bits)
+{
+        csh decoder = scan->decoder[decoder_of(bits)];
         uint8_t code[15];
         size_t size = sizeof(code);
         uint8_t length = 0;
 
-        while (size && !copy_code(soft, linear, code, size))
+        while (size && !copy_code(scan, linear, code, size))
                 size--;
         cs_insn *instruction = cs_malloc(decoder);
         const uint8_t *at = code;

@@ -1,12 +1,6 @@
-/*
- * The sites: instructions that exit, with the exit information that VT-x gives (SDM 3C, 26.1.2, 26.1.3, 28.2.1), and
- * instructions that the engine would perform wrongly and that are performed here.
- *
- * Control registers: MOV to CR0 and CR4 exits when it changes a bit of the masks against the read shadow; MOV to CR3
- * exits always (CR3-load exiting), MOV from CR3 never; CR8 accesses exit always, as CR8 is not part of the subject
- * state; CLTS and LMSW touch no bit of the masks and never exit. PAUSE does not exit (PAUSE exiting off).
- */
-#include "core/accel/soft/soft.h"
+#include "core/accel/soft/site.h"
+
+#include "core/accel/soft/interrupt.h"
 #include "core/exit/control_register.h"
 #include "core/exit/registers.h"
 #include "core/subject/transfer.h"
@@ -38,18 +32,19 @@ static bool is_register(const struct soft_site *site)
         return site->modrm >> 6 == 3;
 }
 
-static void start_shadow(struct soft *soft, const struct soft_site *site, uint64_t kind)
+static void begin_blocking(struct soft *soft, const struct soft_site *site, uint64_t by)
 {
-        soft->shadow = kind;
-        soft->shadow_rip = site->address + site->length;
-        soft->shadow_blocks = 0;
-        soft->shadow_began = true;
+        soft->blocking = by;
+        soft->blocking_rip = site->address + site->length;
+        soft->blocking_blocks = 0;
+        soft->blocking_began = true;
 }
 
 static bool interrupts_enabled(struct soft *soft)
 {
         uint32_t rflags = 0;
-        return soft->unicorn.reg_read(soft->engine, UC_X86_REG_EFLAGS, &rflags) == UC_ERR_OK && (rflags & RFLAGS_IF);
+        return soft->engine.unicorn.reg_read(soft->engine.handle, UC_X86_REG_EFLAGS, &rflags) == UC_ERR_OK &&
+               (rflags & RFLAGS_IF);
 }
 
 void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *opaque)
@@ -73,9 +68,9 @@ void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *op
                 if (site->kind == SOFT_SITE_POPF)
                         soft->step_keeps_trap = true;
                 else if (!interrupts_enabled(soft))
-                        start_shadow(soft, site, HWACCL_INTERRUPTIBILITY_STI);
+                        begin_blocking(soft, site, HWACCL_INTERRUPTIBILITY_STI);
                 return;
-        case SOFT_SITE_LOAD_SS: start_shadow(soft, site, HWACCL_INTERRUPTIBILITY_MOV_SS); return;
+        case SOFT_SITE_LOAD_SS: begin_blocking(soft, site, HWACCL_INTERRUPTIBILITY_MOV_SS); return;
         case SOFT_SITE_IRET:
                 if (soft->stepping || (!soft->protected_mode && !soft->wanted)) {
                         soft->step_keeps_trap = true;
@@ -101,34 +96,26 @@ void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *op
         soft_stop(soft, SOFT_STOP_SITE);
 }
 
-static bool refuse(const struct soft *soft, const char *what, struct hwaccl_error *error)
+static enum soft_result exit_here(struct soft *soft, uint64_t reason, uint64_t qualification)
 {
-        return hwaccl_error_set(error, "the guest at %04" PRIx64 ":%08" PRIx64 " %s%s", soft->state->cs.selector,
-                                soft->state->rip, what, soft_advice);
+        return soft_exit(soft, reason, qualification, soft->site->length);
 }
 
-static bool exit_with(struct soft *soft, uint64_t reason, uint64_t qualification, bool *exited)
+static enum soft_result raise(struct soft *soft, uint8_t vector)
 {
-        soft_exit(soft, reason, qualification, soft->site->length);
-        *exited = true;
-        return true;
-}
-
-static bool raise(struct soft *soft, uint8_t vector, bool *exited, struct hwaccl_error *error)
-{
-        return soft_deliver_exception(soft, vector, vector == HWACCL_VECTOR_GP, 0, exited, error);
+        return soft_deliver_exception(soft, vector, vector == HWACCL_VECTOR_GP, 0);
 }
 
 /* The instruction was done here; with the guest's trap flag set it is followed by a single-step trap. */
-static bool done_here(struct soft *soft, bool *exited, struct hwaccl_error *error)
+static enum soft_result done_here(struct soft *soft)
 {
         bool trap = soft->state->rflags & RFLAGS_TF;
 
         soft_retire(soft, soft->site->length);
-        return !trap || raise(soft, HWACCL_VECTOR_DB, exited, error);
+        return trap ? raise(soft, HWACCL_VECTOR_DB) : SOFT_GO_ON;
 }
 
-static bool io(struct soft *soft, bool *exited)
+static enum soft_result io(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
         bool immediate = site->opcode < 0xec;
@@ -136,24 +123,23 @@ static bool io(struct soft *soft, bool *exited)
         uint64_t port = immediate ? site->bytes[site->length - 1] : soft->state->rdx & 0xffff;
         uint64_t bytes = !(site->opcode & 1) ? 1 : site->operand_bits == 16 ? 2 : 4;
 
-        return exit_with(soft, HWACCL_EXIT_IO_INSTRUCTION,
-                         (bytes - 1) | (input ? 1u << 3 : 0) | (immediate ? 1u << 6 : 0) | port << 16, exited);
+        return exit_here(soft, HWACCL_EXIT_IO_INSTRUCTION,
+                         (bytes - 1) | (input ? 1u << 3 : 0) | (immediate ? 1u << 6 : 0) | port << 16);
 }
 
-static bool string_io(struct soft *soft, bool *exited)
+static enum soft_result string_io(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
         bool input = site->opcode < 0x6e;
         uint64_t bytes = !(site->opcode & 1) ? 1 : site->operand_bits == 16 ? 2 : 4;
 
-        return exit_with(soft, HWACCL_EXIT_IO_INSTRUCTION,
+        return exit_here(soft, HWACCL_EXIT_IO_INSTRUCTION,
                          (bytes - 1) | (input ? 1u << 3 : 0) | 1u << 4 | (site->repeat ? 1u << 5 : 0) |
-                                 (soft->state->rdx & 0xffff) << 16,
-                         exited);
+                                 (soft->state->rdx & 0xffff) << 16);
 }
 
 /* An access that stays on this side: performed as the handler would, except that read shadows do not change. */
-static bool access_here(struct soft *soft, uint64_t qualification, bool *exited, struct hwaccl_error *error)
+static enum soft_result access_here(struct soft *soft, uint64_t qualification)
 {
         struct hwaccl_subject_state *state = soft->state;
         struct hwaccl_machine_context unused = {0};
@@ -170,14 +156,14 @@ static bool access_here(struct soft *soft, uint64_t qualification, bool *exited,
         state->cr0_shadow = cr0_shadow;
         state->cr4_shadow = cr4_shadow;
         if (!done)
-                return raise(soft, HWACCL_VECTOR_GP, exited, error);
+                return raise(soft, HWACCL_VECTOR_GP);
         if (((cr0 ^ state->cr0) & (HWACCL_CR0_PG | HWACCL_CR0_WP)) || cr4 != state->cr4 || efer != state->efer)
                 soft_memory_drop(&soft->memory);
-        soft->shadow = 0;
-        return !trap || soft_deliver_exception(soft, HWACCL_VECTOR_DB, false, 0, exited, error);
+        soft->blocking = 0;
+        return trap ? raise(soft, HWACCL_VECTOR_DB) : SOFT_GO_ON;
 }
 
-static bool control_register(struct soft *soft, bool *exited, struct hwaccl_error *error)
+static enum soft_result control_register(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
         struct hwaccl_subject_state *state = soft->state;
@@ -188,7 +174,7 @@ static bool control_register(struct soft *soft, bool *exited, struct hwaccl_erro
         bool exits;
 
         if (number != 0 && number != 2 && number != 3 && number != 4 && number != 8)
-                return raise(soft, HWACCL_VECTOR_UD, exited, error);
+                return raise(soft, HWACCL_VECTOR_UD);
         if (site->bits != 64)
                 value &= UINT32_MAX;
         switch (number) {
@@ -198,34 +184,34 @@ static bool control_register(struct soft *soft, bool *exited, struct hwaccl_erro
         default: exits = number == 8; break;
         }
         if (!exits)
-                return access_here(soft, qualification, exited, error);
+                return access_here(soft, qualification);
         soft_memory_drop(&soft->memory);
-        return exit_with(soft, HWACCL_EXIT_CONTROL_REGISTER, qualification, exited);
+        return exit_here(soft, HWACCL_EXIT_CONTROL_REGISTER, qualification);
 }
 
-static bool lmsw(struct soft *soft, bool *exited, struct hwaccl_error *error)
+static enum soft_result lmsw(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
         uint16_t source;
 
         if (is_register(site)) {
                 source = (uint16_t)*soft_general(soft->state, modrm_rm(site));
-                return access_here(soft, ACCESS_LMSW | (uint64_t)source << 16, exited, error);
+                return access_here(soft, ACCESS_LMSW | (uint64_t)source << 16);
         }
         struct hwaccl_machine_context context;
         struct hwaccl_exception exception;
         enum hwaccl_segment_register segment;
         uint64_t offset;
-        if (!soft_context(soft, &context, error))
-                return false;
+        if (!soft_context(soft, &context))
+                return SOFT_FAILED;
         soft_operand(site, soft->state, &segment, &offset);
         if (!soft_access(&context, soft, segment, offset, &source, sizeof(source), false, &exception))
-                return refuse(soft, "loads the machine status word from memory that faults", error);
-        return access_here(soft, ACCESS_LMSW | LMSW_MEMORY | (uint64_t)source << 16, exited, error);
+                return soft_refuse(soft, "loads the machine status word from memory that faults");
+        return access_here(soft, ACCESS_LMSW | LMSW_MEMORY | (uint64_t)source << 16);
 }
 
 /* The register gets as much of CR0 as the operand size has room for; memory always 16 bits. */
-static bool smsw(struct soft *soft, bool *exited, struct hwaccl_error *error)
+static enum soft_result smsw(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
         uint64_t value = hwaccl_cr0_guest(soft->state);
@@ -242,34 +228,34 @@ static bool smsw(struct soft *soft, bool *exited, struct hwaccl_error *error)
                 enum hwaccl_segment_register segment;
                 uint64_t offset;
                 uint16_t word = (uint16_t)value;
-                if (!soft_context(soft, &context, error))
-                        return false;
+                if (!soft_context(soft, &context))
+                        return SOFT_FAILED;
                 soft_operand(site, soft->state, &segment, &offset);
                 if (!soft_access(&context, soft, segment, offset, &word, sizeof(word), true, &exception))
-                        return refuse(soft, "stores the machine status word to memory that faults", error);
+                        return soft_refuse(soft, "stores the machine status word to memory that faults");
         }
-        return done_here(soft, exited, error);
+        return done_here(soft);
 }
 
-static bool debug_register(struct soft *soft, bool *exited, struct hwaccl_error *error)
+static enum soft_result debug_register(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
         unsigned number = modrm_reg(site);
 
         if (number > 7 || ((number == 4 || number == 5) && (soft->state->cr4 & HWACCL_CR4_DE)))
-                return raise(soft, HWACCL_VECTOR_UD, exited, error);
-        return exit_with(soft, HWACCL_EXIT_MOV_DR,
-                         number | (site->opcode == 0x21 ? 1u << 4 : 0) | (uint64_t)modrm_rm(site) << 8, exited);
+                return raise(soft, HWACCL_VECTOR_UD);
+        return exit_here(soft, HWACCL_EXIT_MOV_DR,
+                         number | (site->opcode == 0x21 ? 1u << 4 : 0) | (uint64_t)modrm_rm(site) << 8);
 }
 
-static bool invlpg(struct soft *soft, bool *exited, struct hwaccl_error *error)
+static enum soft_result invlpg(struct soft *soft)
 {
         struct hwaccl_machine_context context;
         enum hwaccl_segment_register segment;
         uint64_t offset;
 
-        if (!soft_context(soft, &context, error))
-                return false;
+        if (!soft_context(soft, &context))
+                return SOFT_FAILED;
         soft_operand(soft->site, soft->state, &segment, &offset);
         uint64_t linear = offset;
         if (soft->bits != 64)
@@ -277,10 +263,10 @@ static bool invlpg(struct soft *soft, bool *exited, struct hwaccl_error *error)
         else if (segment == HWACCL_FS || segment == HWACCL_GS)
                 linear += context.segment[segment].base;
         soft_memory_drop(&soft->memory);
-        return exit_with(soft, HWACCL_EXIT_INVLPG, linear, exited);
+        return exit_here(soft, HWACCL_EXIT_INVLPG, linear);
 }
 
-static bool software_interrupt(struct soft *soft, bool *exited, struct hwaccl_error *error)
+static enum soft_result software_interrupt(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
         struct hwaccl_event event = {.kind = HWACCL_EVENT_SOFTWARE};
@@ -291,9 +277,9 @@ static bool software_interrupt(struct soft *soft, bool *exited, struct hwaccl_er
         case 0xcd: event.exception.vector = site->bytes[site->length - 1]; break;
         case 0xce:
                 if (soft->bits == 64)
-                        return raise(soft, HWACCL_VECTOR_UD, exited, error);
+                        return raise(soft, HWACCL_VECTOR_UD);
                 if (!(soft->state->rflags & RFLAGS_OF))
-                        return done_here(soft, exited, error);
+                        return done_here(soft);
                 event.exception.vector = HWACCL_VECTOR_OF;
                 break;
         default: /* INT1 is a trap, not subject to the gate's privilege level */
@@ -302,22 +288,20 @@ static bool software_interrupt(struct soft *soft, bool *exited, struct hwaccl_er
                 break;
         }
         soft_retire(soft, site->length);
-        if (!soft_deliver(soft, &event, exited, error))
-                return false;
-        if (*exited)
+        enum soft_result result = soft_deliver(soft, &event);
+        if (result == SOFT_EXITED)
                 soft->state->rip = rip;
-        return true;
+        return result;
 }
 
 static bool stack_read(struct soft *soft, const struct soft_site *site, unsigned slot, uint64_t *value)
 {
         struct hwaccl_machine_context context;
         struct hwaccl_exception exception;
-        struct hwaccl_error error;
         unsigned size = site->operand_bits / 8;
 
         *value = 0;
-        if (!soft_context(soft, &context, &error))
+        if (!soft_context(soft, &context))
                 return false;
         uint64_t offset = soft->state->rsp + (uint64_t)slot * size;
         if (soft->bits != 64)
@@ -329,12 +313,11 @@ static bool operand_word(struct soft *soft, const struct soft_site *site, unsign
 {
         struct hwaccl_machine_context context;
         struct hwaccl_exception exception;
-        struct hwaccl_error error;
         enum hwaccl_segment_register segment;
         uint64_t offset;
 
-        if (!soft_context(soft, &context, &error))
-                return false;
+        if (!soft_context(soft, &context))
+                return SOFT_FAILED;
         soft_operand(site, soft->state, &segment, &offset);
         return soft_access(&context, soft, segment, offset + skip, word, sizeof(*word), false, &exception);
 }
@@ -361,43 +344,43 @@ static bool far_selector(struct soft *soft, const struct soft_site *site, uint16
 }
 
 /* A return to an outer level, to virtual-8086 mode or to another task is beyond us; anything else the engine does. */
-static bool check_return(struct soft *soft, struct hwaccl_error *error)
+static enum soft_result check_return(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
         uint16_t selector;
         uint64_t flags;
 
         if (!soft->protected_mode || !far_selector(soft, site, &selector))
-                return true;
+                return SOFT_GO_ON;
         if (site->kind == SOFT_SITE_IRET && !(soft->state->efer & HWACCL_EFER_LMA)) {
                 if (soft->state->rflags & RFLAGS_NT)
-                        return refuse(soft, "returns from a nested task", error);
+                        return soft_refuse(soft, "returns from a nested task");
                 if (site->operand_bits == 32 && stack_read(soft, site, 2, &flags) && (flags & RFLAGS_VM))
-                        return refuse(soft, "returns to virtual-8086 mode", error);
+                        return soft_refuse(soft, "returns to virtual-8086 mode");
         }
-        return !(selector & 3) || refuse(soft, "returns to an outer privilege level", error);
+        return selector & 3 ? soft_refuse(soft, "returns to an outer privilege level") : SOFT_GO_ON;
 }
 
-static bool check_far_transfer(struct soft *soft, struct hwaccl_error *error)
+static enum soft_result check_far_transfer(struct soft *soft)
 {
         const struct hwaccl_subject_state *state = soft->state;
         struct hwaccl_machine_context context;
         uint16_t selector;
         uint64_t descriptor;
 
-        if (!far_selector(soft, soft->site, &selector) || !soft_context(soft, &context, error))
-                return true;
+        if (!far_selector(soft, soft->site, &selector) || !soft_context(soft, &context))
+                return SOFT_GO_ON;
         uint64_t table = selector & 4 ? state->ldtr.base : state->gdtr.base;
         if (!soft_read_linear(&context, soft, table + (selector & 0xfff8u), &descriptor, sizeof(descriptor)))
-                return true;
+                return SOFT_GO_ON;
         unsigned type = (descriptor >> 40) & 0x1f;
         if (type == 5 || ((type & 0x15) == 1 && !(state->efer & HWACCL_EFER_LMA)))
-                return refuse(soft, "switches tasks", error);
-        return true;
+                return soft_refuse(soft, "switches tasks");
+        return SOFT_GO_ON;
 }
 
 /* While one instruction is stepped over, the engine's trap flag must not reach the guest's stack. */
-static bool pushf(struct soft *soft, bool *exited, struct hwaccl_error *error)
+static enum soft_result pushf(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
         struct hwaccl_subject_state *state = soft->state;
@@ -409,55 +392,54 @@ static bool pushf(struct soft *soft, bool *exited, struct hwaccl_error *error)
         uint64_t flags = state->rflags & ~(RFLAGS_RF | RFLAGS_VM);
         uint64_t top = (state->rsp - size) & mask;
 
-        if (!soft_context(soft, &context, error))
-                return false;
+        if (!soft_context(soft, &context))
+                return SOFT_FAILED;
         if (!soft_access(&context, soft, HWACCL_SS, top, &flags, size, true, &exception)) {
                 state->cr2 = exception.vector == HWACCL_VECTOR_PF ? exception.fault_address : state->cr2;
                 if (!exception.vector)
-                        return refuse(soft, "pushes RFLAGS to memory that is none", error);
-                return soft_deliver_exception(soft, exception.vector, exception.has_error_code, exception.error_code,
-                                              exited, error);
+                        return soft_refuse(soft, "pushes RFLAGS to memory that is none");
+                return soft_deliver_exception(soft, exception.vector, exception.has_error_code, exception.error_code);
         }
         state->rsp = (state->rsp & ~mask) | top;
-        return done_here(soft, exited, error);
+        return done_here(soft);
 }
 
-static bool system_call(struct soft *soft, bool *exited, struct hwaccl_error *error)
+static enum soft_result system_call(struct soft *soft)
 {
         bool fast = soft->site->opcode < 0x10; /* SYSCALL, SYSRET */
 
         if (fast && (!(soft->state->efer & HWACCL_EFER_SCE) || soft->bits != 64))
-                return raise(soft, HWACCL_VECTOR_UD, exited, error);
+                return raise(soft, HWACCL_VECTOR_UD);
         if (!fast && (!soft->protected_mode || !(soft->state->sysenter_cs & 0xfffc)))
-                return raise(soft, HWACCL_VECTOR_GP, exited, error);
-        return refuse(soft, fast ? "uses SYSCALL or SYSRET" : "uses SYSENTER or SYSEXIT", error);
+                return raise(soft, HWACCL_VECTOR_GP);
+        return soft_refuse(soft, fast ? "uses SYSCALL or SYSRET" : "uses SYSENTER or SYSEXIT");
 }
 
-bool soft_site_run(struct soft *soft, bool *exited, struct hwaccl_error *error)
+enum soft_result soft_site_run(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
 
         switch (site->kind) {
         case SOFT_SITE_EXIT:
                 if (site->reason == HWACCL_EXIT_XSETBV && !(soft->state->cr4 & HWACCL_CR4_OSXSAVE))
-                        return raise(soft, HWACCL_VECTOR_UD, exited, error);
-                return exit_with(soft, site->reason, 0, exited);
-        case SOFT_SITE_IO: return io(soft, exited);
-        case SOFT_SITE_STRING_IO: return string_io(soft, exited);
-        case SOFT_SITE_CONTROL_REGISTER: return control_register(soft, exited, error);
-        case SOFT_SITE_CLTS: return access_here(soft, ACCESS_CLTS, exited, error);
-        case SOFT_SITE_LMSW: return lmsw(soft, exited, error);
-        case SOFT_SITE_SMSW: return smsw(soft, exited, error);
-        case SOFT_SITE_DEBUG_REGISTER: return debug_register(soft, exited, error);
-        case SOFT_SITE_INVLPG: return invlpg(soft, exited, error);
-        case SOFT_SITE_INTERRUPT: return software_interrupt(soft, exited, error);
-        case SOFT_SITE_PUSHF: return pushf(soft, exited, error);
-        case SOFT_SITE_PAUSE: return done_here(soft, exited, error);
-        case SOFT_SITE_SYSTEM_CALL: return system_call(soft, exited, error);
-        case SOFT_SITE_UNSUPPORTED: return refuse(soft, "uses SWAPGS", error);
+                        return raise(soft, HWACCL_VECTOR_UD);
+                return exit_here(soft, site->reason, 0);
+        case SOFT_SITE_IO: return io(soft);
+        case SOFT_SITE_STRING_IO: return string_io(soft);
+        case SOFT_SITE_CONTROL_REGISTER: return control_register(soft);
+        case SOFT_SITE_CLTS: return access_here(soft, ACCESS_CLTS);
+        case SOFT_SITE_LMSW: return lmsw(soft);
+        case SOFT_SITE_SMSW: return smsw(soft);
+        case SOFT_SITE_DEBUG_REGISTER: return debug_register(soft);
+        case SOFT_SITE_INVLPG: return invlpg(soft);
+        case SOFT_SITE_INTERRUPT: return software_interrupt(soft);
+        case SOFT_SITE_PUSHF: return pushf(soft);
+        case SOFT_SITE_PAUSE: return done_here(soft);
+        case SOFT_SITE_SYSTEM_CALL: return system_call(soft);
+        case SOFT_SITE_UNSUPPORTED: return soft_refuse(soft, "uses SWAPGS");
         case SOFT_SITE_IRET:
-        case SOFT_SITE_FAR_RETURN: soft->step_next = true; return check_return(soft, error);
-        case SOFT_SITE_FAR_TRANSFER: soft->step_next = true; return check_far_transfer(soft, error);
-        default: soft->step_next = true; return true;
+        case SOFT_SITE_FAR_RETURN: soft->step_next = true; return check_return(soft);
+        case SOFT_SITE_FAR_TRANSFER: soft->step_next = true; return check_far_transfer(soft);
+        default: soft->step_next = true; return SOFT_GO_ON;
         }
 }

@@ -1,5 +1,7 @@
 #include "core/accel/soft/unicorn_library.h"
 
+#include "core/accel/soft/accel_soft.h"
+
 #include <dlfcn.h>
 #include <stddef.h>
 #include <string.h>
@@ -43,7 +45,7 @@ void unicorn_library_close(struct unicorn_library *unicorn)
         unicorn->handle = NULL;
 }
 
-bool unicorn_library_version(unsigned *major, unsigned *minor)
+bool hwaccl_accel_soft_version(unsigned *major, unsigned *minor)
 {
         __typeof__(uc_version) *version;
         void *loaded = dlopen(FILE_NAME, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);

@@ -48,7 +48,4 @@ bool unicorn_library_open(struct unicorn_library *unicorn, struct hwaccl_error *
 /** unicorn_library_close - the library stays, for the next one */
 void unicorn_library_close(struct unicorn_library *unicorn);
 
-/** unicorn_library_version - of one that is loaded already; false when none is */
-bool unicorn_library_version(unsigned *major, unsigned *minor);
-
 #endif

@@ -24,3 +24,12 @@ void hwaccl_instruction_disassemble(const void *bytes, size_t size, uint64_t add
         }
         (void)cs_close(&handle);
 }
+
+void hwaccl_instruction_decoder_version(unsigned *major, unsigned *minor)
+{
+        int loaded[2];
+
+        (void)cs_version(&loaded[0], &loaded[1]);
+        *major = (unsigned)loaded[0];
+        *minor = (unsigned)loaded[1];
+}

@@ -43,4 +43,7 @@ void hwaccl_instruction_describe(const void *bytes, size_t size, uint64_t addres
 void hwaccl_instruction_disassemble(const void *bytes, size_t size, uint64_t address, unsigned code_bits, char *text,
                                     size_t room);
 
+/** hwaccl_instruction_decoder_version - of the Capstone that is loaded, not of its headers */
+void hwaccl_instruction_decoder_version(unsigned *major, unsigned *minor);
+
 #endif

@@ -1,6 +1,8 @@
 /* The choice of the accelerator: --accel, and `auto`. */
 #include "replay/cli/record/record.h"
 
+#include "core/accel/soft/accel_soft.h"
+
 #include <inttypes.h>
 
 #define TSC_KHZ_SOFT UINT64_C(1000000) /* one tick a nanosecond */

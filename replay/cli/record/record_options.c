@@ -2,7 +2,8 @@
  * clock all others are the same in every recording of a guest. */
 #include "replay/cli/record/record.h"
 
-#include "core/accel/soft/library_version.h"
+#include "core/accel/soft/accel_soft.h"
+#include "core/exit/emulate/emulator.h"
 #include "replay/machine_options.h"
 
 #include <inttypes.h>
@@ -83,11 +84,11 @@ static void add_host(struct record_options *options)
         char text[32];
         if (gmtime_r(&seconds, &date) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &date))
                 add(options, "host_start_time", "%s", text);
-        struct hwaccl_library_version unicorn = hwaccl_unicorn_version();
-        if (unicorn.major) /* it takes part */
-                add(options, "host_unicorn_version", "%u.%u", unicorn.major, unicorn.minor);
-        struct hwaccl_library_version capstone = hwaccl_capstone_version();
-        add(options, "host_capstone_version", "%u.%u", capstone.major, capstone.minor);
+        unsigned major, minor;
+        if (hwaccl_accel_soft_version(&major, &minor))
+                add(options, "host_unicorn_version", "%u.%u", major, minor);
+        hwaccl_instruction_decoder_version(&major, &minor);
+        add(options, "host_capstone_version", "%u.%u", major, minor);
         add(options, "host_sqlite_version", "%s", hwaccl_recording_sqlite_version());
 }
 
