@@ -36,47 +36,13 @@ static unsigned selected(const struct hwaccl_ata *ata)
         return ata->select & ATA_DEVICE_DEV ? 1 : 0;
 }
 
-const struct hwaccl_disk *ata_disk(const struct hwaccl_ata *ata, unsigned drive)
-{
-        return drive < ata->disk_count ? &ata->disk[drive] : NULL;
-}
-
-unsigned ata_disk_number(const struct hwaccl_ata *ata, unsigned drive)
-{
-        return ata->channel * 2 + drive;
-}
-
-unsigned ata_cylinders(const struct hwaccl_disk *disk, unsigned heads, unsigned sectors, unsigned limit)
-{
-        uint64_t cylinders = disk->sectors / ((uint64_t)heads * sectors);
-
-        return cylinders > limit ? limit : cylinders ? (unsigned)cylinders : 1;
-}
-
-/* Device 1's INTRQ counts only when it is there and selected. */
-void ata_update_line(struct hwaccl_ata *ata)
+/* INTRQ of the selected drive to the interrupt line; device 1's counts only when it is there and selected. */
+static void update_line(struct hwaccl_ata *ata)
 {
         unsigned drive = selected(ata);
         bool asserted = drive < ata->disk_count && ata->drive[drive].interrupt && !(ata->control & ATA_CONTROL_NIEN);
 
         hwaccl_board_set_irq_line(ata->device.board, ata->line, asserted);
-}
-
-void ata_set_signature(struct hwaccl_ata *ata)
-{
-        for (unsigned i = 0; i < 2; i++) {
-                struct hwaccl_ata_drive *drive = &ata->drive[i];
-                memset(drive->count, 0, sizeof(drive->count));
-                memset(drive->lba_low, 0, sizeof(drive->lba_low));
-                memset(drive->lba_middle, 0, sizeof(drive->lba_middle));
-                memset(drive->lba_high, 0, sizeof(drive->lba_high));
-                drive->count[0] = 1;
-                drive->lba_low[0] = 1;
-                drive->error = ATA_ERROR_PASS;
-                drive->status = ATA_STATUS_DRDY | ATA_STATUS_DSC;
-        }
-        ata->select = 0;
-        ata->direction = HWACCL_ATA_IDLE;
 }
 
 static void power_on(struct hwaccl_ata *ata)
@@ -146,7 +112,7 @@ static uint8_t read_register(struct hwaccl_device *device, uint16_t port)
         case REGISTER_STATUS_COMMAND:
                 if (selected(ata) < ata->disk_count) {
                         ata->drive[selected(ata)].interrupt = 0;
-                        ata_update_line(ata);
+                        update_line(ata);
                 }
                 return status_of(ata);
         default: return 0xff; /* the data register is no byte register */
@@ -160,7 +126,7 @@ static void write_control(struct hwaccl_ata *ata, uint8_t value)
         ata->control = value & (ATA_CONTROL_NIEN | ATA_CONTROL_SRST | ATA_CONTROL_HOB);
         if (resets)
                 begin_reset(ata);
-        ata_update_line(ata);
+        update_line(ata);
 }
 
 static void push(uint8_t *registers, uint8_t value)
@@ -181,7 +147,7 @@ static void write_command(struct hwaccl_ata *ata, uint8_t command)
                 return;
         ata->drive[drive].interrupt = 0;
         ata_execute(ata, command);
-        ata_update_line(ata);
+        update_line(ata);
 }
 
 /* Both devices take what is written to the command block. */
@@ -211,7 +177,7 @@ static void write_register(struct hwaccl_device *device, uint16_t port, uint8_t 
         }
         if (port - ata->base == REGISTER_DEVICE) {
                 ata->select = value;
-                ata_update_line(ata);
+                update_line(ata);
         } else if (port - ata->base == REGISTER_STATUS_COMMAND) {
                 write_command(ata, value);
         }
@@ -240,7 +206,7 @@ static uint32_t read_data(struct hwaccl_ata *ata, unsigned size)
         ata->position = (uint16_t)(ata->position + count);
         if (ata->position == ata->size) {
                 ata_block_done(ata);
-                ata_update_line(ata);
+                update_line(ata);
         }
         return value;
 }
@@ -257,7 +223,7 @@ static void write_data(struct hwaccl_ata *ata, unsigned size, uint32_t value)
         ata->position = (uint16_t)(ata->position + count);
         if (ata->position == ata->size) {
                 ata_block_done(ata);
-                ata_update_line(ata);
+                update_line(ata);
         }
 }
 

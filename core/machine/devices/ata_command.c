@@ -3,6 +3,8 @@
 #include "core/machine/board/board.h"
 #include "core/machine/devices/ata_internal.h"
 
+#include <string.h>
+
 enum ata_command {
         NOP = 0x00,
         RECALIBRATE = 0x10,
@@ -387,6 +389,23 @@ static uint8_t execute_without_data(struct hwaccl_ata *ata, uint8_t command)
         case FLUSH_CACHE_EXT: return flush_cache(ata);
         default: return ATA_ERROR_ABRT; /* NOP always; SMART, security, packets, DMA: not here */
         }
+}
+
+void ata_set_signature(struct hwaccl_ata *ata)
+{
+        for (unsigned i = 0; i < 2; i++) {
+                struct hwaccl_ata_drive *drive = &ata->drive[i];
+                memset(drive->count, 0, sizeof(drive->count));
+                memset(drive->lba_low, 0, sizeof(drive->lba_low));
+                memset(drive->lba_middle, 0, sizeof(drive->lba_middle));
+                memset(drive->lba_high, 0, sizeof(drive->lba_high));
+                drive->count[0] = 1;
+                drive->lba_low[0] = 1;
+                drive->error = ATA_ERROR_PASS;
+                drive->status = ATA_STATUS_DRDY | ATA_STATUS_DSC;
+        }
+        ata->select = 0;
+        ata->direction = HWACCL_ATA_IDLE;
 }
 
 void ata_execute(struct hwaccl_ata *ata, uint8_t command)

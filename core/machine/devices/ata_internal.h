@@ -5,6 +5,8 @@
 #include "core/machine/board/board.h"
 #include "core/machine/devices/ata.h"
 
+#include <stddef.h>
+
 #define ATA_SECTOR HWACCL_DISK_SECTOR_SIZE
 
 #define ATA_STATUS_ERR  0x01u
@@ -31,21 +33,29 @@ enum ata_power { ATA_ACTIVE = 0, ATA_IDLING = 1, ATA_STANDBY = 2, ATA_SLEEPING =
 #define ATA_SECTORS_DEFAULT 63u
 
 /** ata_disk - of drive 0 or 1 of the channel; NULL: there is none */
-const struct hwaccl_disk *ata_disk(const struct hwaccl_ata *ata, unsigned drive);
+static inline const struct hwaccl_disk *ata_disk(const struct hwaccl_ata *ata, unsigned drive)
+{
+        return drive < ata->disk_count ? &ata->disk[drive] : NULL;
+}
 
 /** ata_disk_number - its number in the machine, as inputs and effects have it */
-unsigned ata_disk_number(const struct hwaccl_ata *ata, unsigned drive);
+static inline unsigned ata_disk_number(const struct hwaccl_ata *ata, unsigned drive)
+{
+        return ata->channel * 2 + drive;
+}
 
 /** ata_cylinders - of a disk with that translation, at most @limit */
-unsigned ata_cylinders(const struct hwaccl_disk *disk, unsigned heads, unsigned sectors, unsigned limit);
+static inline unsigned ata_cylinders(const struct hwaccl_disk *disk, unsigned heads, unsigned sectors, unsigned limit)
+{
+        uint64_t cylinders = disk->sectors / ((uint64_t)heads * sectors);
 
-/** ata_update_line - INTRQ of the selected drive to the interrupt line */
-void ata_update_line(struct hwaccl_ata *ata);
+        return cylinders > limit ? limit : cylinders ? (unsigned)cylinders : 1;
+}
+
+/* ata_command.c */
 
 /** ata_set_signature - what a drive's registers hold after a reset or diagnostic */
 void ata_set_signature(struct hwaccl_ata *ata);
-
-/* ata_command.c */
 
 /** ata_execute - the selected drive, which is there, was given a command */
 void ata_execute(struct hwaccl_ata *ata, uint8_t command);
