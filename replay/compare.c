@@ -297,7 +297,7 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
         return true;
 }
 
-static void poke(struct hwaccl_accel *accel)
+static void kick(struct hwaccl_accel *accel)
 {
         (void)accel; /* what was asynchronous is in the recording */
 }
@@ -316,7 +316,7 @@ static void destroy(struct hwaccl_accel *accel)
 const struct hwaccl_accel_ops replay_accel_ops = {
         .name = "replay",
         .run = run,
-        .poke = poke,
+        .kick = kick,
         .virtual_ns = virtual_ns,
         .destroy = destroy,
 };

@@ -36,9 +36,9 @@ struct hwaccl_accel_ops {
                     struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request,
                     struct hwaccl_error *error);
 
-        /* Get a running guest to exit soon (reason 1). From any thread or signal handler, at any time; a poke before
+        /* Get a running guest to exit soon (reason 1). From any thread or signal handler, at any time; a kick before
          * the run ends that run at once. */
-        void (*poke)(struct hwaccl_accel *accel);
+        void (*kick)(struct hwaccl_accel *accel);
 
         /* How far the guest has come, in ns of a virtual clock: a function of what it executed, of nothing else.
          * UINT64_MAX where the accelerator cannot tell (--clock virtual is then refused). */

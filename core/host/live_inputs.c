@@ -33,7 +33,7 @@ struct hwaccl_live_inputs {
         struct hwaccl_inputs inputs;
         struct hwaccl_live_inputs_config config;
         _Atomic(struct hwaccl_accel *) accel;
-        atomic_int poking; /* calls of accel->poke under way */
+        atomic_int kicking; /* calls of accel->kick under way */
         atomic_int stop;   /* enum hwaccl_stop_request */
         bool started;
         uint64_t start_ns;
@@ -77,14 +77,14 @@ static void drain(int fd)
         (void)got;
 }
 
-/* From any thread or signal handler. The count lets detaching wait for a poke that is under way. */
-static void poke(struct hwaccl_live_inputs *live)
+/* From any thread or signal handler. The count lets detaching wait for a kick that is under way. */
+static void kick(struct hwaccl_live_inputs *live)
 {
-        atomic_fetch_add(&live->poking, 1);
+        atomic_fetch_add(&live->kicking, 1);
         struct hwaccl_accel *accel = atomic_load(&live->accel);
         if (accel)
-                accel->ops->poke(accel);
-        atomic_fetch_sub(&live->poking, 1);
+                accel->ops->kick(accel);
+        atomic_fetch_sub(&live->kicking, 1);
         post(live->wake_fd);
 }
 
@@ -94,7 +94,7 @@ void hwaccl_live_inputs_stop(struct hwaccl_live_inputs *live, enum hwaccl_stop_r
         int none = HWACCL_STOP_NONE;
 
         (void)atomic_compare_exchange_strong(&live->stop, &none, (int)request);
-        poke(live);
+        kick(live);
         errno = saved_errno;
 }
 
@@ -107,7 +107,7 @@ void hwaccl_live_inputs_attach(struct hwaccl_live_inputs *live, struct hwaccl_ac
 {
         atomic_store(&live->accel, accel);
         if (!accel) {
-                while (atomic_load(&live->poking))
+                while (atomic_load(&live->kicking))
                         ;
                 return;
         }
@@ -116,7 +116,7 @@ void hwaccl_live_inputs_attach(struct hwaccl_live_inputs *live, struct hwaccl_ac
                 live->start_ns = monotonic_ns();
         }
         if (atomic_load(&live->stop) != HWACCL_STOP_NONE)
-                poke(live);
+                kick(live);
 }
 
 static bool guest_clock(struct hwaccl_live_inputs *live, uint64_t *now_ns)
@@ -332,7 +332,7 @@ static bool take_typed(struct hwaccl_live_inputs *live)
         ssize_t got = read_typed(live);
 
         if (got > 0)
-                poke(live);
+                kick(live);
         return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 

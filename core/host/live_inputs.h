@@ -33,9 +33,9 @@ struct hwaccl_live_inputs *hwaccl_live_inputs_create(const struct hwaccl_live_in
 void hwaccl_live_inputs_destroy(struct hwaccl_live_inputs *live);
 
 /**
- * hwaccl_live_inputs_attach - the accelerator to poke when something asynchronous comes up, and whose virtual_ns to
+ * hwaccl_live_inputs_attach - the accelerator to kick when something asynchronous comes up, and whose virtual_ns to
  * read
- * @accel: NULL to detach: when that returns, nobody pokes the accelerator any more, and it may be destroyed
+ * @accel: NULL to detach: when that returns, no call kicks the accelerator any more, and it may be destroyed
  *
  * The host clock starts at 0 when the first accelerator is attached.
  */

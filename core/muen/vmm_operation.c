@@ -139,7 +139,7 @@ static enum hwaccl_vmm_status carry_out(struct hwaccl_vmm *vmm, unsigned operati
         case HWACCL_VMM_GVMM_DESTROY_VM: destroy_vm(vmm); return HWACCL_VMM_OK;
         case HWACCL_VMM_GVMM_SCHED_HALT: return halt(vmm, error);
         case HWACCL_VMM_GVMM_SCHED_WAKE_UP: return wake_up(vmm, error);
-        case HWACCL_VMM_GVMM_SCHED_POKE: vmm->platform.accel->ops->poke(vmm->platform.accel); return HWACCL_VMM_OK;
+        case HWACCL_VMM_GVMM_SCHED_POKE: vmm->platform.accel->ops->kick(vmm->platform.accel); return HWACCL_VMM_OK;
         case HWACCL_VMM_HM_RUN: return run(vmm, arguments, error);
         default: return HWACCL_VMM_OK; /* the separation kernel has done it already */
         }

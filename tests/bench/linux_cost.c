@@ -71,9 +71,9 @@ static bool watch_run(struct hwaccl_accel *accel, struct hwaccl_subject_state *s
         return good;
 }
 
-static void watch_poke(struct hwaccl_accel *accel)
+static void watch_kick(struct hwaccl_accel *accel)
 {
-        watch_of(accel)->kvm->ops->poke(watch_of(accel)->kvm);
+        watch_of(accel)->kvm->ops->kick(watch_of(accel)->kvm);
 }
 
 static uint64_t watch_virtual_ns(const struct hwaccl_accel *accel)
@@ -89,7 +89,7 @@ static void watch_destroy(struct hwaccl_accel *accel)
 static const struct hwaccl_accel_ops watch_ops = {
         .name = "kvm",
         .run = watch_run,
-        .poke = watch_poke,
+        .kick = watch_kick,
         .virtual_ns = watch_virtual_ns,
         .destroy = watch_destroy,
 };

@@ -219,14 +219,14 @@ static void a_pending_vector_is_taken_at_entry(void **unused)
         guest_destroy(guest);
 }
 
-static void a_poke_before_the_run_leaves_the_vector_pending(void **unused)
+static void a_kick_before_the_run_leaves_the_vector_pending(void **unused)
 {
         (void)unused;
         struct guest *guest = GUEST(0x90, 0xf4);
 
         guest->state.rflags |= RFLAGS_IF;
         hwaccl_pending_interrupts_set(&guest->pending, VECTOR);
-        guest->accel->ops->poke(guest->accel);
+        guest->accel->ops->kick(guest->accel);
         run(guest, HWACCL_EXIT_EXTERNAL_INTERRUPT, CODE);
         assert_true(hwaccl_pending_interrupts_test(&guest->pending, VECTOR));
         /* taken back: the guest must not get it after all */
@@ -277,23 +277,23 @@ static void the_timer_ends_a_loop_at_its_deadline(void **unused)
         guest_destroy(guest);
 }
 
-static void *poke_later(void *opaque)
+static void *kick_later(void *opaque)
 {
         struct guest *guest = opaque;
 
         (void)usleep(20000);
-        guest->accel->ops->poke(guest->accel);
+        guest->accel->ops->kick(guest->accel);
         return NULL;
 }
 
-static void a_poke_from_another_thread_ends_a_loop(void **unused)
+static void a_kick_from_another_thread_ends_a_loop(void **unused)
 {
         (void)unused;
         struct guest *guest = GUEST(0xeb, 0xfe);
         pthread_t thread;
 
         for (unsigned i = 0; i < 5; i++) {
-                assert_int_equal(pthread_create(&thread, NULL, poke_later, guest), 0);
+                assert_int_equal(pthread_create(&thread, NULL, kick_later, guest), 0);
                 run(guest, HWACCL_EXIT_EXTERNAL_INTERRUPT, CODE);
                 assert_int_equal(pthread_join(thread, NULL), 0);
         }
@@ -413,11 +413,11 @@ int main(void)
                 cmocka_unit_test(msr_accesses_exit_and_keep_the_registers_of_the_handler),
                 cmocka_unit_test(cpuid_gives_the_leaves_of_the_virtual_processor),
                 cmocka_unit_test(a_pending_vector_is_taken_at_entry),
-                cmocka_unit_test(a_poke_before_the_run_leaves_the_vector_pending),
+                cmocka_unit_test(a_kick_before_the_run_leaves_the_vector_pending),
                 cmocka_unit_test(the_interrupt_window_opens_after_the_shadow_of_sti),
                 cmocka_unit_test(an_exit_in_the_shadow_of_sti_says_so),
                 cmocka_unit_test(the_timer_ends_a_loop_at_its_deadline),
-                cmocka_unit_test(a_poke_from_another_thread_ends_a_loop),
+                cmocka_unit_test(a_kick_from_another_thread_ends_a_loop),
                 cmocka_unit_test(a_triple_fault_is_one),
                 cmocka_unit_test(a_state_that_the_kernel_refuses_is_an_entry_failure),
                 cmocka_unit_test(a_state_that_the_processor_refuses_is_an_entry_failure_with_its_reason),

@@ -156,7 +156,7 @@ static void a_trip_is_one_kvm_run(void **unused)
         guest->request.interrupt_window = false;
         hwaccl_pending_interrupts_set(&guest->pending, VECTOR); /* and so does an interrupt */
         trip(guest, HWACCL_EXIT_HLT, HANDLER, 0);
-        guest->accel->ops->poke(guest->accel);
+        guest->accel->ops->kick(guest->accel);
         trip(guest, HWACCL_EXIT_EXTERNAL_INTERRUPT, HANDLER, 0);
         guest_destroy(guest);
 }

@@ -189,12 +189,12 @@ static bool await(int bell)
         }
 }
 
-static void *hear_pokes(void *opaque)
+static void *hear_kicks(void *opaque)
 {
         struct subject *subject = opaque;
 
         while (await(subject->peer->bell_poke))
-                subject->processor->ops->poke(subject->processor);
+                subject->processor->ops->kick(subject->processor);
         return NULL;
 }
 
@@ -404,7 +404,7 @@ void subject_serve(struct peer *peer)
 {
         struct subject subject = {.peer = peer};
         struct hwaccl_error error;
-        pthread_t pokes;
+        pthread_t kicks;
 
         subject.state = map(peer, "monitor_state");
         subject.interrupts = map(peer, "monitor_interrupts");
@@ -413,7 +413,7 @@ void subject_serve(struct peer *peer)
         subject.processor = hwaccl_accel_soft_create(&subject.memory, read_clock, NULL, &error);
         if (!subject.processor)
                 die("%s", error.message);
-        if (pthread_create(&pokes, NULL, hear_pokes, &subject) != 0)
+        if (pthread_create(&kicks, NULL, hear_kicks, &subject) != 0)
                 die("cannot start a thread");
         while (await(peer->bell_run))
                 run(&subject);

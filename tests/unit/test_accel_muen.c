@@ -131,25 +131,25 @@ static void an_interrupt_window_is_asked_for(void **state)
         assert_int_equal(word(timed_event_page, 16), 0);
 }
 
-/* The first looks at the clock are before the wait; the poke comes with the first of it. */
-static void poke_then_leave(void)
+/* The first looks at the clock are before the wait; the kick comes with the first of it. */
+static void kick_then_leave(void)
 {
-        accel->ops->poke(accel);
+        accel->ops->kick(accel);
         assert_true(was_rung(poke_bell));
         other.left.exit_reason = HWACCL_EXIT_EXTERNAL_INTERRUPT;
         leave_exit();
 }
 
-static void a_poke_rings_the_doorbell(void **state)
+static void a_kick_rings_the_doorbell(void **state)
 {
         (void)state;
-        accel->ops->poke(accel); /* before the run: the other side keeps it */
+        accel->ops->kick(accel); /* before the run: the other side keeps it */
         assert_true(was_rung(poke_bell));
-        other.act = poke_then_leave;
+        other.act = kick_then_leave;
         assert_true(run());
         assert_int_equal(subject.exit_reason, HWACCL_EXIT_EXTERNAL_INTERRUPT);
         for (unsigned i = 0; i < 20000; i++) /* a doorbell that nobody hears does not block */
-                accel->ops->poke(accel);
+                accel->ops->kick(accel);
 }
 
 static void two_rings_for_an_exit_are_an_error(void **state)
@@ -228,11 +228,11 @@ static void a_deadline_that_passes_without_an_exit_is_an_error(void **state)
         fails("does not answer");
 }
 
-static void a_poke_that_is_not_answered_is_an_error(void **state)
+static void a_kick_that_is_not_answered_is_an_error(void **state)
 {
         (void)state;
         attach_with_timeout();
-        accel->ops->poke(accel);
+        accel->ops->kick(accel);
         fails("does not answer");
 }
 
@@ -263,7 +263,7 @@ static void eventfds_do_as_doorbells(void **state)
         }
         assert_true(run());
         assert_memory_equal(&subject, &other.left, sizeof(subject));
-        accel->ops->poke(accel);
+        accel->ops->kick(accel);
         assert_true(was_rung(poke_bell));
         other.rings = 3;
         fails("rang doorbell_exit 3 times");
@@ -283,7 +283,7 @@ static void eventfds_do_as_doorbells(void **state)
         (void)close(alive[0]);
 }
 
-/* Another thread as the other side, and pokes from a third: for the thread sanitizer, mostly. */
+/* Another thread as the other side, and kicks from a third: for the thread sanitizer, mostly. */
 
 static void *serve(void *opaque)
 {
@@ -309,33 +309,33 @@ static void *serve(void *opaque)
 
 static atomic_bool poking;
 
-static void *keep_poking(void *opaque)
+static void *keep_kicking(void *opaque)
 {
         (void)opaque;
         while (atomic_load(&poking)) {
-                accel->ops->poke(accel);
+                accel->ops->kick(accel);
                 (void)usleep(50);
         }
         return NULL;
 }
 
-static void runs_and_pokes_go_on_at_the_same_time(void **state)
+static void runs_and_kicks_go_on_at_the_same_time(void **state)
 {
         unsigned exits = 0;
-        pthread_t server, poker;
+        pthread_t server, kicker;
         (void)state;
 
         other.act = NULL;
         subject.rip = 1;
         atomic_store(&poking, true);
         assert_int_equal(pthread_create(&server, NULL, serve, &exits), 0);
-        assert_int_equal(pthread_create(&poker, NULL, keep_poking, NULL), 0);
+        assert_int_equal(pthread_create(&kicker, NULL, keep_kicking, NULL), 0);
         for (uint64_t i = 0; i < 300; i++) {
                 assert_true(run());
                 assert_int_equal(subject.rip, i + 2);
         }
         atomic_store(&poking, false);
-        assert_int_equal(pthread_join(poker, NULL), 0);
+        assert_int_equal(pthread_join(kicker, NULL), 0);
         subject.rip = 0;
         subject.exit_reason = 0;
         memcpy(state_page, &subject, sizeof(subject));
@@ -356,16 +356,16 @@ int main(void)
                 RUNNING(interrupts_of_others_stay_theirs),
                 RUNNING(the_timed_event_is_in_ticks_of_the_tsc),
                 RUNNING(an_interrupt_window_is_asked_for),
-                RUNNING(a_poke_rings_the_doorbell),
+                RUNNING(a_kick_rings_the_doorbell),
                 RUNNING(two_rings_for_an_exit_are_an_error),
                 RUNNING(a_ring_without_an_exit_is_an_error),
                 RUNNING(half_a_ring_is_an_error),
                 RUNNING(what_is_the_vmms_must_be_as_it_was),
                 RUNNING(an_other_side_that_ends_is_noticed),
                 RUNNING(a_deadline_that_passes_without_an_exit_is_an_error),
-                RUNNING(a_poke_that_is_not_answered_is_an_error),
+                RUNNING(a_kick_that_is_not_answered_is_an_error),
                 cmocka_unit_test_teardown(eventfds_do_as_doorbells, remove_directory),
-                RUNNING(runs_and_pokes_go_on_at_the_same_time),
+                RUNNING(runs_and_kicks_go_on_at_the_same_time),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,7 +174,7 @@ static void devices_do_as_doorbells(void **state)
                 assert_true(run());
                 assert_memory_equal(&subject, &other.left, sizeof(subject));
         }
-        accel->ops->poke(accel);
+        accel->ops->kick(accel);
         assert_true(was_rung(poke_bell));
         other.rings = 2;
         fails("rang doorbell_exit 2 times");
@@ -196,7 +196,7 @@ static uint64_t ring_and_steal(void *opaque)
 
         if (looks == 0) /* before the run waits */
                 assert_int_equal(write(stolen_bell, &count, sizeof(count)), sizeof(count));
-        else if (looks == 1) /* when it has been woken, for which the poke is seen to first */
+        else if (looks == 1) /* when it has been woken, for which the kick is seen to first */
                 assert_int_equal(read(stolen_bell, &count, sizeof(count)), sizeof(count));
         return looks++ * HWACCL_MUEN_ANSWER_TIMEOUT_NS;
 }
@@ -215,7 +215,7 @@ static void a_ring_that_is_taken_back_does_not_catch_the_run(void **state)
         looks = 0;
         accel = hwaccl_accel_muen_create(muen, ring_and_steal, NULL, &error);
         assert_non_null(accel);
-        accel->ops->poke(accel);
+        accel->ops->kick(accel);
         (void)alarm(60); /* a read that waits ends the test so */
         fails("does not answer");
         (void)alarm(0);

@@ -1,4 +1,4 @@
-/* Interrupts, exceptions, shadows, the timer, pokes and determinism of the soft accelerator. */
+/* Interrupts, exceptions, shadows, the timer, kicks and determinism of the soft accelerator. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,7 +57,7 @@ static void an_exit_before_delivery_leaves_the_bit_set(void **unused)
         run_to(guest, HWACCL_EXIT_CPUID, CODE);
         assert_true(hwaccl_pending_interrupts_test(&guest->pending, 0x40));
         guest->state.rflags |= FLAG_IF;
-        guest->accel->ops->poke(guest->accel);
+        guest->accel->ops->kick(guest->accel);
         run_to(guest, HWACCL_EXIT_EXTERNAL_INTERRUPT, CODE);
         assert_true(hwaccl_pending_interrupts_test(&guest->pending, 0x40));
         guest_free(guest);
@@ -285,23 +285,23 @@ static void spin(struct guest *guest)
         code(guest, 0xeb, 0xfe);
 }
 
-static void *poke_later(void *opaque)
+static void *kick_later(void *opaque)
 {
         struct guest *guest = opaque;
         const struct timespec pause = {.tv_nsec = 20000000};
         nanosleep(&pause, NULL);
-        guest->accel->ops->poke(guest->accel);
+        guest->accel->ops->kick(guest->accel);
         return NULL;
 }
 
-static void a_poke_ends_a_run_now_or_later(void **unused)
+static void a_kick_ends_a_run_now_or_later(void **unused)
 {
         struct guest *guest = guest_new();
         pthread_t thread;
         spin(guest);
-        guest->accel->ops->poke(guest->accel);
+        guest->accel->ops->kick(guest->accel);
         run_to(guest, HWACCL_EXIT_EXTERNAL_INTERRUPT, CODE);
-        assert_int_equal(pthread_create(&thread, NULL, poke_later, guest), 0);
+        assert_int_equal(pthread_create(&thread, NULL, kick_later, guest), 0);
         run_to(guest, HWACCL_EXIT_EXTERNAL_INTERRUPT, CODE);
         assert_int_equal(pthread_join(thread, NULL), 0);
         guest_free(guest);
@@ -385,7 +385,7 @@ int main(void)
                 cmocka_unit_test(faults_return_to_the_instruction_with_their_error_code),
                 cmocka_unit_test(single_steps_trap_after_every_instruction),
                 cmocka_unit_test(a_fault_that_cannot_be_delivered_is_a_triple_fault),
-                cmocka_unit_test(a_poke_ends_a_run_now_or_later),
+                cmocka_unit_test(a_kick_ends_a_run_now_or_later),
                 cmocka_unit_test(the_deadline_of_the_virtual_clock_is_exact),
                 cmocka_unit_test(the_deadline_of_a_given_clock_ends_a_spin),
                 cmocka_unit_test(the_same_guest_comes_equally_far_every_time),

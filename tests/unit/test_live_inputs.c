@@ -24,12 +24,12 @@
 struct fake_accel {
         struct hwaccl_accel accel;
         uint64_t virtual_ns;
-        atomic_int pokes;
+        atomic_int kicks;
 };
 
-static void fake_poke(struct hwaccl_accel *accel)
+static void fake_kick(struct hwaccl_accel *accel)
 {
-        atomic_fetch_add(&((struct fake_accel *)accel)->pokes, 1);
+        atomic_fetch_add(&((struct fake_accel *)accel)->kicks, 1);
         errno = EIO;
 }
 
@@ -38,7 +38,7 @@ static uint64_t fake_virtual_ns(const struct hwaccl_accel *accel)
         return ((const struct fake_accel *)accel)->virtual_ns;
 }
 
-static const struct hwaccl_accel_ops fake_ops = {.name = "fake", .poke = fake_poke, .virtual_ns = fake_virtual_ns};
+static const struct hwaccl_accel_ops fake_ops = {.name = "fake", .kick = fake_kick, .virtual_ns = fake_virtual_ns};
 
 struct fixture {
         struct fake_accel accel;
@@ -203,7 +203,7 @@ static void on_alarm(int signal)
         hwaccl_live_inputs_stop(interrupted, HWACCL_STOP_INTERRUPTED);
 }
 
-static void a_signal_handler_ends_an_endless_wait_and_pokes(void **state)
+static void a_signal_handler_ends_an_endless_wait_and_kicks(void **state)
 {
         (void)state;
         struct fixture f;
@@ -217,7 +217,7 @@ static void a_signal_handler_ends_an_endless_wait_and_pokes(void **state)
         assert_int_equal(stop_of(&f), HWACCL_STOP_NONE);
         (void)wait_of(&f, UINT64_MAX);
         assert_int_equal(stop_of(&f), HWACCL_STOP_INTERRUPTED);
-        assert_int_equal(atomic_load(&f.accel.pokes), 1);
+        assert_int_equal(atomic_load(&f.accel.kicks), 1);
         close_live(&f);
 }
 
@@ -233,16 +233,16 @@ static void the_first_stop_request_stays(void **state)
         close_live(&f);
 }
 
-static void a_stop_before_the_accelerator_is_attached_pokes_it(void **state)
+static void a_stop_before_the_accelerator_is_attached_kicks_it(void **state)
 {
         (void)state;
         struct fixture f;
         open_live(&f, (struct hwaccl_live_inputs_config){.clock = HWACCL_CLOCK_VIRTUAL, .console_fd = -1});
         hwaccl_live_inputs_attach(f.live, NULL);
         hwaccl_live_inputs_stop(f.live, HWACCL_STOP_INTERRUPTED);
-        assert_int_equal(atomic_load(&f.accel.pokes), 0);
+        assert_int_equal(atomic_load(&f.accel.kicks), 0);
         hwaccl_live_inputs_attach(f.live, &f.accel.accel);
-        assert_int_equal(atomic_load(&f.accel.pokes), 1);
+        assert_int_equal(atomic_load(&f.accel.kicks), 1);
         close_live(&f);
 }
 
@@ -262,7 +262,7 @@ static void max_exits_stops_in_exactly_that_exit(void **state)
         close_live(&f);
 }
 
-static void the_time_limit_ends_a_wait_and_pokes(void **state)
+static void the_time_limit_ends_a_wait_and_kicks(void **state)
 {
         (void)state;
         struct fixture f;
@@ -271,7 +271,7 @@ static void the_time_limit_ends_a_wait_and_pokes(void **state)
         (void)wait_of(&f, UINT64_MAX);
         assert_int_equal(stop_of(&f), HWACCL_STOP_TIMEOUT);
         close_live(&f);
-        assert_int_equal(atomic_load(&f.accel.pokes), 1);
+        assert_int_equal(atomic_load(&f.accel.kicks), 1);
 }
 
 static size_t typed_of(struct fixture *f, enum hwaccl_channel channel, void *buffer, size_t room)
@@ -293,7 +293,7 @@ static void typed_bytes_end_a_wait_once_and_are_read_in_order(void **state)
 
         assert_int_equal(write(ends[1], "hello", 5), 5);
         (void)wait_of(&f, UINT64_MAX);
-        assert_true(atomic_load(&f.accel.pokes) >= 1);
+        assert_true(atomic_load(&f.accel.kicks) >= 1);
         uint64_t deadline = clock_of(&f) + 10 * MILLISECOND;
         assert_true(wait_of(&f, deadline) >= deadline); /* nothing new: unread bytes do not end another wait */
 
@@ -414,7 +414,7 @@ static void a_file_with_the_virtual_clock_is_all_there(void **state)
                 seen += size;
         }
         assert_int_equal(typed_of(&f, HWACCL_CHANNEL_SERIAL, bytes, 1), 0);
-        assert_int_equal(atomic_load(&f.accel.pokes), 0);
+        assert_int_equal(atomic_load(&f.accel.kicks), 0);
         close_live(&f);
         assert_int_equal(fclose(file), 0);
 }
@@ -494,11 +494,11 @@ int main(void)
                 cmocka_unit_test(the_clock_never_goes_backwards),
                 cmocka_unit_test(an_accelerator_without_a_virtual_clock_is_an_error),
                 cmocka_unit_test(a_host_wait_ends_at_its_deadline),
-                cmocka_unit_test(a_signal_handler_ends_an_endless_wait_and_pokes),
+                cmocka_unit_test(a_signal_handler_ends_an_endless_wait_and_kicks),
                 cmocka_unit_test(the_first_stop_request_stays),
-                cmocka_unit_test(a_stop_before_the_accelerator_is_attached_pokes_it),
+                cmocka_unit_test(a_stop_before_the_accelerator_is_attached_kicks_it),
                 cmocka_unit_test(max_exits_stops_in_exactly_that_exit),
-                cmocka_unit_test(the_time_limit_ends_a_wait_and_pokes),
+                cmocka_unit_test(the_time_limit_ends_a_wait_and_kicks),
                 cmocka_unit_test(typed_bytes_end_a_wait_once_and_are_read_in_order),
                 cmocka_unit_test(more_typed_bytes_than_fit_are_neither_lost_nor_reordered),
                 cmocka_unit_test(a_full_buffer_takes_the_rest_when_there_is_room_again),

@@ -36,7 +36,7 @@ STEP(preempted)
         return true;
 }
 
-STEP(poked)
+STEP(kicked)
 {
         preempted(f, state, pending, request);
         state->exit_reason = HWACCL_EXIT_EXTERNAL_INTERRUPT;
@@ -473,10 +473,10 @@ static void what_the_subject_does_not_take_is_offered_again(void **state)
         fixture_destroy(&f);
 }
 
-static void a_poke_looks_for_typed_characters(void **state)
+static void a_kick_looks_for_typed_characters(void **state)
 {
         (void)state;
-        static const script_step script[] = {poked, NULL};
+        static const script_step script[] = {kicked, NULL};
         struct fixture f;
         struct hwaccl_error error;
 
@@ -528,7 +528,7 @@ int main(void)
                 cmocka_unit_test(a_run_ends_at_the_least_deadline_and_devices_are_brought_up_to_it),
                 cmocka_unit_test(a_window_is_asked_for_while_an_interrupt_cannot_be_offered),
                 cmocka_unit_test(what_the_subject_does_not_take_is_offered_again),
-                cmocka_unit_test(a_poke_looks_for_typed_characters),
+                cmocka_unit_test(a_kick_looks_for_typed_characters),
                 cmocka_unit_test(nobody_need_watch),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ static struct hwaccl_vmm vmm;
 static struct hwaccl_error error;
 static uint64_t unmappable;
 static unsigned run_count;
-static unsigned poke_count;
+static unsigned kick_count;
 static unsigned clock_count;
 
 static void *map(void *opaque, uint64_t address, uint64_t size)
@@ -48,10 +48,10 @@ static bool fake_run(struct hwaccl_accel *accel, struct hwaccl_subject_state *st
         return true;
 }
 
-static void fake_poke(struct hwaccl_accel *accel)
+static void fake_kick(struct hwaccl_accel *accel)
 {
         (void)accel;
-        poke_count++;
+        kick_count++;
 }
 
 static bool fake_clock(struct hwaccl_inputs *inputs, uint64_t *now_ns, struct hwaccl_error *clock_error)
@@ -62,7 +62,7 @@ static bool fake_clock(struct hwaccl_inputs *inputs, uint64_t *now_ns, struct hw
         return true;
 }
 
-static const struct hwaccl_accel_ops accel_ops = {.name = "fake", .run = fake_run, .poke = fake_poke};
+static const struct hwaccl_accel_ops accel_ops = {.name = "fake", .run = fake_run, .kick = fake_kick};
 static struct hwaccl_accel accel = {&accel_ops};
 static const struct hwaccl_inputs_ops inputs_ops = {.clock = fake_clock};
 static struct hwaccl_inputs inputs = {&inputs_ops};
@@ -85,7 +85,7 @@ static int open_vmm(void **state)
         memset(&state_page, 0, sizeof(state_page));
         memset(&error, 0, sizeof(error));
         unmappable = 0;
-        run_count = poke_count = clock_count = 0;
+        run_count = kick_count = clock_count = 0;
         struct hwaccl_vmm_platform platform = {
                 .info = &info, .map = map, .opaque = &info, .accel = &accel, .inputs = &inputs};
         assert_true(hwaccl_vmm_init(&vmm, &platform, &error));
@@ -113,7 +113,7 @@ static void query_vtx_and_the_operations_with_nothing_to_do_succeed(void **state
                                        HWACCL_VMM_HM_SETUP_VM,       HWACCL_VMM_HM_ENABLE};
         for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
                 assert_int_equal(hwaccl_vmm_call(&vmm, operations[i], NULL, &error), HWACCL_VMM_OK);
-        assert_int_equal(run_count + poke_count, 0);
+        assert_int_equal(run_count + kick_count, 0);
 }
 
 static void vmmr0_init_reports_features_and_masks(void **state)
@@ -210,11 +210,11 @@ static void hm_run_without_a_vm_is_an_error(void **state)
         assert_int_equal(run_count, 0);
 }
 
-static void poke_gets_the_accelerator_to_exit(void **state)
+static void kick_gets_the_accelerator_to_exit(void **state)
 {
         (void)state;
         assert_int_equal(hwaccl_vmm_call(&vmm, HWACCL_VMM_GVMM_SCHED_POKE, NULL, &error), HWACCL_VMM_OK);
-        assert_int_equal(poke_count, 1);
+        assert_int_equal(kick_count, 1);
 }
 
 static atomic_bool awake;
@@ -322,7 +322,7 @@ int main(void)
                 TEST(a_page_that_is_too_small_or_cannot_be_mapped_is_an_error),
                 TEST(hm_run_is_one_trip),
                 TEST(hm_run_without_a_vm_is_an_error),
-                TEST(poke_gets_the_accelerator_to_exit),
+                TEST(kick_gets_the_accelerator_to_exit),
                 TEST(sched_halt_blocks_until_a_wake_up),
                 TEST(a_wake_up_before_the_halt_is_not_lost),
                 TEST(anything_else_is_an_error_that_names_the_operation),

@@ -57,7 +57,7 @@ struct hwaccl_accel_kvm_config {
  * hwaccl_accel_kvm_create - the accelerator
  * @opened: owned by the accelerator from now on, and closed when creation fails
  *
- * Uses the signal SIGRTMIN for pokes and the preemption timer. One at a time runs on a thread.
+ * Uses the signal SIGRTMIN for kicks and the preemption timer. One at a time runs on a thread.
  */
 struct hwaccl_accel *hwaccl_accel_kvm_create(struct hwaccl_kvm *opened, const struct hwaccl_accel_kvm_config *config,
                                              struct hwaccl_error *error);

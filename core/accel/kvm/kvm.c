@@ -114,7 +114,7 @@ static enum exit_kind interrupted(struct kvm_accel *kvm, struct hwaccl_subject_s
 {
         if (atomic_exchange(&kvm->timer_fired, false))
                 kvm->armed_ns = UINT64_MAX;
-        if (atomic_exchange(&kvm->poked, false)) {
+        if (atomic_exchange(&kvm->kicked, false)) {
                 state->exit_reason = HWACCL_EXIT_EXTERNAL_INTERRUPT;
                 return EXIT_HANDLER;
         }
@@ -176,9 +176,9 @@ static bool run_guest(struct hwaccl_accel *accel, struct hwaccl_subject_state *s
         return true;
 }
 
-static void poke(struct hwaccl_accel *accel)
+static void kick(struct hwaccl_accel *accel)
 {
-        kvm_poke(kvm_of(accel));
+        kvm_kick(kvm_of(accel));
 }
 
 static uint64_t virtual_ns(const struct hwaccl_accel *accel)
@@ -201,7 +201,7 @@ static void destroy(struct hwaccl_accel *accel)
 static const struct hwaccl_accel_ops ops = {
         .name = "kvm",
         .run = run_guest,
-        .poke = poke,
+        .kick = kick,
         .virtual_ns = virtual_ns,
         .destroy = destroy,
 };

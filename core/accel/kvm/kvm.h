@@ -52,7 +52,7 @@ struct kvm_accel {
         void *nothing; /* inaccessible pages, which stand where the guest has no memory */
         size_t nothing_size;
 
-        atomic_bool poked;
+        atomic_bool kicked;
         atomic_bool timer_fired;
         atomic_bool running; /* in KVM_RUN, or about to be */
         pid_t thread;        /* the one that runs the guest; 0: none yet */
@@ -122,8 +122,8 @@ bool kvm_finish_exit(struct kvm_accel *kvm, const struct hwaccl_subject_state *s
 bool kvm_signals_init(struct kvm_accel *kvm, struct hwaccl_error *error);
 void kvm_signals_destroy(struct kvm_accel *kvm);
 bool kvm_timer_arm(struct kvm_accel *kvm, uint64_t deadline_ns, struct hwaccl_error *error);
-void kvm_poke(struct kvm_accel *kvm);
-int kvm_run_once(struct kvm_accel *kvm); /* KVM_RUN, which a poke or the timer ends; its result */
+void kvm_kick(struct kvm_accel *kvm);
+int kvm_run_once(struct kvm_accel *kvm); /* KVM_RUN, which a kick or the timer ends; its result */
 
 /* exit.c */
 enum exit_kind {

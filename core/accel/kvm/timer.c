@@ -1,5 +1,5 @@
 /*
- * What ends a run from outside: pokes, and the preemption timer. Both set immediate_exit in the kvm_run page, which the
+ * What ends a run from outside: kicks, and the preemption timer. Both set immediate_exit in the kvm_run page, which the
  * kernel looks at when it enters, and send the thread a signal, which gets it out when it has entered.
  */
 #include "core/accel/kvm/kvm.h"
@@ -105,11 +105,11 @@ bool kvm_timer_arm(struct kvm_accel *kvm, uint64_t deadline_ns, struct hwaccl_er
         return true;
 }
 
-void kvm_poke(struct kvm_accel *kvm)
+void kvm_kick(struct kvm_accel *kvm)
 {
         int kept = errno; /* a signal handler may call this */
 
-        atomic_store(&kvm->poked, true);
+        atomic_store(&kvm->kicked, true);
         end_entry(kvm);
         if (atomic_load(&kvm->running))
                 (void)syscall(SYS_tgkill, getpid(), kvm->thread, SIGRTMIN);
@@ -122,7 +122,7 @@ int kvm_run_once(struct kvm_accel *kvm)
 
         __atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
         atomic_store(&kvm->running, true);
-        if (atomic_load(&kvm->poked) || atomic_load(&kvm->timer_fired))
+        if (atomic_load(&kvm->kicked) || atomic_load(&kvm->timer_fired))
                 end_entry(kvm);
         int status = ioctl(kvm->kvm->vcpu_fd, KVM_RUN, 0);
         atomic_store(&kvm->running, false);

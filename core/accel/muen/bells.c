@@ -129,7 +129,7 @@ bool muen_bells_ring_run(struct muen_bells *bells, struct hwaccl_error *error)
 }
 
 /* A bell that is full has been rung, and one that nobody hears is noticed at the exit doorbell. */
-void muen_bells_poke(struct muen_bells *bells)
+void muen_bells_kick(struct muen_bells *bells)
 {
         struct pollfd room = {bells->fd.poke, POLLOUT, 0};
         int kept = errno;
@@ -186,7 +186,7 @@ static const struct timespec *time_left(const struct muen_bells *bells, uint64_t
         return left;
 }
 
-static bool poked(struct muen_bells *bells)
+static bool kicked(struct muen_bells *bells)
 {
         uint64_t count;
         return read(bells->wake, &count, sizeof(count)) == (ssize_t)sizeof(count);
@@ -211,7 +211,7 @@ bool muen_bells_await_exit(struct muen_bells *bells, uint64_t due_ns, uint64_t (
                         return hwaccl_error_set(error,
                                                 "the subject's side does not answer: it was told to exit %.1f s ago",
                                                 (double)(clock(opaque) - due_ns) / (double)NANOSECONDS_PER_SECOND);
-                if (watched[1].revents && poked(bells)) {
+                if (watched[1].revents && kicked(bells)) {
                         uint64_t now = clock(opaque);
                         due_ns = now < due_ns ? now : due_ns;
                 }

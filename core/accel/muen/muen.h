@@ -28,7 +28,7 @@ struct muen_mapping {
 struct muen_bells {
         struct hwaccl_muen_doorbells fd;
         bool owned;
-        int wake; /* eventfd: this side poked, so that the wait has a limit from now on */
+        int wake; /* eventfd: this side kicked, so that the wait has a limit from now on */
         uint64_t timeout_ns;
 };
 
@@ -57,8 +57,8 @@ void muen_bells_close(struct muen_bells *bells);
 
 bool muen_bells_ring_run(struct muen_bells *bells, struct hwaccl_error *error);
 
-/** muen_bells_poke - safe in a signal handler */
-void muen_bells_poke(struct muen_bells *bells);
+/** muen_bells_kick - safe in a signal handler */
+void muen_bells_kick(struct muen_bells *bells);
 
 /**
  * muen_bells_await_exit - until doorbell_exit is rung

@@ -129,9 +129,9 @@ static bool run(struct hwaccl_accel *interface, struct hwaccl_subject_state *sta
         return true;
 }
 
-static void poke(struct hwaccl_accel *interface)
+static void kick(struct hwaccl_accel *interface)
 {
-        muen_bells_poke(&((struct muen_accel *)interface)->muen->bells);
+        muen_bells_kick(&((struct muen_accel *)interface)->muen->bells);
 }
 
 static uint64_t virtual_ns(const struct hwaccl_accel *interface)
@@ -148,7 +148,7 @@ static void destroy(struct hwaccl_accel *interface)
 static const struct hwaccl_accel_ops ops = {
         .name = "muen",
         .run = run,
-        .poke = poke,
+        .kick = kick,
         .virtual_ns = virtual_ns,
         .destroy = destroy,
 };

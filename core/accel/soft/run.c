@@ -239,7 +239,7 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
         return result == SOFT_EXITED;
 }
 
-static void poke(struct hwaccl_accel *accel)
+static void kick(struct hwaccl_accel *accel)
 {
         struct soft *soft = (struct soft *)accel;
         atomic_store_explicit(&soft->kicked, true, memory_order_release);
@@ -264,7 +264,7 @@ static void destroy(struct hwaccl_accel *accel)
 static const struct hwaccl_accel_ops soft_ops = {
         .name = "soft",
         .run = run,
-        .poke = poke,
+        .kick = kick,
         .virtual_ns = tell_virtual_ns,
         .destroy = destroy,
 };
