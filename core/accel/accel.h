@@ -1,6 +1,6 @@
 /*
- * The accelerator: how the guest runs until its next VM exit. Implemented by soft, kvm and muen, and by the replay
- * engine, whose hardware is the recording.
+ * The accelerator: runs the guest until its next VM exit. Implemented by soft, kvm and muen, and by the replay engine,
+ * which takes exits from the recording.
  */
 #ifndef HWACCL_ACCEL_H
 #define HWACCL_ACCEL_H
@@ -28,7 +28,7 @@ struct hwaccl_accel_ops {
         /*
          * Run the guest from @state until it exits, and leave the state as VT-x would: exit reason, qualification,
          * guest-physical address, interruptibility, interrupt information, instruction length, RIP at the instruction
-         * that exited, control registers with their shadows under the masks (HWACCL_CR0_MASK, HWACCL_CR4_MASK). A
+         * that exited, control registers with their read shadows under the masks (HWACCL_CR0_MASK, HWACCL_CR4_MASK). A
          * vector pending in @pending is delivered, and its bit cleared, as soon as the guest can take it. Returns false
          * with *error set when the guest cannot be run faithfully; the state is then that of the last good instruction.
          */
@@ -36,12 +36,12 @@ struct hwaccl_accel_ops {
                     struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request,
                     struct hwaccl_error *error);
 
-        /* Get a running guest to exit soon (reason 1). From any thread or signal handler, at any time; a kick before
+        /* Make a running guest exit soon (reason 1). From any thread or signal handler, at any time; a kick before
          * the run ends that run at once. */
         void (*kick)(struct hwaccl_accel *accel);
 
         /* How far the guest has come, in ns of a virtual clock: a function of what it executed, of nothing else.
-         * UINT64_MAX where the accelerator cannot tell (--clock virtual is then refused). */
+         * UINT64_MAX: this accelerator reports no virtual time (--clock virtual is then refused). */
         uint64_t (*virtual_ns)(const struct hwaccl_accel *accel);
 
         /* The handler wrote [address, address + size) of guest memory: cached translations of it are stale. May be

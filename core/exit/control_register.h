@@ -36,8 +36,8 @@
 #define HWACCL_CR4_OSXSAVE  UINT64_C(0x40000)
 #define HWACCL_CR4_SMEP     UINT64_C(0x100000)
 #define HWACCL_CR4_SMAP     UINT64_C(0x200000)
-/* What a guest may set: VME to UMIP (bits 11:0), VMXE (the VMM's, kept in the shadow), FSGSBASE, PCIDE, OSXSAVE, SMEP,
- * SMAP. The rest is reserved: 5-level paging, SMX, protection keys, CET and user interrupts are not offered. */
+/* What a guest may set: VME to UMIP (bits 11:0), VMXE (the VMM's, kept in the read shadow), FSGSBASE, PCIDE, OSXSAVE,
+ * SMEP, SMAP. The rest is reserved: 5-level paging, SMX, protection keys, CET and user interrupts are not offered. */
 #define HWACCL_CR4_DEFINED UINT64_C(0x372fff)
 
 #define HWACCL_EFER_SCE UINT64_C(0x1)

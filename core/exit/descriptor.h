@@ -9,7 +9,7 @@
 uint64_t little_endian(const uint8_t *bytes, unsigned size);
 
 /* Linear memory, page by page. @size is at most 4096. False with *fault set when a page faults. Where there is no
- * memory reads give all ones and writes are dropped, as on a bus that nobody answers. A write that faults has written
+ * memory reads give all ones and writes are dropped, as on a bus without a device. A write that faults has written
  * nothing.
  */
 bool linear_read(const struct hwaccl_machine_context *context, const struct hwaccl_physical_memory *memory,

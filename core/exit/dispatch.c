@@ -60,10 +60,9 @@ bool hwaccl_exit_explain(const struct hwaccl_subject_state *state, struct hwaccl
                                         " (%s), qualification %" PRIx64 "h",
                                         reason, name ? name : "unknown", state->exit_qualification);
         if (name)
-                return hwaccl_error_set(error,
-                                        "there is no rule for exit reason %" PRIu64 " (%s), qualification %" PRIx64
-                                        "h, at rip %" PRIx64,
-                                        reason, name, state->exit_qualification, state->rip);
+                return hwaccl_error_set(
+                        error, "unhandled exit reason %" PRIu64 " (%s), qualification %" PRIx64 "h, at rip %" PRIx64,
+                        reason, name, state->exit_qualification, state->rip);
         return hwaccl_error_set(error, "unknown exit reason %" PRIu64 ", qualification %" PRIx64 "h, at rip %" PRIx64,
                                 reason, state->exit_qualification, state->rip);
 }

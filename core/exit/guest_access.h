@@ -17,7 +17,7 @@
 struct hwaccl_physical_memory {
         bool (*read)(void *opaque, uint64_t address, void *buffer, size_t size);
         bool (*write)(void *opaque, uint64_t address, const void *data, size_t size);
-        /* hwaccl_page_walk() has read these entries, of @size bytes each, and not yet written any. NULL: nobody asks */
+        /* hwaccl_page_walk() has read these entries, of @size bytes each, and not yet written any. May be NULL */
         void (*walked)(void *opaque, const struct hwaccl_table_entry *entry, size_t count, uint32_t size);
         void *opaque;
 };

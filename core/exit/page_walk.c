@@ -100,14 +100,14 @@ struct walk {
 static bool page_fault(const struct hwaccl_machine_context *context, uint64_t linear, unsigned access, uint32_t cause,
                        struct hwaccl_exception *exception)
 {
-        bool tells_fetches = (context->cr4 & HWACCL_CR4_SMEP) ||
-                             ((context->cr4 & HWACCL_CR4_PAE) && (context->efer & HWACCL_EFER_NXE));
+        bool reports_fetches = (context->cr4 & HWACCL_CR4_SMEP) ||
+                               ((context->cr4 & HWACCL_CR4_PAE) && (context->efer & HWACCL_EFER_NXE));
 
         if (access & HWACCL_ACCESS_WRITE)
                 cause |= FAULT_W;
         if (access & HWACCL_ACCESS_USER)
                 cause |= FAULT_U;
-        if ((access & HWACCL_ACCESS_EXECUTE) && tells_fetches)
+        if ((access & HWACCL_ACCESS_EXECUTE) && reports_fetches)
                 cause |= FAULT_I;
         *exception = (struct hwaccl_exception){HWACCL_VECTOR_PF, true, cause, linear};
         return false;

@@ -34,7 +34,7 @@ struct hwaccl_live_inputs {
         struct hwaccl_live_inputs_config config;
         _Atomic(struct hwaccl_accel *) accel;
         atomic_int kicking; /* calls of accel->kick under way */
-        atomic_int stop;   /* enum hwaccl_stop_request */
+        atomic_int stop;    /* enum hwaccl_stop_request */
         bool started;
         uint64_t start_ns;
         uint64_t last_ns;

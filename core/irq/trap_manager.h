@@ -32,7 +32,7 @@ bool hwaccl_trap_manager_pending(struct hwaccl_trap_manager *traps);
  * pending */
 uint8_t hwaccl_trap_manager_take(struct hwaccl_trap_manager *traps);
 
-/** hwaccl_trap_manager_restore - what the subject did not take is ours again: the vector becomes the active trap */
+/** hwaccl_trap_manager_restore - the subject did not take the vector: it becomes the active trap again */
 void hwaccl_trap_manager_restore(struct hwaccl_trap_manager *traps, uint8_t vector);
 
 #endif

@@ -43,7 +43,7 @@ bool hwaccl_static_regions_hand_out(struct hwaccl_static_regions *regions, uint6
                                     struct hwaccl_error *error)
 {
         if (regions->handed_out >= HWACCL_STATIC_REGION_COUNT)
-                return hwaccl_error_set(error, "no static memory region is left: all %d are handed out",
+                return hwaccl_error_set(error, "no static memory region is left: all %d are in use",
                                         HWACCL_STATIC_REGION_COUNT);
         const struct hwaccl_static_region *region = &regions->region[regions->handed_out];
         if (size > region->size)

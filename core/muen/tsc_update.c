@@ -97,7 +97,7 @@ struct hwaccl_tsc_update *hwaccl_tsc_update_start(uint32_t microseconds, void (*
         }
         struct hwaccl_tsc_update *tsc_update = calloc(1, sizeof(*tsc_update));
         if (!tsc_update) {
-                hwaccl_error_set(error, "TSC update: out of memory");
+                hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
         tsc_update->update = update;

@@ -74,7 +74,7 @@ struct hwaccl_vmm_platform {
         void *opaque;
         struct hwaccl_accel *accel;
         struct hwaccl_inputs *inputs;
-        struct hwaccl_probe *probe; /* NULL: nobody watches */
+        struct hwaccl_probe *probe; /* NULL: no recording */
         struct hwaccl_interrupt_source *source;
 };
 

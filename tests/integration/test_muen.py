@@ -30,7 +30,7 @@ REFUSED = {
     "ram-gap": "vm_ram_3 begins at",
     "no-image": "nothing to run",
     "no-doorbell": "doorbell_exit: cannot open",
-    "deaf": "doorbell_exit: nobody is to ring it: the subject's side does not run",
+    "deaf": "doorbell_exit: no process has it open for writing: the subject's side is not running",
 }
 
 # At exit 9: is it recorded (None: perhaps), and what is said. Where the doorbells' kind matters, both texts.

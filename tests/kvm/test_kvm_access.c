@@ -99,12 +99,11 @@ static void who_is_not_in_the_group_learns_which(void **unused)
 {
         (void)unused;
         play(0660, 0, GROUP_OF_KVM, NAMELESS);
-        expect(EACCES,
-               "/dev/kvm may be opened by members of group kvm only: this user is none ('usermod -aG kvm USER' and "
-               "a new login make one)");
+        expect(EACCES, "/dev/kvm may be opened by members of group kvm only: this user is not a member (run "
+                       "'usermod -aG kvm USER' and log in again)");
         named = false;
-        expect(EACCES, "/dev/kvm may be opened by members of group 4000000001 only: this user is none ('usermod -aG "
-                       "4000000001 USER' and a new login make one)");
+        expect(EACCES, "/dev/kvm may be opened by members of group 4000000001 only: this user is not a "
+                       "member (run 'usermod -aG 4000000001 USER' and log in again)");
 }
 
 static void the_permission_that_is_missing_is_named(void **unused)

@@ -132,7 +132,7 @@ static void an_other_side_that_ends_before_the_first_run_is_noticed(void **state
                 (void)close(*bells[i]);
                 *bells[i] = -1;
         }
-        fails("gone: it closed doorbell_exit");
+        fails("gone: doorbell_exit was closed");
 }
 
 /* Devices as doorbells: here pseudo-terminals. */
@@ -181,7 +181,7 @@ static void devices_do_as_doorbells(void **state)
         (void)close(exit_bell);
         exit_bell = -1;
         other.act = NULL;
-        fails("gone: it closed doorbell_exit");
+        fails("gone: doorbell_exit was closed");
 }
 
 /* A ring that is there when the run looks, and gone when it takes it: an eventfd's other side can read it again. */

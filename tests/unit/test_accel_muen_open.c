@@ -74,7 +74,7 @@ static void what_is_missing_or_short_is_named(void **state)
                 {"doorbell_run", 0, "doorbell_run: cannot open"},
                 {"doorbell_exit", 0, "doorbell_exit: cannot open"},
                 {"doorbell_poke", 0, "doorbell_poke: cannot open"},
-                {"doorbell_exit", 8, "doorbell_exit: is neither a FIFO nor a device"},
+                {"doorbell_exit", 8, "doorbell_exit: not a FIFO or a device"},
         };
         (void)state;
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -88,7 +88,7 @@ static void what_is_missing_or_short_is_named(void **state)
         }
         assert_int_equal(unlink(path_of("monitor_state")), 0);
         assert_int_equal(mkfifo(path_of("monitor_state"), 0600), 0);
-        refused("monitor_state: is neither a file nor a device");
+        refused("monitor_state: not a file or a device");
 }
 
 static void what_subject_info_says_is_checked(void **state)
@@ -116,12 +116,12 @@ static void what_subject_info_says_is_checked(void **state)
         WRONG(info.resource[5].name[0] = 'w', "no memory region vm_ram_3");
         WRONG(region("vm_ram_2")->address++, "vm_ram_2 begins at");
         WRONG(region("vm_ram_3")->size -= 4096, "vm_ram_4 begins at");
-        WRONG(region("vm_ram_4")->size -= 1, "no whole pages");
-        WRONG(region("vm_ram_4")->size = 0, "no whole pages");
+        WRONG(region("vm_ram_4")->size -= 1, "not a multiple of the page size");
+        WRONG(region("vm_ram_4")->size = 0, "not a multiple of the page size");
         WRONG(region("vm_ram_4")->address = 0, "ends at");
         WRONG(region("vm_ram_4")->size = UINT64_C(0xc0000000), "VM RAM has");
         WRONG(region("vm_ram_1")->address = RAM_BASE + 4 * RAM_PART - 4096, "VM RAM has 4096 bytes");
-        WRONG(region("vm_ram_1")->size = UINT64_MAX - RAM_BASE, "no whole pages");
+        WRONG(region("vm_ram_1")->size = UINT64_MAX - RAM_BASE, "not a multiple of the page size");
         WRONG(region("vm_ram_2")->flags = 2, "vm_ram_2 is not writable");
         WRONG(region("vm_image")->address = MIB, "below 1 MiB");
         WRONG(region("vm_image")->size = 4 * RAM_PART - 0x7bff, "vm_image");
@@ -137,7 +137,7 @@ static void a_directory_without_a_listener_is_refused(void **state)
         (void)state;
         (void)close(run_bell);
         run_bell = -1;
-        refused("doorbell_run: nobody listens");
+        refused("doorbell_run: no process has it open for reading");
 }
 
 static void a_directory_without_a_ringer_is_refused(void **state)
@@ -145,7 +145,7 @@ static void a_directory_without_a_ringer_is_refused(void **state)
         (void)state;
         (void)close(exit_bell);
         exit_bell = -1;
-        refused("doorbell_exit: nobody is to ring it");
+        refused("doorbell_exit: no process has it open for writing");
 }
 
 static void a_ring_before_the_first_run_is_refused(void **state)

@@ -1,4 +1,4 @@
-/* Interrupts, exceptions, shadows, the timer, kicks and determinism of the soft accelerator. */
+/* Interrupts, exceptions, blocking by STI and MOV SS, the timer, kicks and determinism of the soft accelerator. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -151,7 +151,7 @@ static void a_mapping_in_too_many_pieces_is_refused(void **unused)
         code(guest, 0x8b, 0x06, 0x81, 0xc6, 0x00, 0x10, 0x00, 0x00, 0x49, 0x75, 0xf5, 0xf4);
         guest->state.rsi = 0x200000;
         guest->state.rcx = 512;
-        refused(guest, "scattered");
+        refused(guest, "separate pieces");
         guest_free(guest);
         (void)unused;
 }

@@ -117,7 +117,7 @@ static void an_unknown_exit_is_named_by_name_or_number(void **state)
 {
         (void)state;
         subject.exit_qualification = 0xab;
-        assert_string_equal(explain(15), "there is no rule for exit reason 15 (RDPMC), qualification abh, at rip 7c00");
+        assert_string_equal(explain(15), "unhandled exit reason 15 (RDPMC), qualification abh, at rip 7c00");
         assert_string_equal(explain(200), "unknown exit reason 200, qualification abh, at rip 7c00");
 }
 

@@ -66,13 +66,13 @@ static void an_internal_error_names_the_instruction_the_suberror_and_its_data(vo
         run->internal.ndata = 2;
         run->internal.data[0] = 0x12;
         run->internal.data[1] = UINT64_C(0xfedcba9876543210);
-        expect_error(fixture, "KVM gave up at 7c00 (ud2): it cannot emulate an instruction "
+        expect_error(fixture, "KVM stopped at 7c00 (ud2): it cannot emulate the instruction "
                               "(internal error 1, data: 12 fedcba9876543210)");
         run->internal.suberror = KVM_INTERNAL_ERROR_DELIVERY_EV;
         run->internal.ndata = 0;
-        expect_error(fixture, "an exit while an event was delivered (internal error 3, data: none)");
+        expect_error(fixture, "an exit during event delivery (internal error 3, data: none)");
         run->internal.suberror = 77;
-        expect_error(fixture, "a reason that has no name (internal error 77, data: none)");
+        expect_error(fixture, "an unknown error (internal error 77, data: none)");
 }
 
 static void more_data_than_there_is_room_for_is_not_read(void **state)
@@ -95,7 +95,7 @@ static void an_instruction_that_cannot_be_read_is_still_an_error_with_its_addres
         fixture->kvm.context.rip = fixture->state.rip = UINT64_C(0xa0000);
         fixture->run.exit_reason = KVM_EXIT_INTERNAL_ERROR;
         fixture->run.internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
-        expect_error(fixture, "KVM gave up at a0000 (");
+        expect_error(fixture, "KVM stopped at a0000 (");
 }
 
 static void an_exit_that_has_no_meaning_here_is_named_by_its_number(void **state)
@@ -106,14 +106,14 @@ static void an_exit_that_has_no_meaning_here_is_named_by_its_number(void **state
         for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
                 char number[32];
                 fixture->run.exit_reason = reasons[i];
-                (void)snprintf(number, sizeof(number), "reason %u, ", reasons[i]);
+                (void)snprintf(number, sizeof(number), "reason %u", reasons[i]);
                 expect_error(fixture, number);
         }
 
         /* one that KVM does not know has the processor's number */
         fixture->run.exit_reason = KVM_EXIT_UNKNOWN;
         fixture->run.hw.hardware_exit_reason = 0x8f;
-        expect_error(fixture, "does not know the processor's exit 8f, ");
+        expect_error(fixture, "unknown hardware exit reason 8f ");
 }
 
 static void a_failed_entry_keeps_the_reason_of_the_hardware_and_the_state_that_was_refused(void **state)

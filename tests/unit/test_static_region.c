@@ -113,7 +113,7 @@ static void a_request_past_the_last_is_an_error(void **state)
         for (size_t i = 0; i < EXPECTED_COUNT; i++)
                 assert_true(hwaccl_static_regions_hand_out(&regions, 1, &address, &error));
         assert_false(hwaccl_static_regions_hand_out(&regions, 1, &address, &error));
-        assert_string_equal(error.message, "no static memory region is left: all 9 are handed out");
+        assert_string_equal(error.message, "no static memory region is left: all 9 are in use");
 }
 
 static void a_region_that_cannot_be_zeroed_is_an_error_and_is_not_handed_out(void **state)

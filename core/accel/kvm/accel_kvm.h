@@ -1,12 +1,11 @@
 /*
- * The accelerator on KVM. The guest's state travels in the kvm_run page (KVM_CAP_SYNC_REGS), so that a trip is one
- * KVM_RUN where the kernel allows; further system calls are made for string I/O, model-specific registers, and when a
- * timer changes.
+ * The accelerator on KVM. The guest's state is passed in the kvm_run page (KVM_CAP_SYNC_REGS), so that a trip is one
+ * KVM_RUN where the kernel allows; further system calls are made for string I/O, MSRs, and when a timer changes.
  *
- * Exits are those of VT-x, with what KVM keeps to itself left out: CPUID (the processor's leaves are given to the
+ * Exits are those of VT-x, except for what KVM handles in the kernel: CPUID (the processor's leaves are given to the
  * kernel), control and debug registers, RDTSC, INVLPG, PAUSE, and the MSRs TSC, FS_BASE, GS_BASE and KERNEL_GS_BASE. Of
- * blocking by STI and by MOV SS, a processor with SVM knows only one: it is reported as blocking by STI. After a triple
- * fault on such a processor the kernel has thrown the registers away; the state then is that of the last entry.
+ * blocking by STI and by MOV SS, a processor with SVM has only one: it is reported as blocking by STI. After a triple
+ * fault on such a processor the kernel has discarded the registers; the state then is that of the last entry.
  *
  * Everything below 4 GiB that is not RAM exits before the instruction has done anything (an EPT violation). Above that,
  * where no device can be, writes are dropped inside the kernel and do not exit.
@@ -31,11 +30,11 @@ struct hwaccl_kvm *hwaccl_kvm_open(struct hwaccl_error *error);
 void hwaccl_kvm_close(struct hwaccl_kvm *kvm);
 
 /**
- * hwaccl_kvm_is_hardware - does the processor itself virtualize?
+ * hwaccl_kvm_is_hardware - does the processor have hardware virtualization?
  * @cpuinfo: /proc/cpuinfo, open for reading
  *
- * False if its flags name neither vmx nor svm: a /dev/kvm is then a software one, which is slow and lacks instructions
- * that kernels need. True when it has no flags that would tell.
+ * False if its flags name neither vmx nor svm: /dev/kvm is then emulated in software, which is slow and lacks
+ * instructions that kernels need. True when @cpuinfo lists no flags.
  */
 bool hwaccl_kvm_is_hardware(FILE *cpuinfo);
 
@@ -48,8 +47,8 @@ struct hwaccl_accel_kvm_config {
         const struct hwaccl_processor *processor; /* whose CPUID leaves the guest gets; read at creation only */
         uint64_t (*clock)(void *opaque);          /* guest clock in ns; it runs as CLOCK_MONOTONIC does */
         void *opaque;
-        /* let the kernel complete each instruction too, and end the guest with an error where it comes to another state
-         * than the handler */
+        /* let the kernel complete each instruction too, and end the guest with an error when its state differs from the
+         * handler's */
         bool verify;
 };
 

@@ -18,7 +18,7 @@ static bool is_member(gid_t group)
         return getegid() == group;
 }
 
-/* Which of the mode's bits refused: access(2) asks the owner's of the owner, the group's of its members, then the
+/* Which of the mode's bits deny access: access(2) asks the owner's of the owner, the group's of its members, then the
  * others'. */
 static bool explain_mode(struct hwaccl_error *error, const struct stat *status)
 {
@@ -46,9 +46,8 @@ static bool explain_mode(struct hwaccl_error *error, const struct stat *status)
         (void)getgrgid_r(status->st_gid, &group, names, sizeof(names), &found);
         const char *name = found ? found->gr_name : number;
         return hwaccl_error_set(error,
-                                KVM_DEVICE
-                                " may be opened by members of group %s only: this user is none ('usermod -aG %s "
-                                "USER' and a new login make one)",
+                                KVM_DEVICE " may be opened by members of group %s only: this user is not a member (run "
+                                           "'usermod -aG %s USER' and log in again)",
                                 name, name);
 }
 

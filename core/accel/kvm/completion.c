@@ -1,8 +1,8 @@
 /*
- * The handler emulates the instruction that exited, and the kernel wants to complete it as well, at the start of the
- * next KVM_RUN. IN and OUT it leaves alone once RIP has moved. For the others it is made to, with immediate_exit set,
- * before the handler's registers replace what came of it; what INS then writes to guest memory is what is there
- * already.
+ * The handler emulates the instruction that exited, and the kernel completes it as well, at the start of the next
+ * KVM_RUN. IN and OUT are skipped by the kernel once RIP has moved. The others are completed by a KVM_RUN with
+ * immediate_exit set, before the handler's registers replace the result; INS then writes what guest memory already
+ * holds.
  *
  * To verify the handler, the kernel completes every instruction that way, with the values that the handler's devices
  * gave.
@@ -30,10 +30,10 @@ bool kvm_complete(struct kvm_accel *kvm, struct hwaccl_error *error)
                 run->kvm_dirty_regs = 0;
                 if (status == 0)
                         continue;
-                /* EFAULT: INS has its destination where no RAM is, and the handler has dealt with that */
+                /* EFAULT: the destination of INS is not RAM, which the handler has taken care of */
                 return errno == EINTR || errno == EFAULT || kvm_error(error, "completing an instruction");
         }
-        return hwaccl_error_set(error, "KVM does not complete the instruction at %" PRIx64, kvm->left.rip);
+        return hwaccl_error_set(error, "KVM did not complete the instruction at %" PRIx64, kvm->left.rip);
 }
 
 /* The data of INS: what its destination holds, as many elements as the kernel asked for. */

@@ -15,7 +15,7 @@ static enum exit_kind halted(struct kvm_accel *kvm, struct hwaccl_subject_state 
         uint8_t byte;
 
         if (kvm_code_read(kvm, state->rip - 1, &byte, 1) != 1 || byte != OPCODE_HLT) {
-                hwaccl_error_set(error, "KVM reports HLT, and there is none before %" PRIx64, state->rip);
+                hwaccl_error_set(error, "KVM reports HLT, but there is none before %" PRIx64, state->rip);
                 return EXIT_ERROR;
         }
         kvm->completed = true;
@@ -26,7 +26,7 @@ static enum exit_kind halted(struct kvm_accel *kvm, struct hwaccl_subject_state 
         return EXIT_HANDLER;
 }
 
-/* SVM leaves no state behind, and the kernel then shows the reset state: the last entry's is the best there is. */
+/* SVM saves no state, and the kernel then reports the reset state: use the state of the last entry. */
 static enum exit_kind triple_fault(struct kvm_accel *kvm, struct hwaccl_subject_state *state)
 {
         if (state->rip == RESET_RIP && state->cs.base == RESET_CS_BASE)
@@ -38,7 +38,7 @@ static enum exit_kind triple_fault(struct kvm_accel *kvm, struct hwaccl_subject_
         return EXIT_HANDLER;
 }
 
-static enum exit_kind model_specific(struct kvm_accel *kvm, struct hwaccl_subject_state *state, uint64_t reason)
+static enum exit_kind msr_access(struct kvm_accel *kvm, struct hwaccl_subject_state *state, uint64_t reason)
 {
         state->exit_reason = reason;
         state->instruction_length = kvm_scan_at_rip(kvm).length;
@@ -46,8 +46,8 @@ static enum exit_kind model_specific(struct kvm_accel *kvm, struct hwaccl_subjec
         return EXIT_HANDLER;
 }
 
-/* Above 4 GiB. A write is done with as it is dropped; a read has all ones for an answer, from the handler too, so the
- * kernel can complete it at once. */
+/* Above 4 GiB. A write is dropped; a read returns all ones, from the handler too, so the kernel can
+ * complete it at once. */
 static enum exit_kind far_access(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
         struct kvm_run *run = kvm->kvm->run;
@@ -67,7 +67,7 @@ static enum exit_kind far_access(struct kvm_accel *kvm, struct hwaccl_subject_st
         return kvm_complete(kvm, error) ? EXIT_HANDLER : EXIT_ERROR;
 }
 
-/* No instruction was executed: the state is the one that was refused, whatever the kernel shows now. */
+/* No instruction was executed: the state is the one that was refused, whatever the kernel reports now. */
 enum exit_kind kvm_exit_refused(const struct kvm_accel *kvm, struct hwaccl_subject_state *state, uint64_t qualification)
 {
         *state = kvm->left;
@@ -79,11 +79,11 @@ enum exit_kind kvm_exit_refused(const struct kvm_accel *kvm, struct hwaccl_subje
 static const char *internal_error_name(uint32_t suberror)
 {
         switch (suberror) {
-        case KVM_INTERNAL_ERROR_EMULATION: return "it cannot emulate an instruction";
-        case KVM_INTERNAL_ERROR_SIMUL_EX: return "exceptions at the same time";
-        case KVM_INTERNAL_ERROR_DELIVERY_EV: return "an exit while an event was delivered";
-        case KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON: return "an exit that it does not know";
-        default: return "a reason that has no name";
+        case KVM_INTERNAL_ERROR_EMULATION: return "it cannot emulate the instruction";
+        case KVM_INTERNAL_ERROR_SIMUL_EX: return "simultaneous exceptions";
+        case KVM_INTERNAL_ERROR_DELIVERY_EV: return "an exit during event delivery";
+        case KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON: return "an unknown exit reason";
+        default: return "an unknown error";
         }
 }
 
@@ -101,7 +101,7 @@ static enum exit_kind internal_error(struct kvm_accel *kvm, const struct hwaccl_
                 used += (size_t)snprintf(data + used, sizeof(data) - used, " %" PRIx64,
                                          (uint64_t)run->internal.data[i]);
         kvm_describe_at_rip(kvm, text, sizeof(text));
-        hwaccl_error_set(error, "KVM gave up at %" PRIx64 " (%s): %s (internal error %" PRIu32 ", data:%s)", state->rip,
+        hwaccl_error_set(error, "KVM stopped at %" PRIx64 " (%s): %s (internal error %" PRIu32 ", data:%s)", state->rip,
                          text, internal_error_name(run->internal.suberror), (uint32_t)run->internal.suberror,
                          count ? data : " none");
         return EXIT_ERROR;
@@ -112,7 +112,7 @@ enum exit_kind kvm_exit_memory(struct kvm_accel *kvm, struct hwaccl_subject_stat
         const struct kvm_vcpu_events *events = &kvm->kvm->run->s.regs.events;
 
         if (events->interrupt.injected || events->exception.injected || events->exception.pending) {
-                hwaccl_error_set(error, "the guest has no RAM where vector %u is to be delivered through, at %" PRIx64,
+                hwaccl_error_set(error, "delivery of vector %u at %" PRIx64 " accesses an address outside guest RAM",
                                  events->interrupt.injected ? events->interrupt.nr : events->exception.nr, state->rip);
                 return EXIT_ERROR;
         }
@@ -128,8 +128,8 @@ enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *stat
         case KVM_EXIT_HLT: return halted(kvm, state, error);
         case KVM_EXIT_MMIO: return far_access(kvm, state, error);
         case KVM_EXIT_IRQ_WINDOW_OPEN: state->exit_reason = HWACCL_EXIT_INTERRUPT_WINDOW; return EXIT_HANDLER;
-        case KVM_EXIT_X86_RDMSR: return model_specific(kvm, state, HWACCL_EXIT_RDMSR);
-        case KVM_EXIT_X86_WRMSR: return model_specific(kvm, state, HWACCL_EXIT_WRMSR);
+        case KVM_EXIT_X86_RDMSR: return msr_access(kvm, state, HWACCL_EXIT_RDMSR);
+        case KVM_EXIT_X86_WRMSR: return msr_access(kvm, state, HWACCL_EXIT_WRMSR);
         case KVM_EXIT_SHUTDOWN: return triple_fault(kvm, state);
         case KVM_EXIT_DEBUG:
                 state->exit_reason = HWACCL_EXIT_EXCEPTION_OR_NMI;
@@ -140,12 +140,9 @@ enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *stat
         case KVM_EXIT_INTERNAL_ERROR: return internal_error(kvm, state, error);
         case KVM_EXIT_SET_TPR: return EXIT_AGAIN; /* CR8 went down: run->cr8 holds it */
         case KVM_EXIT_UNKNOWN:
-                hwaccl_error_set(error, "KVM does not know the processor's exit %" PRIx64 ", at %" PRIx64,
+                hwaccl_error_set(error, "KVM: unknown hardware exit reason %" PRIx64 " at %" PRIx64,
                                  (uint64_t)run->hw.hardware_exit_reason, state->rip);
                 return EXIT_ERROR;
-        default:
-                hwaccl_error_set(error, "KVM exited for reason %" PRIu32 ", which has no meaning here",
-                                 run->exit_reason);
-                return EXIT_ERROR;
+        default: hwaccl_error_set(error, "KVM: unsupported exit reason %" PRIu32, run->exit_reason); return EXIT_ERROR;
         }
 }

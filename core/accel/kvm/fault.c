@@ -1,7 +1,7 @@
 /*
- * EFAULT from KVM_RUN says that the guest touched what is not RAM, and not where. The instruction at RIP tells: its
- * memory operands are located as the processor does, and the first that does not lie in RAM (for a write: in RAM that
- * is no ROM) is the violation.
+ * EFAULT from KVM_RUN says that the guest accessed an address outside RAM, but not which one. The instruction at RIP is
+ * decoded: its memory operands are located as the processor does, and the first that is not in RAM (for a write: or is
+ * in ROM) is the violation.
  */
 #include "core/accel/kvm/kvm.h"
 #include "core/exit/emulate/emulation.h"
@@ -14,7 +14,7 @@
 #define VIOLATION_FETCH  0x4u
 #define VIOLATION_LINEAR 0x180u /* a linear address is the cause, and its translation was the access */
 
-/* Does the part of an access lie outside? A write to ROM does. */
+/* Is the part of an access outside RAM? A write to ROM is. */
 static bool outside(const struct kvm_accel *kvm, uint64_t physical, unsigned kind)
 {
         const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(kvm->config.memory, physical);
@@ -22,7 +22,7 @@ static bool outside(const struct kvm_accel *kvm, uint64_t physical, unsigned kin
         return !run || ((kind & VIOLATION_WRITE) && !run->writable);
 }
 
-/* Looks at the first byte of an access, and at the first one of the page that it runs over into. */
+/* Looks at the first byte of an access, and at the first one of the page that it extends into. */
 static bool violates(struct kvm_accel *kvm, uint64_t linear, unsigned size, unsigned kind, uint64_t *physical)
 {
         uint64_t last = (linear + size - 1) & ~(uint64_t)(HWACCL_PAGE_SIZE - 1);
@@ -152,7 +152,7 @@ bool kvm_find_violation(struct kvm_accel *kvm, struct hwaccl_subject_state *stat
         }
         kvm_describe_at_rip(kvm, text, sizeof(text));
         return hwaccl_error_set(error,
-                                "the guest touched an address where no RAM is, and the instruction at %" PRIx64
-                                " (%s) does not tell which one",
+                                "the guest accessed an address outside RAM, but the instruction at %" PRIx64
+                                " (%s) does not show which one",
                                 state->rip, text);
 }

@@ -1,4 +1,4 @@
-/* The guest's code and data as the processor addresses them, read from its memory: nothing of this is seen by it. */
+/* The guest's code and data as the processor addresses them, read from its memory; the guest does not notice. */
 #include "core/accel/kvm/kvm.h"
 #include "core/exit/emulate/emulator.h"
 #include "core/exit/guest_access.h"

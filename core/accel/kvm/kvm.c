@@ -17,7 +17,7 @@ static struct kvm_accel *kvm_of(struct hwaccl_accel *accel)
         return (struct kvm_accel *)accel;
 }
 
-/* Registers that the kernel uses by itself once the handler has written them. SYSENTER's and EFER are in the state. */
+/* MSRs that the kernel uses by itself once the handler has written them. SYSENTER's and EFER are in the state. */
 static bool used_by_kernel(uint32_t index)
 {
         switch (index) {
@@ -55,13 +55,14 @@ static bool pass_on_sysenter(struct kvm_accel *kvm, const struct hwaccl_subject_
                 kvm_set_msr(kvm, IA32_SYSENTER_EIP, state->sysenter_eip, error));
 }
 
-static uint8_t shadow_of(const struct hwaccl_subject_state *state)
+static uint8_t blocking_of(const struct hwaccl_subject_state *state)
 {
         return (state->interruptibility & HWACCL_INTERRUPTIBILITY_STI ? KVM_SHADOW_STI : 0) |
                (state->interruptibility & HWACCL_INTERRUPTIBILITY_MOV_SS ? KVM_SHADOW_MOV_SS : 0);
 }
 
-/* Interrupt shadow, the vector to inject, and nothing of what the kernel may have had in mind itself. */
+/* Blocking by STI or MOV SS (KVM: interrupt shadow) and the vector to inject; events pending in the kernel are cleared.
+ */
 static void put_events(struct kvm_accel *kvm, const struct hwaccl_subject_state *state,
                        const struct hwaccl_pending_interrupts *pending)
 {
@@ -75,7 +76,7 @@ static void put_events(struct kvm_accel *kvm, const struct hwaccl_subject_state 
             !now->exception.pending && (now->interrupt.shadow != 0) == (state->interruptibility != 0))
                 return;
         run->s.regs.events = (struct kvm_vcpu_events){
-                .interrupt = {.injected = vector >= 0, .nr = kvm->vector, .shadow = shadow_of(state)},
+                .interrupt = {.injected = vector >= 0, .nr = kvm->vector, .shadow = blocking_of(state)},
                 .flags = KVM_VCPUEVENT_VALID_SHADOW,
         };
         run->kvm_dirty_regs |= KVM_SYNC_X86_EVENTS;
@@ -101,7 +102,7 @@ static bool enter(struct kvm_accel *kvm, const struct hwaccl_subject_state *stat
         return true;
 }
 
-/* The kernel keeps an injected vector as such until the guest is on its way to the handler. */
+/* The kernel reports a vector as injected until the guest has begun to take it. */
 static void settle_injection(struct kvm_accel *kvm, struct hwaccl_pending_interrupts *pending)
 {
         if (kvm->injecting && !kvm->kvm->run->s.regs.events.interrupt.injected)
@@ -184,7 +185,7 @@ static void kick(struct hwaccl_accel *accel)
 static uint64_t virtual_ns(const struct hwaccl_accel *accel)
 {
         (void)accel;
-        return UINT64_MAX; /* the processor does not tell how much it has executed */
+        return UINT64_MAX; /* not supported: the processor does not report how much it has executed */
 }
 
 static void destroy(struct hwaccl_accel *accel)

@@ -36,7 +36,7 @@ struct kvm_accel {
         struct hwaccl_accel_kvm_config config;
         struct decoder decoder;
 
-        struct hwaccl_subject_state left;      /* what the last run gave to the handler */
+        struct hwaccl_subject_state left;      /* the exit that the last run gave to the handler */
         struct hwaccl_machine_context context; /* the same, for address translation */
         enum completion completion;
         uint8_t instruction_length; /* of the instruction that exited */
@@ -44,12 +44,12 @@ struct kvm_accel {
         bool injecting;             /* a vector was handed to the kernel for this run */
         uint8_t vector;             /* that one */
 
-        /* the state to which the kernel came by completing the instruction, where it does so before the exit */
+        /* the state after the kernel completed the instruction, where it does so before the exit */
         bool completed;
         struct hwaccl_subject_state after;
         uint64_t verified;
 
-        void *nothing; /* inaccessible pages, which stand where the guest has no memory */
+        void *nothing; /* inaccessible pages, mapped where the guest has no memory */
         size_t nothing_size;
 
         atomic_bool kicked;
@@ -102,7 +102,7 @@ bool kvm_data_read(struct kvm_accel *kvm, enum hwaccl_segment_register segment, 
                    unsigned size);
 void kvm_describe_at_rip(struct kvm_accel *kvm, char *text, size_t room);
 
-/* fault.c: the guest touched what is not RAM; which address was it? */
+/* fault.c: the guest accessed an address outside RAM: which one? */
 bool kvm_find_violation(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
 
 /* port.c */

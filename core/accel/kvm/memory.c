@@ -1,6 +1,6 @@
 /*
  * Guest memory as KVM's memory slots. RAM and ROM are slots over their host memory, ROM without the right to write.
- * What lies between them below 4 GiB is slots as well, over pages that nobody may access: KVM_RUN then returns with
+ * The ranges between them below 4 GiB are slots as well, over inaccessible pages: KVM_RUN then returns with
  * EFAULT before the instruction has done anything, where KVM's own handling of such an access (KVM_EXIT_MMIO) would
  * have carried out half of it, or all but the write itself.
  */
@@ -26,7 +26,7 @@ static bool set_slot(struct kvm_accel *kvm, uint32_t *slot, uint64_t address, ui
                kvm_error(error, "mapping guest memory");
 }
 
-/* The kernel's own pages stay out. */
+/* The kernel's own pages are left out. */
 static bool set_hole(struct kvm_accel *kvm, uint32_t *slot, uint64_t begin, uint64_t end, struct hwaccl_error *error)
 {
         uint64_t gap = KERNEL_PAGES + KERNEL_PAGES_SIZE;

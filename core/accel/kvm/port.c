@@ -87,7 +87,7 @@ static bool rewind_finished_outs(struct kvm_accel *kvm, struct hwaccl_subject_st
         return false;
 }
 
-/* Where RIP stands at an OUT and an OUTS before it might have been what exited, the kernel tells by what it still does.
+/* When RIP is at an OUT and an OUTS before it may have exited, what the kernel still completes decides which it was.
  */
 static bool out_is_next(struct kvm_accel *kvm, const struct hwaccl_subject_state *state, bool *next,
                         struct hwaccl_error *error)
@@ -129,9 +129,9 @@ static bool settle_out(struct kvm_accel *kvm, struct hwaccl_subject_state *state
         }
         if (rewind_finished_outs(kvm, state, data, run->io.size, scanned))
                 return true;
-        return hwaccl_error_set(
-                error, "KVM reports an output to port %x, and no instruction at or before %" PRIx64 " makes it",
-                run->io.port, state->rip);
+        return hwaccl_error_set(error,
+                                "KVM reports output to port %x, but no instruction at or before %" PRIx64 " does it",
+                                run->io.port, state->rip);
 }
 
 bool kvm_exit_port(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error)
@@ -143,16 +143,15 @@ bool kvm_exit_port(struct kvm_accel *kvm, struct hwaccl_subject_state *state, st
         struct scanned scanned = kvm_scan_at_rip(kvm);
 
         if (size != 1 && size != 2 && size != 4)
-                return hwaccl_error_set(error, "KVM reports an access to a port of %u bytes", size);
+                return hwaccl_error_set(error, "KVM reports a port access of %u bytes", size);
         if (!in && !settle_out(kvm, state, &scanned, error))
                 return false;
         if (in) {
                 kvm->completion = is_ins(&scanned) ? COMPLETION_INPUT : COMPLETION_PORT;
                 if (!is_ins(&scanned) && !is_plain(&scanned, false))
-                        return hwaccl_error_set(error,
-                                                "KVM reports an input from port %x, and the instruction at %" PRIx64
-                                                " makes none",
-                                                port, state->rip);
+                        return hwaccl_error_set(
+                                error, "KVM reports input from port %x, but the instruction at %" PRIx64 " does none",
+                                port, state->rip);
         }
         bool string = is_ins(&scanned) || is_outs(&scanned);
         state->exit_reason = HWACCL_EXIT_IO_INSTRUCTION;

@@ -88,11 +88,11 @@ void kvm_registers_get(const struct kvm_sync_regs *from, struct hwaccl_subject_s
         state->rip = regs->rip;
         state->rflags = regs->rflags;
         system_registers_get(&from->sregs, state);
-        /* SVM has one shadow for both, reported as both */
-        uint8_t shadow = from->events.interrupt.shadow;
-        state->interruptibility = shadow & KVM_SHADOW_STI      ? HWACCL_INTERRUPTIBILITY_STI
-                                  : shadow & KVM_SHADOW_MOV_SS ? HWACCL_INTERRUPTIBILITY_MOV_SS
-                                                               : 0;
+        /* SVM has one kind of blocking, which KVM reports as both */
+        uint8_t blocking = from->events.interrupt.shadow;
+        state->interruptibility = blocking & KVM_SHADOW_STI      ? HWACCL_INTERRUPTIBILITY_STI
+                                  : blocking & KVM_SHADOW_MOV_SS ? HWACCL_INTERRUPTIBILITY_MOV_SS
+                                                                 : 0;
 }
 
 void kvm_general_registers_put(const struct hwaccl_subject_state *state, struct kvm_regs *to)

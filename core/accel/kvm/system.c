@@ -1,4 +1,4 @@
-/* Opening /dev/kvm, and what the virtual CPU is told once: CPUID leaves, which MSRs exit, which quirks are off. */
+/* Opening /dev/kvm, and settings made once: CPUID leaves, which MSRs exit, which quirks are disabled. */
 #include "core/accel/kvm/kvm.h"
 #include "core/assert.h"
 
@@ -38,7 +38,7 @@ static bool check_capabilities(const struct hwaccl_kvm *kvm, struct hwaccl_error
         };
         int version = ioctl(kvm->system_fd, KVM_GET_API_VERSION, 0);
         if (version != KVM_API_VERSION)
-                return hwaccl_error_set(error, KVM_DEVICE " speaks version %d of the interface, not %d", version,
+                return hwaccl_error_set(error, KVM_DEVICE ": interface version %d, expected %d", version,
                                         KVM_API_VERSION);
         for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
                 int answer = ioctl(kvm->system_fd, KVM_CHECK_EXTENSION, capabilities[i].number);
@@ -55,8 +55,8 @@ static bool enable(const struct hwaccl_kvm *kvm, uint32_t capability, uint64_t a
         return ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &request) == 0 || kvm_error(error, "enabling a capability");
 }
 
-/* All model-specific registers exit, but for those that the guest reads without an exit too (RDTSC), or that change
- * without one (segment bases, SWAPGS): what the handler knows of them would be out of date. */
+/* All MSRs exit, except those that the guest reads without an exit too (RDTSC), or that change
+ * without one (segment bases, SWAPGS): the handler's copy of them would be out of date. */
 static bool filter_msrs(const struct hwaccl_kvm *kvm, struct hwaccl_error *error)
 {
         uint8_t allow[1] = {0x07};
@@ -93,7 +93,8 @@ static bool prepare_vcpu(struct hwaccl_kvm *kvm, struct hwaccl_error *error)
 {
         int size = ioctl(kvm->system_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
         if (size < (int)sizeof(struct kvm_run))
-                return hwaccl_error_set(error, "KVM: a kvm_run page of %d bytes", size);
+                return hwaccl_error_set(error, "KVM: the kvm_run page has %d bytes, expected at least %zu", size,
+                                        sizeof(struct kvm_run));
         kvm->vcpu_fd = ioctl(kvm->vm_fd, KVM_CREATE_VCPU, 0);
         if (kvm->vcpu_fd < 0)
                 return kvm_error(error, "creating a virtual CPU");

@@ -1,6 +1,6 @@
 /*
  * What ends a run from outside: kicks, and the preemption timer. Both set immediate_exit in the kvm_run page, which the
- * kernel looks at when it enters, and send the thread a signal, which gets it out when it has entered.
+ * kernel checks when it enters, and send the thread a signal, which ends a KVM_RUN that has entered.
  */
 #include "core/accel/kvm/kvm.h"
 
@@ -19,7 +19,7 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-/* The accelerator that this thread runs: a signal has no other way to find it. */
+/* The accelerator that this thread runs: for the signal handler. */
 static _Thread_local struct kvm_accel *volatile current;
 
 static void end_entry(struct kvm_accel *kvm)
@@ -55,7 +55,7 @@ void kvm_signals_destroy(struct kvm_accel *kvm)
 {
         if (kvm->has_timer)
                 (void)timer_delete(kvm->timer);
-        current = NULL; /* signals still on their way find nothing */
+        current = NULL; /* for signals that arrive later */
 }
 
 /* The timer belongs to the thread that runs the guest, known at the first run. */

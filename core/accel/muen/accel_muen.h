@@ -20,7 +20,7 @@ struct hwaccl_muen_doorbells {
 struct hwaccl_muen_config {
         const char *directory;
         /* descriptors that this process was handed over; NULL: those of the directory. They stay the caller's. Ringing
-         * a pipe that nobody reads raises SIGPIPE, if that is not ignored */
+         * a pipe without a reader raises SIGPIPE, if that is not ignored */
         const struct hwaccl_muen_doorbells *doorbells;
         uint64_t answer_timeout_ns; /* 0: 10 seconds */
 };
@@ -49,12 +49,12 @@ struct hwaccl_muen *hwaccl_muen_open(const struct hwaccl_muen_config *config, st
 const struct hwaccl_muen_subject *hwaccl_muen_subject(const struct hwaccl_muen *muen);
 
 /**
- * hwaccl_muen_replace_page - a page of the subject directory cannot be had any more: for the program's SIGBUS handler
+ * hwaccl_muen_replace_page - a mapped page is no longer backed: for the program's SIGBUS handler
  * @address: of the access that failed (si_addr)
  *
  * Puts a page of zeros in its place, so that the access goes on when the handler returns; hwaccl_muen_check() and the
- * next run, if not the one under way, then fail with what happened. False: @address is none of the subject's, or
- * nothing can be put there; the signal is about something else. Safe in a signal handler and in any thread, while
+ * next run, if not the one under way, then fail with what happened. False: @address is not in a mapping of the subject,
+ * or no page can be mapped there; the signal has another cause. Safe in a signal handler and in any thread, while
  * @muen is open.
  *
  * A library does not install signal handlers. Without one that calls this, the other side can end the process. To look

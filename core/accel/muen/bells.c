@@ -1,4 +1,4 @@
-/* Doorbells: FIFOs, devices and eventfds look alike, but for how they are opened and how they end. */
+/* Doorbells: FIFOs, devices and eventfds, which differ in how they are opened and how the other side's end shows. */
 #include "core/accel/muen/muen.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ static bool open_bell(const char *path, int flags, int *bell, struct hwaccl_erro
         if (*bell < 0 || fstat(*bell, &status) != 0)
                 return hwaccl_error_set(error, "%s: cannot open: %s", path, strerror(errno));
         if (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode))
-                return hwaccl_error_set(error, "%s: is neither a FIFO nor a device", path);
+                return hwaccl_error_set(error, "%s: not a FIFO or a device", path);
         return true;
 }
 
@@ -54,15 +54,16 @@ static bool open_ringing(const char *directory, const char *name, int *bell, str
         bool fifo = is_fifo(path);
         int probe = fifo ? open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1;
         if (fifo && probe < 0 && errno == ENXIO)
-                return hwaccl_error_set(error, "%s: nobody listens: the subject's side does not run", path);
+                return hwaccl_error_set(
+                        error, "%s: no process has it open for reading: the subject's side is not running", path);
         bool good = open_bell(path, O_RDWR, bell, error);
-        /* not before: the other side takes it for our end when nobody has its FIFO open for writing any more */
+        /* not before: the other side takes a FIFO that is not open for writing as our end */
         if (probe >= 0)
                 (void)close(probe);
         return good;
 }
 
-/* A FIFO that nobody has opened for writing never ends: that the other side has is seen now, or not at all. */
+/* A FIFO that was never open for writing has no end of file later, so this is the only time to see it. */
 static bool open_awaited(const char *directory, const char *name, int *bell, struct hwaccl_error *error)
 {
         char path[PATH_MAX];
@@ -72,7 +73,8 @@ static bool open_awaited(const char *directory, const char *name, int *bell, str
                 return false;
         ssize_t got = read(*bell, &early, sizeof(early));
         if (got == 0)
-                return hwaccl_error_set(error, "%s: nobody is to ring it: the subject's side does not run", path);
+                return hwaccl_error_set(
+                        error, "%s: no process has it open for writing: the subject's side is not running", path);
         if (got > 0)
                 return hwaccl_error_set(error, "%s: was rung before the subject ran", path);
         return errno == EAGAIN || errno == EINTR ||
@@ -124,11 +126,11 @@ bool muen_bells_ring_run(struct muen_bells *bells, struct hwaccl_error *error)
         if (ring(bells->fd.run))
                 return true;
         if (errno == EPIPE)
-                return hwaccl_error_set(error, "%s: nobody listens at doorbell_run", gone);
+                return hwaccl_error_set(error, "%s: doorbell_run has no reader", gone);
         return hwaccl_error_set(error, "ringing doorbell_run: %s", strerror(errno));
 }
 
-/* A bell that is full has been rung, and one that nobody hears is noticed at the exit doorbell. */
+/* A full bell has been rung already; one without a reader is noticed at the exit doorbell. */
 void muen_bells_kick(struct muen_bells *bells)
 {
         struct pollfd room = {bells->fd.poke, POLLOUT, 0};
@@ -146,7 +148,7 @@ static ssize_t read_now(int bell, void *buffer, size_t size)
         struct iovec part = {buffer, size};
         ssize_t got = preadv2(bell, &part, 1, -1, RWF_NOWAIT);
 
-        /* what does not know of this was opened by this side, not to block */
+        /* descriptors without this flag were opened by this side as nonblocking */
         return got < 0 && errno == EOPNOTSUPP ? read(bell, buffer, size) : got;
 }
 
@@ -165,7 +167,7 @@ static enum taken take_ring(struct muen_bells *bells, struct hwaccl_error *error
         if (got < 0)
                 hwaccl_error_set(error, "waiting at doorbell_exit: %s", strerror(errno));
         else if (got == 0)
-                hwaccl_error_set(error, "%s: it closed doorbell_exit", gone);
+                hwaccl_error_set(error, "%s: doorbell_exit was closed", gone);
         else if (got % (ssize_t)sizeof(count[0]))
                 hwaccl_error_set(error, "a ring of doorbell_exit is 8 bytes, not %zd", got);
         else
@@ -209,7 +211,7 @@ bool muen_bells_await_exit(struct muen_bells *bells, uint64_t due_ns, uint64_t (
                         continue;
                 if (ready == 0)
                         return hwaccl_error_set(error,
-                                                "the subject's side does not answer: it was told to exit %.1f s ago",
+                                                "the subject's side does not answer: it was asked to exit %.1f s ago",
                                                 (double)(clock(opaque) - due_ns) / (double)NANOSECONDS_PER_SECOND);
                 if (watched[1].revents && kicked(bells)) {
                         uint64_t now = clock(opaque);

@@ -1,4 +1,4 @@
-/* What subject info says of the guest, checked before anything is mapped. */
+/* The guest as subject info describes it, checked before anything is mapped. */
 #include "core/accel/muen/muen.h"
 #include "core/host/guest_memory.h"
 #include "core/muen/static_region.h"
@@ -50,7 +50,7 @@ static bool check_ram(const struct hwaccl_subject_info *info, uint64_t address, 
                                                 name, region->address, next);
                 if (!region->size || region->size % HWACCL_PAGE_SIZE || region->size > size)
                         return hwaccl_error_set(error,
-                                                "VM RAM: %s has %" PRIu64 " bytes, which are no whole pages of it",
+                                                "VM RAM: %s has %" PRIu64 " bytes, not a multiple of the page size",
                                                 name, region->size);
                 if (!(region->flags & HWACCL_SUBJECT_REGION_WRITABLE))
                         return hwaccl_error_set(error, "VM RAM: %s is not writable", name);
@@ -72,7 +72,7 @@ static bool read_ram(const struct hwaccl_subject_info *info, uint64_t *size, str
         return check_ram(info, address, *size, error);
 }
 
-/* What the guest starts with: firmware, an image in its RAM, or what is still to come. */
+/* What the guest starts with: firmware, an image in its RAM, or a kernel that is loaded later. */
 static bool read_start(const struct hwaccl_subject_info *info, struct hwaccl_muen_subject *subject,
                        struct hwaccl_error *error)
 {

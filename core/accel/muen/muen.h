@@ -8,7 +8,7 @@
 
 #define MUEN_RAM_REGIONS 4
 
-/* What is mapped of the subject directory for as long as the subject is open. */
+/* Files of the subject directory that are mapped while the subject is open. */
 enum muen_page {
         MUEN_STATE,
         MUEN_INTERRUPTS,
@@ -62,7 +62,7 @@ void muen_bells_kick(struct muen_bells *bells);
 
 /**
  * muen_bells_await_exit - until doorbell_exit is rung
- * @due_ns: guest clock at which the subject was told to exit; UINT64_MAX: it was not
+ * @due_ns: guest clock at which the subject was asked to exit; UINT64_MAX: it was not
  * @clock: the guest clock
  *
  * False with *error set when it was rung more than once, the other side is gone or does not answer.

@@ -1,4 +1,4 @@
-/* One run: the state to the other side, its exit back, and what it did with the interrupt. */
+/* One run: hand over the state, wait for the exit, take back the interrupt if it was not delivered. */
 #include "core/accel/muen/muen.h"
 #include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
@@ -77,7 +77,7 @@ static void hand_over(struct muen_accel *accel, const struct hwaccl_subject_stat
         atomic_thread_fence(memory_order_release);
 }
 
-/* Bits that others have set in the page stay as they are. */
+/* Bits that others have set in the page are left alone. */
 static void take_back_pending(struct muen_accel *accel, struct hwaccl_pending_interrupts *pending)
 {
         for (unsigned i = 0; i < PENDING_WORDS; i++) {
@@ -137,7 +137,7 @@ static void kick(struct hwaccl_accel *interface)
 static uint64_t virtual_ns(const struct hwaccl_accel *interface)
 {
         (void)interface;
-        return UINT64_MAX; /* the other side does not tell how much the guest has executed */
+        return UINT64_MAX; /* not supported: the other side does not report how much the guest has executed */
 }
 
 static void destroy(struct hwaccl_accel *interface)

@@ -1,4 +1,4 @@
-/* The subject directory: pages mapped, subject info read, memory put together. */
+/* The subject directory: mapping its pages, reading subject info, assembling guest RAM. */
 #include "core/accel/muen/muen.h"
 #include "core/assert.h"
 #include "core/host/guest_memory.h"
@@ -19,7 +19,7 @@ static size_t whole_pages(uint64_t size)
         return (size_t)((size + HWACCL_PAGE_SIZE - 1) / HWACCL_PAGE_SIZE * HWACCL_PAGE_SIZE);
 }
 
-/* A file or device of @size bytes at least, of which a device does not tell. -1 with *error set. */
+/* A file or device of @size bytes at least, which is not checked of a device. -1 with *error set. */
 static int open_page(const char *directory, const char *name, uint64_t size, bool writable, bool *is_device,
                      struct hwaccl_error *error)
 {
@@ -31,12 +31,12 @@ static int open_page(const char *directory, const char *name, uint64_t size, boo
                 hwaccl_error_set(error, "%.64s…/%s: the name is too long", directory, name);
                 return -1;
         }
-        /* what is no page may wait for somebody when it is opened */
+        /* opening a FIFO may block */
         int file = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (file < 0 || fstat(file, &status) != 0)
                 hwaccl_error_set(error, "%s: cannot open: %s", path, strerror(errno));
         else if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode))
-                hwaccl_error_set(error, "%s: is neither a file nor a device", path);
+                hwaccl_error_set(error, "%s: not a file or a device", path);
         else if (S_ISREG(status.st_mode) && (uint64_t)status.st_size < size)
                 hwaccl_error_set(error, "%s: has %jd bytes, %" PRIu64 " are needed", path, (intmax_t)status.st_size,
                                  size);
@@ -98,7 +98,8 @@ static bool map_ram(struct hwaccl_muen *muen, const struct hwaccl_subject_info *
         return true;
 }
 
-/* Only a copy is looked at. A file is read: what is mapped could become shorter before anybody can know where it is. */
+/* Only a copy is used. A file is read rather than mapped: it could become shorter before SIGBUS can be attributed to
+ * it. */
 static bool copy_info(const char *directory, struct hwaccl_subject_info *info, struct hwaccl_error *error)
 {
         static const char name[] = "subject_info_page";

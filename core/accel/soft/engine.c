@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Flags that code is translated under (the mode word). The rest of the word is not ours to set. */
+/* Flags that code is translated under (the mode word). The rest of the word is left as it is. */
 #define MODE_CS32       (1u << 4)
 #define MODE_SS32       (1u << 5)
 #define MODE_ADD_BASES  (1u << 6) /* some of the bases of DS, ES, SS are not zero */
@@ -337,7 +337,7 @@ bool soft_engine_probe(struct soft_engine *engine, uint64_t root, const uint8_t 
         }
         free(before);
         if (!good || !layout->error_code || *vector != HWACCL_VECTOR_PF || fault_address != rip)
-                return refuse(engine, error, "its page faults are not what they should be");
+                return refuse(engine, error, "its page faults do not report what was expected");
         return true;
 }
 
@@ -376,7 +376,7 @@ bool soft_engine_load(struct soft_engine *engine, struct hwaccl_subject_state *s
         if (layout->in_flight < layout->size)
                 put32(engine, layout->in_flight, UINT32_MAX);
         if (engine->unicorn.context_restore(engine->handle, engine->context) != UC_ERR_OK)
-                return hwaccl_error_set(error, "the soft accelerator's engine does not take its state back");
+                return hwaccl_error_set(error, "the soft accelerator cannot restore its engine's state");
         return true;
 }
 
@@ -393,7 +393,7 @@ bool soft_engine_store(struct soft_engine *engine, struct hwaccl_subject_state *
         uint32_t rflags = 0;
 
         if (!save(engine) || engine->unicorn.reg_read(engine->handle, UC_X86_REG_EFLAGS, &rflags) != UC_ERR_OK)
-                return hwaccl_error_set(error, "the soft accelerator's engine does not give its state");
+                return hwaccl_error_set(error, "the soft accelerator cannot save its engine's state");
         for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
                 *soft_general(state, i) = get64(engine, layout->general + i * 8);
         state->rip = get64(engine, layout->rip);

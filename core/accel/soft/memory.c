@@ -66,8 +66,7 @@ static bool insert_region(struct soft_memory *memory, size_t place, struct soft_
                           struct hwaccl_error *error)
 {
         if (memory->region_count == SOFT_REGION_MAX)
-                return hwaccl_error_set(error,
-                                        "the guest's paging is made of more than %d scattered pieces" SOFT_ADVICE,
+                return hwaccl_error_set(error, "the guest's page tables map more than %d separate pieces" SOFT_ADVICE,
                                         SOFT_REGION_MAX);
         memmove(&memory->region[place + 1], &memory->region[place],
                 (memory->region_count - place) * sizeof(memory->region[0]));
@@ -166,7 +165,8 @@ bool soft_memory_open(struct soft_memory *memory, struct soft_engine *engine, st
                       struct hwaccl_error *error)
 {
         if (!guest->backed)
-                return hwaccl_error_set(error, "the soft accelerator needs guest memory with its bytes");
+                return hwaccl_error_set(error,
+                                        "the soft accelerator needs guest memory that has host memory behind it");
         memory->engine = engine;
         memory->guest = guest;
         memory->nothing = reserve(PLACEHOLDER_SIZE, PROT_NONE, error);

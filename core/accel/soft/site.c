@@ -138,7 +138,7 @@ static enum soft_result string_io(struct soft *soft)
                                  (soft->state->rdx & 0xffff) << 16);
 }
 
-/* An access that stays on this side: performed as the handler would, except that read shadows do not change. */
+/* An access that does not exit: performed as the handler would, except that read shadows do not change. */
 static enum soft_result access_here(struct soft *soft, uint64_t qualification)
 {
         struct hwaccl_subject_state *state = soft->state;
@@ -397,7 +397,7 @@ static enum soft_result pushf(struct soft *soft)
         if (!soft_access(&context, soft, HWACCL_SS, top, &flags, size, true, &exception)) {
                 state->cr2 = exception.vector == HWACCL_VECTOR_PF ? exception.fault_address : state->cr2;
                 if (!exception.vector)
-                        return soft_refuse(soft, "pushes RFLAGS to memory that is none");
+                        return soft_refuse(soft, "pushes RFLAGS to an address without memory");
                 return soft_deliver_exception(soft, exception.vector, exception.has_error_code, exception.error_code);
         }
         state->rsp = (state->rsp & ~mask) | top;

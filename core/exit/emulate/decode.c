@@ -1,6 +1,6 @@
 /*
- * Capstone's view of an instruction turned into ours. Prefixes are read from the bytes, because Capstone drops some
- * (REPNE before MOVS, for one), and sizes that depend on them are computed here.
+ * Conversion of Capstone's instructions to struct instruction. Prefixes are read from the bytes, because Capstone drops
+ * some (REPNE before MOVS, for one), and sizes that depend on them are computed here.
  */
 #include "core/exit/emulate/instruction.h"
 

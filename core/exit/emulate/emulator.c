@@ -316,7 +316,8 @@ static enum hwaccl_outcome finish(struct emulation *emulation, const struct fetc
         if (step == STEP_EXCEPTION)
                 return deliver(emulation, fetch, error);
         if (step == STEP_REPEAT)
-                emulation->context->interrupts_inhibited = false; /* the shadow covers the first iteration only */
+                emulation->context->interrupts_inhibited =
+                        false; /* blocking by STI or MOV SS covers the first iteration only */
         else
                 retire(emulation->context, emulation->instruction);
         if (single_step) {

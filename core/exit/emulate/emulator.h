@@ -21,7 +21,7 @@ void hwaccl_emulator_destroy(struct hwaccl_emulator *emulator);
 
 /**
  * hwaccl_emulator_run - emulate the instruction at CS:RIP of the context
- * @state: the subject state at the exit: reason, qualification and length tell what the hardware already knows
+ * @state: the subject state at the exit: reason, qualification and length are checked against the decoded instruction
  *
  * A REP instruction does at most HWACCL_EMULATE_REPEAT_MAX iterations, and then returns HWACCL_OUTCOME_REPEATING with
  * RIP still at it. HWACCL_OUTCOME_FAILED sets *error to one line with address, bytes and disassembly. A guest-memory
@@ -39,7 +39,7 @@ enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct
 void hwaccl_instruction_describe(const void *bytes, size_t size, uint64_t address, unsigned code_bits, char *text,
                                  size_t room);
 
-/** hwaccl_instruction_disassemble - the same, each time anew; no thread keeps anything */
+/** hwaccl_instruction_disassemble - the same without a per-thread cache */
 void hwaccl_instruction_disassemble(const void *bytes, size_t size, uint64_t address, unsigned code_bits, char *text,
                                     size_t room);
 

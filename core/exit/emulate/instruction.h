@@ -1,4 +1,4 @@
-/* A decoded instruction in the form that execution wants: small, fixed, without pointers into Capstone. */
+/* A decoded instruction in the form that execution needs: small, fixed, without pointers into Capstone. */
 #ifndef HWACCL_EMULATE_INSTRUCTION_H
 #define HWACCL_EMULATE_INSTRUCTION_H
 
@@ -118,8 +118,8 @@ struct decoder {
 bool decoder_open(struct decoder *decoder, struct hwaccl_error *error);
 void decoder_close(struct decoder *decoder);
 
-/* Decode one instruction. False when the bytes are none, or too few. An instruction that is not emulated has
- * OPERATION_NONE. */
+/* Decode one instruction. False when the bytes are not an instruction, or too few. An instruction that is not emulated
+ * has OPERATION_NONE. */
 bool decoder_decode(struct decoder *decoder, const uint8_t *bytes, size_t size, unsigned code_bits,
                     struct instruction *instruction);
 

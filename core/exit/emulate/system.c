@@ -1,4 +1,4 @@
-/* Instructions that only the system uses: processor identification, model-specific registers, caches, time. */
+/* System instructions: processor identification, MSRs, caches, time. */
 #include "core/exit/emulate/emulation.h"
 
 #include "core/exit/registers.h"
@@ -69,7 +69,7 @@ enum step execute_rdtsc(struct emulation *emulation)
         return STEP_DONE;
 }
 
-/* Translations are walked anew at every access, so only who caches them must hear of it. */
+/* Translations are not cached here, so only the accelerator has something to drop. */
 enum step execute_invlpg(struct emulation *emulation)
 {
         if (!in_ring_0(emulation))
@@ -78,7 +78,7 @@ enum step execute_invlpg(struct emulation *emulation)
         return STEP_DONE;
 }
 
-/* WBINVD and INVD: the virtual CPU has no caches that anybody could tell from memory. */
+/* WBINVD and INVD: the virtual CPU has no caches that software could observe. */
 enum step execute_cache_control(struct emulation *emulation)
 {
         return in_ring_0(emulation) ? STEP_DONE : raise_fault_zero(emulation, HWACCL_VECTOR_GP);

@@ -41,7 +41,7 @@
  *   2. The other side loads the guest from the state and runs it until it exits. It delivers a pending interrupt, and
  *      clears its bit, as soon as the guest can take it. It exits with reason 52 when the TSC has reached
  *      monitor_timed_event's trigger, with reason 7 before the first instruction at which an interrupt could be taken
- *      if monitor_timed_event asks for that, and with reason 1 soon after a ring of doorbell_poke; a poke that came
+ *      if monitor_timed_event asks for that, and with reason 1 soon after a ring of doorbell_poke; a kick that came
  *      before the run ends that run at once.
  *   3. The other side writes the state as VT-x would leave it: qualification, guest-physical address, interruptibility,
  *      interrupt information, instruction length, RIP at the instruction that exited, control registers with their
@@ -57,8 +57,8 @@
  * file, and the other two for reading and writing; the other side has all three open by then. It can take the end of
  * file on doorbell_run as this side's end.
  *
- * ERRORS end the guest, and name what the other side did: it is gone; it does not answer, though it was asked to exit
- * (a deadline or a poke) longer ago than 10 seconds; it rang doorbell_exit without an exit, or twice for one; it
+ * ERRORS end the guest, and say what the other side did: it has ended; it does not answer, though it was asked to exit
+ * (a deadline or a kick) longer ago than 10 seconds; it rang doorbell_exit without an exit, or twice for one; it
  * took a page away. A guest that is not asked to exit may run for as long as it likes. A state with another value in
  * the VMM's bits is refused too. Other states that break the ABI, and unknown exit reasons, are recorded and then
  * refused.
