@@ -32,9 +32,9 @@ const char *cli_recording_operands(const struct cli_command *command, int argc, 
                 (void)cli_usage_error(command, "invalid range '%s': expected exits such as 100..200", range);
                 return NULL;
         }
-        if (exits->first > CLI_EXIT_MAX) {
+        if (exits->first > EXIT_NUMBER_MAX) {
                 (void)cli_usage_error(command, "invalid exit %" PRIu64 ": expected at most %" PRIu64, exits->first,
-                                      CLI_EXIT_MAX);
+                                      EXIT_NUMBER_MAX);
                 return NULL;
         }
         exits->ranged = exits->ranged || range;

@@ -5,6 +5,7 @@
 #include "replay/cli/option.h"
 
 #include "hwaccl/recording.h"
+#include "tracer/ring/exit_id.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,9 +18,6 @@ struct cli_exits {
         bool ranged;    /* a range was given */
         uint64_t count; /* of them in the recording: set by cli_exits_check() */
 };
-
-#define CLI_EXIT_MAX ((UINT64_C(1) << 40) - 1) /* the schema's limits */
-#define CLI_VCPU_MAX ((UINT64_C(1) << 22) - 1)
 
 #define CLI_EXITS_ALL                                                                                                  \
         (struct cli_exits)                                                                                             \
@@ -57,18 +55,18 @@ bool cli_exits_check(const struct cli_command *command, const char *path, struct
 #define CLI_OPTION_FROM(object, member)                                                                                \
         {                                                                                                              \
                 "from", 0, "N", "begin at exit N; the same as N.. after the recording",                                \
-                        CLI_NUMBER(object, member.first, 0, CLI_EXIT_MAX),                                             \
+                        CLI_NUMBER(object, member.first, 0, EXIT_NUMBER_MAX),                                          \
                         .given = CLI_FIELD(bool, object, member.ranged)                                                \
         }
 #define CLI_OPTION_TO(object, member)                                                                                  \
         {                                                                                                              \
                 "to", 0, "N", "end after exit N; the same as ..N after the recording",                                 \
-                        CLI_NUMBER(object, member.last, 0, CLI_EXIT_MAX),                                              \
+                        CLI_NUMBER(object, member.last, 0, EXIT_NUMBER_MAX),                                           \
                         .given = CLI_FIELD(bool, object, member.ranged)                                                \
         }
 #define CLI_OPTION_VCPU(object, member)                                                                                \
         {                                                                                                              \
-                "vcpu", 0, "N", "read virtual CPU N (default 0)", CLI_NUMBER_32(object, member.vcpu, 0, CLI_VCPU_MAX)  \
+                "vcpu", 0, "N", "read virtual CPU N (default 0)", CLI_NUMBER_32(object, member.vcpu, 0, VCPU_MAX)      \
         }
 #define CLI_OPTION_JSON(object, member)                                                                                \
         {                                                                                                              \

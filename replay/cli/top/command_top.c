@@ -29,7 +29,7 @@ static const struct cli_option options[] = {
         {"interval", 'i', "SECONDS", "time between two updates (default 1)", .value = CLI_VALUE_SECONDS,
          .field = CLI_FIELD(uint64_t, S, interval), .min = 10000000, .max = 3600000000000},
         {"once", '1', NULL, "print everything until now, once", CLI_FLAG(S, once)},
-        {"vcpu", 0, "N", "only virtual CPU N (default: all)", CLI_NUMBER_32(S, vcpu, 0, CLI_VCPU_MAX),
+        {"vcpu", 0, "N", "only virtual CPU N (default: all)", CLI_NUMBER_32(S, vcpu, 0, VCPU_MAX),
          .given = CLI_FIELD(bool, S, one_vcpu)},
         {"json", 'j', NULL, "with --once: print JSON", CLI_FLAG(S, json)},
         {.name = NULL},
