@@ -13,7 +13,7 @@ _Noreturn void hwaccl_assert_failed(const char *condition, const char *file, int
         abort();
 }
 
-/* One line only: what came from a file or a guest must not break the line that the user sees. */
+/* Text from a file or a guest may contain control characters; keep the message on one line. */
 static void single_line(char *text)
 {
         for (; *text; text++)

@@ -114,7 +114,7 @@ static void entry(struct hwaccl_probe *probe)
 static void exit_observed(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
                           const struct hwaccl_pending_interrupts *pending)
 {
-        /* Both were put there by the accelerator below. */
+        /* Both were set by the accelerator below. */
         (void)probe;
         (void)state;
         (void)pending;
@@ -138,7 +138,7 @@ static void irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bool taken)
 
 static void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)
 {
-        /* replay_inputs_ops handed it out, and compared what was asked for. */
+        /* replay_inputs_ops returned it, and compared the request. */
         (void)probe;
         (void)input;
 }
@@ -197,7 +197,7 @@ static void report_effect(struct replay_engine *engine, size_t number, const str
         if (!difference)
                 return;
 
-        /* of two long writes to the same place, the bytes that differ are of interest */
+        /* of two long writes to the same address, show the bytes that differ */
         size_t from = 0;
         if (recorded && replayed && recorded->kind == replayed->kind && recorded->size == replayed->size) {
                 const uint8_t *a = recorded->data, *b = replayed->data;
@@ -220,7 +220,7 @@ static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *repla
         const struct hwaccl_recorded_exit *exit = engine->exit;
 
         if (engine->cut_short || hwaccl_vcpu_host_failed(engine->vcpu))
-                return; /* a host that failed has been reported as the input that it could not give */
+                return; /* a failure of the host was reported with its input */
         size_t next = engine->effect_next;
         if (next >= exit->effect_count) {
                 if (!exit->outcome_known)
@@ -276,7 +276,7 @@ const struct hwaccl_probe_ops replay_probe_ops = {
         .handled = handled,
 };
 
-/* The hardware: the guest "runs" and is at the recorded exit. */
+/* The hardware: to "run" the guest is to return the recorded exit. */
 static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
                 struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request,
                 struct hwaccl_error *error)
@@ -299,7 +299,7 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
 
 static void kick(struct hwaccl_accel *accel)
 {
-        (void)accel; /* what was asynchronous is in the recording */
+        (void)accel; /* asynchronous events are in the recording */
 }
 
 static uint64_t virtual_ns(const struct hwaccl_accel *accel)

@@ -1,5 +1,5 @@
 /* Device state at keyframes, matched by the names of device and field: a recording may have been made by an older or
- * newer build, or by nobody's. */
+ * newer build, or be forged. */
 #include "replay/engine.h"
 
 #include <inttypes.h>
@@ -25,7 +25,7 @@ static const struct hwaccl_device_field *find_field(const struct hwaccl_device *
         return NULL;
 }
 
-/* Put the recorded fields of one device over its packed state. */
+/* Overwrite the packed state of one device with the recorded fields. */
 static bool overlay(const struct hwaccl_device *device, uint8_t *state,
                     const struct hwaccl_recorded_device_field *fields, size_t count, struct hwaccl_error *error)
 {
@@ -100,7 +100,7 @@ bool replay_devices_compare(struct hwaccl_machine *machine, const struct hwaccl_
 {
         bool same = true;
         struct hwaccl_device *device = NULL;
-        size_t place = 0; /* recorded fields come in the order of the device's table: this is where the next one is */
+        size_t place = 0; /* expected position of the next field: recorded fields are in the order of the table */
 
         size_t device_count;
         struct hwaccl_device *const *devices = hwaccl_machine_devices(machine, &device_count);

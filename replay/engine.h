@@ -1,8 +1,8 @@
 /*
- * Inside the replay engine. It sits on three of the core's four seams at once: as the accelerator (its hardware is the
- * recording), as the inputs (the recorded ones, in order) and as the probe (which compares instead of writing).
+ * Internals of the replay engine. It implements three of the core's four interfaces: the accelerator (its hardware is
+ * the recording), the inputs (the recorded ones, in order) and the probe (which compares instead of writing).
  *
- * One virtual CPU is one engine with its own machine and cursor; several can run beside each other.
+ * One engine replays one virtual CPU, with its own machine and cursor; several can run in parallel.
  */
 #ifndef HWACCL_REPLAY_ENGINE_H
 #define HWACCL_REPLAY_ENGINE_H
@@ -15,10 +15,10 @@
 
 /* What is wrong with the exit being replayed. */
 struct replay_report {
-        uint8_t code[15]; /* of the instruction, as far as it was read */
+        uint8_t code[15]; /* of the instruction, those that were read */
         uint8_t code_size;
         struct hwaccl_divergence divergence;
-        char name[HWACCL_DIFFERENCE_MAX][48]; /* of differences whose names are made up */
+        char name[HWACCL_DIFFERENCE_MAX][48]; /* for generated names */
 };
 
 struct replay_engine {
@@ -29,12 +29,12 @@ struct replay_engine {
         struct hwaccl_vcpu *vcpu;
 
         const struct hwaccl_recorded_exit *exit; /* the one being replayed */
-        size_t input_next;                       /* of exit->inputs: the first that was not read */
-        size_t effect_next;                      /* of exit->effects: the first that was not repeated */
+        size_t input_next;                       /* next in exit->inputs */
+        size_t effect_next;                      /* next in exit->effects */
         bool offered;
         uint8_t offered_vector;
-        bool inputs_lost; /* another input was asked for than the recorded one: what follows from it is not news */
-        bool cut_short;   /* the recording stops inside this exit's handling, and so does its comparison */
+        bool inputs_lost; /* a wrong input was requested: suppress consequential differences */
+        bool cut_short;   /* the recording ends during this exit's handling: do not compare further */
         struct replay_report report;
 
         /* The next transfer in. */
@@ -80,18 +80,18 @@ bool replay_refuse_gap(struct hwaccl_recording *recording, uint32_t vcpu, uint64
 
 /* report.c: the differences of one exit. */
 
-/** replay_report_open - a new exit: no difference yet */
+/** replay_report_open - begin the report of an exit */
 void replay_report_open(struct replay_report *report);
 
-/** replay_report_code - bytes of the instruction were read */
+/** replay_report_code - save bytes of the instruction for the report */
 void replay_report_code(struct replay_report *report, const void *data, size_t size);
 
-/** replay_report_name - make up the name of the next difference, printf style; valid until the report is opened again
+/** replay_report_name - generate the name of the next difference, printf style; valid until the report is opened again
  */
 const char *replay_report_name(struct replay_report *report, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
-/** replay_report_add - the next difference, or NULL when there are too many; the caller fills in both values */
+/** replay_report_add - add a difference for the caller to fill in; NULL if there are too many */
 struct hwaccl_difference *replay_report_add(struct replay_report *report, const char *what);
 
 /** replay_report_numbers, replay_report_texts - add a difference of two numbers (hexadecimal), of two texts */
@@ -110,11 +110,11 @@ void replay_format_bytes(char *text, size_t room, const void *data, size_t size)
 
 /* devices.c: device state at keyframes. */
 
-/** replay_devices_load - devices := what was saved; fields that the recording lacks stay as they are */
+/** replay_devices_load - load the saved state into the devices; fields missing in the recording are unchanged */
 bool replay_devices_load(struct hwaccl_machine *machine, const struct hwaccl_recorded_device_field *fields,
                          size_t count, struct hwaccl_error *error);
 
-/** replay_devices_compare - differences go to the report. Returns true when there is none */
+/** replay_devices_compare - add differences to the report. Returns true if there are none */
 bool replay_devices_compare(struct hwaccl_machine *machine, const struct hwaccl_recorded_device_field *fields,
                             size_t count, struct replay_report *report);
 
@@ -125,7 +125,8 @@ bool replay_devices_compare(struct hwaccl_machine *machine, const struct hwaccl_
 bool replay_load_state(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
                        const struct hwaccl_known_fields *known, struct hwaccl_error *error);
 
-/** replay_resynchronise - go on from what was recorded: the context decides what the next trip offers and handles */
+/** replay_resynchronise - continue from the recorded state: the context determines what the next exit offers and
+ * handles */
 void replay_resynchronise(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
                           const struct hwaccl_known_fields *known);
 

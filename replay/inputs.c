@@ -1,5 +1,5 @@
-/* Inputs from the recording, in the order in which they were read. A handler that asks for another one than was
- * recorded has diverged; it still gets an answer, so that what else differs in this exit shows too. */
+/* Inputs from the recording, in recorded order. A handler that requests a different input
+ * has diverged; it still gets a value, so that further differences of the exit are found. */
 #include "replay/engine.h"
 
 #include <inttypes.h>
@@ -31,13 +31,13 @@ static void describe(char *text, size_t room, enum hwaccl_input_kind kind, uint6
         }
 }
 
-/* The first wrong request of an exit is reported; later ones follow from it. */
+/* Only the first wrong request of an exit is reported; later ones are its consequences. */
 static void lost(struct replay_engine *engine, enum hwaccl_input_kind kind, uint64_t address, size_t size)
 {
         const struct hwaccl_input *recorded = peek(engine);
 
         if (!recorded && !engine->exit->outcome_known)
-                engine->cut_short = true; /* the recording stops before this was read */
+                engine->cut_short = true; /* the recording ends before this read */
         if (engine->inputs_lost || engine->cut_short)
                 return;
         engine->inputs_lost = true;
@@ -53,8 +53,8 @@ static void lost(struct replay_engine *engine, enum hwaccl_input_kind kind, uint
         describe(difference->replayed, sizeof(difference->replayed), kind, address, size);
 }
 
-/* The next input, if it is the one that is asked for. One of the same kind is taken even when address or size differ:
- * it is the best answer there is. */
+/* The next input, if it is the requested one. One of the same kind is used even if address or size differ:
+ * it is the best available value. */
 static const struct hwaccl_input *take(struct replay_engine *engine, enum hwaccl_input_kind kind, uint64_t address,
                                        size_t size)
 {
@@ -70,7 +70,7 @@ static const struct hwaccl_input *take(struct replay_engine *engine, enum hwaccl
         return input;
 }
 
-/* The data of an input, as far as there is any, then zeros. Returns how many bytes there were. */
+/* Copy the data of an input, padded with zeros. Returns the number of bytes copied. */
 static size_t give(const struct hwaccl_input *input, void *buffer, size_t size)
 {
         size_t known = 0;
@@ -98,9 +98,9 @@ static bool wait(struct hwaccl_inputs *inputs, uint64_t deadline_ns, uint64_t *n
         struct replay_engine *engine = inputs_engine(inputs);
         const struct hwaccl_input *input = take(engine, HWACCL_INPUT_WAIT, deadline_ns, 0);
 
-        /* A guest that sleeps for longer than it did would sleep for ever: there is no other time to give. */
+        /* If the guest waits for longer than recorded, it would wait forever: no later time is recorded. */
         if (!input)
-                return hwaccl_error_set(error, "the recording has no further wait here");
+                return hwaccl_error_set(error, "no further wait is recorded");
         *now_ns = input->value;
         return true;
 }
@@ -118,7 +118,7 @@ static bool memory_read(struct hwaccl_inputs *inputs, enum hwaccl_input_kind kin
         return true;
 }
 
-/* Nothing typed is not recorded, so the answer depends on what comes next. */
+/* An empty read is not recorded, so the result depends on the next input. */
 static bool console_read(struct hwaccl_inputs *inputs, enum hwaccl_channel channel, void *buffer, size_t *size,
                          struct hwaccl_error *error)
 {
@@ -147,7 +147,7 @@ static bool wall_time(struct hwaccl_inputs *inputs, uint64_t *seconds, struct hw
         return true;
 }
 
-/* Only a request is recorded, not its absence. */
+/* Only a stop request is recorded, not its absence. */
 static bool stop_requested(struct hwaccl_inputs *inputs, enum hwaccl_stop_request *request, struct hwaccl_error *error)
 {
         struct replay_engine *engine = inputs_engine(inputs);
@@ -163,7 +163,7 @@ static bool stop_requested(struct hwaccl_inputs *inputs, enum hwaccl_stop_reques
         return true;
 }
 
-/* An access that worked leaves no row of its own, so the answer depends on what comes next. */
+/* Only a failed access is recorded, so the result depends on the next input. */
 static bool disk_faulted(struct replay_engine *engine, unsigned disk, uint64_t offset)
 {
         const struct hwaccl_input *input = peek(engine);
@@ -185,7 +185,7 @@ static bool disk_read(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offs
                 return true;
         const struct hwaccl_input *input = peek(engine);
         if (input && input->kind == HWACCL_INPUT_DISK && input->value != disk)
-                lost(engine, HWACCL_INPUT_DISK, offset, size); /* the other disk: says so, and takes what there is */
+                lost(engine, HWACCL_INPUT_DISK, offset, size); /* wrong disk: report it, use the recorded data */
         input = take(engine, HWACCL_INPUT_DISK, offset, size);
         give(input, buffer, size);
         return true;

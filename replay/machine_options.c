@@ -23,7 +23,7 @@ static bool read_number(const struct hwaccl_recording *recording, const char *na
         errno = 0;
         unsigned long long value = strtoull(text, &end, 10);
         if (!isdigit((unsigned char)text[0]) || errno || *end)
-                return hwaccl_error_set(error, "option %s of the recording is no number: '%.64s'", name, text);
+                return hwaccl_error_set(error, "option %s of the recording is not a number: '%.64s'", name, text);
         *number = value;
         return true;
 }
@@ -59,18 +59,18 @@ static bool read_mode(const struct hwaccl_recording *recording, enum hwaccl_entr
                 *mode = (enum hwaccl_entry_mode)i;
                 return true;
         }
-        return hwaccl_error_set(error, "option %s of the recording is '%.64s', not real, protected or long",
+        return hwaccl_error_set(error, "option %s of the recording is '%.64s', expected real, protected or long",
                                 HWACCL_OPTION_ENTRY_MODE, text);
 }
 
-/* A number no greater than the register that it is for. */
+/* A number limited by the width of its register. */
 static bool read_limited(const struct hwaccl_recording *recording, const char *name, uint64_t limit, uint64_t *number,
                          struct hwaccl_error *error)
 {
         if (!read_number(recording, name, NULL, number, error))
                 return false;
         return *number <= limit ||
-               hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; it is at most %" PRIu64, name,
+               hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; expected at most %" PRIu64, name,
                                 *number, limit);
 }
 
@@ -116,7 +116,7 @@ static bool read_disk(const struct hwaccl_recording *recording, size_t index, st
         (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_MODE, index);
         const char *mode = hwaccl_recording_option(recording, name);
         if (!mode || (strcmp(mode, "rw") != 0 && strcmp(mode, "ro") != 0 && strcmp(mode, "cow") != 0))
-                return hwaccl_error_set(error, "option %s of the recording is not rw, ro or cow", name);
+                return hwaccl_error_set(error, "option %s of the recording: expected rw, ro or cow", name);
         disk->read_only = strcmp(mode, "ro") == 0;
         return true;
 }
@@ -130,7 +130,7 @@ static bool read_disks(const struct hwaccl_recording *recording, struct hwaccl_m
         if (!read_number(recording, HWACCL_OPTION_DISK_COUNT, &none, &count, error))
                 return false;
         if (count > HWACCL_DISK_MAX)
-                return hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; at most %d are possible",
+                return hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; expected at most %d",
                                         HWACCL_OPTION_DISK_COUNT, count, HWACCL_DISK_MAX);
         config->disk_count = (size_t)count;
         for (size_t i = 0; i < config->disk_count; i++)
@@ -154,7 +154,7 @@ bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struc
         if (!config->tsc_khz)
                 return hwaccl_error_set(error, "option %s of the recording is 0", HWACCL_OPTION_TSC_KHZ);
         if (raw_count > HWACCL_RAW_MAX)
-                return hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; at most %u are possible",
+                return hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; expected at most %u",
                                         HWACCL_OPTION_RAW_COUNT, raw_count, HWACCL_RAW_MAX);
         config->backed = false;
         config->firmware_size = (size_t)firmware_size;

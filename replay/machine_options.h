@@ -1,5 +1,5 @@
 /*
- * The rows of a recording's option table from which a replay builds the machine again. `hwaccl record` writes them;
+ * Options of a recording from which a replay builds the machine. `hwaccl record` writes them;
  * numbers are decimal.
  */
 #ifndef HWACCL_MACHINE_OPTIONS_H
@@ -21,8 +21,9 @@
 #define HWACCL_OPTION_DISK_SIZE     "disk_%zu_size" /* bytes, a multiple of 512 */
 #define HWACCL_OPTION_DISK_MODE     "disk_%zu_mode" /* rw, ro or cow */
 
-/* Of a guest that starts in a kernel, without firmware. A replay needs where the processor was, not the kernel. */
-#define HWACCL_OPTION_ENTRY_MODE          "entry_mode" /* real, protected or long; absent: real, and no others */
+/* For a guest that starts in a kernel, without firmware. A replay needs the processor state at the start, not the
+ * kernel. */
+#define HWACCL_OPTION_ENTRY_MODE          "entry_mode" /* real, protected or long; absent: real, without the other options */
 #define HWACCL_OPTION_ENTRY_RIP           "entry_rip"
 #define HWACCL_OPTION_ENTRY_RAX           "entry_rax"
 #define HWACCL_OPTION_ENTRY_RBX           "entry_rbx"
@@ -35,9 +36,9 @@
 #define HWACCL_OPTION_ENTRY_DATA_SELECTOR "entry_data_selector"
 
 /**
- * hwaccl_machine_options_read - the configuration of the machine that was recorded, without the bytes of its images
+ * hwaccl_machine_options_read - read the configuration of the recorded machine, without the bytes of its images
  *
- * Returns false with *error set when an option is missing, is no number or is out of range.
+ * Returns false with *error set if an option is missing, is not a number or is out of range.
  */
 bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
                                  struct hwaccl_error *error);

@@ -66,7 +66,7 @@ bool hwaccl_replay_run(struct hwaccl_recording *recording, const struct hwaccl_r
 {
         memset(result, 0, sizeof(*result));
         if (config->first > config->last)
-                return hwaccl_error_set(error, "exits %" PRIu64 " to %" PRIu64 " are no range", config->first,
+                return hwaccl_error_set(error, "exits %" PRIu64 " to %" PRIu64 " are not a range", config->first,
                                         config->last);
         struct hwaccl_session *session = hwaccl_session_open(recording, config->vcpu, error);
         if (!session)

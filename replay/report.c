@@ -30,7 +30,7 @@ const char *replay_report_name(struct replay_report *report, const char *format,
 {
         unsigned index = report->divergence.difference_count;
         if (index >= HWACCL_DIFFERENCE_MAX)
-                return ""; /* there is no room for the difference either */
+                return ""; /* the report has no space for the difference either */
         va_list arguments;
         va_start(arguments, format);
         (void)vsnprintf(report->name[index], sizeof(report->name[index]), format, arguments);

@@ -13,13 +13,13 @@ void hwaccl_guest_memory_init(struct hwaccl_guest_memory *memory, bool backed)
         memory->backed = backed;
 }
 
-/* Where a run goes in the list, which is in order. */
+/* Position of a run in the sorted list. */
 static bool find_place(const struct hwaccl_guest_memory *memory, uint64_t address, uint64_t size, size_t *place,
                        struct hwaccl_error *error)
 {
         if (!size || address % HWACCL_PAGE_SIZE || size % HWACCL_PAGE_SIZE || address + size < address)
-                return hwaccl_error_set(error, "memory run 0x%" PRIx64 "+0x%" PRIx64 " is not made of whole pages",
-                                        address, size);
+                return hwaccl_error_set(error, "memory run 0x%" PRIx64 "+0x%" PRIx64 " is not page-aligned", address,
+                                        size);
         if (memory->run_count == HWACCL_MEMORY_RUN_MAX)
                 return hwaccl_error_set(error, "more than %d memory runs", HWACCL_MEMORY_RUN_MAX);
 
@@ -54,7 +54,7 @@ bool hwaccl_guest_memory_add(struct hwaccl_guest_memory *memory, uint64_t addres
                 void *mapping =
                         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
                 if (mapping == MAP_FAILED)
-                        return hwaccl_error_set(error, "cannot get %" PRIu64 " bytes of guest memory: %s", size,
+                        return hwaccl_error_set(error, "cannot allocate %" PRIu64 " bytes of guest memory: %s", size,
                                                 strerror(errno));
                 host = mapping;
         }

@@ -47,7 +47,7 @@ static void observe_effect(struct hwaccl_host *host, enum hwaccl_effect_kind kin
         host->probe->ops->effect(host->probe, &effect);
 }
 
-/* A failed input: the first error stays; the caller goes on with zeros until the run loop sees it. */
+/* Record a failed input: the first error is kept; the caller continues with zeros until the run loop checks it. */
 static void input_failed(struct hwaccl_host *host, const struct hwaccl_error *error)
 {
         hwaccl_host_fail(host, "%s", error->message);
@@ -92,7 +92,7 @@ static bool read_as(struct hwaccl_host *host, enum hwaccl_input_kind kind, uint6
                 if (!host->inputs->ops->memory_read(host->inputs, kind, address, to, part, &error)) {
                         input_failed(host, &error);
                         memset(to, 0, size);
-                        return true; /* there is memory; what is in it no longer matters */
+                        return true; /* there is memory; its contents no longer matter */
                 }
                 observe_input(host, kind, address, 0, to, part);
                 to += part;
@@ -222,7 +222,7 @@ bool hwaccl_host_disk_read(struct hwaccl_host *host, unsigned disk, uint64_t off
         if (!host->inputs->ops->disk_read(host->inputs, disk, offset, buffer, size, &fault, &error)) {
                 input_failed(host, &error);
                 memset(buffer, 0, size);
-                return true; /* what was read no longer matters */
+                return true; /* the contents no longer matter */
         }
         if (fault)
                 memset(buffer, 0, size);

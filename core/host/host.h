@@ -1,10 +1,10 @@
 /*
- * The host, as exit handling sees it: the only door between handlers and the world outside them (the determinism
- * contract). Every value read goes to the probe as an input, everything done goes to it as an effect. Nothing under
+ * The host as exit handling sees it: the only interface between the handling and the outside (the determinism
+ * contract). Every value read is reported to the probe as an input, every action as an effect. Nothing under
  * core/exit, core/irq or core/machine reads time, memory, terminals or files in any other way.
  *
- * Handlers need not check each call: a failure is kept in the host, later reads give zeros, and the run loop ends the
- * guest with the first error as soon as the handler returns.
+ * Handlers need not check each call: the host keeps the first failure, later reads return zeros, and the run loop ends
+ * the guest with the first error as soon as the handler returns.
  */
 #ifndef HWACCL_HOST_H
 #define HWACCL_HOST_H
@@ -15,12 +15,12 @@
 
 struct hwaccl_host {
         struct hwaccl_inputs *inputs;
-        struct hwaccl_probe *probe; /* NULL when nobody watches */
+        struct hwaccl_probe *probe; /* NULL: no probe */
         struct hwaccl_guest_memory *memory;
-        /* where characters that the guest prints go, beside the probe; NULL: nowhere */
+        /* output of the guest's console, in addition to the probe; NULL: none */
         void (*console)(void *opaque, enum hwaccl_channel channel, const void *data, size_t size);
         void *console_opaque;
-        /* told of every range of guest memory that a handler wrote, for accelerators that cache code; NULL: nobody */
+        /* called for every range of guest memory that a handler wrote, for accelerators that cache code; may be NULL */
         void (*memory_written)(void *opaque, uint64_t address, uint64_t size);
         void *memory_written_opaque;
         uint64_t now_ns; /* guest clock of this exit */
@@ -31,21 +31,21 @@ struct hwaccl_host {
 void hwaccl_host_init(struct hwaccl_host *host, struct hwaccl_inputs *inputs, struct hwaccl_probe *probe,
                       struct hwaccl_guest_memory *memory);
 
-/** hwaccl_host_fail - keep an error; the first one stays */
+/** hwaccl_host_fail - record an error; the first one is kept */
 void hwaccl_host_fail(struct hwaccl_host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** hwaccl_host_sample_clock - read the guest clock for this exit; called by the run loop once after each exit */
 void hwaccl_host_sample_clock(struct hwaccl_host *host);
 
-/** hwaccl_host_clock - guest clock of the exit being handled, ns since the guest started; the same all through one exit
+/** hwaccl_host_clock - guest clock of the current exit, ns since the guest started; constant during an exit
  */
 static inline uint64_t hwaccl_host_clock(const struct hwaccl_host *host)
 {
         return host->now_ns;
 }
 
-/** hwaccl_host_wait - a halted guest waits until deadline_ns or an asynchronous input; the clock then stands at the new
- * time */
+/** hwaccl_host_wait - wait, for a halted guest, until deadline_ns or an asynchronous input; updates the guest
+ * clock */
 void hwaccl_host_wait(struct hwaccl_host *host, uint64_t deadline_ns);
 
 /** hwaccl_host_guest_memory_read - guest RAM or ROM at a guest-physical address; any size. False where part of the
@@ -53,8 +53,8 @@ void hwaccl_host_wait(struct hwaccl_host *host, uint64_t deadline_ns);
 bool hwaccl_host_guest_memory_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size);
 
 /**
- * hwaccl_host_table_read, hwaccl_host_table_walked - the same for page tables: each entry is read, and when the walk is
- * at its end the probe is told of them all at once. False where there is no memory, or it cannot be read
+ * hwaccl_host_table_read, hwaccl_host_table_walked - the same for page tables: read each entry, and at the end of the
+ * walk report all of them to the probe at once. False if there is no memory, or it cannot be read
  */
 bool hwaccl_host_table_read(struct hwaccl_host *host, uint64_t address, void *buffer, size_t size);
 void hwaccl_host_table_walked(struct hwaccl_host *host, const struct hwaccl_table_entry *entry, size_t count,
@@ -75,22 +75,22 @@ size_t hwaccl_host_console_read(struct hwaccl_host *host, enum hwaccl_channel ch
 /** hwaccl_host_wall_time - seconds since 1970 UTC at the guest's start */
 uint64_t hwaccl_host_wall_time(struct hwaccl_host *host);
 
-/** hwaccl_host_stop_requested - has someone outside asked the guest to stop */
+/** hwaccl_host_stop_requested - whether the guest is to stop, and why */
 enum hwaccl_stop_request hwaccl_host_stop_requested(struct hwaccl_host *host);
 
 /**
- * hwaccl_host_disk_read, hwaccl_host_disk_write, hwaccl_host_disk_flush - sectors of a disk that the machine has
+ * hwaccl_host_disk_read, hwaccl_host_disk_write, hwaccl_host_disk_flush - access sectors of a disk of the machine
  * @offset: bytes
  * @size: a multiple of 512, at most HWACCL_INPUT_SIZE_MAX
  *
- * False when the host could not do it: an I/O error, a full file system, an image that became shorter. A read then
- * leaves zeros.
+ * False on a host error: an I/O error, a full file system, a truncated image. A read then
+ * returns zeros.
  */
 bool hwaccl_host_disk_read(struct hwaccl_host *host, unsigned disk, uint64_t offset, void *buffer, size_t size);
 bool hwaccl_host_disk_write(struct hwaccl_host *host, unsigned disk, uint64_t offset, const void *data, size_t size);
 bool hwaccl_host_disk_flush(struct hwaccl_host *host, unsigned disk);
 
-/** hwaccl_host_irq_line_changed, hwaccl_host_stopped - effects without an action on the host: for the probe only */
+/** hwaccl_host_irq_line_changed, hwaccl_host_stopped - report an effect without an action on the host to the probe */
 void hwaccl_host_irq_line_changed(struct hwaccl_host *host, unsigned line, bool level);
 void hwaccl_host_stopped(struct hwaccl_host *host, unsigned end, uint64_t code);
 

@@ -22,7 +22,7 @@ struct hwaccl_live_disk {
         int first_fault;
 };
 
-/* O_NONBLOCK: opening a pipe by mistake must not wait for its other end. */
+/* O_NONBLOCK: opening a FIFO by mistake must not block. */
 static bool open_image(struct hwaccl_live_disk *disk, const char *path, struct hwaccl_error *error)
 {
         int access = disk->mode == HWACCL_DISK_READ_WRITE ? O_RDWR : O_RDONLY;
@@ -32,21 +32,22 @@ static bool open_image(struct hwaccl_live_disk *disk, const char *path, struct h
         if (disk->file < 0 && errno == EISDIR)
                 return hwaccl_error_set(error, "%s: is a directory, not a disk image", path);
         if (disk->file < 0 && (errno == EACCES || errno == EROFS || errno == EPERM) && access == O_RDWR)
-                return hwaccl_error_set(error, "%s: cannot open for writing: %s (ro and cow leave the image as it is)",
+                return hwaccl_error_set(error,
+                                        "%s: cannot open for writing: %s (use ro or cow to leave the image unchanged)",
                                         path, strerror(errno));
         if (disk->file < 0 || fstat(disk->file, &status) < 0)
                 return hwaccl_error_set(error, "%s: cannot open: %s", path, strerror(errno));
         if (S_ISDIR(status.st_mode))
                 return hwaccl_error_set(error, "%s: is a directory, not a disk image", path);
         if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
-                return hwaccl_error_set(error, "%s: is neither a regular file nor a block device", path);
+                return hwaccl_error_set(error, "%s: not a regular file or block device", path);
         off_t end = lseek(disk->file, 0, SEEK_END); /* a block device has no st_size */
         if (end < 0)
-                return hwaccl_error_set(error, "%s: cannot tell its size: %s", path, strerror(errno));
+                return hwaccl_error_set(error, "%s: cannot determine its size: %s", path, strerror(errno));
         if (end == 0)
-                return hwaccl_error_set(error, "%s: is empty: a disk has at least one sector of 512 bytes", path);
+                return hwaccl_error_set(error, "%s: is empty; expected at least one sector of 512 bytes", path);
         if (end % SECTOR)
-                return hwaccl_error_set(error, "%s: %jd bytes; the size of a disk image is a multiple of 512", path,
+                return hwaccl_error_set(error, "%s: size of %jd bytes; expected a multiple of 512", path,
                                         (intmax_t)end);
         disk->size = (uint64_t)end;
         disk->modified = status.st_mtime;
@@ -69,7 +70,7 @@ static bool lock_image(struct hwaccl_live_disk *disk, const char *path, struct h
                                 path);
 }
 
-/* A file without a name, so that nothing of it can be left behind. Returns -1 with errno set. */
+/* An unnamed temporary file, which always vanishes on close. Returns -1 with errno set. */
 static int open_nameless(const char *directory)
 {
         char path[4096];
@@ -82,13 +83,13 @@ static int open_nameless(const char *directory)
                 errno = ENAMETOOLONG;
                 return -1;
         }
-        file = mkostemp(path, O_CLOEXEC); /* not every file system has O_TMPFILE */
+        file = mkostemp(path, O_CLOEXEC); /* not every file system supports O_TMPFILE */
         if (file >= 0)
                 (void)unlink(path);
         return file;
 }
 
-/* What a guest writes may be much: /tmp, which often is memory, comes last. */
+/* A guest may write much, so /tmp, which is often in memory, is the last choice. */
 static int open_temporary(struct hwaccl_error *error)
 {
         const char *directory = getenv("TMPDIR");
@@ -98,7 +99,7 @@ static int open_temporary(struct hwaccl_error *error)
         if (file < 0 && !named)
                 file = open_nameless("/tmp");
         if (file < 0)
-                hwaccl_error_set(error, "cannot make a temporary file in %s for what is written to a cow disk: %s",
+                hwaccl_error_set(error, "cannot create a temporary file in %s for a cow disk: %s",
                                  named ? directory : "/var/tmp or /tmp", strerror(errno));
         return file;
 }
@@ -201,7 +202,7 @@ static bool is_written(const struct hwaccl_live_disk *disk, uint64_t sector)
         return disk->written && disk->written[sector / 8] >> (sector % 8) & 1;
 }
 
-/* Runs of sectors that are in the same file are read at once. */
+/* Consecutive sectors in the same file are read in one call. */
 bool hwaccl_live_disk_read(struct hwaccl_live_disk *disk, uint64_t offset, void *buffer, size_t size)
 {
         uint8_t *to = buffer;

@@ -19,13 +19,13 @@
 #define NANOSECONDS_PER_SECOND UINT64_C(1000000000)
 #define TYPED_ROOM             4096u
 
-/* Bytes from the console's file descriptor to the guest: one reader thread fills it, the vCPU thread empties it. A file
- * under the virtual clock is read by the vCPU thread itself, so that nothing depends on when another thread runs. */
+/* Bytes from the console's file descriptor to the guest: a reader thread fills it, the vCPU thread empties it. A file
+ * with the virtual clock is read by the vCPU thread itself, so that the result does not depend on thread scheduling. */
 struct typed {
         atomic_size_t head; /* bytes ever written */
         atomic_size_t tail; /* bytes ever read */
-        atomic_bool full;   /* the reader waits for room */
-        atomic_bool fresh;  /* something came since the guest last looked or waited */
+        atomic_bool full;   /* the reader waits for space */
+        atomic_bool fresh;  /* bytes arrived since the guest last read or waited */
         unsigned char bytes[TYPED_ROOM];
 };
 
@@ -38,10 +38,10 @@ struct hwaccl_live_inputs {
         bool started;
         uint64_t start_ns;
         uint64_t last_ns;
-        uint64_t waited_ns; /* --clock virtual: what waits have skipped */
+        uint64_t waited_ns; /* --clock virtual: time skipped in waits */
         uint64_t exits;
         int wake_fd;    /* ends a wait of the vCPU thread */
-        int helper_fd;  /* ends the helper's poll: room for typed bytes, or time to go */
+        int helper_fd;  /* wakes the helper's poll: there is space for typed bytes, or it must end */
         bool from_file; /* the vCPU thread reads what is typed */
         bool file_ended;
         bool has_helper;
@@ -62,7 +62,7 @@ static uint64_t monotonic_ns(void)
         return (uint64_t)now.tv_sec * NANOSECONDS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
-/* An eventfd's counter is full only after 2^64 - 2 posts; a failed write then means that it is readable anyway. */
+/* The counter of an eventfd overflows only after 2^64 - 2 posts; it is then readable anyway. */
 static void post(int fd)
 {
         uint64_t one = 1;
@@ -149,7 +149,7 @@ uint64_t hwaccl_live_inputs_clock(void *opaque)
 
 static bool no_virtual_clock(struct hwaccl_live_inputs *live, struct hwaccl_error *error)
 {
-        return hwaccl_error_set(error, "the %s accelerator has no virtual clock: use --clock host",
+        return hwaccl_error_set(error, "the %s accelerator has no virtual clock; use --clock host",
                                 atomic_load(&live->accel)->ops->name);
 }
 
@@ -162,7 +162,7 @@ static bool read_clock(struct hwaccl_inputs *inputs, uint64_t *now_ns, struct hw
         return guest_clock(live, now_ns) || no_virtual_clock(live, error);
 }
 
-/* Has anything come up that ends a wait? Typed bytes end one wait each time some arrive, whether the guest reads them
+/* Whether an event ends a wait. Typed bytes end one wait each time some arrive, whether the guest reads them
  * or not: a guest that ignores its console must not spin. */
 static bool woken(struct hwaccl_live_inputs *live)
 {
@@ -210,7 +210,7 @@ static bool read_memory(struct hwaccl_inputs *inputs, enum hwaccl_input_kind kin
         return true;
 }
 
-/* One read of what was typed, for which there is room. */
+/* One read of typed bytes, as many as there is space for. */
 static ssize_t read_typed(struct hwaccl_live_inputs *live)
 {
         struct typed *typed = &live->typed;
@@ -326,7 +326,7 @@ static const struct hwaccl_inputs_ops live_ops = {
         .disk_flush = flush_disk,
 };
 
-/* Returns false when there will be no more. */
+/* Returns false at the end of the input. */
 static bool take_typed(struct hwaccl_live_inputs *live)
 {
         ssize_t got = read_typed(live);
@@ -336,7 +336,7 @@ static bool take_typed(struct hwaccl_live_inputs *live)
         return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-/* Is there room for typed bytes? Says so in typed.full before it looks a last time, so that no wake-up is lost. */
+/* Whether there is space for typed bytes. Sets typed.full before the last check, so that no wake-up is lost. */
 static bool has_room(struct hwaccl_live_inputs *live)
 {
         struct typed *typed = &live->typed;
@@ -350,7 +350,7 @@ static bool has_room(struct hwaccl_live_inputs *live)
         return false;
 }
 
-/* Watches the console and the time limit, so that the vCPU thread makes no system call per exit. */
+/* Helper thread: watches the console and the time limit, so that the vCPU thread needs no system call per exit. */
 static void *help(void *opaque)
 {
         struct hwaccl_live_inputs *live = opaque;
@@ -385,7 +385,7 @@ static void *help(void *opaque)
         return NULL;
 }
 
-/* Signals are the main thread's: the helper gets none. */
+/* The helper blocks all signals; the main thread handles them. */
 static bool start_helper(struct hwaccl_live_inputs *live, struct hwaccl_error *error)
 {
         sigset_t all;

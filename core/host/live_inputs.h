@@ -17,17 +17,17 @@ enum hwaccl_clock {
 
 struct hwaccl_live_inputs_config {
         enum hwaccl_clock clock;
-        struct hwaccl_guest_memory *memory;   /* not owned */
-        uint64_t wall_time;                   /* seconds since 1970 UTC at the guest's start */
-        int console_fd;                       /* of what is typed, or -1. A file with the virtual clock is all there
-                                                 from the start, anything else comes when it comes */
-        uint64_t max_exits;                   /* stop after that many exits; 0: no limit */
+        struct hwaccl_guest_memory *memory; /* not owned */
+        uint64_t wall_time;                 /* seconds since 1970 UTC at the guest's start */
+        int console_fd;     /* descriptor of console input, or -1. A file with the virtual clock is available
+                              from the start, other input when it arrives */
+        uint64_t max_exits; /* stop after this many exits; 0: no limit */
         struct hwaccl_live_disk *const *disk; /* the machine's disks; not owned */
         size_t disk_count;
         uint64_t timeout_ns; /* host time after which to stop; 0: no limit */
 };
 
-/** hwaccl_live_inputs_create - NULL with *error set when memory, a timer or an eventfd cannot be had */
+/** hwaccl_live_inputs_create - NULL with *error set if memory, a timer or an eventfd is not available */
 struct hwaccl_live_inputs *hwaccl_live_inputs_create(const struct hwaccl_live_inputs_config *config,
                                                      struct hwaccl_error *error);
 void hwaccl_live_inputs_destroy(struct hwaccl_live_inputs *live);
@@ -41,13 +41,13 @@ void hwaccl_live_inputs_destroy(struct hwaccl_live_inputs *live);
  */
 void hwaccl_live_inputs_attach(struct hwaccl_live_inputs *live, struct hwaccl_accel *accel);
 
-/** hwaccl_live_inputs_interface - the seam to attach to a machine; lives as long as @live */
+/** hwaccl_live_inputs_interface - the interface to attach to a machine; valid as long as @live */
 struct hwaccl_inputs *hwaccl_live_inputs_interface(struct hwaccl_live_inputs *live);
 
-/** hwaccl_live_inputs_stop - ask the guest to stop; from any thread or signal handler. The first request stays */
+/** hwaccl_live_inputs_stop - ask the guest to stop; from any thread or signal handler. The first request is kept */
 void hwaccl_live_inputs_stop(struct hwaccl_live_inputs *live, enum hwaccl_stop_request request);
 
-/** hwaccl_live_inputs_stopping - was the guest asked to stop? */
+/** hwaccl_live_inputs_stopping - whether the guest was asked to stop */
 bool hwaccl_live_inputs_stopping(const struct hwaccl_live_inputs *live);
 
 /** hwaccl_live_inputs_clock - the guest clock, host or virtual, in the form that hwaccl_accel_soft_create() takes

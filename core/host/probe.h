@@ -1,6 +1,6 @@
 /*
- * Probes: where observations go. One probe per arrow of the trip round the loop; nothing on an arrow goes unobserved.
- * A NULL probe costs one predictable branch. The recorder implements this interface, and so does the replay engine,
+ * Probes receive the observations: one call per step of the exit loop.
+ * A NULL probe costs one predictable branch. The recorder implements this interface, and the replay engine,
  * which compares instead of writing.
  */
 #ifndef HWACCL_PROBE_H
@@ -18,27 +18,27 @@ struct hwaccl_probe;
 /* Called on the vCPU thread in this order for each exit: transfer_in, irq_offer (if any), exit, input and effect as
  * they happen, verdict, irq_reclaim (if there was an offer), handled. Pointers are valid during the call. */
 struct hwaccl_probe_ops {
-        /* the state as the guest is about to be entered with it */
+        /* the state with which the guest will be entered */
         void (*transfer_in)(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state);
         /* a vector was taken from the trap manager or the PIC and set in the pending page */
         void (*irq_offer)(struct hwaccl_probe *probe, uint8_t vector);
-        /* the guest is entered now; time stamps only. NULL: the probe takes irq_offer, or else transfer_in, for it */
+        /* immediately before the entry; for time stamps. NULL: the probe uses irq_offer or else transfer_in instead */
         void (*entry)(struct hwaccl_probe *probe);
         /* the guest has stopped: state and pending page as the accelerator left them */
         void (*exit)(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state,
                      const struct hwaccl_pending_interrupts *pending);
         void (*verdict)(struct hwaccl_probe *probe, enum hwaccl_verdict verdict);
-        /* the offer is settled: the subject took the vector, or it went back to the trap manager */
+        /* the subject took the offered vector, or it was returned to the trap manager */
         void (*irq_reclaim)(struct hwaccl_probe *probe, uint8_t vector, bool taken);
         void (*input)(struct hwaccl_probe *probe, const struct hwaccl_input *input);
-        /* page-table entries that were read on the way to an instruction, in one call, as there are up to four at most
-         * exits: @count inputs of the kind HWACCL_INPUT_MEMORY, of @size bytes each (4 or 8). NULL: input() is called
-         * for each */
+        /* page-table entries read in the page walk for an instruction, in one call, because most exits
+         * have up to four: @count inputs of the kind HWACCL_INPUT_MEMORY, of @size bytes each (4 or 8). NULL: input()
+         * is called for each */
         void (*table_walk)(struct hwaccl_probe *probe, const struct hwaccl_table_entry *entry, size_t count,
                            uint32_t size);
         void (*effect)(struct hwaccl_probe *probe, const struct hwaccl_effect *effect);
-        /* the exit is handled and the next entry's state is in the machine context. Returns false, with *error set,
-         * when the guest must stop here: the recording cannot go on, or the replay diverged */
+        /* the exit is handled and the state of the next entry is in the machine context. Returns false, with *error
+         * set, when the guest must stop here: the recording cannot go on, or the replay diverged */
         bool (*handled)(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error);
 };
 
@@ -47,7 +47,7 @@ struct hwaccl_probe {
         const struct hwaccl_probe_ops *ops;
 };
 
-/** hwaccl_probe_entry - call entry() where @probe has one */
+/** hwaccl_probe_entry - call entry() if @probe has it */
 static inline void hwaccl_probe_entry(struct hwaccl_probe *probe)
 {
         if (probe->ops->entry)

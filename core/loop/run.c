@@ -1,4 +1,4 @@
-/* The run loop: a trip round the loop, what its verdict asks for, and how the guest ends. */
+/* The run loop: one exit after another, what each verdict requires, and the end of the guest. */
 #include "core/exit/dispatch.h"
 #include "core/exit/emulate/emulator.h"
 #include "core/irq/irq_handoff.h"
@@ -81,7 +81,7 @@ static void wait_for_interrupt(struct hwaccl_vcpu *vcpu)
         hwaccl_machine_set_halted(vcpu->machine, false);
 }
 
-/* The end of an exit's handling: a failure of the host overrides what it led to, the probe has the last word. */
+/* End the handling of an exit: a failure of the host overrides its outcome; the probe may stop the guest. */
 static bool finish(struct hwaccl_vcpu *vcpu, enum hwaccl_outcome outcome, struct hwaccl_error *error)
 {
         struct hwaccl_board *board = vcpu->board;

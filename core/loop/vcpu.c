@@ -90,7 +90,7 @@ void hwaccl_vcpu_attach_console(struct hwaccl_vcpu *vcpu,
         vcpu->host.console_opaque = opaque;
 }
 
-/* From the machine context to the moment before the guest's next instruction. */
+/* Everything from the machine context to the VM entry. */
 static bool enter(struct hwaccl_vcpu *vcpu, struct hwaccl_probe *probe, struct hwaccl_irq_offer *offer,
                   struct hwaccl_error *error)
 {
@@ -136,14 +136,14 @@ bool hwaccl_vcpu_trip(struct hwaccl_vcpu *vcpu, const struct hwaccl_run_request 
         if (probe)
                 probe->ops->verdict(probe, *verdict);
 
-        /* A state that the processor refused was never run: the context still is that state. */
+        /* A rejected state never ran: the context is still that state. */
         bool left = *verdict == HWACCL_VERDICT_ENTRY_FAILURE || hwaccl_transfer_out(vcpu->state, &vcpu->context, error);
         reclaim(vcpu, probe, &offer);
         if (vcpu->recompiler_flush)
                 vcpu->recompiler_flush(vcpu->recompiler);
         vcpu->exit_count++;
         if (!left)
-                return hwaccl_error_prefix(error, "%s broke the subject-state ABI", vcpu->accel->ops->name);
+                return hwaccl_error_prefix(error, "%s violated the subject-state ABI", vcpu->accel->ops->name);
         if (vcpu->host.failed)
                 return hwaccl_error_set(error, "%s", vcpu->host.error.message);
         return true;

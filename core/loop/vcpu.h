@@ -35,12 +35,12 @@ struct hwaccl_vcpu *hwaccl_vcpu_create_shared(struct hwaccl_subject_state *state
                                               struct hwaccl_interrupt_source *source, struct hwaccl_error *error);
 void hwaccl_vcpu_destroy(struct hwaccl_vcpu *vcpu);
 
-/** hwaccl_vcpu_attach - who runs it, what it reads, who watches (NULL: nobody). None is owned; all must outlive the run
+/** hwaccl_vcpu_attach - set accelerator, inputs and probe (NULL: none). None is owned; all must outlive the run
  */
 void hwaccl_vcpu_attach(struct hwaccl_vcpu *vcpu, struct hwaccl_accel *accel, struct hwaccl_inputs *inputs,
                         struct hwaccl_probe *probe);
 
-/** hwaccl_vcpu_attach_console - where characters that the guest prints go, beside the probe; NULL: nowhere */
+/** hwaccl_vcpu_attach_console - output of the guest's console, in addition to the probe; NULL: none */
 void hwaccl_vcpu_attach_console(struct hwaccl_vcpu *vcpu,
                                 void (*console)(void *opaque, enum hwaccl_channel channel, const void *data,
                                                 size_t size),
@@ -49,9 +49,9 @@ void hwaccl_vcpu_attach_console(struct hwaccl_vcpu *vcpu,
 /**
  * hwaccl_vcpu_step - one trip and the handling of its exit, wait of a halted guest included
  *
- * Order within an exit: devices are advanced to the guest clock; after an external interrupt, what was typed is taken;
- * the verdict is carried out; a halted guest waits; a stop request is heeded; the end, if it is one, goes to the probe
- * as an effect; the probe's handled() comes last. A trip that the accelerator could not make leaves no exit behind.
+ * Order within an exit: devices are advanced to the guest clock; after an external interrupt, typed characters are
+ * taken; the verdict is carried out; a halted guest waits; a stop request is checked; the end, if any, is reported to
+ * the probe as an effect; the probe's handled() comes last. If the accelerator fails, there is no exit.
  *
  * Returns false when the guest has ended: hwaccl_machine_end() says how. *error is set for HWACCL_END_ERROR and
  * HWACCL_END_ENTRY_FAILURE.
@@ -69,13 +69,13 @@ bool hwaccl_vcpu_close(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error);
  * hwaccl_vcpu_trip - one trip round the loop, for those who handle exits themselves
  *
  * On return the machine context holds the guest as the exit left it (after a handled control-register access: past the
- * instruction), and *verdict says what is to be done. Returns false with *error set when the accelerator could not run
+ * instruction), and *verdict is the decision. Returns false with *error set if the accelerator could not run
  * the guest, the state breaks the ABI, or the host failed.
  */
 bool hwaccl_vcpu_trip(struct hwaccl_vcpu *vcpu, const struct hwaccl_run_request *request, enum hwaccl_verdict *verdict,
                       struct hwaccl_error *error);
 
-/** hwaccl_vcpu_exit_count - trips made: the next exit's number, counted from 0 */
+/** hwaccl_vcpu_exit_count - exits so far: number of the next exit, from 0 */
 uint64_t hwaccl_vcpu_exit_count(const struct hwaccl_vcpu *vcpu);
 
 /** hwaccl_vcpu_clock - guest clock of the exit being handled, ns since the guest started */

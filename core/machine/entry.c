@@ -1,4 +1,4 @@
-/* The processor at a kernel's first instruction, as a boot loader leaves it. */
+/* Processor state at a kernel's first instruction, as a boot loader leaves it. */
 #include "core/machine/entry.h"
 
 #include "core/exit/control_register.h"
@@ -28,11 +28,11 @@ static bool in_ram(uint64_t address, uint64_t size, uint64_t memory_size)
 static bool check_real(const struct hwaccl_machine_config *config, struct hwaccl_error *error)
 {
         if (!config->firmware_size && !config->raw_count)
-                return hwaccl_error_set(error, "neither firmware nor a raw image: the guest has nothing to run");
+                return hwaccl_error_set(error, "nothing to run: expected firmware or a raw image");
         if (!config->firmware_size && config->raw[0].address >= ONE_MIB)
                 return hwaccl_error_set(error,
                                         "a guest without firmware starts in real mode at its first raw image, which "
-                                        "must lie below 1 MiB, not at 0x%" PRIx64,
+                                        "must be below 1 MiB, not at 0x%" PRIx64,
                                         config->raw[0].address);
         return true;
 }

@@ -10,7 +10,7 @@
 #define KIB               UINT64_C(1024)
 #define ONE_MIB           UINT64_C(0x100000)
 #define FOUR_GIB          UINT64_C(0x100000000)
-#define FIRMWARE_COPY_MAX (128 * KIB) /* its last part stands below 1 MiB too */
+#define FIRMWARE_COPY_MAX (128 * KIB) /* its last part is also below 1 MiB */
 #define FIRMWARE_SIZE_MIN (64 * KIB)
 #define FIRMWARE_SIZE_MAX (16 * 1024 * KIB)
 #define DISK_SECTORS_MAX  (UINT64_C(1) << 48)
@@ -24,7 +24,7 @@ static bool check_config(const struct hwaccl_machine_config *config, struct hwac
                 return hwaccl_error_set(error, "memory size %" PRIu64 " is not a multiple of the page size, %u",
                                         config->memory_size, HWACCL_PAGE_SIZE);
         if (!config->tsc_khz)
-                return hwaccl_error_set(error, "a TSC frequency of 0 kHz");
+                return hwaccl_error_set(error, "TSC frequency is 0 kHz");
         uint64_t firmware = config->firmware_size;
         if (firmware && (firmware < FIRMWARE_SIZE_MIN || firmware > FIRMWARE_SIZE_MAX || firmware % (64 * KIB)))
                 return hwaccl_error_set(error,
@@ -39,7 +39,7 @@ static bool check_config(const struct hwaccl_machine_config *config, struct hwac
                                         HWACCL_DISK_MAX);
         for (size_t i = 0; i < config->disk_count; i++)
                 if (!config->disk[i].sectors || config->disk[i].sectors > DISK_SECTORS_MAX)
-                        return hwaccl_error_set(error, "disk %zu has %" PRIu64 " sectors, not 1 to 2^48", i,
+                        return hwaccl_error_set(error, "disk %zu has %" PRIu64 " sectors, expected 1 to 2^48", i,
                                                 config->disk[i].sectors);
         return hwaccl_machine_check_entry(config, error);
 }
@@ -127,7 +127,7 @@ static void add_devices(struct hwaccl_machine *machine)
                 hwaccl_ata_init(&machine->ata[i], i, board);
 }
 
-/* The images have been copied; what is kept of them is where they were. */
+/* The images have been copied; keep only their addresses and sizes. */
 static void forget_images(struct hwaccl_machine_config *config)
 {
         config->firmware = NULL;

@@ -14,7 +14,7 @@
 #include "hwaccl/error.h"
 #include "hwaccl/event.h"
 
-#define HWACCL_RAW_MAX (HWACCL_LOADER_PIECE_MAX + 8) /* what a loader made, and some images beside it */
+#define HWACCL_RAW_MAX (HWACCL_LOADER_PIECE_MAX + 8) /* pieces of a loader, and some images */
 
 /* Bytes copied to guest memory: a raw image, or a piece of a kernel that a loader laid out. */
 struct hwaccl_raw_image {
@@ -52,9 +52,9 @@ struct hwaccl_machine_config {
          * and IDTR as at reset, LDTR null. The PICs deliver nothing before they are initialized */
         struct hwaccl_entry_point entry;
 
-        /* Memory that another party lends, page aligned: memory_size bytes of RAM, in which raw images without data lie
+        /* Memory provided by the caller, page aligned: memory_size bytes of RAM, in which raw images without data are
          * already, and firmware_size bytes of firmware, which are only read. Both must outlive the machine. NULL: the
-         * machine gets memory of its own, and copies the firmware */
+         * machine allocates its own memory, and copies the firmware */
         uint8_t *lent_ram;
         const uint8_t *lent_firmware;
 };

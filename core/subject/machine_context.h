@@ -1,7 +1,7 @@
 /*
  * The machine context: the VMM's own copy of the virtual CPU, on which exit handling and instruction emulation work.
  * The subject state is copied into and out of it at every entry and exit (transfer.h); control registers hold the
- * guest's values here, never the shadows or the masked ones.
+ * guest's values, never the read shadows or the masked values.
  */
 #ifndef HWACCL_MACHINE_CONTEXT_H
 #define HWACCL_MACHINE_CONTEXT_H
@@ -43,7 +43,7 @@ enum hwaccl_segment_register {
         HWACCL_SEGMENT_REGISTER_COUNT
 };
 
-/* What changed behind the recompiler's back and must be reloaded before it runs; the original's CPUM_CHANGED_*. */
+/* Registers changed outside the recompiler, which must be reloaded before it runs; the original's CPUM_CHANGED_*. */
 enum hwaccl_context_change {
         HWACCL_CHANGED_SYSENTER = 1u << 0,
         HWACCL_CHANGED_GDTR = 1u << 1,
@@ -71,7 +71,7 @@ struct hwaccl_machine_context {
         uint64_t sysenter_esp;
         uint64_t sysenter_eip;
         struct hwaccl_segment segment[HWACCL_SEGMENT_REGISTER_COUNT];
-        bool segment_valid[HWACCL_SEGMENT_REGISTER_COUNT]; /* hidden parts hold; false is a broken invariant at entry */
+        bool segment_valid[HWACCL_SEGMENT_REGISTER_COUNT]; /* hidden parts are valid; must be true at an entry */
         struct hwaccl_segment tr;
         struct hwaccl_segment ldtr;
         struct hwaccl_segment gdtr; /* base and limit only */

@@ -1,5 +1,5 @@
 /*
- * The pending-interrupts page: a bitmap indexed by vector, bit set = pending. Shared with the side that runs the
+ * The pending-interrupts page: a bitmap indexed by vector, bit set = pending. Shared with the accelerator of the
  * subject, which clears a vector's bit when it delivers it, so every access is atomic.
  */
 #ifndef HWACCL_PENDING_INTERRUPTS_H

@@ -1,4 +1,4 @@
-/* What a subject state has to be, whoever wrote it. */
+/* Checks of a subject state written by an accelerator or a peer. */
 #include "core/subject/transfer.h"
 
 #include <inttypes.h>
@@ -12,7 +12,7 @@
 #define RFLAGS_ALWAYS          UINT64_C(0x2)
 #define RFLAGS_DEFINED         UINT64_C(0x3f7fd7)
 
-/* The segments with access rights, then the tables. */
+/* The segments with access rights, then the descriptor tables. */
 #define SEGMENT_COUNT 8
 #define ALL_COUNT     10
 
@@ -33,7 +33,7 @@ bool hwaccl_tr_refuse(const struct hwaccl_segment *tr, struct hwaccl_error *erro
                                 tr->selector, tr->access_rights);
 }
 
-/* Say which segment it is; the quick check has seen that there is one. */
+/* Report which segment is invalid, after the quick check has found one. */
 static bool refuse_segments(const struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
         const struct named_segment all[ALL_COUNT] = {
@@ -76,21 +76,20 @@ bool hwaccl_subject_state_check(const struct hwaccl_subject_state *state, struct
         if (__builtin_expect(!hwaccl_tr_is_busy(&state->tr), 0))
                 return hwaccl_tr_refuse(&state->tr, error);
         if (__builtin_expect(state->instruction_length > INSTRUCTION_LENGTH_MAX, 0))
-                return hwaccl_error_set(error, "an instruction of %" PRIu64 " bytes", state->instruction_length);
+                return hwaccl_error_set(error, "invalid instruction length %" PRIu64, state->instruction_length);
         return true;
 }
 
 bool hwaccl_subject_state_check_owner(const struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
         if ((state->cr0 & (HWACCL_CR0_MASK | ~(uint64_t)UINT32_MAX)) != CR0_VMM_BITS)
-                return hwaccl_error_set(error, "CR0 is %" PRIx64 "h, without the VMM's NE set, NW and CD clear",
-                                        state->cr0);
+                return hwaccl_error_set(error, "CR0 is %" PRIx64 "h; expected NE set, NW and CD clear", state->cr0);
         if ((state->cr4 & (HWACCL_CR4_MASK | ~(uint64_t)UINT32_MAX)) != CR4_VMM_BITS)
-                return hwaccl_error_set(error, "CR4 is %" PRIx64 "h, without the VMM's VMXE set", state->cr4);
+                return hwaccl_error_set(error, "CR4 is %" PRIx64 "h; expected VMXE set", state->cr4);
         if ((state->rflags & (RFLAGS_ALWAYS | ~RFLAGS_DEFINED)) != RFLAGS_ALWAYS)
                 return hwaccl_error_set(error,
-                                        "RFLAGS is %" PRIx64 "h: bit 1 is always set, bits 3, 5, 15 and 22 on are "
-                                        "always clear",
+                                        "RFLAGS is %" PRIx64 "h: expected bit 1 set, bits 3, 5, 15 and 22 to 63 "
+                                        "clear",
                                         state->rflags);
         return true;
 }

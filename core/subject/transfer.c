@@ -110,7 +110,7 @@ static bool segment_differs(const struct hwaccl_segment *a, const struct hwaccl_
                 (a->access_rights ^ b->access_rights)) != 0;
 }
 
-/* Copy what differs; the changed flag when it did. */
+/* Copy a register; returns @flag if it changed. */
 static uint32_t register_out(uint64_t from, uint64_t *to, uint32_t flag)
 {
         if (*to == from)

@@ -14,24 +14,26 @@
 #include <stdint.h>
 
 /**
- * hwaccl_subject_state_check - is the state one that a processor may have left?
+ * hwaccl_subject_state_check - whether a processor can have left this state
  *
  * False with *error set for an interruptibility state that is neither 0, STI nor MOV SS, reserved access rights, a
  * selector or a descriptor table's limit of more than 16 bits, an unusable CS, a TR that is not a busy TSS (type 3 or
- * 11, S clear, P set: SDM 3C, 27.3.1.2), an instruction of more than 15 bytes. Exit reasons are dispatch's to judge.
+ * 11, S clear, P set: SDM 3C, 27.3.1.2), an instruction of more than 15 bytes. Exit reasons are checked by exit
+ * dispatch.
  */
 bool hwaccl_subject_state_check(const struct hwaccl_subject_state *state, struct hwaccl_error *error);
 
 /**
- * hwaccl_subject_state_check_owner - did the side that ran the guest keep off what is not the guest's?
+ * hwaccl_subject_state_check_owner - whether the VMM's bits are unchanged
  *
  * False with *error set when bits of CR0 or CR4 are not as transfer in left them (HWACCL_CR0_MASK, HWACCL_CR4_MASK,
- * bits 63:32), or RFLAGS has another value in a bit that is fixed. For states of another party: a state that was put
- * together from a trace may lack all three.
+ * bits 63:32), or a fixed bit of RFLAGS is wrong. For states written by a peer: a state that was assembled
+ * from a trace may lack all three.
  */
 bool hwaccl_subject_state_check_owner(const struct hwaccl_subject_state *state, struct hwaccl_error *error);
 
-/** hwaccl_tr_is_busy, hwaccl_tr_refuse - the one of these rules that holds for transfer in too; its error, and false */
+/** hwaccl_tr_is_busy, hwaccl_tr_refuse - the rule for TR, which also applies to transfer in; the second sets its error
+ * and returns false */
 bool hwaccl_tr_is_busy(const struct hwaccl_segment *tr);
 bool hwaccl_tr_refuse(const struct hwaccl_segment *tr, struct hwaccl_error *error);
 
@@ -40,15 +42,15 @@ bool hwaccl_tr_refuse(const struct hwaccl_segment *tr, struct hwaccl_error *erro
 uint64_t hwaccl_cr0_guest(const struct hwaccl_subject_state *state);
 uint64_t hwaccl_cr4_guest(const struct hwaccl_subject_state *state);
 
-/** hwaccl_cr0_put, hwaccl_cr4_put - give the guest a value: the shadow holds it, the real register has NE set and NW
- * and CD clear (CR0), or VMXE set (CR4) */
+/** hwaccl_cr0_put, hwaccl_cr4_put - set the guest's value: the read shadow holds it, the real register has NE set and
+ * NW and CD clear (CR0), or VMXE set (CR4) */
 void hwaccl_cr0_put(struct hwaccl_subject_state *state, uint64_t value);
 void hwaccl_cr4_put(struct hwaccl_subject_state *state, uint64_t value);
 
 /**
  * hwaccl_transfer_interruptibility - the interruptibility state that the next transfer in will leave
  *
- * Blocking by STI or MOV SS ends as soon as the VMM does not inhibit interrupts at the context's RIP.
+ * Blocking by STI or MOV SS ends when RIP has moved on.
  */
 uint64_t hwaccl_transfer_interruptibility(const struct hwaccl_machine_context *context,
                                           const struct hwaccl_subject_state *state);
@@ -56,9 +58,9 @@ uint64_t hwaccl_transfer_interruptibility(const struct hwaccl_machine_context *c
 /**
  * hwaccl_transfer_in - machine context to subject state
  *
- * Exit information (reason, qualification …) in @state stays as it is. An inhibition that RIP has left is dropped from
+ * Exit information (reason, qualification …) in @state is unchanged. Blocking at an RIP that was left is cleared in
  * the context. Returns false with *error set when TR is not a busy TSS. A context whose FPU was used by the recompiler,
- * or whose segment registers are not valid, is a broken invariant.
+ * or whose segment registers are not valid, violates an invariant.
  */
 bool hwaccl_transfer_in(struct hwaccl_machine_context *context, struct hwaccl_subject_state *state,
                         struct hwaccl_error *error);
@@ -66,7 +68,7 @@ bool hwaccl_transfer_in(struct hwaccl_machine_context *context, struct hwaccl_su
 /**
  * hwaccl_transfer_out - subject state to machine context
  *
- * What changed is added to context->changed; global TLB flush and hidden selectors always are. Returns false with
+ * Changes are added to context->changed; global TLB flush and hidden selectors always. Returns false with
  * *error set, and the context as it was, when the state breaks the ABI (hwaccl_subject_state_check()).
  */
 bool hwaccl_transfer_out(const struct hwaccl_subject_state *state, struct hwaccl_machine_context *context,

@@ -79,7 +79,7 @@ class Kernels(CommandTest):
             self.refuse("record", "--kernel", name, "--no-record", mention=name)
             self.refuse("record", "--kernel", good, "--module", name + " text", "--no-record", mention=name)
         self.refuse("record", "--kernel", large, "--memory", "1M", "--no-record", mention=[large, "0x100000 bytes"])
-        for image, mention in ((HELLO, "no Linux bzImage"),
+        for image, mention in ((HELLO, "not a Linux bzImage"),
                                (multiboot(flags=0x10004), "video mode"),
                                (multiboot(load=0xa0000), "is not within guest RAM"),
                                (multiboot()[:20], "is cut"),
@@ -129,7 +129,7 @@ class Kernels(CommandTest):
 
     def test_entries_that_no_loader_made_are_refused(self):
         path, _ = self.record_kernel(self.write("kernel", multiboot()))
-        for name, value, mention in (("entry_mode", "virtual", "not real, protected or long"),
+        for name, value, mention in (("entry_mode", "virtual", "expected real, protected or long"),
                                      ("entry_mode", "real", "nothing to run"),
                                      ("entry_rip", "9223372036854775807", "entry at 0x7fffffffffffffff"),
                                      ("entry_rip", "-1", "is no number"),

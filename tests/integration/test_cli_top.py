@@ -204,8 +204,8 @@ class Top(CommandTest):
     def test_a_ring_that_is_none_is_said_and_not_believed(self):
         recording = self.record()
         header = bytearray(8192)
-        for data, text in ((b"", "is no ring"), (b"hwaccl-r" + bytes(600), "is the ring of another version"),
-                           (b"x" * 8192, "is no ring"), (bytes(header), "is no ring")):
+        for data, text in ((b"", "not a ring"), (b"hwaccl-r" + bytes(600), "ring of another version"),
+                           (b"x" * 8192, "not a ring"), (bytes(header), "not a ring")):
             self.write("guest.db-ring", data)
             self.assertIn(text, self.succeed("top", "--once", recording).stdout)
         os.unlink(self.path("guest.db-ring"))
@@ -220,7 +220,7 @@ class Top(CommandTest):
             self.refuse("top", "--interval", interval, recording, mention="--interval")
         self.refuse("top", "--once", "--vcpu", "3", recording, mention="has no vCPU 3")
         self.refuse("top", "--once", self.path("absent.db"), mention="absent.db: No such file")
-        self.refuse("top", "--once", self.write("text.db", b"no database"), mention="is no SQLite database")
+        self.refuse("top", "--once", self.write("text.db", b"no database"), mention="not an SQLite database")
         self.change(recording, "UPDATE exit SET host_guest = -5 WHERE id = 2")
         self.refuse("top", "--once", recording, mention="exit 2: host_guest is negative or not a number")
 

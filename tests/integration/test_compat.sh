@@ -14,7 +14,7 @@ for packed in "$HWACCL_SOURCE"/tests/compat/schema-*.db.gz; do
         if [ "$(id -u)" -ne 0 ]; then
                 chmod a-w "$name"
                 run 2 "$HWACCL" show "$name" >out 2>message
-                grep -q "schema version $version and cannot be brought to" message || fail "message: $(cat message)"
+                grep -q "schema version $version and cannot be migrated to" message || fail "message: $(cat message)"
                 chmod u+w "$name"
         fi
 

@@ -71,14 +71,14 @@ class FlightRecorder(CommandTest):
             running.kill()
             running.wait()
         self.assertEqual(running.returncode, 0, errors)
-        self.assertEqual(errors.count("(asked for)"), 2, errors)
+        self.assertEqual(errors.count("(requested)"), 2, errors)
         ends = []
         for name in ("f-1.db", "f-2.db", "f.db"):
             first, end = self.window(name)
             self.assertGreaterEqual(end - first, min(end, 1000))
             ends.append(end)
         self.assertEqual(ends, sorted(ends))
-        self.assertEqual(self.written("f-1.db"), "asked for")
+        self.assertEqual(self.written("f-1.db"), "requested")
         self.assertEqual(self.files(), ["f-1.db", "f-2.db", "f.db"])
 
     def finish(self, running, typed=None):
@@ -112,7 +112,7 @@ class FlightRecorder(CommandTest):
             errors = self.finish(running, typed)
             first, end = self.window(name)
             self.assertEqual((first, end - (guest == sleeping)), (0, known))
-            self.assertIn(f"{name}: written at exit {end - 1} (asked for)", errors)
+            self.assertIn(f"{name}: written at exit {end - 1} (requested)", errors)
             self.assertGreater(self.window("f.db")[1], known)
             for name in self.files():
                 os.remove(self.path(name))
@@ -167,7 +167,7 @@ class FlightRecorder(CommandTest):
                     mention="'reason=?' is no condition")
         self.refuse("record", "--raw", guest, *output, "--flight-recorder", "64M,1s,65M", mention="twice how many bytes")
         self.refuse("record", "--raw", guest, *output, "--flight-recorder", "1s", "--trigger", "reason=hlt,port=1",
-                    mention="never holds")
+                    mention="can never be true")
         self.refuse("record", "--raw", guest, *output, "--flight-recorder", "1s",
                     *(word for _ in range(17) for word in ("--trigger", "reason=hlt")), mention="16")
         self.refuse("record", "--raw", guest, "--no-db", "--flight-recorder", "1s", mention="exclude each other")
@@ -181,7 +181,7 @@ class FlightRecorder(CommandTest):
                               stderr=subprocess.PIPE, text=True, timeout=120, cwd=self._scratch.name, check=False)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-        self.assertIn("what was kept is in f.db-flight, 'hwaccl recover f.db' makes the recording of it", done.stderr)
+        self.assertIn("the window is in f.db-flight; run 'hwaccl recover f.db'", done.stderr)
         self.assertEqual(self.files(), ["f.db-flight", "f.db-ring"])
         completed = self.completed()
         self.succeed("recover", self.path("f.db"))
@@ -263,7 +263,7 @@ class FlightRecorder(CommandTest):
         os.remove(self.path("f.db-other.bin"))
         for name in ("f.db-ring", "f.db-flight"):
             subprocess.run(["cp", "-r", self.path("kept-" + name), self.path(name)], check=True)
-        self.refuse("recover", self.path("f.db"), mention="is of another run")
+        self.refuse("recover", self.path("f.db"), mention="belongs to another run")
         self.assertEqual(self.files(), ["f.db", "f.db-flight", "f.db-ring"])
         guest = self.path("guest.bin") + "@0x7c00"
         os.remove(self.path("f.db"))

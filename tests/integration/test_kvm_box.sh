@@ -124,13 +124,13 @@ grep -qF "$work/far/out" "$PLAYED/root/box/out" || fail "--out did not come in"
 
 # ---- its ends
 : >"$PLAYED/result/box/status"
-refused 125 "no room in the box" "$box" true
+refused 125 "the box ran out of memory" "$box" true
 touch "$PLAYED/dies"
-refused 125 "the box died (QEMU's exit status: 1)" "$box" true
+refused 125 "the box died (exit status of QEMU: 1)" "$box" true
 grep -q "no memory for it" "$work/said" || fail "QEMU's words are lost: $(cat "$work/said")"
 rm "$PLAYED/dies"
 touch "$PLAYED/runs"
-refused 124 "the time limit of 1 s is up" "$box" --timeout 1 true
+refused 124 "timeout after 1 s" "$box" --timeout 1 true
 for signal in TERM HUP; do
         rm -f "$PLAYED/pid"
         "$box" true </dev/null >/dev/null 2>&1 &
@@ -142,9 +142,9 @@ for signal in TERM HUP; do
         for _ in {1..100}; do [ -d "/proc/$qemu" ] || break; sleep 0.05; done
         [ ! -d "/proc/$qemu" ] || fail "SIG$signal ended kvm-box, and QEMU runs on"
 done
-refused 125 "there is no command 'no-such-command'" "$box" no-such-command
-refused 125 "--timeout 0 is no number of seconds" "$box" --timeout 0 true
-refused 125 "needs at least 256 MiB" "$box" --memory 64 true
+refused 125 "no-such-command: command not found" "$box" no-such-command
+refused 125 "--timeout 0: expected a number of seconds" "$box" --timeout 0 true
+refused 125 "--memory 64: expected at least 256 (MiB)" "$box" --memory 64 true
 refused 125 "--processors 0" "$box" --processors 0 true
 refused 125 "no such file" "$box" --in nothing true
 echo "the box's cache, files and ends"

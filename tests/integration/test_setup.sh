@@ -61,7 +61,7 @@ rm "$work/apt-is-broken"
 # as a user
 echo 1000 >"$work/uid"
 setup 2
-says "neither root nor sudo"
+says "needs root or sudo"
 [ ! -s "$work/log" ] || fail "apt-get was called by a user without rights"
 stub sudo <<'END'
 #!/bin/bash
@@ -73,11 +73,11 @@ setup 0
 grep -q "install .* sqlite3 nasm qemu-system-x86$" "$work/log" || fail "through sudo: $(cat "$work/log")"
 touch "$work/sudo-asks"
 setup 2
-says "sudo asks for a password and there is no terminal"
+says "sudo needs a password, but there is no terminal"
 
 # misuse, and another system
 setup 2 everything
 says "unknown step 'everything'"
 rm "$bin/apt-get"
 setup 2
-says "this is no Debian system"
+says "not a Debian system"

@@ -61,7 +61,7 @@ class KernelTrace(unittest.TestCase):
                                os.path.join(SOURCE, "scripts", "lttng-session"), "run", "--kernel", "-o", "trace", "--",
                                hwaccl_cli.HWACCL, "record", "--lttng", "--no-db", "--accel", "kvm", "--firmware", FIRMWARE,
                                "--max-exits", str(EXITS), "--quiet-debug", "--console", "/dev/null")
-            self.assertRegex(said, r"process \d+: all of its \d+ events")
+            self.assertRegex(said, r"process \d+: all \d+ events traced")
             self.check_clocks(directory)
             lines = self.run_in(directory, "babeltrace2", "trace").splitlines()
             self.check_order(lines)

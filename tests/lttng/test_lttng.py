@@ -225,20 +225,20 @@ class LTTng(unittest.TestCase):
                                "--raw", path("bin", "hello.bin") + "@0x7c00", "--console", "/dev/null",
                                "--expect-exit", "7", env=env)
                 events = re.search(r"emitted (\d+) LTTng events of process (\d+)", done.stderr)
-                self.assertIn(f"process {events.group(2)}: all of its {events.group(1)} events", done.stderr)
+                self.assertIn(f"process {events.group(2)}: all {events.group(1)} events traced", done.stderr)
                 self.assertIn("9 exits", hwaccl("import", "ctf", path(name)).stderr)
                 self.assertEqual(ask(name + ".db", "SELECT count(*) FROM exit"), [(9,)])
         self.assertIn("not empty", session("run", "-o", path("script-own"), "true", status=2).stderr)
-        self.assertIn("nothing of hwaccl", session("run", "-o", path("script-none"), "true", status=1).stderr)
+        self.assertIn("no event of hwaccl", session("run", "-o", path("script-none"), "true", status=1).stderr)
 
     def test_a_started_session_is_stopped_and_counted(self):
         begin = session("start", "-o", path("started"))
         self.assertIn("LTTNG_UST_REGISTER_TIMEOUT=-1", begin.stdout)
         record("--no-db", "--raw", path("bin", "hello.bin") + "@0x7c00")
-        self.assertRegex(session("stop", "-o", path("started")).stderr, r"all of its \d+ events")
+        self.assertRegex(session("stop", "-o", path("started")).stderr, r"all \d+ events traced")
 
     def change_zero(self, file, function):
-        """Write another number over where a part of a trace says that the zero of its clock lies, and return it."""
+        """Overwrite the clock offset in a part of a trace, and return the new one."""
         with open(file, "rb") as metadata:
             content = metadata.read()
         place = re.search(rb"\n\toffset = *(\d+);\n", content)
@@ -279,7 +279,7 @@ class LTTng(unittest.TestCase):
         with open(second, "rb") as metadata:
             content = metadata.read()
         for name, old, new, said in (("another clock", b"\n\tuuid = \"", b"\n\tuuid = \"0", ""),
-                                     ("none", b"\n\toffset = ", b"\n\toffset = -", "not understood")):
+                                     ("none", b"\n\toffset = ", b"\n\toffset = -", "unknown clock description")):
             with self.subTest(clock=name), open(second, "wb") as metadata:
                 self.assertIn(old, content)
                 changed = content.replace(old, new)
@@ -290,8 +290,8 @@ class LTTng(unittest.TestCase):
                 self.assertIn(said, done.stderr) if said else self.assertEqual(done.stderr, "")
                 with open(second, "rb") as metadata:
                     self.assertEqual(metadata.read(), changed)
-        self.assertIn("there is no trace", session("align", "-o", path("nowhere"), status=2).stderr)
-        self.assertIn("there is no trace", session("align", "-o", path("bin"), status=1).stderr)
+        self.assertIn("no such directory", session("align", "-o", path("nowhere"), status=2).stderr)
+        self.assertIn("contains no trace", session("align", "-o", path("bin"), status=1).stderr)
 
     def test_the_session_script_says_what_full_buffers_lost(self):
         """Nobody empties them while the second program runs: the consumer daemon stands still."""
@@ -303,8 +303,8 @@ class LTTng(unittest.TestCase):
             {record_it} --firmware {FIRMWARE} --quiet-debug --max-exits 1000 || :
             kill -CONT $consumers""", status=1)
         small, large = re.findall(r"emitted (\d+) LTTng events of process (\d+)", done.stderr)
-        self.assertIn(f"process {small[1]}: all of its {small[0]} events", done.stderr)
-        lost = re.search(rf"process {large[1]}: (\d+) events, and no end", done.stderr)
+        self.assertIn(f"process {small[1]}: all {small[0]} events traced", done.stderr)
+        lost = re.search(rf"process {large[1]}: (\d+) events, but no end event", done.stderr)
         self.assertLess(int(lost.group(1)), int(large[0]))
         self.assertRegex(done.stderr, r"LTTng discarded \d+ events")
 
@@ -321,7 +321,7 @@ class LTTng(unittest.TestCase):
             exit $status""", status=1)
         first, late = re.findall(r"emitted (\d+) LTTng events of process (\d+)", done.stderr)
         self.assertEqual(late[0], "0")
-        self.assertIn(f"process {first[1]}: all of its {first[0]} events", done.stderr)
+        self.assertIn(f"process {first[1]}: all {first[0]} events traced", done.stderr)
         self.assertIn(f"process {late[1]}: no event", done.stderr)
 
     def type_and_see(self, guest, times):

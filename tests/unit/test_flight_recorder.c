@@ -493,7 +493,7 @@ static void triggers_are_parsed(void **state)
         assert_true(hwaccl_flight_trigger_parse("port=010,reason=30", &trigger, &error));
         assert_true(trigger.port_first == 10 && trigger.by_reason && trigger.reason == HWACCL_EXIT_IO_INSTRUCTION);
         assert_false(hwaccl_flight_trigger_parse("reason=hlt,port=70000", &trigger, &error));
-        assert_non_null(strstr(error.message, "'port=70000' is no condition"));
+        assert_non_null(strstr(error.message, "'port=70000': invalid condition"));
         for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
                 assert_false(hwaccl_flight_trigger_parse(wrong[i], &trigger, &error));
 }

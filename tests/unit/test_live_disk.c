@@ -148,10 +148,10 @@ static void files_that_are_no_images_are_refused(void **state)
         refuse(directory, HWACCL_DISK_READ_WRITE, "directory");
         refuse(directory, HWACCL_DISK_READ_ONLY, "directory");
         refuse("/tmp/hwaccl-no-such-image", HWACCL_DISK_READ_ONLY, "No such file");
-        refuse("/dev/null", HWACCL_DISK_READ_WRITE, "neither");
+        refuse("/dev/null", HWACCL_DISK_READ_WRITE, "not a regular file or block device");
         (void)snprintf(fifo, sizeof(fifo), "%s/fifo", directory);
         assert_int_equal(mkfifo(fifo, 0600), 0);
-        refuse(fifo, HWACCL_DISK_READ_ONLY, "neither");
+        refuse(fifo, HWACCL_DISK_READ_ONLY, "not a regular file or block device");
         assert_int_equal(unlink(fifo), 0);
         write_image(0);
         refuse(path, HWACCL_DISK_READ_ONLY, "empty");

@@ -178,7 +178,7 @@ static void an_accelerator_without_a_virtual_clock_is_an_error(void **state)
         f.accel.virtual_ns = UINT64_MAX;
         uint64_t now;
         assert_false(f.inputs->ops->clock(f.inputs, &now, &f.error));
-        assert_string_equal(f.error.message, "the fake accelerator has no virtual clock: use --clock host");
+        assert_string_equal(f.error.message, "the fake accelerator has no virtual clock; use --clock host");
         assert_false(f.inputs->ops->wait(f.inputs, 10, &now, &f.error));
         close_live(&f);
 }

@@ -72,7 +72,7 @@ static void there_is_an_end_to_ranges(void **state)
         for (unsigned i = 0; i < HWACCL_LOADER_RANGE_MAX; i++)
                 assert_true(hwaccl_layout_reserve(&f->layout, "range", i * 16, 1, &f->error));
         assert_false(hwaccl_layout_reserve(&f->layout, "last", 0x9000, 1, &f->error));
-        assert_string_equal(f->error.message, "last is one range of memory too many: there may be 128");
+        assert_string_equal(f->error.message, "last: too many memory ranges (at most 128)");
 }
 
 static void below_is_the_highest_place(void **state)
@@ -96,9 +96,8 @@ static void below_is_the_highest_place(void **state)
         /* not below the lowest address */
         assert_false(hwaccl_layout_find_below(layout, "it", 0x100000, 16, 0x10000, 0xc0000, &address, &f->error));
         assert_false(hwaccl_layout_find_below(layout, "it", 16, 16, 0xa0000, 0xc0000, &address, &f->error));
-        assert_string_equal(f->error.message,
-                            "it, 0x10 bytes, finds no room between 0xa0000 and 0xc0000: the guest has "
-                            "0x1000000 bytes of memory");
+        assert_string_equal(f->error.message, "it, 0x10 bytes, does not fit between 0xa0000 and 0xc0000: the guest has "
+                                              "0x1000000 bytes of memory");
         assert_false(hwaccl_layout_find_below(layout, "it", UINT64_MAX, 1, 0, UINT64_MAX, &address, &f->error));
 }
 
@@ -170,11 +169,11 @@ static void files_that_are_no_kernel_are_refused(void **state)
 
         (void)state;
         memset(&image, 0, sizeof(image));
-        expect_refused(&image, "no Linux bzImage");
+        expect_refused(&image, "not a Linux bzImage");
         image.size = 5000;
         expect_refused(&image, "no \"HdrS\" at 0x202");
         memcpy(image.data, "#!/bin/sh\n", 10);
-        expect_refused(&image, "has no Multiboot header in its first 8192 bytes");
+        expect_refused(&image, "no Multiboot header in its first 8192 bytes");
 }
 
 static void a_compressed_kernel_is_to_be_decompressed(void **state)
@@ -198,7 +197,7 @@ static void a_compressed_kernel_is_to_be_decompressed(void **state)
                 image.size = 5000;
                 expect_refused(&image, cases[i].with);
                 image.size = 1;
-                expect_refused(&image, "no Linux bzImage");
+                expect_refused(&image, "not a Linux bzImage");
         }
 }
 

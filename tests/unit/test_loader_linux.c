@@ -300,9 +300,9 @@ static void a_malformed_image_is_refused_with_its_reason(void **state)
                 {0x230, 4, 0, "kernel_alignment 0x0 is not a power of 2"},
                 {0x230, 4, 0x300000, "kernel_alignment 0x300000 is not a power of 2"},
                 {0x260, 4, 0x1000, "init_size 0x1000 is less than the code"},
-                {0x260, 4, 0xf0000000, "finds no room"},
-                {0x258, 8, UINT64_MAX, "finds no room"},
-                {0x258, 8, MEMORY_SIZE, "finds no room"},
+                {0x260, 4, 0xf0000000, "does not fit"},
+                {0x258, 8, UINT64_MAX, "does not fit"},
+                {0x258, 8, MEMORY_SIZE, "does not fit"},
                 {0x238, 4, 3, "takes at most 3"},
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -345,7 +345,7 @@ static void an_initrd_that_does_not_fit_is_refused(void **state)
 
         input.module = modules;
         input.module_count = 1;
-        refused("the initrd, 0x3000000 bytes, finds no room");
+        refused("the initrd, 0x3000000 bytes, does not fit");
         input.module_count = 2;
         refused("one initrd: 2 modules");
         modules[0] = (struct hwaccl_loader_module){data, 1, "text"};
@@ -357,7 +357,7 @@ static void memory_too_small_for_the_kernel_is_said(void **state)
 {
         (void)state;
         input.memory_size = 16 * MIB;
-        refused("the Linux kernel, 0x200000 bytes, finds no room");
+        refused("the Linux kernel, 0x200000 bytes, does not fit");
 }
 
 /* Debian's kernel, where scripts/kvm-box has fetched it. */

@@ -336,9 +336,9 @@ static void flags_that_cannot_be_met_are_refused(void **state)
 
         (void)state;
         make_elf(&image, false, 4);
-        expect_refused(&image, "demand a video mode (bit 2)");
+        expect_refused(&image, "require a video mode (bit 2)");
         make_elf(&image, false, 8);
-        expect_refused(&image, "flags 0x00000008 demand what is not known");
+        expect_refused(&image, "flags 0x00000008 require unknown features");
         make_elf(&image, false, 0x8000);
         expect_refused(&image, "flags 0x00008000");
         make_elf(&image, false, 0xfffe0003); /* optional ones */
@@ -367,7 +367,7 @@ static void a_kernel_of_multiboot2_is_explained(void **state)
         image.size = 5000;
         hwaccl_store32(image.data + 64, 0xe85250d6);
         hwaccl_store32(image.data + 72, 24);
-        expect_refused(&image, "no Linux bzImage");
+        expect_refused(&image, "not a Linux bzImage");
         hwaccl_store32(image.data + 76, 0u - 0xe85250d6u - 24u);
         expect_refused(&image, "has a Multiboot2 header, at offset 0x40, and none of Multiboot 1");
 }
@@ -404,7 +404,7 @@ static void malformed_addresses_are_refused(void **state)
         }
         make_placed(&image);
         image.size = 0x40 + HEADER_SIZE - 1;
-        expect_refused(&image, "is cut: with addresses it has 32 bytes");
+        expect_refused(&image, "is truncated: with addresses it has 32 bytes");
         make_placed(&image);
         hwaccl_store32(image.data + 0x44, 0);
         hwaccl_store32(image.data + 0x48, 0 - MAGIC);
@@ -430,7 +430,7 @@ static void malformed_elf_is_refused(void **state)
                         {20, 4, 2, "ELF version is 1 and 2"},
                         {16, 2, 1, "ELF type is 1"},
                         {18, 2, 40, "ELF machine is 40"},
-                        {elf_entry_at(), 8, KERNEL - 1, "ELF entry 0xfffff is in no segment"},
+                        {elf_entry_at(), 8, KERNEL - 1, "ELF entry 0xfffff is not in a loaded segment"},
                         {elf_segments_at(&good), 8, IMAGE_ROOM, "1 ELF program headers at offset 0x8000"},
                         {elf_segments_at(&good), 8, UINT64_MAX, "ELF program headers at offset 0x"},
                         {counts, 2, 31, "ELF program headers of 31 bytes"},
@@ -503,7 +503,7 @@ static void what_does_not_fit_is_refused(void **state)
         expect_refused_input(&input, "33 modules, at most 32");
         input.module_count = 4;
         input.memory_size = IMAGE_MIB + 0x8000;
-        expect_refused_input(&input, "module 2, 0x2000 bytes, finds no room");
+        expect_refused_input(&input, "module 2, 0x2000 bytes, does not fit");
         input.memory_size = IMAGE_MIB;
         expect_refused_input(&input, "segment 0 of the kernel");
         input.memory_size = IMAGE_MIB - 4096;

@@ -329,7 +329,7 @@ static void devices_whose_states_no_record_holds_are_refused(void **state)
         }
         const struct hwaccl_recorder_config config = {.path = path, .devices = devices, .device_count = 20};
         assert_null(hwaccl_recorder_create(&config, &error));
-        assert_non_null(strstr(error.message, "together"));
+        assert_non_null(strstr(error.message, "total"));
 }
 
 static void nothing_but_the_database_is_left(void **state)

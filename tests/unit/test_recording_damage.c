@@ -49,12 +49,12 @@ static void missing_empty_and_foreign_files_are_refused(void **state)
         write_file("", 0);
         refused("is empty");
         write_file("#!/bin/sh\n# no database at all, but long enough", 45);
-        refused("is no SQLite database");
+        refused("not an SQLite database");
         write_file("SQLite", 6);
-        refused("is no SQLite database");
+        refused("not an SQLite database");
         assert_int_equal(unlink(path), 0);
         execute("CREATE TABLE exit (id INTEGER PRIMARY KEY)");
-        refused("no recording of hwaccl");
+        refused("not a recording of hwaccl");
         assert_int_equal(unlink(path), 0);
         assert_int_equal(mkdir(path, 0700), 0);
         refused("is not a regular file");
@@ -174,15 +174,16 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"UPDATE exit SET outcome = -1 WHERE id = 5", "outcome is -1"},
                 {"UPDATE exit SET host_guest = -5 WHERE id = 5", "host_guest"},
                 {"UPDATE exit SET rip_advance = NULL WHERE id = 5", "state after its handling is missing"},
-                {"UPDATE exit SET instruction = 99999 WHERE id = 5", "no instruction 99999"},
+                {"UPDATE exit SET instruction = 99999 WHERE id = 5", "instruction 99999 is missing"},
                 {"UPDATE exit SET instruction_input = 1000, instruction = 1 WHERE id = 5", "is missing"},
                 {"UPDATE instruction SET bytes = zeroblob(16) WHERE id = 1", "instruction"},
-                {"UPDATE exit SET walk = 99999 WHERE id = 5", "walk 99999: not 1 to 8 reads"},
+                {"UPDATE exit SET walk = 99999 WHERE id = 5", "walk 99999: expected 1 to 8 reads"},
                 {"UPDATE exit SET walk = -1 WHERE id = 5", "walk is -1"},
-                {"DELETE FROM walk_read WHERE sequence = 0", "not 1 to 8 reads"},
-                {"UPDATE walk_read SET data = zeroblob(9)", "not 1 to 8 reads of 4 or 8 bytes"},
+                {"DELETE FROM walk_read WHERE sequence = 0", "expected 1 to 8 reads"},
+                {"UPDATE walk_read SET data = zeroblob(9)", "expected 1 to 8 reads of 4 or 8 bytes"},
                 {"UPDATE walk_read SET sequence = sequence + 100", "in sequence"},
-                {"INSERT INTO walk_read SELECT 1, value, 0, zeroblob(8) FROM json_each('[8,9]')", "not 1 to 8 reads"},
+                {"INSERT INTO walk_read SELECT 1, value, 0, zeroblob(8) FROM json_each('[8,9]')",
+                 "expected 1 to 8 reads"},
                 {"UPDATE segment_registers SET cs_limit = 4294967296", "cs_limit does not fit 32 bits"},
                 {"UPDATE system_registers SET gs_access_rights = -1", "gs_access_rights"},
                 {"DELETE FROM system_registers", "keyframe 0 has no row in table system_registers"},
@@ -203,7 +204,7 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"DELETE FROM device_snapshot WHERE exit = 31", NULL},
                 {"UPDATE device_state SET value = 'text'", "device_state"},
                 {"UPDATE device_state SET value = 256 WHERE field = 1", "does not fit 1 bytes"},
-                {"UPDATE device_state SET field = 1000 WHERE field = 4 AND exit = 31", "no field 1000"},
+                {"UPDATE device_state SET field = 1000 WHERE field = 4 AND exit = 31", "unknown field 1000"},
                 {"DELETE FROM device_state WHERE field = 3", NULL},
                 {"UPDATE exit SET clock = -1000000000 WHERE id = 40 AND clock IS NOT NULL", NULL},
                 {"INSERT INTO exit(id, exit_reason, rip) VALUES (1 << 40, 0, 0)", NULL},

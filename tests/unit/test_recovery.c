@@ -331,7 +331,7 @@ static void numbers_of_the_header_are_checked(void **state)
                 uint64_t value;
                 const char *because;
         } damage[] = {
-                {0, 0x676e6f7277, "no ring of hwaccl"},
+                {0, 0x676e6f7277, "not a ring of hwaccl"},
                 {8, UINT64_C(4096) << 32 | 99, "version 99"},
                 {8, UINT64_C(100) << 32 | RING_VERSION, "header_size"},
                 {16, 12345678, "data_size"},
@@ -453,7 +453,7 @@ static void a_file_of_somebody_else_is_not_removed(void **state)
                 assert_true(fd >= 0);
                 assert_int_equal(write(fd, content[i].bytes, content[i].size), (ssize_t)content[i].size);
                 (void)close(fd);
-                cannot_recover("no ring of hwaccl");
+                cannot_recover("not a ring of hwaccl");
                 assert_int_equal(unlink(ring_path()), 0);
         }
 }
@@ -463,7 +463,7 @@ static void a_recording_without_its_ring_is_said_to_be_all(void **state)
         (void)state;
         die_recording(11, 50, true);
         assert_int_equal(unlink(ring_path()), 0);
-        cannot_recover("is gone");
+        cannot_recover("is missing");
 }
 
 int main(void)

@@ -133,7 +133,7 @@ static void nothing_is_a_handle_that_records_nothing(void **state)
         assert_false(hwaccl_trace_vcpu_handled(NULL, HWACCL_OUTCOME_RESUMED));
         assert_false(hwaccl_trace_vcpu_mark(NULL, "text"));
         assert_false(hwaccl_trace_error(NULL, &error));
-        assert_string_equal(error.message, "there is no recording");
+        assert_string_equal(error.message, "no recording (NULL handle)");
         assert_false(hwaccl_trace_error(NULL, NULL));
         assert_false(hwaccl_trace_close(NULL, HWACCL_TRACE_END_HALTED, 0, NULL, NULL));
         struct hwaccl_trace *trace = open_trace(path, 1);

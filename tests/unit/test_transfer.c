@@ -348,8 +348,8 @@ static void a_state_that_no_processor_leaves_is_an_error_and_changes_nothing(voi
                 {&subject.es.selector, UINT64_MAX, "ES has a selector"},
                 {&subject.tr.selector, UINT64_C(1) << 63, "TR has a selector"},
                 {&subject.ldtr.selector, 0x12345, "LDTR has a selector"},
-                {&subject.instruction_length, 16, "an instruction of 16 bytes"},
-                {&subject.instruction_length, UINT64_MAX, "an instruction of"},
+                {&subject.instruction_length, 16, "invalid instruction length 16"},
+                {&subject.instruction_length, UINT64_MAX, "invalid instruction length"},
         };
         struct hwaccl_machine_context before = context;
         for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {

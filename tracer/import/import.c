@@ -22,10 +22,10 @@ struct import_run {
         const struct survey_stream *stream;
         struct trace_import *import;
         uint64_t events; /* of the second pass */
-        char *output;    /* the recording while it is made */
+        char *output;    /* temporary name of the recording */
 };
 
-/* "process 12 vCPU 0, process 13 vCPU 0": those that fit what was asked for. */
+/* "process 12 vCPU 0, process 13 vCPU 0": the candidates for the selection. */
 static void list_streams(const struct import_run *run, bool all, char *text, size_t room)
 {
         const struct hwaccl_import_config *config = run->config;
@@ -57,20 +57,20 @@ static bool choose_stream(struct import_run *run, struct hwaccl_error *error)
         }
         list_streams(run, matches == 0, list, sizeof(list));
         if (run->survey.stream_count == 0)
-                return hwaccl_error_set(error, "%s: no events of hwaccl are in it%s", config->directory,
+                return hwaccl_error_set(error, "%s: contains no events of hwaccl%s", config->directory,
                                         run->survey.discarded_events ? ": LTTng discarded them" : "");
         if (matches == 0)
-                return hwaccl_error_set(error, "%s: no such process or vCPU; it has %s", config->directory, list);
+                return hwaccl_error_set(error, "%s: no such process or vCPU (available: %s)", config->directory, list);
         if (matches > 1)
-                return hwaccl_error_set(error, "%s: several virtual CPUs are in it: choose with --pid and --vcpu: %s",
+                return hwaccl_error_set(error,
+                                        "%s: contains several virtual CPUs; select one with --pid and --vcpu: %s",
                                         config->directory, list);
         const struct survey_stream *stream = run->stream;
         if (stream->beginnings > 1)
                 return hwaccl_error_set(error, "%s: process %" PRIu32 " recorded vCPU %" PRIu32 " %" PRIu64 " times",
                                         config->directory, stream->pid, stream->vcpu, stream->beginnings);
         if (stream->keyframe_interval == 0)
-                return hwaccl_error_set(error,
-                                        "%s: process %" PRIu32 " has no keyframe in it: trace all events, hwaccl:*",
+                return hwaccl_error_set(error, "%s: process %" PRIu32 " has no keyframe; trace all events (hwaccl:*)",
                                         config->directory, stream->pid);
         return true;
 }
@@ -93,7 +93,7 @@ static void ignore_discarded(void *opaque, bool packets, uint64_t count)
         (void)count;
 }
 
-/* Why the recording is not complete; "" when it is. */
+/* Why the recording is incomplete; "" if it is complete. */
 static void explain(const struct import_run *run, char *text, size_t room)
 {
         const struct trace_import *import = run->import;
@@ -106,10 +106,10 @@ static void explain(const struct import_run *run, char *text, size_t room)
                                " ranges are missing (table gap)",
                                import->lost, import->missing, import->gaps);
         else if (!import->ended)
-                (void)snprintf(text, room, "the trace ends before the guest does%s",
-                               import->phase == IMPORT_HANDLING ? ", in an exit's handling" : "");
+                (void)snprintf(text, room, "the trace ends before the guest%s",
+                               import->phase == IMPORT_HANDLING ? ", while an exit was handled" : "");
         else if (import->snapshots_lost)
-                (void)snprintf(text, room, "the trace lost %" PRIu64 " events: a state of the devices is missing",
+                (void)snprintf(text, room, "the trace lost %" PRIu64 " events: a device state is missing",
                                import->lost);
         else if (!stream->begun || stream->option_count < stream->markers)
                 (void)snprintf(text, room, "the trace lost %" PRIu64 " events: options of the recording are missing",
@@ -169,7 +169,7 @@ static bool make_recording(struct import_run *run, struct hwaccl_error *error)
         return writer_database_close(db, good ? error : &late) && good;
 }
 
-/* What was there under the name stands until the new one is whole. */
+/* An existing file is replaced only when the new one is complete. */
 static bool put_in_place(const struct import_run *run, struct hwaccl_error *error)
 {
         const char *path = run->config->output;

@@ -9,7 +9,7 @@
 
 #define HELD_MAX (64u << 20) /* bytes of one exit */
 
-/* Times run for so long at most: a power of two, so that the decoder's conversion is exact. */
+/* Maximum time; a power of two, so that the decoder's conversion is exact. */
 #define TIME_SPAN (UINT64_C(1) << 52)
 
 static bool held(const struct trace_import *import, bool written, struct hwaccl_error *error)
@@ -110,7 +110,7 @@ bool import_hold_value(struct trace_import *import, bool effect, const struct tr
         const void *data = !value->has_data ? NULL : value->size ? value->data : (const void *)"";
 
         if (value->kind >= kinds || value->size > limit || value->has_data > 1 || (value->size && !value->has_data))
-                return hwaccl_error_set(error, "kind %u with %" PRIu32 " bytes cannot be", value->kind, value->size);
+                return hwaccl_error_set(error, "invalid kind %u with %" PRIu32 " bytes", value->kind, value->size);
         const struct hwaccl_input in = {(enum hwaccl_input_kind)value->kind, value->address, value->value, data,
                                         value->size};
         const struct hwaccl_effect out = {(enum hwaccl_effect_kind)value->kind, value->address, value->value, data,
@@ -126,8 +126,7 @@ bool import_hold_handled(struct trace_import *import, const struct trace_handled
 
         if ((verdict && handled->verdict >= HWACCL_VERDICT_COUNT) ||
             (finished && (handled->outcome >= HWACCL_OUTCOME_COUNT || !verdict)))
-                return hwaccl_error_set(error, "verdict %u and outcome %u cannot be", handled->verdict,
-                                        handled->outcome);
+                return hwaccl_error_set(error, "invalid verdict %u or outcome %u", handled->verdict, handled->outcome);
         if (!check_time(import, "handled", handled->time, error))
                 return false;
         if (verdict)

@@ -13,7 +13,7 @@ static bool malformed(const struct trace_event *event, struct hwaccl_error *erro
                                    trace_event_name(event->kind), event->exit, event->sequence);
 }
 
-/* Times of a trace are those of one clock: the line through two far points that converts them is exact. */
+/* All times of a trace are from one clock, so a linear conversion through two distant points is exact. */
 static void set_clock(struct stamp_clock *clock, uint64_t zero)
 {
         const uint64_t span = UINT64_C(1) << 52;
@@ -73,7 +73,7 @@ static bool put_gap(struct trace_import *import, uint64_t first, uint64_t last, 
         return rows_gap(&import->decoder.rows, exit_id(vcpu, first), exit_id(vcpu, last), events, error);
 }
 
-/* An exit of which something is missing is not kept; how the guest was entered shows what the one before left. */
+/* Discard an incomplete exit. The state of its entry is the closing state of the previous exit. */
 static bool lose(struct trace_import *import, uint64_t count, struct hwaccl_error *error)
 {
         bool entered =
@@ -109,7 +109,7 @@ static bool keep_device_state(struct trace_import *import, const struct trace_ev
         return true;
 }
 
-/* After a loss, or at the beginning: everything is known again. */
+/* A keyframe at the beginning, or after a loss: the whole state is known again. */
 static bool resume(struct trace_import *import, const struct trace_event *event, struct hwaccl_error *error)
 {
         uint64_t number = event->exit;
@@ -135,7 +135,7 @@ static bool resume(struct trace_import *import, const struct trace_event *event,
 
 static bool out_of_place(struct hwaccl_error *error)
 {
-        return hwaccl_error_set(error, "it is not where it can be");
+        return hwaccl_error_set(error, "out of order");
 }
 
 static bool take_transfer_in(struct trace_import *import, const struct trace_event *event, struct hwaccl_error *error)
@@ -176,7 +176,7 @@ static bool take_device_state(struct trace_import *import, const struct trace_ev
                import_feed(import, false, error);
 }
 
-/* An event within the exit that is in hand. */
+/* An event of the current exit. */
 static bool take_in_exit(struct trace_import *import, const struct trace_event *event, struct hwaccl_error *error)
 {
         bool handling = import->phase == IMPORT_HANDLING;
@@ -257,7 +257,7 @@ bool import_take(struct trace_import *import, const struct trace_event *event, s
         return true;
 }
 
-/* The last exit may be cut off in its handling: then it is there without an outcome, as after a crash. */
+/* The last exit may end during its handling; it is kept without an outcome, as after a crash. */
 bool import_close(struct trace_import *import, struct hwaccl_error *error)
 {
         const struct trace_handled never = {TRACE_UNKNOWN, TRACE_UNKNOWN, import->left.left};

@@ -33,14 +33,14 @@ static bool take_begin(struct survey_stream *stream, const struct trace_begin *b
         stream->beginnings += !begin->again;
         if (begin->keyframe_interval == 0 || begin->device_fields > RECORDING_DEVICE_FIELD_MAX)
                 return hwaccl_error_set(error,
-                                        "event begin: a keyframe interval of %" PRIu32 " and %" PRIu32
+                                        "event begin: invalid keyframe interval %" PRIu32 ", or %" PRIu32
                                         " device fields cannot be",
                                         begin->keyframe_interval, begin->device_fields);
         if (stream->begun &&
             (stream->time != begin->time || stream->keyframe_interval != begin->keyframe_interval ||
              stream->field_count != begin->device_fields) &&
             stream->beginnings < 2)
-                return hwaccl_error_set(error, "event begin: it is not as the one before");
+                return hwaccl_error_set(error, "event begin: differs from the previous one");
         if (stream->begun)
                 return true;
         stream->field = calloc(begin->device_fields + 1u, sizeof(*stream->field));
@@ -54,7 +54,7 @@ static bool take_begin(struct survey_stream *stream, const struct trace_begin *b
         return true;
 }
 
-/* The last value of a name holds, as in a recording's option table. */
+/* The last value of a name is valid, as in a recording's option table. */
 static bool take_marker(struct survey_stream *stream, const struct trace_marker *marker, struct hwaccl_error *error)
 {
         size_t at = 0;
@@ -87,7 +87,7 @@ static bool take_marker(struct survey_stream *stream, const struct trace_marker 
 static bool take_device_field(struct survey_stream *stream, const struct trace_device_field *from,
                               struct hwaccl_error *error)
 {
-        if (!stream->begun) /* its begin was lost: it comes again with another one */
+        if (!stream->begun) /* the event begin was lost; another one follows */
                 return true;
         if (from->id < 1 || from->id > stream->field_count || from->size < 1 || from->size > HWACCL_DEVICE_STATE_MAX)
                 return hwaccl_error_set(error,
@@ -99,7 +99,8 @@ static bool take_device_field(struct survey_stream *stream, const struct trace_d
                 if (strcmp(field->device, from->device) == 0 && strcmp(field->field, from->field) == 0 &&
                     field->size == from->size)
                         return true;
-                return hwaccl_error_set(error, "event device_field: %" PRIu32 " is not as it was before", from->id);
+                return hwaccl_error_set(error, "event device_field: %" PRIu32 " differs from its earlier definition",
+                                        from->id);
         }
         char *device = strdup(from->device);
         char *name = strdup(from->field);
@@ -112,7 +113,7 @@ static bool take_device_field(struct survey_stream *stream, const struct trace_d
         stream->fields_known++;
         stream->state_bytes += from->size;
         if (stream->state_bytes > RECORDING_DEVICE_SIZE_MAX)
-                return hwaccl_error_set(error, "the devices' state is larger than %u bytes", RECORDING_DEVICE_SIZE_MAX);
+                return hwaccl_error_set(error, "the device state is larger than %u bytes", RECORDING_DEVICE_SIZE_MAX);
         return true;
 }
 
@@ -130,7 +131,7 @@ bool survey_take(void *opaque, const struct trace_event *event, struct hwaccl_er
         case TRACE_BEGIN: return take_begin(stream, &event->as.begin, error);
         case TRACE_MARKER: return take_marker(stream, &event->as.marker, error);
         case TRACE_DEVICE_FIELD: return take_device_field(stream, &event->as.device_field, error);
-        case TRACE_KEYFRAME: /* all that there is when every begin was lost */
+        case TRACE_KEYFRAME: /* used if every event begin was lost */
                 if (!stream->begun && stream->keyframe_interval == 0)
                         stream->keyframe_interval = event->as.keyframe.interval;
                 return true;
@@ -166,7 +167,7 @@ void survey_free(struct survey *survey)
         }
 }
 
-/* Fields of one device stand together. */
+/* Fields of one device are adjacent. */
 struct survey_devices *survey_devices_create(const struct survey_stream *stream, struct hwaccl_error *error)
 {
         struct survey_devices *devices = calloc(1, sizeof(*devices));

@@ -1,4 +1,4 @@
-/* First of an import's two passes over a trace: who is in it, and what stands around the exits. */
+/* First pass of an import: processes and virtual CPUs in the trace, and everything outside the exits. */
 #ifndef HWACCL_TRACER_LTTNG_TRACE_SURVEY_H
 #define HWACCL_TRACER_LTTNG_TRACE_SURVEY_H
 
@@ -20,9 +20,9 @@ struct survey_stream {
         uint32_t pid;
         uint32_t vcpu;
         uint64_t events;
-        uint64_t last_exit;  /* number of the greatest */
-        uint64_t beginnings; /* of a recording: more than one cannot be told apart */
-        bool begun;          /* the numbers of a begin event are known */
+        uint64_t last_exit;  /* greatest exit number */
+        uint64_t beginnings; /* number of recordings; more than one cannot be distinguished */
+        bool begun;          /* an event begin was seen */
         uint64_t time;       /* 0 of the recording's times */
         uint32_t keyframe_interval;
         uint32_t markers;
@@ -47,7 +47,7 @@ void survey_discarded(void *opaque, bool packets, uint64_t count);
 
 void survey_free(struct survey *survey);
 
-/** survey_devices - the devices as their fields' events describe them, for a decoder; NULL with *error set */
+/** survey_devices - the devices described by the device_field events, for a decoder; NULL with *error set */
 struct survey_devices *survey_devices_create(const struct survey_stream *stream, struct hwaccl_error *error);
 void survey_devices_free(struct survey_devices *devices);
 

@@ -103,7 +103,7 @@ struct hwaccl_lttng *trace_probe_create(const struct hwaccl_lttng_config *config
         return lttng;
 }
 
-/* Who looks at the trace afterwards knows from this file whose events must be in it. */
+/* This file lists the processes whose events must be in the trace. */
 static bool announce(uint32_t vcpu, struct hwaccl_error *error)
 {
         const char *path = getenv("HWACCL_LTTNG_PROCESSES");
@@ -121,7 +121,7 @@ struct hwaccl_lttng *hwaccl_lttng_create(const struct hwaccl_lttng_config *confi
 {
         if (!announce(config->vcpu, error))
                 return NULL;
-        /* for the library's constructor; who set it knows better */
+        /* for the library's constructor; keep the user's setting */
         (void)setenv("LTTNG_UST_ALLOW_BLOCKING", "1", 0);
         void *symbol = module_symbol("hwaccl-lttng.so", TRACE_PROVIDER_SYMBOL, error);
         if (!symbol)
@@ -130,8 +130,7 @@ struct hwaccl_lttng *hwaccl_lttng_create(const struct hwaccl_lttng_config *confi
         memcpy(&get, &symbol, sizeof(get));
         const struct trace_provider *provider = get();
         if (strcmp(provider->version, HWACCL_VERSION) != 0) {
-                hwaccl_error_set(error, "hwaccl-lttng.so is of version %s, hwaccl of " HWACCL_VERSION,
-                                 provider->version);
+                hwaccl_error_set(error, "hwaccl-lttng.so has version %s, expected " HWACCL_VERSION, provider->version);
                 return NULL;
         }
         return trace_probe_create(config, provider, error);
@@ -149,11 +148,11 @@ bool hwaccl_lttng_traced(const struct hwaccl_lttng *lttng)
 
 void hwaccl_lttng_annotate(struct hwaccl_lttng *lttng, const char *name, const char *value)
 {
-        (void)keep_option(lttng, name, value); /* without memory it is in the trace once, as follows */
+        (void)keep_option(lttng, name, value); /* if out of memory, it is only traced once, below */
         trace_probe_marker(lttng, name, value);
 }
 
-/* The run ended in an exit's handling. */
+/* The run ended during the handling of an exit. */
 static void close_exit(struct hwaccl_lttng *lttng)
 {
         struct trace_event *event = trace_probe_begin(lttng, TRACE_HANDLED);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The directory of the running program; "" when it is not to be had. */
+/* The directory of the running program; "" if unknown. */
 static void program_directory(char *directory, size_t room)
 {
         ssize_t length = readlink("/proc/self/exe", directory, room - 1);
@@ -38,7 +38,7 @@ bool module_find(const char *name, char *path, size_t room, struct hwaccl_error 
                    exists(HWACCL_MODULE_DIRECTORY, "", name, path, room)) {
                 return true;
         }
-        return hwaccl_error_set(error, "there is no %s: hwaccl was built without it, or it is not installed", name);
+        return hwaccl_error_set(error, "%s: not found: not installed, or hwaccl was built without it", name);
 }
 
 void *module_symbol(const char *name, const char *symbol, struct hwaccl_error *error)

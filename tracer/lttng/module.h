@@ -1,4 +1,4 @@
-/* Parts of the tracer that need libraries of their own: modules that are loaded, programs that are run, when needed. */
+/* Optional parts of the tracer with other dependencies: modules and programs that are loaded or run on demand. */
 #ifndef HWACCL_TRACER_LTTNG_MODULE_H
 #define HWACCL_TRACER_LTTNG_MODULE_H
 
@@ -7,14 +7,14 @@
 #include <stddef.h>
 
 /**
- * module_find - where a module or program of hwaccl lies
+ * module_find - find a module or program of hwaccl
  *
- * Looked for in $HWACCL_MODULES, or else beside the program (in a build), in the library directory that belongs to
- * where the program lies, and in that of the installation.
+ * Searches $HWACCL_MODULES if set, else the program's directory (in a build), the library directory of
+ * the program's prefix, and that of the installation.
  */
 bool module_find(const char *name, char *path, size_t room, struct hwaccl_error *error);
 
-/** module_symbol - load a module, for good, and find its one symbol; NULL with *error set */
+/** module_symbol - load a module permanently and find its symbol; NULL with *error set */
 void *module_symbol(const char *name, const char *symbol, struct hwaccl_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* hwaccl-lttng.so: LTTng-UST's part, in a module of its own, as its library starts threads when it is loaded. */
+/* hwaccl-lttng.so: the LTTng-UST provider. A separate module, because its library starts threads when it is loaded. */
 #define LTTNG_UST_TRACEPOINT_CREATE_PROBES
 #define LTTNG_UST_TRACEPOINT_DEFINE
 #include "tracer/lttng/provider_events.h"

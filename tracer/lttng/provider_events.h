@@ -1,5 +1,5 @@
 /*
- * The provider's events, as LTTng-UST reads them: several times. What carries state comes from the field table, and the
+ * The provider's events. LTTng-UST includes this file several times. State fields come from the field table, and the
  * names of numbers from the core's tables. Event classes take one argument, struct trace_event.
  */
 #undef LTTNG_UST_TRACEPOINT_PROVIDER

@@ -1,4 +1,4 @@
-/* The pieces that provider_events.h is made of: they stay the same in all passes of LTTng's headers. */
+/* Macros for provider_events.h; they do not change between the passes of LTTng's headers. */
 #ifndef HWACCL_TRACER_LTTNG_PROVIDER_FIELDS_H
 #define HWACCL_TRACER_LTTNG_PROVIDER_FIELDS_H
 
@@ -10,7 +10,7 @@
 
 /* clang-format off: one field a line */
 
-/* Every event has these four first; then its own. */
+/* The first four fields of every event. */
 #define PROVIDER_EVENT(name, level, ...)                                                                               \
         LTTNG_UST_TRACEPOINT_EVENT(                                                                                    \
                 hwaccl, name, LTTNG_UST_TP_ARGS(const struct trace_event *, event),                                    \
@@ -45,7 +45,7 @@
 #define PROVIDER_KEYFRAME_FIELD(name, member, width, group, vmcs)                                                      \
         lttng_ust_field_integer_hex(PROVIDER_BITS_##width, name, event->as.keyframe.state->member)
 
-/* Of the field table's groups, why and where the guest stopped. */
+/* The exit information among the field table's groups. */
 #define PROVIDER_EXIT_FIELD(name, member, width, group, vmcs) PROVIDER_EXIT_##group(name, member, width)
 #define PROVIDER_EXIT_HWACCL_FIELD_GENERAL(name, member, width)
 #define PROVIDER_EXIT_HWACCL_FIELD_CONTROL(name, member, width)

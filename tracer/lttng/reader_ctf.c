@@ -1,6 +1,6 @@
 /*
  * hwaccl-ctf: reads CTF traces through Babeltrace 2. One source for each trace below a directory, a muxer that puts
- * their events in the order of time, and a sink of our own.
+ * their events in order of time, and a sink component.
  */
 #include "tracer/lttng/reader_ctf.h"
 
@@ -16,17 +16,17 @@
 #define DEPTH_MAX 16u
 #define TRACE_MAX 1024u /* directories with a trace in them */
 
-/* An empty packet is a few hundred bytes of a file: a good trace has not so many in a row. */
+/* A valid trace does not have this many consecutive packets without events. */
 #define IDLE_MAX 1000000u
 
 #define ALIVE_INTERVAL 65536u /* messages */
 
 struct reading {
         const struct trace_sink *sink;
-        void (*alive)(void); /* tells that it goes on */
+        void (*alive)(void); /* reports progress */
         struct ctf_decoder *decoder;
         struct hwaccl_error *error;
-        bool failed; /* *error is set: Babeltrace's own error is only a consequence */
+        bool failed; /* *error is set; the error of Babeltrace is only a consequence */
         bt_message_iterator *iterator;
         bt_graph *graph;
         const bt_component_filter *muxer;
@@ -38,7 +38,7 @@ struct reading {
         uint64_t messages; /* of all kinds */
 };
 
-/* The first cause is the closest to what is wrong; the others say what could not be done because of it. */
+/* Report the first cause; the others are its consequences. */
 static bool babeltrace_failed(struct reading *reading, const char *what)
 {
         const bt_error *error = bt_current_thread_take_error();
@@ -140,7 +140,7 @@ static bool connect_source(struct reading *reading, const bt_component_source *s
         return true;
 }
 
-/* CTF 1.8, 7.2: metadata comes in packets, each with this before it. Sizes are bits. */
+/* CTF 1.8, 7.2: header of a metadata packet. Sizes are in bits. */
 struct metadata_packet {
         uint32_t magic;
         uint8_t uuid[16];
@@ -151,7 +151,7 @@ struct metadata_packet {
 
 #define METADATA_MAGIC UINT32_C(0x75d11d57)
 
-/* Babeltrace 2.0 reads the last packet of a file that is cut off for ever. */
+/* Babeltrace 2.0 loops forever on the last packet of a truncated file. */
 static bool check_metadata(struct reading *reading, const char *path, uint64_t size)
 {
         FILE *file = fopen(path, "re");
@@ -163,11 +163,11 @@ static bool check_metadata(struct reading *reading, const char *path, uint64_t s
         while (at < size) {
                 bool whole = fseek(file, (long)at, SEEK_SET) == 0 && fread(&packet, sizeof(packet), 1, file) == 1;
                 if (at == 0 && (!whole || packet.magic != METADATA_MAGIC))
-                        break; /* text, or for Babeltrace to refuse */
+                        break; /* plain text, or for Babeltrace to reject */
                 if (!whole || packet.magic != METADATA_MAGIC || packet.packet_size / 8 < sizeof(packet) ||
                     packet.content_size > packet.packet_size || packet.packet_size / 8 > size - at) {
                         (void)fclose(file);
-                        return hwaccl_error_set(reading->error, "%s: is cut off or damaged at byte %" PRIu64, path, at);
+                        return hwaccl_error_set(reading->error, "%s: truncated or damaged at byte %" PRIu64, path, at);
                 }
                 at += packet.packet_size / 8;
         }
@@ -201,7 +201,7 @@ static int not_dots(const struct dirent *entry)
         return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-/* A directory with a file `metadata` is a trace. LTTng puts the kernel's into one called kernel: it is not read. */
+/* A directory with a file `metadata` is a trace. LTTng's kernel trace is in a directory called kernel: skip it. */
 static bool add_traces(struct reading *reading, const char *directory, unsigned depth)
 {
         char path[PATH_MAX];
@@ -254,7 +254,7 @@ static bool build_graph(struct reading *reading, const bt_plugin *ctf, const bt_
         if (!add_traces(reading, reading->directory, 0))
                 return false;
         if (reading->traces == 0)
-                return hwaccl_error_set(reading->error, "%s: no CTF trace is in it", reading->directory);
+                return hwaccl_error_set(reading->error, "%s: contains no CTF trace", reading->directory);
         if (bt_graph_add_simple_sink_component(reading->graph, "hwaccl", initialize, consume, NULL, reading, &sink) !=
                     BT_GRAPH_ADD_COMPONENT_STATUS_OK ||
             bt_graph_connect_ports(reading->graph,
@@ -271,7 +271,7 @@ static bool run_graph(struct reading *reading)
                 switch (bt_graph_run(reading->graph)) {
                 case BT_GRAPH_RUN_STATUS_OK: return true;
                 case BT_GRAPH_RUN_STATUS_AGAIN: break;
-                default: return babeltrace_failed(reading, "cannot read on");
+                default: return babeltrace_failed(reading, "cannot read further");
                 }
         }
 }

@@ -1,4 +1,4 @@
-/* hwaccl-ctf's two files: the graph of Babeltrace's components, and the decoding of events. */
+/* Shared by Shared by hwaccl-ctf's two files: the graph of Babeltrace's components, and the decoding of events. */
 #ifndef HWACCL_TRACER_LTTNG_READER_CTF_H
 #define HWACCL_TRACER_LTTNG_READER_CTF_H
 
@@ -8,11 +8,11 @@
 
 struct ctf_decoder;
 
-/** ctf_decoder_create - NULL when memory is short */
+/** ctf_decoder_create - NULL if out of memory */
 struct ctf_decoder *ctf_decoder_create(const struct trace_sink *sink);
 void ctf_decoder_destroy(struct ctf_decoder *decoder);
 
-/** ctf_decode - give an event to the sink if it is one of hwaccl's. False with *error set */
+/** ctf_decode - pass an event of hwaccl to the sink, ignore others. False with *error set */
 bool ctf_decode(struct ctf_decoder *decoder, const bt_event *event, struct hwaccl_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* Events as Babeltrace has them become struct trace_event. The table says which fields an event must have. */
+/* Converts Babeltrace's events to struct trace_event. A table lists the fields that each event must have. */
 #include "tracer/lttng/reader_ctf.h"
 
 #include "hwaccl/subject_fields.h"
@@ -10,7 +10,7 @@
 #define FIELD_MAX 96u /* of one event */
 #define WORDS_MAX 64u
 
-/* Where fields go, and what they point to. */
+/* Destination of the fields, and their data. */
 struct decoded {
         struct trace_event event;
         struct hwaccl_subject_state state;
@@ -112,7 +112,7 @@ static const struct field *const tables[TRACE_EVENT_COUNT] = {
         [TRACE_END] = end_fields,
 };
 
-/* One event class of a trace, and where its fields lie. */
+/* One event class of a trace, and the positions of its fields. */
 struct known_class {
         const bt_event_class *class;
         bool ours;
@@ -126,7 +126,7 @@ struct ctf_decoder {
         const struct trace_sink *sink;
         struct known_class **class;
         size_t class_count;
-        size_t last; /* that was looked for */
+        size_t last; /* last field looked up */
         struct decoded decoded;
 };
 
@@ -193,7 +193,7 @@ static bool find_field(struct known_class *known, const bt_field_class *payload,
                 if (strcmp(bt_field_class_structure_member_get_name(member), field->name) != 0)
                         continue;
                 if (!fits(bt_field_class_structure_member_borrow_field_class_const(member), field->type))
-                        return hwaccl_error_set(error, "event hwaccl:%s: field %s is of another type",
+                        return hwaccl_error_set(error, "event hwaccl:%s: field %s has the wrong type",
                                                 trace_event_name(known->kind), field->name);
                 known->field[known->count] = field;
                 known->index[known->count++] = i;

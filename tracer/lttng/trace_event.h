@@ -1,12 +1,12 @@
 /*
- * The events of a trace: what the probe hands to the LTTng provider and what the importer gets back from a CTF trace.
- * Neither side of this form knows LTTng or Babeltrace; both are modules that are loaded on demand (module.h).
+ * The neutral form of a trace's events, between the probe and the LTTng provider, and between a CTF trace and the
+ * importer. It is independent of LTTng and Babeltrace, which are used on demand (module.h).
  *
- * In the order of the probe's calls: begin, marker and device_field once and now and then again; then for each exit
+ * In the order of the probe's calls: begin, marker and device_field at the start and periodically; then for each exit
  * [keyframe] transfer_in [irq_offer] vm_exit transfer_out [control_register] input and effect as they happen
  * [irq_reclaim] [emulate] handled [device_state]; end. Every event has the number of the exit that it belongs to (that
- * of the next one between two exits), and a sequence number without gaps, which counts events that nobody traces too
- * (an exit of which nobody traces any counts as one).
+ * of the next one between two exits), and a consecutive sequence number, which also counts events that are not traced
+ * (an exit without any traced event counts as one).
  */
 #ifndef HWACCL_TRACER_LTTNG_TRACE_EVENT_H
 #define HWACCL_TRACER_LTTNG_TRACE_EVENT_H
@@ -46,14 +46,14 @@ enum trace_event_kind {
 /** trace_event_name - "vm_exit" */
 const char *trace_event_name(enum trace_event_kind kind);
 
-#define TRACE_UNKNOWN 255u /* a verdict or outcome that did not come any more */
+#define TRACE_UNKNOWN 255u /* a verdict or outcome that was not reached */
 
 /* Times are ns of CLOCK_MONOTONIC. Pointers are valid during the call that passes the event. */
 struct trace_begin {
         const char *version;        /* of hwaccl */
         uint64_t time;              /* 0 of the recording's times */
         uint32_t keyframe_interval; /* exits */
-        uint32_t markers;           /* that every context has: options known at the start */
+        uint32_t markers;           /* in every context: options known at the start */
         uint32_t device_fields;
         uint8_t again; /* 0: the recording begins here */
 };
@@ -70,7 +70,7 @@ struct trace_device_field {
         uint32_t size; /* bytes */
 };
 
-struct trace_keyframe { /* the state with which the guest is about to be entered */
+struct trace_keyframe { /* the state with which the guest will be entered */
         const struct hwaccl_subject_state *state;
         uint64_t clock; /* guest clock, last one read */
         uint32_t interval;
@@ -96,7 +96,7 @@ struct trace_vm_exit {
         unsigned pending_count;  /* 4, or 0 when the page is empty */
 };
 
-struct trace_control_register { /* as the exit qualification has it: SDM 3C, table 28-3 */
+struct trace_control_register { /* from the exit qualification: SDM 3C, table 28-3 */
         uint8_t number;
         uint8_t access; /* 0 MOV to, 1 MOV from, 2 CLTS, 3 LMSW */
         uint8_t general_register;
@@ -115,13 +115,13 @@ struct trace_value { /* input, effect */
 struct trace_emulate {
         uint64_t rip;
         uint8_t outcome;
-        const uint8_t *code; /* the instruction's bytes, as the handler read them */
+        const uint8_t *code; /* the instruction's bytes that the handler read */
         uint32_t size;
 };
 
 struct trace_handled {
         uint8_t verdict;
-        uint8_t outcome; /* TRACE_UNKNOWN: the run ended in the handling */
+        uint8_t outcome; /* TRACE_UNKNOWN: the run ended during the handling */
         uint64_t time;
 };
 
@@ -135,7 +135,7 @@ struct trace_end {
         uint64_t code;
         const char *message; /* or "" */
         uint64_t exits;
-        uint64_t emitted; /* events that somebody traced, this one included */
+        uint64_t emitted; /* number of traced events, including this one */
 };
 
 struct trace_event {
@@ -161,10 +161,11 @@ struct trace_event {
         } as;
 };
 
-/* What the provider module gives: the symbol TRACE_PROVIDER_SYMBOL is a function without arguments that returns it. */
+/* Interface of the provider module. The symbol TRACE_PROVIDER_SYMBOL is a function without arguments that returns it.
+ */
 struct trace_provider {
         const char *version;                   /* HWACCL_VERSION that it was built with */
-        const int *enabled[TRACE_EVENT_COUNT]; /* not 0: somebody traces this event; may change at any time */
+        const int *enabled[TRACE_EVENT_COUNT]; /* not 0: the event is traced; may change at any time */
         void (*emit[TRACE_EVENT_COUNT])(const struct trace_event *event);
 };
 

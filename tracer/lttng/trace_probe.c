@@ -1,5 +1,5 @@
-/* The LTTng probe: each call of the probe interface becomes events. An event that nobody traces costs a branch; exits
- * of which nobody traces any, one or two. */
+/* The LTTng probe: converts the calls of the probe interface to events. An event that is not traced costs a branch; an
+ * exit without traced events one or two. */
 #include "tracer/lttng/trace_probe.h"
 
 #include "tracer/ring/timestamps.h"
@@ -38,7 +38,7 @@ static void transfer(struct hwaccl_lttng *lttng, enum trace_event_kind kind, con
         trace_probe_emit(lttng);
 }
 
-/* Who starts to trace in the middle of a run gets everything at once: a recording can begin here. */
+/* A session that starts during a run gets the full context: a recording can begin here. */
 static void attach(struct hwaccl_lttng *lttng)
 {
         if (lttng->exit > 0) {
@@ -101,7 +101,7 @@ static void vm_exit(struct hwaccl_lttng *lttng, const struct hwaccl_subject_stat
         uint64_t left = stamp_monotonic();
         for (unsigned i = 0; i < 4; i++)
                 any |= words[i] = pending->bits[i];
-        /* the session may have begun while the guest ran */
+        /* the session may have started while the guest ran */
         uint64_t entered = lttng->entered ? lttng->entered : left;
         event->as.vm_exit = (struct trace_vm_exit){state, entered, left, words, any ? 4 : 0};
         trace_probe_emit(lttng);
@@ -194,7 +194,7 @@ static void emulate(struct hwaccl_lttng *lttng, enum hwaccl_outcome outcome)
         trace_probe_emit(lttng);
 }
 
-/* After this exit the devices' state is saved, as after the last one before each keyframe. */
+/* Trace the device state after this exit, the last one before a keyframe. */
 static void keyframe_due(struct hwaccl_lttng *lttng)
 {
         if (--lttng->until_context == 0) {
@@ -238,8 +238,8 @@ const struct hwaccl_probe_ops trace_probe_ops = {
 };
 
 /*
- * While nobody traces anything, an exit counts as one event: a trace that begins later shows that something was before
- * it. At each entry one event is looked at, besides that which an import needs of every exit.
+ * While no event is traced, an exit counts as one event, so that a trace that begins later shows that something is
+ * missing. Each entry checks one event, in addition to the one that an import needs of every exit.
  */
 static void idle_transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_state *state)
 {

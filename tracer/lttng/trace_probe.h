@@ -1,4 +1,4 @@
-/* The LTTng probe's inside, for its two files and for tests, which bring a provider of their own. */
+/* Internals of the LTTng probe, for its two files and for tests, which use their own provider. */
 #ifndef HWACCL_TRACER_LTTNG_TRACE_PROBE_H
 #define HWACCL_TRACER_LTTNG_TRACE_PROBE_H
 
@@ -8,22 +8,22 @@
 #include "tracer/lttng/trace_event.h"
 #include "tracer/ring/state_delta.h"
 
-#define TRACE_CONTEXT_KEYFRAMES 16u /* a trace that lost its beginning has all of it again after so many */
+#define TRACE_CONTEXT_KEYFRAMES 16u /* keyframes between two full contexts, for traces that lost their beginning */
 
 struct hwaccl_lttng {
         struct hwaccl_probe probe;
         const struct trace_provider *provider;
-        struct trace_event event; /* pid and vcpu stand */
+        struct trace_event event; /* pid and vcpu are constant */
         uint64_t sequence;        /* of the next event */
         uint64_t emitted;
-        uint64_t exit; /* number of the one in hand, or of the next one */
-        uint64_t idle; /* the exit since which nobody traces anything; while the probe idles */
+        uint64_t exit; /* number of the current or the next exit */
+        uint64_t idle; /* while idle: first exit that was not traced */
 
-        union state_words last; /* transferred, as the trace has it */
-        bool attached;          /* it has: every transfer since the last keyframe was traced */
+        union state_words last; /* last transferred state in the trace */
+        bool attached;          /* every transfer since the last keyframe was traced */
         uint64_t clock;         /* guest clock, last one read */
         uint64_t entered;       /* time of the entry */
-        bool handling;          /* of an exit is under way */
+        bool handling;          /* an exit is being handled */
         uint64_t rip;           /* of the exit */
         uint8_t verdict;
         uint8_t code[INSTRUCTION_SIZE_MAX]; /* that the handler read */
@@ -42,16 +42,16 @@ struct hwaccl_lttng {
         uint8_t *device_state;
 };
 
-/** trace_probe_create - hwaccl_lttng_create() with a provider that is there already */
+/** trace_probe_create - hwaccl_lttng_create() with a given provider */
 struct hwaccl_lttng *trace_probe_create(const struct hwaccl_lttng_config *config, const struct trace_provider *provider,
                                         struct hwaccl_error *error);
 
 extern const struct hwaccl_probe_ops trace_probe_ops;
 
-/** trace_probe_idle - nobody traces anything: from here on, that is all that the probe looks for */
+/** trace_probe_idle - no event is traced: only check for that from now on */
 void trace_probe_idle(struct hwaccl_lttng *lttng);
 
-/** trace_probe_wake - events again, if it idled */
+/** trace_probe_wake - leave the idle state, if in it */
 void trace_probe_wake(struct hwaccl_lttng *lttng);
 
 static inline bool trace_probe_on(const struct hwaccl_lttng *lttng, enum trace_event_kind kind)
@@ -59,7 +59,7 @@ static inline bool trace_probe_on(const struct hwaccl_lttng *lttng, enum trace_e
         return __builtin_expect(__atomic_load_n(lttng->provider->enabled[kind], __ATOMIC_RELAXED) != 0, 0);
 }
 
-/** trace_probe_any - does anybody trace any event? */
+/** trace_probe_any - whether any event is traced */
 static inline bool trace_probe_any(const struct hwaccl_lttng *lttng)
 {
         bool any = false;
@@ -69,7 +69,7 @@ static inline bool trace_probe_any(const struct hwaccl_lttng *lttng)
         return any;
 }
 
-/** trace_probe_begin - count an event; NULL when nobody traces it, else where it is put together */
+/** trace_probe_begin - count an event; returns it to be filled in, or NULL if it is not traced */
 static inline struct trace_event *trace_probe_begin(struct hwaccl_lttng *lttng, enum trace_event_kind kind)
 {
         uint64_t sequence = lttng->sequence++;
@@ -88,13 +88,13 @@ static inline void trace_probe_emit(struct hwaccl_lttng *lttng)
         lttng->provider->emit[lttng->event.kind](&lttng->event);
 }
 
-/** trace_probe_context - what a reader needs that sees nothing before: begin, options, the devices' fields */
+/** trace_probe_context - trace what a reader needs without earlier events: begin, options, device fields */
 void trace_probe_context(struct hwaccl_lttng *lttng, bool again);
 
 /** trace_probe_marker - an option, the same as a row of a recording's option table */
 void trace_probe_marker(struct hwaccl_lttng *lttng, const char *name, const char *value);
 
-/** trace_probe_device_state - as the handling of exit @exit left it */
+/** trace_probe_device_state - trace the device state after exit @exit */
 void trace_probe_device_state(struct hwaccl_lttng *lttng, uint64_t exit);
 
 #endif

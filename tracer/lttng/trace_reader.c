@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A damaged trace may make Babeltrace go round in circles: seconds without a frame after which it is ended. */
+/* A damaged trace may make Babeltrace loop: it is killed after this many seconds without a frame. */
 #define PATIENCE 15
 
 #define BUFFER_SIZE (64u << 10)
@@ -22,7 +22,7 @@
 struct reader {
         const struct trace_sink *sink;
         int pipe;
-        uint8_t *buffer; /* what was read and not taken is in [from, to) */
+        uint8_t *buffer; /* unprocessed bytes are in [from, to) */
         size_t from;
         size_t to;
         bool stuck;
@@ -32,10 +32,10 @@ struct reader {
 
 static bool broken(struct hwaccl_error *error)
 {
-        return hwaccl_error_set(error, "what hwaccl-ctf says of it makes no sense");
+        return hwaccl_error_set(error, "invalid output of hwaccl-ctf");
 }
 
-/* Points the event to what follows it in the frame. */
+/* Set the event's pointers to the data that follows it in the frame. */
 static bool take_event(struct reader *reader, uint32_t size, struct hwaccl_error *error)
 {
         struct trace_event event;
@@ -87,11 +87,11 @@ static bool take_version(struct reader *reader, uint32_t size, struct hwaccl_err
                 return broken(error);
         reader->version_seen = true;
         return strcmp((const char *)reader->body, HWACCL_VERSION) == 0 ||
-               hwaccl_error_set(error, "hwaccl-ctf is of version %s, hwaccl of " HWACCL_VERSION,
+               hwaccl_error_set(error, "hwaccl-ctf has version %s, expected " HWACCL_VERSION,
                                 (const char *)reader->body);
 }
 
-/* The next bytes of the pipe; false when it ends before, or nothing comes. */
+/* Read the next bytes of the pipe; false at its end or after a timeout. */
 static bool get(struct reader *reader, void *to, size_t size)
 {
         uint8_t *bytes = to;
@@ -119,7 +119,7 @@ static bool get(struct reader *reader, void *to, size_t size)
         return true;
 }
 
-/* One frame after the other. 1: the end; 0: the pipe ended before it did; -1: *error is set */
+/* Read frame after frame. 1: complete; 0: the pipe ended early; -1: *error is set */
 static int take_frames(struct reader *reader, struct hwaccl_error *error)
 {
         struct trace_frame frame;
@@ -170,7 +170,7 @@ int trace_read_frames(int pipe, const struct trace_sink *sink, bool *stuck, stru
         return result;
 }
 
-/* Its standard output is the pipe; what Babeltrace has to say on standard error says nothing that its error does not.
+/* Its standard output is the pipe. Its standard error is discarded, because its error frame has the message.
  */
 static bool spawn(const char *program, const char *directory, int output, pid_t *pid, struct hwaccl_error *error)
 {
@@ -202,10 +202,9 @@ static bool run(int pipe, const struct trace_sink *sink, const char *directory, 
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
         if (result == 0 && stuck)
-                return hwaccl_error_set(error, "%s: Babeltrace makes nothing of it in %d s", directory, PATIENCE);
+                return hwaccl_error_set(error, "%s: Babeltrace did not respond within %d s", directory, PATIENCE);
         if (result == 0 && WIFSIGNALED(status))
-                return hwaccl_error_set(error, "%s: Babeltrace cannot stand it: %s", directory,
-                                        strsignal(WTERMSIG(status)));
+                return hwaccl_error_set(error, "%s: Babeltrace crashed: %s", directory, strsignal(WTERMSIG(status)));
         if (result == 0)
                 return hwaccl_error_set(error, "%s: hwaccl-ctf ended with status %d", directory, WEXITSTATUS(status));
         return result > 0;
@@ -220,7 +219,7 @@ bool trace_read(const char *directory, const struct trace_sink *sink, struct hwa
         if (!module_find("hwaccl-ctf", program, sizeof(program), error))
                 return false;
         if (pipe2(ends, O_CLOEXEC) != 0)
-                return hwaccl_error_set(error, "cannot make a pipe: %s", strerror(errno));
+                return hwaccl_error_set(error, "cannot create a pipe: %s", strerror(errno));
         bool good = spawn(program, directory, ends[1], &pid, error);
         (void)close(ends[1]);
         good = good && run(ends[0], sink, directory, pid, error);

@@ -1,6 +1,6 @@
 /*
  * Reading CTF traces. Babeltrace runs in a process of its own, the program hwaccl-ctf: a trace is untrusted, and
- * Babeltrace's GLib does not go with the one that Unicorn brings. Events come through a pipe.
+ * Babeltrace's GLib conflicts with the one in Unicorn. Events are received through a pipe.
  */
 #ifndef HWACCL_TRACER_LTTNG_TRACE_READER_H
 #define HWACCL_TRACER_LTTNG_TRACE_READER_H
@@ -11,20 +11,20 @@
 
 struct trace_sink {
         void *opaque;
-        /* In the order of their time stamps. Lengths are as the trace has them, numbers fit their types; nothing else
+        /* In order of their time stamps. Lengths are those in the trace, numbers fit their types; nothing else
          * was checked. False with *error set ends the reading */
         bool (*event)(void *opaque, const struct trace_event *event, struct hwaccl_error *error);
-        /* LTTng counted these; 0: it does not know how many */
+        /* counted by LTTng; 0: the number is unknown */
         void (*discarded)(void *opaque, bool packets, uint64_t count);
 };
 
-/** trace_read - everything below @directory, once. False with *error set */
+/** trace_read - read all traces below @directory once. False with *error set */
 bool trace_read(const char *directory, const struct trace_sink *sink, struct hwaccl_error *error);
 
 #define TRACE_BYTES_MAX (64u << 10) /* of one event's data */
 #define TRACE_TEXT_MAX  (64u << 10)
 
-/* What goes through the pipe: frames, each followed by its body. Both ends are of one build. */
+/* Frames in the pipe, each followed by its body. Both ends are of the same build. */
 enum trace_frame_type {
         TRACE_FRAME_VERSION = 1,           /* body: HWACCL_VERSION with its terminating zero; always first */
         TRACE_FRAME_EVENT = 2,             /* trace_event_pack() */
@@ -32,7 +32,7 @@ enum trace_frame_type {
         TRACE_FRAME_DISCARDED_PACKETS = 4, /* the same */
         TRACE_FRAME_ERROR = 5,             /* one line with its terminating zero; the last */
         TRACE_FRAME_END = 6,               /* all was read; the last */
-        TRACE_FRAME_ALIVE = 7,             /* it reads on, though there was nothing of hwaccl for a while */
+        TRACE_FRAME_ALIVE = 7,             /* no event of hwaccl for a while, but still reading */
 };
 
 struct trace_frame {
@@ -45,7 +45,7 @@ struct trace_frame {
 /* What an event points to. */
 struct trace_part {
         const void **pointer;
-        uint32_t size; /* bytes; of a text not known to who has not seen it */
+        uint32_t size; /* bytes; 0 for a text that has not been measured */
         bool text;
 };
 

@@ -50,10 +50,10 @@ static bool load_instruction(struct cursor_events *events, struct hwaccl_recordi
         int result = sqlite3_step(row);
         int size = result == SQLITE_ROW ? sqlite3_column_bytes(row, 1) : 0;
         if (result != SQLITE_ROW) {
-                recording_error(recording, error, "there is no instruction %" PRId64, id);
+                recording_error(recording, error, "instruction %" PRId64 " is missing", id);
         } else if (sqlite3_column_type(row, 0) != SQLITE_INTEGER || sqlite3_column_type(row, 1) != SQLITE_BLOB ||
                    size < 1 || size > (int)INSTRUCTION_SIZE_MAX) {
-                recording_error(recording, error, "instruction %" PRId64 ": no address, or not 1 to %u bytes", id,
+                recording_error(recording, error, "instruction %" PRId64 ": expected an address and 1 to %u bytes", id,
                                 INSTRUCTION_SIZE_MAX);
         } else {
                 slot->id = id;
@@ -95,7 +95,7 @@ static bool load_walk(struct cursor_events *events, struct hwaccl_recording *rec
         (void)sqlite3_reset(row);
         if (result == SQLITE_ROW || (result == SQLITE_DONE && !walk->count))
                 return recording_error(recording, error,
-                                       "walk %" PRId64 ": not 1 to %u reads of 4 or 8 bytes, in sequence", id,
+                                       "walk %" PRId64 ": expected 1 to %u reads of 4 or 8 bytes, in sequence", id,
                                        WALK_MAX);
         if (result != SQLITE_DONE)
                 return database_error(recording->db, error, "cannot read");
@@ -137,7 +137,7 @@ static struct hwaccl_effect *add_effect(struct cursor_events *events, struct hwa
         return effect;
 }
 
-/* The buffer moved: pointers into it follow. */
+/* The buffer moved: update the pointers into it. */
 static bool grow_bytes(struct cursor_events *events, size_t need, struct hwaccl_error *error)
 {
         uint8_t *before = events->bytes;
@@ -170,7 +170,7 @@ struct event_data {
         uint32_t size;
 };
 
-/* Column 5 of the row that waits: NULL or a BLOB, copied. */
+/* Copy column 5 of the current row: NULL or a BLOB. */
 static bool copy_data(struct cursor_events *events, struct hwaccl_recording *recording, const struct stream *stream,
                       uint32_t limit, struct event_data *data, struct hwaccl_error *error)
 {
@@ -182,8 +182,8 @@ static bool copy_data(struct cursor_events *events, struct hwaccl_recording *rec
         int size = type == SQLITE_BLOB ? sqlite3_column_bytes(row, 5) : -1;
         if (size < 0 || (uint32_t)size > limit)
                 return recording_error(recording, error,
-                                       "table %s, exit %" PRId64 ": data is no BLOB of at most %u bytes", stream->table,
-                                       stream->key, limit);
+                                       "table %s, exit %" PRId64 ": data is not a BLOB of at most %u bytes",
+                                       stream->table, stream->key, limit);
         if (events->byte_count + (size_t)size > CURSOR_EVENT_BYTES_MAX)
                 return recording_error(recording, error, "exit %" PRId64 ": more than %u bytes of inputs and effects",
                                        stream->key, CURSOR_EVENT_BYTES_MAX);
@@ -199,7 +199,7 @@ static bool copy_data(struct cursor_events *events, struct hwaccl_recording *rec
         return true;
 }
 
-/* Sequence, kind, address and value of the row that waits. */
+/* Sequence, kind, address and value of the current row. */
 static bool event_columns(struct hwaccl_recording *recording, const struct stream *stream, int64_t sequence,
                           int64_t kinds, int64_t value[3], struct hwaccl_error *error)
 {
@@ -333,10 +333,10 @@ bool cursor_events_gather(struct cursor_events *events, struct hwaccl_recording 
         events->effect_count = 0;
         events->byte_count = 0;
         if (events->input.waiting && events->input.key < id)
-                return recording_error(recording, error, "table input: row for exit %" PRId64 " that there is not",
+                return recording_error(recording, error, "table input: row for exit %" PRId64 ", which does not exist",
                                        events->input.key);
         if (events->effect.waiting && events->effect.key < id)
-                return recording_error(recording, error, "table effect: row for exit %" PRId64 " that there is not",
+                return recording_error(recording, error, "table effect: row for exit %" PRId64 ", which does not exist",
                                        events->effect.key);
         return gather_inputs(events, recording, id, from_row, error) && gather_effects(events, recording, id, error);
 }

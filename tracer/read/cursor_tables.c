@@ -67,7 +67,7 @@ bool cursor_load_devices(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
         if (!result->keyframe)
                 return true;
         if (!cursor->devices_loaded) {
-                /* the first one that this cursor meets: fields that did not change here have older rows */
+                /* the first snapshot of this cursor: unchanged fields have older rows */
                 if (!device_values_load(cursor->devices, id, error))
                         return false;
                 cursor->devices_loaded = true;

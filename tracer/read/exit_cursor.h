@@ -20,7 +20,7 @@ struct cursor_walk {
         struct walk walk;
 };
 
-/* Inputs and effects of the exit at which the cursor stands. */
+/* Inputs and effects of the cursor's exit. */
 struct cursor_events {
         struct stream input;
         struct stream effect;
@@ -39,13 +39,13 @@ struct cursor_events {
         struct cursor_walk walks[CURSOR_INSTRUCTION_CACHE];
 };
 
-/* What the row of the exit says about its first inputs. */
+/* References to the first inputs in the exit's row. */
 struct cursor_inputs {
         bool clock_known;
         uint64_t clock;
         int64_t walk;               /* 0: none */
         int64_t instruction;        /* 0: none */
-        uint64_t instruction_input; /* which one it is; UINT64_MAX: the one behind clock and walk */
+        uint64_t instruction_input; /* its position; UINT64_MAX: after clock and walk */
 };
 
 bool cursor_events_open(struct cursor_events *events, struct hwaccl_recording *recording, int64_t first, int64_t last,
@@ -69,7 +69,7 @@ struct hwaccl_exit_cursor {
         struct hwaccl_recorded_exit result;
 };
 
-/* What other tables hold for exit @id, into cursor->result. */
+/* Add the rows of other tables for exit @id to cursor->result. */
 bool cursor_load_pending(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error);
 bool cursor_load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error);
 bool cursor_load_devices(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error);

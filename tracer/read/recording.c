@@ -13,14 +13,14 @@
 #include <unistd.h>
 
 /*
- * quick_check reads every page, at some 500 MB/s; a replay reads at a tenth of that. Above this size it would still be
- * seconds before anything is seen, so larger files get it from `hwaccl check` only. Readers do without: SQLite checks
- * cells as it goes (cell_size_check), and every value is checked before use.
+ * quick_check reads every page, at about 500 MB/s; a replay reads at a tenth of that. Above this size it would take
+ * seconds before any output, so for larger files only `hwaccl check` runs it. Readers are safe without it: SQLite
+ * checks cells when it reads them (cell_size_check), and every value is checked before use.
  */
 #define QUICK_CHECK_MAX (INT64_C(256) << 20)
 
-/* The header tells how long the file is (SQLite file format, 1.3): page size at 16, pages at 28, big endian. While a
- * write-ahead log is there the file may be behind. */
+/* The header has the size of the file (SQLite file format, 1.3): page size at 16, pages at 28, big-endian. While a
+ * write-ahead log exists, the file may be older. */
 static bool whole(struct hwaccl_recording *recording, const uint8_t *header, int64_t size, struct hwaccl_error *error)
 {
         int64_t page = header[16] << 8 | header[17];
@@ -35,7 +35,7 @@ static bool whole(struct hwaccl_recording *recording, const uint8_t *header, int
         return recording_error(recording, error, "is truncated: %" PRId64 " of %" PRId64 " bytes", size, expected);
 }
 
-/* What a file that is no SQLite database at all deserves, in words. */
+/* Checks for a clear message about a file that is not an SQLite database. */
 static bool check_file(struct hwaccl_recording *recording, int64_t *size, struct hwaccl_error *error)
 {
         static const char magic[16] = "SQLite format 3";
@@ -54,7 +54,7 @@ static bool check_file(struct hwaccl_recording *recording, int64_t *size, struct
                 recording_error(recording, error, "is empty");
         else if (read(fd, header, sizeof(header)) != (ssize_t)sizeof(header) ||
                  memcmp(header, magic, sizeof(magic)) != 0)
-                recording_error(recording, error, "is no SQLite database");
+                recording_error(recording, error, "not an SQLite database");
         else
                 good = whole(recording, header, status.st_size, error);
         *size = good ? status.st_size : 0;
@@ -67,12 +67,12 @@ static bool readable(sqlite3 *db)
         return sqlite3_exec(db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* A finished recording needs no lock files beside it, so one on read-only media can be read too. */
+/* A finished recording is opened without lock files, so it can be on read-only media. */
 static bool open_read_only(struct hwaccl_recording *recording, struct hwaccl_error *error)
 {
         recording->db = database_open(recording->path, SQLITE_OPEN_READONLY);
         if (recording->db && !readable(recording->db) && sqlite3_errcode(recording->db) == SQLITE_READONLY) {
-                /* a recorder that died while it left write-ahead logging: its journal has to be rolled back first */
+                /* a recorder died while leaving write-ahead logging: its journal must be rolled back first */
                 sqlite3 *db = database_open(recording->path, SQLITE_OPEN_READWRITE);
                 (void)(db && readable(db));
                 (void)sqlite3_close(db);
@@ -80,7 +80,7 @@ static bool open_read_only(struct hwaccl_recording *recording, struct hwaccl_err
                 recording->db = database_open(recording->path, SQLITE_OPEN_READONLY);
         }
         if (recording->db && !readable(recording->db) && sqlite3_errcode(recording->db) == SQLITE_CANTOPEN) {
-                /* write-ahead log, and a directory that cannot be written: nobody else writes there either */
+                /* write-ahead log in a directory that is not writable: assume that no other process writes there */
                 char *uri = sqlite3_mprintf("file:%s?immutable=1", recording->path);
                 sqlite3 *db = uri && !strpbrk(recording->path, "?#%")
                                       ? database_open(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI)
@@ -105,7 +105,7 @@ static bool migrate(struct hwaccl_recording *recording, int64_t version, struct 
         (void)sqlite3_close(db);
         if (good)
                 return true;
-        return recording_error(recording, error, "has schema version %" PRId64 " and cannot be brought to %u: %s",
+        return recording_error(recording, error, "has schema version %" PRId64 " and cannot be migrated to %u: %s",
                                version, schema_version(), reason.message);
 }
 
@@ -139,7 +139,7 @@ static bool check_schema(struct hwaccl_recording *recording, bool pages, struct 
             !database_integer(recording->db, "PRAGMA user_version", 0, &version, error))
                 return false;
         if (application != DATABASE_APPLICATION_ID)
-                return recording_error(recording, error, "is an SQLite database, but no recording of hwaccl");
+                return recording_error(recording, error, "an SQLite database, but not a recording of hwaccl");
         if (version < 1)
                 return recording_error(recording, error, "has no schema version");
         if (version > (int64_t)schema_version())
@@ -157,7 +157,7 @@ static bool check_schema(struct hwaccl_recording *recording, bool pages, struct 
         if (pages && !quick_check(recording, error))
                 return false;
         if (!schema_verify(recording->db, false, &reason))
-                return recording_error(recording, error, "is no complete recording: %s", reason.message);
+                return recording_error(recording, error, "not a complete recording: %s", reason.message);
         return true;
 }
 
@@ -166,10 +166,11 @@ static bool ranged(const struct hwaccl_recording *recording, sqlite3_stmt *row, 
                    int64_t limit, int64_t *value, struct hwaccl_error *error)
 {
         if (sqlite3_column_type(row, column) != SQLITE_INTEGER)
-                return recording_error(recording, error, "%s is no integer", name);
+                return recording_error(recording, error, "%s is not an integer", name);
         *value = sqlite3_column_int64(row, column);
         if (*value < 0 || *value > limit)
-                return recording_error(recording, error, "%s is %" PRId64 ", not 0 to %" PRId64, name, *value, limit);
+                return recording_error(recording, error, "%s is %" PRId64 ", expected 0 to %" PRId64, name, *value,
+                                       limit);
         return true;
 }
 
@@ -233,7 +234,7 @@ static bool count_exits(struct hwaccl_recording *recording, struct recorded_vcpu
         return true;
 }
 
-/* A table that cannot be read to its end must not look like a short one. */
+/* Distinguish a read error from the end of the table. */
 static bool rows_ended(const struct hwaccl_recording *recording, int result, struct hwaccl_error *error)
 {
         return result == SQLITE_DONE || database_error(recording->db, error, "cannot read");

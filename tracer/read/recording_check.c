@@ -1,4 +1,5 @@
-/* Integrity of a recording: SQLite's own check, the schema, every exit by the reader's eyes, and what no reader sees.
+/* Integrity of a recording: SQLite's own check, the schema, every exit through the reader, and rows that no reader
+ * uses.
  */
 #include "tracer/read/recording_internal.h"
 
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FINDINGS_MAX 100u /* then it is clear that the file is bad */
+#define FINDINGS_MAX 100u /* enough to show that the file is damaged */
 
 struct check {
         struct hwaccl_recording *recording;
@@ -40,10 +41,10 @@ static void found(struct check *check, const char *format, ...)
         va_end(arguments);
         check->finding(check->opaque, text);
         if (check->findings == FINDINGS_MAX)
-                check->finding(check->opaque, "and more: only the first are shown");
+                check->finding(check->opaque, "more problems were found");
 }
 
-/* A query that gives one line of text for each problem. */
+/* Run a query that returns one line of text per problem. */
 static bool ask(struct check *check, const char *prefix, const char *sql, struct hwaccl_error *error)
 {
         sqlite3 *db = check->recording->db;
@@ -62,11 +63,11 @@ static bool ask(struct check *check, const char *prefix, const char *sql, struct
         return good;
 }
 
-/* Rows of other tables that belong to no exit. One that died may have left them behind its last exit. */
+/* Rows of other tables without an exit. A recorder that died may have left some after its last exit. */
 #define ORPHANS(table, key) ORPHANS_AND(table, key, "")
 #define ORPHANS_AND(table, key, condition)                                                                             \
         "SELECT '" #table ": a row for exit ' || (" #key " & 0xffffffffff) || ' of vCPU ' || (" #key                   \
-        " >> 40) || ', which is not there' FROM " #table                                                               \
+        " >> 40) || ', which does not exist' FROM " #table                                                             \
         " WHERE NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = " #table "." #key ") AND (" #key                        \
         " <= (SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) " condition " LIMIT 5"
 
@@ -77,19 +78,19 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 ORPHANS(keyframe, id),
                 ORPHANS(entry_state, id),
                 ORPHANS(pending, id),
-                /* one that was offered before an entry that led to no exit stands behind the last exit */
+                /* an offer before an entry without exit has a row after the last exit */
                 ORPHANS_AND(irq_handoff, id,
                             "AND id <> 1 + coalesce((SELECT max(id) FROM exit WHERE id >= (irq_handoff.id >> 40) << 40 "
                             "AND id < ((irq_handoff.id >> 40) + 1) << 40), ((irq_handoff.id >> 40) << 40) - 1)"),
                 ORPHANS(input, exit),
                 ORPHANS(effect, exit),
-                /* a window begins behind the snapshot with which its replay begins */
+                /* a window begins after the snapshot with which its replay starts */
                 "SELECT 'device_snapshot: a row for exit ' || (s.exit & 0xffffffffff) || ' of vCPU ' || (s.exit >> 40) "
-                "|| ', which is not there' FROM device_snapshot s WHERE NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = "
-                "s.exit) AND s.exit + 1 NOT IN (SELECT min(id) FROM exit GROUP BY id >> 40) AND s.exit NOT IN "
-                "(SELECT last FROM gap) AND (s.exit <= "
+                "|| ', which does not exist' FROM device_snapshot s WHERE NOT EXISTS "
+                "(SELECT 1 FROM exit WHERE exit.id = s.exit) AND s.exit + 1 NOT IN "
+                "(SELECT min(id) FROM exit GROUP BY id >> 40) AND s.exit NOT IN (SELECT last FROM gap) AND (s.exit <= "
                 "(SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) LIMIT 5",
-                "SELECT 'mark ' || (id & 0xffffffffff) || ' of vCPU ' || vcpu || ': its exit or its vCPU is not there' "
+                "SELECT 'mark ' || (id & 0xffffffffff) || ' of vCPU ' || vcpu || ': its exit or vCPU does not exist' "
                 "FROM mark WHERE id >> 40 <> vcpu OR vcpu NOT IN (SELECT id FROM vcpu) OR (exit IS NOT NULL AND "
                 "(exit >> 40 <> vcpu OR NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = mark.exit)) AND "
                 "(exit <= (SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0)) LIMIT 5",
@@ -98,14 +99,14 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 "SELECT 'device_state: a row for exit ' || (exit & 0xffffffffff) || ' without snapshot or field' "
                 "FROM device_state WHERE exit NOT IN (SELECT exit FROM device_snapshot) OR field NOT IN "
                 "(SELECT id FROM device_field) LIMIT 5",
-                "SELECT 'instruction ' || id || ': no 16, 32 or 64 bits, or not 1 to 15 bytes' FROM instruction "
+                "SELECT 'instruction ' || id || ': expected 16, 32 or 64 bits and 1 to 15 bytes' FROM instruction "
                 "WHERE code_bits NOT IN (16, 32, 64) OR length(bytes) NOT BETWEEN 1 AND 15 LIMIT 5",
                 "SELECT 'gap: exits ' || (first & 0xffffffffff) || ' to ' || (last & 0xffffffffff) || ' of vCPU ' || "
-                "(first >> 40) || ' are there, or the recording says that it is complete' FROM gap WHERE EXISTS "
+                "(first >> 40) || ' exist, or the recording is marked complete' FROM gap WHERE EXISTS "
                 "(SELECT 1 FROM exit WHERE id BETWEEN first AND last) OR (SELECT status FROM status) = 0 LIMIT 5",
-                "SELECT 'walk ' || walk || ': not 4 or 8 bytes' FROM walk_read WHERE length(data) NOT IN (4, 8) LIMIT "
-                "5",
-                "SELECT 'status: ' || count(*) || ' rows, not 1' FROM status HAVING count(*) <> 1",
+                "SELECT 'walk ' || walk || ': expected 4 or 8 bytes' FROM walk_read WHERE length(data) NOT IN (4, 8) "
+                "LIMIT 5",
+                "SELECT 'status: ' || count(*) || ' rows, expected 1' FROM status HAVING count(*) <> 1",
         };
         for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
                 if (!ask(check, "", queries[i], error))
@@ -113,7 +114,7 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
         return true;
 }
 
-/* The keyframe before this exit holds the very state that the exits before it lead to. */
+/* The keyframe before this exit must equal the state after the previous exits. */
 static bool check_keyframe(struct check *check, const struct hwaccl_recorded_exit *exit, struct hwaccl_error *error)
 {
         const struct field_set *page = &check->recording->set[FIELD_SET_PAGE];
@@ -129,7 +130,7 @@ static bool check_keyframe(struct check *check, const struct hwaccl_recorded_exi
                 if (known && sqlite3_column_type(row, (int)i) == SQLITE_INTEGER &&
                     (uint64_t)sqlite3_column_int64(row, (int)i) != rebuilt)
                         found(check,
-                              "keyframe %" PRIu64 ": %s is 0x%" PRIx64 ", but the exits before lead to 0x%" PRIx64,
+                              "keyframe %" PRIu64 ": %s is 0x%" PRIx64 ", but the previous exits give 0x%" PRIx64,
                               exit->number, hwaccl_subject_fields[index].name,
                               (uint64_t)sqlite3_column_int64(row, (int)i), rebuilt);
         }
@@ -158,17 +159,17 @@ static void check_exit(struct check *check, const struct hwaccl_recorded_exit *e
                       exit->taken ? "taken" : "returned", pending ? "set" : "clear");
         bool due = recording->device_field_count && exit->outcome_known &&
                    (exit->number + 1) % recording->info.keyframe_interval == 0;
-        /* an imported trace may have lost it, with exits or without; what is recovered has it */
+        /* an imported trace may have lost it; a recovered recording has it */
         bool lost = recording->info.status != HWACCL_RECORDING_COMPLETE &&
                     (recording->gap_count || recording->info.end != HWACCL_END_RECORDER_DIED);
         if (due && !exit->keyframe && !lost && exit->number + 1 < check->vcpu->end)
-                found(check, "exit %" PRIu64 ": the devices' state is missing", exit->number);
+                found(check, "exit %" PRIu64 ": the device state is missing", exit->number);
         if (exit->keyframe && exit->device_field_count != recording->device_field_count)
                 found(check, "exit %" PRIu64 ": %zu of %zu device fields have a value", exit->number,
                       exit->device_field_count, recording->device_field_count);
 }
 
-/* Where to go on after exit @number, which could not be read: a later keyframe. 0: there is none. */
+/* Where to continue after the unreadable exit @number: a later keyframe. 0: none. */
 static bool next_keyframe(struct check *check, uint32_t vcpu, uint64_t number, uint64_t *next,
                           struct hwaccl_error *error)
 {
@@ -183,7 +184,7 @@ static bool next_keyframe(struct check *check, uint32_t vcpu, uint64_t number, u
         return true;
 }
 
-/* Reads on from @first. *stopped is the exit that could not be read, or the number of exits. */
+/* Read from @first on. *stopped is the unreadable exit, or the number of exits. */
 static bool walk(struct check *check, const struct recorded_vcpu *vcpu, uint64_t first, uint64_t *stopped,
                  struct hwaccl_error *error)
 {

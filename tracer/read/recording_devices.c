@@ -1,4 +1,4 @@
-/* Device states of a recording: random access by snapshot, and rows merged in by a cursor. */
+/* Device states of a recording: random access by snapshot, and rows merged by a cursor. */
 #include "tracer/read/recording_internal.h"
 
 #include <inttypes.h>
@@ -47,7 +47,7 @@ bool device_values_put(struct device_values *values, sqlite3_stmt *row, int colu
         int64_t id = sqlite3_column_type(row, column) == SQLITE_INTEGER ? sqlite3_column_int64(row, column) : 0;
 
         if (id < 1 || id > (int64_t)recording->device_field_count)
-                return recording_error(recording, error, "device_state: there is no field %" PRId64, id);
+                return recording_error(recording, error, "device_state: unknown field %" PRId64, id);
         const struct device_field *field = &recording->device_field[id - 1];
         uint8_t *to = values->data + field->offset;
         bool number = field->size == 1 || field->size == 2 || field->size == 4 || field->size == 8;
@@ -62,7 +62,7 @@ bool device_values_put(struct device_values *values, sqlite3_stmt *row, int colu
                 if (field->size)
                         memcpy(to, sqlite3_column_blob(row, column + 1), field->size);
         } else {
-                return recording_error(recording, error, "device_state: %s.%s is no %s of %u bytes", field->device,
+                return recording_error(recording, error, "device_state: %s.%s is not a %s of %u bytes", field->device,
                                        field->field, number ? "number" : "BLOB", field->size);
         }
         values->known[id - 1] = true;
@@ -128,7 +128,7 @@ bool hwaccl_recording_replay_start(struct hwaccl_recording *recording, uint32_t 
         if (number > 0 && !last_snapshot(recording, exit_id(vcpu, number - 1), &snapshot, error))
                 return false;
         if (snapshot < 0 && found->first > 0)
-                return recording_error(recording, error, "has no state of the devices before exit %" PRIu64, number);
+                return recording_error(recording, error, "has no device state before exit %" PRIu64, number);
         *start = snapshot < 0 ? 0 : (uint64_t)(snapshot - exit_id(vcpu, 0)) + 1;
         return true;
 }
@@ -163,7 +163,8 @@ bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t
         if (!last_snapshot(recording, exit_id(vcpu, number), &snapshot, error))
                 return false;
         if (snapshot != exit_id(vcpu, number))
-                return recording_error(recording, error, "exit %" PRIu64 " is no keyframe of the devices", number);
+                return recording_error(recording, error, "exit %" PRIu64 " is not a keyframe with device state",
+                                       number);
         if (!recording->asked)
                 recording->asked = device_values_create(recording, error);
         if (!recording->asked || !device_values_load(recording->asked, snapshot, error))

@@ -46,7 +46,7 @@ bool hwaccl_recording_gap(const struct hwaccl_recording *recording, uint32_t vcp
         size_t low = 0;
         size_t high = recording->gap_count;
 
-        while (low < high) { /* the first one that does not end before the range */
+        while (low < high) { /* binary search: first gap that does not end before the range */
                 size_t middle = low + (high - low) / 2;
                 if (recording->gap[middle].last < first)
                         low = middle + 1;

@@ -1,4 +1,4 @@
-/* Holes of a recording: which exits an imported trace had lost. */
+/* Gaps of a recording: exits that an imported trace has lost. */
 #include "tracer/read/recording_internal.h"
 
 #include <inttypes.h>
@@ -12,13 +12,15 @@ static bool add_gap(struct hwaccl_recording *recording, sqlite3_stmt *row, struc
 
         for (int i = 0; i < 3; i++)
                 if (sqlite3_column_type(row, i) != SQLITE_INTEGER)
-                        return recording_error(recording, error, "gap.%s is no integer", sqlite3_column_name(row, i));
+                        return recording_error(recording, error, "gap.%s is not an integer",
+                                               sqlite3_column_name(row, i));
         gap.first = sqlite3_column_int64(row, 0);
         gap.last = sqlite3_column_int64(row, 1);
         gap.events = sqlite3_column_int64(row, 2);
         if (gap.first < 0 || gap.last < gap.first || gap.first >> VCPU_SHIFT != gap.last >> VCPU_SHIFT ||
             gap.events < 0 || gap.first <= before || count == RECORDING_GAP_MAX)
-                return recording_error(recording, error, "gap %" PRId64 " to %" PRId64 ": it overlaps, or cannot be",
+                return recording_error(recording, error,
+                                       "gap %" PRId64 " to %" PRId64 ": invalid range, or overlaps another gap",
                                        gap.first, gap.last);
         if (!recording->gap || (count & (count - 1)) == 0) {
                 struct gap *more = realloc(recording->gap, (count ? 2 * count : 1) * sizeof(*more));
@@ -30,7 +32,7 @@ static bool add_gap(struct hwaccl_recording *recording, sqlite3_stmt *row, struc
         return true;
 }
 
-/* What is behind the last exit was not counted. */
+/* Gaps after the last exit are not counted. */
 static void discount(struct hwaccl_recording *recording, const struct gap *gap)
 {
         for (uint32_t i = 0; i < recording->info.vcpu_count; i++) {

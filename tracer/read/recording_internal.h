@@ -1,4 +1,4 @@
-/* What the reader's files share. */
+/* Shared by the reader's files. */
 #ifndef HWACCL_TRACER_RECORDING_INTERNAL_H
 #define HWACCL_TRACER_RECORDING_INTERNAL_H
 
@@ -30,7 +30,7 @@ struct device_field {
         char *device;
         char *field;
         uint32_t size;
-        uint32_t offset; /* in a buffer that holds all */
+        uint32_t offset; /* in a buffer of all fields */
 };
 
 struct hwaccl_recording {
@@ -39,7 +39,7 @@ struct hwaccl_recording {
         struct hwaccl_recording_info info;
         char *end_message;
         struct recorded_vcpu vcpu[RECORDING_VCPU_MAX];
-        struct gap *gap; /* in ascending order, apart from each other */
+        struct gap *gap; /* ascending, not adjacent */
         size_t gap_count;
         struct option *option;
         size_t option_count;
@@ -47,7 +47,7 @@ struct hwaccl_recording {
         size_t device_field_count;
         size_t device_bytes;
         struct field_set set[FIELD_SET_COUNT];
-        struct device_values *asked; /* what hwaccl_recording_device_fields() gave out last */
+        struct device_values *asked; /* last result of hwaccl_recording_device_fields() */
         struct state_lookup *lookup; /* of hwaccl_recording_state(); NULL until it is first called */
 };
 
@@ -59,14 +59,14 @@ bool recording_error(const struct hwaccl_recording *recording, struct hwaccl_err
 const struct recorded_vcpu *recording_vcpu(const struct hwaccl_recording *recording, uint32_t number,
                                            struct hwaccl_error *error);
 
-/** recording_has_exit - false with *error set when exit @number is outside of what @vcpu has */
+/** recording_has_exit - false with *error set if @vcpu does not have exit @number */
 bool recording_has_exit(const struct hwaccl_recording *recording, const struct recorded_vcpu *vcpu, uint64_t number,
                         struct hwaccl_error *error);
 
 /** state_lookup_destroy - NULL is fine */
 void state_lookup_destroy(struct state_lookup *lookup);
 
-/** recording_load_gaps - table gap, when the vCPUs are known; exits in gaps do not count as exits */
+/** recording_load_gaps - load table gap, after the vCPUs; exits in gaps do not count as exits */
 bool recording_load_gaps(struct hwaccl_recording *recording, struct hwaccl_error *error);
 
 /* Values of all device fields at one snapshot. */
@@ -88,7 +88,7 @@ bool device_values_load(struct device_values *values, int64_t exit, struct hwacc
 /** device_values_put - one row of device_state: columns @column (field) and @column + 1 (value) of @row */
 bool device_values_put(struct device_values *values, sqlite3_stmt *row, int column, struct hwaccl_error *error);
 
-/** device_values_gather - fill in .field from what is known */
+/** device_values_gather - fill in .field from the known values */
 void device_values_gather(struct device_values *values);
 
 #endif

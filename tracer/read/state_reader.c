@@ -72,7 +72,7 @@ static bool load_groups(struct state_reader *reader, int64_t at, union state_wor
         return true;
 }
 
-/* Each keyframe has its rows, also where nothing is known in them: missing ones must not pass for unknown state. */
+/* Each keyframe has its rows, even if all their columns are NULL: missing rows are an error, not an unknown state. */
 static bool groups_are_there(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
 {
         const struct state_place *at = &reader->at;
@@ -103,7 +103,7 @@ static bool put_fields(struct state_reader *reader, struct stream *stream, enum 
         return stream_next(stream, reader->recording, error);
 }
 
-/* What is known of the entry beside that. */
+/* Other known fields of the entry. */
 static bool load_entry_state(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
 {
         struct stream *stream = &reader->entry_state;
@@ -116,7 +116,7 @@ static bool load_entry_state(struct state_reader *reader, int64_t id, struct hwa
         return put_fields(reader, stream, FIELD_SET_PAGE, error);
 }
 
-/* The state with which exit @id was entered: what the exit before left, or the keyframe's where that is not known. */
+/* Entry state of exit @id: that after the previous exit, or the keyframe's where it is unknown. */
 static bool load_entry(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
 {
         struct state_place *at = &reader->at;
@@ -128,8 +128,7 @@ static bool load_entry(struct state_reader *reader, int64_t id, struct hwaccl_er
         if (keyframe && !load_keyframe(reader, error))
                 return false;
         if (!at->started)
-                return recording_error(reader->recording, error, "there is no keyframe before exit %" PRIu64,
-                                       exit_number(id));
+                return recording_error(reader->recording, error, "no keyframe before exit %" PRIu64, exit_number(id));
         if (!at->next_there && !keyframe) {
                 if (!reader->recording->info.vmm)
                         return recording_error(reader->recording, error,
@@ -150,7 +149,7 @@ static bool load_entry(struct state_reader *reader, int64_t id, struct hwaccl_er
         return load_entry_state(reader, id, error) && (!keyframe || groups_are_there(reader, id, error));
 }
 
-/* The fields of the row that are not NULL differ from the keyframe. */
+/* The non-NULL fields of the row differ from the keyframe. */
 static bool load_page(struct state_reader *reader, struct hwaccl_error *error)
 {
         const struct stream *row = &reader->exit;
@@ -163,7 +162,7 @@ static bool load_page(struct state_reader *reader, struct hwaccl_error *error)
                 if (type == SQLITE_INTEGER) {
                         known = hwaccl_known_fields_unite(known, reader->page_bit[i]);
                 } else if (type != SQLITE_NULL) {
-                        return recording_error(reader->recording, error, "exit %" PRIu64 ": %s is no integer",
+                        return recording_error(reader->recording, error, "exit %" PRIu64 ": %s is not an integer",
                                                exit_number(row->key), sqlite3_column_name(row->statement, 1 + (int)i));
                 }
                 at->at_exit.word[reader->page_word[i]] = (uint64_t)value;
@@ -172,7 +171,7 @@ static bool load_page(struct state_reader *reader, struct hwaccl_error *error)
         return true;
 }
 
-/* The columns behind the page: verdict, outcome, clock, times. */
+/* The columns after the page: verdict, outcome, clock, times. */
 static bool load_columns(struct state_reader *reader, struct hwaccl_error *error)
 {
         static const int64_t limit[EXIT_COLUMN_COUNT] = {
@@ -199,7 +198,7 @@ static bool load_columns(struct state_reader *reader, struct hwaccl_error *error
                         return false;
                 if (!is_signed && (column[i] < 0 || column[i] > limit[i]))
                         return recording_error(reader->recording, error,
-                                               "exit %" PRIu64 ": %s is %" PRId64 ", not 0 to %" PRId64,
+                                               "exit %" PRIu64 ": %s is %" PRId64 ", expected 0 to %" PRId64,
                                                exit_number(row->key), sqlite3_column_name(row->statement, number),
                                                column[i], limit[i]);
         }
@@ -244,7 +243,7 @@ bool state_reader_complete(struct state_reader *reader, struct hwaccl_error *err
         return true;
 }
 
-/* Exit @id is not the one expected: it may stand behind a gap, at a keyframe that needs nothing before it. */
+/* Exit @id is not the expected one: valid only after a gap, at a keyframe. */
 static bool pass_gap(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
 {
         uint64_t expected = exit_number(reader->at.expected);
@@ -363,14 +362,14 @@ bool state_reader_seek(struct state_reader *reader, int64_t id, struct hwaccl_er
                 return false;
         if (reader->keyframe.waiting && reader->keyframe.key < start) {
                 if (reader->keyframe.key < first)
-                        return recording_error(recording, error, "there is no keyframe before exit %" PRIu64,
+                        return recording_error(recording, error, "no keyframe before exit %" PRIu64,
                                                exit_number(start));
                 if (!load_keyframe(reader, error))
                         return false;
         }
         if (start == id)
                 return true;
-        /* the entry of that exit is of no interest, but for system and segment registers, which are full rows */
+        /* only system and segment registers of that entry matter, and they are full rows */
         at->next_there = true;
         if (!load_groups(reader, 2 * start, &at->next, error))
                 return false;

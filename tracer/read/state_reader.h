@@ -31,7 +31,7 @@ struct state_reader {
                 struct hwaccl_known_fields base_known;
                 uint64_t base_clock;
                 uint64_t base_host_entry;
-                bool started; /* base holds */
+                bool started; /* base is valid */
 
                 /* the exit at which the reader stands */
                 int64_t id;

@@ -41,7 +41,7 @@ bool stream_next(struct stream *stream, struct hwaccl_recording *recording, stru
                                        sqlite3_errmsg(recording->db));
         int64_t key = 0;
         if (stream_column(stream, 0, &key) != SQLITE_INTEGER)
-                return recording_error(recording, error, "table %s: a key is no integer", stream->table);
+                return recording_error(recording, error, "table %s: a key is not an integer", stream->table);
         if (stream->waiting && (key < stream->key || (stream->unique && key == stream->key)))
                 return recording_error(recording, error, "table %s: key %" PRId64 " after %" PRId64, stream->table, key,
                                        stream->key);
@@ -65,12 +65,13 @@ bool stream_integer(const struct stream *stream, const struct hwaccl_recording *
                     int64_t high, int64_t *value, struct hwaccl_error *error)
 {
         if (stream_column(stream, column, value) != SQLITE_INTEGER)
-                return recording_error(recording, error, "table %s, row %" PRId64 ": %s is no integer", stream->table,
-                                       stream->key, sqlite3_column_name(stream->statement, column));
+                return recording_error(recording, error, "table %s, row %" PRId64 ": %s is not an integer",
+                                       stream->table, stream->key, sqlite3_column_name(stream->statement, column));
         if (*value < low || *value > high)
-                return recording_error(
-                        recording, error, "table %s, row %" PRId64 ": %s is %" PRId64 ", not %" PRId64 " to %" PRId64,
-                        stream->table, stream->key, sqlite3_column_name(stream->statement, column), *value, low, high);
+                return recording_error(recording, error,
+                                       "table %s, row %" PRId64 ": %s is %" PRId64 ", expected %" PRId64 " to %" PRId64,
+                                       stream->table, stream->key, sqlite3_column_name(stream->statement, column),
+                                       *value, low, high);
         return true;
 }
 
@@ -81,7 +82,7 @@ bool stream_optional(const struct stream *stream, const struct hwaccl_recording 
 
         *known = type == SQLITE_INTEGER;
         if (!*known && type != SQLITE_NULL)
-                return recording_error(recording, error, "table %s, row %" PRId64 ": %s is no integer", stream->table,
-                                       stream->key, sqlite3_column_name(stream->statement, column));
+                return recording_error(recording, error, "table %s, row %" PRId64 ": %s is not an integer",
+                                       stream->table, stream->key, sqlite3_column_name(stream->statement, column));
         return true;
 }

@@ -7,9 +7,9 @@
 struct stream {
         sqlite3_stmt *statement;
         const char *table;
-        int64_t key;  /* of the row that waits */
-        bool waiting; /* there is one */
-        bool unique;  /* keys ascend strictly */
+        int64_t key;  /* of the current row */
+        bool waiting; /* there is a current row */
+        bool unique;  /* keys are strictly ascending */
 };
 
 /** stream_prepare - @sql has the first and the last key as parameters 1 and 2; lists of fields in it are expanded */
@@ -20,14 +20,14 @@ bool stream_prepare(struct stream *stream, struct hwaccl_recording *recording, c
 bool stream_start(struct stream *stream, struct hwaccl_recording *recording, int64_t first, int64_t last,
                   struct hwaccl_error *error);
 
-/** stream_next - done with the row that waits */
+/** stream_next - advance to the next row */
 bool stream_next(struct stream *stream, struct hwaccl_recording *recording, struct hwaccl_error *error);
 
 /** stream_reset - no row waits, and nothing is kept from the database's writer */
 void stream_reset(struct stream *stream);
 void stream_close(struct stream *stream);
 
-/** stream_column - the type of a column of the row that waits, and its value where that is an integer. One look at the
+/** stream_column - the type of a column of the current row, and its value where that is an integer. One look at the
  * column for both: databases are opened without mutexes, so its value need not be protected by one */
 static inline int stream_column(const struct stream *stream, int column, int64_t *value)
 {
@@ -39,7 +39,7 @@ static inline int stream_column(const struct stream *stream, int column, int64_t
         return type;
 }
 
-/** stream_integer - a column of the row that waits; NULL is an error */
+/** stream_integer - a column of the current row; NULL is an error */
 bool stream_integer(const struct stream *stream, const struct hwaccl_recording *recording, int column, int64_t low,
                     int64_t high, int64_t *value, struct hwaccl_error *error);
 

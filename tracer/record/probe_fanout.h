@@ -1,4 +1,4 @@
-/* Several probes at one machine: each sees every call, in order. */
+/* Attaches several probes to one machine: each sees every call, in order. */
 #ifndef HWACCL_PROBE_FANOUT_H
 #define HWACCL_PROBE_FANOUT_H
 
@@ -15,11 +15,11 @@ struct hwaccl_probe_fanout {
 };
 
 /**
- * hwaccl_probe_join - the probe to attach for several
- * @probes: @count of them, at most HWACCL_PROBE_FANOUT_MAX; NULL ones are left out
+ * hwaccl_probe_join - combine several probes into one
+ * @probes: @count of them, at most HWACCL_PROBE_FANOUT_MAX; NULL is skipped
  *
- * One probe is given back as it is and costs what it costs alone; NULL when there is none. Nothing is owned: probes and
- * *fanout must outlive the run. handled() asks all of them, and the first refusal is the answer.
+ * A single probe is returned as it is, without added cost; NULL if there is none. Nothing is owned: probes and
+ * *fanout must outlive the run. handled() calls all of them and returns the first failure.
  */
 struct hwaccl_probe *hwaccl_probe_join(struct hwaccl_probe_fanout *fanout, struct hwaccl_probe *const *probes,
                                        size_t count);

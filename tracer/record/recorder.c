@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of a recorder: it lies in one page, as the exit loop finds all of it cold after the guest ran. */
+/* A recorder is within one page, because its data is cold after the guest ran. */
 #define RECORDER_ALIGNMENT 1024u
 _Static_assert(sizeof(struct hwaccl_recorder) <= RECORDER_ALIGNMENT, "the alignment is its room");
 
@@ -32,21 +32,21 @@ static bool check_devices(const struct hwaccl_recorder_config *config, struct hw
                 together += hwaccl_device_state_size(config->devices[i]);
                 for (size_t j = 0; j < i; j++)
                         if (strcmp(config->devices[j]->ops->name, name) == 0)
-                                return hwaccl_error_set(error, "two devices are called %s", name);
+                                return hwaccl_error_set(error, "duplicate device name: %s", name);
         }
         return together <= RECORD_SIZE_MAX ||
-               hwaccl_error_set(error, "the devices' states are together larger than %zu bytes", RECORD_SIZE_MAX);
+               hwaccl_error_set(error, "the total device state is larger than %zu bytes", RECORD_SIZE_MAX);
 }
 
-/* A ring that is there already: nobody's but that of a recorder that died goes, and only when the user said so. */
-static bool make_way(const char *ring, const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+/* Handle an existing ring: remove it only with --force, and only if its recorder has died. */
+static bool remove_stale_ring(const char *ring, const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {
         uint32_t process = 0;
 
         switch (ring_state(ring, &process)) {
         case HWACCL_RING_NONE: return true;
         case HWACCL_RING_IN_USE:
-                return hwaccl_error_set(error, "%s: is being recorded or recovered, by process %" PRIu32, config->path,
+                return hwaccl_error_set(error, "%s: is being recorded or recovered by process %" PRIu32, config->path,
                                         process);
         case HWACCL_RING_LEFT: break;
         }
@@ -68,7 +68,7 @@ bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config
         if (!path)
                 return hwaccl_error_set(error, "out of memory");
         uint64_t size = config->ring_size ? config->ring_size : config->sink->ring_size(config->sink_settings);
-        bool good = make_way(path, config, error) && ring_create(ring, path, size, error);
+        bool good = remove_stale_ring(path, config, error) && ring_create(ring, path, size, error);
         free(path);
         if (good) {
                 ring->header->vcpu = config->vcpu + index;

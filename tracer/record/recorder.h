@@ -23,7 +23,7 @@ struct hwaccl_recorder_config {
         uint32_t vcpu;    /* number of the virtual CPU that this recorder watches */
         const struct hwaccl_recording_option *options;
         size_t option_count;
-        /* whose state is saved at keyframes; each has a unique name. Not owned; must outlive the recorder */
+        /* devices whose state is saved at keyframes; names are unique. Not owned; must outlive the recorder */
         struct hwaccl_device *const *devices;
         size_t device_count;
         uint32_t keyframe_interval;           /* exits; 0: the default */
@@ -41,15 +41,15 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
 /** hwaccl_recorder_probe - the probe to attach to a machine; lives as long as the recorder */
 struct hwaccl_probe *hwaccl_recorder_probe(struct hwaccl_recorder *recorder);
 
-/** hwaccl_recorder_annotate - set an option that became known late, from the vCPU thread or after the run. @name is cut
- * after 1024 bytes, @value after 65536 */
+/** hwaccl_recorder_annotate - set an option during or after the run, from the vCPU thread. @name is truncated
+ * to 1024 bytes, @value to 65536 */
 void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name, const char *value);
 
 /**
- * hwaccl_recorder_dump - have the window written out now, beside the recording: boot.db gets boot-1.db, boot-2.db …
+ * hwaccl_recorder_dump - write the window now, to a file named after the recording: boot-1.db, boot-2.db … for boot.db
  *
- * From any thread or signal handler; returns at once, and the recorder's thread does it within milliseconds. Requests
- * that come while one is being carried out are one request. Nothing happens without a flight recorder.
+ * From any thread or signal handler; returns at once, and the recorder's thread writes it. Requests
+ * during a dump are merged into one. No effect without a flight recorder.
  */
 void hwaccl_recorder_dump(struct hwaccl_recorder *recorder);
 

@@ -8,18 +8,18 @@
 
 struct hwaccl_recorder {
         struct hwaccl_probe probe;
-        struct hwaccl_probe_ops ops; /* the probe's: a copy that lies in the page with the rest */
+        struct hwaccl_probe_ops ops; /* copy of the probe's operations, in the same page as the rest */
         struct lane lane;
         struct hwaccl_device *const *devices;
         size_t device_count;
-        size_t device_bytes; /* of all together */
+        size_t device_bytes; /* total */
         struct ring ring;
         struct recorder_sink *sink;
 };
 
 extern const struct hwaccl_probe_ops recorder_probe_ops;
 
-/** recorder_start_probe - give it the operations that are the quickest on this processor */
+/** recorder_start_probe - select the fastest operations for this processor */
 void recorder_start_probe(struct hwaccl_recorder *recorder);
 
 /** recorder_create_ring - the ring file of vCPU config->vcpu + @index, beside the database: PATH-ring, PATH-ring.1 … */

@@ -5,7 +5,7 @@
  */
 #include "tracer/record/recorder_internal.h"
 
-/* The exit loop runs through these at every exit, with cold caches: they lie together, in one page. */
+/* These functions run at every exit with cold caches; one section keeps them in one page. */
 #define EXIT_LOOP __attribute__((section(".text.hwaccl_exit_loop")))
 __asm__(".pushsection .text.hwaccl_exit_loop, \"ax\", @progbits\n\t.p2align 12\n\t.popsection");
 

@@ -31,8 +31,8 @@ const char *hwaccl_trace_version(void)
         return HWACCL_VERSION;
 }
 
-/* What a caller built with an older header does not have is zero; what one built with a newer header asks for must be
- * zero, as it is not known here. */
+/* Members unknown to a caller built with an older header are zero. Members known only to a newer header must be
+ * zero. */
 static bool read_config(const struct hwaccl_trace_config *from, struct hwaccl_trace_config *config,
                         struct hwaccl_error *error)
 {
@@ -42,17 +42,18 @@ static bool read_config(const struct hwaccl_trace_config *from, struct hwaccl_tr
         if (!from)
                 return hwaccl_error_set(error, "config is missing");
         if (from->size < least || from->size > 65536)
-                return hwaccl_error_set(error, "config.size is %zu, not at least %zu", from->size, least);
+                return hwaccl_error_set(error, "config.size is %zu, expected at least %zu", from->size, least);
         memcpy(config, from, from->size < sizeof(*config) ? from->size : sizeof(*config));
         for (size_t i = sizeof(*config); i < from->size; i++)
                 if (((const unsigned char *)from)[i])
-                        return hwaccl_error_set(error, "config asks for what version %s does not know", HWACCL_VERSION);
+                        return hwaccl_error_set(error, "config uses members that version %s does not know",
+                                                HWACCL_VERSION);
         if (!config->vmm || !*config->vmm)
                 return hwaccl_error_set(error, "config.vmm is missing: the name of the VMM");
         if (config->vcpu_count == 0)
                 config->vcpu_count = 1;
         if (config->vcpu_count > HWACCL_TRACE_VCPU_MAX)
-                return hwaccl_error_set(error, "config.vcpu_count is %u, not at most %u", config->vcpu_count,
+                return hwaccl_error_set(error, "config.vcpu_count is %u, expected at most %u", config->vcpu_count,
                                         HWACCL_TRACE_VCPU_MAX);
         if (config->keyframe_interval == 0)
                 config->keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
@@ -71,7 +72,7 @@ static bool own_name(const char *name)
                strncmp(name, "host_", 5) == 0;
 }
 
-/* The VMM's options, and what every recording says about itself. NULL with *error set. */
+/* The VMM's options and those of every recording. NULL with *error set. */
 static struct hwaccl_recording_option *make_options(const struct hwaccl_trace_config *config, char *start, size_t room,
                                                     struct utsname *host, struct hwaccl_error *error)
 {
@@ -94,7 +95,7 @@ static struct hwaccl_recording_option *make_options(const struct hwaccl_trace_co
         options[count++] = (struct hwaccl_recording_option){"host_kernel", host->release};
         for (uint32_t i = 0; i < config->option_count; i++) {
                 if (own_name(config->options[i].name)) {
-                        hwaccl_error_set(error, "config.options[%u]: the name %s is the library's", i,
+                        hwaccl_error_set(error, "config.options[%u]: the name %s is reserved", i,
                                          config->options[i].name);
                         free(options);
                         return NULL;
@@ -199,7 +200,7 @@ struct hwaccl_trace_vcpu *hwaccl_trace_vcpu(struct hwaccl_trace *trace, uint32_t
 bool hwaccl_trace_error(struct hwaccl_trace *trace, struct hwaccl_error *error)
 {
         if (!trace)
-                return hwaccl_error_set(error, "there is no recording");
+                return hwaccl_error_set(error, "no recording (NULL handle)");
         /* the sink fails all rings */
         return !ring_failed(&trace->vcpu[0].ring) || trace->sink->ops->error(trace->sink, error);
 }
@@ -211,7 +212,7 @@ bool hwaccl_trace_close(struct hwaccl_trace *trace, unsigned end, uint64_t code,
         struct hwaccl_error ignored;
 
         if (!trace)
-                return hwaccl_error_set(error, "there is no recording");
+                return hwaccl_error_set(error, "no recording (NULL handle)");
         if (end == HWACCL_END_NONE || end > HWACCL_TRACE_END_POWER_OFF)
                 how.end = HWACCL_END_ERROR;
         for (uint32_t i = 0; i < trace->vcpu_count; i++)

@@ -7,7 +7,7 @@
 #include "tracer/record/sink.h"
 #include "tracer/ring/lane.h"
 
-/* A vector on its way into the guest. */
+/* A vector offered to the guest. */
 struct trace_offer {
         bool there;
         uint8_t vector;
@@ -20,7 +20,7 @@ struct hwaccl_trace_vcpu {
         struct lane lane;
         struct trace_offer next;    /* for the next entry */
         struct trace_offer current; /* of the entry that was recorded last */
-        uint64_t clock;             /* the guest's, as it was told last: it never goes back */
+        uint64_t clock;             /* last recorded guest clock; it never decreases */
         struct ring ring;
         struct lane_masks masks; /* of the lane */
 };

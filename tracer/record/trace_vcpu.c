@@ -1,9 +1,10 @@
-/* One vCPU of another VMM: what its thread says goes into its ring. No allocation; a system call only as it fills. */
+/* One vCPU of another VMM: packs the events of its thread into its ring. No allocation; a system call only when the
+ * ring fills. */
 #include "tracer/record/trace_internal.h"
 
 #include <string.h>
 
-/* No handle: the recording could not be made, and the VMM goes on without. */
+/* False without a handle: the recording could not be opened, and the VMM continues without it. */
 static bool alive(const struct hwaccl_trace_vcpu *vcpu)
 {
         return vcpu && !lane_failed(&vcpu->lane);
@@ -124,7 +125,7 @@ static bool settle(struct hwaccl_trace_vcpu *vcpu, uint8_t vector, bool taken)
         settled->settled = true;
         settled->taken = taken;
         if (settled == &vcpu->next || lane->phase != LANE_HANDLING)
-                return true; /* written when the exit is there */
+                return true; /* written with the exit */
         return write_settlement(vcpu, lane_now(lane));
 }
 
@@ -168,7 +169,7 @@ bool hwaccl_trace_vcpu_effect(struct hwaccl_trace_vcpu *vcpu, unsigned kind, uin
         return lane_effect(&vcpu->lane, &effect);
 }
 
-/* Not in the middle of a character. */
+/* Truncate at a character boundary. */
 static size_t cut(const char *text)
 {
         size_t size = strnlen(text, HWACCL_TRACE_MARK_MAX + 1);

@@ -8,16 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long records may wait for their commit while the guest does little, so that a reader sees them. */
+/* Maximum delay of a commit while the guest does little, so that readers see recent exits. */
 #define COMMIT_INTERVAL_NS UINT64_C(200000000)
 
-/* The longest rest: each end of one disturbs a guest that shares the processor, or its caches, with the writer. */
+/* Long rest: each wake-up disturbs a guest that shares the processor or its caches with the writer. */
 #define REST_NS 100000000L
 
-/* Some 40,000 exits of about 200 bytes: half a firmware's boot, or a slow commit. Larger takes longer to make. */
+/* About 40,000 exits of 200 bytes: half a boot of a firmware, or a slow commit. A larger one takes longer to create. */
 #define RING_SIZE_DEFAULT (UINT64_C(8) << 20)
 
-/* Bytes of the ring in a transaction when there is hardly room left. */
+/* Bytes of the ring per transaction when the disk is almost full. */
 #define SALVAGE_STEP 16384
 
 static struct writer *writer_of(struct recorder_sink *sink)
@@ -45,7 +45,7 @@ static void lane_committed(struct writer_lane *lane, bool trimming)
                 ring_trim(lane->ring);
 }
 
-/* The rows and the checkpoints that belong to them: should we die after this, recovery goes on from here. */
+/* Commit rows together with their checkpoints: recovery continues from here. */
 static bool commit_rows(struct writer *writer)
 {
         STEP("checkpoint");
@@ -85,7 +85,7 @@ static void roll_back(struct writer *writer)
         }
 }
 
-/* A lane's records up to @head, in transactions of @step bytes. */
+/* Decode a lane's records up to @head, in transactions of @step bytes. */
 static bool drain(struct writer *writer, struct writer_lane *lane, uint64_t head, uint64_t step)
 {
         while (lane->position < head) {
@@ -113,23 +113,23 @@ static bool finish_rows(struct writer *writer)
         return commit(writer);
 }
 
-/* Recovery converts stamps with the rate that the ring's header says. */
+/* Recovery converts stamps with the rate in the ring's header. */
 static void sample_clock(struct writer_lane *lane)
 {
         struct stamp_clock *clock = &lane->decoder.clock;
 
         stamp_clock_sample(clock);
-        if (clock->ns[1] >= 100000) /* less would show the cost of reading the clocks */
+        if (clock->ns[1] >= 100000) /* in less time the cost of reading the clocks would distort the rate */
                 atomic_store_explicit(&lane->ring->header->stamp_khz, stamp_clock_khz(clock), memory_order_relaxed);
 }
 
 enum pace {
         PACE_SLOW,   /* all producers */
         PACE_STEADY, /* none of those */
-        PACE_FAST,   /* one is that far ahead again that there is no time to rest */
+        PACE_FAST,   /* a producer has filled so much that there is no time to rest */
 };
 
-/* What the lanes hold now. */
+/* Drain the current contents of all lanes. */
 static bool drain_lanes(struct writer *writer, enum pace *pace)
 {
         *pace = PACE_SLOW;
@@ -190,14 +190,14 @@ static bool drain_all(struct writer *writer, uint64_t step)
 }
 
 /*
- * After a failure, most often a full disk: what the rings still hold. The part of their files that nobody waits for
- * gives its space back first. True: everything is in the database. Otherwise the rings keep what is not.
+ * After a failure, most often a full disk: write the remaining records. First free the parts of the ring files that
+ * were read. Returns true if everything is in the database; otherwise the rings keep the rest.
  */
 static bool salvage(struct writer *writer)
 {
         for (unsigned i = 0; i < writer->lane_count; i++)
                 ring_trim(writer->lane[i].ring);
-        /* one transaction needs the least room; if there is not enough, small ones leave the least behind */
+        /* one transaction needs the least disk space; if it fails, small ones write as much as possible */
         bool good = drain_all(writer, UINT64_MAX);
         if (!good) {
                 roll_back(writer);
@@ -240,7 +240,7 @@ static void discard(struct writer *writer, const char *path)
         destroy(writer);
 }
 
-/* All lanes count time from the same moment. */
+/* All lanes have the same time 0. */
 static bool init_lane(struct writer *writer, unsigned index, const struct hwaccl_recorder_config *config,
                       struct ring *ring, struct hwaccl_error *error)
 {
@@ -264,7 +264,7 @@ static bool init_lane(struct writer *writer, unsigned index, const struct hwaccl
         return checkpoint_write(&lane->decoder, ring->header->identity, 0, error);
 }
 
-/* From one moment to the next it is a recording, and one that recovery knows. */
+/* One commit makes the file a recording that recovery can continue. */
 static bool begin_recording(struct writer *writer, const struct hwaccl_recorder_config *config,
                             struct ring *const *rings, unsigned ring_count, struct hwaccl_error *error)
 {
@@ -329,17 +329,17 @@ static void dump(struct recorder_sink *sink)
         (void)sink;
 }
 
-/* What could not be written is still in the rings. */
+/* The records that could not be written are still in the rings. */
 static void say_how_to_recover(const struct ring *ring, struct hwaccl_error *error)
 {
         char reason[sizeof(error->message)];
 
         (void)snprintf(reason, sizeof(reason), "%s", error->message);
-        hwaccl_error_set(error, "%.300s; the ring keeps the rest: 'hwaccl recover %.*s' completes the recording",
-                         reason, (int)(strlen(ring->path) - strlen(RING_SUFFIX)), ring->path);
+        hwaccl_error_set(error, "%.300s; the remaining exits are in the ring; run 'hwaccl recover %.*s'", reason,
+                         (int)(strlen(ring->path) - strlen(RING_SUFFIX)), ring->path);
 }
 
-/* The first one last: recovery finds the others by it. */
+/* Destroy the first ring last: recovery finds the others through it. */
 static void destroy_rings(struct writer *writer, bool remove)
 {
         for (unsigned i = writer->lane_count; i-- > 0;) {
@@ -369,7 +369,7 @@ static bool finish(struct recorder_sink *sink, const struct recording_end *end, 
                 all;
         bool gone = failed && good;
         if (gone)
-                destroy_rings(writer, true); /* the database may need their room to close */
+                destroy_rings(writer, true); /* closing the database may need their disk space */
         good = writer_database_close(writer->db, good && !failed ? error : &late) && good;
         STEP("database closed");
         if (!gone) {

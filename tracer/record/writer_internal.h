@@ -8,13 +8,13 @@
 #include "tracer/database/writer_database.h"
 #include "tracer/ring/consumer.h"
 
-/* One vCPU's way into the database. */
+/* State per vCPU. */
 struct writer_lane {
         struct ring *ring;
         struct decoder decoder;
         struct decoder_state committed;
         uint8_t *committed_devices;
-        uint64_t position; /* read up to here */
+        uint64_t position; /* records before this position were read */
         uint64_t committed_position;
 };
 
@@ -25,9 +25,9 @@ struct writer {
         unsigned lane_count;
         uint64_t commit_ns; /* CLOCK_MONOTONIC of the last commit */
         bool in_transaction;
-        bool trimming; /* every commit gives the rings' disk space back */
+        bool trimming; /* free the rings' disk space with every commit */
         struct consumer consumer;
-        struct hwaccl_error error; /* valid when the ring says failed */
+        struct hwaccl_error error; /* valid if the ring is marked as failed */
 };
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * A flight recorder that died left its window in segments, what they lack in the ring, and what neither says in a
- * frame. The recording is made of the three under another name, and gets its own when it is on the disk. Nothing of
- * this is trusted.
+ * A flight recorder that died left its window in segments, the newest records in the ring, and everything else in a
+ * frame. The recording is assembled from the three under a temporary name, and renamed after syncing. All of
+ * them are untrusted.
  */
 #include "tracer/recover/recover_internal.h"
 
@@ -34,7 +34,7 @@ struct segment {
 struct window {
         struct recovery *recovery;
         char *directory;
-        char *made; /* the recording, until it has its name */
+        char *made; /* temporary path of the recording */
         int fd;     /* of the directory */
         struct segment *segment;
         size_t count;
@@ -62,25 +62,25 @@ static bool refuse(const struct window *window, const char *name, const char *wh
         return hwaccl_error_set(error, "%s/%s: %s", window->directory, name, what);
 }
 
-/* A segment of this run: the ring was made by the same recorder. */
+/* Check that the segment belongs to this run (same recorder as the ring). */
 static const char *header_problem(const struct window *window, const struct flight_header *header)
 {
         const struct ring_reader *reader = &window->recovery->reader[0];
 
         if (memcmp(header->magic, FLIGHT_MAGIC, sizeof(header->magic)) != 0 || header->version < FLIGHT_VERSION_MIN ||
             header->version > FLIGHT_VERSION)
-                return "is no segment of this version";
+                return "not a segment of this version";
         if (header->vcpu != reader->header.vcpu || header->stamp_origin != reader->header.stamp_origin ||
             header->stamp_kind != reader->header.stamp_kind ||
             header->keyframe_interval != reader->header.keyframe_interval)
                 return "belongs to another ring";
         if (header->position & 7 || header->position > reader->head || header->first > EXIT_NUMBER_MAX ||
             header->stamp_khz > STAMP_KHZ_MAX)
-                return "is damaged: its header cannot be";
+                return "damaged: invalid header";
         return NULL;
 }
 
-/* 1: read; 0: the recorder died before it had made it; -1: *error is set */
+/* 1: read; 0: the recorder died before completing it; -1: *error is set */
 static int read_header(const struct window *window, struct segment *segment, struct hwaccl_error *error)
 {
         struct flight_header header;
@@ -135,7 +135,7 @@ static bool add_segment(struct window *window, const char *name, struct hwaccl_e
         return true;
 }
 
-/* Those that follow each other without a gap up to the newest; older ones, if any, were being let go of. */
+/* Keep the contiguous segments up to the newest; older ones were being evicted. */
 static void keep_contiguous(struct window *window)
 {
         if (window->count == 0)
@@ -176,7 +176,7 @@ static bool damaged(struct recovery *recovery, uint64_t position, const char *pr
         return true;
 }
 
-/* Records up to the ring's tail: from there on the ring has them, whole. */
+/* Only records before the ring's tail: the ring has the others. */
 static bool take_records(struct recovery *recovery, const struct segment *segment, const uint8_t *records,
                          struct hwaccl_error *error)
 {
@@ -191,7 +191,7 @@ static bool take_records(struct recovery *recovery, const struct segment *segmen
                         (const struct ring_record *)(const void *)(records + (position - segment->position));
                 if (record->mark != ring_mark(position) || record->words == 0 ||
                     (uint64_t)record->words * 8 > end - position)
-                        return damaged(recovery, position, "a record without its mark");
+                        return damaged(recovery, position, "a record without a valid mark");
                 const char *problem = ring_record_problem(&recovery->decoder, record);
                 if (problem)
                         return damaged(recovery, position, problem);
@@ -241,7 +241,7 @@ static bool take_window(struct window *window, struct hwaccl_error *error)
         uint64_t end = segment ? segment[window->count - 1].position + segment[window->count - 1].bytes : 0;
 
         if (end < reader->tail)
-                return hwaccl_error_set(error, "%s: lacks the segment that ends where the ring begins",
+                return hwaccl_error_set(error, "%s: the segment before the beginning of the ring is missing",
                                         window->directory);
         decoder_start_at(&recovery->decoder, segment ? segment[0].first : 0);
         for (size_t i = 0; segment && i < window->count && recovery->result->damaged_at == UINT64_MAX; i++)
@@ -289,7 +289,7 @@ static bool fill(struct window *window, struct hwaccl_error *error)
         return good;
 }
 
-/* The frame becomes the recording. The reader's eyes first: it refuses what is no recording. */
+/* The frame becomes the recording. Open it with the reader first: it rejects other files. */
 static bool copy_frame(struct window *window, struct hwaccl_error *error)
 {
         uint8_t buffer[COPY_SIZE];
@@ -335,7 +335,7 @@ static bool write_recording(struct window *window, struct hwaccl_error *error)
 
         recovery->db = database_open(window->made, SQLITE_OPEN_READWRITE);
         if (!recovery->db)
-                return hwaccl_error_set(error, "%s: cannot open it for writing", window->made);
+                return hwaccl_error_set(error, "%s: cannot open for writing", window->made);
         bool good = database_execute(recovery->db,
                                      "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; BEGIN IMMEDIATE", error) &&
                     fill(window, error);
@@ -351,7 +351,7 @@ static bool write_recording(struct window *window, struct hwaccl_error *error)
         return good;
 }
 
-/* The name is on the disk before what it was made of goes. */
+/* Sync the rename before the sources are removed. */
 static bool sync_name(const struct recovery *recovery, struct hwaccl_error *error)
 {
         char *copy = strdup(recovery->database);
@@ -364,14 +364,15 @@ static bool sync_name(const struct recovery *recovery, struct hwaccl_error *erro
         int fd = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         bool good = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
         if (!good)
-                hwaccl_error_set(error, "%s: cannot be brought to the disk: %s", slash ? copy : ".", strerror(errno));
+                hwaccl_error_set(error, "%s: cannot sync: %s", slash ? copy : ".", strerror(errno));
         if (fd >= 0)
                 (void)close(fd);
         free(copy);
         return good;
 }
 
-/* The recording is there: of this run, because its recorder or a recovery died when it had written it, or a stranger.
+/* The recording exists: it is of this run (its recorder or a recovery died after writing it), or belongs to another
+ * run.
  */
 static bool take_as_done(struct window *window, struct hwaccl_error *error)
 {
@@ -387,7 +388,7 @@ static bool take_as_done(struct window *window, struct hwaccl_error *error)
         recovery->result->exits = hwaccl_recording_info(recording)->exit_count;
         recovery->result->outcome = HWACCL_RECOVERY_NOTHING;
         hwaccl_recording_close(recording);
-        return same || hwaccl_error_set(error, "%s: is of another run; move it away, for the window in %s",
+        return same || hwaccl_error_set(error, "%s: belongs to another run; move it away to recover the window in %s",
                                         recovery->database, window->directory);
 }
 

@@ -1,4 +1,4 @@
-/* From the ring that a dead recorder left into its database: one transaction, then the ring goes. */
+/* Moves the records in the ring of a dead recorder into its database in one transaction, then removes the ring. */
 #include "tracer/recover/recovery.h"
 
 #include "tracer/recover/recover_internal.h"
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* @path names the database or its ring. */
+/* @path is the database or its ring. */
 static bool name_files(struct recovery *recovery, const char *path, struct hwaccl_error *error)
 {
         const size_t suffix = strlen(RING_SUFFIX);
@@ -49,7 +49,7 @@ enum hwaccl_ring_state hwaccl_recovery_state(const char *path, uint32_t *process
         return state;
 }
 
-/* The reader's eyes first: it refuses what is no recording, or a damaged one. */
+/* Open it with the reader first: it rejects other or damaged files. */
 static bool check_database(const struct recovery *recovery, struct hwaccl_error *error)
 {
         struct hwaccl_recording *recording = hwaccl_recording_open(recovery->database, error);
@@ -64,12 +64,12 @@ static bool open_database(struct recovery *recovery, struct hwaccl_error *error)
 {
         recovery->db = database_open(recovery->database, SQLITE_OPEN_READWRITE);
         if (!recovery->db)
-                return hwaccl_error_set(error, "cannot open it for writing");
-        /* what is committed is on the disk, and only then the ring goes */
+                return hwaccl_error_set(error, "cannot open for writing");
+        /* the commit must be on the disk before the ring is removed */
         return database_execute(recovery->db, "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536", error);
 }
 
-/* A file of SQLite's without a table, or a recording without its status: a recorder died that had not begun. */
+/* A database without tables, or without status: the recorder died before it began to record. */
 static bool holds_nothing(const struct recovery *recovery)
 {
         struct hwaccl_error ignored;
@@ -94,16 +94,16 @@ static bool holds_nothing(const struct recovery *recovery)
         return nothing;
 }
 
-/* The checkpoint belongs to this ring, and lies in it. */
+/* Check that the checkpoint belongs to this ring and is within it. */
 static bool belongs(const struct ring_reader *reader, uint64_t identity, uint64_t position, struct hwaccl_error *error)
 {
         if (identity != reader->header.identity)
                 return hwaccl_error_set(error, "the ring beside it belongs to another recording");
         if (position < reader->tail)
-                return hwaccl_error_set(error, "its last transactions are missing, which the ring does not hold any "
-                                               "more: was a -wal file lost?");
+                return hwaccl_error_set(error, "its last transactions are missing and no longer in the ring "
+                                               "(was a -wal file removed?)");
         if (position > reader->head || position & 7)
-                return hwaccl_error_set(error, "it holds more than its ring ever did");
+                return hwaccl_error_set(error, "it contains more exits than its ring produced");
         return true;
 }
 
@@ -131,7 +131,7 @@ static bool recover_ring(struct recovery *recovery, struct ring_reader *reader, 
                 return false;
         enum checkpoint_result found = checkpoint_read(decoder, &identity, &position, error);
         if (found != CHECKPOINT_READ)
-                return found == CHECKPOINT_BAD ? false : hwaccl_error_set(error, "table checkpoint lacks a vCPU");
+                return found == CHECKPOINT_BAD ? false : hwaccl_error_set(error, "table checkpoint: a vCPU is missing");
         if (!belongs(reader, identity, position, error))
                 return false;
         uint64_t before = decoder->state.exits - decoder->state.row_open;
@@ -171,7 +171,7 @@ static bool transact(struct recovery *recovery, struct hwaccl_error *error)
                database_execute(recovery->db, "DELETE FROM checkpoint", error);
 }
 
-/* The vCPUs with a checkpoint; none when the recording is finished. */
+/* The vCPUs with a checkpoint; none if the recording is finished. */
 static bool find_lanes(struct recovery *recovery, struct hwaccl_error *error)
 {
         sqlite3_stmt *row;
@@ -195,7 +195,7 @@ static char *ring_name(const struct recovery *recovery, unsigned lane)
         return asprintf(&name, "%s.%u", recovery->ring, lane) < 0 ? NULL : name;
 }
 
-/* The rings of all vCPUs but the first, which is open. */
+/* Open the rings of all vCPUs but the first, which is open already. */
 static bool open_rings(struct recovery *recovery, struct hwaccl_error *error)
 {
         for (unsigned i = 1; i < recovery->lane_count; i++) {
@@ -206,7 +206,7 @@ static bool open_rings(struct recovery *recovery, struct hwaccl_error *error)
                 case RING_READER_OPEN: break;
                 case RING_READER_IN_USE: hwaccl_error_set(error, "%s: is in use", name); break;
                 case RING_READER_NONE:
-                case RING_READER_UNUSED: hwaccl_error_set(error, "%s: is gone", name); break;
+                case RING_READER_UNUSED: hwaccl_error_set(error, "%s: was removed", name); break;
                 case RING_READER_BAD: break;
                 }
                 bool good = recovery->reader[i].buffer != NULL;
@@ -217,7 +217,7 @@ static bool open_rings(struct recovery *recovery, struct hwaccl_error *error)
         return true;
 }
 
-/* The first one last: as long as it is there, recovery can be run again. */
+/* Remove the first ring last: as long as it exists, recovery can be run again. */
 static bool remove_rings(const struct recovery *recovery, struct hwaccl_error *error)
 {
         bool good = true;
@@ -255,7 +255,7 @@ static bool remove_files(const struct recovery *recovery, struct hwaccl_error *e
         return remove_rings(recovery, error);
 }
 
-/* Nobody brings a ring beside a recording that says that it runs: the recorder removes it last. */
+/* A recording marked as running always has a ring, because the recorder removes it last. */
 static bool without_ring(struct recovery *recovery, struct hwaccl_error *error)
 {
         struct hwaccl_recording *recording = hwaccl_recording_open(recovery->database, error);
@@ -267,7 +267,7 @@ static bool without_ring(struct recovery *recovery, struct hwaccl_error *error)
         recovery->result->outcome = HWACCL_RECOVERY_NOTHING;
         hwaccl_recording_close(recording);
         return !running ||
-               hwaccl_error_set(error, "%s: its recorder died, and the ring %s is gone: what is there is all",
+               hwaccl_error_set(error, "%s: its recorder died, and the ring %s is missing; nothing can be recovered",
                                 recovery->database, recovery->ring);
 }
 
@@ -280,7 +280,7 @@ static bool close_database(struct recovery *recovery, bool good, struct hwaccl_e
         return good;
 }
 
-/* In one transaction, if there is anything to do. */
+/* Do it in one transaction, if there is anything to do. */
 static bool complete(struct recovery *recovery, struct hwaccl_error *error)
 {
         if (!find_lanes(recovery, error))
@@ -328,7 +328,7 @@ static bool run(struct recovery *recovery, struct hwaccl_error *error)
         case RING_READER_UNUSED:
         case RING_READER_OPEN: return with_ring(recovery, error);
         case RING_READER_IN_USE:
-                return hwaccl_error_set(error, "%s: is being recorded or recovered, by process %" PRIu32,
+                return hwaccl_error_set(error, "%s: is being recorded or recovered by process %" PRIu32,
                                         recovery->database, ring_reader_process(recovery->reader[0].fd));
         case RING_READER_BAD: break;
         }

@@ -11,38 +11,38 @@
 
 struct recovery {
         char *database;
-        char *ring; /* of the first vCPU; those of the others have .1, .2 … behind */
+        char *ring;                                   /* of the first vCPU; the others have the suffix .1, .2 … */
         struct ring_reader reader[RECOVERY_LANE_MAX]; /* one for each vCPU */
         int64_t vcpu[RECOVERY_LANE_MAX];
         unsigned lane_count;
         sqlite3 *db;
-        struct decoder decoder; /* of one vCPU after the other */
-        bool stopped;           /* the guest had ended, in an exit that was handled */
+        struct decoder decoder; /* used for one vCPU after the other */
+        bool stopped;           /* the guest had ended in an exit that was handled */
         struct hwaccl_recovery *result;
 };
 
 /* recover_records.c */
 
-/** recovery_take_records - decode what a ring holds behind @position. A record that cannot be ends it, and is told in
- * the result: what follows has no meaning */
+/** recovery_take_records - decode the records of a ring after @position. Stops at an invalid record, and reports it in
+ * the result */
 bool recovery_take_records(struct recovery *recovery, struct ring_reader *reader, uint64_t position,
                            struct hwaccl_error *error);
 
-/** recovery_find_stop - how the guest ended, from the last exit of the vCPU in hand */
+/** recovery_find_stop - determine how the guest ended from the last exit of the current vCPU */
 bool recovery_find_stop(struct recovery *recovery, struct hwaccl_error *error);
 
 /** recovery_find_end - the end of the run. @known: the recorder itself wrote it */
 bool recovery_find_end(struct recovery *recovery, bool *known, struct hwaccl_error *error);
 
-/** recovery_write_status - the row of the status table, of which the recorder wrote the end when it is @known */
+/** recovery_write_status - write the row of the status table; @known: the recorder wrote the end */
 bool recovery_write_status(struct recovery *recovery, bool known, struct hwaccl_error *error);
 
 /* flight_recover.c */
 
-/** recovery_has_window - did a flight recorder leave segments beside the ring? */
+/** recovery_has_window - whether a flight recorder left segments */
 bool recovery_has_window(const struct recovery *recovery);
 
-/** recovery_of_window - the recording from segments and ring; the segments go, the ring stays for the caller */
+/** recovery_of_window - make the recording from segments and ring; removes the segments, the caller removes the ring */
 bool recovery_of_window(struct recovery *recovery, struct hwaccl_error *error);
 
 #endif

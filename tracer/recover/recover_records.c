@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Decodes what a ring holds behind @position. A record that cannot be ends it: what follows has no meaning. */
+/* Decode the records after @position. Stops at an invalid record, because the following ones are meaningless. */
 bool recovery_take_records(struct recovery *recovery, struct ring_reader *reader, uint64_t position,
                            struct hwaccl_error *error)
 {
@@ -19,7 +19,7 @@ bool recovery_take_records(struct recovery *recovery, struct ring_reader *reader
                 if (!record && error->message[0])
                         return false;
                 const char *problem =
-                        record ? ring_record_problem(&recovery->decoder, record) : "a record without its mark";
+                        record ? ring_record_problem(&recovery->decoder, record) : "a record without a valid mark";
                 if (problem) {
                         result->damaged_at = position;
                         (void)snprintf(result->damage, sizeof(result->damage), "%s", problem);
@@ -34,7 +34,7 @@ bool recovery_take_records(struct recovery *recovery, struct ring_reader *reader
         return true;
 }
 
-/* How the guest ended, from a vCPU's last exit. */
+/* Determine how the guest ended from a vCPU's last exit. */
 bool recovery_find_stop(struct recovery *recovery, struct hwaccl_error *error)
 {
         struct hwaccl_recovery *result = recovery->result;
@@ -57,7 +57,7 @@ bool recovery_find_stop(struct recovery *recovery, struct hwaccl_error *error)
         return step == SQLITE_ROW || step == SQLITE_DONE || database_error(recovery->db, error, "cannot read");
 }
 
-/* What the recorder itself wrote of the end, when it lived long enough for that: it stands. */
+/* Keep the end that the recorder itself wrote, if it did. */
 bool recovery_find_end(struct recovery *recovery, bool *known, struct hwaccl_error *error)
 {
         struct hwaccl_recovery *result = recovery->result;

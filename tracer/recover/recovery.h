@@ -1,6 +1,6 @@
 /*
- * Recovery: completing the recording of a recorder that died, from the ring that it left beside the database
- * (RECORDING-ring). Everything in the ring is checked before it is used.
+ * Recovery: completes the recording of a recorder that died, from its ring file
+ * (RECORDING-ring). The ring is untrusted: everything is checked before use.
  */
 #ifndef HWACCL_RECOVERY_H
 #define HWACCL_RECOVERY_H
@@ -12,26 +12,26 @@
 #include <stdint.h>
 
 /**
- * hwaccl_recovery_state - is there a ring beside the recording @path?
- * @process: the process that wrote it, 0 when that cannot be told; may be NULL
+ * hwaccl_recovery_state - whether the recording @path has a ring, and who holds it
+ * @process: PID of its recorder, 0 if unknown; may be NULL
  */
 enum hwaccl_ring_state hwaccl_recovery_state(const char *path, uint32_t *process);
 
 enum hwaccl_recovery_outcome {
         HWACCL_RECOVERY_DONE,     /* the ring's exits are in the database */
-        HWACCL_RECOVERY_NOTHING,  /* the recording was complete; a ring that was left beside it is gone */
-        HWACCL_RECOVERY_NO_EXITS, /* the recorder died before it began to record: its files are gone */
+        HWACCL_RECOVERY_NOTHING,  /* the recording was complete; a leftover ring was removed */
+        HWACCL_RECOVERY_NO_EXITS, /* the recorder died before it began to record; its files were removed */
 };
 
 struct hwaccl_recovery {
         enum hwaccl_recovery_outcome outcome;
         uint64_t exits;     /* of the recording, now */
-        uint64_t recovered; /* of them from the ring */
-        uint64_t lost;    /* that the vCPU thread had completed and the ring does not give any more: 0 but for damage */
-        uint32_t process; /* that died */
-        bool unfinished;  /* the last exit's handling was not finished */
-        bool cut;         /* behind the last exit there was half a record */
-        uint64_t damaged_at; /* position in the ring of a record that cannot be; UINT64_MAX: none */
+        uint64_t recovered; /* from the ring */
+        uint64_t lost; /* exits that the vCPU thread had completed but the ring no longer has: 0 unless it is damaged */
+        uint32_t process;    /* PID of the dead recorder */
+        bool unfinished;     /* the last exit's handling was not finished */
+        bool cut;            /* a truncated trailing record was discarded */
+        uint64_t damaged_at; /* ring position of an invalid record; UINT64_MAX: none */
         char damage[64];     /* what was wrong with it */
         bool ended;          /* the guest had ended: the recording is complete */
         unsigned end;        /* enum hwaccl_end */
@@ -42,13 +42,13 @@ struct hwaccl_recovery {
  * hwaccl_recover - complete the recording @path from its ring
  * @path: of the database, or of the ring file beside it
  *
- * A flight recorder leaves segments (RECORDING-flight) and no database: the recording is made of them and the ring, and
- * has their window.
+ * A flight recorder leaves segments (RECORDING-flight) and no database: the recording is made from them and the ring,
+ * and contains the window.
  *
- * All exits that the vCPU thread completed are in the database afterwards, and the one that it was at, as far as it
- * came. The database changes in one transaction that is on the disk before the ring goes: a recovery that dies can be
- * run again. Returns false with *error set when nothing could be done: the recorder still lives, the ring or the
- * database cannot be read or written, or they do not belong together; ring and database are then as they were.
+ * Afterwards the database contains all exits that the vCPU thread completed, and what is known of the current
+ * one. The database changes in one transaction that is synced before the ring is removed: a recovery that dies can be
+ * run again. Returns false with *error set on failure: the recorder is still running, the ring or the
+ * database cannot be read or written, or they do not belong together; ring and database are then unchanged.
  */
 bool hwaccl_recover(const char *path, struct hwaccl_recovery *recovery, struct hwaccl_error *error);
 

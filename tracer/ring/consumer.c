@@ -8,14 +8,14 @@
 #include <time.h>
 
 #define SMALL_RING (UINT64_C(2) << 20)
-#define SLOW_SHARE 256u /* of the ring, in one rest */
+#define SLOW_SHARE 256u /* share of the ring; a rest that fills less is slow */
 
 bool consumer_init(struct consumer *consumer, long long_rest, struct hwaccl_error *error)
 {
         consumer->long_rest = long_rest;
         consumer->last_rest = 1;
         return sem_init(&consumer->wake, 0, 0) == 0 ||
-               hwaccl_error_set(error, "cannot make a semaphore: %s", strerror(errno));
+               hwaccl_error_set(error, "cannot create a semaphore: %s", strerror(errno));
 }
 
 void consumer_destroy(struct consumer *consumer)
@@ -66,7 +66,7 @@ void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow
                 (void)sem_clockwait(&consumer->wake, CLOCK_MONOTONIC, &until);
         STEP("rest ends");
         bool woken = slow && !atomic_exchange_explicit(&consumer->resting, false, memory_order_relaxed);
-        /* one that wakes us is not slow, however long that took */
+        /* a producer that wakes the consumer is not slow, however long it took */
         consumer->last_rest = woken ? 1 : (unsigned)(rest / usual);
 }
 
@@ -77,7 +77,8 @@ void consumer_wake(struct consumer *consumer)
                 consumer_call(consumer);
 }
 
-/* It is remembered: should it come between a look and the rest, or after the time of one, the next rest is none. */
+/* The semaphore remembers the call: one that comes before the rest, or after its timeout, makes the next rest end at
+ * once. */
 void consumer_call(struct consumer *consumer)
 {
         (void)sem_post(&consumer->wake);
@@ -116,6 +117,6 @@ void consumer_unblock_file_size_signal(bool mine)
                 return;
         (void)sigemptyset(&file_size);
         (void)sigaddset(&file_size, SIGXFSZ);
-        (void)sigtimedwait(&file_size, NULL, &at_once); /* what our writes raised has been reported */
+        (void)sigtimedwait(&file_size, NULL, &at_once); /* the failed write has been reported as an error */
         (void)pthread_sigmask(SIG_UNBLOCK, &file_size, NULL);
 }

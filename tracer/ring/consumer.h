@@ -1,4 +1,4 @@
-/* The thread that empties a ring: it polls, rests in between, and is told when the producer has stopped. */
+/* The thread that drains a ring: it polls, rests (sleeps) in between, and ends after the producer has stopped. */
 #ifndef HWACCL_TRACER_CONSUMER_H
 #define HWACCL_TRACER_CONSUMER_H
 
@@ -15,55 +15,57 @@ struct consumer {
         pthread_t thread;
         sem_t wake;           /* ends a rest */
         _Atomic bool closing; /* the producer has stopped */
-        _Atomic bool resting; /* for long: nobody has woken it yet */
+        _Atomic bool resting; /* in a long rest, not woken yet */
         long long_rest;       /* ns */
-        unsigned last_rest;   /* how long it was, in usual rests */
+        unsigned last_rest;   /* length, in units of a usual rest */
 };
 
 /**
- * consumer_init - consumer_destroy() is due when it returned true
- * @long_rest: ns, less than 1 s: for which what a slow producer writes may wait
+ * consumer_init - initialize; after success call consumer_destroy()
+ * @long_rest: ns, less than 1 s: how long records of a slow producer may wait
  */
 bool consumer_init(struct consumer *consumer, long long_rest, struct hwaccl_error *error);
 void consumer_destroy(struct consumer *consumer);
 
 /**
- * consumer_attach - give @ring to the consumer, before its producer is made and its thread runs
+ * consumer_attach - add @ring, before its producer is initialized and the thread is started
  *
- * It may have several. The producers wake it from long rests.
+ * A consumer may have several rings. Their producers wake it from long rests.
  */
 void consumer_attach(struct consumer *consumer, struct ring *ring);
 
-/** consumer_start - run @main_loop with every signal blocked: signals are other threads' business */
+/** consumer_start - run @main_loop in a new thread, with all signals blocked */
 bool consumer_start(struct consumer *consumer, void *(*main_loop)(void *), void *opaque, struct hwaccl_error *error);
 
 /**
- * consumer_rest - until some more may be in the ring, or the end is near
+ * consumer_rest - sleep until the ring may hold more records, or the end is near
  * @slow: little was in the ring after the last rest: consumer_is_slow()
  *
- * Polling keeps system calls off the vCPU thread; rarely, as each wake-up may take the processor, or what its caches
- * hold, from it. The producer fills some 0.4 MB in this time. One that is slow gets the long rest, and wakes us when it
- * becomes quick: consumer_wake(). The end, and consumer_call(), end any rest.
+ * Polling avoids system calls on the vCPU thread. The consumer polls rarely, because each wake-up may take the
+ * processor or cache contents from the vCPU thread. A producer fills about 0.4 MB in this time. For a slow producer the
+ * rest is long; the producer ends it with consumer_wake() when it becomes fast. Closing and consumer_call() end any
+ * rest.
  */
 void consumer_rest(struct consumer *consumer, const struct ring *ring, bool slow);
 
-/** consumer_wake - end a long rest, if there is one: no system call otherwise. For any thread */
+/** consumer_wake - end a long rest; without one, no system call. From any thread */
 void consumer_wake(struct consumer *consumer);
 
-/** consumer_call - end this rest, or the next one if there is none now. For any thread and signal handler */
+/** consumer_call - end the current or else the next rest. From any thread or signal handler */
 void consumer_call(struct consumer *consumer);
 
-/** consumer_is_slow - whoever filled @bytes of the ring in the last rest, for as long as that was */
+/** consumer_is_slow - whether a producer that filled @bytes of the ring during the last rest counts as slow */
 bool consumer_is_slow(const struct consumer *consumer, const struct ring *ring, uint64_t bytes);
 
-/** consumer_is_closing - everything that the producer will ever publish has been published */
+/** consumer_is_closing - true when the producer has published its last record */
 bool consumer_is_closing(struct consumer *consumer);
 
-/** consumer_join - say that the producer has stopped, and wait for the thread */
+/** consumer_join - announce that the producer has stopped, and wait for the thread to end */
 void consumer_join(struct consumer *consumer);
 
-/** consumer_block_file_size_signal - for a thread that writes what the consumer's did not: a write beyond a file-size
- * limit must be an error there too. True when the signal was not blocked before; hand that to the other. */
+/** consumer_block_file_size_signal - for a thread that writes in place of the consumer: a write beyond the file-size
+ * limit must be an error, not a signal. Returns true if the signal was unblocked before; pass that to the counterpart.
+ */
 bool consumer_block_file_size_signal(void);
 void consumer_unblock_file_size_signal(bool mine);
 

@@ -48,13 +48,13 @@ struct lane {
         enum lane_phase phase;
         bool stopped;
         bool verdict_known;
-        bool whole_entry; /* the next entry has all words */
+        bool whole_entry; /* the next entry is written with all words */
         bool avx2;        /* of this processor */
         enum hwaccl_verdict verdict;
         uint64_t completed; /* exits */
         uint32_t keyframe_interval;
         uint32_t until_keyframe; /* exits */
-        uint64_t keyframe_bytes; /* of records, after which there is one more */
+        uint64_t keyframe_bytes; /* of records after which another snapshot is taken */
         uint64_t keyframe_head;  /* ring position of the last one */
         struct hwaccl_known_fields last_known;
         struct lane_masks *masks; /* zeroed; NULL: every state is known as a whole */
@@ -81,7 +81,7 @@ static inline void *lane_reserve(struct lane *lane, size_t size, enum ring_recor
 {
         if (lane->stopped)
                 return NULL;
-        ring_publish(&lane->producer); /* what came before is complete */
+        ring_publish(&lane->producer); /* publish the previous records */
         STEP("reserve");
         struct ring_record *record = ring_reserve(&lane->producer, size, (uint8_t)type, extra);
         if (!record)
@@ -217,7 +217,7 @@ static inline bool lane_reclaim(struct lane *lane, bool taken, uint64_t stamp)
         return true;
 }
 
-/* Most data is a word of guest memory or an instruction: without a call, and without touching the C library's pages. */
+/* Most data is a word of guest memory or an instruction: copy it inline, without touching the C library's pages. */
 static inline void lane_copy(uint8_t *to, const uint8_t *from, uint32_t size)
 {
         if (size >= 8 && size <= 16) {

@@ -18,10 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Of the ring: the producer looks for the consumer as often as that much is full. */
+/* The producer checks the consumer each time 1/LOOK_SHARE of the ring has filled. */
 #define LOOK_SHARE 4u
 
-/* Header page and two views of the data, one behind the other. */
+/* Map the header page and two consecutive views of the data. */
 static bool map(struct ring *ring)
 {
         size_t whole = RING_HEADER_SIZE + 2 * (size_t)ring->size;
@@ -44,11 +44,12 @@ static bool map(struct ring *ring)
         return true;
 }
 
-/* First touches cost some microseconds each, more under a hypervisor: not on the vCPU thread. */
+/* A first touch of a page costs microseconds, more under a hypervisor: do it before the vCPU thread does. */
 static void populate(struct ring *ring)
 {
 #ifdef MADV_POPULATE_WRITE
-        (void)madvise(ring->data, (size_t)ring->size, MADV_POPULATE_WRITE); /* fewer faults; it may be unknown */
+        (void)madvise(ring->data, (size_t)ring->size,
+                      MADV_POPULATE_WRITE); /* optimization; older kernels do not know it */
 #endif
         memset(ring->data, 0, (size_t)ring->size);
 }
@@ -62,14 +63,14 @@ static bool fill_header(struct ring *ring, struct hwaccl_error *error)
         header->data_size = ring->size;
         ring_owner_set(header);
         if (getrandom(&header->identity, sizeof(header->identity), 0) != (ssize_t)sizeof(header->identity))
-                return hwaccl_error_set(error, "%s: no random number: %s", ring->path, strerror(errno));
+                return hwaccl_error_set(error, "%s: cannot get random bytes: %s", ring->path, strerror(errno));
         return true;
 }
 
 void ring_announce(struct ring *ring)
 {
         STEP("ring header filled");
-        /* a process that dies has written what came before in its program, and in no order that the compiler liked
+        /* the header must be written before the magic, in program order: the process may die in between
          * better */
         atomic_signal_fence(memory_order_release);
         memcpy(ring->header->magic, RING_MAGIC, sizeof(ring->header->magic));
@@ -84,7 +85,7 @@ static bool allocate(struct ring *ring, struct hwaccl_error *error)
                 return hwaccl_error_set(error, "%s: cannot lock: %s", ring->path, strerror(errno));
         STEP("ring locked");
         if (fstat(ring->fd, &status) != 0 || status.st_nlink == 0)
-                return hwaccl_error_set(error, "%s: a recovery removed it while it was made", ring->path);
+                return hwaccl_error_set(error, "%s: removed by 'hwaccl recover' while it was created", ring->path);
         int result = posix_fallocate(ring->fd, 0, (off_t)(RING_HEADER_SIZE + ring->size));
         if (result)
                 return hwaccl_error_set(error, "%s: cannot allocate %llu bytes: %s", ring->path,
@@ -113,7 +114,7 @@ bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwac
         memset(ring, 0, sizeof(*ring));
         ring->fd = -1;
         if (size < RING_SIZE_MIN || size > RING_SIZE_MAX || (size & (size - 1)))
-                return hwaccl_error_set(error, "ring size %llu is no power of two from %u to %u",
+                return hwaccl_error_set(error, "ring size %llu is not a power of two from %u to %u",
                                         (unsigned long long)size, RING_SIZE_MIN, RING_SIZE_MAX);
         ring->size = size;
         ring->path = strdup(path);
@@ -137,7 +138,7 @@ bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwac
 
 void ring_destroy(struct ring *ring, bool remove)
 {
-        /* first: as soon as it is not held, the name may be another's */
+        /* remove it first: once the lock is released, the name may belong to another ring */
         if (remove && ring->path)
                 (void)unlink(ring->path);
         if (ring->header)
@@ -190,7 +191,7 @@ void ring_producer_init(struct ring_producer *producer, struct ring *ring)
         producer->limit = producer->head;
 }
 
-/* Up to the end of what is free, or to where the next look is due. */
+/* Set the limit to the end of the free space, or to the point of the next check. */
 static bool set_limit(struct ring_producer *producer, size_t size)
 {
         const struct ring *ring = producer->ring;
@@ -201,7 +202,7 @@ static bool set_limit(struct ring_producer *producer, size_t size)
         return producer->head + size <= end;
 }
 
-/* The consumer needs milliseconds when it commits; short sleeps cost less than a futex on the usual path would. */
+/* A commit takes milliseconds; short sleeps here are cheaper than a futex on the common path. */
 bool ring_look(struct ring_producer *producer, size_t size)
 {
         struct ring *ring = producer->ring;

@@ -1,13 +1,13 @@
 /*
  * A ring of variable-length records between one producer thread and one consumer thread, in a shared, file-backed
- * mapping. The data part is mapped twice in a row, so that every record is contiguous. The ring blocks rather than
- * drops.
+ * mapping. The data part is mapped twice in a row, so that every record is contiguous. A full ring blocks the producer;
+ * no record is dropped.
  *
- * The file outlives the process. Positions count bytes since the ring was made and never wrap: the byte at position p
- * lies at offset RING_HEADER_SIZE + p % data_size of the file. Everything in [tail, head) is complete; tail moves only
- * when the consumer has made what it read durable. Each record begins with a mark made of its position, which tells it
- * from what an earlier lap left at the same place. Whoever writes the file holds it for as long as it lives
- * (ring_owner.h); a ring that nobody holds was left by a recorder that died.
+ * The file outlives the process. Positions count bytes since the ring was created and never wrap: the byte at position
+ * p is at offset RING_HEADER_SIZE + p % data_size of the file. All records in [tail, head) are complete; tail advances
+ * when the consumer has made them durable. Each record begins with a mark derived from its position, which
+ * distinguishes it from an older record at the same place. The recorder holds a lock on the file (ring_owner.h); a ring
+ * without a lock was left by a recorder that died.
  */
 #ifndef HWACCL_TRACER_RING_H
 #define HWACCL_TRACER_RING_H
@@ -22,15 +22,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#define RING_SUFFIX      "-ring"    /* of the file, behind the database's name */
+#define RING_SUFFIX      "-ring"    /* appended to the name of the database */
 #define RING_MAGIC       "hwaccl-r" /* 8 bytes, without a terminator */
 #define RING_VERSION     3u
-#define RING_VERSION_MIN 2u /* that is still read: it has no records of type WALK */
+#define RING_VERSION_MIN 2u /* oldest version that is read; it has no records of type WALK */
 #define RING_HEADER_SIZE 4096u
 #define RING_SIZE_MIN    (256u << 10)
 #define RING_SIZE_MAX    (1u << 30)
 
-/* What tells the recorder's process from every other one; 0: unknown. */
+/* Identifies the recorder's process; 0: unknown. */
 struct ring_owner {
         uint64_t start;         /* proc(5): starttime, in clock ticks after boot */
         char boot[16];          /* of the host: beginning of its boot_id */
@@ -40,20 +40,20 @@ struct ring_owner {
 
 /* First page of the file. Little endian. */
 struct ring_header {
-        char magic[8]; /* it comes last: see ring_announce() */
+        char magic[8]; /* written last: see ring_announce() */
         uint32_t version;
         uint32_t header_size; /* RING_HEADER_SIZE */
         uint64_t data_size;   /* bytes, a power of two */
         uint32_t vcpu;
         uint32_t keyframe_interval;
-        /* time stamps in records are of this kind; stamp_origin is that of the recording's time 0 */
+        /* kind of the time stamps in records; stamp_origin is the stamp of the recording's time 0 */
         uint32_t stamp_kind; /* enum stamp_kind of timestamps.h */
-        uint32_t process;    /* that wrote it */
+        uint32_t process;    /* PID of the recorder */
         uint64_t stamp_origin;
-        _Atomic uint64_t stamp_khz; /* rate of the stamps as last measured; 0: not yet */
-        uint64_t identity;          /* random: the database's checkpoint names it */
+        _Atomic uint64_t stamp_khz; /* measured rate of the stamps; 0: not measured yet */
+        uint64_t identity;          /* random; also in the database's checkpoint */
         _Alignas(64) _Atomic uint64_t head;
-        _Atomic uint64_t completed; /* exits whose handling is recorded to its end, before head */
+        _Atomic uint64_t completed; /* exits before head that are completely recorded */
         _Alignas(64) _Atomic uint64_t tail;
         _Alignas(64) _Atomic uint32_t consumer_failed; /* the producer must stop */
         uint32_t unused;
@@ -68,28 +68,29 @@ struct ring {
         uint64_t size;
         int fd;
         char *path;
-        struct consumer *consumer; /* to be woken when it rests and the ring fills; NULL: it never rests for long */
+        struct consumer *consumer; /* woken when the ring fills; NULL: it has no long rests */
 };
 
 /**
- * ring_create - make the ring file; one that exists is an error, as it may hold what a crash left
+ * ring_create - create the ring file; fails if it exists, because it may hold the exits of a crashed recorder
  * @size: bytes, a power of two from RING_SIZE_MIN to RING_SIZE_MAX
  *
- * Disk space is allocated here, so that a full disk is an error now and no SIGBUS later. The caller fills the rest of
- * the header in and then calls ring_announce().
+ * Allocates the disk space, so that a full disk is an error now and not a SIGBUS later. The caller fills in the rest of
+ * the header and then calls ring_announce().
  */
 bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwaccl_error *error);
 
-/** ring_announce - the header is whole. To recovery, a file that did not come to this was never used */
+/** ring_announce - mark the header as complete. Recovery treats a ring without the mark as never used */
 void ring_announce(struct ring *ring);
 
-/** ring_file_path - of a recording's ring: RECORDING-ring, RECORDING-ring.1 …; NULL without memory, else free it */
+/** ring_file_path - path of a recording's ring: RECORDING-ring, RECORDING-ring.1 …; NULL if out of memory; the caller
+ * frees it */
 char *ring_file_path(const char *recording, unsigned index);
 
-/** ring_destroy - unmap, close, and remove the file if @remove, while it is still held */
+/** ring_destroy - unmap, close, and with @remove remove the file (before its lock is released) */
 void ring_destroy(struct ring *ring, bool remove);
 
-/** ring_trim - give the disk space back in which nothing waits to be read. The producer has stopped for good */
+/** ring_trim - free the disk space of records that were read. The producer must have stopped */
 void ring_trim(struct ring *ring);
 
 /* One record's first 8 bytes. */
@@ -111,13 +112,13 @@ static inline uint32_t ring_mark(uint64_t position)
 
 struct record_buffer;
 
-/* The producer's side. What it writes after reserving becomes visible with ring_publish(). */
+/* The producer's side. Reserved records become visible to the consumer with ring_publish(). */
 struct ring_producer {
         struct ring *ring;
         struct record_buffer *buffer; /* that it writes to instead: record_buffer.h. NULL: the ring */
         uint64_t head;                /* end of what was reserved */
-        uint64_t limit;               /* before a reservation may end behind this, ring_look() */
-        /* the ring's, at hand: each record needs them */
+        uint64_t limit;               /* call ring_look() before a reservation ends beyond this position */
+        /* copies from the ring, for speed */
         uint8_t *data;
         uint64_t mask;
         struct ring_header *header;
@@ -126,10 +127,10 @@ struct ring_producer {
 void ring_producer_init(struct ring_producer *producer, struct ring *ring);
 
 /**
- * ring_look - how far the consumer is: wake it if it rests, wait until @size more bytes are free
+ * ring_look - check the consumer: wake it from a long rest, wait until @size bytes are free
  *
- * It is due whenever another quarter of the ring is full: that costs no record anything, and a consumer that rests has
- * the rest of the ring before it is missed. Publishes first. False when the consumer has failed.
+ * Called each time another quarter of the ring is full: this adds no cost per record, and a resting consumer has
+ * the remaining space as time to wake up. Publishes first. Returns false if the consumer has failed.
  */
 bool ring_look(struct ring_producer *producer, size_t size);
 
@@ -139,7 +140,7 @@ static inline void ring_publish(struct ring_producer *producer)
         atomic_store_explicit(&producer->header->head, producer->head, memory_order_release);
 }
 
-/** ring_complete - everything that was published holds @exits whole exits */
+/** ring_complete - the published records contain @exits complete exits */
 static inline void ring_complete(struct ring_producer *producer, uint64_t exits)
 {
         STEP("complete");
@@ -162,10 +163,10 @@ static inline struct ring_record *ring_reserve(struct ring_producer *producer, s
         return at;
 }
 
-/** ring_head - end of what may be read: consumer's side */
+/** ring_head - end of the published records; for the consumer */
 uint64_t ring_head(const struct ring *ring);
 
-/** ring_at - the record at @position, which lies before @head; NULL when it is torn: a mark or size that cannot be */
+/** ring_at - the record at @position, which is before @head; NULL if it is torn (invalid mark or size) */
 const struct ring_record *ring_at(const struct ring *ring, uint64_t position, uint64_t head);
 
 /** ring_release - everything before @position is durable; the producer may overwrite it */

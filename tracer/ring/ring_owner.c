@@ -24,7 +24,7 @@ bool ring_lock(int fd, enum ring_lock lock)
         return fcntl(fd, F_OFD_SETLK, &wanted) == 0;
 }
 
-/* Asking for a lock does not take it. */
+/* Queries the lock without taking it. */
 static bool is_locked(int fd, enum ring_lock lock)
 {
         struct flock wanted = range(lock);
@@ -50,7 +50,7 @@ static bool read_text(const char *path, char *text, size_t room)
         return true;
 }
 
-/* The numbers of a process mean something in its namespaces only: 0 when they cannot be told, or there are none. */
+/* PIDs are valid only within a namespace; 0 if the namespace is unknown. */
 static uint64_t name_space(const char *path)
 {
         struct stat status;
@@ -68,7 +68,7 @@ static void find_place(struct ring_owner *owner)
         owner->time_namespace = name_space("/proc/self/ns/time");
 }
 
-/* proc(5): the fields of /proc/PID/stat behind the name, which may itself hold spaces and parentheses. */
+/* proc(5): the fields of /proc/PID/stat after the name, which may contain spaces and parentheses. */
 struct process {
         char state;
         uint64_t threads;
@@ -127,6 +127,6 @@ bool ring_owner_is_gone(const struct ring_header *header)
                 return true;
         if (!look_at(header->process, &process))
                 return false;
-        /* the number is another process's by now, or nobody waited for it yet; its threads may outlive the first */
+        /* the PID was reused, or the process is a zombie without other threads */
         return process.start != header->owner.start || (process.state == 'Z' && process.threads <= 1);
 }

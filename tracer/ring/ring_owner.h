@@ -1,8 +1,8 @@
 /*
- * Who may write a ring file: its recorder, and after that one's death a recovery. Each holds a lock of its own on the
- * file, an open file description lock (fcntl(2)), which ends when the last process that has the file open or mapped
- * ends. That may be a child that a VMM forked and that outlives it: so the header says which process records, and a
- * ring whose recorder is gone for certain belongs to nobody, whoever else holds its lock.
+ * Ownership of a ring file: its recorder, and after the recorder's death a recovery. Each holds its own lock on the
+ * file, an open file description lock (fcntl(2)), which ends when the last process that has the file open
+ * ends. That process may be a child that a VMM forked. Therefore the header identifies the recorder's process, and a
+ * ring whose recorder has certainly ended is free, even if another process holds the lock.
  */
 #ifndef HWACCL_TRACER_RING_OWNER_H
 #define HWACCL_TRACER_RING_OWNER_H
@@ -14,16 +14,16 @@ enum ring_lock {
         RING_LOCK_RECOVERY = 1,
 };
 
-/** ring_lock - false when somebody has the lock (errno is EAGAIN or EACCES), or it cannot be taken */
+/** ring_lock - take the lock; false if it is held (errno is EAGAIN or EACCES) or cannot be taken */
 bool ring_lock(int fd, enum ring_lock lock);
 
-/** ring_is_held - by a recorder that lives, or by a recovery. @header: a copy, not trusted */
+/** ring_is_held - whether a live recorder or a recovery holds it. @header: an untrusted copy */
 bool ring_is_held(int fd, const struct ring_header *header);
 
-/** ring_owner_set - this process is the recorder. What cannot be told stays 0: then the lock alone decides */
+/** ring_owner_set - record this process as the owner. Unknown values stay 0; then the lock alone decides */
 void ring_owner_set(struct ring_header *header);
 
-/** ring_owner_is_gone - for certain: it ran on this host since it was booted, and does not any more */
+/** ring_owner_is_gone - whether the owner has certainly ended: it ran on this host since boot, and no longer does */
 bool ring_owner_is_gone(const struct ring_header *header);
 
 #endif

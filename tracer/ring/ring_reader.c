@@ -36,7 +36,8 @@ bool ring_reader_read(int fd, void *buffer, size_t size, uint64_t offset)
 
 static bool cannot_read(const struct ring_reader *reader, struct hwaccl_error *error)
 {
-        return hwaccl_error_set(error, "%s: cannot read: %s", reader->path, errno ? strerror(errno) : "it is cut off");
+        return hwaccl_error_set(error, "%s: cannot read: %s", reader->path,
+                                errno ? strerror(errno) : "file is truncated");
 }
 
 /* Zeros when there is none. */
@@ -99,7 +100,7 @@ static bool version_is_read(const struct ring_header *header)
         return header->version >= RING_VERSION_MIN && header->version <= RING_VERSION;
 }
 
-/* Allocated, or filled in to a part, but not announced. A file of somebody else's must not look like it: it is removed.
+/* A ring that was created but not announced. The check is strict, because such a file is removed.
  */
 static bool was_never_used(const struct ring_header *header)
 {
@@ -133,11 +134,11 @@ static enum ring_reader_result check(struct ring_reader *reader, struct hwaccl_e
                 return RING_READER_UNUSED;
         }
         if (memcmp(header->magic, RING_MAGIC, sizeof(header->magic)) != 0) {
-                hwaccl_error_set(error, "%s: is no ring of hwaccl", reader->path);
+                hwaccl_error_set(error, "%s: not a ring of hwaccl", reader->path);
                 return RING_READER_BAD;
         }
         if (!version_is_read(header)) {
-                hwaccl_error_set(error, "%s: is a ring of version %" PRIu32 "; this hwaccl reads versions %u to %u",
+                hwaccl_error_set(error, "%s: ring version %" PRIu32 " is not supported (expected %u to %u)",
                                  reader->path, header->version, RING_VERSION_MIN, RING_VERSION);
                 return RING_READER_BAD;
         }
@@ -147,7 +148,7 @@ static enum ring_reader_result check(struct ring_reader *reader, struct hwaccl_e
         if (!problem && status.st_size < (off_t)(RING_HEADER_SIZE + header->data_size))
                 problem = "length";
         if (problem) {
-                hwaccl_error_set(error, "%s: is damaged: its %s cannot be", reader->path, problem);
+                hwaccl_error_set(error, "%s: damaged: invalid %s", reader->path, problem);
                 return RING_READER_BAD;
         }
         return RING_READER_OPEN;
@@ -161,7 +162,7 @@ static enum ring_reader_result cannot_lock(const struct ring_reader *reader, str
         return RING_READER_BAD;
 }
 
-/* Keeps other recoveries away, and a recorder that is just making the file. */
+/* Take the recovery's lock; fails if another recovery, or a recorder that is creating the file, holds it. */
 static enum ring_reader_result hold(const struct ring_reader *reader, struct hwaccl_error *error)
 {
         struct stat status;
@@ -175,7 +176,7 @@ static enum ring_reader_result hold(const struct ring_reader *reader, struct hwa
                 if (result == RING_READER_BAD || !ring_owner_is_gone(&header))
                         return result;
         }
-        /* between opening and locking it, another recovery may have done everything */
+        /* another recovery may have completed and removed the file between open and lock */
         return fstat(reader->fd, &status) == 0 && status.st_nlink == 0 ? RING_READER_NONE : RING_READER_OPEN;
 }
 
@@ -261,7 +262,7 @@ bool ring_reader_half_record(struct ring_reader *reader)
         const struct ring_record *record;
 
         if (reader->head - reader->tail == reader->header.data_size)
-                return false; /* there is no place for one */
+                return false; /* no space for another record */
         record = look(reader, reader->head, sizeof(*record), &ignored);
         return record && record->mark == ring_mark(reader->head) && record->words;
 }

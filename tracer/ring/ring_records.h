@@ -48,7 +48,7 @@ enum ring_exit_extra {
 /* Bytes of data with their padding. */
 #define RING_WORD_ROUND(size) (((size) + 7) & ~(size_t)7)
 
-/* Of a HANDLED record: its extra, and verdict in struct ring_handled. */
+/* In a HANDLED record: extra, and verdict in struct ring_handled. */
 #define RING_OUTCOME_UNKNOWN 0xffu
 #define RING_VERDICT_UNKNOWN UINT64_MAX
 
@@ -111,7 +111,7 @@ struct ring_text { /* MARK */
 struct ring_bytes {
         struct ring_record record;
         uint64_t size;  /* bytes of data */
-        uint8_t data[]; /* SNAPSHOT: all devices' fields, packed one after the other, in the order of the configuration;
+        uint8_t data[]; /* SNAPSHOT: all device fields, concatenated in the order of the configuration;
                            ANNOTATION: name and value of an option, each with its terminating zero */
 };
 

@@ -30,7 +30,7 @@ static uint64_t number64(const uint8_t *header, size_t offset)
         return value;
 }
 
-/* Reading instead of mapping: a file that is cut meanwhile is a short read, and no SIGBUS. */
+/* Read, not mapped: if the file is truncated meanwhile, the result is a short read and not a SIGBUS. */
 static const char *read_header(int fd, uint8_t *header, struct hwaccl_ring_status *status)
 {
         struct stat file;
@@ -41,22 +41,23 @@ static const char *read_header(int fd, uint8_t *header, struct hwaccl_ring_statu
                 return "is not a regular file";
         if (pread(fd, header, HEADER_BYTES, 0) != HEADER_BYTES ||
             memcmp(header + offsetof(struct ring_header, magic), RING_MAGIC, 8) != 0)
-                return "is no ring";
+                return "not a ring";
         uint32_t version = number32(header, offsetof(struct ring_header, version));
         if (version < RING_VERSION_MIN || version > RING_VERSION ||
             number32(header, offsetof(struct ring_header, header_size)) != RING_HEADER_SIZE)
-                return "is the ring of another version";
+                return "ring of another version";
         uint64_t size = number64(header, offsetof(struct ring_header, data_size));
-        /* the producer moves head on while this is read: tail, which is behind it, was copied with it or later */
+        /* the producer may advance head during the read; tail follows head in the page and is copied with or after it
+         */
         uint64_t head = number64(header, offsetof(struct ring_header, head));
         uint64_t tail = number64(header, offsetof(struct ring_header, tail));
         if (size < RING_SIZE_MIN || size > RING_SIZE_MAX || (size & (size - 1)) ||
             (uint64_t)file.st_size < RING_HEADER_SIZE + size)
-                return "is a ring whose size cannot be";
+                return "ring with an invalid size";
         status->size = size;
         status->used = head > tail ? head - tail : 0;
         if (status->used > size)
-                return "is a ring that holds more than it can";
+                return "ring with invalid positions";
         return NULL;
 }
 

@@ -1,7 +1,7 @@
 /*
- * Named steps of producer, writer and recovery: the places between which a recorder can die. Nothing in the library
- * that users get; the tests build it a second time with HWACCL_STEPS, kill the process at each of them, and explore
- * the interleavings of the ring's two sides at them.
+ * Named steps of producer, writer and recovery: points at which a recorder may die. They expand to nothing in the
+ * library that is installed; the tests build it again with HWACCL_STEPS, kill the process at each step, and explore the
+ * interleavings of the ring's two sides at the steps.
  */
 #ifndef HWACCL_TRACER_STEPS_H
 #define HWACCL_TRACER_STEPS_H

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The kernel takes a TSC only while it runs at one rate, on all processors; it does so for some that do not say that.
+/* The kernel uses the TSC as clock source only while it has one rate on all processors, even where CPUID does not say
+ * so.
  */
 static bool kernel_takes_tsc(void)
 {
@@ -32,7 +33,7 @@ enum stamp_kind stamp_kind_detect(void)
         return STAMP_MONOTONIC;
 }
 
-/* Both clocks at one moment: a thread that loses its processor between two reads would be wrong by that time. */
+/* Read both clocks at the same time; retry if the thread was preempted in between. */
 static uint64_t read_clocks(enum stamp_kind kind, uint64_t *monotonic)
 {
         uint64_t least = UINT64_MAX;
@@ -70,7 +71,7 @@ void stamp_clock_sample(struct stamp_clock *clock)
 
         ns -= clock->origin_ns;
 
-        /* An interval of less than 100 us would show the cost of reading the clocks rather than their rate. */
+        /* In less than 100 us the cost of reading the clocks would distort the rate. */
         if (ns - clock->ns[1] >= 100000) {
                 clock->stamp[0] = clock->stamp[1];
                 clock->ns[0] = clock->ns[1];
@@ -100,7 +101,7 @@ static uint64_t interpolate(const struct stamp_clock *clock, uint64_t stamp)
                 double part = (double)(stamp - clock->stamp[0]) / (double)width;
                 return clock->ns[0] + (uint64_t)(part * (double)(clock->ns[1] - clock->ns[0]));
         }
-        /* the guest ran on through the last samples: go back with the mean rate since time 0 */
+        /* no sample encloses the stamp: extrapolate with the mean rate since time 0 */
         if (stamp <= clock->origin_stamp)
                 return 0;
         double part = (double)(stamp - clock->origin_stamp) / (double)(clock->stamp[0] - clock->origin_stamp);
@@ -111,7 +112,7 @@ uint64_t stamp_clock_ns(struct stamp_clock *clock, uint64_t stamp)
 {
         uint64_t ns = interpolate(clock, stamp);
 
-        /* each sample moves the line a little: what was converted already is where time stands */
+        /* each sample changes the line slightly: never return less than before */
         if (stamp < clock->latest_stamp)
                 return ns < clock->latest_ns ? ns : clock->latest_ns;
         clock->latest_stamp = stamp;

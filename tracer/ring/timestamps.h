@@ -1,7 +1,7 @@
 /*
  * Time stamps of the vCPU thread: the processor's time-stamp counter where it runs at a constant rate (7 ns), else
- * CLOCK_MONOTONIC. The writer converts: it samples both clocks now and then and interpolates between two samples, so
- * that times never run backwards.
+ * CLOCK_MONOTONIC. The writer converts them: it periodically samples both clocks and interpolates between samples, so
+ * that times never decrease.
  */
 #ifndef HWACCL_TRACER_TIMESTAMPS_H
 #define HWACCL_TRACER_TIMESTAMPS_H
@@ -29,7 +29,8 @@ static inline uint64_t stamp_now(enum stamp_kind kind)
         return __builtin_expect(kind == STAMP_TSC, 1) ? __rdtsc() : stamp_monotonic();
 }
 
-/** stamp_kind_detect - is the TSC invariant (CPUID 80000007h, EDX bit 8), or what the kernel reads the time from? */
+/** stamp_kind_detect - TSC if it is invariant (CPUID 80000007h, EDX bit 8) or the kernel's clock source; else
+ * CLOCK_MONOTONIC */
 enum stamp_kind stamp_kind_detect(void);
 
 struct stamp_clock {
@@ -39,7 +40,7 @@ struct stamp_clock {
         /* the interval between the last two samples */
         uint64_t stamp[2];
         uint64_t ns[2]; /* since time 0 */
-        /* the latest stamp that was converted, and to what */
+        /* the latest converted stamp and its time */
         uint64_t latest_stamp;
         uint64_t latest_ns;
 };
@@ -51,26 +52,27 @@ void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind);
 void stamp_clock_sample(struct stamp_clock *clock);
 
 /**
- * stamp_clock_resume - go on where another process stopped: stamps behind its last sample follow its rate
- * @khz: of the stamps, at most STAMP_KHZ_MAX; 0 when it is not known
+ * stamp_clock_resume - continue after another process: stamps after its last sample use its rate
+ * @khz: rate of the stamps, at most STAMP_KHZ_MAX; 0: unknown
  */
 void stamp_clock_resume(struct stamp_clock *clock, uint64_t khz);
 
-/* Recovery converts no stamps further than this behind the beginning of the recording. */
+/* Recovery rejects stamps that are later than this after the beginning of the recording. */
 #define STAMP_SECONDS_MAX UINT64_C(315360000) /* ten years */
 #define STAMP_KHZ_MAX     UINT64_C(20000000)
 
-/** stamp_clock_ns - ns since time 0 of a stamp taken before the last sample; later stamps never get earlier times */
+/** stamp_clock_ns - ns since time 0 of a stamp taken before the last sample; monotonic */
 uint64_t stamp_clock_ns(struct stamp_clock *clock, uint64_t stamp);
 
 /**
  * stamp_clock_span - ns from one stamp to a later one, at the mean rate since time 0; 0 when @to is not later
  *
- * Times of single stamps lie on lines that each sample moves a little; a difference of two would show the move.
+ * Each sample changes the conversion of single stamps slightly; the difference of two converted stamps would include
+ * that.
  */
 uint64_t stamp_clock_span(const struct stamp_clock *clock, uint64_t from, uint64_t to);
 
-/** stamp_clock_khz - rate of the stamps as the samples show it */
+/** stamp_clock_khz - measured rate of the stamps */
 uint64_t stamp_clock_khz(const struct stamp_clock *clock);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Inputs and effects: what exit handling reads from the world outside it, and what it does to that world. An exit of a
- * recording has both, each in its order.
+ * May change between versions. Inputs and effects: what exit handling reads from outside, and what it does there. An
+ * exit of a recording has both, each in order. The numbers are recorded and never change meaning.
  *
  * Numbers are stable, as recordings hold them. Not stable: the structs, to which members may be added.
  */
@@ -18,13 +18,13 @@ extern "C" {
 #define HWACCL_INPUT_KINDS(X)                                                                                          \
         X(0, CLOCK, "clock")             /* value: guest clock at the exit, ns since its start; once per exit */       \
         X(1, WAIT, "wait")               /* value: guest clock when HLT ended; address: deadline asked for */          \
-        X(2, INSTRUCTION, "instruction") /* data: the bytes of an instruction; address: guest-physical */              \
+        X(2, INSTRUCTION, "instruction") /* data: bytes of an instruction; address: guest-physical */                  \
         X(3, MEMORY, "memory")           /* data: guest memory; address: guest-physical */                             \
         X(4, CONSOLE, "console")         /* data: bytes that were typed; address: enum hwaccl_channel */               \
         X(5, WALL_TIME, "wall time")     /* value: seconds since 1970-01-01T00:00:00Z at the guest's start */          \
         X(6, STOP, "stop request")       /* value: enum hwaccl_stop_request */                                         \
         X(7, DISK, "disk")               /* data: read from a disk; address: byte offset; value: its number */         \
-        X(8, DISK_FAULT, "disk fault")   /* a read, write or flush of a disk failed; address, value: the same */
+        X(8, DISK_FAULT, "disk fault")   /* a read, write or flush of a disk failed; address and value as for DISK */
 
 enum hwaccl_input_kind {
 #define X(number, identifier, name) HWACCL_INPUT_##identifier = (number),
@@ -38,7 +38,7 @@ enum hwaccl_stop_request {
         HWACCL_STOP_INTERRUPTED = 1, /* Ctrl-C or SIGTERM */
         HWACCL_STOP_TIMEOUT = 2,     /* --timeout */
         HWACCL_STOP_MAX_EXITS = 3,   /* --max-exits */
-        HWACCL_STOP_UNTIL = 4,       /* --until: the console printed what was waited for */
+        HWACCL_STOP_UNTIL = 4,       /* --until: the console printed the text */
 };
 
 /* Where characters come from and go to: X(number, identifier, name). Numbers are part of the database schema. */
@@ -54,26 +54,26 @@ enum hwaccl_channel {
                 HWACCL_CHANNEL_COUNT
 };
 
-/* One value that was read, as the probe sees it. data is valid during the call only. */
+/* One value that was read. For a probe, data is valid only during the call. */
 struct hwaccl_input {
         enum hwaccl_input_kind kind;
         uint64_t address;
         uint64_t value;
-        const void *data; /* NULL where the kind has a value only */
+        const void *data; /* NULL if the kind has only a value */
         uint32_t size;    /* bytes of data; at most HWACCL_INPUT_SIZE_MAX */
 };
 
 #define HWACCL_INPUT_SIZE_MAX 4096u
 
-/* How a guest ended: X(number, identifier, name). Numbers are part of the database schema and never change meaning.
- * Those that a VMM can report: */
+/* How a guest ended: X(number, identifier, name). The numbers are recorded and never change meaning.
+ * Ends that a VMM can report: */
 #define HWACCL_GUEST_ENDS(X)                                                                                           \
         X(1, EXIT_CODE, "exit code") /* it wrote its exit code to the debug-exit port */                               \
         X(2, HALTED, "halted")       /* HLT with interrupts off, or with no device that could interrupt */             \
         X(3, TRIPLE_FAULT, "triple fault")                                                                             \
         X(4, RESET, "reset")                 /* it requested a reset (ports 60h and 64h, 92h, cf9h) */                 \
-        X(5, ENTRY_FAILURE, "entry failure") /* the processor refused its state */                                     \
-        X(6, ERROR, "error")                 /* the VMM could not go on: see the error */                              \
+        X(5, ENTRY_FAILURE, "entry failure") /* the processor rejected its state */                                    \
+        X(6, ERROR, "error")                 /* error of the VMM: see the error message */                             \
         X(7, STOPPED, "stopped")             /* requested from outside: see enum hwaccl_stop_request */                \
         X(8, POWER_OFF, "power off")         /* it switched itself off (ACPI S5) */
 
@@ -89,15 +89,15 @@ enum hwaccl_end {
                 HWACCL_END_COUNT
 };
 
-/* What exit handling did to the world: X(number, identifier, name). Recorded; numbers are part of the database schema
+/* What exit handling does: X(number, identifier, name). The numbers are recorded
  * and never change meaning. */
 #define HWACCL_EFFECT_KINDS(X)                                                                                         \
         X(0, MEMORY, "memory")         /* data written to guest memory; address: guest-physical */                     \
         X(1, CONSOLE, "console")       /* data printed; address: enum hwaccl_channel */                                \
         X(2, IRQ_LINE, "irq line")     /* address: line 0-15 of the two PICs; value: new level. Changes only */        \
         X(3, STOP, "stop")             /* the guest ended; address: enum hwaccl_end; value: its exit code, if any */   \
-        X(4, DISK_WRITE, "disk write") /* data written to a disk; address: byte offset; value: number of the disk */   \
-        X(5, DISK_FLUSH, "disk flush") /* what was written to disk number value is made durable */
+        X(4, DISK_WRITE, "disk write") /* data written to a disk; address: byte offset; value: disk number */          \
+        X(5, DISK_FLUSH, "disk flush") /* writes to disk number value are made durable */
 
 enum hwaccl_effect_kind {
 #define X(number, identifier, name) HWACCL_EFFECT_##identifier = (number),

@@ -1,8 +1,6 @@
 /*
- * VM-exit reasons (SDM 3D, appendix C) and what the core does with each: one table, used by dispatch, by the schema's
- * names and by every report.
- *
- * Stable: numbers and names are kept, as recordings hold them; reasons are only added.
+ * Stable ABI. VM-exit reasons (SDM 3D, appendix C), and how hwaccl handles each. Exit dispatch, the names in the
+ * database and all reports use this table.
  */
 #ifndef HWACCL_EXIT_REASON_H
 #define HWACCL_EXIT_REASON_H
@@ -14,14 +12,14 @@
 extern "C" {
 #endif
 
-/* What the handler decides about an exit: X(number, identifier, name). Recorded; numbers are part of the database
- * schema and never change meaning. */
+/* Decision of the exit dispatch: X(number, identifier, name). The numbers are recorded
+ * and never change meaning. */
 #define HWACCL_VERDICTS(X)                                                                                             \
-        X(0, RESUME, "resume")               /* nothing more to do: enter the guest again */                           \
-        X(1, EMULATE, "emulate")             /* emulate the one instruction that exited */                             \
+        X(0, RESUME, "resume")               /* enter the guest again */                                               \
+        X(1, EMULATE, "emulate")             /* emulate the instruction that exited */                                 \
         X(2, TRIPLE_FAULT, "triple fault")   /* ends the guest */                                                      \
-        X(3, ENTRY_FAILURE, "entry failure") /* the processor refused the state; ends the guest with a diagnosis */    \
-        X(4, UNKNOWN, "unknown exit")        /* no rule for this reason; ends the guest with an error that names it */
+        X(3, ENTRY_FAILURE, "entry failure") /* the processor rejected the state; ends the guest with a diagnosis */   \
+        X(4, UNKNOWN, "unknown exit")        /* reason not handled; ends the guest with an error that names it */
 
 enum hwaccl_verdict {
 #define X(number, identifier, name) HWACCL_VERDICT_##identifier = (number),
@@ -30,15 +28,15 @@ enum hwaccl_verdict {
                 HWACCL_VERDICT_COUNT
 };
 
-/* How the handling of an exit ended, after emulation if there was any: X(number, identifier, name). Recorded; numbers
+/* Result of the handling of an exit: X(number, identifier, name). The numbers are recorded and
  * never change meaning. */
 #define HWACCL_OUTCOMES(X)                                                                                             \
-        X(0, RESUMED, "resumed")           /* no emulation was asked for */                                            \
-        X(1, COMPLETED, "completed")       /* the instruction was emulated and RIP moved past it */                    \
-        X(2, REPEATING, "repeating")       /* a REP instruction did part of its work; RIP is still at it */            \
-        X(3, EXCEPTION, "exception")       /* the instruction raised an exception, delivered into the guest */         \
+        X(0, RESUMED, "resumed")           /* nothing to emulate */                                                    \
+        X(1, COMPLETED, "completed")       /* instruction emulated, RIP advanced */                                    \
+        X(2, REPEATING, "repeating")       /* some iterations of a REP instruction emulated; RIP unchanged */          \
+        X(3, EXCEPTION, "exception")       /* the instruction raised an exception, delivered to the guest */           \
         X(4, HALTED, "halted")             /* HLT: wait for an interrupt */                                            \
-        X(5, TRIPLE_FAULT, "triple fault") /* delivering an exception failed twice; ends the guest */                  \
+        X(5, TRIPLE_FAULT, "triple fault") /* fault while delivering a double fault; ends the guest */                 \
         X(6, FAILED, "failed")             /* cannot be emulated or handled; ends the guest with an error */
 
 enum hwaccl_outcome {
@@ -48,7 +46,7 @@ enum hwaccl_outcome {
                 HWACCL_OUTCOME_COUNT
 };
 
-/* X(number, identifier, name, verdict). Names are those of the SDM, lower case, as the reports print them. */
+/* X(number, identifier, name, verdict). Reports print the name: the SDM's, in lower case. */
 #define HWACCL_EXIT_REASONS(X)                                                                                         \
         X(0, EXCEPTION_OR_NMI, "exception or NMI", UNKNOWN)                                                            \
         X(1, EXTERNAL_INTERRUPT, "external interrupt", RESUME)                                                         \
@@ -126,14 +124,18 @@ enum hwaccl_exit_reason {
 #define HWACCL_EXIT_REASON_BASIC_MASK    0xffffu
 #define HWACCL_EXIT_REASON_ENTRY_FAILURE 0x80000000u
 
-/** hwaccl_exit_reason_name - the name of a basic exit reason, or NULL when the table has none: print the number then */
+/** hwaccl_exit_reason_name - name of a basic exit reason (static string); NULL if the table has none: print the number
+ */
 const char *hwaccl_exit_reason_name(uint64_t basic_reason);
 
-/** hwaccl_exit_reason_verdict - the table's verdict; HWACCL_VERDICT_UNKNOWN for a number that is not in it */
+/** hwaccl_exit_reason_verdict - verdict in the table; HWACCL_VERDICT_UNKNOWN for a number that is not in it */
 enum hwaccl_verdict hwaccl_exit_reason_verdict(uint64_t basic_reason);
 
-/** hwaccl_exit_reason_parse - a reason by number ("30"), name ("I/O instruction") or identifier ("io-instruction", any
- * case) */
+/**
+ * hwaccl_exit_reason_parse - parse a number ("30"), name ("I/O instruction") or identifier ("io-instruction")
+ *
+ * Letter case is ignored. Returns false, with *basic_reason unchanged, for anything else.
+ */
 bool hwaccl_exit_reason_parse(const char *text, uint32_t *basic_reason);
 
 /** hwaccl_verdict_name, hwaccl_outcome_name - lower-case names ("triple fault"); "unknown" for a number out of range */

@@ -1,9 +1,7 @@
 /*
- * Sets of fields of the subject state: which of them are known at a moment. The core knows all of them; another VMM
- * (trace.h) or a trace from elsewhere may know a part only. The value of a field that is not known means nothing: it is
- * NULL in the database and is not compared.
- *
- * Stable, as trace.h is.
+ * Stable ABI. Sets of fields of the subject state: which fields of a state are known. The core knows
+ * all of them; another VMM (trace.h) or an imported trace may know only some. The value of an unknown field is
+ * meaningless: it is NULL in the database and is not compared.
  */
 #ifndef HWACCL_KNOWN_FIELDS_H
 #define HWACCL_KNOWN_FIELDS_H
@@ -19,12 +17,12 @@ extern "C" {
 
 #define HWACCL_KNOWN_FIELDS_WORDS 2u
 
-/* Field i of the field table: bit i % 64 of word i / 64. Bits behind the last field are 0. */
+/* Field i of the field table: bit i % 64 of word i / 64. Bits after the last field are 0. */
 struct hwaccl_known_fields {
         uint64_t bits[HWACCL_KNOWN_FIELDS_WORDS];
 };
 
-/* Bits of the second word that are fields. */
+/* Bits of the second word with a field. */
 #define HWACCL_KNOWN_FIELDS_LAST ((UINT64_C(1) << (HWACCL_FIELD_COUNT - 64)) - 1)
 
 static inline struct hwaccl_known_fields hwaccl_known_fields_none(void)
@@ -39,14 +37,14 @@ static inline struct hwaccl_known_fields hwaccl_known_fields_all(void)
         return all;
 }
 
-/** hwaccl_known_fields_of_words - from two words of any origin: bits that are no fields are dropped */
+/** hwaccl_known_fields_of_words - from two untrusted words: bits without a field are cleared */
 static inline struct hwaccl_known_fields hwaccl_known_fields_of_words(const uint64_t words[HWACCL_KNOWN_FIELDS_WORDS])
 {
         struct hwaccl_known_fields known = {{words[0], words[1] & HWACCL_KNOWN_FIELDS_LAST}};
         return known;
 }
 
-/** hwaccl_known_fields_has - @field: enum hwaccl_field_index */
+/** hwaccl_known_fields_has - whether @field (enum hwaccl_field_index) is known */
 static inline bool hwaccl_known_fields_has(const struct hwaccl_known_fields *known, unsigned field)
 {
         return known->bits[field / 64] >> (field % 64) & 1;
@@ -76,7 +74,7 @@ static inline struct hwaccl_known_fields hwaccl_known_fields_unite(struct hwaccl
         return either;
 }
 
-/** hwaccl_known_fields_without - what is in @a but not in @b */
+/** hwaccl_known_fields_without - fields in @a but not in @b */
 static inline struct hwaccl_known_fields hwaccl_known_fields_without(struct hwaccl_known_fields a,
                                                                      struct hwaccl_known_fields b)
 {
@@ -94,7 +92,7 @@ static inline bool hwaccl_known_fields_equal(struct hwaccl_known_fields a, struc
         return a.bits[0] == b.bits[0] && a.bits[1] == b.bits[1];
 }
 
-/* A state and what is known of it. */
+/* A state and its known fields. */
 struct hwaccl_known_state {
         const struct hwaccl_subject_state *state; /* NULL: nothing is known */
         const struct hwaccl_known_fields *known;  /* NULL: everything; values of the other fields are not looked at */

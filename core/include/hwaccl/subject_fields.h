@@ -1,8 +1,6 @@
 /*
- * The field table of the subject state: the one place from which delta coding, SQL columns, trace fields, printing,
- * comparison and JSON come. Adding a field is one line.
- *
- * Stable: names and indices are kept, as recordings and known_fields.h hold them.
+ * Stable ABI. Field table of the subject state. Delta coding, SQL columns, trace fields, printing, comparison and JSON
+ * are generated from it.
  */
 #ifndef HWACCL_SUBJECT_FIELDS_H
 #define HWACCL_SUBJECT_FIELDS_H
@@ -16,18 +14,18 @@
 extern "C" {
 #endif
 
-#define HWACCL_VMCS_NONE 0xffffffffu /* the VMCS has no such field: general registers and CR2 */
+#define HWACCL_VMCS_NONE 0xffffffffu /* not a VMCS field, for example a general register or CR2 */
 
-/* Groups, in the order in which a person reads a register dump. */
+/* Groups, in the order of a register dump. */
 enum hwaccl_field_group {
-        HWACCL_FIELD_EXIT,    /* written by the side that runs the guest: why and where it stopped */
+        HWACCL_FIELD_EXIT,    /* exit information, written by the accelerator */
         HWACCL_FIELD_GENERAL, /* RIP, RSP, RFLAGS and the fifteen general registers */
         HWACCL_FIELD_CONTROL, /* control registers, EFER, SYSENTER */
         HWACCL_FIELD_SEGMENT, /* CS SS DS ES FS GS TR LDTR, all four parts */
         HWACCL_FIELD_TABLE,   /* GDTR and IDTR, all four parts */
 };
 
-/* X(name, member, width in bytes, group, VMCS encoding): names are SQL columns and JSON keys. In offset order. */
+/* X(name, member, width in bytes, group, VMCS encoding), in offset order. The name is the SQL column and JSON key. */
 #define HWACCL_SUBJECT_SEGMENT_FIELDS(X, seg, group, selector_vmcs, base_vmcs, limit_vmcs, rights_vmcs)                \
         X(seg##_selector, seg.selector, 8, group, selector_vmcs)                                                       \
         X(seg##_base, seg.base, 8, group, base_vmcs)                                                                   \
@@ -80,7 +78,7 @@ enum hwaccl_field_group {
         HWACCL_SUBJECT_SEGMENT_FIELDS(X, gdtr, HWACCL_FIELD_TABLE, HWACCL_VMCS_NONE, 0x6816, 0x4810, HWACCL_VMCS_NONE) \
         HWACCL_SUBJECT_SEGMENT_FIELDS(X, idtr, HWACCL_FIELD_TABLE, HWACCL_VMCS_NONE, 0x6818, 0x4812, HWACCL_VMCS_NONE)
 
-/* HWACCL_FIELD_INDEX_rax and so on: the field's row in the table. */
+/* Index of a field in the table: HWACCL_FIELD_INDEX_rax and so on. */
 enum hwaccl_field_index {
 #define X(name, member, width, group, vmcs) HWACCL_FIELD_INDEX_##name,
         HWACCL_SUBJECT_FIELDS(X)
@@ -93,19 +91,19 @@ struct hwaccl_field {
         uint16_t offset; /* bytes from the start of the subject state */
         uint8_t width;   /* bytes: 4 or 8 */
         enum hwaccl_field_group group;
-        uint32_t vmcs_encoding; /* SDM 3D, appendix B; HWACCL_VMCS_NONE where there is none */
+        uint32_t vmcs_encoding; /* SDM 3D, appendix B, or HWACCL_VMCS_NONE */
 };
 
 /* Sorted by offset; HWACCL_FIELD_COUNT rows. */
 extern const struct hwaccl_field hwaccl_subject_fields[HWACCL_FIELD_COUNT];
 
-/** hwaccl_field_get - a field's value, zero-extended */
+/** hwaccl_field_get - value of a field, zero-extended */
 uint64_t hwaccl_field_get(const struct hwaccl_subject_state *state, enum hwaccl_field_index index);
 
-/** hwaccl_field_put - write a field; a value wider than the field is cut to its low bytes */
+/** hwaccl_field_put - set a field; a value wider than the field is truncated to its low bytes */
 void hwaccl_field_put(struct hwaccl_subject_state *state, enum hwaccl_field_index index, uint64_t value);
 
-/** hwaccl_field_find - a field's row by its name. Returns false when there is none. */
+/** hwaccl_field_find - look a field up by name (exact match). Returns false if there is none. */
 bool hwaccl_field_find(const char *name, enum hwaccl_field_index *index);
 
 #ifdef __cplusplus

@@ -1,8 +1,7 @@
 /*
- * The subject state page: what the VMM and the side that runs the guest hand to each other at every entry and exit.
- * 512 bytes, little endian, no padding; the layout is an ABI (Muen's monitor_state of 2015/16) and never changes.
- *
- * Stable.
+ * Stable ABI. Subject state: the guest's registers and exit information, exchanged between VMM and accelerator at every
+ * entry and exit. 512 bytes, little-endian, no padding. The layout is that of Muen's monitor_state (2015/16) and never
+ * changes.
  */
 #ifndef HWACCL_SUBJECT_STATE_H
 #define HWACCL_SUBJECT_STATE_H
@@ -10,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One segment or descriptor-table register. Access rights as in the VMCS (SDM 3C, 25.4.1): bit 16 is "unusable". GDTR
- * and IDTR use base and limit only; their selector and access rights are 0. */
+/* A segment or descriptor-table register. Access rights have the VMCS format (SDM 3C, 25.4.1). GDTR and IDTR use base
+ * and limit only; their selector and access rights are 0. */
 struct hwaccl_segment {
         uint64_t selector;
         uint64_t base;
@@ -22,7 +21,7 @@ struct hwaccl_segment {
 #define HWACCL_SEGMENT_UNUSABLE 0x10000u
 
 struct hwaccl_subject_state {
-        uint64_t cr2; /* 0 */
+        uint64_t cr2; /* at offset 0 */
         uint64_t rax;
         uint64_t rbx;
         uint64_t rcx;
@@ -40,10 +39,10 @@ struct hwaccl_subject_state {
         uint64_t r15;
         uint64_t exit_reason;            /* 128: basic reason in bits 15:0, bit 31 = entry failure (SDM 3C, 25.9.1) */
         uint64_t exit_qualification;     /* SDM 3C, 28.2.1 */
-        uint64_t guest_physical_address; /* of an EPT violation; else as the last one left it */
+        uint64_t guest_physical_address; /* of the last EPT violation */
         uint64_t interruptibility;       /* SDM 3C, 25.4.2: bit 0 blocking by STI, bit 1 by MOV SS */
         uint64_t interrupt_information;  /* VM-exit interruption information, SDM 3C, 25.9.2 */
-        uint64_t instruction_length;     /* bytes, of the instruction that exited; 0 where there is none */
+        uint64_t instruction_length;     /* of the instruction that exited, in bytes; 0 if the exit has none */
         uint64_t rip;
         uint64_t rsp;
         uint64_t cr0;        /* 192 */
@@ -79,7 +78,7 @@ struct hwaccl_subject_state {
 _Static_assert(sizeof(struct hwaccl_segment) == 24, "a segment is 24 bytes");
 _Static_assert(sizeof(struct hwaccl_subject_state) == 512, "the subject state is 512 bytes");
 #define HWACCL_STATE_AT(member, offset)                                                                                \
-        _Static_assert(offsetof(struct hwaccl_subject_state, member) == (offset), #member " lies at " #offset)
+        _Static_assert(offsetof(struct hwaccl_subject_state, member) == (offset), #member " is at " #offset)
 HWACCL_STATE_AT(cr2, 0);
 HWACCL_STATE_AT(rax, 8);
 HWACCL_STATE_AT(rbx, 16);

@@ -28,13 +28,13 @@ struct hwaccl_interrupt_controller {
         struct hwaccl_interrupt_source source; /* INTR and INTA */
         /* returns whether the level changed */
         bool (*set_line)(struct hwaccl_interrupt_controller *controller, unsigned line, bool level);
-        /* would a request on that line raise INTR now (not masked, not behind one in service)? */
+        /* whether a request on the line would raise INTR now (not masked, no higher priority in service) */
         bool (*would_interrupt)(const struct hwaccl_interrupt_controller *controller, unsigned line);
 };
 
 struct hwaccl_timed_device {
         struct hwaccl_device *device;
-        unsigned line; /* the interrupt line that its deadlines are for */
+        unsigned line; /* the interrupt line that its deadlines change */
 };
 
 struct hwaccl_board {
@@ -49,7 +49,7 @@ struct hwaccl_board {
         /* devices that have a deadline, in the order in which they are advanced */
         struct hwaccl_timed_device timed[HWACCL_BOARD_TIMED_MAX];
         size_t timed_count;
-        uint64_t deadline_ns; /* least deadline of all devices; holds while deadline_known */
+        uint64_t deadline_ns; /* earliest deadline of all devices; valid while deadline_known */
         bool deadline_known;
 
         /* every device that has state, the processor among them, in a fixed order */
@@ -73,7 +73,7 @@ void hwaccl_board_set_irq_line(struct hwaccl_board *board, unsigned line, bool l
 /** hwaccl_board_stop - end the guest when the exit being handled is done. The first end stays */
 void hwaccl_board_stop(struct hwaccl_board *board, enum hwaccl_end end, uint64_t code);
 
-/** hwaccl_board_deadline_changed - a device's deadline is another one since the guest, or a load, changed its state */
+/** hwaccl_board_deadline_changed - the guest, or a load, changed a device's state and so its deadline */
 void hwaccl_board_deadline_changed(struct hwaccl_board *board);
 
 /** hwaccl_board_deadline - guest clock, ns, at which the first device must be advanced; UINT64_MAX: none */

@@ -8,7 +8,7 @@ static uint8_t device_number(struct hwaccl_bus *bus, struct hwaccl_device *devic
                 if (bus->device[i] == device)
                         return i;
         if (!bus->device_count)
-                bus->device_count = 1; /* 0 is nobody */
+                bus->device_count = 1; /* index 0 is unused */
         hwaccl_assert(bus->device_count < HWACCL_BUS_DEVICE_MAX);
         bus->device[bus->device_count] = device;
         return bus->device_count++;
@@ -52,7 +52,7 @@ void hwaccl_bus_claim_mmio(struct hwaccl_bus *bus, struct hwaccl_device *device,
         bus->mmio[bus->mmio_count++] = (struct hwaccl_bus_mmio){address, size, device};
 }
 
-/* Do all bytes of an access belong to one device? The port space does not wrap. */
+/* Whether all bytes of an access belong to one device. The port space does not wrap. */
 static bool one_owner(const struct hwaccl_bus *bus, uint16_t port, unsigned size)
 {
         if (port + size > 65536)

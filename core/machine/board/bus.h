@@ -22,13 +22,13 @@ struct hwaccl_bus {
         unsigned mmio_count;
 };
 
-/** hwaccl_bus_claim_ports, hwaccl_bus_claim_mmio - a range belongs to a device from now on; overlaps are a broken
+/** hwaccl_bus_claim_ports, hwaccl_bus_claim_mmio - assign a range to a device; an overlap violates an
  * invariant */
 void hwaccl_bus_claim_ports(struct hwaccl_bus *bus, struct hwaccl_device *device, uint16_t first, unsigned count);
 void hwaccl_bus_claim_mmio(struct hwaccl_bus *bus, struct hwaccl_device *device, uint64_t address, uint64_t size);
 
-/** hwaccl_bus_map_ports, hwaccl_bus_unmap_ports - for ranges that the guest moves: take those of the ports that nobody
- * has, give back those that the device has. A fixed claim keeps what it has */
+/** hwaccl_bus_map_ports, hwaccl_bus_unmap_ports - for ranges that the guest moves: claim the ports that are free,
+ * release those of the device. A fixed claim takes precedence */
 void hwaccl_bus_map_ports(struct hwaccl_bus *bus, struct hwaccl_device *device, uint16_t first, unsigned count);
 void hwaccl_bus_unmap_ports(struct hwaccl_bus *bus, struct hwaccl_device *device, uint16_t first, unsigned count);
 

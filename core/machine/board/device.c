@@ -47,7 +47,7 @@ void hwaccl_device_save(struct hwaccl_device *device, uint8_t *state)
 bool hwaccl_device_load(struct hwaccl_device *device, const uint8_t *state, size_t size, struct hwaccl_error *error)
 {
         if (size != hwaccl_device_state_size(device))
-                return hwaccl_error_set(error, "state of device %s has %zu bytes instead of %zu", device->ops->name,
+                return hwaccl_error_set(error, "state of device %s has %zu bytes, expected %zu", device->ops->name,
                                         size, hwaccl_device_state_size(device));
         for (size_t i = 0; i < device->ops->field_count; i++) {
                 const struct hwaccl_device_field *field = &device->ops->fields[i];

@@ -43,14 +43,14 @@ struct hwaccl_device_ops {
 
         /* Bring the device up to hwaccl_host_clock(): raise and lower lines. NULL for devices without time. */
         void (*advance)(struct hwaccl_device *device);
-        /* Guest clock, ns, at which the device wants advance() next; UINT64_MAX: never. NULL the same. */
+        /* Guest clock, ns, of the next advance(); UINT64_MAX: never. NULL: never. */
         uint64_t (*deadline)(const struct hwaccl_device *device);
 
-        /* Called before the fields are saved or compared: copy in what lives elsewhere. NULL for most. */
+        /* Called before the fields are saved or compared: copy in state that is stored elsewhere. NULL for most. */
         void (*saving)(struct hwaccl_device *device);
 
         /* After the fields were overwritten from a recording: check ranges and derive what is not a field. Untrusted
-         * data: returns false with *error set when a value cannot be. NULL when every value can. */
+         * data: returns false with *error set for an invalid value. NULL: all values are valid. */
         bool (*loaded)(struct hwaccl_device *device, struct hwaccl_error *error);
 };
 
@@ -67,7 +67,7 @@ size_t hwaccl_device_state_size(const struct hwaccl_device *device);
 /** hwaccl_device_save - pack the fields one after the other, without padding */
 void hwaccl_device_save(struct hwaccl_device *device, uint8_t *state);
 
-/** hwaccl_device_load - the reverse; false with *error set when the device refuses what it is given */
+/** hwaccl_device_load - the reverse; false with *error set for invalid values */
 bool hwaccl_device_load(struct hwaccl_device *device, const uint8_t *state, size_t size, struct hwaccl_error *error);
 
 #endif

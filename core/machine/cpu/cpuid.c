@@ -120,6 +120,6 @@ void hwaccl_processor_cpuid(const struct hwaccl_processor *processor, uint32_t l
         memset(result, 0, 4 * sizeof(result[0]));
         if (leaf >= 0x80000000 && leaf <= EXTENDED_MAX)
                 extended_leaf(leaf, result);
-        else /* a leaf that is not there answers like the highest basic one */
+        else /* an absent leaf returns the values of the highest basic one */
                 basic_leaf(processor, leaf <= BASIC_MAX ? leaf : BASIC_MAX, subleaf, result);
 }

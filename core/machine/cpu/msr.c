@@ -98,7 +98,7 @@ static bool mtrr_mask(uint64_t value)
         return !(value & ~(PHYSICAL_MASK & ~UINT64_C(0x7ff)));
 }
 
-/* There is no local APIC to enable: only the base address and the bootstrap-processor flag are there. */
+/* No local APIC to enable: only the base address and the bootstrap-processor flag exist. */
 static bool apic_base(uint64_t value)
 {
         return !(value & ~((PHYSICAL_MASK & ~UINT64_C(0xfff)) | 0x100));
@@ -168,12 +168,12 @@ bool hwaccl_processor_msr_valid(const struct hwaccl_processor *processor, struct
                 for (uint32_t j = 0; j < stored[i].count; j++) {
                         uint64_t value = *place_of(processor, &stored[i], stored[i].index + j);
                         if (!stored[i].valid(value))
-                                return hwaccl_error_set(error, "%s cannot be 0x%" PRIx64, stored[i].name, value);
+                                return hwaccl_error_set(error, "invalid %s: 0x%" PRIx64, stored[i].name, value);
                 }
         for (unsigned i = 0; i < 2 * HWACCL_MTRR_VARIABLE_COUNT; i++) {
                 uint64_t value = processor->mtrr_variable[i];
                 if (!(i % 2 ? mtrr_mask(value) : mtrr_base(value)))
-                        return hwaccl_error_set(error, "mtrr_variable[%u] cannot be 0x%" PRIx64, i, value);
+                        return hwaccl_error_set(error, "invalid mtrr_variable[%u]: 0x%" PRIx64, i, value);
         }
         return true;
 }

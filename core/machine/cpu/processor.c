@@ -1,4 +1,4 @@
-/* The processor's own state as a device: what is saved at keyframes, and where it comes from. */
+/* The processor's own state as a device, saved at keyframes. */
 #include "core/machine/cpu/processor.h"
 
 #include "core/machine/cpu/msr.h"
@@ -56,7 +56,7 @@ static void saving(struct hwaccl_device *device)
 
 static bool refuse(struct hwaccl_error *error, const char *field, uint64_t value)
 {
-        return hwaccl_error_set(error, "%s cannot be 0x%" PRIx64, field, value);
+        return hwaccl_error_set(error, "invalid %s: 0x%" PRIx64, field, value);
 }
 
 static bool loaded(struct hwaccl_device *device, struct hwaccl_error *error)

@@ -54,7 +54,7 @@ static void power_on(struct hwaccl_ata *ata)
         ata_set_signature(ata);
 }
 
-/* SRST is held: both devices are busy, and their settings go back unless they were told to keep them. */
+/* SRST is set: both devices are busy, and their settings revert unless configured otherwise. */
 static void begin_reset(struct hwaccl_ata *ata)
 {
         ata_set_signature(ata);
@@ -190,7 +190,7 @@ static unsigned waiting(const struct hwaccl_ata *ata, enum hwaccl_ata_direction 
         return mine ? (unsigned)(ata->size - ata->position) : 0;
 }
 
-/* Words, or two of them. What nobody waits for reads as ones. */
+/* One or two words. Without a transfer it reads as ones. */
 static uint32_t read_data(struct hwaccl_ata *ata, unsigned size)
 {
         uint32_t value = UINT32_MAX;
@@ -254,7 +254,7 @@ static bool valid_drive(const struct hwaccl_ata_drive *drive)
                drive->write_through <= 1 && drive->no_look_ahead <= 1 && drive->reverting_off <= 1;
 }
 
-/* While a block waits: whole sectors, within the buffer, of a drive that is there. */
+/* During a transfer: whole sectors, within the buffer, of an existing drive. */
 static bool valid_block(const struct hwaccl_ata *ata)
 {
         if (ata->position > HWACCL_ATA_BUFFER_SIZE || ata->size > HWACCL_ATA_BUFFER_SIZE || ata->size % ATA_SECTOR ||
@@ -270,11 +270,11 @@ static bool ata_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
         const struct hwaccl_ata *ata = ata_of(device);
 
         if (!valid_drive(&ata->drive[0]) || !valid_drive(&ata->drive[1]))
-                return hwaccl_error_set(error, "a drive's status, geometry or settings cannot be");
+                return hwaccl_error_set(error, "invalid status, geometry or settings of a drive");
         if (ata->control & ~(ATA_CONTROL_NIEN | ATA_CONTROL_SRST | ATA_CONTROL_HOB))
                 return hwaccl_error_set(error, "the device control register has reserved bits set");
         if (!valid_block(ata))
-                return hwaccl_error_set(error, "the block that is being transferred cannot be");
+                return hwaccl_error_set(error, "invalid state of the current transfer");
         return true;
 }
 

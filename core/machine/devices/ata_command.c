@@ -200,7 +200,7 @@ static void write_block(struct hwaccl_ata *ata)
         uint32_t count = ata->size / ATA_SECTOR;
         uint64_t end = ata_disk(ata, ata->owner)->sectors;
 
-        /* the guest cannot get here with these; a state that was loaded can */
+        /* not possible for the guest, but with a loaded state */
         if (ata_disk(ata, ata->owner)->read_only || ata->sector >= end || count > end - ata->sector) {
                 finish(ata, ata->owner, ATA_ERROR_ABRT);
                 return;
@@ -412,7 +412,7 @@ void ata_execute(struct hwaccl_ata *ata, uint8_t command)
 {
         struct hwaccl_ata_drive *drive = &ata->drive[selected(ata)];
 
-        ata->direction = HWACCL_ATA_IDLE; /* a transfer that the guest gave up is over */
+        ata->direction = HWACCL_ATA_IDLE; /* abort the transfer */
         drive->status = ATA_STATUS_DRDY | ATA_STATUS_DSC;
         drive->error = 0;
         switch ((enum ata_command)command) {

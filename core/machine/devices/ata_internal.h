@@ -1,4 +1,4 @@
-/* What the files of the ATA device share. */
+/* Shared by the files of the ATA device. */
 #ifndef HWACCL_MACHINE_ATA_INTERNAL_H
 #define HWACCL_MACHINE_ATA_INTERNAL_H
 

@@ -1,7 +1,7 @@
 /*
  * Intel 8042 keyboard controller with the PS/2 commands (IBM Personal System/2 Hardware Interface Technical Reference,
  * "Keyboard and Auxiliary Device Controller", 1990) at ports 60h and 64h, lines 1 and 12. The keyboard answers its
- * commands at once, so that firmware need not wait for it; nobody types on it. There is no auxiliary device.
+ * commands at once, so that firmware need not wait for it; no key is ever pressed. There is no auxiliary device.
  */
 #include "core/machine/devices/i8042.h"
 
@@ -34,20 +34,20 @@
 #define KEYBOARD_RESEND 0xfeu
 #define KEYBOARD_PASSED 0xaau
 
-enum source { FROM_KEYBOARD = 0, FROM_AUX = 1, FROM_CONTROLLER = 2, FROM_NOBODY = 3 /* a time-out of the aux port */ };
+enum source { FROM_KEYBOARD = 0, FROM_AUX = 1, FROM_CONTROLLER = 2, FROM_NONE = 3 /* a time-out of the aux port */ };
 
 static void update_lines(struct hwaccl_i8042 *controller)
 {
         uint8_t byte = controller->ram[0];
         bool full = controller->count > 0;
-        bool aux = controller->source[0] == FROM_AUX || controller->source[0] == FROM_NOBODY;
+        bool aux = controller->source[0] == FROM_AUX || controller->source[0] == FROM_NONE;
 
         hwaccl_board_set_irq_line(controller->device.board, KEYBOARD_LINE,
                                   full && !aux && byte & BYTE_KEYBOARD_INTERRUPT);
         hwaccl_board_set_irq_line(controller->device.board, AUX_LINE, full && aux && byte & BYTE_AUX_INTERRUPT);
 }
 
-/* A full queue loses what comes: the guest has not looked for 16 answers. */
+/* A full queue drops new bytes: the guest has not read 16 answers. */
 static void answer(struct hwaccl_i8042 *controller, uint8_t value, enum source source)
 {
         if (controller->count == HWACCL_I8042_QUEUE_SIZE)
@@ -200,7 +200,7 @@ static void write_data(struct hwaccl_i8042 *controller, uint8_t value)
         case 0xd1: write_output_port(controller, value); break;
         case 0xd2: answer(controller, value, FROM_KEYBOARD); break;
         case 0xd3: answer(controller, value, FROM_AUX); break;
-        case 0xd4: answer(controller, KEYBOARD_RESEND, FROM_NOBODY); break; /* no device answers */
+        case 0xd4: answer(controller, KEYBOARD_RESEND, FROM_NONE); break; /* no device answers */
         default: controller->ram[command & 0x1f] = value; break;
         }
 }
@@ -215,9 +215,9 @@ static uint8_t status(const struct hwaccl_i8042 *controller)
                 value |= STATUS_COMMAND;
         if (!controller->count)
                 return value;
-        if (controller->source[0] == FROM_AUX || controller->source[0] == FROM_NOBODY)
+        if (controller->source[0] == FROM_AUX || controller->source[0] == FROM_NONE)
                 value |= STATUS_AUX;
-        if (controller->source[0] == FROM_NOBODY)
+        if (controller->source[0] == FROM_NONE)
                 value |= STATUS_TIMEOUT;
         return value | STATUS_OUTPUT_FULL;
 }
@@ -258,7 +258,7 @@ static bool i8042_loaded(struct hwaccl_device *device, struct hwaccl_error *erro
                 return hwaccl_error_set(error, "%u bytes are queued, room for %d", controller->count,
                                         HWACCL_I8042_QUEUE_SIZE);
         for (unsigned i = 0; i < HWACCL_I8042_QUEUE_SIZE; i++)
-                if (controller->source[i] > FROM_NOBODY)
+                if (controller->source[i] > FROM_NONE)
                         return hwaccl_error_set(error, "byte %u of the queue is from an unknown source", i);
         if (controller->scan_code_set < 1 || controller->scan_code_set > 3 || controller->system > 1 ||
             controller->last_64 > 1 || controller->scanning > 1 || controller->output & OUTPUT_A20)

@@ -1,4 +1,4 @@
-/* The keyboard controller, with a keyboard on which nobody types, and an auxiliary port without a device. */
+/* The keyboard controller, with a keyboard without key presses, and an auxiliary port without a device. */
 #ifndef HWACCL_MACHINE_I8042_H
 #define HWACCL_MACHINE_I8042_H
 

@@ -215,7 +215,7 @@ void hwaccl_pci_init(struct hwaccl_pci *pci, struct hwaccl_acpi *acpi, struct hw
         pci->ide[IDE_TIMING_SECONDARY + 1] = IDE_TIMING_DECODE;
         pci->power[POWER_BASE] = BASE_IO;
         pci->power[POWER_SMBUS_BASE] = BASE_IO;
-        /* Says that SMIs are set up: there is no system management mode to set them up for. */
+        /* Reports SMIs as already set up, because there is no system management mode. */
         pci->power[POWER_ACTIVITY_B3] = ACTIVITY_APMC_SMI;
         hwaccl_board_add_device(board, &pci->device, &pci_ops);
         hwaccl_bus_claim_ports(&board->bus, &pci->device, PORT_ADDRESS, 8);

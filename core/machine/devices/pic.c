@@ -40,7 +40,7 @@ static int highest(const struct hwaccl_pic_chip *chip, unsigned inputs)
         return -1;
 }
 
-/* How far @input is from the highest priority: 0 is the highest. */
+/* Rank of @input: 0 is the highest priority. */
 static unsigned rank(const struct hwaccl_pic_chip *chip, int input)
 {
         return ((unsigned)input - chip->lowest - 1) & 7;
@@ -247,7 +247,7 @@ static void write_data(struct hwaccl_pic_chip *chip, uint8_t value)
         chip->step = step_behind(chip, chip->step);
 }
 
-/* A poll stands for INTA: it takes the request, and says which (datasheet, "Poll Command"). */
+/* A poll replaces INTA: it acknowledges the request and returns its number (datasheet, "Poll Command"). */
 static uint8_t poll(struct hwaccl_pic_chip *chip, bool master)
 {
         chip->poll = 0;

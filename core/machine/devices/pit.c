@@ -15,7 +15,7 @@
 #define CONTROL_PORT 0x43u
 
 /* Edges of channel 0 that follow each other closer than this coalesce, lest a guest that programs a period of a
- * microsecond stops itself. 20 us. */
+ * microsecond makes no progress. 20 us. */
 #define TICKS_MIN 24u
 
 static uint64_t now_tick(const struct hwaccl_pit *pit)
@@ -209,7 +209,7 @@ static bool pit_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
                 if (!channel_possible(&pit->channel[i]))
                         return hwaccl_error_set(error, "a value of channel %u is out of range", i);
         if (pit->synchronized > INT64_MAX / 2)
-                return hwaccl_error_set(error, "tick %" PRIu64 " lies in the far future", pit->synchronized);
+                return hwaccl_error_set(error, "tick %" PRIu64 " is too far in the future", pit->synchronized);
         hwaccl_board_deadline_changed(device->board);
         return true;
 }

@@ -12,7 +12,7 @@
  * the 1.193182 MHz clock since the guest started.
  */
 struct hwaccl_pit_channel {
-        uint64_t origin;  /* tick at which the counting element holds @count; lies ahead while a load waits */
+        uint64_t origin;  /* tick at which the counting element holds @count; in the future while a load is pending */
         uint64_t next_at; /* tick at which @next is loaded */
         uint32_t count;   /* 1 to 65536 (10000 in BCD), in modes 2 and 3 the period; 0: none since the mode was set */
         uint32_t next;    /* count written while modes 2 and 3 were counting; 0: none */

@@ -377,7 +377,7 @@ static bool rtc_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
         if (rtc->synchronized_ns > INT64_MAX || (int64_t)(rtc->synchronized_ns - rtc->second_start) < 0)
                 return hwaccl_error_set(error, "the current second starts in the future");
         if (rtc->cmos[REGISTER_A] & A_UPDATING || rtc->cmos[REGISTER_D] != D_VALID)
-                return hwaccl_error_set(error, "register A or D holds a value that it cannot have");
+                return hwaccl_error_set(error, "invalid value in register A or D");
         hwaccl_board_deadline_changed(device->board);
         return true;
 }

@@ -1,8 +1,8 @@
 /*
  * National Semiconductor PC16550D UART with FIFOs (datasheet TL/C/8652, June 1995) at 3f8h, line 4. Characters take no
- * time: the transmitter is always empty, and the character time-out has always passed. What is typed is taken from the
- * console when the guest looks for it (LSR without data, RBR emptied), after an exit for an external interrupt, and
- * when a wait of the halted guest ends.
+ * time: the transmitter is always empty, and the character time-out has always passed. Typed characters are read from
+ * the console when the guest polls (LSR without data, RBR emptied), after an exit for an external interrupt, and at the
+ * end of a wait of the halted guest.
  */
 #include "core/machine/devices/uart.h"
 
@@ -205,7 +205,7 @@ static void update_modem_lines(struct hwaccl_uart *uart)
                                   (uart->mcr & 0x08) << 4);
         uint8_t changed = lines ^ uart->modem_lines;
         if (changed & MSR_RING && lines & MSR_RING)
-                changed &= (uint8_t)~MSR_RING; /* only the trailing edge of RI is told */
+                changed &= (uint8_t)~MSR_RING; /* only the trailing edge of RI is reported */
         uart->modem_deltas |= changed >> 4;
         uart->modem_lines = lines;
 }

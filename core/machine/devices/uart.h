@@ -24,10 +24,10 @@ struct hwaccl_uart {
 
 void hwaccl_uart_init(struct hwaccl_uart *uart, struct hwaccl_board *board);
 
-/** hwaccl_uart_poll - take what was typed, as far as there is room */
+/** hwaccl_uart_poll - receive typed characters, as many as fit */
 void hwaccl_uart_poll(struct hwaccl_uart *uart);
 
-/** hwaccl_uart_can_interrupt - would a character that is typed raise line 4? */
+/** hwaccl_uart_can_interrupt - whether a typed character would raise line 4 */
 bool hwaccl_uart_can_interrupt(const struct hwaccl_uart *uart);
 
 #define HWACCL_UART_LINE 4u

@@ -33,13 +33,13 @@ bool hwaccl_elf_in_file(const struct hwaccl_elf *elf, uint64_t offset, uint64_t 
         return offset <= elf->size && size <= elf->size - offset;
 }
 
-/* e_ident, e_type, e_machine and e_version, which stand at the same place in both classes. */
+/* e_ident, e_type, e_machine and e_version, which have the same offsets in both classes. */
 static bool check_identity(struct hwaccl_elf *elf, struct hwaccl_error *error)
 {
         const uint8_t *data = elf->data;
 
         if (!hwaccl_elf_recognize(data, elf->size) || elf->size < HEADER_SIZE_32)
-                return hwaccl_error_set(error, "the ELF image is cut: %zu bytes, its header alone has %u", elf->size,
+                return hwaccl_error_set(error, "truncated ELF image: %zu bytes, but the header has %u", elf->size,
                                         HEADER_SIZE_32);
         unsigned class = data[4], type = hwaccl_load16(data + 16), machine = hwaccl_load16(data + 18);
         if (class != CLASS_32 && class != CLASS_64)
@@ -56,7 +56,7 @@ static bool check_identity(struct hwaccl_elf *elf, struct hwaccl_error *error)
                 return hwaccl_error_set(error, "ELF machine is %u; expected %u for a %s-bit image", machine,
                                         elf->wide ? MACHINE_X86_64 : MACHINE_386, elf->wide ? "64" : "32");
         if (elf->wide && elf->size < HEADER_SIZE_64)
-                return hwaccl_error_set(error, "the ELF image is cut: %zu bytes, its header alone has %u", elf->size,
+                return hwaccl_error_set(error, "truncated ELF image: %zu bytes, but the header has %u", elf->size,
                                         HEADER_SIZE_64);
         return true;
 }
@@ -200,7 +200,7 @@ bool hwaccl_elf_load(const struct hwaccl_elf *elf, struct hwaccl_layout *layout,
                                 elf->segment_count);
 }
 
-/* Is @address in the @size bytes at @start? A segment that wraps around holds nothing. */
+/* Whether @address is in the @size bytes at @start. False for a segment that wraps around. */
 static bool within(uint64_t address, uint64_t start, uint64_t size)
 {
         return address >= start && address - start < size;
@@ -230,5 +230,5 @@ bool hwaccl_elf_physical_entry(const struct hwaccl_elf *elf, uint64_t *entry, st
         }
         *entry = elf->entry;
         return hwaccl_elf_holds(elf, elf->entry) ||
-               hwaccl_error_set(error, "ELF entry 0x%" PRIx64 " is in no segment that is loaded", elf->entry);
+               hwaccl_error_set(error, "ELF entry 0x%" PRIx64 " is not in a loaded segment", elf->entry);
 }

@@ -1,6 +1,6 @@
 /*
  * ELF images of kernels, 32- and 64-bit, little endian, for x86 (System V ABI, chapters 4 and 5). Nothing that the
- * image says is believed before it was checked against the image's size.
+ * image states is used before it is checked against the image's size.
  */
 #ifndef HWACCL_MACHINE_LOADER_ELF_H
 #define HWACCL_MACHINE_LOADER_ELF_H
@@ -39,7 +39,7 @@ struct hwaccl_elf_segment {
         uint64_t alignment;
 };
 
-/* A section header, as far as a loader cares. */
+/* The parts of a section header that a loader needs. */
 struct hwaccl_elf_section {
         uint32_t type;
         uint64_t address;
@@ -48,10 +48,10 @@ struct hwaccl_elf_section {
         uint64_t alignment;
 };
 
-/** hwaccl_elf_recognize - does it begin with an ELF image's magic number? */
+/** hwaccl_elf_recognize - whether it begins with the ELF magic number */
 bool hwaccl_elf_recognize(const uint8_t *data, size_t size);
 
-/** hwaccl_elf_open - check the image's header and that both tables are in it; @data is lent */
+/** hwaccl_elf_open - check the image's header and that both tables are in it; @data is borrowed */
 bool hwaccl_elf_open(struct hwaccl_elf *elf, const uint8_t *data, size_t size, struct hwaccl_error *error);
 
 /** hwaccl_elf_segment, hwaccl_elf_section - the header at @index, below the count; offset and size are unchecked */
@@ -61,7 +61,7 @@ void hwaccl_elf_section(const struct hwaccl_elf *elf, unsigned index, struct hwa
 /** hwaccl_elf_set_section_address - in a copy of a section header */
 void hwaccl_elf_set_section_address(const struct hwaccl_elf *elf, uint8_t *header, uint64_t address);
 
-/** hwaccl_elf_in_file - are these bytes within the image? */
+/** hwaccl_elf_in_file - whether these bytes are within the image */
 bool hwaccl_elf_in_file(const struct hwaccl_elf *elf, uint64_t offset, uint64_t size);
 
 /** hwaccl_elf_load - every segment that is to be loaded, at its physical address */
@@ -71,7 +71,7 @@ bool hwaccl_elf_load(const struct hwaccl_elf *elf, struct hwaccl_layout *layout,
  * is in one whose physical addresses do */
 bool hwaccl_elf_physical_entry(const struct hwaccl_elf *elf, uint64_t *entry, struct hwaccl_error *error);
 
-/** hwaccl_elf_holds - is the physical address within what a segment occupies? */
+/** hwaccl_elf_holds - whether the physical address is within a segment */
 bool hwaccl_elf_holds(const struct hwaccl_elf *elf, uint64_t address);
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define ONE_MIB   UINT64_C(0x100000)
-#define LOWEST    UINT64_C(0x10000) /* below are what a BIOS keeps, and where kernels start their other processors */
+#define LOWEST    UINT64_C(0x10000) /* below are BIOS data, and the start-up code for other processors */
 #define ALIGNMENT 8u
 
 /* Behind the ACPI tables. The last instruction is the whole service of a hardware interrupt. */
@@ -103,7 +103,7 @@ bool hwaccl_handover_modules(struct hwaccl_layout *layout, const struct hwaccl_l
         return true;
 }
 
-/* A range that the kernel may have taken for itself: then there is none, and *bytes is NULL. */
+/* Add a range unless the kernel occupies it: then *bytes is NULL. */
 static bool add_optional(struct hwaccl_layout *layout, const char *what, uint64_t address, size_t size, uint8_t **bytes,
                          struct hwaccl_error *error)
 {

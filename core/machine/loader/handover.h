@@ -1,4 +1,4 @@
-/* What Multiboot and PVH kernels are handed: modules, and a block of tables and texts that the entry's EBX points to.
+/* Boot information for Multiboot and PVH kernels: modules, and a block of tables and texts that EBX points to.
  */
 #ifndef HWACCL_MACHINE_LOADER_HANDOVER_H
 #define HWACCL_MACHINE_LOADER_HANDOVER_H

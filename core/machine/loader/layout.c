@@ -109,7 +109,7 @@ bool hwaccl_layout_reserve(struct hwaccl_layout *layout, const char *what, uint6
                                         " bytes at 0x%" PRIx64,
                                         what, size, address, other->what, other->size, other->address);
         if (layout->loaded->range_count == HWACCL_LOADER_RANGE_MAX)
-                return hwaccl_error_set(error, "%s is one range of memory too many: there may be %u", what,
+                return hwaccl_error_set(error, "%s: too many memory ranges (at most %u)", what,
                                         HWACCL_LOADER_RANGE_MAX);
         struct hwaccl_loaded_range *range = &layout->loaded->range[layout->loaded->range_count++];
         range->address = address;
@@ -166,7 +166,7 @@ static bool no_place(const struct hwaccl_layout *layout, const char *what, uint6
                      uint64_t limit, struct hwaccl_error *error)
 {
         return hwaccl_error_set(error,
-                                "%s, 0x%" PRIx64 " bytes, finds no room between 0x%" PRIx64 " and 0x%" PRIx64
+                                "%s, 0x%" PRIx64 " bytes, does not fit between 0x%" PRIx64 " and 0x%" PRIx64
                                 ": the guest has 0x%" PRIx64 " bytes of memory",
                                 what, size, lowest, least(limit, layout->memory_size), layout->memory_size);
 }

@@ -1,4 +1,4 @@
-/* Which loader it is, and what all have in common. */
+/* Selects the loader, and what all loaders have in common. */
 #include "core/machine/loader/loader.h"
 
 #include "core/host/guest_memory.h"
@@ -94,7 +94,7 @@ static bool refuse_compressed(const struct hwaccl_loader_input *input, struct hw
         return false;
 }
 
-/* What an image comes closest to says best what is wrong with it. */
+/* Report the error of the format that the image resembles most. */
 static bool refuse_unknown(const struct hwaccl_loader_input *input, struct hwaccl_error *error)
 {
         struct hwaccl_elf elf;
@@ -104,7 +104,7 @@ static bool refuse_unknown(const struct hwaccl_loader_input *input, struct hwacc
         if (!hwaccl_elf_recognize(input->kernel, input->kernel_size))
                 return hwaccl_error_set(
                         error,
-                        "the kernel is no Linux bzImage (no \"HdrS\" at 0x%x), no ELF image, and has no "
+                        "unknown kernel format: not a Linux bzImage (no \"HdrS\" at 0x%x), not an ELF image, no "
                         "Multiboot header in its first 8192 bytes",
                         LINUX_HEADER_MAGIC);
         if (!hwaccl_elf_open(&elf, input->kernel, input->kernel_size, error))

@@ -1,7 +1,7 @@
 /*
- * Loaders: a kernel's file becomes pieces of guest memory and the state in which the processor enters it, as a boot
+ * Loaders: convert a kernel file to pieces of guest memory and the processor state at its entry, as a boot
  * loader would leave them, so that a guest starts without firmware. A loader is a function of its input: it reads no
- * file, calls nothing and trusts nothing that an image says.
+ * file and trusts nothing in an image.
  */
 #ifndef HWACCL_LOADER_H
 #define HWACCL_LOADER_H
@@ -55,7 +55,7 @@ enum hwaccl_entry_mode {
 /** hwaccl_entry_mode_name - "real", "protected", "long"; "unknown" for a number out of range */
 const char *hwaccl_entry_mode_name(unsigned mode);
 
-/* The processor at its first instruction. What is not here has its value at reset, or follows from the mode. */
+/* Processor state at the first instruction. Everything else has its reset value, or follows from the mode. */
 struct hwaccl_entry_point {
         enum hwaccl_entry_mode mode;
         uint64_t rip;
@@ -104,10 +104,10 @@ const char *hwaccl_image_format_name(unsigned format);
 bool hwaccl_loader_load(const struct hwaccl_loader_input *input, struct hwaccl_loaded *loaded,
                         struct hwaccl_error *error);
 
-/** hwaccl_loader_free - the bytes of the pieces; where they were stays. Again is harmless */
+/** hwaccl_loader_free - the bytes of the pieces; where they were stays. Calling it again is harmless */
 void hwaccl_loader_free(struct hwaccl_loaded *loaded);
 
-/* One loader each, for hwaccl_loader_load(): same contract. */
+/* One loader each, called by hwaccl_loader_load() with the same interface. */
 bool hwaccl_loader_load_linux(const struct hwaccl_loader_input *input, struct hwaccl_loaded *loaded,
                               struct hwaccl_error *error);
 bool hwaccl_loader_load_multiboot(const struct hwaccl_loader_input *input, struct hwaccl_loaded *loaded,

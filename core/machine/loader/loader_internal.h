@@ -1,6 +1,6 @@
 /*
- * What the loaders share: a layout of guest memory that is filled piece by piece. Every range that a loader uses is in
- * it, so that no two can overlap and none lies outside of RAM; errors name both.
+ * Shared by the loaders: a layout of guest memory that is filled piece by piece. Every range that a loader uses is in
+ * it, so that no two overlap and none is outside RAM; errors name both.
  */
 #ifndef HWACCL_MACHINE_LOADER_INTERNAL_H
 #define HWACCL_MACHINE_LOADER_INTERNAL_H
@@ -25,7 +25,7 @@ void hwaccl_layout_begin(struct hwaccl_layout *layout, const struct hwaccl_loade
 
 /**
  * hwaccl_layout_reserve - use a range without giving it bytes: it stays zero, as RAM is
- * @what: in errors; what is longer than a range's name is cut
+ * @what: name for errors; truncated if too long
  *
  * False with *error set when the range is not wholly RAM or overlaps another. An empty range is none.
  */
@@ -90,8 +90,8 @@ void hwaccl_store64(uint8_t *data, uint64_t value);
 bool hwaccl_image_is_multiboot(const uint8_t *kernel, size_t size);
 bool hwaccl_image_is_pvh(const uint8_t *kernel, size_t size);
 
-/** hwaccl_multiboot_explain - is there a Multiboot header whose checksum is wrong, or one of Multiboot2? *error then
- * says so */
+/** hwaccl_multiboot_explain - whether there is a Multiboot header with a wrong checksum, or one of Multiboot2; *error
+ * then says so */
 bool hwaccl_multiboot_explain(const uint8_t *kernel, size_t size, struct hwaccl_error *error);
 
 #endif

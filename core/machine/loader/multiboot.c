@@ -104,12 +104,12 @@ static bool check_flags(const struct header *header, struct hwaccl_error *error)
         if (header->flags & FLAG_VIDEO)
                 return hwaccl_error_set(error,
                                         "Multiboot header flags 0x%08" PRIx32
-                                        " demand a video mode (bit 2); the machine has no display",
+                                        " require a video mode (bit 2); the machine has no display",
                                         header->flags);
         if (header->flags & FLAGS_REQUIRED & ~FLAGS_GIVEN)
                 return hwaccl_error_set(error,
                                         "Multiboot header flags 0x%08" PRIx32
-                                        " demand what is not known; of bits 15:0 the known ones are 0x7",
+                                        " require unknown features (known bits of 15:0: 0x7)",
                                         header->flags);
         return true;
 }
@@ -126,10 +126,11 @@ static bool read_header(const struct hwaccl_loader_input *input, struct header *
         if (!(header->flags & FLAG_PLACED))
                 return true;
         if (header->offset + HEADER_SIZE_PLACED > search_size(input->kernel_size))
-                return hwaccl_error_set(error,
-                                        "the Multiboot header at offset 0x%zx is cut: with addresses it has %u bytes, "
-                                        "within the first %u of the image",
-                                        header->offset, HEADER_SIZE_PLACED, SEARCH_SIZE);
+                return hwaccl_error_set(
+                        error,
+                        "the Multiboot header at offset 0x%zx is truncated: with addresses it has %u bytes, "
+                        "within the first %u of the image",
+                        header->offset, HEADER_SIZE_PLACED, SEARCH_SIZE);
         header->address = hwaccl_load32(data + 12);
         header->load = hwaccl_load32(data + 16);
         header->load_end = hwaccl_load32(data + 20);

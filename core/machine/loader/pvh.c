@@ -83,7 +83,7 @@ static bool find_entry(const struct hwaccl_elf *elf, uint64_t *entry, struct hwa
                                         note.descriptor_size);
         *entry = note.descriptor_size == 8 ? hwaccl_load64(note.descriptor) : hwaccl_load32(note.descriptor);
         return hwaccl_elf_holds(elf, *entry) ||
-               hwaccl_error_set(error, "the PVH entry 0x%" PRIx64 " is in no segment that is loaded", *entry);
+               hwaccl_error_set(error, "the PVH entry 0x%" PRIx64 " is not in a loaded segment", *entry);
 }
 
 static size_t start_info_size(const struct hwaccl_loader_input *input)

@@ -1,6 +1,7 @@
 /*
- * The replay engine: reruns the exit handling of a recording without guest and accelerator, and compares every state
- * field, pending bit, verdict, input asked for, effect, and at keyframes every device's state with what was recorded.
+ * May change between versions. The replay engine: reruns the exit handling of a recording without guest and
+ * accelerator, and compares every state field, pending bit, verdict, requested input and effect, and at keyframes the
+ * device state, with the recording.
  *
  * Not stable: structs may gain members, so compile with the header of the library that is linked.
  */
@@ -22,7 +23,7 @@ struct hwaccl_difference {
 
 #define HWACCL_DIFFERENCE_MAX 96
 
-/* One exit at which they differ. */
+/* One exit with differences. */
 struct hwaccl_divergence {
         uint32_t vcpu;
         uint64_t exit;
@@ -35,10 +36,10 @@ struct hwaccl_divergence {
 
 struct hwaccl_replay_config {
         uint32_t vcpu;
-        uint64_t first; /* exits to compare, both included; an earlier keyframe is where the replay starts */
+        uint64_t first; /* exits to compare, inclusive; the replay starts at an earlier keyframe */
         uint64_t last;  /* UINT64_MAX: to the end */
         bool stop_at_first;
-        /* called at each divergence, and now and then with progress; either may be NULL */
+        /* called at each divergence, and periodically with progress; may be NULL */
         void (*diverged)(void *opaque, const struct hwaccl_divergence *divergence);
         void (*progress)(void *opaque, uint64_t exits);
         void *opaque;
@@ -47,14 +48,14 @@ struct hwaccl_replay_config {
 struct hwaccl_replay_result {
         uint64_t exits;            /* compared */
         uint64_t divergences;      /* exits with at least one difference */
-        uint64_t first_divergence; /* exit number, when divergences */
+        uint64_t first_divergence; /* exit number, if divergences > 0 */
         double seconds;
 };
 
 /**
- * hwaccl_replay_run - false with *error set when the recording cannot be replayed; divergences are no error
+ * hwaccl_replay_run - replay a range of exits; false with *error set if that is not possible. Divergences are no error
  *
- * Recordings of other VMMs (trace.h) cannot: their exits were handled by code that is not here.
+ * Recordings of other VMMs (trace.h) cannot be replayed: their exit handling is not part of hwaccl.
  */
 bool hwaccl_replay_run(struct hwaccl_recording *recording, const struct hwaccl_replay_config *config,
                        struct hwaccl_replay_result *result, struct hwaccl_error *error);

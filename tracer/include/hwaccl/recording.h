@@ -1,7 +1,7 @@
 /*
- * Reading a recording. A recording from elsewhere is untrusted: it is opened read-only with SQLite's defensive
- * settings, and every length and range is checked before use; whatever is wrong comes back as one line that names file,
- * row and field.
+ * May change between versions. Reads a recording. A recording is untrusted: it is opened read-only with SQLite's
+ * defensive settings, and every length and range is checked before use. Errors are one line that names file, row and
+ * field.
  *
  * Not stable: structs may gain members, so compile with the header of the library that is linked.
  */
@@ -21,7 +21,7 @@
 
 struct hwaccl_recording;
 
-#define HWACCL_OPTION_VMM "vmm" /* option that names the VMM which embeds the tracer */
+#define HWACCL_OPTION_VMM "vmm" /* option with the name of the embedding VMM */
 
 /* A name and value of the recording's option table: everything that a replay needs to build the same machine, and
  * everything that a reader wants to know (host, versions, image digests). */
@@ -30,7 +30,7 @@ struct hwaccl_recording_option {
         const char *value;
 };
 
-/* A named part of a device's state, as at the last keyframe; layout of data as hwaccl_device_save() packs it. */
+/* A named part of a device's state at a keyframe; data as packed by hwaccl_device_save(). */
 struct hwaccl_recorded_device_field {
         const char *device;
         const char *field;
@@ -40,59 +40,60 @@ struct hwaccl_recorded_device_field {
 
 enum hwaccl_recording_status {
         HWACCL_RECORDING_COMPLETE = 0,
-        HWACCL_RECORDING_INCOMPLETE = 1, /* it stopped before the guest did: disk full, crash. What is there is good */
+        HWACCL_RECORDING_INCOMPLETE = 1, /* it ended before the guest (disk full, crash); its exits are valid */
         HWACCL_RECORDING_RUNNING = 2,    /* being written now, or its recorder died */
 };
 
 struct hwaccl_recording_info {
         uint32_t vcpu_count;
-        uint64_t exit_count; /* of all vCPUs */
+        uint64_t exit_count; /* sum of all vCPUs */
         uint32_t keyframe_interval;
         enum hwaccl_recording_status status;
         unsigned end; /* enum hwaccl_end */
         uint64_t end_code;
         const char *end_message; /* one line, or NULL */
-        const char *vmm;         /* the other VMM that handled these exits and recorded them; NULL: hwaccl did */
+        const char *vmm;         /* name of the VMM that handled the exits; NULL: hwaccl */
 };
 
-/* One exit with everything that its handling read and did. Pointers are valid until the cursor moves. */
+/* One exit with all inputs and effects of its handling. Pointers are valid until the cursor moves. */
 struct hwaccl_recorded_exit {
         uint32_t vcpu;
         uint64_t number;
-        uint64_t missing;                         /* exits before this one that are in a gap */
-        const struct hwaccl_subject_state *entry; /* as the guest was entered */
-        const struct hwaccl_subject_state *exit;  /* as it left */
+        uint64_t missing;                         /* number of exits in a gap before this one */
+        const struct hwaccl_subject_state *entry; /* state at the entry */
+        const struct hwaccl_subject_state *exit;  /* state at the exit */
         struct hwaccl_known_fields entry_known;
         struct hwaccl_known_fields exit_known;
         bool pending_known;
         uint64_t pending[4]; /* pending-interrupts page at the exit */
         bool offered;
         uint8_t offered_vector;
-        bool settled; /* it is known what became of the vector */
+        bool settled; /* it is known whether the vector was taken */
         bool taken;
         bool verdict_known;
         enum hwaccl_verdict verdict;
-        bool outcome_known; /* false for the last exit of a recording that stopped in its handling */
+        bool outcome_known; /* false for the last exit of a recording that ended during its handling */
         enum hwaccl_outcome outcome;
         uint64_t entry_time_ns;            /* host clock of the entry, ns since the recording started */
         uint64_t guest_ns;                 /* host time in the guest */
-        uint64_t handler_ns;               /* host time of handling */
-        const struct hwaccl_input *inputs; /* in the order in which they were read; the clock among them */
+        uint64_t handler_ns;               /* host time of the handling */
+        const struct hwaccl_input *inputs; /* in the order of reading, including the clock */
         size_t input_count;
-        const struct hwaccl_effect *effects; /* in the order in which they happened */
+        const struct hwaccl_effect *effects; /* in order */
         size_t effect_count;
         bool keyframe; /* device state was saved after this exit was handled */
-        const struct hwaccl_recorded_device_field *device_fields; /* all that are known, when keyframe */
+        const struct hwaccl_recorded_device_field *device_fields; /* if keyframe: all known fields */
         size_t device_field_count;
 };
 
-/** hwaccl_recording_open - open for reading. Foreign, truncated, empty and newer-schema files are errors */
+/** hwaccl_recording_open - open for reading. Returns NULL with *error set for other, truncated, damaged and newer files
+ */
 struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_error *error);
 
 /**
- * hwaccl_recording_open_running - the same for a short look at one that is being written
+ * hwaccl_recording_open_running - the same for a brief look at a running recording
  *
- * Does without looking at every page. A recorder that finishes waits for its readers (a second at most): close soon.
+ * Does not check every page. A recorder that finishes waits up to a second for its readers: close it soon.
  */
 struct hwaccl_recording *hwaccl_recording_open_running(const char *path, struct hwaccl_error *error);
 
@@ -100,26 +101,26 @@ void hwaccl_recording_close(struct hwaccl_recording *recording);
 const struct hwaccl_recording_info *hwaccl_recording_info(const struct hwaccl_recording *recording);
 
 /**
- * hwaccl_recording_range - the exits that a vCPU has: @first to @end - 1; equal when there are none
+ * hwaccl_recording_range - exits of a vCPU: @first to @end - 1; equal if there are none
  *
- * The first is 0, unless the recording is a window that a flight recorder kept.
+ * The first is 0, except in the window of a flight recorder.
  */
 bool hwaccl_recording_range(const struct hwaccl_recording *recording, uint32_t vcpu, uint64_t *first, uint64_t *end,
                             struct hwaccl_error *error);
 
-/* Exits that are not there although the recording goes on behind them: the trace that it was imported from lost them.
+/* Missing exits within a recording: the imported trace had lost them.
  */
 struct hwaccl_recording_gap {
         uint64_t first; /* exit numbers */
         uint64_t last;
-        uint64_t events; /* of the trace that were lost */
+        uint64_t events; /* number of lost events of the trace */
 };
 
-/** hwaccl_recording_gap - the first gap of a vCPU that touches exits @from to @to; false when none does */
+/** hwaccl_recording_gap - find the first gap of a vCPU within exits @from to @to; false if there is none */
 bool hwaccl_recording_gap(const struct hwaccl_recording *recording, uint32_t vcpu, uint64_t from, uint64_t to,
                           struct hwaccl_recording_gap *gap);
 
-/** hwaccl_recording_option - an option's value, valid as long as the recording; NULL when it has none of that name */
+/** hwaccl_recording_option - value of an option, valid as long as the recording; NULL if there is none */
 const char *hwaccl_recording_option(const struct hwaccl_recording *recording, const char *name);
 
 /** hwaccl_recording_database - the sqlite3 handle (struct sqlite3 *), for queries of the documented views */
@@ -128,44 +129,44 @@ struct sqlite3 *hwaccl_recording_database(const struct hwaccl_recording *recordi
 struct hwaccl_exit_cursor;
 
 /**
- * hwaccl_exit_cursor_open - stand before exit @first of @vcpu
+ * hwaccl_exit_cursor_open - create a cursor before exit @first of @vcpu
  *
- * The states at @first are rebuilt from the keyframe before it. Returns NULL with *error set when there is no such
- * exit. Memory does not depend on the recording's length.
+ * The state at @first is computed from the previous keyframe. Returns NULL with *error set if there is no such
+ * exit. Memory use does not depend on the length of the recording. Free with hwaccl_exit_cursor_close().
  */
 struct hwaccl_exit_cursor *hwaccl_exit_cursor_open(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t first,
                                                    struct hwaccl_error *error);
 void hwaccl_exit_cursor_close(struct hwaccl_exit_cursor *cursor);
 
-/** hwaccl_exit_cursor_next - 1: *exit is the next one; 0: there is none; -1: the recording is broken, *error says where
+/** hwaccl_exit_cursor_next - advance: 1: *exit is the next exit; 0: no more; -1: damaged recording, *error says where
  */
 int hwaccl_exit_cursor_next(struct hwaccl_exit_cursor *cursor, const struct hwaccl_recorded_exit **exit,
                             struct hwaccl_error *error);
 
 /**
- * hwaccl_exit_cursor_after - the state that the handling of the exit left at which the cursor stands
- * @state: what the next entry shows; after the last exit and before a gap, the closing state. NULL: it was not recorded
+ * hwaccl_exit_cursor_after - state after the handling of the cursor's exit
+ * @state: that of the next entry; after the last exit and before a gap, the closing state. NULL: not recorded
  *
- * Valid until the cursor moves, as what hwaccl_exit_cursor_next() gave still is. Returns false with *error set when the
- * recording is broken there.
+ * Valid until the cursor moves, like the result of hwaccl_exit_cursor_next(). Returns false with *error set if the
+ * recording is damaged there.
  */
 bool hwaccl_exit_cursor_after(struct hwaccl_exit_cursor *cursor, const struct hwaccl_subject_state **state,
                               struct hwaccl_known_fields *known, struct hwaccl_error *error);
 
-/* When a state held: a trip round the loop has three. */
+/* The three states of one exit. */
 enum hwaccl_moment {
-        HWACCL_MOMENT_ENTRY,   /* before the guest was entered */
-        HWACCL_MOMENT_EXIT,    /* after it left */
-        HWACCL_MOMENT_HANDLED, /* after its exit was handled: the next entry's, or the closing state */
+        HWACCL_MOMENT_ENTRY,   /* at the entry */
+        HWACCL_MOMENT_EXIT,    /* at the exit */
+        HWACCL_MOMENT_HANDLED, /* after the handling: that of the next entry, or the closing state */
         HWACCL_MOMENT_COUNT
 };
 
 /**
  * hwaccl_recording_state - the state of one vCPU at one moment
- * @known: which fields of *state are; none when that moment was not recorded
+ * @known: known fields of *state; none if the state was not recorded
  *
- * Takes the keyframe before it and one row, however long the recording is: some ten microseconds. Moments of the same
- * exit come at the price of one. Returns false with *error set when there is no such exit or the recording is broken
+ * Reads the previous keyframe and one row, independently of the length of the recording: about 10 us. Several states of
+ * the same exit cost as much as one. Returns false with *error set if there is no such exit or the recording is damaged
  * there.
  */
 bool hwaccl_recording_state(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t exit, enum hwaccl_moment moment,
@@ -173,34 +174,36 @@ bool hwaccl_recording_state(struct hwaccl_recording *recording, uint32_t vcpu, u
                             struct hwaccl_error *error);
 
 /**
- * hwaccl_recording_replay_start - after the last keyframe whose device state lets a replay start at or before exit
- * @number
+ * hwaccl_recording_replay_start - latest exit at or before @number at which a replay can start, after a keyframe with
+ * device state
  *
- * *start is the exit with which a replay begins: 0, or the one after a keyframe. At 0 the machine is at reset.
+ * *start is 0, where the machine is at reset, or the exit after the keyframe. Returns false with *error set if there is
+ * none.
  */
 bool hwaccl_recording_replay_start(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number, uint64_t *start,
                                    struct hwaccl_error *error);
 
-/** hwaccl_recording_replay_after - *start is the first exit after @number with which a replay can begin; false without
- * an error (an empty message) when there is none */
+/** hwaccl_recording_replay_after - *start is the first exit after @number at which a replay can start; false without
+ * an error (empty message) if there is none */
 bool hwaccl_recording_replay_after(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number, uint64_t *start,
                                    struct hwaccl_error *error);
 
-/** hwaccl_recording_device_fields - device state as saved after exit @number, which must be a keyframe */
+/** hwaccl_recording_device_fields - device state after exit @number, which must be a keyframe; valid until the next
+ * call */
 bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
                                     const struct hwaccl_recorded_device_field **fields, size_t *count,
                                     struct hwaccl_error *error);
 
 /**
- * hwaccl_recording_check - look at every row: numbers in range, no gaps, references that hold, blobs of their length
+ * hwaccl_recording_check - check every row: ranges of numbers, gaps, references, sizes
  * @finding: called with one line, without a newline, for each problem
  *
- * Returns false with *error set when the recording cannot be read to its end; problems are no error.
+ * Returns false with *error set if the recording cannot be read; findings are no error.
  */
 bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(void *opaque, const char *text),
                             void *opaque, struct hwaccl_error *error);
 
-/** hwaccl_recording_sqlite_version - "3.40.1", of the library that is loaded */
+/** hwaccl_recording_sqlite_version - version of the loaded library, such as "3.40.1" */
 const char *hwaccl_recording_sqlite_version(void);
 
 #endif

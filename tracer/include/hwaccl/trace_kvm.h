@@ -1,11 +1,10 @@
 /*
- * For VMMs on KVM that embed the tracer: a state for hwaccl_trace_vcpu_exit() from the kernel's structures. Needs
- * <linux/kvm.h> and nothing else; all of it is inline.
+ * Stable API. For VMMs on KVM that embed the tracer: converts KVM's structures to the state for
+ * hwaccl_trace_vcpu_exit(). Inline functions only; needs <linux/kvm.h>.
  *
- * KVM tells less than the hardware told it. Not known, and so not recorded: the instruction's length; whether one port
- * access of an INS or OUTS is one (more at a time are); the read shadows of CR0 and CR4; the SYSENTER registers.
- *
- * Stable, as trace.h is.
+ * KVM reports less than the hardware. Unknown, and therefore not recorded: the instruction length; the read shadows of
+ * CR0 and CR4; the SYSENTER registers. INS and OUTS are recorded as IN and OUT, unless KVM reports several accesses at
+ * once.
  */
 #ifndef HWACCL_TRACE_KVM_H
 #define HWACCL_TRACE_KVM_H
@@ -25,8 +24,8 @@ static inline void hwaccl_trace_kvm_reason(struct hwaccl_trace_state *state, uin
         hwaccl_trace_put(state, exit_qualification, qualification);
 }
 
-/** hwaccl_trace_kvm_run - exit reason and qualification, in the SDM's terms, of what KVM_RUN came back with. A
- * KVM_EXIT_* that is no exit of the processor leaves the reason unknown */
+/** hwaccl_trace_kvm_run - set the exit reason and qualification (SDM) of a KVM exit; a KVM_EXIT_* that is not a VM exit
+ * leaves them unknown */
 static inline void hwaccl_trace_kvm_run(struct hwaccl_trace_state *state, const struct kvm_run *run)
 {
         switch (run->exit_reason) {
@@ -53,7 +52,7 @@ static inline void hwaccl_trace_kvm_run(struct hwaccl_trace_state *state, const 
         }
 }
 
-/** hwaccl_trace_kvm_regs - general registers, RIP and RFLAGS, as KVM_GET_REGS gives them */
+/** hwaccl_trace_kvm_regs - set general registers, RIP and RFLAGS from KVM_GET_REGS */
 static inline void hwaccl_trace_kvm_regs(struct hwaccl_trace_state *state, const struct kvm_regs *regs)
 {
         hwaccl_trace_put(state, rax, regs->rax);
@@ -76,7 +75,7 @@ static inline void hwaccl_trace_kvm_regs(struct hwaccl_trace_state *state, const
         hwaccl_trace_put(state, rflags, regs->rflags);
 }
 
-/** hwaccl_trace_kvm_rights - access rights as the VMCS has them (SDM 3C, 25.4.1) */
+/** hwaccl_trace_kvm_rights - access rights in VMCS format (SDM 3C, 25.4.1) */
 static inline uint32_t hwaccl_trace_kvm_rights(const struct kvm_segment *segment)
 {
         return (uint32_t)segment->type | (uint32_t)segment->s << 4 | (uint32_t)segment->dpl << 5 |
@@ -89,7 +88,7 @@ static inline uint32_t hwaccl_trace_kvm_rights(const struct kvm_segment *segment
         hwaccl_trace_put_segment(state, name, (segment)->selector, (segment)->base, (segment)->limit,                  \
                                  hwaccl_trace_kvm_rights(segment))
 
-/** hwaccl_trace_kvm_sregs - control, segment and table registers, as KVM_GET_SREGS gives them */
+/** hwaccl_trace_kvm_sregs - set control, segment and table registers from KVM_GET_SREGS */
 static inline void hwaccl_trace_kvm_sregs(struct hwaccl_trace_state *state, const struct kvm_sregs *sregs)
 {
         HWACCL_TRACE_KVM_SEGMENT(state, cs, &sregs->cs);
@@ -110,10 +109,9 @@ static inline void hwaccl_trace_kvm_sregs(struct hwaccl_trace_state *state, cons
 }
 
 /**
- * hwaccl_trace_kvm_state - what is known after KVM_RUN
- * @regs, @sregs: as read after it, or NULL
- *
- * @state need not be initialized.
+ * hwaccl_trace_kvm_state - set all that is known after KVM_RUN
+ * @state: need not be initialized
+ * @regs, @sregs: read after KVM_RUN; NULL if unknown
  */
 static inline void hwaccl_trace_kvm_state(struct hwaccl_trace_state *state, const struct kvm_run *run,
                                           const struct kvm_regs *regs, const struct kvm_sregs *sregs)

@@ -12,7 +12,7 @@
 #define RING_SIZE_MOST (UINT64_C(4) << 20)
 #define RING_SIZE_SAME (UINT64_C(1) << 20) /* where the window is no number of bytes */
 
-/* How late the thread may see a trigger's exit. */
+/* How late the thread may notice a trigger's exit. */
 #define REST_NS 20000000L
 
 static struct flight *of(struct recorder_sink *sink)
@@ -20,7 +20,8 @@ static struct flight *of(struct recorder_sink *sink)
         return (struct flight *)(void *)sink;
 }
 
-/* For @reason, or none, and for a trigger that is due: what is absorbed while a window is written ends at its exit. */
+/* Write the window for @reason (may be NULL) and for a trigger that is due; absorbing during a dump stops at the exit
+ * of the next trigger. */
 static bool dump(struct flight *flight, const char *reason)
 {
         char trigger[160];
@@ -49,7 +50,7 @@ static bool run(struct flight *flight)
                 if (!flight_absorb(flight) || (flight->due && !dump(flight, NULL)))
                         return false;
                 if (atomic_exchange_explicit(&flight->dump_asked, false, memory_order_acquire) &&
-                    !dump(flight, "asked for"))
+                    !dump(flight, "requested"))
                         return false;
                 if (ring_head(flight->ring) != flight->position)
                         continue;
@@ -115,7 +116,7 @@ static void destroy(struct flight *flight)
         free(flight);
 }
 
-/* The recording is made at the end of the run; that it cannot be made should be known at the beginning. */
+/* The recording is created at the end of the run; detect errors at the beginning. */
 static bool check_place(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {
         struct stat status;
@@ -178,7 +179,7 @@ static void ask(struct recorder_sink *sink)
         consumer_call(&flight->consumer);
 }
 
-/* What failed in between, or fails now, leaves segments and ring as a death would: the newest exits are in the ring. */
+/* On failure segments and ring stay, as after a crash: the newest exits are in the ring. */
 static bool finish(struct recorder_sink *sink, const struct recording_end *end, struct hwaccl_error *error)
 {
         struct flight *flight = of(sink);
@@ -201,7 +202,7 @@ static bool finish(struct recorder_sink *sink, const struct recording_end *end, 
                 consumer_unblock_file_size_signal(mine);
         }
         if (!written)
-                hwaccl_error_set(error, "%s; what was kept is in %s, 'hwaccl recover %s' makes the recording of it",
+                hwaccl_error_set(error, "%s; the window is in %s; run 'hwaccl recover %s'",
                                  reason.message[0] ? reason.message : flight->error.message, flight->directory,
                                  flight->config.path);
         flight_segments_close(flight, written);
@@ -216,7 +217,7 @@ static const struct hwaccl_flight_window *window_of(const void *settings)
         return &((const struct hwaccl_flight_config *)settings)->window;
 }
 
-/* One share of a window of bytes, but a window of exits or of time tells nothing about bytes. */
+/* A share of a window in bytes; the default for a window in exits or time. */
 static uint64_t ring_size(const void *settings)
 {
         const struct hwaccl_flight_window *window = window_of(settings);

@@ -1,4 +1,4 @@
-/* Writing the window out: its segments through the decoder into a new recording. */
+/* Writes the window: passes its segments through the decoder into a new recording. */
 #include "tracer/record/flight/flight_internal.h"
 
 #include "hwaccl/event.h"
@@ -15,7 +15,7 @@
 
 #define NUMBER_MAX 10000u
 
-/* What the ring must not wait for while a dump goes on. */
+/* Bytes to decode before the ring is served again during a dump. */
 #define ABSORB_INTERVAL 256u /* records */
 
 static bool take_segment(struct flight *flight, struct decoder *decoder, const struct flight_segment *segment,
@@ -48,8 +48,8 @@ static bool take_segment(struct flight *flight, struct decoder *decoder, const s
         return good;
 }
 
-/* A copy of what the list says of a segment: it grows at its end, and loses what was dumped, while the ring is
- * absorbed. */
+/* Copies the description of each segment: while the ring is absorbed the list grows at its end and loses dumped
+ * segments. */
 static bool take_segments(struct flight *flight, struct decoder *decoder, uint64_t end, struct hwaccl_error *error)
 {
         if (flight->segment_count == 0)
@@ -130,7 +130,7 @@ static bool write_window(struct flight *flight, const struct flight_dump *dump, 
         return good;
 }
 
-/* In the window's directory until it is whole: who waits for the name finds a recording. */
+/* Written in the window's directory and renamed when complete, so that the final name always is a whole recording. */
 bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct hwaccl_error *error)
 {
         size_t room = strlen(flight->directory) + sizeof("/" FLIGHT_NEW);
@@ -152,7 +152,7 @@ bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct h
         return good;
 }
 
-/* boot.db, 3: boot-3.db. NULL when memory is short. */
+/* boot.db, 3: boot-3.db. NULL if out of memory. */
 static char *beside(const char *path, unsigned number)
 {
         const char *name = strrchr(path, '/');
@@ -181,7 +181,7 @@ static char *free_name(struct flight *flight)
 void flight_dump_beside(struct flight *flight, const char *reason, uint64_t end)
 {
         static const struct recording_end running = {HWACCL_END_NONE, 0, NULL};
-        struct hwaccl_error error = {"there is no free name beside the recording's"};
+        struct hwaccl_error error = {"no free file name for the window"};
         char text[1024];
         char *path = free_name(flight);
         uint64_t last = flight->exits;
@@ -193,18 +193,18 @@ void flight_dump_beside(struct flight *flight, const char *reason, uint64_t end)
                 good = flight_dump(flight, &dump, &error);
         }
         flight->dumping = false;
-        (void)flight_segments_trim(flight); /* nothing was let go of meanwhile; an error is in flight->error */
+        (void)flight_segments_trim(flight); /* no segment was evicted during the dump; an error is in flight->error */
         if (good)
                 (void)snprintf(text, sizeof(text), "%s: written at exit %" PRIu64 " (%s)", path, last ? last - 1 : 0,
-                               last ? reason : "there was none yet");
+                               last ? reason : "no exit yet");
         else
-                (void)snprintf(text, sizeof(text), "the window cannot be written (%s): %s", reason, error.message);
+                (void)snprintf(text, sizeof(text), "cannot write the window (%s): %s", reason, error.message);
         if (flight->notice)
                 flight->notice(flight->opaque, text);
         free(path);
 }
 
-/* The frame: a recording without exits, with everything that the segments do not say. A recovery in another process
+/* The frame: a recording without exits, with everything that is not in the segments. A recovery in another process
  * needs it. */
 bool flight_dump_frame(struct flight *flight, struct hwaccl_error *error)
 {

@@ -23,7 +23,7 @@
 #define FLIGHT_VERSION_MIN 1u /* that is still read: its records are those of rings of version 2 */
 #define FLIGHT_HEADER_SIZE 64u
 
-/* A segment file: this, then records as they lay in the ring, each with the mark of its position there. */
+/* A segment file: this header, then records as in the ring, each with the mark of its position there. */
 struct flight_header {
         char magic[8];
         uint32_t version;
@@ -39,10 +39,10 @@ struct flight_header {
 
 _Static_assert(sizeof(struct flight_header) == FLIGHT_HEADER_SIZE, "the layout of a segment file");
 
-/** flight_is_segment - is it the name of a segment's file? */
+/** flight_is_segment - whether it is the name of a segment file */
 bool flight_is_segment(const char *name);
 
-/** flight_directory_remove - a window's directory with its files; what else is in it stays, and is an error */
+/** flight_directory_remove - remove a window's directory and its files; other files stay and are an error */
 bool flight_directory_remove(const char *directory, struct hwaccl_error *error);
 
 #endif

@@ -53,44 +53,44 @@ struct flight {
         uint64_t next_number;
         int fd; /* of the last segment, or -1 */
 
-        uint64_t position; /* records before it were looked at */
-        uint64_t written;  /* and before this one are in segments */
+        uint64_t position; /* records before this position were examined */
+        uint64_t written;  /* records before this position are in segments */
         uint64_t exits;    /* seen */
         uint64_t newest;   /* stamp of the last one's entry */
         bool after_snapshot;
-        const struct hwaccl_flight_trigger *due; /* its exit is the last that was looked at */
+        const struct hwaccl_flight_trigger *due; /* trigger of the last examined exit, to be served */
         bool dumping;
-        uint64_t dumped; /* while dumping: records before this ring position were, their segments may go */
+        uint64_t dumped; /* during a dump: records before this position are written; segments may be removed */
         struct stamp_clock clock;
         struct flight_annotation *annotation;
         size_t annotation_count;
 
-        /* the exit in hand, for triggers */
+        /* the current exit, for triggers */
         union state_words now;
 
         _Atomic bool dump_asked;
-        unsigned dump_number; /* last that was tried */
+        unsigned dump_number; /* last number tried */
         struct consumer consumer;
-        struct hwaccl_error error; /* valid when the ring says failed */
+        struct hwaccl_error error; /* valid if the ring is marked as failed */
 };
 
 /* flight_segment.c: error goes to flight->error, all return false then. */
 
-/** flight_segments_open - the directory, which must not be there, or goes with @force */
+/** flight_segments_open - create the directory; an existing one is an error, or is removed with @force */
 bool flight_segments_open(struct flight *flight, const char *path, bool force, struct hwaccl_error *error);
 /** flight_segments_close - @remove: with all files and the directory */
 void flight_segments_close(struct flight *flight, bool remove);
 /** flight_segment_begin - end the last segment, begin one with the records from @position on */
 bool flight_segment_begin(struct flight *flight, uint64_t position);
-/** flight_segment_write - records [flight->written, @end) of the ring go to the last segment; the ring lets go of them,
- * and the window of what is older */
+/** flight_segment_write - append records [flight->written, @end) of the ring to the last segment, release them in the
+ * ring, and evict segments older than the window */
 bool flight_segment_write(struct flight *flight, uint64_t end);
 /** flight_age - ns from a segment's first entry to the newest one */
 uint64_t flight_age(const struct flight *flight, const struct flight_segment *segment);
 /** flight_segments_trim - remove the oldest segments that neither the window nor a dump needs */
 bool flight_segments_trim(struct flight *flight);
-/** flight_segments_crowded - while a dump holds segments that the window does not need any more: is there more than a
- * share of them? */
+/** flight_segments_crowded - whether a dump holds more than a share of segments that the window no longer
+ * needs */
 bool flight_segments_crowded(const struct flight *flight);
 /** flight_segment_map - a segment's records, mapped read-only: *size bytes, unmapped with flight_segment_unmap() */
 const uint8_t *flight_segment_map(const struct flight *flight, const struct flight_segment *segment, size_t *size,
@@ -99,12 +99,12 @@ void flight_segment_unmap(const uint8_t *records, size_t size);
 
 /* flight_trigger.c */
 
-/** flight_trigger_look - follow one record; a trigger that holds at it and did not before, or NULL */
+/** flight_trigger_look - examine one record; returns a trigger that is met for the first time, or NULL */
 const struct hwaccl_flight_trigger *flight_trigger_look(struct flight *flight, const struct ring_record *record);
 
 /* flight_window.c */
 
-/** flight_absorb - move what the ring holds by now into segments; during a dump */
+/** flight_absorb - move the records in the ring into segments; during a dump */
 bool flight_absorb(struct flight *flight);
 
 /* flight_dump.c */
@@ -112,18 +112,19 @@ bool flight_absorb(struct flight *flight);
 struct flight_dump {
         const char *path;
         const char *reason; /* for the recording's options */
-        bool force;         /* replace what is there */
+        bool force;         /* replace an existing file */
         uint64_t end;       /* ring position: records before it */
         const struct recording_end *how;
 };
 
-/** flight_dump_frame - what a recovery needs beside the segments, in the directory: options and the devices' fields */
+/** flight_dump_frame - write what a recovery needs besides the segments into the directory: options and device fields
+ */
 bool flight_dump_frame(struct flight *flight, struct hwaccl_error *error);
 
-/** flight_dump - write the window out; on an error nothing is left at the path */
+/** flight_dump - write the window; on an error no file is left at the path */
 bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct hwaccl_error *error);
 
-/** flight_dump_beside - to the next free name beside the recording's, and tell how it went */
+/** flight_dump_beside - write the window to the next free name (boot-1.db, …), and report the result */
 void flight_dump_beside(struct flight *flight, const char *reason, uint64_t end);
 
 #endif

@@ -1,4 +1,4 @@
-/* What a user writes for a flight recorder's window and triggers. */
+/* Parses the options for a flight recorder's window and triggers. */
 #include "tracer/record/flight/flight_recorder.h"
 
 #include <ctype.h>
@@ -8,7 +8,7 @@
 
 #define PART_MAX 64
 
-/* The next of several parts with commas between: 1; 0 at the end; -1 when one is empty or too long to be any. */
+/* Next of several parts separated by commas. Returns 1; 0 at the end; -1 for a part that is empty or too long. */
 static int next_part(const char **text, char part[PART_MAX])
 {
         if (!**text)
@@ -42,7 +42,7 @@ static bool scale(uint64_t value, uint64_t unit, uint64_t *to)
         return !__builtin_mul_overflow(value, unit, to);
 }
 
-/* One limit into @window; the kind of it is in *kind. */
+/* Parse one limit into @window; *kind is its kind. */
 static bool window_part(const char *part, struct hwaccl_flight_window *window, const char **kind)
 {
         uint64_t value;
@@ -80,16 +80,18 @@ bool hwaccl_flight_window_parse(const char *text, struct hwaccl_flight_window *w
         memset(window, 0, sizeof(*window));
         while ((more = next_part(&rest, part)) == 1 && window_part(part, window, &twice))
                 if (twice)
-                        return hwaccl_error_set(error, "'%s' says twice how many %s", text, twice);
+                        return hwaccl_error_set(error, "'%s': duplicate number of %s", text, twice);
         if (more != 0 || !*text)
                 return hwaccl_error_set(
-                        error, "'%s' is no window such as 100000exits, 64M or 30s (at least 16exits, 4M, 1s)", text);
+                        error,
+                        "'%s': invalid window; expected for example 100000exits, 64M or 30s (at least 16exits, 4M, 1s)",
+                        text);
         if (!window->exits && !window->bytes)
                 window->bytes = HWACCL_FLIGHT_BYTES_DEFAULT;
         return true;
 }
 
-/* Decimal, or hexadecimal behind 0x; never octal. */
+/* Decimal, or hexadecimal after 0x; never octal. */
 static bool any_number(const char *text, uint64_t *value, const char **rest)
 {
         return number(text, text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10, value, rest);
@@ -124,7 +126,7 @@ static bool parse_verdict(const char *text, enum hwaccl_verdict *verdict)
         return false;
 }
 
-/* One condition into @trigger. *twice: there was one of its kind already. */
+/* Parse one condition into @trigger. *twice: the kind is a duplicate. */
 static bool trigger_part(const char *part, struct hwaccl_flight_trigger *trigger, bool *twice)
 {
         const char *value = strchr(part, '=');
@@ -167,14 +169,13 @@ bool hwaccl_flight_trigger_parse(const char *text, struct hwaccl_flight_trigger 
         trigger->text = text;
         while ((more = next_part(&rest, part)) == 1 && trigger_part(part, trigger, &twice))
                 if (twice)
-                        return hwaccl_error_set(error, "'%s' has a second condition '%s': both would have to hold",
-                                                text, part);
+                        return hwaccl_error_set(error, "'%s': duplicate condition '%s'", text, part);
         if (more != 0 || !*text)
                 return hwaccl_error_set(error,
-                                        "'%s' is no condition such as reason=hlt, port=0x3f8-0x3ff, "
-                                        "rip=0x7c00-0x7dff, verdict=triple-fault, or several with commas between",
+                                        "'%s': invalid condition; expected for example reason=hlt, port=0x3f8-0x3ff, "
+                                        "rip=0x7c00-0x7dff, verdict=triple-fault, or several separated by commas",
                                         more == 1 ? part : text);
         if (trigger->by_port && trigger->by_reason && trigger->reason != HWACCL_EXIT_IO_INSTRUCTION)
-                return hwaccl_error_set(error, "'%s' never holds: only I/O instructions have a port", text);
+                return hwaccl_error_set(error, "'%s': can never be true; only I/O instructions have a port", text);
         return true;
 }

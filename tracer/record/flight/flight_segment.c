@@ -1,4 +1,4 @@
-/* The window's files: DIRECTORY/000000000042, each beginning where a decoder may start. */
+/* The window's files: DIRECTORY/000000000042, each beginning at a record at which a decoder can start. */
 #include "tracer/record/flight/flight_internal.h"
 
 #include "tracer/ring/steps.h"
@@ -36,7 +36,7 @@ bool flight_segments_open(struct flight *flight, const char *path, bool force, s
         if (!flight->directory)
                 return hwaccl_error_set(error, "out of memory");
         (void)snprintf(flight->directory, room, "%s" FLIGHT_SUFFIX, path);
-        /* a recorder that lives would hold the ring, which is ours */
+        /* a live recorder would hold the ring, but this process does */
         if (force && lstat(flight->directory, &status) == 0 && S_ISDIR(status.st_mode) &&
             !flight_directory_remove(flight->directory, error)) {
                 free(flight->directory);
@@ -45,10 +45,10 @@ bool flight_segments_open(struct flight *flight, const char *path, bool force, s
         }
         if (mkdir(flight->directory, 0777) != 0) {
                 if (errno == EEXIST)
-                        hwaccl_error_set(
-                                error,
-                                "%s: was left by a flight recorder that died, without its ring; --force discards it",
-                                flight->directory);
+                        hwaccl_error_set(error,
+                                         "%s: left by a flight recorder that died, but its ring is missing; use "
+                                         "--force to discard it",
+                                         flight->directory);
                 else
                         hwaccl_error_set(error, "%s: cannot create: %s", flight->directory, strerror(errno));
                 free(flight->directory);
@@ -178,7 +178,7 @@ uint64_t flight_age(const struct flight *flight, const struct flight_segment *se
         return segment->begun ? stamp_clock_span(&flight->clock, segment->begun, flight->newest) : 0;
 }
 
-/* Is the oldest segment older than the window? Its end is where the next one begins. */
+/* Whether the oldest segment is older than the window. It ends where the next one begins. */
 static bool expired(const struct flight *flight, uint64_t bytes)
 {
         const struct hwaccl_flight_window *window = &flight->window;
@@ -243,7 +243,7 @@ const uint8_t *flight_segment_map(const struct flight *flight, const struct flig
         if (fstat(fd, &status) != 0)
                 complain(flight, segment->number, "cannot read", error);
         else if ((uint64_t)status.st_size < *size)
-                hwaccl_error_set(error, "%s/%s: became shorter", flight->directory, name);
+                hwaccl_error_set(error, "%s/%s: was truncated", flight->directory, name);
         else if ((map = mmap(NULL, *size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
                 complain(flight, segment->number, "cannot map", error);
         (void)close(fd);
@@ -252,6 +252,6 @@ const uint8_t *flight_segment_map(const struct flight *flight, const struct flig
 
 void flight_segment_unmap(const uint8_t *records, size_t size)
 {
-        /* mmap() gave it out writable by type, if not by protection */
+        /* cast: munmap() takes a pointer to non-const */
         (void)munmap((void *)(uintptr_t)(records - FLIGHT_HEADER_SIZE), size);
 }

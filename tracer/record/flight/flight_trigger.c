@@ -1,4 +1,4 @@
-/* Looking at exits as they pass: what a trigger needs of an exit is its state as it left the guest, and its verdict. */
+/* Evaluates triggers. A trigger needs the state at the exit, and the verdict. */
 #include "tracer/record/flight/flight_internal.h"
 
 static bool holds(const struct hwaccl_flight_trigger *trigger, const struct hwaccl_subject_state *state,
@@ -18,7 +18,7 @@ static bool holds(const struct hwaccl_flight_trigger *trigger, const struct hwac
         return !trigger->by_verdict || verdict == trigger->verdict;
 }
 
-/* Several that hold at one exit want the same window. */
+/* Several triggers met at the same exit share one window. */
 static const struct hwaccl_flight_trigger *find(struct flight *flight, uint64_t verdict)
 {
         const struct hwaccl_flight_trigger *first = NULL;

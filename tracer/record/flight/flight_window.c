@@ -40,7 +40,7 @@ static bool keep_annotation(struct flight *flight, const struct ring_bytes *reco
         while (i < flight->annotation_count && strcmp(flight->annotation[i].name, name) != 0)
                 i++;
         if (i == FLIGHT_ANNOTATION_MAX)
-                return true; /* so many options are no recording's */
+                return true; /* more options than a recording can have */
         char *copy = strdup(value);
         if (!copy)
                 return hwaccl_error_set(&flight->error, "out of memory");
@@ -62,7 +62,7 @@ static bool keep_annotation(struct flight *flight, const struct ring_bytes *reco
         return true;
 }
 
-/* Times are those of the exits: this thread may come late, and a guest may sleep for longer than the window. */
+/* Uses the times of the exits: this thread may lag, and a guest may sleep for longer than the window. */
 static void count_exit(struct flight *flight, const struct ring_exit *exit)
 {
         hwaccl_assert(flight->segment_count > 0); /* the first entry is a start */
@@ -90,13 +90,13 @@ static bool take(struct flight *flight, const struct ring_record *record)
         return true;
 }
 
-/* While a window is written, what it has let go of makes room. */
+/* During a dump, evicted segments that were already written make room. */
 static bool may_absorb(const struct flight *flight)
 {
         return !flight->due && !(flight->dumping && flight_segments_crowded(flight));
 }
 
-/* Up to the head as it is now: a producer that never rests must not keep a dump from going on. */
+/* Only up to the current head, so that a continuously running producer cannot delay a dump. */
 bool flight_absorb(struct flight *flight)
 {
         uint64_t head = ring_head(flight->ring);
@@ -104,14 +104,14 @@ bool flight_absorb(struct flight *flight)
         if (flight->dumping && !flight_segments_trim(flight))
                 return false;
         if (!may_absorb(flight))
-                return true; /* the ring fills, and the vCPU waits: it is faster than a dump can be */
+                return true; /* let the ring fill and the vCPU wait: the producer is faster than the dump */
         while (flight->position < head && !flight->due) {
                 const struct ring_record *record = ring_at(flight->ring, flight->position, head);
                 if (!record)
                         return hwaccl_error_set(&flight->error, "ring: a torn record at %" PRIu64, flight->position);
                 if (!take(flight, record))
                         return false;
-                /* half a ring at a time: the producer goes on meanwhile */
+                /* a quarter of the ring at a time, so that the producer can continue */
                 if (flight->position - flight->written >= flight->ring->size / 4 &&
                     !flight_segment_write(flight, flight->position))
                         return false;
