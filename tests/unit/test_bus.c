@@ -282,7 +282,7 @@ static void a_state_of_the_wrong_size_or_content_is_refused(void **state)
         struct hwaccl_error error;
         const uint8_t saved[12] = {0};
         assert_false(hwaccl_device_load(&two.device, saved, 10, &error));
-        assert_string_equal(error.message, "state of device fake has 10 bytes instead of 11");
+        assert_string_equal(error.message, "state of device fake has 10 bytes, expected 11");
         assert_false(hwaccl_device_load(&two.device, saved, 12, &error));
         assert_int_equal(two.number, 2);
         two.refuses = true;

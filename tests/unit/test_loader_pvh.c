@@ -186,7 +186,7 @@ static void malformed_notes_are_refused(void **state)
         make_image(&image, true, note, make_note(note, "Xen", NOTE_ENTRY, ENTRY, 16, 4));
         expect_refused(&image, "the PVH entry note has 16 bytes");
         make_image(&image, true, note, make_note(note, "Xen", NOTE_ENTRY, KERNEL - 1, 4, 4));
-        expect_refused(&image, "the PVH entry 0xfffff is in no segment");
+        expect_refused(&image, "the PVH entry 0xfffff is not in a loaded segment");
         make_image(&image, true, note, make_note(note, "Xen", NOTE_ENTRY, UINT64_MAX, 8, 4));
         expect_refused(&image, "the PVH entry 0xffffffffffffffff is in no segment");
 

@@ -235,7 +235,7 @@ static void a_state_that_breaks_the_abi_is_an_error_that_names_the_accelerator(v
         hardware.breaks_tr = true;
         hwaccl_trap_manager_restore(&vcpu.traps, 0x30);
         assert_false(trip());
-        assert_string_equal(error.message, "fake broke the subject-state ABI: TR is not a busy TSS: selector 0000, "
+        assert_string_equal(error.message, "fake violated the subject-state ABI: TR is not a busy TSS: selector 0000, "
                                            "access rights 00089");
         assert_string_equal(diary, "in offer:30 entry run exit:10 input:0 verdict:1 returned:30 flush");
         assert_int_equal(vcpu.exit_count, 1);
