@@ -188,7 +188,7 @@ static void malformed_notes_are_refused(void **state)
         make_image(&image, true, note, make_note(note, "Xen", NOTE_ENTRY, KERNEL - 1, 4, 4));
         expect_refused(&image, "the PVH entry 0xfffff is not in a loaded segment");
         make_image(&image, true, note, make_note(note, "Xen", NOTE_ENTRY, UINT64_MAX, 8, 4));
-        expect_refused(&image, "the PVH entry 0xffffffffffffffff is in no segment");
+        expect_refused(&image, "the PVH entry 0xffffffffffffffff is not in a loaded segment");
 
         /* none at all, another one, one whose sizes lead out of the segment, and a segment out of the file */
         make_image(&image, true, note, 0);
