@@ -82,7 +82,7 @@ class Kernels(CommandTest):
         for image, mention in ((HELLO, "not a Linux bzImage"),
                                (multiboot(flags=0x10004), "video mode"),
                                (multiboot(load=0xa0000), "is not within guest RAM"),
-                               (multiboot()[:20], "is cut"),
+                               (multiboot()[:20], "is truncated"),
                                (pvh()[:60], "2 ELF program headers"),
                                (bzimage(), "Linux")):
             kernel = self.write("kernel", image)
@@ -132,12 +132,12 @@ class Kernels(CommandTest):
         for name, value, mention in (("entry_mode", "virtual", "expected real, protected or long"),
                                      ("entry_mode", "real", "nothing to run"),
                                      ("entry_rip", "9223372036854775807", "entry at 0x7fffffffffffffff"),
-                                     ("entry_rip", "-1", "is no number"),
+                                     ("entry_rip", "-1", "is not a number"),
                                      ("entry_rbx", "4294967296", "register above 32 bits"),
                                      ("entry_gdt_base", "18446744073709551615", "GDT at 0xffffffffffffffff"),
-                                     ("entry_gdt_limit", "65536", "it is at most 65535"),
+                                     ("entry_gdt_limit", "65536", "expected at most 65535"),
                                      ("entry_code_selector", "7", "code selector 0x7"),
-                                     ("entry_data_selector", "", "is no number")):
+                                     ("entry_data_selector", "", "is not a number")):
             self.refuse("replay", self.copy_with(path, f"UPDATE option SET value = '{value}' WHERE name = '{name}'"),
                         mention=["hwaccl replay: ", mention])
         self.refuse("replay", self.copy_with(path, "DELETE FROM option WHERE name = 'entry_rsi'"),

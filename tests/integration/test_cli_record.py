@@ -45,7 +45,7 @@ class Refused(CommandTest):
         guest = self.write("guest", HELLO) + "@0x7c00"
         odd = self.write("odd", bytes(1000))
         for name, mention in ((self.path("missing"), "No such file"), (self.write("empty", b""), "empty"),
-                              (self._scratch.name, "directory"), (odd, "1000 bytes"), ("/dev/null", "neither")):
+                              (self._scratch.name, "directory"), (odd, "1000 bytes"), ("/dev/null", "not a regular file")):
             for mode in ("", ",ro", ",cow"):
                 self.refuse_record("--raw", guest, "--disk", name + mode, mention=[name, mention])
 

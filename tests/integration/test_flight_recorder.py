@@ -161,11 +161,11 @@ class FlightRecorder(CommandTest):
     def test_wrong_options_are_refused(self):
         guest = self.write("guest.bin", HELLO) + "@0x7c00"
         output = ("-o", self.path("f.db"))
-        self.refuse("record", "--raw", guest, *output, "--flight-recorder", "5", mention="'5' is no window")
+        self.refuse("record", "--raw", guest, *output, "--flight-recorder", "5", mention="'5': invalid window")
         self.refuse("record", "--raw", guest, *output, "--trigger", "reason=hlt", mention="--flight-recorder")
         self.refuse("record", "--raw", guest, *output, "--flight-recorder", "1s", "--trigger", "reason=?",
-                    mention="'reason=?' is no condition")
-        self.refuse("record", "--raw", guest, *output, "--flight-recorder", "64M,1s,65M", mention="twice how many bytes")
+                    mention="'reason=?': invalid condition")
+        self.refuse("record", "--raw", guest, *output, "--flight-recorder", "64M,1s,65M", mention="duplicate number of bytes")
         self.refuse("record", "--raw", guest, *output, "--flight-recorder", "1s", "--trigger", "reason=hlt,port=1",
                     mention="can never be true")
         self.refuse("record", "--raw", guest, *output, "--flight-recorder", "1s",

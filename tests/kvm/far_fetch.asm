@@ -1,5 +1,5 @@
 ; A jump to above 4 GiB, where there is no RAM: KVM cannot even read the instruction, and gives up.
-;@ error it cannot emulate an instruction (internal error 1, data:
+;@ error it cannot emulate the instruction (internal error 1, data:
 ;@ error at 40000000 (no memory there)
 %include "guest.inc"
         GUEST "far_fetch"

@@ -1,6 +1,6 @@
 ; An instruction that KVM cannot emulate, with an operand above 4 GiB, where there is neither RAM nor a page that stands for none:
 ; KVM gives up, and hwaccl says with what.
-;@ error it cannot emulate an instruction (internal error 1, data:
+;@ error it cannot emulate the instruction (internal error 1, data:
 ;@ error fld dword ptr [0x40000000]
 %include "guest.inc"
         GUEST "far_operand"
