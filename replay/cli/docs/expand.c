@@ -126,8 +126,11 @@ int main(int argc, char **argv)
         FILE *file = fopen(argv[1], "re");
         if (!file)
                 return fail(strerror(errno), argv[1]);
-        if (!freopen(argv[2], "we", stdout))
-                return fail(strerror(errno), argv[2]);
+        if (!freopen(argv[2], "we", stdout)) {
+                int reason = errno;
+                (void)fclose(file);
+                return fail(strerror(reason), argv[2]);
+        }
         int status = expand(file);
         if (ferror(file) || fclose(file) != 0 || fclose(stdout) != 0)
                 status = fail("cannot read or write", argv[1]);
