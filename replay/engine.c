@@ -59,7 +59,7 @@ static void begin_exit(struct replay_engine *engine, const struct hwaccl_recorde
         replay_report_open(&engine->report);
 }
 
-/* What can be said only when the handling is over: inputs that nobody read, and a guest that ended although it went on.
+/* Checks at the end of the handling: inputs that were not read, and a guest that ended only in the replay.
  */
 static void finish_exit(struct replay_engine *engine, bool ended, const struct hwaccl_error *error)
 {

@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-/* What is wrong with the exit being replayed. */
+/* Differences of the exit being replayed. */
 struct replay_report {
         uint8_t code[15]; /* of the instruction, those that were read */
         uint8_t code_size;
@@ -58,23 +58,24 @@ extern const struct hwaccl_probe_ops replay_probe_ops;
 
 /* engine.c: one exit. */
 
-/** replay_engine_build - a machine at reset. replay_engine_destroy() is due in either case */
+/** replay_engine_build - build a machine at reset; always call replay_engine_destroy() afterwards */
 bool replay_engine_build(struct replay_engine *engine, const struct hwaccl_machine_config *config,
                          struct hwaccl_error *error);
 void replay_engine_destroy(struct replay_engine *engine);
 
-/** replay_engine_stand - the state before the entry that comes next becomes the machine's only state */
+/** replay_engine_stand - make the state before the next entry the machine's only state */
 void replay_engine_stand(struct replay_engine *engine);
 
 /** replay_engine_run - the entry, the exit, and its handling */
 void replay_engine_run(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit, bool compare_entry);
 
-/** replay_engine_settle - compare what the handling left with @after, and go on from there; NULL: it was not recorded
+/** replay_engine_settle - compare the state after the handling with @after, and continue from there; NULL: not recorded
  */
 void replay_engine_settle(struct replay_engine *engine, const struct hwaccl_subject_state *after,
                           const struct hwaccl_known_fields *known);
 
-/** replay_refuse_gap - error: what a replay needs is a chain of exits. It says which part it can do. Returns false */
+/** replay_refuse_gap - set the error for a gap: a replay needs consecutive exits. It names the part that can be
+ * replayed. Returns false */
 bool replay_refuse_gap(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t start,
                        const struct hwaccl_recording_gap *gap, struct hwaccl_error *error);
 
@@ -102,7 +103,7 @@ void replay_report_texts(struct replay_report *report, const char *what, const c
 void replay_report_bytes(struct replay_report *report, const char *what, const void *recorded, const void *replayed,
                          size_t size);
 
-/** replay_report_close - say of which exit the differences are. Returns true when there are any */
+/** replay_report_close - set the exit of the differences. Returns true if there are any */
 bool replay_report_close(struct replay_report *report, const struct hwaccl_recorded_exit *exit);
 
 /** replay_format_bytes - "41 42 43 …", as many as fit */
@@ -120,8 +121,8 @@ bool replay_devices_compare(struct hwaccl_machine *machine, const struct hwaccl_
 
 /* compare.c */
 
-/** replay_load_state - stand where the recording stands; no interrupt is pending. False with *error set when the state
- * breaks the ABI */
+/** replay_load_state - load a recorded state; no interrupt is pending. False with *error set if the state
+ * violates the ABI */
 bool replay_load_state(struct replay_engine *engine, const struct hwaccl_subject_state *recorded,
                        const struct hwaccl_known_fields *known, struct hwaccl_error *error);
 

@@ -1,10 +1,10 @@
 /*
- * A replay session: stands at an exit of a recording and replays one exit with each step. It reruns the handling on a
- * machine of its own, without guest and accelerator, and compares every state field, pending bit, verdict, input asked
- * for, effect, the state that the handling left, and at keyframes every device's state with what was recorded.
+ * A replay session replays one exit of a recording with each step. It reruns the handling on a
+ * machine of its own, without guest and accelerator, and compares every state field, pending bit, verdict, requested
+ * input, effect, the state after the handling, and at keyframes the device state, with the recording.
  *
- * Any number of sessions can be open; they share nothing but the recording that they were opened on. A recording that
- * is open belongs to one thread: sessions in several threads open the file once each.
+ * Any number of sessions can be open; they share only the recording on which they were opened. An open recording
+ * belongs to one thread: sessions in several threads open the file once each.
  */
 #ifndef HWACCL_SESSION_H
 #define HWACCL_SESSION_H
@@ -20,54 +20,54 @@ struct hwaccl_session;
 
 /* Why hwaccl_session_step() returned. */
 enum hwaccl_step {
-        HWACCL_STEP_CLEAN,    /* the exit is replayed; nothing differs */
-        HWACCL_STEP_DIVERGED, /* the exit is replayed; what differs: hwaccl_session_divergence() */
-        HWACCL_STEP_END,      /* the recording has no further exit; the session stays behind the last one */
-        HWACCL_STEP_FAILED,   /* *error says why; only a seek can go on from here */
+        HWACCL_STEP_CLEAN,    /* replayed, no difference */
+        HWACCL_STEP_DIVERGED, /* replayed, with differences: hwaccl_session_divergence() */
+        HWACCL_STEP_END,      /* no further exit; the session stays after the last one */
+        HWACCL_STEP_FAILED,   /* *error says why; continue with a seek */
 };
 
 /**
- * hwaccl_session_open - a session on the exits of one vCPU
+ * hwaccl_session_open - open a session on the exits of one vCPU
  *
  * The machine is built from the recording's options. Without a seek the first step is at the first exit. @recording
- * must outlive the session. Returns NULL with *error set when the recording's exits cannot be replayed: another VMM's
- * (trace.h) were handled by code that is not here.
+ * must outlive the session. Returns NULL with *error set if the recording's exits cannot be replayed: those of another
+ * VMM (trace.h) were not handled by hwaccl.
  */
 struct hwaccl_session *hwaccl_session_open(struct hwaccl_recording *recording, uint32_t vcpu,
                                            struct hwaccl_error *error);
 void hwaccl_session_close(struct hwaccl_session *session);
 
 /**
- * hwaccl_session_seek - stand before exit @exit, forwards or backwards
+ * hwaccl_session_seek - set the position before exit @exit, forwards or backwards
  *
- * Starts at the keyframe before it, or goes on from where the session stands when that is nearer, and replays the exits
- * on the way; what differs in them is not reported. Returns false with *error set when there is no such exit, or no
+ * Starts at the previous keyframe, or at the current position if that is nearer, and replays the exits
+ * in between without reporting differences. Returns false with *error set if there is no such exit, or no
  * replay can begin before it.
  */
 bool hwaccl_session_seek(struct hwaccl_session *session, uint64_t exit, struct hwaccl_error *error);
 
 /**
- * hwaccl_session_step - replay the next exit and compare it, the state that its handling left included
+ * hwaccl_session_step - replay the next exit and compare it, including the state after its handling
  *
- * After a divergence the machine is put to what was recorded, so that the next exit is replayed from there.
+ * After a divergence the machine is set to the recorded state, so that the next exit is replayed from there.
  */
 enum hwaccl_step hwaccl_session_step(struct hwaccl_session *session, struct hwaccl_error *error);
 
-/** hwaccl_session_divergence - what the last step found, until the session moves; NULL when it was clean */
+/** hwaccl_session_divergence - differences of the last step, valid until the session moves; NULL if there were none */
 const struct hwaccl_divergence *hwaccl_session_divergence(const struct hwaccl_session *session);
 
-/** hwaccl_session_exit - what was recorded of the exit that the last step replayed, until the session moves; NULL after
- * a seek */
+/** hwaccl_session_exit - recorded data of the exit that the last step replayed, valid until the session moves; NULL
+ * after a seek */
 const struct hwaccl_recorded_exit *hwaccl_session_exit(const struct hwaccl_session *session);
 
 /** hwaccl_session_next - number of the exit that the next step replays */
 uint64_t hwaccl_session_next(const struct hwaccl_session *session);
 
 /**
- * hwaccl_session_state - the machine's own state around the exit that the last step replayed, until the session moves
+ * hwaccl_session_state - the machine's state of the exit that the last step replayed, valid until the session moves
  *
- * After a seek there is only the one before the entry of the exit that comes next. NULL when there is none: the exit
- * was not reached, or the context is one with which no guest can be entered.
+ * After a seek there is only that before the entry of the next exit. NULL if there is none: the exit
+ * was not reached, or the context is not valid for an entry.
  */
 const struct hwaccl_subject_state *hwaccl_session_state(const struct hwaccl_session *session,
                                                         enum hwaccl_moment moment);

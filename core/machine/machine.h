@@ -29,8 +29,8 @@ struct hwaccl_machine_config {
         uint64_t tsc_khz;     /* of the guest's TSC, not 0 */
         bool backed;          /* false for a replay: the memory map without bytes */
 
-        /* RAM is [0, a0000h) and [c0000h, memory_size), the BIOS area included, whatever the PAM registers say; A20 is
-         * always on. a0000h-bffffh, where a VGA would be, and everything else is unclaimed: it reads as ones */
+        /* RAM is [0, a0000h) and [c0000h, memory_size), including the BIOS area, regardless of the PAM registers; A20
+         * is always on. a0000h-bffffh, where a VGA would be, and everything else is unclaimed: it reads as ones */
 
         /* firmware ends at 4 GiB, and its last 128 KiB stand at 0xe0000 too; NULL for none. 64 KiB to 16 MiB, a
          * multiple of 64 KiB. A replay has the size only. */

@@ -1,6 +1,6 @@
 /*
- * The states around one exit after the other: as the guest was entered, as it left, and what the handling left. Rows
- * count from their keyframe, so the states at any exit take that keyframe and one row before it.
+ * Reads the states of one exit after the other: at the entry, at the exit, and after the handling. Rows
+ * are relative to their keyframe, so the states of any exit need only that keyframe and one earlier row.
  */
 #ifndef HWACCL_TRACER_STATE_READER_H
 #define HWACCL_TRACER_STATE_READER_H
@@ -25,7 +25,7 @@ struct state_reader {
         uint8_t page_word[PAGE_MAX];
         struct hwaccl_known_fields page_bit[PAGE_MAX]; /* the field's bit */
 
-        /* All below is of one place in the recording: state_reader_seek() begins anew. */
+        /* Position in the recording; reset by state_reader_seek(). */
         struct state_place {
                 uint64_t base[PAGE_MAX]; /* of the keyframe */
                 struct hwaccl_known_fields base_known;
@@ -33,9 +33,9 @@ struct state_reader {
                 uint64_t base_host_entry;
                 bool started; /* base is valid */
 
-                /* the exit at which the reader stands */
+                /* the current exit */
                 int64_t id;
-                uint64_t missing; /* exits before it that are in a gap */
+                uint64_t missing; /* number of exits in a gap before it */
                 union state_words entry;
                 union state_words at_exit;
                 struct hwaccl_known_fields entry_known;
@@ -43,7 +43,7 @@ struct state_reader {
                 int64_t column[EXIT_COLUMN_COUNT];
                 bool known[EXIT_COLUMN_COUNT];
 
-                /* what its handling left; from state_reader_complete() on with what the next entry shows of it */
+                /* state after its handling; completed from the next entry by state_reader_complete() */
                 union state_words next;
                 struct hwaccl_known_fields next_known;
                 bool next_there;
@@ -55,24 +55,24 @@ struct state_reader {
         } at;
 };
 
-/** state_reader_prepare - stands nowhere; state_reader_close() is due in either case */
+/** state_reader_prepare - initialize, without a position; always call state_reader_close() afterwards */
 bool state_reader_prepare(struct state_reader *reader, struct hwaccl_recording *recording, struct hwaccl_error *error);
 void state_reader_close(struct state_reader *reader);
 
-/** state_reader_seek - stand before exit @id */
+/** state_reader_seek - set the position before exit @id */
 bool state_reader_seek(struct state_reader *reader, int64_t id, struct hwaccl_error *error);
 
-/** state_reader_next - 1: stands at the next exit; 0: there is none; -1: *error says what is wrong */
+/** state_reader_next - advance: 1: at the next exit; 0: no more; -1: *error is set */
 int state_reader_next(struct state_reader *reader, struct hwaccl_error *error);
 
 /**
- * state_reader_complete - bring what the handling left to what the next entry shows, where that one follows
+ * state_reader_complete - complete the state after the handling from the next entry, if that one follows
  *
- * At the last exit and before a gap it stays what the row says; at.next_there tells whether there is anything.
+ * At the last exit and before a gap it remains that of the row; at.next_there is whether there is any.
  */
 bool state_reader_complete(struct state_reader *reader, struct hwaccl_error *error);
 
-/** state_reader_rest - let go of the database; the states stay */
+/** state_reader_rest - release the database; the states remain */
 void state_reader_rest(struct state_reader *reader);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The core's probe: what it sees goes through a lane into the ring. No allocation, and no system call unless the ring
- * fills. An exit, what its handling read and what it did are published as they are told: a process that dies in the
- * handling leaves all of them behind.
+ * fills. An exit, its inputs and its effects are published immediately, so that they survive if the process dies in the
+ * handling.
  */
 #include "tracer/record/recorder_internal.h"
 

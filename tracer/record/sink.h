@@ -1,5 +1,5 @@
 /*
- * What becomes of a recorder's records: a thread that consumes the rings, behind a table of operations. The writer
+ * A sink consumes a recorder's records: a thread that drains the rings, behind a table of operations. The writer
  * (writer.h) makes rows of every exit; the flight recorder (flight/flight_recorder.h) keeps a window of the newest.
  */
 #ifndef HWACCL_TRACER_SINK_H
@@ -18,8 +18,8 @@ struct recording_end;
 struct recorder_sink;
 
 struct recorder_sink_ops {
-        /* What fits the sink's settings (struct hwaccl_recorder_config, sink_settings): bytes of a ring, exits between
-         * keyframes where @asked are asked for, and the most bytes of records between two keyframes */
+        /* Values for the sink's settings (struct hwaccl_recorder_config, sink_settings): bytes of a ring, exits between
+         * keyframes if @asked are requested, and the maximum bytes of records between two keyframes */
         uint64_t (*ring_size)(const void *settings);
         uint32_t (*keyframe_interval)(const void *settings, uint32_t asked);
         uint64_t (*keyframe_bytes)(const void *settings);
@@ -29,10 +29,10 @@ struct recorder_sink_ops {
         struct recorder_sink *(*create)(const struct hwaccl_recorder_config *config, struct ring *const *rings,
                                         unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error);
 
-        /* Why the thread stopped, once a ring says that it did. Returns false */
+        /* Why the thread stopped, if a ring is marked as failed. Returns false */
         bool (*error)(struct recorder_sink *sink, struct hwaccl_error *error);
 
-        /* Write out now what is kept: hwaccl_recorder_dump(). From any thread and signal handler */
+        /* Write the window now: hwaccl_recorder_dump(). From any thread or signal handler */
         void (*dump)(struct recorder_sink *sink);
 
         /* Drain the rings, write the end, join and free. The producers have stopped. The rings are destroyed; their
@@ -41,7 +41,7 @@ struct recorder_sink_ops {
         bool (*finish)(struct recorder_sink *sink, const struct recording_end *end, struct hwaccl_error *error);
 };
 
-/* Implementations have this as their first member. */
+/* Implementations embed this as their first member. */
 struct recorder_sink {
         const struct recorder_sink_ops *ops;
 };

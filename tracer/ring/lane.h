@@ -1,18 +1,18 @@
 /*
- * A lane: the way of one vCPU's exits into ring records (ring_records.h), and the only code that writes these. The
+ * A lane encodes the exits of one vCPU as ring records (ring_records.h). It is the only code that writes them. The
  * core's probe, the library for other VMMs and the importers call it in the order of an exit:
  *
  *      lane_entry, lane_offer, lane_exit, lane_input | lane_effect | lane_page_walk | lane_verdict …, lane_reclaim,
- *      lane_handled, and where lane_keyframe_due() says so lane_snapshot; then lane_complete
+ *      lane_handled, lane_snapshot if lane_keyframe_due(); then lane_complete
  *
- * lane_mark and lane_annotation may come anywhere, lane_end is the last. The caller keeps the order, and what it passes
- * is in its range: the decoder trusts the records.
+ * lane_mark and lane_annotation are allowed anywhere, lane_end is the last. The caller must keep the order and pass
+ * values in range: the decoder trusts the records.
  *
  * Records go into a ring, or into a record buffer (record_buffer.h), as the lane's producer was initialized. A lane
- * needs no memory, and no system call unless its ring fills. All return false, or NULL, when the record could not be
- * written: the lane has stopped then, and writes nothing more.
+ * allocates no memory, and makes no system call unless its ring fills. All return false, or NULL, if the record could
+ * not be written; the lane has then stopped and writes no further records.
  *
- * Here is what the exit loop needs, to be inlined; the rest is in lane.c.
+ * The functions of the exit loop are inline here; the rest is in lane.c.
  */
 #ifndef HWACCL_TRACER_LANE_H
 #define HWACCL_TRACER_LANE_H
@@ -29,7 +29,7 @@ enum lane_phase {
         LANE_HANDLING,
 };
 
-/* Sets of known fields as masks of the state: made again when a set changes, which is rare. */
+/* Sets of known fields as masks of the state; recomputed when a set changes, which is rare. */
 struct lane_mask {
         struct hwaccl_known_fields fields;
         union state_words keep;
@@ -43,7 +43,7 @@ struct lane_masks {
 struct lane {
         struct ring_producer producer;
         union state_words last; /* transferred, in or out; 0 where it was not known */
-        uint64_t entry_stamp;   /* when the guest was entered: the caller's, between lane_entry() and lane_exit() */
+        uint64_t entry_stamp;   /* time of the entry, set by the caller between lane_entry() and lane_exit() */
         enum stamp_kind stamp_kind;
         enum lane_phase phase;
         bool stopped;
@@ -61,7 +61,7 @@ struct lane {
 };
 
 /**
- * lane_init - *lane is zeroed, then its producer is to be initialized
+ * lane_init - zero *lane; the caller then initializes its producer
  * @keyframe_interval: exits, @keyframe_bytes: of records, between two keyframes at most
  */
 void lane_init(struct lane *lane, enum stamp_kind stamps, uint32_t keyframe_interval, uint64_t keyframe_bytes);
@@ -71,7 +71,7 @@ static inline uint64_t lane_now(const struct lane *lane)
         return stamp_now(lane->stamp_kind);
 }
 
-/** lane_failed - has the lane stopped, or its consumer? */
+/** lane_failed - whether the lane or its consumer has stopped */
 static inline bool lane_failed(const struct lane *lane)
 {
         return lane->stopped || ring_header_failed(lane->producer.header);
@@ -89,7 +89,7 @@ static inline void *lane_reserve(struct lane *lane, size_t size, enum ring_recor
         return record;
 }
 
-/* Entry and exit with a delta that was found already. @partial: what is known, or NULL; @keep: its mask. */
+/* Entry and exit with a given delta. @partial: known fields, or NULL; @keep: their mask. */
 STATE_DELTA_INLINE bool lane_put_entry(struct lane *lane, const struct hwaccl_subject_state *state,
                                        const union state_words *keep, const struct hwaccl_known_fields *partial,
                                        uint64_t bitmap)
@@ -134,7 +134,7 @@ STATE_DELTA_INLINE bool lane_put_exit(struct lane *lane, const struct hwaccl_sub
         }
         if (partial)
                 memcpy(end, partial, sizeof(*partial));
-        ring_publish(&lane->producer); /* the process may die in its handling */
+        ring_publish(&lane->producer); /* the process may die during the handling */
         return true;
 }
 
@@ -143,24 +143,24 @@ static inline bool lane_is_whole(struct hwaccl_known_state given)
         return !given.known || hwaccl_known_fields_equal(*given.known, hwaccl_known_fields_all());
 }
 
-/* lane.c: of states that are known in part, or not at all */
+/* lane.c: for partially known and unknown states */
 bool lane_entry_partial(struct lane *lane, struct hwaccl_known_state given);
 bool lane_exit_partial(struct lane *lane, struct hwaccl_known_state given, const uint64_t *pending, uint64_t stamp);
 
 /**
- * lane_entry - the guest is about to be entered
- * @given: fields that are not known are as at the exit before; without a state, not even that is known
+ * lane_entry - record a VM entry
+ * @given: unknown fields are as at the previous exit; without a state, all are unknown
  */
 bool lane_entry(struct lane *lane, struct hwaccl_known_state given);
 
 /**
- * lane_exit - the guest has stopped
+ * lane_exit - record a VM exit
  * @given: fields that are not known are unknown
- * @pending: the four words of the pending-interrupts page, or NULL: it is empty, or not known
+ * @pending: the four words of the pending-interrupts page, or NULL: empty or unknown
  */
 bool lane_exit(struct lane *lane, struct hwaccl_known_state given, const uint64_t *pending, uint64_t stamp);
 
-/* The same for who knows whether the processor has AVX2, and mostly passes whole states. */
+/* The same for callers that know whether the processor has AVX2 and usually pass full states. */
 STATE_DELTA_INLINE bool lane_entry_sse2(struct lane *lane, struct hwaccl_known_state given)
 {
         if (!given.state || !lane_is_whole(given))
@@ -195,7 +195,7 @@ STATE_DELTA_INLINE STATE_DELTA_AVX2 bool lane_exit_avx2(struct lane *lane, struc
                              state_delta_bitmap_avx2(given.state, &lane->last));
 }
 
-/** lane_offer - a vector was put up for the guest, at @stamp */
+/** lane_offer - a vector was offered to the guest, at @stamp */
 static inline bool lane_offer(struct lane *lane, uint8_t vector, uint64_t stamp)
 {
         struct ring_stamped *record = lane_reserve(lane, sizeof(*record), RING_RECORD_OFFER, vector);
@@ -205,7 +205,7 @@ static inline bool lane_offer(struct lane *lane, uint8_t vector, uint64_t stamp)
         return record != NULL;
 }
 
-/** lane_reclaim - the vector that was offered is settled: the guest took it, or it was taken back */
+/** lane_reclaim - the guest took the offered vector, or it was returned */
 static inline bool lane_reclaim(struct lane *lane, bool taken, uint64_t stamp)
 {
         struct ring_stamped *record = lane_reserve(lane, sizeof(*record), RING_RECORD_RECLAIM, taken);
@@ -287,7 +287,7 @@ static inline bool lane_page_walk(struct lane *lane, const struct hwaccl_table_e
         return true;
 }
 
-/** lane_verdict - what the handler decided; it stands in the record of the handling's end */
+/** lane_verdict - decision of the handler; part of the record of the handling's end */
 static inline void lane_verdict(struct lane *lane, enum hwaccl_verdict verdict)
 {
         lane->verdict = verdict;
@@ -313,17 +313,17 @@ static inline bool lane_handled(struct lane *lane, unsigned outcome, uint64_t st
         return lane_put_handled(lane, RING_RECORD_HANDLED, (uint8_t)outcome, stamp);
 }
 
-/** lane_unhandled - the run ended in the handling */
+/** lane_unhandled - the run ended during the handling */
 static inline bool lane_unhandled(struct lane *lane, uint64_t stamp)
 {
         return lane_put_handled(lane, RING_RECORD_UNHANDLED, lane->verdict_known, stamp);
 }
 
 /**
- * lane_keyframe_due - after an exit: does the next entry begin a keyframe?
+ * lane_keyframe_due - after an exit: whether the next entry begins a keyframe
  *
- * Then it has all words, and the devices' state is due. One for size comes between those of the interval, which stay
- * where they are.
+ * The entry then has all words and the device state is saved. Keyframes because of size are additional to those of the
+ * interval.
  */
 static inline bool lane_keyframe_due(struct lane *lane)
 {
@@ -336,7 +336,7 @@ static inline bool lane_keyframe_due(struct lane *lane)
         return true;
 }
 
-/** lane_complete - the exit is recorded to its end */
+/** lane_complete - the exit is completely recorded */
 static inline void lane_complete(struct lane *lane)
 {
         ring_publish(&lane->producer);
@@ -344,20 +344,20 @@ static inline void lane_complete(struct lane *lane)
                 ring_complete(&lane->producer, ++lane->completed);
 }
 
-/** lane_snapshot - @size bytes to be filled with all devices' fields */
+/** lane_snapshot - reserve @size bytes for the caller to fill with all device fields */
 uint8_t *lane_snapshot(struct lane *lane, size_t size);
 
-/* An annotation is cut after so many bytes, terminating zeros aside. */
+/* An annotation is truncated to this many bytes, without terminating zeros. */
 #define LANE_ANNOTATION_NAME_MAX  1024u
 #define LANE_ANNOTATION_VALUE_MAX 65536u
 
-/** lane_annotation - an option of the recording that became known late */
+/** lane_annotation - an option of the recording set after its start */
 bool lane_annotation(struct lane *lane, const char *name, const char *value);
 
 /** lane_mark - @size bytes of text for the reader */
 bool lane_mark(struct lane *lane, const char *text, size_t size, uint64_t stamp);
 
-/** lane_end - nothing follows. An exit whose handling did not end is recorded as that */
+/** lane_end - end of the records. An unfinished exit is recorded as such */
 void lane_end(struct lane *lane);
 
 #endif

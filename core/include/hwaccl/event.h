@@ -1,8 +1,7 @@
 /*
- * May change between versions. Inputs and effects: what exit handling reads from outside, and what it does there. An
- * exit of a recording has both, each in order. The numbers are recorded and never change meaning.
- *
- * Numbers are stable, as recordings hold them. Not stable: the structs, to which members may be added.
+ * Not stable: may change between versions. Inputs and effects: what exit handling reads from outside, and what it does
+ * there. An exit of a recording has both, each in order. The numbers are recorded and never change meaning. Structs may
+ * gain members.
  */
 #ifndef HWACCL_EVENT_H
 #define HWACCL_EVENT_H

@@ -18,7 +18,7 @@ struct hwaccl_fw_cfg {
         uint16_t key;         /* selected item */
         uint32_t offset;      /* of the next byte in it */
         uint32_t dma_address; /* high half, as written to 514h */
-        /* a function of the machine's configuration, whatever its images hold: no part of the state */
+        /* determined by the machine's configuration, not by its images: no part of the state */
         struct hwaccl_fw_cfg_item item[HWACCL_FW_CFG_ITEM_MAX];
         unsigned item_count;
         uint8_t content[HWACCL_FW_CFG_CONTENT_SIZE];

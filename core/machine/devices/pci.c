@@ -3,7 +3,7 @@
  * at 00:00.0 (order number 290549-001), 82371AB PIIX4 at 00:01 (290562-001): ISA bridge in function 0, IDE controller
  * in function 1 when there are disks, power management in function 3. The IDE controller is no bus master and always
  * decodes both channels at their legacy ports; at reset it says so, as firmware would leave it. No function has base
- * address registers. The PAM registers are kept; c0000h-fffffh is RAM whatever they say. The host bridge's subsystem,
+ * address registers. The PAM registers are kept; c0000h-fffffh is RAM regardless of them. The host bridge's subsystem,
  * 1af4:1100, is that of QEMU: firmware looks for fw_cfg where it sees it.
  */
 #include "core/machine/devices/pci.h"

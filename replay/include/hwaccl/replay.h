@@ -1,9 +1,9 @@
 /*
- * May change between versions. The replay engine: reruns the exit handling of a recording without guest and
+ * Not stable: may change between versions. The replay engine: reruns the exit handling of a recording without guest and
  * accelerator, and compares every state field, pending bit, verdict, requested input and effect, and at keyframes the
  * device state, with the recording.
  *
- * Not stable: structs may gain members, so compile with the header of the library that is linked.
+ * Structs may gain members: compile with the header of the library that is linked.
  */
 #ifndef HWACCL_REPLAY_H
 #define HWACCL_REPLAY_H

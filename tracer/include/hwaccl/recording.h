@@ -1,9 +1,9 @@
 /*
- * May change between versions. Reads a recording. A recording is untrusted: it is opened read-only with SQLite's
- * defensive settings, and every length and range is checked before use. Errors are one line that names file, row and
- * field.
+ * Not stable: may change between versions. Reads a recording. A recording is untrusted: it is opened read-only with
+ * SQLite's defensive settings, and every length and range is checked before use. Errors are one line that names file,
+ * row and field.
  *
- * Not stable: structs may gain members, so compile with the header of the library that is linked.
+ * Structs may gain members: compile with the header of the library that is linked.
  */
 #ifndef HWACCL_RECORDING_H
 #define HWACCL_RECORDING_H

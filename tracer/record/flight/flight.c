@@ -232,7 +232,7 @@ static uint64_t ring_size(const void *settings)
         return size;
 }
 
-/* @asked, or less for a window that is to be let go of by sixteenths. */
+/* @asked, or less so that a window can be evicted in steps of 1/16. */
 static uint32_t keyframe_interval(const void *settings, uint32_t asked)
 {
         const struct hwaccl_flight_window *window = window_of(settings);
