@@ -2,15 +2,32 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+bool database_name_is_plain(const char *path, struct hwaccl_error *error)
+{
+        if (*path && *path != ':' && strncmp(path, "file:", 5) != 0)
+                return true;
+        return hwaccl_error_set(error, "'%s' is not a file name to SQLite%s%s", path,
+                                *path ? "; write ./" : ": expected the name of a file", path);
+}
+
 sqlite3 *database_open(const char *path, int flags)
 {
+        return database_open_with(path, flags, NULL);
+}
+
+sqlite3 *database_open_with(const char *path, int flags, const char *vfs)
+{
+        struct hwaccl_error ignored;
         sqlite3 *db = NULL;
 
-        if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        if (!database_name_is_plain(path, &ignored))
+                return NULL;
+        if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, vfs) != SQLITE_OK) {
                 (void)sqlite3_close(db);
                 return NULL;
         }

@@ -11,8 +11,15 @@
 /* application_id of a recording: "hwac" */
 #define DATABASE_APPLICATION_ID 0x68776163
 
+/** database_name_is_plain - false with *error set for names that SQLite takes for something else than that file: "",
+ * ":…" (a database in memory), "file:…" (a URI, with parameters) */
+bool database_name_is_plain(const char *path, struct hwaccl_error *error);
+
 /** database_open - open an untrusted database with SQLite's defensive settings; NULL when it cannot be opened */
 sqlite3 *database_open(const char *path, int flags);
+
+/** database_open_with - the same through the file interface named @vfs; NULL: SQLite's own */
+sqlite3 *database_open_with(const char *path, int flags, const char *vfs);
 
 /** database_error - "path: what: SQLite's message". Returns false. */
 bool database_error(sqlite3 *db, struct hwaccl_error *error, const char *what);
