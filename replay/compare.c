@@ -256,10 +256,10 @@ static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, str
         if (!exit->keyframe)
                 return true;
 
-        struct hwaccl_error load_error;
-        if (!replay_devices_compare(engine->machine, exit->device_fields, exit->device_field_count, &engine->report) &&
-            !replay_devices_load(engine->machine, exit->device_fields, exit->device_field_count, &load_error))
-                replay_report_texts(&engine->report, "device state", "accepted", load_error.message);
+        engine->refused =
+                !replay_devices_compare(engine->machine, exit->device_fields, exit->device_field_count,
+                                        &engine->report) &&
+                !replay_devices_load(engine->machine, exit->device_fields, exit->device_field_count, &engine->refusal);
         return true;
 }
 

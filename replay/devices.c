@@ -54,14 +54,18 @@ bool replay_devices_load(struct hwaccl_machine *machine, const struct hwaccl_rec
         size_t device_count;
         struct hwaccl_device *const *devices = hwaccl_machine_devices(machine, &device_count);
 
-        for (size_t i = 0; i < device_count; i++) {
-                struct hwaccl_device *device = devices[i];
-                uint8_t state[HWACCL_DEVICE_STATE_MAX];
-                size_t size = hwaccl_device_state_size(device);
+        /* every device is asked before any takes its state */
+        for (unsigned pass = 0; pass < 2; pass++) {
+                for (size_t i = 0; i < device_count; i++) {
+                        uint8_t state[HWACCL_DEVICE_STATE_MAX];
+                        size_t size = hwaccl_device_state_size(devices[i]);
 
-                hwaccl_device_save(device, state);
-                if (!overlay(device, state, fields, count, error) || !hwaccl_device_load(device, state, size, error))
-                        return false;
+                        hwaccl_device_save(devices[i], state);
+                        if (!overlay(devices[i], state, fields, count, error) ||
+                            !(pass == 0 ? hwaccl_device_check(devices[i], state, size, error)
+                                        : hwaccl_device_load(devices[i], state, size, error)))
+                                return false;
+                }
         }
         return true;
 }

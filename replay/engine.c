@@ -55,6 +55,7 @@ static void begin_exit(struct replay_engine *engine, const struct hwaccl_recorde
         engine->offered = false;
         engine->inputs_lost = false;
         engine->cut_short = false;
+        engine->refused = false;
         memset(engine->state, 0, sizeof(engine->state));
         replay_report_open(&engine->report);
 }

@@ -35,6 +35,8 @@ struct replay_engine {
         uint8_t offered_vector;
         bool inputs_lost; /* a wrong input was requested: suppress consequential differences */
         bool cut_short;   /* the recording ends during this exit's handling: do not compare further */
+        bool refused;     /* the devices' state at this keyframe cannot be: the replay ends */
+        struct hwaccl_error refusal;
         struct replay_report report;
 
         /* The next transfer in. */

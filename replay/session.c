@@ -175,6 +175,10 @@ enum hwaccl_step hwaccl_session_step(struct hwaccl_session *session, struct hwac
         session->exit = exit;
         replay_engine_run(engine, exit, session->entering);
         session->entering = false;
+        if (engine->refused) {
+                hwaccl_error_set(error, "keyframe after exit %" PRIu64 ": %s", exit->number, engine->refusal.message);
+                return fail(session);
+        }
 
         const struct hwaccl_subject_state *after;
         struct hwaccl_known_fields known;

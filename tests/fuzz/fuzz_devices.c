@@ -204,7 +204,8 @@ static void load_arbitrary(struct hwaccl_machine *machine, struct program *progr
                 hwaccl_assert(device == &machine->processor.device || memcmp(state, after, size) == 0);
         } else {
                 hwaccl_assert(error.message[0]);
-                hwaccl_assert(hwaccl_device_load(device, before, size, &error));
+                hwaccl_device_save(device, after);
+                hwaccl_assert(memcmp(before, after, size) == 0); /* and on it goes */
         }
 }
 

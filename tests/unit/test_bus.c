@@ -61,9 +61,9 @@ static void saving(struct hwaccl_device *device)
         ((struct fake *)device)->saved++;
 }
 
-static bool loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        if (((struct fake *)device)->refuses)
+        if (((const struct fake *)device)->refuses)
                 return hwaccl_error_set(error, "out of range");
         return true;
 }
@@ -82,7 +82,8 @@ static const struct hwaccl_device_ops ops = {
         .mmio_read = mmio_read,
         .mmio_write = mmio_write,
         .saving = saving,
-        .loaded = loaded,
+        .size = sizeof(struct fake),
+        .valid = valid,
 };
 static const struct hwaccl_device_ops mute_ops = {.name = "mute"};
 

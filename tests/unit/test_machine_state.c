@@ -284,6 +284,107 @@ static void values_that_cannot_be_are_refused(void **state)
         }
 }
 
+#define DISK_SECTORS 200u
+
+/* A machine with disks on both channels, so that it has every device. */
+static int set_up_with_disks(void **state)
+{
+        static uint8_t contents[3][DISK_SECTORS * HWACCL_DISK_SECTOR_SIZE];
+        static const struct hwaccl_disk disks[] = {{DISK_SECTORS, false}, {DISK_SECTORS, true}, {DISK_SECTORS, false}};
+        struct fixture *f = malloc(sizeof(*f));
+
+        if (!f)
+                return -1;
+        fixture_init_with_disks(f, NULL, 0, disks, 3);
+        for (unsigned i = 0; i < 3; i++)
+                f->disk[i] = contents[i];
+        *state = f;
+        return 0;
+}
+
+static uint32_t next_random(uint32_t *seed)
+{
+        *seed = *seed * 1664525u + 1013904223u;
+        return *seed >> 8;
+}
+
+/* Bytes of a state that a device saved, some of them others. */
+static void change_some(uint8_t *state, size_t size, uint32_t *seed)
+{
+        for (unsigned changes = 1 + next_random(seed) % 8; changes; changes--)
+                state[next_random(seed) % size] = (uint8_t)next_random(seed);
+}
+
+static void a_refused_state_leaves_the_device_as_it_was(void **state)
+{
+        struct fixture *f = *state;
+        struct hwaccl_error error;
+        uint32_t seed = 1;
+        unsigned refused = 0;
+
+        for (size_t i = 0; i < f->machine->board.device_count; i++) {
+                struct hwaccl_device *device = f->machine->board.device[i];
+                size_t size = hwaccl_device_state_size(device);
+                for (unsigned round = 0; round < 300; round++) {
+                        uint8_t before[HWACCL_DEVICE_STATE_MAX], given[HWACCL_DEVICE_STATE_MAX];
+                        uint8_t after[HWACCL_DEVICE_STATE_MAX];
+                        hwaccl_device_save(device, before);
+                        memcpy(given, before, size);
+                        change_some(given, size, &seed);
+                        bool possible = hwaccl_device_check(device, given, size, &error);
+                        hwaccl_device_save(device, after);
+                        assert_memory_equal(after, before, size);
+                        assert_int_equal(hwaccl_device_load(device, given, size, &error), possible);
+                        hwaccl_device_save(device, after);
+                        if (!possible)
+                                assert_memory_equal(after, before, size);
+                        refused += !possible;
+                }
+        }
+        assert_true(refused > 100);
+}
+
+static const uint16_t every_port[] = {0x00,  0x08,  0x20,  0x21,  0x40,  0x41,  0x42,   0x43,  0x60,  0x61,
+                                      0x64,  0x70,  0x71,  0x81,  0x92,  0xa0,  0xa1,   0xb2,  0xb3,  0xc0,
+                                      0xdf,  0xf4,  0x1f0, 0x1f1, 0x1f2, 0x1f6, 0x1f7,  0x3f6, 0x170, 0x177,
+                                      0x376, 0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd,  0x3fe, 0x402, 0x510,
+                                      0x511, 0x514, 0x518, 0xcf8, 0xcf9, 0xcfc, 0xb000, 0xb008};
+
+/* No check stands between: what memory holds may be anything, and an access must stay within the device all the same.
+ * The sanitizers look on. */
+static void devices_stay_within_their_bounds_whatever_their_fields_hold(void **state)
+{
+        struct fixture *f = *state;
+        struct hwaccl_board *board = &f->machine->board;
+        uint32_t seed = 2;
+
+        for (unsigned round = 0; round < 2000; round++) {
+                /* the first is the processor, whose state is the vCPU's */
+                struct hwaccl_device *device = board->device[1 + next_random(&seed) % (board->device_count - 1)];
+                for (unsigned changes = 1 + next_random(&seed) % 4; changes; changes--) {
+                        const struct hwaccl_device_field *field =
+                                &device->ops->fields[next_random(&seed) % device->ops->field_count];
+                        uint8_t *bytes = (uint8_t *)device + field->offset;
+                        for (unsigned i = 0; i < field->size; i++)
+                                bytes[i] = round % 3 ? (uint8_t)next_random(&seed) : 0xff * (round % 2);
+                }
+                for (unsigned access = 0; access < 40; access++) {
+                        uint16_t port = every_port[next_random(&seed) % (sizeof(every_port) / sizeof(every_port[0]))];
+                        unsigned size = 1u << next_random(&seed) % 3;
+                        if (next_random(&seed) % 2)
+                                (void)hwaccl_bus_port_read(&board->bus, port, size);
+                        else
+                                hwaccl_bus_port_write(&board->bus, port, size, next_random(&seed));
+                }
+                if (device->ops->advance)
+                        device->ops->advance(device);
+                if (device->ops->deadline)
+                        (void)device->ops->deadline(device);
+                board->end = HWACCL_END_NONE;
+                board->host->failed = false;
+        }
+}
+
 static void every_device_is_saved_in_a_fixed_order(void **state)
 {
         struct fixture *f = *state;
@@ -348,6 +449,10 @@ int main(void)
                 cmocka_unit_test(a_raw_guest_starts_in_real_mode_at_its_first_image),
                 cmocka_unit_test(a_loaded_machine_goes_on_as_the_saved_one_would),
                 FIXTURE_TEST(values_that_cannot_be_are_refused),
+                cmocka_unit_test_setup_teardown(a_refused_state_leaves_the_device_as_it_was, set_up_with_disks,
+                                                fixture_teardown),
+                cmocka_unit_test_setup_teardown(devices_stay_within_their_bounds_whatever_their_fields_hold,
+                                                set_up_with_disks, fixture_teardown),
                 FIXTURE_TEST(every_device_is_saved_in_a_fixed_order),
                 cmocka_unit_test(a_machine_without_images_is_the_same_but_for_its_memory),
                 cmocka_unit_test(ends_have_names),

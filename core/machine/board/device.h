@@ -32,6 +32,7 @@ struct hwaccl_device_ops {
         const char *name; /* unique in a machine; a name in the database: "pic", "pit", "rtc", "uart" … */
         const struct hwaccl_device_field *fields;
         size_t field_count;
+        size_t size; /* bytes of the device's struct, where there is valid(); at most HWACCL_DEVICE_STRUCT_MAX */
 
         /* @size is 1, 2 or 4; a read of a port that the device claimed but does not decode gives all ones */
         uint32_t (*port_read)(struct hwaccl_device *device, uint16_t port, unsigned size);
@@ -49,9 +50,13 @@ struct hwaccl_device_ops {
         /* Called before the fields are saved or compared: copy in state that is stored elsewhere. NULL for most. */
         void (*saving)(struct hwaccl_device *device);
 
-        /* After the fields were overwritten from a recording: check ranges and derive what is not a field. Untrusted
-         * data: returns false with *error set for an invalid value. NULL: all values are valid. */
-        bool (*loaded)(struct hwaccl_device *device, struct hwaccl_error *error);
+        /* Can the fields be what they are? Asked of a copy of the device before a state from a recording, which is not
+         * trusted, is taken: looks at the fields alone and changes nothing. False with *error set when a value is out
+         * of its range. NULL when every value is possible. */
+        bool (*valid)(const struct hwaccl_device *device, struct hwaccl_error *error);
+
+        /* The fields were overwritten with a valid state: derive what is not a field. NULL for most. */
+        void (*restored)(struct hwaccl_device *device);
 };
 
 struct hwaccl_device {
@@ -59,7 +64,8 @@ struct hwaccl_device {
         struct hwaccl_board *board;
 };
 
-#define HWACCL_DEVICE_STATE_MAX 8192u /* bytes of one device's fields together */
+#define HWACCL_DEVICE_STATE_MAX  8192u /* bytes of one device's fields together */
+#define HWACCL_DEVICE_STRUCT_MAX 16384u
 
 /** hwaccl_device_state_size - bytes of all fields together; what save writes and load reads */
 size_t hwaccl_device_state_size(const struct hwaccl_device *device);
@@ -67,7 +73,12 @@ size_t hwaccl_device_state_size(const struct hwaccl_device *device);
 /** hwaccl_device_save - pack the fields one after the other, without padding */
 void hwaccl_device_save(struct hwaccl_device *device, uint8_t *state);
 
-/** hwaccl_device_load - the reverse; false with *error set for invalid values */
+/** hwaccl_device_check - would hwaccl_device_load() take this state? The device stays as it is */
+bool hwaccl_device_check(const struct hwaccl_device *device, const uint8_t *state, size_t size,
+                         struct hwaccl_error *error);
+
+/** hwaccl_device_load - the reverse of save. False with *error set when a value cannot be; the device is then as before
+ */
 bool hwaccl_device_load(struct hwaccl_device *device, const uint8_t *state, size_t size, struct hwaccl_error *error);
 
 #endif

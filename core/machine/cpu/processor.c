@@ -59,9 +59,9 @@ static bool refuse(struct hwaccl_error *error, const char *field, uint64_t value
         return hwaccl_error_set(error, "invalid %s: 0x%" PRIx64, field, value);
 }
 
-static bool loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        struct hwaccl_processor *processor = processor_of(device);
+        const struct hwaccl_processor *processor = (const struct hwaccl_processor *)(const void *)device;
 
         if (processor->halted > 1)
                 return refuse(error, "halted", processor->halted);
@@ -75,15 +75,18 @@ static bool loaded(struct hwaccl_device *device, struct hwaccl_error *error)
                 return refuse(error, "dr6", processor->dr6);
         if (processor->dr7 > UINT32_MAX)
                 return refuse(error, "dr7", processor->dr7);
-        if (!hwaccl_processor_msr_valid(processor, error))
-                return false;
+        return hwaccl_processor_msr_valid(processor, error);
+}
+
+static void restored(struct hwaccl_device *device)
+{
+        struct hwaccl_processor *processor = processor_of(device);
 
         processor->context->interrupts_inhibited = processor->interrupts_inhibited;
         processor->context->inhibited_rip = processor->inhibited_rip;
         processor->context->cr8 = processor->cr8;
         processor->traps->active = processor->trap_active;
         processor->traps->vector = processor->trap_vector;
-        return true;
 }
 
 static const struct hwaccl_device_ops ops = {
@@ -91,7 +94,9 @@ static const struct hwaccl_device_ops ops = {
         .fields = fields,
         .field_count = sizeof(fields) / sizeof(fields[0]),
         .saving = saving,
-        .loaded = loaded,
+        .size = sizeof(struct hwaccl_processor),
+        .valid = valid,
+        .restored = restored,
 };
 
 void hwaccl_processor_init(struct hwaccl_processor *processor, struct hwaccl_board *board, uint64_t tsc_khz)

@@ -177,15 +177,19 @@ static uint64_t acpi_deadline(const struct hwaccl_device *device)
         return hwaccl_clock_tick_ns((half + 1) << (TIMER_BITS - 1), TIMER_HZ);
 }
 
-static bool acpi_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool acpi_valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        struct hwaccl_acpi *acpi = (struct hwaccl_acpi *)device;
+        const struct hwaccl_acpi *acpi = (const struct hwaccl_acpi *)device;
 
         if (acpi->pm1_status & ~STATUS_WRITABLE || acpi->pm1_enable & ~ENABLE_KEPT ||
             acpi->pm1_control & ~CONTROL_KEPT || acpi->synchronized > INT64_MAX / 2)
                 return hwaccl_error_set(error, "a register has reserved bits set");
-        hwaccl_board_deadline_changed(device->board);
         return true;
+}
+
+static void acpi_restored(struct hwaccl_device *device)
+{
+        hwaccl_board_deadline_changed(device->board);
 }
 
 static const struct hwaccl_device_field acpi_fields[] = {
@@ -197,13 +201,15 @@ static const struct hwaccl_device_field acpi_fields[] = {
 
 static const struct hwaccl_device_ops acpi_ops = {
         .name = "acpi",
+        .size = sizeof(struct hwaccl_acpi),
         .fields = acpi_fields,
         .field_count = sizeof(acpi_fields) / sizeof(acpi_fields[0]),
         .port_read = acpi_read,
         .port_write = acpi_write,
         .advance = acpi_advance,
         .deadline = acpi_deadline,
-        .loaded = acpi_loaded,
+        .valid = acpi_valid,
+        .restored = acpi_restored,
 };
 
 void hwaccl_acpi_init(struct hwaccl_acpi *acpi, struct hwaccl_board *board)

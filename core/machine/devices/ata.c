@@ -187,7 +187,8 @@ static void write_register(struct hwaccl_device *device, uint16_t port, uint8_t 
 static unsigned waiting(const struct hwaccl_ata *ata, enum hwaccl_ata_direction direction)
 {
         bool mine = ata->direction == direction && ata->owner == selected(ata) && !(ata->control & ATA_CONTROL_SRST);
-        return mine ? (unsigned)(ata->size - ata->position) : 0;
+        bool inside = ata->position < ata->size && ata->size <= HWACCL_ATA_BUFFER_SIZE && ata->owner < ata->disk_count;
+        return mine && inside ? (unsigned)(ata->size - ata->position) : 0;
 }
 
 /* One or two words. Without a transfer it reads as ones. */
@@ -265,9 +266,9 @@ static bool valid_block(const struct hwaccl_ata *ata)
                 ata->block <= HWACCL_ATA_MULTIPLE_MAX && ata->rest <= 65536 && ata->extended <= 1);
 }
 
-static bool ata_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool ata_valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        const struct hwaccl_ata *ata = ata_of(device);
+        const struct hwaccl_ata *ata = (const struct hwaccl_ata *)device;
 
         if (!valid_drive(&ata->drive[0]) || !valid_drive(&ata->drive[1]))
                 return hwaccl_error_set(error, "invalid status, geometry or settings of a drive");
@@ -313,8 +314,9 @@ static const struct hwaccl_device_field ata_fields[] = {
 
 #define ATA_OPS(device_name)                                                                                           \
         {                                                                                                              \
-                .name = device_name, .fields = ata_fields, .field_count = sizeof(ata_fields) / sizeof(ata_fields[0]),  \
-                .port_read = ata_read, .port_write = ata_write, .loaded = ata_loaded,                                  \
+                .name = device_name, .size = sizeof(struct hwaccl_ata), .fields = ata_fields,                          \
+                .field_count = sizeof(ata_fields) / sizeof(ata_fields[0]), .port_read = ata_read,                      \
+                .port_write = ata_write, .valid = ata_valid,                                                           \
         }
 
 void hwaccl_ata_init(struct hwaccl_ata *ata, unsigned channel, struct hwaccl_board *board)

@@ -101,9 +101,11 @@ static void put_address(struct hwaccl_ata *ata, unsigned number, uint64_t sector
         uint8_t head = (uint8_t)(sector >> 24 & 0x0f);
 
         if (!ata->extended && !uses_lba(ata)) {
-                uint64_t track = sector / drive->sectors;
-                head = (uint8_t)(track % drive->heads);
-                value = (sector % drive->sectors + 1) | (track / drive->heads & 0xffff) << 8;
+                uint64_t heads = drive->heads ? drive->heads : 1;
+                uint64_t sectors = drive->sectors ? drive->sectors : 1;
+                uint64_t track = sector / sectors;
+                head = (uint8_t)(track % heads);
+                value = (sector % sectors + 1) | (track / heads & 0xffff) << 8;
         }
         if (!ata->extended)
                 ata->select = (uint8_t)((ata->select & 0xf0) | head);
@@ -138,6 +140,12 @@ static uint32_t least(uint64_t a, uint64_t b)
         return (uint32_t)(a < b ? a : b);
 }
 
+/* Sectors of a block: what the buffer has room for, whatever a state that was loaded says. */
+static uint32_t block_of(const struct hwaccl_ata *ata)
+{
+        return least(ata->block, HWACCL_ATA_MULTIPLE_MAX);
+}
+
 /* A block could not be read whole: its first bad sector is where it went wrong. */
 static uint64_t find_bad_sector(struct hwaccl_ata *ata, uint64_t sector, uint32_t count)
 {
@@ -158,7 +166,7 @@ static void read_block(struct hwaccl_ata *ata)
                 fail_at(ata, ata->owner, ata->sector, ata->rest, ATA_ERROR_IDNF);
                 return;
         }
-        uint32_t count = least(least(ata->block, ata->rest), end - ata->sector);
+        uint32_t count = least(least(block_of(ata), ata->rest), end - ata->sector);
         if (!hwaccl_host_disk_read(host_of(ata), ata_disk_number(ata, ata->owner), ata->sector * ATA_SECTOR,
                                    ata->buffer, (size_t)count * ATA_SECTOR)) {
                 uint64_t bad = find_bad_sector(ata, ata->sector, count);
@@ -182,7 +190,7 @@ static void expect_block(struct hwaccl_ata *ata)
                 fail_at(ata, ata->owner, ata->sector, ata->rest, ATA_ERROR_IDNF);
                 return;
         }
-        uint32_t count = least(least(ata->block, ata->rest), end - ata->sector);
+        uint32_t count = least(least(block_of(ata), ata->rest), end - ata->sector);
         ata->direction = HWACCL_ATA_FROM_HOST;
         ata->position = 0;
         ata->size = (uint16_t)(count * ATA_SECTOR);

@@ -47,7 +47,8 @@ static inline unsigned ata_disk_number(const struct hwaccl_ata *ata, unsigned dr
 /** ata_cylinders - of a disk with that translation, at most @limit */
 static inline unsigned ata_cylinders(const struct hwaccl_disk *disk, unsigned heads, unsigned sectors, unsigned limit)
 {
-        uint64_t cylinders = disk->sectors / ((uint64_t)heads * sectors);
+        uint64_t cylinder = (uint64_t)heads * sectors; /* 0 in a state that no check has seen only */
+        uint64_t cylinders = cylinder ? disk->sectors / cylinder : 0;
 
         return cylinders > limit ? limit : cylinders ? (unsigned)cylinders : 1;
 }

@@ -51,6 +51,7 @@ static const struct hwaccl_device_field dma_fields[] = {
 
 static const struct hwaccl_device_ops dma_ops = {
         .name = "dma",
+        .size = sizeof(struct hwaccl_dma),
         .fields = dma_fields,
         .field_count = sizeof(dma_fields) / sizeof(dma_fields[0]),
         .port_read = dma_read,

@@ -158,6 +158,7 @@ static const struct hwaccl_device_field fw_cfg_fields[] = {
 
 static const struct hwaccl_device_ops fw_cfg_ops = {
         .name = "fw_cfg",
+        .size = sizeof(struct hwaccl_fw_cfg),
         .fields = fw_cfg_fields,
         .field_count = sizeof(fw_cfg_fields) / sizeof(fw_cfg_fields[0]),
         .port_read = fw_cfg_read,

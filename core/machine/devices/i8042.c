@@ -50,7 +50,7 @@ static void update_lines(struct hwaccl_i8042 *controller)
 /* A full queue drops new bytes: the guest has not read 16 answers. */
 static void answer(struct hwaccl_i8042 *controller, uint8_t value, enum source source)
 {
-        if (controller->count == HWACCL_I8042_QUEUE_SIZE)
+        if (controller->count >= HWACCL_I8042_QUEUE_SIZE)
                 return;
         controller->queue[controller->count] = value;
         controller->source[controller->count] = (uint8_t)source;
@@ -63,6 +63,8 @@ static uint8_t take_answer(struct hwaccl_i8042 *controller)
 
         if (!controller->count)
                 return 0;
+        if (controller->count > HWACCL_I8042_QUEUE_SIZE)
+                controller->count = HWACCL_I8042_QUEUE_SIZE;
         controller->count--;
         memmove(controller->queue, controller->queue + 1, controller->count);
         memmove(controller->source, controller->source + 1, controller->count);
@@ -250,9 +252,9 @@ static void i8042_write(struct hwaccl_device *device, uint16_t port, unsigned si
         update_lines(controller);
 }
 
-static bool i8042_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool i8042_valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        struct hwaccl_i8042 *controller = (struct hwaccl_i8042 *)device;
+        const struct hwaccl_i8042 *controller = (const struct hwaccl_i8042 *)device;
 
         if (controller->count > HWACCL_I8042_QUEUE_SIZE)
                 return hwaccl_error_set(error, "%u bytes are queued, room for %d", controller->count,
@@ -283,11 +285,12 @@ static const struct hwaccl_device_field i8042_fields[] = {
 
 static const struct hwaccl_device_ops i8042_ops = {
         .name = "i8042",
+        .size = sizeof(struct hwaccl_i8042),
         .fields = i8042_fields,
         .field_count = sizeof(i8042_fields) / sizeof(i8042_fields[0]),
         .port_read = i8042_read,
         .port_write = i8042_write,
-        .loaded = i8042_loaded,
+        .valid = i8042_valid,
 };
 
 void hwaccl_i8042_init(struct hwaccl_i8042 *controller, struct hwaccl_system_control *system_control,

@@ -179,14 +179,18 @@ static void pci_write(struct hwaccl_device *device, uint16_t port, unsigned size
                 map_power(pci);
 }
 
-static bool pci_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool pci_valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        struct hwaccl_pci *pci = (struct hwaccl_pci *)device;
+        const struct hwaccl_pci *pci = (const struct hwaccl_pci *)device;
 
         if (pci->address & ~ADDRESS_KEPT || pci->reset_control & ~RESET_KEPT)
                 return hwaccl_error_set(error, "port cf8h or cf9h has reserved bits set");
-        map_power(pci);
         return true;
+}
+
+static void pci_restored(struct hwaccl_device *device)
+{
+        map_power((struct hwaccl_pci *)device);
 }
 
 static const struct hwaccl_device_field pci_fields[] = {
@@ -197,11 +201,13 @@ static const struct hwaccl_device_field pci_fields[] = {
 
 static const struct hwaccl_device_ops pci_ops = {
         .name = "pci",
+        .size = sizeof(struct hwaccl_pci),
         .fields = pci_fields,
         .field_count = sizeof(pci_fields) / sizeof(pci_fields[0]),
         .port_read = pci_read,
         .port_write = pci_write,
-        .loaded = pci_loaded,
+        .valid = pci_valid,
+        .restored = pci_restored,
 };
 
 void hwaccl_pci_init(struct hwaccl_pci *pci, struct hwaccl_acpi *acpi, struct hwaccl_board *board)

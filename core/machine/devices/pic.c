@@ -318,9 +318,9 @@ static bool chip_possible(const struct hwaccl_pic_chip *chip)
                chip->poll <= 1 && chip->special_mask <= 1 && chip->rotate_on_auto_eoi <= 1;
 }
 
-static bool pic_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool pic_valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        struct hwaccl_pic *pic = (struct hwaccl_pic *)device;
+        const struct hwaccl_pic *pic = (const struct hwaccl_pic *)device;
 
         if (!chip_possible(&pic->master) || !chip_possible(&pic->slave))
                 return hwaccl_error_set(error, "step, priority, vector base or a flag is out of range");
@@ -345,11 +345,12 @@ static const struct hwaccl_device_field pic_fields[] = {CHIP_FIELDS(master), CHI
 
 static const struct hwaccl_device_ops pic_ops = {
         .name = "pic",
+        .size = sizeof(struct hwaccl_pic),
         .fields = pic_fields,
         .field_count = sizeof(pic_fields) / sizeof(pic_fields[0]),
         .port_read = pic_read,
         .port_write = pic_write,
-        .loaded = pic_loaded,
+        .valid = pic_valid,
 };
 
 void hwaccl_pic_init(struct hwaccl_pic *pic, struct hwaccl_board *board)

@@ -201,17 +201,21 @@ static bool channel_possible(const struct hwaccl_pit_channel *channel)
                channel->latched <= 2;
 }
 
-static bool pit_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool pit_valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        struct hwaccl_pit *pit = (struct hwaccl_pit *)device;
+        const struct hwaccl_pit *pit = (const struct hwaccl_pit *)device;
 
         for (unsigned i = 0; i < HWACCL_PIT_CHANNEL_COUNT; i++)
                 if (!channel_possible(&pit->channel[i]))
                         return hwaccl_error_set(error, "a value of channel %u is out of range", i);
         if (pit->synchronized > INT64_MAX / 2)
-                return hwaccl_error_set(error, "tick %" PRIu64 " is too far in the future", pit->synchronized);
-        hwaccl_board_deadline_changed(device->board);
+                return hwaccl_error_set(error, "tick %" PRIu64 " lies in the far future", pit->synchronized);
         return true;
+}
+
+static void pit_restored(struct hwaccl_device *device)
+{
+        hwaccl_board_deadline_changed(device->board);
 }
 
 #define CHANNEL_FIELD(number, member) HWACCL_DEVICE_FIELD(struct hwaccl_pit, channel[number].member)
@@ -233,13 +237,15 @@ static const struct hwaccl_device_field pit_fields[] = {
 
 static const struct hwaccl_device_ops pit_ops = {
         .name = "pit",
+        .size = sizeof(struct hwaccl_pit),
         .fields = pit_fields,
         .field_count = sizeof(pit_fields) / sizeof(pit_fields[0]),
         .port_read = pit_read,
         .port_write = pit_write,
         .advance = pit_advance,
         .deadline = pit_deadline,
-        .loaded = pit_loaded,
+        .valid = pit_valid,
+        .restored = pit_restored,
 };
 
 void hwaccl_pit_init(struct hwaccl_pit *pit, struct hwaccl_board *board)

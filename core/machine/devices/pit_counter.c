@@ -44,6 +44,12 @@ static uint32_t high_part(uint32_t count)
         return (count + 1) / 2;
 }
 
+/* Ticks of a period. A count of 0 cannot be loaded: it stands for the largest. */
+static uint32_t period_of(const struct hwaccl_pit_channel *channel)
+{
+        return channel->count ? channel->count : 65536;
+}
+
 static bool load_waits(const struct hwaccl_pit_channel *channel, uint64_t now)
 {
         return channel->counting && (int64_t)(now - channel->origin) < 0;
@@ -89,7 +95,7 @@ void hwaccl_pit_counter_settle(struct hwaccl_pit_channel *channel, uint64_t now)
 static void queue(struct hwaccl_pit_channel *channel, uint64_t now)
 {
         hwaccl_pit_counter_settle(channel, now);
-        uint64_t into = elapsed(channel, now) % channel->count;
+        uint64_t into = elapsed(channel, now) % period_of(channel);
         channel->origin = now - into;
         channel->next = channel->written;
         bool half = channel->mode == 3 && into < high_part(channel->count);
@@ -145,7 +151,7 @@ void hwaccl_pit_counter_set_gate(struct hwaccl_pit_channel *channel, uint64_t no
 
 static uint32_t square_wave_value(const struct hwaccl_pit_channel *channel, uint64_t past)
 {
-        uint32_t into = (uint32_t)(past % channel->count);
+        uint32_t into = (uint32_t)(past % period_of(channel));
         uint32_t high = high_part(channel->count);
 
         return (channel->count & ~1u) - 2 * (into < high ? into : into - high);
@@ -163,7 +169,7 @@ uint16_t hwaccl_pit_counter_value(const struct hwaccl_pit_channel *channel, uint
         if (channel->mode == 3)
                 return encode_count(channel, square_wave_value(&settled, past));
         if (channel->mode == 2)
-                return encode_count(channel, settled.count - (uint32_t)(past % settled.count));
+                return encode_count(channel, settled.count - (uint32_t)(past % period_of(&settled)));
         return encode_count(channel, settled.count + wrap - (uint32_t)(past % wrap));
 }
 
@@ -177,8 +183,8 @@ bool hwaccl_pit_counter_output(const struct hwaccl_pit_channel *channel, uint64_
         switch (channel->mode) {
         case 0: return channel->written && (channel->expired || past >= channel->count);
         case 1: return !channel->counting || past >= channel->count;
-        case 2: return !counting || past % settled.count != settled.count - 1;
-        case 3: return !counting || past % settled.count < high_part(settled.count);
+        case 2: return !counting || past % period_of(&settled) != settled.count - 1;
+        case 3: return !counting || past % period_of(&settled) < high_part(settled.count);
         default: return !counting || channel->expired || past != channel->count;
         }
 }
@@ -194,7 +200,7 @@ static uint64_t period_end(const struct hwaccl_pit_channel *channel, uint64_t af
 {
         if ((int64_t)(after - channel->origin) < 0)
                 return channel->origin + channel->count;
-        return channel->origin + ((after - channel->origin) / channel->count + 1) * channel->count;
+        return channel->origin + ((after - channel->origin) / period_of(channel) + 1) * period_of(channel);
 }
 
 uint64_t hwaccl_pit_counter_next_rise(const struct hwaccl_pit_channel *channel, uint64_t after)

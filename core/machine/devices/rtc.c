@@ -368,18 +368,22 @@ static uint64_t rtc_deadline(const struct hwaccl_device *device)
         return ahead && update < deadline ? update : deadline;
 }
 
-static bool rtc_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool rtc_valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        struct hwaccl_rtc *rtc = (struct hwaccl_rtc *)device;
+        const struct hwaccl_rtc *rtc = (const struct hwaccl_rtc *)device;
 
         if (rtc->started > 1 || rtc->weekday_shift > 6)
                 return hwaccl_error_set(error, "a flag or the weekday is out of range");
         if (rtc->synchronized_ns > INT64_MAX || (int64_t)(rtc->synchronized_ns - rtc->second_start) < 0)
                 return hwaccl_error_set(error, "the current second starts in the future");
         if (rtc->cmos[REGISTER_A] & A_UPDATING || rtc->cmos[REGISTER_D] != D_VALID)
-                return hwaccl_error_set(error, "invalid value in register A or D");
-        hwaccl_board_deadline_changed(device->board);
+                return hwaccl_error_set(error, "register A or D holds a value that it cannot have");
         return true;
+}
+
+static void rtc_restored(struct hwaccl_device *device)
+{
+        hwaccl_board_deadline_changed(device->board);
 }
 
 static const struct hwaccl_device_field rtc_fields[] = {
@@ -391,13 +395,15 @@ static const struct hwaccl_device_field rtc_fields[] = {
 
 static const struct hwaccl_device_ops rtc_ops = {
         .name = "rtc",
+        .size = sizeof(struct hwaccl_rtc),
         .fields = rtc_fields,
         .field_count = sizeof(rtc_fields) / sizeof(rtc_fields[0]),
         .port_read = rtc_read,
         .port_write = rtc_write,
         .advance = rtc_advance,
         .deadline = rtc_deadline,
-        .loaded = rtc_loaded,
+        .valid = rtc_valid,
+        .restored = rtc_restored,
 };
 
 void hwaccl_rtc_init(struct hwaccl_rtc *rtc, struct hwaccl_board *board)

@@ -50,9 +50,9 @@ static void control_write(struct hwaccl_device *device, uint16_t port, unsigned 
                 hwaccl_board_stop(device->board, HWACCL_END_RESET, 0);
 }
 
-static bool control_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool control_valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        struct hwaccl_system_control *control = (struct hwaccl_system_control *)device;
+        const struct hwaccl_system_control *control = (const struct hwaccl_system_control *)device;
 
         if (control->port_b & ~B_KEPT || control->a20 > 1)
                 return hwaccl_error_set(error, "port 61h or A20 is out of range");
@@ -66,11 +66,12 @@ static const struct hwaccl_device_field control_fields[] = {
 
 static const struct hwaccl_device_ops control_ops = {
         .name = "system_control",
+        .size = sizeof(struct hwaccl_system_control),
         .fields = control_fields,
         .field_count = sizeof(control_fields) / sizeof(control_fields[0]),
         .port_read = control_read,
         .port_write = control_write,
-        .loaded = control_loaded,
+        .valid = control_valid,
 };
 
 void hwaccl_system_control_init(struct hwaccl_system_control *control, struct hwaccl_pit *pit,

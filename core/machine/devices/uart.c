@@ -93,7 +93,7 @@ bool hwaccl_uart_can_interrupt(const struct hwaccl_uart *uart)
 
 static void receive(struct hwaccl_uart *uart, uint8_t character)
 {
-        if (uart->received_count == depth(uart)) {
+        if (uart->received_count >= depth(uart)) {
                 uart->line_errors |= LSR_OVERRUN;
                 if (!fifos_enabled(uart))
                         uart->received[0] = character; /* a full FIFO loses the new character, RBR the old one */
@@ -104,7 +104,7 @@ static void receive(struct hwaccl_uart *uart, uint8_t character)
 
 static void take_typed(struct hwaccl_uart *uart)
 {
-        if (uart->mcr & MCR_LOOPBACK || uart->received_count == depth(uart))
+        if (uart->mcr & MCR_LOOPBACK || uart->received_count >= depth(uart))
                 return;
         uint8_t typed[HWACCL_UART_FIFO_SIZE];
         size_t count = hwaccl_host_console_read(uart->device.board->host, HWACCL_CHANNEL_SERIAL, typed,
@@ -123,6 +123,8 @@ static uint8_t read_received(struct hwaccl_uart *uart)
 {
         uint8_t character = uart->received[0];
 
+        if (uart->received_count > HWACCL_UART_FIFO_SIZE)
+                uart->received_count = HWACCL_UART_FIFO_SIZE;
         if (uart->received_count) {
                 uart->received_count--;
                 memmove(uart->received, uart->received + 1, uart->received_count);
@@ -272,9 +274,9 @@ static void uart_write(struct hwaccl_device *device, uint16_t port, unsigned siz
         hwaccl_ports_write(device, port, size, value, write_byte);
 }
 
-static bool uart_loaded(struct hwaccl_device *device, struct hwaccl_error *error)
+static bool uart_valid(const struct hwaccl_device *device, struct hwaccl_error *error)
 {
-        struct hwaccl_uart *uart = (struct hwaccl_uart *)device;
+        const struct hwaccl_uart *uart = (const struct hwaccl_uart *)device;
 
         if (uart->received_count > depth(uart))
                 return hwaccl_error_set(error, "%u characters received, room for %u", uart->received_count,
@@ -302,11 +304,12 @@ static const struct hwaccl_device_field uart_fields[] = {
 
 static const struct hwaccl_device_ops uart_ops = {
         .name = "uart",
+        .size = sizeof(struct hwaccl_uart),
         .fields = uart_fields,
         .field_count = sizeof(uart_fields) / sizeof(uart_fields[0]),
         .port_read = uart_read,
         .port_write = uart_write,
-        .loaded = uart_loaded,
+        .valid = uart_valid,
 };
 
 void hwaccl_uart_init(struct hwaccl_uart *uart, struct hwaccl_board *board)
