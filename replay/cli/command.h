@@ -29,6 +29,7 @@ extern const struct cli_command cli_command_check;
 extern const struct cli_command cli_command_top;
 extern const struct cli_command cli_command_import;
 extern const struct cli_command cli_command_recover;
+extern const struct cli_command cli_command_upgrade;
 
 /* All of them, in the order of the overview; ends with NULL. */
 extern const struct cli_command *const cli_commands[];

@@ -4,6 +4,9 @@
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/recording_input.h"
+#include "replay/cli/sandbox.h"
+
+#include "hwaccl/replay.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -55,10 +58,13 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         const char *path = cli_one_operand(command, argc, argv, "recording");
         if (!path)
                 return CLI_CANNOT;
+        if (!cli_sandbox_enter(command, path))
+                return CLI_CANNOT;
         struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
         if (!recording)
                 return cli_file_error(command, path, error.message);
-        bool done = hwaccl_recording_check(recording, print_finding, &findings, &error);
+        bool done = hwaccl_recording_check(recording, print_finding, &findings, &error) &&
+                    hwaccl_replay_check_keyframes(recording, print_finding, &findings, &error);
         const struct hwaccl_recording_info info = *hwaccl_recording_info(recording);
         bool complete = info.status == HWACCL_RECORDING_COMPLETE;
         hwaccl_recording_close(recording);

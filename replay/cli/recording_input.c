@@ -2,6 +2,7 @@
 
 #include "replay/cli/message.h"
 #include "replay/cli/parse.h"
+#include "replay/cli/sandbox.h"
 
 #include "hwaccl/event.h"
 #include "tracer/recover/recovery.h"
@@ -49,6 +50,9 @@ const char *cli_recording_operands(const struct cli_command *command, int argc, 
 struct hwaccl_recording *cli_recording_open(const struct cli_command *command, const char *path)
 {
         struct hwaccl_error error;
+
+        if (!cli_sandbox_enter(command, path))
+                return NULL;
         struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
 
         if (!recording)

@@ -6,7 +6,7 @@ import subprocess
 
 from hwaccl_cli import BUILD, HWACCL, CommandTest, main
 
-SUBCOMMANDS = ["record", "replay", "show", "state", "stat", "check", "import", "recover", "top"]
+SUBCOMMANDS = ["record", "replay", "show", "state", "stat", "check", "import", "recover", "top", "upgrade"]
 
 
 class Usage(CommandTest):

@@ -3,7 +3,6 @@
 
 #include "tracer/database/private_file.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -159,33 +158,44 @@ static int vfs_full_name(sqlite3_vfs *vfs, const char *name, int room, char *ful
         return snprintf(full, (size_t)room, "%s", name) < room ? SQLITE_OK : SQLITE_CANTOPEN;
 }
 
-static sqlite3_vfs view_vfs;
-static int registered;
-
 /* What has nothing to do with files is the default's: time, randomness, sleep. */
-static void register_vfs(void)
+static bool make_vfs(void)
 {
         const sqlite3_vfs *usual = sqlite3_vfs_find(NULL);
+        sqlite3_vfs *vfs = usual ? sqlite3_malloc((int)sizeof(*vfs)) : NULL;
 
-        if (!usual)
-                return;
-        view_vfs = *usual;
-        view_vfs.szOsFile = (int)sizeof(struct view_file);
-        view_vfs.zName = VFS_NAME;
-        view_vfs.pNext = NULL;
-        view_vfs.xOpen = vfs_open;
-        view_vfs.xDelete = vfs_delete;
-        view_vfs.xAccess = vfs_access;
-        view_vfs.xFullPathname = vfs_full_name;
-        registered = sqlite3_vfs_register(&view_vfs, 0) == SQLITE_OK;
+        if (!vfs)
+                return false;
+        *vfs = *usual;
+        vfs->szOsFile = (int)sizeof(struct view_file);
+        vfs->zName = VFS_NAME;
+        vfs->pNext = NULL;
+        vfs->xOpen = vfs_open;
+        vfs->xDelete = vfs_delete;
+        vfs->xAccess = vfs_access;
+        vfs->xFullPathname = vfs_full_name;
+        if (sqlite3_vfs_register(vfs, 0) == SQLITE_OK)
+                return true;
+        sqlite3_free(vfs);
+        return false;
+}
+
+/* SQLite keeps it for the rest of the process; this library has no state of its own. */
+static bool have_vfs(void)
+{
+        sqlite3_mutex *mutex = sqlite3_initialize() == SQLITE_OK ? sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_VFS3) : NULL;
+
+        sqlite3_mutex_enter(mutex); /* NULL: SQLite was built for one thread */
+        bool good = sqlite3_vfs_find(VFS_NAME) || make_vfs();
+        sqlite3_mutex_leave(mutex);
+        return good;
 }
 
 sqlite3 *database_open_private(const char *path, struct hwaccl_error *error)
 {
-        static pthread_once_t once = PTHREAD_ONCE_INIT;
         char text[sizeof(open_error.message)];
 
-        if (pthread_once(&once, register_vfs) != 0 || !registered) {
+        if (!have_vfs()) {
                 hwaccl_error_set(error, "out of memory");
                 return NULL;
         }

@@ -273,16 +273,23 @@ static bool verify_against(sqlite3 *db, sqlite3 *model, bool views, struct hwacc
         return good;
 }
 
+sqlite3 *schema_model_open(struct hwaccl_error *error)
+{
+        sqlite3 *model = NULL;
+
+        if (sqlite3_open_v2(":memory:", &model, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+                hwaccl_error_set(error, "out of memory");
+        else if (schema_upgrade(model, hwaccl_schema_migrations, hwaccl_schema_migration_count, error))
+                return model;
+        (void)sqlite3_close(model);
+        return NULL;
+}
+
 bool schema_verify(sqlite3 *db, bool views, struct hwaccl_error *error)
 {
-        sqlite3 *model;
+        sqlite3 *model = schema_model_open(error);
+        bool good = model && verify_against(db, model, views, error);
 
-        if (sqlite3_open_v2(":memory:", &model, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-                (void)sqlite3_close(model);
-                return hwaccl_error_set(error, "out of memory");
-        }
-        bool good = schema_upgrade(model, hwaccl_schema_migrations, hwaccl_schema_migration_count, error) &&
-                    verify_against(db, model, views, error);
         (void)sqlite3_close(model);
         return good;
 }

@@ -18,6 +18,9 @@ unsigned schema_version(void);
 bool schema_upgrade(sqlite3 *db, const struct hwaccl_schema_migration *migrations, unsigned count,
                     struct hwaccl_error *error);
 
+/** schema_model_open - a database in memory with the current schema, for comparison; NULL with *error set */
+sqlite3 *schema_model_open(struct hwaccl_error *error);
+
 /**
  * schema_verify - whether the tables and indexes are defined exactly as this build defines them
  * @views: the views too

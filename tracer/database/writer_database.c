@@ -82,7 +82,7 @@ static sqlite3 *create(const char *path, bool force, const char *how, struct hwa
 {
         sqlite3 *db = NULL;
 
-        if (!make_way(path, force, error))
+        if (!database_name_is_plain(path, error) || !make_way(path, force, error))
                 return NULL;
         const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
         if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK) {

@@ -12,155 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/*
- * quick_check reads every page, at about 500 MB/s; a replay reads at a tenth of that. Above this size it would take
- * seconds before any output, so for larger files only `hwaccl check` runs it. Readers are safe without it: SQLite
- * checks cells when it reads them (cell_size_check), and every value is checked before use.
- */
-#define QUICK_CHECK_MAX (INT64_C(256) << 20)
-
-/* The header has the size of the file (SQLite file format, 1.3): page size at 16, pages at 28, big-endian. While a
- * write-ahead log exists, the file may be older. */
-static bool whole(struct hwaccl_recording *recording, const uint8_t *header, int64_t size, struct hwaccl_error *error)
-{
-        int64_t page = header[16] << 8 | header[17];
-        int64_t pages = (int64_t)header[28] << 24 | header[29] << 16 | header[30] << 8 | header[31];
-        int64_t expected = (page == 1 ? 65536 : page) * pages;
-        char *log = sqlite3_mprintf("%s-wal", recording->path);
-        bool behind = !log || access(log, F_OK) == 0;
-
-        sqlite3_free(log);
-        if (size >= expected || behind)
-                return true;
-        return recording_error(recording, error, "is truncated: %" PRId64 " of %" PRId64 " bytes", size, expected);
-}
-
-/* Checks for a clear message about a file that is not an SQLite database. */
-static bool check_file(struct hwaccl_recording *recording, int64_t *size, struct hwaccl_error *error)
-{
-        static const char magic[16] = "SQLite format 3";
-        uint8_t header[100];
-        struct stat status;
-        int fd = open(recording->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-        if (fd < 0)
-                return recording_error(recording, error, "%s", strerror(errno));
-        bool good = false;
-        if (fstat(fd, &status) != 0)
-                recording_error(recording, error, "%s", strerror(errno));
-        else if (!S_ISREG(status.st_mode))
-                recording_error(recording, error, "is not a regular file");
-        else if (status.st_size == 0)
-                recording_error(recording, error, "is empty");
-        else if (read(fd, header, sizeof(header)) != (ssize_t)sizeof(header) ||
-                 memcmp(header, magic, sizeof(magic)) != 0)
-                recording_error(recording, error, "not an SQLite database");
-        else
-                good = whole(recording, header, status.st_size, error);
-        *size = good ? status.st_size : 0;
-        (void)close(fd);
-        return good;
-}
-
-static bool readable(sqlite3 *db)
-{
-        return sqlite3_exec(db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK;
-}
-
-/* A finished recording is opened without lock files, so it can be on read-only media. */
-static bool open_read_only(struct hwaccl_recording *recording, struct hwaccl_error *error)
-{
-        recording->db = database_open(recording->path, SQLITE_OPEN_READONLY);
-        if (recording->db && !readable(recording->db) && sqlite3_errcode(recording->db) == SQLITE_READONLY) {
-                /* a recorder died while leaving write-ahead logging: its journal must be rolled back first */
-                sqlite3 *db = database_open(recording->path, SQLITE_OPEN_READWRITE);
-                (void)(db && readable(db));
-                (void)sqlite3_close(db);
-                (void)sqlite3_close(recording->db);
-                recording->db = database_open(recording->path, SQLITE_OPEN_READONLY);
-        }
-        if (recording->db && !readable(recording->db) && sqlite3_errcode(recording->db) == SQLITE_CANTOPEN) {
-                /* write-ahead log in a directory that is not writable: assume that no other process writes there */
-                char *uri = sqlite3_mprintf("file:%s?immutable=1", recording->path);
-                sqlite3 *db = uri && !strpbrk(recording->path, "?#%")
-                                      ? database_open(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI)
-                                      : NULL;
-                sqlite3_free(uri);
-                if (db) {
-                        (void)sqlite3_close(recording->db);
-                        recording->db = db;
-                }
-        }
-        if (!recording->db)
-                return recording_error(recording, error, "cannot open");
-        return true;
-}
-
-static bool migrate(struct hwaccl_recording *recording, int64_t version, struct hwaccl_error *error)
-{
-        sqlite3 *db = database_open(recording->path, SQLITE_OPEN_READWRITE);
-        struct hwaccl_error reason = {"cannot write it"};
-        bool good = db && schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, &reason);
-
-        (void)sqlite3_close(db);
-        if (good)
-                return true;
-        return recording_error(recording, error, "has schema version %" PRId64 " and cannot be migrated to %u: %s",
-                               version, schema_version(), reason.message);
-}
-
-static bool quick_check(struct hwaccl_recording *recording, struct hwaccl_error *error)
-{
-        sqlite3_stmt *check;
-
-        if (!database_prepare(recording->db, "PRAGMA quick_check(1)", &check, error))
-                return false;
-        int result = sqlite3_step(check);
-        bool good = false;
-        if (result != SQLITE_ROW)
-                recording_error(recording, error, "is damaged: %s", sqlite3_errmsg(recording->db));
-        else if (sqlite3_column_text(check, 0) && strcmp((const char *)sqlite3_column_text(check, 0), "ok") == 0)
-                good = true;
-        else
-                recording_error(recording, error, "is damaged: %s", (const char *)sqlite3_column_text(check, 0));
-        (void)sqlite3_finalize(check);
-        return good;
-}
-
-static bool check_schema(struct hwaccl_recording *recording, bool pages, struct hwaccl_error *error)
-{
-        int64_t application = 0;
-        int64_t version = 0;
-        struct hwaccl_error reason;
-
-        if (!readable(recording->db))
-                return recording_error(recording, error, "cannot read: %s", sqlite3_errmsg(recording->db));
-        if (!database_integer(recording->db, "PRAGMA application_id", 0, &application, error) ||
-            !database_integer(recording->db, "PRAGMA user_version", 0, &version, error))
-                return false;
-        if (application != DATABASE_APPLICATION_ID)
-                return recording_error(recording, error, "an SQLite database, but not a recording of hwaccl");
-        if (version < 1)
-                return recording_error(recording, error, "has no schema version");
-        if (version > (int64_t)schema_version())
-                return recording_error(recording, error,
-                                       "has schema version %" PRId64 "; this hwaccl reads up to %u: use a newer one",
-                                       version, schema_version());
-        if (version < (int64_t)schema_version()) {
-                if (!migrate(recording, version, error))
-                        return false;
-                (void)sqlite3_close(recording->db);
-                recording->db = NULL;
-                if (!open_read_only(recording, error))
-                        return false;
-        }
-        if (pages && !quick_check(recording, error))
-                return false;
-        if (!schema_verify(recording->db, false, &reason))
-                return recording_error(recording, error, "not a complete recording: %s", reason.message);
-        return true;
-}
-
 /* One row of one-column checks: *value is an integer in [0, limit], or the error says which column of which table. */
 static bool ranged(const struct hwaccl_recording *recording, sqlite3_stmt *row, int column, const char *name,
                    int64_t limit, int64_t *value, struct hwaccl_error *error)
@@ -347,10 +198,9 @@ static bool load_device_fields(struct hwaccl_recording *recording, struct hwaccl
         return good;
 }
 
-static struct hwaccl_recording *open_recording(const char *path, int64_t check_max, struct hwaccl_error *error)
+static struct hwaccl_recording *open_recording(const char *path, bool quick, struct hwaccl_error *error)
 {
         struct hwaccl_recording *recording = calloc(1, sizeof(*recording));
-        int64_t size = 0;
 
         if (recording)
                 recording->path = strdup(path);
@@ -360,8 +210,7 @@ static struct hwaccl_recording *open_recording(const char *path, int64_t check_m
                 return NULL;
         }
         field_sets_init(recording->set);
-        if (check_file(recording, &size, error) && open_read_only(recording, error) &&
-            check_schema(recording, size <= check_max, error) && load_status(recording, error) &&
+        if (recording_open_file(recording, quick, error) && load_status(recording, error) &&
             load_vcpus(recording, error) && recording_load_gaps(recording, error) && load_options(recording, error) &&
             load_device_fields(recording, error)) {
                 recording->info.vmm = hwaccl_recording_option(recording, HWACCL_OPTION_VMM);
@@ -373,12 +222,12 @@ static struct hwaccl_recording *open_recording(const char *path, int64_t check_m
 
 struct hwaccl_recording *hwaccl_recording_open(const char *path, struct hwaccl_error *error)
 {
-        return open_recording(path, QUICK_CHECK_MAX, error);
+        return open_recording(path, false, error);
 }
 
 struct hwaccl_recording *hwaccl_recording_open_running(const char *path, struct hwaccl_error *error)
 {
-        return open_recording(path, -1, error);
+        return open_recording(path, true, error);
 }
 
 void hwaccl_recording_close(struct hwaccl_recording *recording)
@@ -395,7 +244,10 @@ void hwaccl_recording_close(struct hwaccl_recording *recording)
                 free(recording->device_field[i].device);
                 free(recording->device_field[i].field);
         }
+        for (size_t i = 0; i < recording->foreign_count; i++)
+                free(recording->foreign[i]);
         (void)sqlite3_close(recording->db);
+        free(recording->foreign);
         free(recording->option);
         free(recording->gap);
         free(recording->device_field);
@@ -415,6 +267,11 @@ const char *hwaccl_recording_option(const struct hwaccl_recording *recording, co
                 if (strcmp(recording->option[i].name, name) == 0)
                         return recording->option[i].value;
         return NULL;
+}
+
+uint32_t hwaccl_recording_vcpu_number(const struct hwaccl_recording *recording, uint32_t index)
+{
+        return index < recording->info.vcpu_count ? recording->vcpu[index].number : UINT32_MAX;
 }
 
 struct sqlite3 *hwaccl_recording_database(const struct hwaccl_recording *recording)

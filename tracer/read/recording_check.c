@@ -55,6 +55,9 @@ static bool ask(struct check *check, const char *prefix, const char *sql, struct
                 return false;
         while ((result = sqlite3_step(row)) == SQLITE_ROW) {
                 const char *text = (const char *)sqlite3_column_text(row, 0);
+                /* pages of what is not hwaccl's belong to nothing in this view */
+                if (text && check->recording->foreign_count && strstr(text, "is never used"))
+                        continue;
                 if (!text || strcmp(text, "ok") != 0)
                         found(check, "%s%s", prefix, text ? text : "NULL");
         }
@@ -234,15 +237,14 @@ bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(
                             void *opaque, struct hwaccl_error *error)
 {
         struct check check = {.recording = recording, .finding = finding, .opaque = opaque};
-        struct hwaccl_error reason;
         char *sql = schema_expand("SELECT @page($)@ FROM keyframe WHERE id = ?1", SCHEMA_FIELDS_NOW);
 
         if (!sql)
                 return hwaccl_error_set(error, "out of memory");
         bool good = database_prepare(recording->db, sql, &check.keyframe, error);
         free(sql);
-        if (good && !schema_verify(recording->db, true, &reason))
-                found(&check, "schema: %s", reason.message);
+        for (size_t i = 0; i < recording->foreign_count; i++)
+                found(&check, "schema: %s; it is ignored", recording->foreign[i]);
         good = good && ask(&check, "database: ", "PRAGMA integrity_check(20)", error) &&
                check_references(&check, error);
         for (uint32_t i = 0; good && i < recording->info.vcpu_count; i++)

@@ -7,6 +7,7 @@
 #include "tracer/database/database.h"
 #include "tracer/database/field_sets.h"
 #include "tracer/database/rows.h"
+#include "tracer/database/schema_guard.h"
 #include "tracer/read/recording_limits.h"
 
 struct recorded_vcpu {
@@ -36,6 +37,11 @@ struct device_field {
 struct hwaccl_recording {
         char *path;
         sqlite3 *db;
+        bool is_private;       /* db is a private view */
+        unsigned file_version; /* of the file's schema; that of db is this build's */
+        char **foreign;        /* lines about what the file's schema has besides hwaccl's own */
+        size_t foreign_count;
+        struct query_budget budget;
         struct hwaccl_recording_info info;
         char *end_message;
         struct recorded_vcpu vcpu[RECORDING_VCPU_MAX];
@@ -50,6 +56,9 @@ struct hwaccl_recording {
         struct device_values *asked; /* last result of hwaccl_recording_device_fields() */
         struct state_lookup *lookup; /* of hwaccl_recording_state(); NULL until it is first called */
 };
+
+/** recording_open_file - recording->db: a view of the file at recording->path. @quick: without a look at every page */
+bool recording_open_file(struct hwaccl_recording *recording, bool quick, struct hwaccl_error *error);
 
 /** recording_error - "path: …". Returns false. */
 bool recording_error(const struct hwaccl_recording *recording, struct hwaccl_error *error, const char *format, ...)

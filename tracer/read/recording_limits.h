@@ -8,4 +8,6 @@
 #define RECORDING_DEVICE_FIELD_MAX 4096u
 #define RECORDING_DEVICE_SIZE_MAX  (64u << 10) /* bytes of all devices' state */
 
+#define RECORDING_FOREIGN_MAX 100u /* that `hwaccl check` names */
+
 #endif

@@ -6,6 +6,8 @@
 #include "hwaccl/event.h"
 #include "hwaccl/recording.h"
 #include "tracer/database/checkpoint.h"
+#include "tracer/database/private_file.h"
+#include "tracer/database/private_view.h"
 #include "tracer/ring/steps.h"
 
 #include <errno.h>
@@ -60,6 +62,19 @@ static bool check_database(const struct recovery *recovery, struct hwaccl_error 
         return recording != NULL;
 }
 
+/* SQLite rolls back whatever journal lies beside the database, and removes the files that the journal names. */
+static bool check_journal(const struct recovery *recovery, struct hwaccl_error *error)
+{
+        char *journal = NULL;
+
+        if (asprintf(&journal, "%s-journal", recovery->database) < 0)
+                return hwaccl_error_set(error, "out of memory");
+        bool good = !private_journal_is_foreign(journal) ||
+                    hwaccl_error_set(error, "%s: names a super-journal, which hwaccl's never do; remove it", journal);
+        free(journal);
+        return good;
+}
+
 static bool open_database(struct recovery *recovery, struct hwaccl_error *error)
 {
         recovery->db = database_open(recovery->database, SQLITE_OPEN_READWRITE);
@@ -82,7 +97,9 @@ static bool holds_nothing(const struct recovery *recovery)
                 return errno == ENOENT;
         if (!S_ISREG(status.st_mode))
                 return false;
-        sqlite3 *db = database_open(recovery->database, SQLITE_OPEN_READWRITE);
+        if (status.st_size == 0)
+                return true;
+        sqlite3 *db = database_open_private(recovery->database, &ignored);
         bool nothing = db && database_integer(db, "SELECT count(*) FROM sqlite_schema", -1, &tables, &ignored) &&
                        (tables == 0 ||
                         (tables > 0 && database_integer(db, "PRAGMA application_id", 0, &application, &ignored) &&
@@ -312,7 +329,7 @@ static bool with_ring(struct recovery *recovery, struct hwaccl_error *error)
                 result->outcome = HWACCL_RECOVERY_NO_EXITS;
                 return remove_files(recovery, error);
         }
-        if (!check_database(recovery, error) || !open_database(recovery, error))
+        if (!check_journal(recovery, error) || !check_database(recovery, error) || !open_database(recovery, error))
                 return false;
         bool good = complete(recovery, error);
         if (!close_database(recovery, good, error))

@@ -60,4 +60,13 @@ struct hwaccl_replay_result {
 bool hwaccl_replay_run(struct hwaccl_recording *recording, const struct hwaccl_replay_config *config,
                        struct hwaccl_replay_result *result, struct hwaccl_error *error);
 
+/**
+ * hwaccl_replay_check_keyframes - could a replay begin at every keyframe? Each has a state of all devices
+ * @finding: called with one line, without a newline, for each state that a device refuses
+ *
+ * Part of `hwaccl check`. Returns false with *error set if a state cannot be read; problems are no error.
+ */
+bool hwaccl_replay_check_keyframes(struct hwaccl_recording *recording, void (*finding)(void *opaque, const char *text),
+                                   void *opaque, struct hwaccl_error *error);
+
 #endif

@@ -100,6 +100,9 @@ struct hwaccl_recording *hwaccl_recording_open_running(const char *path, struct 
 void hwaccl_recording_close(struct hwaccl_recording *recording);
 const struct hwaccl_recording_info *hwaccl_recording_info(const struct hwaccl_recording *recording);
 
+/** hwaccl_recording_vcpu_number - of the vCPU with @index, 0 to vcpu_count - 1, in ascending order */
+uint32_t hwaccl_recording_vcpu_number(const struct hwaccl_recording *recording, uint32_t index);
+
 /**
  * hwaccl_recording_range - exits of a vCPU: @first to @end - 1; equal if there are none
  *
@@ -202,6 +205,15 @@ bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t
  */
 bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(void *opaque, const char *text),
                             void *opaque, struct hwaccl_error *error);
+
+/**
+ * hwaccl_recording_upgrade - bring the file itself to this version's schema; nothing else changes it
+ * @from: set to the schema version that it had
+ *
+ * A recording of an older version is read as it is, through a private view that is migrated each time it is opened;
+ * this saves that. Returns false with *error set when the file is no recording, is being written, or cannot be written.
+ */
+bool hwaccl_recording_upgrade(const char *path, unsigned *from, struct hwaccl_error *error);
 
 /** hwaccl_recording_sqlite_version - version of the loaded library, such as "3.40.1" */
 const char *hwaccl_recording_sqlite_version(void);
