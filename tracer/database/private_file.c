@@ -224,28 +224,13 @@ static bool read_header(struct private_file *view, const char *path, struct hwac
         return true;
 }
 
-static bool bring_in(struct private_file *view, const char *path, const char *suffix,
-                     bool (*apply)(struct private_file *, const char *, struct hwaccl_error *),
-                     struct hwaccl_error *error)
-{
-        char *beside = NULL;
-
-        if (asprintf(&beside, "%s%s", path, suffix) < 0)
-                return hwaccl_error_set(error, "out of memory");
-        bool good = apply(view, beside, error);
-        free(beside);
-        return good;
-}
-
 bool private_file_open(struct private_file *view, const char *path, struct hwaccl_error *error)
 {
         *view = (struct private_file){.fd = -1, .beside = -1};
         view->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (view->fd < 0)
                 return hwaccl_error_set(error, "%s: %s", path, strerror(errno));
-        /* never both: SQLite too rolls a journal back before it looks for a log */
-        if (read_header(view, path, error) && bring_in(view, path, "-journal", private_journal_apply, error) &&
-            (view->beside >= 0 || bring_in(view, path, "-wal", private_log_apply, error)))
+        if (read_header(view, path, error))
                 return true;
         private_file_close(view);
         return false;

@@ -42,7 +42,7 @@ struct private_file {
         size_t count;
 };
 
-/** private_file_open - the view of @path, its log and journal brought in. *view is closed when this fails */
+/** private_file_open - the view of @path, without its log and journal. *view is closed when this fails */
 bool private_file_open(struct private_file *view, const char *path, struct hwaccl_error *error);
 void private_file_close(struct private_file *view);
 

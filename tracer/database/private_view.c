@@ -4,6 +4,7 @@
 #include "tracer/database/private_file.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define VFS_NAME "hwaccl-private"
@@ -113,6 +114,32 @@ static const sqlite3_io_methods view_methods = {
         .xDeviceCharacteristics = view_characteristics,
 };
 
+static bool bring_in(struct private_file *view, const char *path, const char *suffix,
+                     bool (*apply)(struct private_file *, const char *, struct hwaccl_error *),
+                     struct hwaccl_error *error)
+{
+        char *beside = NULL;
+
+        if (asprintf(&beside, "%s%s", path, suffix) < 0)
+                return hwaccl_error_set(error, "out of memory");
+        bool good = apply(view, beside, error);
+        free(beside);
+        return good;
+}
+
+/* The file with what a recorder that died left beside it. Never both: SQLite too rolls a journal back before it looks
+ * for a log. */
+static bool open_view(struct private_file *view, const char *path, struct hwaccl_error *error)
+{
+        if (!private_file_open(view, path, error))
+                return false;
+        if (bring_in(view, path, "-journal", private_journal_apply, error) &&
+            (view->beside >= 0 || bring_in(view, path, "-wal", private_log_apply, error)))
+                return true;
+        private_file_close(view);
+        return false;
+}
+
 /* Why the last view of this thread could not be opened: SQLite has no way for it. */
 static _Thread_local struct hwaccl_error open_error;
 
@@ -126,7 +153,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
                 hwaccl_error_set(&open_error, "a file beside the database was asked for");
                 return SQLITE_CANTOPEN;
         }
-        if (!private_file_open(&opened->view, name, &open_error))
+        if (!open_view(&opened->view, name, &open_error))
                 return SQLITE_CANTOPEN;
         file->pMethods = &view_methods;
         if (out_flags)
