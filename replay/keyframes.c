@@ -40,10 +40,8 @@ bool hwaccl_replay_check_keyframes(struct hwaccl_recording *recording, void (*fi
         error->message[0] = '\0';
         if (info->vmm)
                 return true; /* its devices are not known here */
-        if (!hwaccl_machine_options_read(recording, &config, &reason)) {
-                finding(opaque, reason.message);
-                return true;
-        }
+        if (!hwaccl_machine_options_read(recording, &config, &reason))
+                return true; /* an import may lack options: it can be read, and `hwaccl replay` says what it needs */
         struct replay_engine *engine = malloc(sizeof(*engine));
         if (!engine)
                 return hwaccl_error_set(error, "out of memory");

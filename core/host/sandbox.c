@@ -185,6 +185,9 @@ static const int allowed_calls[] = {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
         /* the search for leaks stops the process from a thread of its own */
         SCMP_SYS(clone),
+        SCMP_SYS(getdents),
+        SCMP_SYS(tkill),
+        SCMP_SYS(kill),
         SCMP_SYS(ptrace),
         SCMP_SYS(wait4),
         SCMP_SYS(prctl),
@@ -214,14 +217,14 @@ static bool allow_calls(scmp_filter_ctx filter)
                 result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                                           SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
         if (result == 0)
-                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
-                                          SCMP_A2(SCMP_CMP_EQ, 0));
+                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0, 0),
+                                          SCMP_A2(SCMP_CMP_EQ, 0, 0));
 #endif
         /* is it a terminal, and how wide; TIOCSTI would type into the user's shell */
         static const unsigned long terminal[] = {TCGETS, TIOCGWINSZ, FIONREAD};
         for (size_t i = 0; result == 0 && i < sizeof(terminal) / sizeof(terminal[0]); i++)
-                result =
-                        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, terminal[i]));
+                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                          SCMP_A1(SCMP_CMP_EQ, terminal[i], 0));
         return result == 0;
 }
 
@@ -245,22 +248,32 @@ static bool restrict_calls(struct hwaccl_error *error)
         return good;
 }
 
-static void lower_limit(int resource, rlim_t most)
+static void lower(struct rlimit *limit, rlim_t most)
+{
+        if (limit->rlim_max > most)
+                limit->rlim_max = most;
+        if (limit->rlim_cur > most)
+                limit->rlim_cur = most;
+}
+
+/* A help, no condition: where a limit cannot be set, the reader works as well. */
+static void lower_limits(void)
 {
         struct rlimit limit;
 
-        if (getrlimit(resource, &limit) != 0 || limit.rlim_max <= most)
-                return;
-        limit.rlim_max = most;
-        if (limit.rlim_cur > most)
-                limit.rlim_cur = most;
-        (void)setrlimit(resource, &limit); /* a help, no condition */
+        if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+                lower(&limit, 0);
+                (void)setrlimit(RLIMIT_CORE, &limit);
+        }
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                lower(&limit, OPEN_FILES_MAX);
+                (void)setrlimit(RLIMIT_NOFILE, &limit);
+        }
 }
 
 bool hwaccl_sandbox_enter(const struct hwaccl_sandbox_path *paths, size_t count, struct hwaccl_error *error)
 {
-        lower_limit(RLIMIT_CORE, 0);
-        lower_limit(RLIMIT_NOFILE, OPEN_FILES_MAX);
+        lower_limits();
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
                 return true; /* older than Linux 3.5: it has nothing of the following */
         return restrict_files(paths, count, error) && restrict_calls(error);

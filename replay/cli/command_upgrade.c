@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 static const struct cli_option options[] = {
-        {NULL},
+        {.name = NULL},
 };
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)

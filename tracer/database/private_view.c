@@ -59,7 +59,8 @@ static int view_size(sqlite3_file *file, sqlite3_int64 *size)
 {
         const struct private_file *view = view_of(file);
 
-        *size = (sqlite3_int64)(view->pages * view->page_size);
+        uint64_t bytes = view->pages * view->page_size; /* below 2^48 */
+        *size = (sqlite3_int64)bytes;
         return SQLITE_OK;
 }
 
