@@ -366,7 +366,7 @@ static enum soft_result check_far_transfer(struct soft *soft)
         const struct hwaccl_subject_state *state = soft->state;
         struct hwaccl_machine_context context;
         uint16_t selector;
-        uint64_t descriptor;
+        uint64_t descriptor = 0;
 
         if (!far_selector(soft, soft->site, &selector) || !soft_context(soft, &context))
                 return SOFT_GO_ON;
