@@ -72,40 +72,59 @@ static void frame_push(struct frame *frame, uint64_t value)
         frame->value[frame->count++] = value;
 }
 
-/* Write the frame below the stack pointer of the context's SS, first value at the highest address. */
+/* Where the values of a frame go, below the stack pointer of the context's SS: first value at the highest address. */
+static bool frame_locate(struct delivery *delivery, const struct frame *frame, unsigned access, uint64_t mask,
+                         uint64_t linear[6])
+{
+        const struct hwaccl_machine_context *context = &delivery->context;
+        uint64_t pointer = context->gpr[HWACCL_RSP] & mask;
+
+        for (unsigned i = 0; i < frame->count; i++) {
+                pointer = (pointer - frame->width) & mask;
+                linear[i] = pointer;
+                if (frame->width != 8 && !hwaccl_segment_translate(context, HWACCL_SS, pointer, frame->width, access,
+                                                                   &linear[i], &delivery->fault))
+                        return false;
+                if (!address_is_canonical(linear[i]) || !address_is_canonical(linear[i] + frame->width - 1))
+                        return false;
+        }
+        return true;
+}
+
+/* The whole frame has room, or none of it is written. */
 static bool frame_write(struct delivery *delivery, const struct frame *frame, unsigned cpl, uint32_t error_code)
 {
         struct hwaccl_machine_context *context = &delivery->context;
         unsigned access = HWACCL_ACCESS_WRITE | HWACCL_ACCESS_SET_ACCESSED |
                           (cpl == 3 ? HWACCL_ACCESS_USER : HWACCL_ACCESS_IMPLICIT);
         uint64_t mask = UINT64_MAX;
+        uint64_t linear[6];
 
         if (frame->width != 8)
                 mask = context->segment[HWACCL_SS].access_rights & SEGMENT_D ? UINT32_MAX : UINT16_MAX;
-        uint64_t pointer = context->gpr[HWACCL_RSP] & mask;
+        if (!frame_locate(delivery, frame, access, mask, linear)) {
+                fault(delivery, HWACCL_VECTOR_SS, error_code);
+                return false;
+        }
         for (unsigned i = 0; i < frame->count; i++) {
                 uint8_t bytes[8];
-                uint64_t linear;
 
-                pointer = (pointer - frame->width) & mask;
-                if (frame->width == 8) {
-                        linear = pointer;
-                        if (!address_is_canonical(linear) || !address_is_canonical(linear + 7)) {
-                                fault(delivery, HWACCL_VECTOR_SS, error_code);
-                                return false;
-                        }
-                } else if (!hwaccl_segment_translate(context, HWACCL_SS, pointer, frame->width, access, &linear,
-                                                     &delivery->fault)) {
-                        fault(delivery, HWACCL_VECTOR_SS, error_code);
-                        return false;
-                }
                 for (unsigned j = 0; j < frame->width; j++)
                         bytes[j] = (uint8_t)(frame->value[i] >> (8 * j));
-                if (!linear_write(context, delivery->memory, linear, bytes, frame->width, access, &delivery->fault))
+                if (!linear_write(context, delivery->memory, linear[i], bytes, frame->width, access, &delivery->fault))
                         return false;
         }
+        uint64_t pointer = (context->gpr[HWACCL_RSP] - (uint64_t)frame->count * frame->width) & mask;
         context->gpr[HWACCL_RSP] = (context->gpr[HWACCL_RSP] & ~mask) | pointer;
         return true;
+}
+
+static uint64_t return_address(const struct delivery *delivery)
+{
+        const struct hwaccl_machine_context *context = &delivery->context;
+        uint64_t rip = context->rip + delivery->event->length;
+
+        return hwaccl_context_code_bits(context) == 64 ? rip : rip & UINT32_MAX;
 }
 
 static bool read_table(struct delivery *delivery, uint64_t linear, void *buffer, unsigned size)
@@ -136,7 +155,7 @@ static enum attempt deliver_real(struct delivery *delivery)
                 return FAULTED;
         frame_push(&frame, context->rflags);
         frame_push(&frame, cs->selector);
-        frame_push(&frame, context->rip);
+        frame_push(&frame, return_address(delivery));
         if (!frame_write(delivery, &frame, 0, 0))
                 return FAULTED;
 
@@ -258,6 +277,8 @@ static uint64_t pushed_flags(const struct delivery *delivery)
 {
         uint64_t flags = delivery->context.rflags;
 
+        if (delivery->event->length)
+                flags &= ~RFLAGS_RF; /* the instruction is complete */
         return is_fault_class(delivery->event) ? flags | RFLAGS_RF : flags;
 }
 
@@ -266,7 +287,7 @@ static void frame_push_state(struct frame *frame, const struct delivery *deliver
 {
         frame_push(frame, pushed_flags(delivery));
         frame_push(frame, before->segment[HWACCL_CS].selector);
-        frame_push(frame, before->rip);
+        frame_push(frame, return_address(delivery));
         if (delivery->event->kind == HWACCL_EVENT_EXCEPTION && delivery->event->exception.has_error_code)
                 frame_push(frame, delivery->event->exception.error_code);
 }

@@ -98,16 +98,18 @@ bool hwaccl_page_walk(const struct hwaccl_machine_context *context, const struct
                       uint64_t linear, unsigned access, struct hwaccl_translation *translation,
                       struct hwaccl_exception *exception);
 
-/* Where an event comes from: decides error codes, privilege checks and the return address. */
+/* Where an event comes from: decides error codes and privilege checks. */
 enum hwaccl_event_kind {
         HWACCL_EVENT_EXTERNAL,  /* interrupt taken from the pending page */
         HWACCL_EVENT_EXCEPTION, /* fault or trap of the processor */
-        HWACCL_EVENT_SOFTWARE, /* INT n, INT3, INTO: gate DPL is checked; context->rip is already behind the instruction
-                                */
+        HWACCL_EVENT_SOFTWARE,  /* INT n, INT3, INTO: gate DPL is checked, faults have no EXT bit */
 };
 
 struct hwaccl_event {
         enum hwaccl_event_kind kind;
+        /* of the instruction at context->rip that makes the event (INT n, INT3, INTO, INT1): its handler returns behind
+         * that instruction, the handler of a fault in the delivery to it. 0: the event returns to context->rip */
+        uint8_t length;
         struct hwaccl_exception exception; /* vector and, for exceptions, error code */
 };
 

@@ -208,6 +208,40 @@ static void software_interrupts_return_behind_themselves(void **unused)
         (void)unused;
 }
 
+/* Without a usable gate: the fault's handler returns to the instruction, whatever that is. */
+static void a_fault_in_the_delivery_returns_to_the_instruction(void **unused)
+{
+        static const struct {
+                uint8_t bytes[6];
+                uint8_t vector, at;
+                uint32_t error_code;
+        } cases[] = {
+                {{0x90, 0xcc}, 3, 1, 3 * 8 + 2},
+                {{0x90, 0xcd, 0x80}, 0x80, 1, 0x80 * 8 + 2},
+                {{0xce}, 4, 0, 4 * 8 + 2},
+                {{0xf1}, 1, 0, 1 * 8 + 3},                         /* INT1: EXT is set */
+                {{0x40, 0x62, 0x05, 0, 0x50, 0}, 5, 1, 5 * 8 + 3}, /* inc eax; bound eax, [5000h] */
+                {{0x40, 0x0f, 0x0b}, 6, 1, 6 * 8 + 3},             /* ud2 */
+                {{0xfb, 0x40, 0x90}, 0x77, 2, 0x77 * 8 + 3},       /* an external interrupt behind sti; inc eax */
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct guest *guest = guest_new();
+                protect(guest, CODE_32);
+                poke_memory(guest, CODE, cases[i].bytes, sizeof(cases[i].bytes));
+                put64(guest, 0x5000, 0); /* BOUND: 0 to 0 */
+                guest->state.rflags |= 0x800;
+                guest->state.rax = 5;
+                put64(guest, IDT + cases[i].vector * 8u, UINT64_C(0x0e0000080000)); /* not present */
+                if (cases[i].vector == 0x77)
+                        guest->pending.bits[1] = UINT64_C(1) << (0x77 - 64);
+                run_to(guest, HWACCL_EXIT_HLT, HANDLER(11));
+                assert_int_equal(get(guest, guest->state.rsp, 4), cases[i].error_code);
+                assert_int_equal(get(guest, guest->state.rsp + 4, 4), CODE + cases[i].at);
+                guest_free(guest);
+        }
+        (void)unused;
+}
+
 static void faults_return_to_the_instruction_with_their_error_code(void **unused)
 {
         static const struct {
@@ -382,6 +416,7 @@ int main(void)
                 cmocka_unit_test(popf_and_iret_let_a_waiting_interrupt_in),
                 cmocka_unit_test(the_interrupt_window_opens_when_interrupts_can_be_taken),
                 cmocka_unit_test(software_interrupts_return_behind_themselves),
+                cmocka_unit_test(a_fault_in_the_delivery_returns_to_the_instruction),
                 cmocka_unit_test(faults_return_to_the_instruction_with_their_error_code),
                 cmocka_unit_test(single_steps_trap_after_every_instruction),
                 cmocka_unit_test(a_fault_that_cannot_be_delivered_is_a_triple_fault),

@@ -64,7 +64,15 @@ static uint64_t get(uint64_t address, unsigned size)
 
 static bool deliver(enum hwaccl_event_kind kind, uint8_t vector, bool has_error_code, uint32_t error_code)
 {
-        struct hwaccl_event event = {kind, {vector, has_error_code, error_code, 0xdeadb000}};
+        struct hwaccl_event event = {.kind = kind, .exception = {vector, has_error_code, error_code, 0xdeadb000}};
+
+        return hwaccl_event_deliver(&context, &memory, &event, &refusal);
+}
+
+/* An instruction makes the event: INT n, or with @kind EXCEPTION INT1. */
+static bool deliver_made_by(enum hwaccl_event_kind kind, uint8_t vector, uint8_t length)
+{
+        struct hwaccl_event event = {.kind = kind, .length = length, .exception = {.vector = vector}};
 
         return hwaccl_event_deliver(&context, &memory, &event, &refusal);
 }
@@ -309,10 +317,135 @@ static void software_interrupts_need_the_gates_privilege_and_have_no_ext_bit(voi
         assert_true(deliver(HWACCL_EVENT_SOFTWARE, 0x81, false, 0));
         assert_second_fault(HWACCL_VECTOR_GP, 0x81 * 8 + 2);
         enter_ring_3();
-        context.rip = 0x401236;
-        assert_true(deliver(HWACCL_EVENT_SOFTWARE, 0x80, false, 0));
+        context.rip = 0x401234;
+        assert_true(deliver_made_by(HWACCL_EVENT_SOFTWARE, 0x80, 2));
         assert_int_equal(context.rip, 0x700);
         assert_int_equal(get(context.gpr[HWACCL_RSP], 4), 0x401236);
+}
+
+/* What makes the delivery of vector 48h fault, how, and with which error code but for EXT. */
+enum obstacle {
+        TABLE_LIMIT,
+        GATE_TYPE,
+        GATE_ABSENT,
+        GATE_PRIVILEGE,
+        CODE_NULL,
+        CODE_ABSENT,
+        CODE_TYPE,
+        NO_STACK,
+        NO_PAGE
+};
+
+static const struct {
+        uint8_t vector;
+        uint32_t error_code;
+        bool software; /* only software interrupts fault */
+} obstacles[] = {
+        [TABLE_LIMIT] = {HWACCL_VECTOR_GP, 0x48 * 8 + 2, false},
+        [GATE_TYPE] = {HWACCL_VECTOR_GP, 0x48 * 8 + 2, false},
+        [GATE_ABSENT] = {HWACCL_VECTOR_NP, 0x48 * 8 + 2, false},
+        [GATE_PRIVILEGE] = {HWACCL_VECTOR_GP, 0x48 * 8 + 2, true},
+        [CODE_NULL] = {HWACCL_VECTOR_GP, 0, false},
+        [CODE_ABSENT] = {HWACCL_VECTOR_NP, ABSENT, false},
+        [CODE_TYPE] = {HWACCL_VECTOR_GP, DATA_0, false},
+        [NO_STACK] = {HWACCL_VECTOR_SS, TINY_STACK, false},
+        [NO_PAGE] = {HWACCL_VECTOR_PF, 0, false},
+};
+
+static void put_up(enum obstacle obstacle)
+{
+        protected_mode(NULL);
+        handlers_for_faults();
+        /* handlers that need no inner stack, since that of ring 0 may be what is wrong */
+        for (unsigned vector = HWACCL_VECTOR_DF; vector <= HWACCL_VECTOR_PF; vector++)
+                gate(vector, 0xe, 0, CONFORMING, 0x10000u + vector);
+        gate(0x48, 0xe, 3, CODE_0, 0x700);
+        context.idtr.limit = 0x48 * 8 + 7;
+        enter_ring_3();
+        switch (obstacle) {
+        case TABLE_LIMIT: context.idtr.limit = 0x48 * 8 + 6; break;
+        case GATE_TYPE: gate(0x48, 0xc, 3, CODE_0, 0x700); break;
+        case GATE_ABSENT: memory_bytes[IDT + 0x48 * 8 + 5] &= 0x7f; break;
+        case GATE_PRIVILEGE: gate(0x48, 0xe, 2, CODE_0, 0x700); break;
+        case CODE_NULL: gate(0x48, 0xe, 3, 0, 0x700); break;
+        case CODE_ABSENT: gate(0x48, 0xe, 3, ABSENT, 0x700); break;
+        case CODE_TYPE: gate(0x48, 0xe, 3, DATA_0, 0x700); break;
+        case NO_STACK:
+                put(TSS + 4, 4, 4);
+                put(TSS + 8, TINY_STACK, 2);
+                descriptor(TINY_STACK, 15, 0x4093);
+                memory_bytes[GDT + TINY_STACK + 5] |= 0x80;
+                break;
+        case NO_PAGE: /* identical 4-KiB pages but for the new stack at 9000h */
+                context.cr0 |= HWACCL_CR0_PG | HWACCL_CR0_WP;
+                context.cr3 = 0x10000;
+                put(0x10000, 0x11007, 4);
+                for (unsigned page = 0; page < 0x20; page++)
+                        put(0x11000 + page * 4, page == 8 ? 0 : page << 12 | 7, 4);
+                context.gpr[HWACCL_RSP] = 0xa000; /* of ring 3, for the fault's handler */
+                break;
+        }
+}
+
+static void a_fault_in_the_delivery_returns_to_the_instruction_that_made_the_event(void **state)
+{
+        static const struct {
+                enum hwaccl_event_kind kind;
+                uint8_t length;
+                uint32_t ext;
+        } events[] = {{HWACCL_EVENT_SOFTWARE, 1, 0},  /* INT3, INTO */
+                      {HWACCL_EVENT_SOFTWARE, 2, 0},  /* INT n */
+                      {HWACCL_EVENT_EXCEPTION, 1, 1}, /* INT1 */
+                      {HWACCL_EVENT_EXCEPTION, 0, 1}, /* BOUND and other exceptions */
+                      {HWACCL_EVENT_EXTERNAL, 0, 1}};
+
+        (void)state;
+        for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+                for (unsigned j = 0; j < sizeof(obstacles) / sizeof(obstacles[0]); j++) {
+                        put_up((enum obstacle)j);
+                        uint64_t rip = context.rip;
+                        assert_true(deliver_made_by(events[i].kind, 0x48, events[i].length));
+                        uint64_t stack = context.gpr[HWACCL_RSP];
+                        if (obstacles[j].software && events[i].kind != HWACCL_EVENT_SOFTWARE) {
+                                assert_int_equal(get(stack, 4), rip + events[i].length);
+                                continue;
+                        }
+                        /* a page fault's own error code: a write of the processor's, page not present */
+                        bool page = obstacles[j].vector == HWACCL_VECTOR_PF;
+                        assert_second_fault(obstacles[j].vector, page ? 2 : obstacles[j].error_code | events[i].ext);
+                        assert_int_equal(get(stack + 4, 4), rip);
+                        if (page)
+                                assert_int_equal(context.cr2 & ~UINT64_C(0xfff), 0x8000);
+                }
+}
+
+static void real_mode_faults_return_to_the_instruction_too(void **state)
+{
+        (void)state;
+        put(HWACCL_VECTOR_GP * 4, 0x5600, 4);
+        put(HWACCL_VECTOR_SS * 4, 0x5700, 4);
+        context.idtr.limit = 0xff;
+        assert_true(deliver_made_by(HWACCL_EVENT_SOFTWARE, 0x48, 2)); /* beyond the table */
+        assert_int_equal(context.rip, 0x5600);
+        assert_int_equal(get(context.gpr[HWACCL_RSP], 2), 0x1234);
+        context.rip = 0x1234;
+        assert_true(deliver_made_by(HWACCL_EVENT_SOFTWARE, 0x20, 2));
+        assert_int_equal(get(context.gpr[HWACCL_RSP], 2), 0x1236);
+}
+
+static void a_frame_without_room_leaves_the_stack_alone(void **state)
+{
+        (void)state;
+        handlers_for_faults();
+        gate(HWACCL_VECTOR_DF, 0xe, 0, CODE_0, 0x700);
+        gate(0x48, 0xe, 0, CODE_0, 0x700);
+        context.segment[HWACCL_SS].limit = 3;
+        context.segment[HWACCL_SS].access_rights |= SEGMENT_TYPE_EXPAND_DOWN; /* offsets from 4 on */
+        context.gpr[HWACCL_RSP] = 8;
+        put(4, 0x11223344, 4);
+        assert_false(deliver_made_by(HWACCL_EVENT_SOFTWARE, 0x48, 2));
+        assert_shutdown();
+        assert_int_equal(get(4, 4), 0x11223344);
 }
 
 static void bad_inner_stacks_raise_what_the_processor_raises(void **state)
@@ -517,6 +650,10 @@ int main(void)
                 cmocka_unit_test_setup(bad_gates_raise_what_the_processor_raises, protected_mode),
                 cmocka_unit_test_setup(software_interrupts_need_the_gates_privilege_and_have_no_ext_bit,
                                        protected_mode),
+                cmocka_unit_test_setup(a_fault_in_the_delivery_returns_to_the_instruction_that_made_the_event,
+                                       protected_mode),
+                cmocka_unit_test_setup(real_mode_faults_return_to_the_instruction_too, real_mode),
+                cmocka_unit_test_setup(a_frame_without_room_leaves_the_stack_alone, protected_mode),
                 cmocka_unit_test_setup(bad_inner_stacks_raise_what_the_processor_raises, protected_mode),
                 cmocka_unit_test_setup(two_contributory_faults_are_a_double_fault, protected_mode),
                 cmocka_unit_test_setup(a_benign_exception_whose_delivery_faults_becomes_that_fault, protected_mode),

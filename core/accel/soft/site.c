@@ -269,8 +269,7 @@ static enum soft_result invlpg(struct soft *soft)
 static enum soft_result software_interrupt(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
-        struct hwaccl_event event = {.kind = HWACCL_EVENT_SOFTWARE};
-        uint64_t rip = soft->state->rip;
+        struct hwaccl_event event = {.kind = HWACCL_EVENT_SOFTWARE, .length = site->length};
 
         switch (site->opcode) {
         case 0xcc: event.exception.vector = HWACCL_VECTOR_BP; break;
@@ -287,11 +286,7 @@ static enum soft_result software_interrupt(struct soft *soft)
                 event.kind = HWACCL_EVENT_EXCEPTION;
                 break;
         }
-        soft_retire(soft, site->length);
-        enum soft_result result = soft_deliver(soft, &event);
-        if (result == SOFT_EXITED)
-                soft->state->rip = rip;
-        return result;
+        return soft_deliver(soft, &event);
 }
 
 static bool stack_read(struct soft *soft, const struct soft_site *site, unsigned slot, uint64_t *value)
