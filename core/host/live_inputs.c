@@ -132,7 +132,7 @@ static bool guest_clock(struct hwaccl_live_inputs *live, uint64_t *now_ns)
                 now = accel->ops->virtual_ns(accel);
                 if (now == UINT64_MAX)
                         return false;
-                now += live->waited_ns;
+                now = now * live->config.virtual_rate + live->waited_ns;
         }
         if (now > live->last_ns)
                 live->last_ns = now;
@@ -421,6 +421,8 @@ struct hwaccl_live_inputs *hwaccl_live_inputs_create(const struct hwaccl_live_in
         }
         live->inputs.ops = &live_ops;
         live->config = *config;
+        if (!live->config.virtual_rate)
+                live->config.virtual_rate = 1;
         live->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         live->helper_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (live->wake_fd < 0 || live->helper_fd < 0) {

@@ -12,11 +12,15 @@ struct hwaccl_live_inputs;
 enum hwaccl_clock {
         HWACCL_CLOCK_HOST, /* CLOCK_MONOTONIC since the accelerator was attached; the C library reads it through the TSC
                               where that is invariant */
-        HWACCL_CLOCK_VIRTUAL, /* the accelerator's virtual_ns, plus waits, which end at their deadline at once */
+        HWACCL_CLOCK_VIRTUAL, /* the accelerator's virtual_ns times a rate, plus waits, which end at their deadline at
+                                 once */
 };
+
+#define HWACCL_VIRTUAL_RATE_MAX 1000u
 
 struct hwaccl_live_inputs_config {
         enum hwaccl_clock clock;
+        uint64_t virtual_rate; /* guest ns per ns of the virtual clock, up to HWACCL_VIRTUAL_RATE_MAX; 0: 1 */
         struct hwaccl_guest_memory *memory; /* not owned */
         uint64_t wall_time;                 /* seconds since 1970 UTC at the guest's start */
         int console_fd;     /* descriptor of console input, or -1. A file with the virtual clock is available

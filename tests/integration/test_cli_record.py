@@ -313,6 +313,20 @@ class SameAgain(CommandTest):
         self.assertEqual([table for table in one if one[table] != two[table]], [])
         self.assertEqual(self.query(self.path("one.db"), "SELECT sum(length(data)) FROM input WHERE kind = 4"), [(4801,)])
 
+    def test_the_rate_of_the_virtual_clock_is_recorded_and_ends_a_loop_that_polls_a_clock_sooner(self):
+        # starts the PIT's counter 0, reads it until its high byte has changed, and halts
+        image = self.write("poll", bytes.fromhex("b034e64330c0e640e640 b000e643e440e440 b000e643e440e44088c3 b000e643e440e44038d874f4 faf4"))
+        polls = {}
+        for clock in ("virtual", "virtual,1", "virtual,20"):
+            path = self.path(clock + ".db")
+            self.succeed("record", "--raw", image + "@0x7c00", "--clock", clock, "-o", path)
+            polls[clock], = self.query(path, "SELECT count(*) FROM exit")[0]
+            rate = self.query(path, "SELECT value FROM option WHERE name = 'clock_rate'")
+            self.assertEqual(rate, [("20",)] if clock == "virtual,20" else [])
+            self.succeed("replay", path)
+        self.assertEqual(polls["virtual"], polls["virtual,1"])
+        self.assertGreater(polls["virtual"], 5 * polls["virtual,20"])
+
     def test_the_option_table_says_what_was_run(self):
         image = self.write("guest", HELLO)
         self.succeed("record", "--raw", image + "@0x7c00", "--clock", "virtual", "-o", self.path("a.db"))

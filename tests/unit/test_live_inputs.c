@@ -146,6 +146,20 @@ static void the_virtual_clock_is_the_accelerators_plus_waits(void **state)
         close_live(&f);
 }
 
+static void a_rate_multiplies_what_is_executed_and_not_what_is_waited(void **state)
+{
+        (void)state;
+        struct fixture f;
+        open_live(&f, (struct hwaccl_live_inputs_config){
+                              .clock = HWACCL_CLOCK_VIRTUAL, .virtual_rate = 10, .console_fd = -1});
+        f.accel.virtual_ns = 1000;
+        assert_int_equal(clock_of(&f), 10000);
+        assert_int_equal(wait_of(&f, 15000), 15000);
+        f.accel.virtual_ns = 1001;
+        assert_int_equal(clock_of(&f), 15010);
+        close_live(&f);
+}
+
 static void a_virtual_wait_for_the_past_does_not_move_the_clock(void **state)
 {
         (void)state;
@@ -375,6 +389,7 @@ static void a_full_buffer_takes_the_rest_when_there_is_room_again(void **state)
         struct fixture f;
         open_live(&f, (struct hwaccl_live_inputs_config){.clock = HWACCL_CLOCK_HOST, .console_fd = ends[0]});
 
+        atomic_store(&waits, 0);
         sleep_ms(60);                           /* the buffer fills up */
         assert_true(atomic_load(&waits) < 100); /* and no thread spins */
         size_t seen = 0;
@@ -430,6 +445,7 @@ static void the_end_of_what_is_typed_costs_nothing(void **state)
         assert_int_equal(write(ends[1], "x", 1), 1);
         (void)wait_of(&f, UINT64_MAX);
         (void)close(ends[1]);
+        atomic_store(&waits, 0);
         (void)wait_of(&f, hwaccl_live_inputs_clock(f.live) + 80 * MILLISECOND);
         assert_true(atomic_load(&waits) < 100);
         close_live(&f);
@@ -490,6 +506,7 @@ int main(void)
                 cmocka_unit_test(the_host_clock_starts_near_zero_and_keeps_pace),
                 cmocka_unit_test(the_clock_stands_at_zero_without_an_accelerator),
                 cmocka_unit_test(the_virtual_clock_is_the_accelerators_plus_waits),
+                cmocka_unit_test(a_rate_multiplies_what_is_executed_and_not_what_is_waited),
                 cmocka_unit_test(a_virtual_wait_for_the_past_does_not_move_the_clock),
                 cmocka_unit_test(the_clock_never_goes_backwards),
                 cmocka_unit_test(an_accelerator_without_a_virtual_clock_is_an_error),

@@ -154,6 +154,7 @@ static bool build_accel(struct session *session)
         struct hwaccl_error error;
         struct hwaccl_live_inputs_config config = {
                 .clock = settings->clock,
+                .virtual_rate = settings->virtual_rate,
                 .memory = hwaccl_machine_memory(session->machine),
                 .wall_time = settings->wall_time,
                 .console_fd = session->input,

@@ -74,6 +74,7 @@ struct record_settings {
         bool memory_given;
         bool verify;
         enum hwaccl_clock clock;
+        uint64_t virtual_rate;
         uint64_t wall_time;
         bool wall_time_given;
         uint64_t max_exits;

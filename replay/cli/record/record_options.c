@@ -213,6 +213,8 @@ bool record_options_collect(struct record_options *options, const struct record_
         add(options, "clock", "%s", settings->clock == HWACCL_CLOCK_VIRTUAL ? "virtual" : "host");
         add(options, "clock_source", "%s",
             settings->clock == HWACCL_CLOCK_VIRTUAL ? "instructions executed by the accelerator" : "CLOCK_MONOTONIC");
+        if (settings->clock == HWACCL_CLOCK_VIRTUAL && settings->virtual_rate != 1)
+                add(options, "clock_rate", "%" PRIu64, settings->virtual_rate);
         /* with the host's clock the wall time is a fact of the moment, and an input of the guest's first exits */
         add(options,
             settings->clock == HWACCL_CLOCK_VIRTUAL || settings->wall_time_given ? "wall_time" : "host_wall_time",
