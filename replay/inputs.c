@@ -64,7 +64,7 @@ static const struct hwaccl_input *take(struct replay_engine *engine, enum hwaccl
                 lost(engine, kind, address, size);
                 return NULL;
         }
-        if (input->address != address || input->size != size)
+        if (input->address != address || (input->size != size && kind != HWACCL_INPUT_INSTRUCTION))
                 lost(engine, kind, address, size);
         engine->input_next++;
         return input;
@@ -105,16 +105,52 @@ static bool wait(struct hwaccl_inputs *inputs, uint64_t deadline_ns, uint64_t *n
         return true;
 }
 
+/* Does the input that was given last hold the byte at this address too? */
+static const struct hwaccl_input *last_code(const struct replay_engine *engine, uint64_t address)
+{
+        const struct hwaccl_input *last = engine->input_next ? &engine->exit->inputs[engine->input_next - 1] : NULL;
+
+        return last && last->kind == HWACCL_INPUT_INSTRUCTION && last->data && address > last->address &&
+                               address - last->address < last->size
+                       ? last
+                       : NULL;
+}
+
+/* In how many pieces a handler fetches an instruction depends on the length that it was given, which may be undefined.
+ */
+static void code_read(struct replay_engine *engine, uint64_t address, uint8_t *buffer, size_t size)
+{
+        const struct hwaccl_input *input = last_code(engine, address);
+        size_t offset = input ? (size_t)(address - input->address) : 0;
+        size_t known = 0;
+
+        if (!input)
+                input = take(engine, HWACCL_INPUT_INSTRUCTION, address, size);
+        while (input && input->data && known < size) {
+                size_t part = input->size - offset < size - known ? input->size - offset : size - known;
+                memcpy(buffer + known, (const uint8_t *)input->data + offset, part);
+                known += part;
+                offset = 0;
+                input = peek(engine);
+                if (!input || input->kind != HWACCL_INPUT_INSTRUCTION || input->address != address + known)
+                        break;
+                if (known < size)
+                        engine->input_next++;
+        }
+        memset(buffer + known, 0, size - known);
+        replay_report_code(&engine->report, buffer, known);
+}
+
 static bool memory_read(struct hwaccl_inputs *inputs, enum hwaccl_input_kind kind, uint64_t address, void *buffer,
                         size_t size, struct hwaccl_error *error)
 {
         struct replay_engine *engine = inputs_engine(inputs);
-        const struct hwaccl_input *input = take(engine, kind, address, size);
         (void)error;
 
-        size_t known = give(input, buffer, size);
         if (kind == HWACCL_INPUT_INSTRUCTION)
-                replay_report_code(&engine->report, buffer, known);
+                code_read(engine, address, buffer, size);
+        else
+                (void)give(take(engine, kind, address, size), buffer, size);
         return true;
 }
 

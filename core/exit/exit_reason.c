@@ -29,6 +29,61 @@ enum hwaccl_verdict hwaccl_exit_reason_verdict(uint64_t basic_reason)
         return reasons[basic_reason].verdict;
 }
 
+/*
+ * Exits of which every one is the execution of an instruction (SDM 3C, 28.2.5). Of some others the length is defined
+ * when they come by a software interrupt or exception (exceptions, task switches, and EPT violations and APIC accesses
+ * during the delivery of one), which the reason alone does not say.
+ */
+static const bool has_length[REASON_TABLE_SIZE] = {
+        [HWACCL_EXIT_CPUID] = true,
+        [HWACCL_EXIT_GETSEC] = true,
+        [HWACCL_EXIT_HLT] = true,
+        [HWACCL_EXIT_INVD] = true,
+        [HWACCL_EXIT_INVLPG] = true,
+        [HWACCL_EXIT_RDPMC] = true,
+        [HWACCL_EXIT_RDTSC] = true,
+        [HWACCL_EXIT_RSM] = true,
+        [HWACCL_EXIT_VMCALL] = true,
+        [HWACCL_EXIT_VMCLEAR] = true,
+        [HWACCL_EXIT_VMLAUNCH] = true,
+        [HWACCL_EXIT_VMPTRLD] = true,
+        [HWACCL_EXIT_VMPTRST] = true,
+        [HWACCL_EXIT_VMREAD] = true,
+        [HWACCL_EXIT_VMRESUME] = true,
+        [HWACCL_EXIT_VMWRITE] = true,
+        [HWACCL_EXIT_VMXOFF] = true,
+        [HWACCL_EXIT_VMXON] = true,
+        [HWACCL_EXIT_CONTROL_REGISTER] = true,
+        [HWACCL_EXIT_MOV_DR] = true,
+        [HWACCL_EXIT_IO_INSTRUCTION] = true,
+        [HWACCL_EXIT_RDMSR] = true,
+        [HWACCL_EXIT_WRMSR] = true,
+        [HWACCL_EXIT_MWAIT] = true,
+        [HWACCL_EXIT_MONITOR] = true,
+        [HWACCL_EXIT_PAUSE] = true,
+        [HWACCL_EXIT_GDTR_IDTR_ACCESS] = true,
+        [HWACCL_EXIT_LDTR_TR_ACCESS] = true,
+        [HWACCL_EXIT_INVEPT] = true,
+        [HWACCL_EXIT_RDTSCP] = true,
+        [HWACCL_EXIT_INVVPID] = true,
+        [HWACCL_EXIT_WBINVD] = true,
+        [HWACCL_EXIT_XSETBV] = true,
+        [HWACCL_EXIT_RDRAND] = true,
+        [HWACCL_EXIT_INVPCID] = true,
+        [HWACCL_EXIT_ENCLS] = true,
+        [HWACCL_EXIT_RDSEED] = true,
+        [HWACCL_EXIT_XSAVES] = true,
+        [HWACCL_EXIT_XRSTORS] = true,
+        [HWACCL_EXIT_UMWAIT] = true,
+        [HWACCL_EXIT_TPAUSE] = true,
+        [HWACCL_EXIT_LOADIWKEY] = true,
+};
+
+bool hwaccl_exit_reason_has_length(uint64_t basic_reason)
+{
+        return basic_reason < REASON_TABLE_SIZE && has_length[basic_reason];
+}
+
 /* "io-instruction" is IO_INSTRUCTION */
 static bool same_identifier(const char *text, const char *identifier)
 {

@@ -1,5 +1,6 @@
 /* Checks of a subject state written by an accelerator or a peer. */
 #include "core/subject/transfer.h"
+#include "hwaccl/exit_reason.h"
 
 #include <inttypes.h>
 
@@ -75,7 +76,8 @@ bool hwaccl_subject_state_check(const struct hwaccl_subject_state *state, struct
                 return refuse_segments(state, error);
         if (__builtin_expect(!hwaccl_tr_is_busy(&state->tr), 0))
                 return hwaccl_tr_refuse(&state->tr, error);
-        if (__builtin_expect(state->instruction_length > INSTRUCTION_LENGTH_MAX, 0))
+        if (__builtin_expect(state->instruction_length > INSTRUCTION_LENGTH_MAX, 0) &&
+            hwaccl_exit_reason_has_length(state->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK))
                 return hwaccl_error_set(error, "invalid instruction length %" PRIu64, state->instruction_length);
         return true;
 }

@@ -65,6 +65,18 @@ class Untouched(Replay):
         self.refuse("replay", path, f"{count}..", mention=f"the recording has exits 0 to {count - 1}")
 
 
+    def test_a_length_that_the_processor_leaves_undefined_is_not_relied_on(self):
+        path = self.path("mmio.db")
+        self.succeed("record", "--accel", "soft", "--raw", os.path.join(GUESTS, "mmio32.bin") + "@0x7c00", "--memory", "16M", "-o", path)
+        for length in (0, 1, 3, 7, 15, 16, 200):
+            copy = self.changed(path, f"UPDATE exit SET instruction_length = {length} WHERE exit_reason = 48")
+            self.replay(copy, status=0)
+            self.succeed("check", copy)
+        # of an I/O instruction it is defined
+        copy = self.changed(path, "UPDATE exit SET instruction_length = 3 WHERE id = (SELECT min(id) FROM exit WHERE exit_reason = 30)")
+        self.assertEqual(len(self.found(copy)), 1)
+
+
 class Changed(Replay):
     def setUp(self):
         super().setUp()

@@ -20,6 +20,7 @@
 
 #define RUNNING          UINT64_MAX
 #define INTERRUPT_WINDOW 4u
+#define EPT_VIOLATION    48u
 #define PAGE             4096u
 #define UNUSABLE         0x10000u
 
@@ -366,6 +367,9 @@ static void run(struct subject *subject)
         for (unsigned i = 0; i < 4; i++)
                 atomic_fetch_and(&subject->interrupts[i], atomic_load(&pending.bits[i]));
 
+        /* where a processor leaves the length undefined, it is anything: that of two fused instructions, for one */
+        if (state.exit_reason == EPT_VIOLATION)
+                state.instruction_length = exit * 5 % 31;
         store_state(subject->state, &state);
         uint64_t reason = state.exit_reason;
         if (faulty)

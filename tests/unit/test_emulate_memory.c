@@ -376,6 +376,42 @@ static void without_a_length_the_second_page_is_read_only_when_needed(void **sta
         assert_int_equal(fixture_run(&fixture), HWACCL_OUTCOME_COMPLETED);
 }
 
+/* A processor that fuses TEST or CMP with the jump behind it reports the length of both. */
+static void the_length_of_an_ept_violation_is_decoded(void **state)
+{
+        static const uint8_t code[] = {0xf7, 0x07, 0x01, 0, 0, 0, 0x75, 0x10}; /* test dword [edi], 1; jne */
+
+        (void)state;
+        context->gpr[HWACCL_RDI] = FIXTURE_MMIO;
+        for (uint64_t length = 0; length < 40; length++) {
+                fixture_code(&fixture, code, sizeof(code), EPT, 0);
+                fixture.state.instruction_length = length;
+                assert_int_equal(fixture_run(&fixture), HWACCL_OUTCOME_COMPLETED);
+                assert_int_equal(context->rip, FIXTURE_CODE + 6);
+                assert_access(0, false, FIXTURE_MMIO, 4, 0);
+        }
+        fixture_code(&fixture, "\xe6\x80\x75\x10", 4, 30, 0x800040); /* where it is defined it has to agree */
+        assert_int_equal(fixture_run(&fixture), HWACCL_OUTCOME_FAILED);
+}
+
+static void an_undefined_length_reads_no_page_behind_the_instruction(void **state)
+{
+        uint64_t gone = 0;
+
+        (void)state;
+        long_mode_with_handlers(0);
+        set_page(0x31000, gone);
+        context->gpr[HWACCL_RDI] = FIXTURE_MMIO;
+        fixture_poke(&fixture, 0x30ffe, "\x8a\x07", 2); /* mov al, [rdi] */
+        for (uint64_t length = 0; length < 40; length++) {
+                fixture_code(&fixture, "", 0, EPT, 0);
+                fixture.state.instruction_length = length;
+                context->rip = 0x30ffe;
+                assert_int_equal(fixture_run(&fixture), HWACCL_OUTCOME_COMPLETED);
+                assert_int_equal(context->rip, 0x31000);
+        }
+}
+
 static void what_is_read_does_not_depend_on_the_cache(void **state)
 {
         (void)state;
@@ -402,8 +438,9 @@ static void an_instruction_that_is_not_emulated_fails_with_its_disassembly(void 
                             "cannot emulate: instruction at 0008:00001000 (linear 0x1000), bytes d8 07: fadd dword ptr "
                             "[edi]");
         assert_int_equal(fixture_emulate(&fixture, EPT, 0, 0xff, 0xff), HWACCL_OUTCOME_FAILED);
-        assert_string_equal(fixture.error.message,
-                            "cannot decode: instruction at 0008:00001000 (linear 0x1000), bytes ff ff: (bad)");
+        assert_non_null(strstr(fixture.error.message,
+                               "cannot decode: instruction at 0008:00001000 (linear 0x1000), bytes "
+                               "ff ff 00 00"));
         assert_int_equal(fixture_emulate(&fixture, EPT, 0, 0x8e, 0x07), HWACCL_OUTCOME_FAILED); /* MOV ES */
         context->rip = FIXTURE_MMIO;
         assert_int_equal(fixture_run(&fixture), HWACCL_OUTCOME_FAILED);
@@ -457,6 +494,8 @@ int main(void)
                 TEST(new_bytes_at_a_cached_address_are_decoded_anew),
                 TEST(addresses_that_share_a_cache_slot_do_not_mix),
                 TEST(without_a_length_the_second_page_is_read_only_when_needed),
+                TEST(the_length_of_an_ept_violation_is_decoded),
+                TEST(an_undefined_length_reads_no_page_behind_the_instruction),
                 TEST(what_is_read_does_not_depend_on_the_cache),
                 TEST(an_instruction_that_is_not_emulated_fails_with_its_disassembly),
                 TEST(descriptions_never_fail),

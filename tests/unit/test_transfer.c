@@ -1,4 +1,5 @@
 #include "core/subject/transfer.h"
+#include "hwaccl/exit_reason.h"
 #include "tests/fixtures/context_fixture.h"
 
 #include <setjmp.h>
@@ -338,6 +339,7 @@ static void a_state_that_no_processor_leaves_is_an_error_and_changes_nothing(voi
 {
         (void)state;
         transfer_in();
+        subject.exit_reason = HWACCL_EXIT_IO_INSTRUCTION;
         const struct hwaccl_subject_state good = subject;
         struct {
                 uint64_t *field;
@@ -374,6 +376,45 @@ static void a_state_that_no_processor_leaves_is_an_error_and_changes_nothing(voi
         subject.ss.access_rights = HWACCL_SEGMENT_UNUSABLE; /* which a null selector is in 64-bit mode */
         subject.instruction_length = 15;
         assert_true(hwaccl_transfer_out(&subject, &context, &error));
+}
+
+static void a_length_is_checked_where_the_processor_defines_it(void **state)
+{
+        /* event delivery aside, for which the reason alone does not speak */
+        static const uint64_t undefined[] = {
+                HWACCL_EXIT_EXCEPTION_OR_NMI,
+                HWACCL_EXIT_EXTERNAL_INTERRUPT,
+                HWACCL_EXIT_TRIPLE_FAULT,
+                HWACCL_EXIT_INTERRUPT_WINDOW,
+                HWACCL_EXIT_NMI_WINDOW,
+                HWACCL_EXIT_TASK_SWITCH,
+                HWACCL_EXIT_MONITOR_TRAP_FLAG,
+                HWACCL_EXIT_APIC_ACCESS,
+                HWACCL_EXIT_EPT_VIOLATION,
+                HWACCL_EXIT_EPT_MISCONFIGURATION,
+                HWACCL_EXIT_PREEMPTION_TIMER,
+                HWACCL_EXIT_APIC_WRITE,
+                HWACCL_EXIT_SPP_EVENT,
+                HWACCL_EXIT_VIRTUALIZED_EOI,
+                HWACCL_EXIT_PAGE_MODIFICATION_LOG_FULL,
+                HWACCL_EXIT_REASON_ENTRY_FAILURE | HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE,
+                35,
+                70,
+                0xffff,
+        };
+
+        (void)state;
+        transfer_in();
+        subject.instruction_length = 0x5a5a;
+        for (size_t i = 0; i < sizeof(undefined) / sizeof(undefined[0]); i++) {
+                subject.exit_reason = undefined[i];
+                assert_false(hwaccl_exit_reason_has_length(undefined[i] & HWACCL_EXIT_REASON_BASIC_MASK));
+                assert_true(hwaccl_transfer_out(&subject, &context, &error));
+        }
+        /* an instruction that is emulated because of itself has one */
+        for (uint64_t reason = 0; reason < 70; reason++)
+                if (hwaccl_exit_reason_verdict(reason) == HWACCL_VERDICT_EMULATE && reason != HWACCL_EXIT_EPT_VIOLATION)
+                        assert_true(hwaccl_exit_reason_has_length(reason));
 }
 
 static void bits_that_are_not_the_guests_are_looked_at(void **state)
@@ -546,6 +587,7 @@ int main(void)
                 TEST(any_other_interruptibility_is_an_error_and_changes_nothing),
                 TEST(reserved_access_rights_are_an_error_that_names_the_segment),
                 TEST(a_state_that_no_processor_leaves_is_an_error_and_changes_nothing),
+                TEST(a_length_is_checked_where_the_processor_defines_it),
                 TEST(bits_that_are_not_the_guests_are_looked_at),
                 TEST(an_unchanged_state_raises_the_two_flags_that_are_always_raised),
                 TEST(what_changed_is_copied_and_raises_its_flag),

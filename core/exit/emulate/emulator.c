@@ -192,18 +192,25 @@ static bool slot_matches(const struct instruction *slot, const struct fetch *fet
                memcmp(slot->bytes, fetch->bytes, slot->length) == 0;
 }
 
+static bool has_length(const struct hwaccl_subject_state *state)
+{
+        return hwaccl_exit_reason_has_length(state->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK);
+}
+
 /*
  * Fetch and decode. What is read from guest memory depends on the guest alone, never on what the cache holds: a replay
  * may start in the middle. With no length from the hardware the second page is touched only when the bytes of the first
- * are not a whole instruction.
+ * are not a whole instruction. A length that the hardware leaves undefined says no more than how much to read first, as
+ * recordings have it.
  */
 static enum fetch_result fetch_instruction(struct hwaccl_emulator *emulator, struct emulation *emulation,
-                                           uint64_t known_length, struct fetch *fetch,
+                                           const struct hwaccl_subject_state *state, struct fetch *fetch,
                                            const struct instruction **instruction)
 {
         unsigned code_bits = hwaccl_context_code_bits(emulation->context);
-        bool known = known_length > 0 && known_length <= INSTRUCTION_SIZE_MAX;
-        unsigned wanted = known ? (unsigned)known_length : INSTRUCTION_SIZE_MAX;
+        bool stated = state->instruction_length > 0 && state->instruction_length <= INSTRUCTION_SIZE_MAX;
+        bool known = stated && has_length(state);
+        unsigned wanted = stated ? (unsigned)state->instruction_length : INSTRUCTION_SIZE_MAX;
 
         *instruction = NULL;
         enum fetch_result result = fetch_part(emulator, emulation, fetch, smaller(wanted, page_rest(fetch)));
@@ -222,9 +229,11 @@ static enum fetch_result fetch_instruction(struct hwaccl_emulator *emulator, str
                         *instruction = slot;
                         return FETCHED;
                 }
-                if (complete)
+                if (complete && (known || wanted == INSTRUCTION_SIZE_MAX))
                         return FETCHED;
-                result = fetch_part(emulator, emulation, fetch, wanted - fetch->size);
+                if (complete)
+                        wanted = INSTRUCTION_SIZE_MAX;
+                result = fetch_part(emulator, emulation, fetch, smaller(wanted - fetch->size, page_rest(fetch)));
         }
         return result;
 }
@@ -348,7 +357,7 @@ enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct
         if (!hwaccl_segment_translate(context, HWACCL_CS, context->rip, 1, HWACCL_ACCESS_EXECUTE, &fetch.linear,
                                       &emulation.exception))
                 return deliver(&emulation, &fetch, error);
-        switch (fetch_instruction(emulator, &emulation, state->instruction_length, &fetch, &emulation.instruction)) {
+        switch (fetch_instruction(emulator, &emulation, state, &fetch, &emulation.instruction)) {
         case FETCHED: break;
         case FETCH_FAULT: return deliver(&emulation, &fetch, error);
         case FETCH_OUTSIDE_MEMORY: return fail(&emulation, &fetch, error, "cannot execute code outside of memory");
@@ -357,7 +366,7 @@ enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct
         const struct instruction *instruction = emulation.instruction;
         if (!instruction)
                 return fail(&emulation, &fetch, error, "cannot decode");
-        if (state->instruction_length && state->instruction_length != instruction->length)
+        if (state->instruction_length && state->instruction_length != instruction->length && has_length(state))
                 return fail(&emulation, &fetch, error, "the bytes in memory are not the instruction that exited");
         if (instruction->operation == OPERATION_NONE)
                 return fail(&emulation, &fetch, error, "cannot emulate");

@@ -132,6 +132,14 @@ const char *hwaccl_exit_reason_name(uint64_t basic_reason);
 enum hwaccl_verdict hwaccl_exit_reason_verdict(uint64_t basic_reason);
 
 /**
+ * hwaccl_exit_reason_has_length - is the VM-exit instruction length defined at every exit of this reason?
+ *
+ * False for a number that is not in the table, and where it is undefined or defined during event delivery only (SDM 3C,
+ * 28.2.5): after an EPT violation it may be that of two fused instructions, or anything. Decode the instruction then.
+ */
+bool hwaccl_exit_reason_has_length(uint64_t basic_reason);
+
+/**
  * hwaccl_exit_reason_parse - parse a number ("30"), name ("I/O instruction") or identifier ("io-instruction")
  *
  * Letter case is ignored. Returns false, with *basic_reason unchanged, for anything else.

@@ -42,7 +42,7 @@ struct hwaccl_subject_state {
         uint64_t guest_physical_address; /* of the last EPT violation */
         uint64_t interruptibility;       /* SDM 3C, 25.4.2: bit 0 blocking by STI, bit 1 by MOV SS */
         uint64_t interrupt_information;  /* VM-exit interruption information, SDM 3C, 25.9.2 */
-        uint64_t instruction_length;     /* of the instruction that exited, in bytes; 0 if the exit has none */
+        uint64_t instruction_length;     /* in bytes; only where hwaccl_exit_reason_has_length() */
         uint64_t rip;
         uint64_t rsp;
         uint64_t cr0;        /* 192 */
