@@ -78,6 +78,7 @@ LEFT JOIN segment_registers g ON g.at = (SELECT max(at) FROM segment_registers W
 WHERE e.rip_advance IS NOT NULL;
 
 -- One row for each exit, its qualification decoded (SDM 3C, 28.2.1). Columns that do not apply to a reason are NULL.
+-- entry_ns is the time of the entry before the exit; the exit itself is at entry_ns + guest_ns.
 CREATE VIEW exits AS
 SELECT
   e.id AS id,

@@ -31,7 +31,7 @@ struct filter {
 enum {
         COLUMN_VCPU,
         COLUMN_EXIT,
-        COLUMN_ENTRY_NS,
+        COLUMN_EXIT_NS,
         COLUMN_REASON_NUMBER,
         COLUMN_REASON,
         COLUMN_QUALIFICATION,
@@ -40,14 +40,16 @@ enum {
         COLUMN_INSTRUCTION,
         COLUMN_VERDICT,
         COLUMN_OUTCOME,
+        COLUMN_ENTRY_NS,
         COLUMN_GUEST_NS,
         COLUMN_HANDLER_NS,
         COLUMN_COUNT
 };
 
 static const char query[] =
-        "SELECT vcpu, exit, entry_ns, reason_number, reason, qualification, detail, rip, instruction, "
-        "verdict, outcome, guest_ns, handler_ns FROM exits WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+        "SELECT vcpu, exit, entry_ns + guest_ns AS exit_ns, reason_number, reason, qualification, detail, rip, "
+        "instruction, verdict, outcome, entry_ns, guest_ns, handler_ns FROM exits WHERE id BETWEEN ?1 AND ?2 ORDER BY "
+        "id";
 
 static bool passes(const struct filter *filter, sqlite3_stmt *row)
 {
@@ -74,8 +76,8 @@ static void text_cell(struct cli_table *table, sqlite3_stmt *row, int column, co
 static void print_text(struct cli_table *table, const struct filter *filter, sqlite3_stmt *row)
 {
         cli_table_cell(table, "%" PRId64, (int64_t)sqlite3_column_int64(row, COLUMN_EXIT));
-        if (sqlite3_column_type(row, COLUMN_ENTRY_NS) == SQLITE_INTEGER) {
-                uint64_t time = (uint64_t)sqlite3_column_int64(row, COLUMN_ENTRY_NS);
+        if (sqlite3_column_type(row, COLUMN_EXIT_NS) == SQLITE_INTEGER) {
+                uint64_t time = (uint64_t)sqlite3_column_int64(row, COLUMN_EXIT_NS);
                 cli_table_cell(table, "%" PRIu64 ".%09" PRIu64, time / 1000000000, time % 1000000000);
         } else {
                 cli_table_cell(table, "?");
@@ -241,9 +243,10 @@ const struct cli_command cli_command_show = {
         .arguments = "[OPTION]... RECORDING [FIRST..LAST]",
         .summary = "show exits as a table",
         .options = options,
-        .details = "Columns: number; seconds since the start of the recording; exit reason, and details from its exit\n"
-                   "qualification; RIP of the instruction that exited; the handler's verdict, and the outcome of the\n"
-                   "handling. ? is an unknown value.\n\n"
-                   "Example: hwaccl show --disasm --reason control-register boot.db 0..5000\n",
+        .details =
+                "Columns: number; time of the exit, in seconds since the start of the recording; exit reason, and\n"
+                "details from its exit qualification; RIP of the instruction that exited; the handler's verdict, and\n"
+                "the outcome of the handling. ? is an unknown value.\n\n"
+                "Example: hwaccl show --disasm --reason control-register boot.db 0..5000\n",
         .run = run,
 };

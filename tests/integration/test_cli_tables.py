@@ -16,16 +16,23 @@ class Tables(CommandTest):
 
     def test_show_lists_every_exit_as_the_view_does(self):
         rows = self.query(self.recording, "SELECT exit, reason, reason_number, detail, rip, verdict, outcome, "
-                          "entry_ns FROM exits WHERE vcpu = 0 ORDER BY exit")
+                          "entry_ns, guest_ns FROM exits WHERE vcpu = 0 ORDER BY exit")
         shown = self.show()
         self.assertGreater(len(rows), 5)
         self.assertEqual([tuple(row[name] for name in ("exit", "reason", "reason_number", "detail", "rip", "verdict",
-                                                       "outcome", "entry_ns")) for row in shown], rows)
+                                                       "outcome", "entry_ns", "guest_ns")) for row in shown], rows)
         lines = self.succeed("show", self.recording).stdout.splitlines()
         self.assertEqual(lines[0].split(), ["exit", "time", "reason", "detail", "rip", "verdict", "outcome"])
         self.assertEqual(len(lines), len(rows) + 1)
         self.assertEqual(len({line.index(" resume") if " resume" in line else line.index(" emulate")
                               for line in lines[1:]}), 1, "the columns are not aligned")
+
+    def test_show_has_the_time_of_the_exit_not_of_the_entry(self):
+        self.change(self.recording, "UPDATE exit SET host_guest = 18000000000 WHERE id = 2")
+        exit_ns = self.query(self.recording, "SELECT entry_ns + guest_ns FROM exits WHERE exit = 2")[0][0]
+        self.assertEqual(self.show()[2]["exit_ns"], exit_ns)
+        self.assertEqual(self.succeed("show", self.recording, 2).stdout.splitlines()[1].split()[1],
+                         f"{exit_ns // 10**9}.{exit_ns % 10**9:09d}")
 
     def test_show_filters(self):
         everything = self.show()
