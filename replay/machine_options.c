@@ -8,10 +8,13 @@
 #include <string.h>
 
 /* An option that is a decimal number; @fallback when it is absent, or an error when that is NULL. */
-static bool read_number(const struct hwaccl_recording *recording, const char *name, const uint64_t *fallback,
+static bool read_number(struct hwaccl_recording *recording, const char *name, const uint64_t *fallback,
                         uint64_t *number, struct hwaccl_error *error)
 {
-        const char *text = hwaccl_recording_option(recording, name);
+        const char *text;
+
+        if (!hwaccl_recording_option(recording, name, &text, error))
+                return false;
         if (!text && fallback) {
                 *number = *fallback;
                 return true;
@@ -28,7 +31,18 @@ static bool read_number(const struct hwaccl_recording *recording, const char *na
         return true;
 }
 
-static bool read_raw(const struct hwaccl_recording *recording, size_t index, struct hwaccl_raw_image *raw,
+/* A number limited by the width of its register. */
+static bool read_limited(struct hwaccl_recording *recording, const char *name, uint64_t limit, uint64_t *number,
+                         struct hwaccl_error *error)
+{
+        if (!read_number(recording, name, NULL, number, error))
+                return false;
+        return *number <= limit ||
+               hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; expected at most %" PRIu64, name,
+                                *number, limit);
+}
+
+static bool read_raw(struct hwaccl_recording *recording, size_t index, struct hwaccl_raw_image *raw,
                      struct hwaccl_error *error)
 {
         char name[48];
@@ -45,12 +59,13 @@ static bool read_raw(const struct hwaccl_recording *recording, size_t index, str
         return true;
 }
 
-static bool read_mode(const struct hwaccl_recording *recording, enum hwaccl_entry_mode *mode,
-                      struct hwaccl_error *error)
+static bool read_mode(struct hwaccl_recording *recording, enum hwaccl_entry_mode *mode, struct hwaccl_error *error)
 {
-        const char *text = hwaccl_recording_option(recording, HWACCL_OPTION_ENTRY_MODE);
+        const char *text;
 
         *mode = HWACCL_ENTRY_REAL;
+        if (!hwaccl_recording_option(recording, HWACCL_OPTION_ENTRY_MODE, &text, error))
+                return false;
         if (!text)
                 return true;
         for (unsigned i = 0; i <= HWACCL_ENTRY_LONG; i++) {
@@ -63,19 +78,7 @@ static bool read_mode(const struct hwaccl_recording *recording, enum hwaccl_entr
                                 HWACCL_OPTION_ENTRY_MODE, text);
 }
 
-/* A number limited by the width of its register. */
-static bool read_limited(const struct hwaccl_recording *recording, const char *name, uint64_t limit, uint64_t *number,
-                         struct hwaccl_error *error)
-{
-        if (!read_number(recording, name, NULL, number, error))
-                return false;
-        return *number <= limit ||
-               hwaccl_error_set(error, "option %s of the recording is %" PRIu64 "; expected at most %" PRIu64, name,
-                                *number, limit);
-}
-
-static bool read_entry(const struct hwaccl_recording *recording, struct hwaccl_entry_point *entry,
-                       struct hwaccl_error *error)
+static bool read_entry(struct hwaccl_recording *recording, struct hwaccl_entry_point *entry, struct hwaccl_error *error)
 {
         uint64_t gdt_limit, code, data;
 
@@ -100,10 +103,11 @@ static bool read_entry(const struct hwaccl_recording *recording, struct hwaccl_e
         return true;
 }
 
-static bool read_disk(const struct hwaccl_recording *recording, size_t index, struct hwaccl_disk *disk,
+static bool read_disk(struct hwaccl_recording *recording, size_t index, struct hwaccl_disk *disk,
                       struct hwaccl_error *error)
 {
         char name[48];
+        const char *mode;
         uint64_t size;
 
         (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_SIZE, index);
@@ -114,14 +118,15 @@ static bool read_disk(const struct hwaccl_recording *recording, size_t index, st
                                         size, HWACCL_DISK_SECTOR_SIZE);
         disk->sectors = size / HWACCL_DISK_SECTOR_SIZE;
         (void)snprintf(name, sizeof(name), HWACCL_OPTION_DISK_MODE, index);
-        const char *mode = hwaccl_recording_option(recording, name);
+        if (!hwaccl_recording_option(recording, name, &mode, error))
+                return false;
         if (!mode || (strcmp(mode, "rw") != 0 && strcmp(mode, "ro") != 0 && strcmp(mode, "cow") != 0))
                 return hwaccl_error_set(error, "option %s of the recording: expected rw, ro or cow", name);
         disk->read_only = strcmp(mode, "ro") == 0;
         return true;
 }
 
-static bool read_disks(const struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
+static bool read_disks(struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
                        struct hwaccl_error *error)
 {
         static const uint64_t none = 0;
@@ -139,7 +144,7 @@ static bool read_disks(const struct hwaccl_recording *recording, struct hwaccl_m
         return true;
 }
 
-bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
+bool hwaccl_machine_options_read(struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
                                  struct hwaccl_error *error)
 {
         static const uint64_t none = 0;
@@ -147,7 +152,7 @@ bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struc
 
         memset(config, 0, sizeof(*config));
         if (!read_number(recording, HWACCL_OPTION_MEMORY_SIZE, NULL, &config->memory_size, error) ||
-            !read_number(recording, HWACCL_OPTION_TSC_KHZ, NULL, &config->tsc_khz, error) ||
+            !read_limited(recording, HWACCL_OPTION_TSC_KHZ, UINT32_MAX, &config->tsc_khz, error) ||
             !read_number(recording, HWACCL_OPTION_FIRMWARE_SIZE, &none, &firmware_size, error) ||
             !read_number(recording, HWACCL_OPTION_RAW_COUNT, &none, &raw_count, error))
                 return false;

@@ -40,7 +40,7 @@
  *
  * Returns false with *error set if an option is missing, is not a number or is out of range.
  */
-bool hwaccl_machine_options_read(const struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
+bool hwaccl_machine_options_read(struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
                                  struct hwaccl_error *error);
 
 #endif

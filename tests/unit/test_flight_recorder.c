@@ -133,8 +133,8 @@ static void the_newest_exits_are_read_back_exactly(void **state)
                 if (!hwaccl_recording_check(recording, no_finding, NULL, &error))
                         fail_msg("%s", error.message);
                 assert_int_equal(hwaccl_recording_info(recording)->end, HWACCL_END_TRIPLE_FAULT);
-                assert_string_equal(hwaccl_recording_option(recording, "digest"), "0123");
-                assert_string_equal(hwaccl_recording_option(recording, "flight_recorder"), "2000exits");
+                assert_string_equal(option_of(recording, "digest"), "0123");
+                assert_string_equal(option_of(recording, "flight_recorder"), "2000exits");
                 hwaccl_recording_close(recording);
                 (void)remove_recording(NULL);
         }

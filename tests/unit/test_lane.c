@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "tests/fixtures/recording_assert.h"
 #include "tests/fixtures/trace_fixture.h"
 
 #include "tracer/database/decoder.h"
@@ -309,7 +310,7 @@ static void assert_recording(struct hwaccl_recording *recording)
         }
         assert_int_equal(hwaccl_exit_cursor_next(cursor, &found, &error), 0);
         hwaccl_exit_cursor_close(cursor);
-        assert_string_equal(hwaccl_recording_option(recording, "digest"), "0123");
+        assert_string_equal(option_of(recording, "digest"), "0123");
         hwaccl_recording_close(recording);
 }
 

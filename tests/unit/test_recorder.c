@@ -31,9 +31,9 @@ static void every_exit_is_read_back_exactly(void **state)
         assert_int_equal(info->end, HWACCL_END_EXIT_CODE);
         assert_int_equal(info->end_code, 42);
         assert_null(info->end_message);
-        assert_string_equal(hwaccl_recording_option(recording, "memory"), "64M");
-        assert_string_equal(hwaccl_recording_option(recording, "digest"), "0123");
-        assert_null(hwaccl_recording_option(recording, "absent"));
+        assert_string_equal(option_of(recording, "memory"), "64M");
+        assert_string_equal(option_of(recording, "digest"), "0123");
+        assert_null(option_of(recording, "absent"));
         check_from(recording, 1, 0, 3000, 256);
         hwaccl_recording_close(recording);
 }
@@ -305,7 +305,7 @@ static void the_longest_annotations_go_through_the_smallest_ring(void **state)
                 fail_msg("%s", error.message);
         name[1024] = '\0';
         struct hwaccl_recording *recording = open_recording();
-        const char *found = hwaccl_recording_option(recording, name);
+        const char *found = option_of(recording, name);
         assert_non_null(found);
         assert_int_equal(strlen(found), 65536);
         hwaccl_recording_close(recording);

@@ -301,6 +301,40 @@ static void a_recording_on_read_only_media_can_be_read(void **state)
         hwaccl_recording_close(recording);
 }
 
+static void options_are_looked_up_by_name_and_checked(void **state)
+{
+        (void)state;
+        record(3, 5, INTERVAL, 0);
+        execute("INSERT INTO option WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+                "SELECT 'another ' || i, printf('%.1000c', 'x') FROM n");
+        assert_int_equal(check().count, 0);
+        execute("INSERT INTO option VALUES ('vmm', printf('%.65537c', 'x'))");
+        refused("option vmm: expected a text of at most 65536 bytes");
+        execute("UPDATE option SET value = CAST(x'610062' AS TEXT) WHERE name = 'vmm'");
+        refused("option vmm: has a zero byte in it");
+        execute("UPDATE option SET value = printf('%.65536c', 'x') WHERE name = 'vmm'");
+        assert_int_equal(check().count, 0);
+}
+
+static unsigned models_built;
+
+sqlite3 *__real_schema_model_open(struct hwaccl_error *error);
+sqlite3 *__wrap_schema_model_open(struct hwaccl_error *error);
+sqlite3 *__wrap_schema_model_open(struct hwaccl_error *error)
+{
+        models_built++;
+        return __real_schema_model_open(error);
+}
+
+static void the_expected_schema_is_built_once_for_an_open(void **state)
+{
+        (void)state;
+        record(3, 5, INTERVAL, 0);
+        models_built = 0;
+        hwaccl_recording_close(open_recording());
+        assert_int_equal(models_built, 1);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -313,6 +347,8 @@ int main(void)
                 cmocka_unit_test_teardown(damage_is_an_error_of_the_cursor_and_a_finding, remove_recording),
                 cmocka_unit_test_teardown(check_goes_on_behind_damage, remove_recording),
                 cmocka_unit_test_teardown(numbers_of_the_status_row_are_checked, remove_recording),
+                cmocka_unit_test_teardown(options_are_looked_up_by_name_and_checked, remove_recording),
+                cmocka_unit_test_teardown(the_expected_schema_is_built_once_for_an_open, remove_recording),
                 cmocka_unit_test_teardown(flipped_bytes_never_crash_a_reader, remove_recording),
                 cmocka_unit_test_teardown(a_recording_on_read_only_media_can_be_read, remove_recording),
         };

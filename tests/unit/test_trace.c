@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "tests/fixtures/state_assert.h"
+#include "tests/fixtures/recording_assert.h"
 #include "tests/fixtures/trace_fixture.h"
 
 #include "hwaccl/replay.h"
@@ -176,7 +176,7 @@ static void what_a_vmm_knows_is_recorded_and_the_rest_is_unknown(void **state)
         assert_int_equal(info->end, HWACCL_TRACE_END_EXIT_CODE);
         assert_int_equal(info->end_code, 5);
         assert_string_equal(info->vmm, "test 1");
-        assert_string_equal(hwaccl_recording_option(recording, "guest"), "synthetic");
+        assert_string_equal(option_of(recording, "guest"), "synthetic");
         check_loop(recording, 0, 1, 0, EXITS);
         for (uint64_t first = 1; first < 20; first++)
                 check_loop(recording, 0, 1, first, EXITS);

@@ -8,8 +8,8 @@
 
 #include "tracer/record/probe_fanout.h"
 
+#include "tests/fixtures/recording_assert.h"
 #include "tests/fixtures/recording_fixture.h"
-#include "tests/fixtures/state_assert.h"
 
 #include "tracer/import/trace_import.h"
 #include "tracer/lttng/trace_probe.h"
@@ -368,7 +368,7 @@ static void a_session_that_starts_in_the_middle_gives_a_recording_from_there(voi
         assert_int_equal(first, 101);
         assert_true(hwaccl_recording_replay_start(recording, 0, 101, &start, &error));
         assert_int_equal(start, 101);
-        assert_string_equal(hwaccl_recording_option(recording, "clock"), "virtual");
+        assert_string_equal(option_of(recording, "clock"), "virtual");
         hwaccl_recording_close(recording);
         forget();
 }
@@ -525,6 +525,32 @@ static void a_damaged_event_is_an_error_or_a_readable_recording(void **state)
         forget();
 }
 
+static void options_of_a_trace_have_a_limit(void **state)
+{
+        struct selection all = {SIZE_MAX, NULL};
+        struct hwaccl_import_result result;
+        struct hwaccl_error error = {""};
+        size_t marker = 0;
+        char value[60001];
+
+        (void)state;
+        trace(6, 5, 8, 0);
+        while (kept[marker].kind != TRACE_MARKER)
+                marker++;
+        memset(value, 'x', sizeof(value) - 1);
+        value[sizeof(value) - 1] = '\0';
+        for (unsigned i = 0; i < 18; i++) {
+                struct trace_event event = kept[marker];
+                value[0] = (char)('a' + i);
+                event.as.marker.value = value;
+                keep(&event);
+        }
+        assert_false(import(&all, &result, &error));
+        if (!strstr(error.message, "options"))
+                fail_msg("the message is: %s", error.message);
+        forget();
+}
+
 static int remove_both(void **state)
 {
         (void)unlink(imported);
@@ -543,6 +569,7 @@ int main(void)
                 cmocka_unit_test(events_that_nobody_traces_are_not_made_and_their_absence_is_seen),
                 cmocka_unit_test_teardown(a_trace_of_other_programs_is_refused, remove_both),
                 cmocka_unit_test_teardown(several_virtual_cpus_are_refused_with_their_list, remove_both),
+                cmocka_unit_test_teardown(options_of_a_trace_have_a_limit, remove_both),
                 cmocka_unit_test_teardown(a_damaged_event_is_an_error_or_a_readable_recording, remove_both),
         };
         return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -63,8 +63,10 @@ static bool take_marker(struct survey_stream *stream, const struct trace_marker 
                 at++;
         if (at < stream->option_count && strcmp(stream->option[at].value, marker->value) == 0)
                 return true;
-        if (at == RECORDING_OPTION_MAX)
-                return hwaccl_error_set(error, "the trace has more than %u options", RECORDING_OPTION_MAX);
+        stream->option_bytes += strlen(marker->name) + strlen(marker->value);
+        if (at == SURVEY_OPTION_MAX || stream->option_bytes > SURVEY_OPTION_BYTES_MAX)
+                return hwaccl_error_set(error, "the trace has more than %u options, or %u bytes of them",
+                                        SURVEY_OPTION_MAX, SURVEY_OPTION_BYTES_MAX);
         char *value = strdup(marker->value);
         if (value && at < stream->option_count) {
                 free((char *)(uintptr_t)stream->option[at].value);

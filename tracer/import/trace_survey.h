@@ -7,7 +7,9 @@
 #include "core/machine/board/device.h"
 #include "hwaccl/recording.h"
 
-#define SURVEY_STREAM_MAX 64u /* virtual CPUs in a trace */
+#define SURVEY_STREAM_MAX       64u /* virtual CPUs in a trace */
+#define SURVEY_OPTION_MAX       4096u
+#define SURVEY_OPTION_BYTES_MAX (1u << 20) /* of names and values */
 
 struct survey_field {
         char *device; /* NULL: its event was lost */
@@ -28,6 +30,7 @@ struct survey_stream {
         uint32_t markers;
         struct hwaccl_recording_option *option;
         size_t option_count;
+        size_t option_bytes; /* of all that were seen */
         struct survey_field *field;
         uint32_t field_count; /* that there are */
         uint32_t fields_known;

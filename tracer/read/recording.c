@@ -119,36 +119,67 @@ static bool load_vcpus(struct hwaccl_recording *recording, struct hwaccl_error *
         return good;
 }
 
-static bool load_options(struct hwaccl_recording *recording, struct hwaccl_error *error)
+/* NULL: out of memory. Both strings are the recording's. */
+static struct option *add_option(struct hwaccl_recording *recording, const char *name, const char *value)
+{
+        struct option *more = realloc(recording->option, (recording->option_count + 1) * sizeof(*recording->option));
+
+        if (!more)
+                return NULL;
+        recording->option = more;
+        struct option *option = &more[recording->option_count];
+        *option = (struct option){strdup(name), value ? strdup(value) : NULL};
+        if (option->name && (!value || option->value)) {
+                recording->option_count++;
+                return option;
+        }
+        free(option->name);
+        free(option->value);
+        return NULL;
+}
+
+static bool take_option(struct hwaccl_recording *recording, const char *name, sqlite3_stmt *row, const char **value,
+                        struct hwaccl_error *error)
+{
+        int result = sqlite3_step(row);
+        const char *text = NULL;
+
+        if (result == SQLITE_ROW) {
+                if (sqlite3_column_type(row, 0) != SQLITE_TEXT ||
+                    sqlite3_column_int64(row, 1) > HWACCL_OPTION_VALUE_MAX)
+                        return recording_error(recording, error, "option %s: expected a text of at most %u bytes", name,
+                                               HWACCL_OPTION_VALUE_MAX);
+                text = (const char *)sqlite3_column_text(row, 0);
+                if (text && strlen(text) != (size_t)sqlite3_column_bytes(row, 0))
+                        return recording_error(recording, error, "option %s: has a zero byte in it", name);
+        } else if (result != SQLITE_DONE) {
+                return database_error(recording->db, error, "cannot read");
+        }
+        const struct option *option = result == SQLITE_DONE || text ? add_option(recording, name, text) : NULL;
+        if (!option)
+                return hwaccl_error_set(error, "out of memory");
+        *value = option->value;
+        return true;
+}
+
+bool hwaccl_recording_option(struct hwaccl_recording *recording, const char *name, const char **value,
+                             struct hwaccl_error *error)
 {
         sqlite3_stmt *row;
-        int result = SQLITE_DONE;
-        bool good = true;
 
-        if (!database_prepare(recording->db, "SELECT name, value FROM option", &row, error))
-                return false;
-        while (good && (result = sqlite3_step(row)) == SQLITE_ROW) {
-                const char *name = (const char *)sqlite3_column_text(row, 0);
-                const char *value = (const char *)sqlite3_column_text(row, 1);
-                if (!name || !value || recording->option_count == RECORDING_OPTION_MAX) {
-                        good = recording_error(recording, error, "table option: more than %u rows, or a NULL",
-                                               RECORDING_OPTION_MAX);
-                        break;
-                }
-                struct option *more =
-                        realloc(recording->option, (recording->option_count + 1) * sizeof(*recording->option));
-                if (!more) {
-                        good = hwaccl_error_set(error, "out of memory");
-                        break;
-                }
-                recording->option = more;
-                struct option *option = &more[recording->option_count++];
-                option->name = strdup(name);
-                option->value = strdup(value);
-                if (!option->name || !option->value)
-                        good = hwaccl_error_set(error, "out of memory");
+        *value = NULL;
+        for (size_t i = 0; i < recording->option_count; i++) {
+                if (strcmp(recording->option[i].name, name) != 0)
+                        continue;
+                *value = recording->option[i].value;
+                return true;
         }
-        good = good && rows_ended(recording, result, error);
+        if (!database_prepare(recording->db, "SELECT value, length(CAST(value AS BLOB)) FROM option WHERE name = ?1",
+                              &row, error))
+                return false;
+        bool good = sqlite3_bind_text(row, 1, name, -1, SQLITE_STATIC) == SQLITE_OK
+                            ? take_option(recording, name, row, value, error)
+                            : hwaccl_error_set(error, "out of memory");
         (void)sqlite3_finalize(row);
         return good;
 }
@@ -211,11 +242,10 @@ static struct hwaccl_recording *open_recording(const char *path, bool quick, str
         }
         field_sets_init(recording->set);
         if (recording_open_file(recording, quick, error) && load_status(recording, error) &&
-            load_vcpus(recording, error) && recording_load_gaps(recording, error) && load_options(recording, error) &&
-            load_device_fields(recording, error)) {
-                recording->info.vmm = hwaccl_recording_option(recording, HWACCL_OPTION_VMM);
+            load_vcpus(recording, error) && recording_load_gaps(recording, error) &&
+            load_device_fields(recording, error) &&
+            hwaccl_recording_option(recording, HWACCL_OPTION_VMM, &recording->info.vmm, error))
                 return recording;
-        }
         hwaccl_recording_close(recording);
         return NULL;
 }
@@ -259,14 +289,6 @@ void hwaccl_recording_close(struct hwaccl_recording *recording)
 const struct hwaccl_recording_info *hwaccl_recording_info(const struct hwaccl_recording *recording)
 {
         return &recording->info;
-}
-
-const char *hwaccl_recording_option(const struct hwaccl_recording *recording, const char *name)
-{
-        for (size_t i = 0; i < recording->option_count; i++)
-                if (strcmp(recording->option[i].name, name) == 0)
-                        return recording->option[i].value;
-        return NULL;
 }
 
 uint32_t hwaccl_recording_vcpu_number(const struct hwaccl_recording *recording, uint32_t index)

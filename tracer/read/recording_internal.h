@@ -47,7 +47,7 @@ struct hwaccl_recording {
         struct recorded_vcpu vcpu[RECORDING_VCPU_MAX];
         struct gap *gap; /* ascending, not adjacent */
         size_t gap_count;
-        struct option *option;
+        struct option *option; /* those that were asked for */
         size_t option_count;
         struct device_field *device_field; /* id - 1 is the index */
         size_t device_field_count;

@@ -3,7 +3,6 @@
 #define HWACCL_TRACER_RECORDING_LIMITS_H
 
 #define RECORDING_VCPU_MAX         64u
-#define RECORDING_OPTION_MAX       4096u
 #define RECORDING_GAP_MAX          (1u << 20)
 #define RECORDING_DEVICE_FIELD_MAX 4096u
 #define RECORDING_DEVICE_SIZE_MAX  (64u << 10) /* bytes of all devices' state */

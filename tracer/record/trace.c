@@ -50,6 +50,8 @@ static bool read_config(const struct hwaccl_trace_config *from, struct hwaccl_tr
                                                 HWACCL_VERSION);
         if (!config->vmm || !*config->vmm)
                 return hwaccl_error_set(error, "config.vmm is missing: the name of the VMM");
+        if (strlen(config->vmm) > HWACCL_OPTION_VALUE_MAX)
+                return hwaccl_error_set(error, "config.vmm is longer than %u bytes", HWACCL_OPTION_VALUE_MAX);
         if (config->vcpu_count == 0)
                 config->vcpu_count = 1;
         if (config->vcpu_count > HWACCL_TRACE_VCPU_MAX)

@@ -379,10 +379,14 @@ static bool take_as_done(struct window *window, struct hwaccl_error *error)
         struct recovery *recovery = window->recovery;
         struct hwaccl_recording *recording = hwaccl_recording_open(recovery->database, error);
         char identity[24];
+        const char *ring;
 
         if (!recording)
                 return false;
-        const char *ring = hwaccl_recording_option(recording, FLIGHT_OPTION_RING);
+        if (!hwaccl_recording_option(recording, FLIGHT_OPTION_RING, &ring, error)) {
+                hwaccl_recording_close(recording);
+                return false;
+        }
         (void)snprintf(identity, sizeof(identity), "%016" PRIx64, recovery->reader[0].header.identity);
         bool same = ring && strcmp(ring, identity) == 0;
         recovery->result->exits = hwaccl_recording_info(recording)->exit_count;

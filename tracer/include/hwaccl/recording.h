@@ -21,7 +21,8 @@
 
 struct hwaccl_recording;
 
-#define HWACCL_OPTION_VMM "vmm" /* option with the name of the embedding VMM */
+#define HWACCL_OPTION_VMM       "vmm"  /* option with the name of the embedding VMM */
+#define HWACCL_OPTION_VALUE_MAX 65536u /* bytes, without the terminating zero */
 
 /* A name and value of the recording's option table: everything that a replay needs to build the same machine, and
  * everything that a reader wants to know (host, versions, image digests). */
@@ -123,8 +124,14 @@ struct hwaccl_recording_gap {
 bool hwaccl_recording_gap(const struct hwaccl_recording *recording, uint32_t vcpu, uint64_t from, uint64_t to,
                           struct hwaccl_recording_gap *gap);
 
-/** hwaccl_recording_option - value of an option, valid as long as the recording; NULL if there is none */
-const char *hwaccl_recording_option(const struct hwaccl_recording *recording, const char *name);
+/**
+ * hwaccl_recording_option - look one option up by its name
+ * @value: of the option, valid as long as the recording; NULL: there is none
+ *
+ * Returns false with *error set when it is no text, has a zero byte in it, or is longer than HWACCL_OPTION_VALUE_MAX.
+ */
+bool hwaccl_recording_option(struct hwaccl_recording *recording, const char *name, const char **value,
+                             struct hwaccl_error *error);
 
 /** hwaccl_recording_database - the sqlite3 handle (struct sqlite3 *), for queries of the documented views */
 struct sqlite3 *hwaccl_recording_database(const struct hwaccl_recording *recording);
