@@ -256,7 +256,7 @@ static bool verify_object(sqlite3 *db, sqlite3_stmt *lookup, sqlite3_stmt *expec
         return same;
 }
 
-static bool verify_against(sqlite3 *db, sqlite3 *model, bool views, struct hwaccl_error *error)
+bool schema_verify(sqlite3 *db, sqlite3 *model, bool views, struct hwaccl_error *error)
 {
         sqlite3_stmt *expected = NULL;
         sqlite3_stmt *lookup = NULL;
@@ -283,13 +283,4 @@ sqlite3 *schema_model_open(struct hwaccl_error *error)
                 return model;
         (void)sqlite3_close(model);
         return NULL;
-}
-
-bool schema_verify(sqlite3 *db, bool views, struct hwaccl_error *error)
-{
-        sqlite3 *model = schema_model_open(error);
-        bool good = model && verify_against(db, model, views, error);
-
-        (void)sqlite3_close(model);
-        return good;
 }

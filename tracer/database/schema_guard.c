@@ -31,16 +31,14 @@ static enum verdict judge(sqlite3_stmt *lookup, const char *type, const char *na
 }
 
 /* Calls @see for every object of the file. */
-static bool for_each_object(sqlite3 *db,
+static bool for_each_object(sqlite3 *db, sqlite3 *model,
                             bool (*see)(void *opaque, enum verdict verdict, const char *type, const char *name),
                             void *opaque, struct hwaccl_error *error)
 {
-        sqlite3 *model = schema_model_open(error);
         sqlite3_stmt *lookup = NULL;
         sqlite3_stmt *objects = NULL;
         int result = SQLITE_DONE;
-        bool good = model &&
-                    database_prepare(model, "SELECT type, sql FROM sqlite_schema WHERE name = ?1", &lookup, error) &&
+        bool good = database_prepare(model, "SELECT type, sql FROM sqlite_schema WHERE name = ?1", &lookup, error) &&
                     database_prepare(db, "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL", &objects,
                                      error);
 
@@ -55,7 +53,6 @@ static bool for_each_object(sqlite3 *db,
                 good = database_error(db, error, "cannot read its schema");
         (void)sqlite3_finalize(objects);
         (void)sqlite3_finalize(lookup);
-        (void)sqlite3_close(model);
         return good;
 }
 
@@ -79,14 +76,12 @@ static bool report(void *opaque, enum verdict verdict, const char *type, const c
 }
 
 /* Views of this version that the file lacks. */
-static bool find_missing(sqlite3 *db, const struct finder *finder, struct hwaccl_error *error)
+static bool find_missing(sqlite3 *db, sqlite3 *model, const struct finder *finder, struct hwaccl_error *error)
 {
-        sqlite3 *model = schema_model_open(error);
         sqlite3_stmt *views = NULL;
         sqlite3_stmt *lookup = NULL;
         int result = SQLITE_DONE;
-        bool good = model &&
-                    database_prepare(model, "SELECT name FROM sqlite_schema WHERE type = 'view'", &views, error) &&
+        bool good = database_prepare(model, "SELECT name FROM sqlite_schema WHERE type = 'view'", &views, error) &&
                     database_prepare(db, "SELECT 1 FROM sqlite_schema WHERE name = ?1", &lookup, error);
 
         while (good && (result = sqlite3_step(views)) == SQLITE_ROW) {
@@ -105,11 +100,10 @@ static bool find_missing(sqlite3 *db, const struct finder *finder, struct hwaccl
                 good = database_error(model, error, "cannot read the expected schema");
         (void)sqlite3_finalize(lookup);
         (void)sqlite3_finalize(views);
-        (void)sqlite3_close(model);
         return good;
 }
 
-bool schema_find_foreign(sqlite3 *db, void (*found)(void *opaque, const char *text), void *opaque,
+bool schema_find_foreign(sqlite3 *db, sqlite3 *model, void (*found)(void *opaque, const char *text), void *opaque,
                          struct hwaccl_error *error)
 {
         struct finder finder = {found, opaque, false};
@@ -118,7 +112,8 @@ bool schema_find_foreign(sqlite3 *db, void (*found)(void *opaque, const char *te
         if (!database_integer(db, "PRAGMA user_version", 0, &version, error))
                 return false;
         finder.current = version == (int64_t)schema_version();
-        return for_each_object(db, report, &finder, error) && (!finder.current || find_missing(db, &finder, error));
+        return for_each_object(db, model, report, &finder, error) &&
+               (!finder.current || find_missing(db, model, &finder, error));
 }
 
 struct hider {
@@ -158,10 +153,10 @@ static bool forget(sqlite3 *db, const struct hider *hider, struct hwaccl_error *
         return good && database_execute(db, "PRAGMA writable_schema = RESET", error);
 }
 
-bool schema_hide_foreign(sqlite3 *db, struct hwaccl_error *error)
+bool schema_hide_foreign(sqlite3 *db, sqlite3 *model, struct hwaccl_error *error)
 {
         struct hider hider = {.error = error};
-        bool good = for_each_object(db, remember, &hider, error);
+        bool good = for_each_object(db, model, remember, &hider, error);
 
         if (good && hider.count) {
                 (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);

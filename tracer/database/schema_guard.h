@@ -10,16 +10,17 @@
 
 /**
  * schema_find_foreign - look for what is not hwaccl's
+ * @model: of schema_model_open()
  * @found: called for each with one line: "view exits is altered", "trigger x is not hwaccl's"
  *
  * Views of older schema versions are not judged. Returns false with *error set when the schema cannot be read.
  */
-bool schema_find_foreign(sqlite3 *db, void (*found)(void *opaque, const char *text), void *opaque,
+bool schema_find_foreign(sqlite3 *db, sqlite3 *model, void (*found)(void *opaque, const char *text), void *opaque,
                          struct hwaccl_error *error);
 
 /** schema_hide_foreign - in a private view: views, and triggers, indexes and statistics that are not hwaccl's, are
  * gone. Tables of others stay: nothing reads them */
-bool schema_hide_foreign(sqlite3 *db, struct hwaccl_error *error);
+bool schema_hide_foreign(sqlite3 *db, sqlite3 *model, struct hwaccl_error *error);
 
 /** schema_create_own_views - the documented views, as temporary ones */
 bool schema_create_own_views(sqlite3 *db, struct hwaccl_error *error);

@@ -170,24 +170,34 @@ static bool check_version(struct hwaccl_recording *recording, int64_t *version, 
 }
 
 /* The file's own SQL first goes: not even a check of pages or a migration may run into it. */
-static bool check_schema(struct hwaccl_recording *recording, bool pages, struct hwaccl_error *error)
+static bool compare_schema(struct hwaccl_recording *recording, sqlite3 *model, int64_t version, bool pages,
+                           struct hwaccl_error *error)
 {
         struct hwaccl_error reason;
-        int64_t version = 0;
 
-        if (!check_version(recording, &version, error))
-                return false;
-        recording->file_version = (unsigned)version;
-        if (!schema_find_foreign(recording->db, add_foreign, recording, &reason) ||
-            (recording->is_private && !schema_hide_foreign(recording->db, &reason)))
+        if (!schema_find_foreign(recording->db, model, add_foreign, recording, &reason) ||
+            (recording->is_private && !schema_hide_foreign(recording->db, model, &reason)))
                 return recording_error(recording, error, "%s", reason.message);
         /* pages of what was hidden would be reported as unused */
         if (!bring_to_this_version(recording, version, error) ||
             (pages && !recording->foreign_count && !quick_check(recording, error)))
                 return false;
-        if (!schema_verify(recording->db, false, &reason))
+        if (!schema_verify(recording->db, model, false, &reason))
                 return recording_error(recording, error, "not a complete recording: %s", reason.message);
         return true;
+}
+
+static bool check_schema(struct hwaccl_recording *recording, bool pages, struct hwaccl_error *error)
+{
+        int64_t version = 0;
+
+        if (!check_version(recording, &version, error))
+                return false;
+        recording->file_version = (unsigned)version;
+        sqlite3 *model = schema_model_open(error);
+        bool good = model && compare_schema(recording, model, version, pages, error);
+        (void)sqlite3_close(model);
+        return good;
 }
 
 bool recording_open_file(struct hwaccl_recording *recording, bool quick, struct hwaccl_error *error)
