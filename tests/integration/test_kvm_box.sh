@@ -112,12 +112,17 @@ chmod 700 "$PLAYED/result$work" "$here"
 echo in >"$work/files in/one file"
 echo at >"at file"
 chmod 1777 "$work/directory" # as /tmp has it
-run 7 "$box" --in "$work/files in" --out "$work/far/out" true "--output=at file@0x7c00" - </dev/null >out 2>error
+mkdir "$work/far away"
+run 7 "$box" --in "$work/files in" --out "$work/far/out" true "--output=at file@0x7c00" - "../far away/a.b.db" /dev/null \
+        "$work/nowhere/c.db" "--console=$work/far away/console,x" ./near </dev/null >out 2>error
 [ "$(cat out)" = output ] || fail "standard output: $(cat out)"
 [ "$(cat error)" = error ] || fail "standard error: $(cat error)"
 [ "$(cat "$PLAYED/root$work/files in/one file")" = in ] || fail "--in DIRECTORY did not come in"
 [ "$(cat "$PLAYED/root$work/directory/at file")" = at ] || fail "a file that an argument names did not come in"
 grep -qF "$work/far/out" "$PLAYED/root/box/out" || fail "--out did not come in"
+[ -d "$PLAYED/root$work/far away" ] || fail "the directory of a file that an argument names is not in the box"
+[ "$(sort -u "$PLAYED/root/box/named")" = "$(printf '%s\n' "$work/far away/a.b" "$work/far away/console" "$work/far away/console,x" |
+        sort -u)" ] || fail "to come back: $(cat "$PLAYED/root/box/named")"
 [ "$(cat "made here/a file")" = new ] || fail "a file did not come out"
 [ "$(stat -c %a "made here/a file")" = 640 ] || fail "a file came out with another mode"
 [ "$(stat -c %a .)" = 1777 ] || fail "the box changed the mode of a directory to $(stat -c %a .)"
