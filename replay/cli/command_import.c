@@ -15,6 +15,7 @@ static const struct cli_option options[] = {
         {"output", 'o', "FILE", "write FILE (default: the directory's name with .db)",
          CLI_FILE(struct hwaccl_import_config, output)},
         {"force", 0, NULL, "replace the recording if it exists", CLI_FLAG(struct hwaccl_import_config, force)},
+        CLI_OPTION_MODE(struct hwaccl_import_config, mode),
         {"pid", 'p', "PID", "import process PID of a trace of several",
          CLI_NUMBER_32(struct hwaccl_import_config, pid, 0, UINT32_MAX),
          .given = CLI_FIELD(bool, struct hwaccl_import_config, pid_given)},

@@ -4,11 +4,13 @@
 #include "replay/cli/parse.h"
 
 #include "core/assert.h"
+#include "core/host/file.h"
 
 #include <ctype.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define OPTION_MAX 64   /* of one subcommand */
@@ -192,6 +194,17 @@ bool cli_parse_value(const struct cli_command *command, const struct cli_option 
         }
         hwaccl_assert(false); /* a reason has a parse function */
         return false;
+}
+
+bool cli_parse_mode(const struct cli_command *command, const struct cli_option *option, const char *text, void *field)
+{
+        size_t digits = strspn(text, "01234567");
+        unsigned long mode = strtoul(text, NULL, 8);
+
+        if (!digits || digits > 4 || text[digits] || !mode || !hwaccl_file_mode_is_good((unsigned)mode))
+                return cli_value_error(command, option, text, "octal permissions from 600 to 666, such as 640");
+        *(unsigned *)field = (unsigned)mode;
+        return true;
 }
 
 static const struct cli_option *find_option(const struct cli_command *command, int found)

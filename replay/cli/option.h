@@ -64,6 +64,16 @@ struct cli_option {
 /* @function takes the argument, and stores it in the settings */
 #define CLI_PARSED(kind, function) .value = (kind), .parse = (function)
 
+/** cli_parse_mode - octal permissions, an unsigned */
+bool cli_parse_mode(const struct cli_command *command, const struct cli_option *option, const char *text, void *field);
+
+/* A row of an option table, for the subcommands that make files. */
+#define CLI_OPTION_MODE(object, member)                                                                                \
+        {                                                                                                              \
+                "mode", 0, "MODE", "permissions of the files that are made, whatever the umask (default 600)",         \
+                        CLI_PARSED(CLI_VALUE_TEXT, cli_parse_mode), .field = CLI_FIELD(unsigned, object, member)       \
+        }
+
 /** cli_print_help - the subcommand's help text on stdout */
 void cli_print_help(const struct cli_command *command);
 

@@ -200,7 +200,7 @@ static struct hwaccl_recording *decode(const uint8_t *records, uint64_t size)
         stamp_clock_start(&decoder->clock, STAMP_MONOTONIC);
         decoder->clock.origin_stamp = decoder->clock.stamp[0] = decoder->clock.latest_stamp = 0;
         decoder->clock.stamp[1] = decoder->clock.ns[1] = UINT64_C(1) << 40;
-        sqlite3 *db = writer_database_create(path, true, &error);
+        sqlite3 *db = writer_database_create(path, true, 0, &error);
         bool good = db && database_execute(db, "BEGIN", &error) && writer_database_fill(db, &head, &error) &&
                     decoder_init(decoder, db, 0, INTERVAL, &error) &&
                     decoder_declare_devices(decoder, devices, 1, &error);
@@ -343,7 +343,7 @@ static void what_goes_into_a_ring_is_what_goes_into_a_buffer(void **state)
         record_buffer_init(&buffer, &start_lane(&lane, &masks)->producer, BUFFER);
         write_exits(&lane);
         (void)snprintf(ring_path, sizeof(ring_path), "%s-ring", path);
-        if (!ring_create(&ring, ring_path, UINT64_C(4) << 20, &error))
+        if (!ring_create(&ring, ring_path, UINT64_C(4) << 20, 0, &error))
                 fail_msg("%s", error.message);
         ring_producer_init(&start_lane(&lane, &masks)->producer, &ring);
         write_exits(&lane);

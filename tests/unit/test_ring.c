@@ -29,7 +29,7 @@ static int make_ring(void **state)
 
         (void)state;
         (void)unlink(path);
-        if (ring_create(&ring, path, SIZE, &error))
+        if (ring_create(&ring, path, SIZE, 0, &error))
                 return 0;
         print_error("%s\n", error.message);
         return -1;
@@ -294,13 +294,13 @@ static void sizes_and_files_that_cannot_be_are_refused(void **state)
         struct hwaccl_error error = {""};
 
         (void)state;
-        assert_false(ring_create(&other, path, SIZE, &error));
+        assert_false(ring_create(&other, path, SIZE, 0, &error));
         assert_non_null(strstr(error.message, "exists"));
         assert_int_equal(access(path, F_OK), 0);
-        assert_false(ring_create(&other, "/nonexistent/ring", SIZE, &error));
-        assert_false(ring_create(&other, path, SIZE + 4096, &error));
-        assert_false(ring_create(&other, path, SIZE / 2, &error));
-        assert_false(ring_create(&other, path, UINT64_C(1) << 40, &error));
+        assert_false(ring_create(&other, "/nonexistent/ring", SIZE, 0, &error));
+        assert_false(ring_create(&other, path, SIZE + 4096, 0, &error));
+        assert_false(ring_create(&other, path, SIZE / 2, 0, &error));
+        assert_false(ring_create(&other, path, UINT64_C(1) << 40, 0, &error));
 }
 
 static void a_delta_holds_exactly_the_words_that_differ(void **state)

@@ -10,7 +10,9 @@
 #include "core/host/inputs.h"
 #include "hwaccl/exit_reason.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static void calls_at_the_wrong_place_change_nothing(void **state)
 {
@@ -85,6 +87,11 @@ static void what_cannot_be_recorded_is_an_error_and_leaves_nothing(void **state)
         config.ring_size = 12345;
         refused(path, &config, "ring size");
         config.ring_size = 0;
+        config.file_mode = 0400;
+        refused(path, &config, "file_mode is 0400");
+        config.file_mode = 01600;
+        refused(path, &config, "file_mode");
+        config.file_mode = 0;
         config.vmm = NULL;
         refused(path, &config, "vmm");
         config.vmm = "test";
@@ -111,6 +118,59 @@ static void what_cannot_be_recorded_is_an_error_and_leaves_nothing(void **state)
         assert_int_equal(unlink(path), 0);
         assert_int_equal(rmdir(directory), 0); /* there is nothing else in it */
         assert_int_equal(mkdir(directory, 0700), 0);
+}
+
+static bool is_ours(int fd)
+{
+        char name[32], target[256] = "";
+
+        (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+        return readlink(name, target, sizeof(target) - 1) > 0 && strstr(target, directory);
+}
+
+/* What a VMM prints to its closed standard output must not go into the ring. */
+static void closed_standard_descriptors_are_not_reused(void **state)
+{
+        pid_t child = fork();
+        int status = 0;
+
+        (void)state;
+        assert_true(child >= 0);
+        if (child == 0) {
+                const struct hwaccl_trace_config config = {.size = sizeof(config), .vmm = "test", .file_mode = 0640};
+                struct stat file;
+                (void)umask(0777);
+                for (int fd = 0; fd < 3; fd++)
+                        (void)close(fd);
+                struct hwaccl_trace *trace = hwaccl_trace_open(path, &config, NULL);
+                bool good = trace && !is_ours(0) && !is_ours(1) && !is_ours(2) && stat(path, &file) == 0 &&
+                            (file.st_mode & 07777) == 0640;
+                good = hwaccl_trace_close(trace, HWACCL_TRACE_END_EXIT_CODE, 0, NULL, NULL) && good;
+                _exit(good ? 0 : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+}
+
+/* The signal would end a VMM that does not know that its recording is larger than a file may be. */
+static void a_file_size_limit_is_an_error_and_no_signal(void **state)
+{
+        pid_t child = fork();
+        int status = 0;
+
+        (void)state;
+        assert_true(child >= 0);
+        if (child == 0) {
+                const struct hwaccl_trace_config config = {.size = sizeof(config), .vmm = "test"};
+                const struct rlimit limit = {65536, 65536};
+                struct hwaccl_error error = {""};
+                if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+                        _exit(2);
+                struct hwaccl_trace *trace = hwaccl_trace_open(path, &config, &error);
+                _exit(!trace && strstr(error.message, "File too large") ? 0 : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
 }
 
 /* A VMM whose recording could not be made goes on without. */
@@ -221,6 +281,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(calls_at_the_wrong_place_change_nothing, remove_files),
                 cmocka_unit_test_teardown(what_cannot_be_recorded_is_an_error_and_leaves_nothing, remove_files),
+                cmocka_unit_test_teardown(closed_standard_descriptors_are_not_reused, remove_files),
+                cmocka_unit_test_teardown(a_file_size_limit_is_an_error_and_no_signal, remove_files),
                 cmocka_unit_test_teardown(nothing_is_a_handle_that_records_nothing, remove_files),
                 cmocka_unit_test_teardown(calls_in_any_order_leave_a_recording_that_checks, remove_files),
         };

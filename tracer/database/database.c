@@ -1,5 +1,6 @@
 #include "tracer/database/database.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
@@ -47,9 +48,13 @@ sqlite3 *database_open_with(const char *path, int flags, const char *vfs)
 
 bool database_error(sqlite3 *db, struct hwaccl_error *error, const char *what)
 {
+        /* "disk I/O error" alone does not tell a file-size limit from a broken disk; SQLite does not keep the reason of
+         * every failed write */
+        int reason = sqlite3_extended_errcode(db) == SQLITE_IOERR_WRITE ? errno : 0;
         const char *path = sqlite3_db_filename(db, "main");
 
-        return hwaccl_error_set(error, "%s: %s: %s", path && *path ? path : "database", what, sqlite3_errmsg(db));
+        return hwaccl_error_set(error, "%s: %s: %s%s%s", path && *path ? path : "database", what, sqlite3_errmsg(db),
+                                reason ? ": " : "", reason ? strerror(reason) : "");
 }
 
 bool database_execute(sqlite3 *db, const char *sql, struct hwaccl_error *error)

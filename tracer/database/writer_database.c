@@ -1,9 +1,11 @@
 #include "tracer/database/writer_database.h"
 
+#include "core/host/file.h"
 #include "tracer/database/schema.h"
 #include "tracer/ring/steps.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,17 +80,28 @@ bool writer_database_fill(sqlite3 *db, const struct recording_head *head, struct
         return true;
 }
 
-static sqlite3 *create(const char *path, bool force, const char *how, struct hwaccl_error *error)
+/* SQLite gives log, index and journal the permissions of the database. */
+static bool make_file(const char *path, unsigned mode, struct hwaccl_error *error)
+{
+        int fd = hwaccl_file_create(AT_FDCWD, path, O_RDWR | O_EXCL, mode);
+
+        if (fd < 0)
+                return hwaccl_error_set(error, "%s: cannot create: %s", path, strerror(errno));
+        (void)close(fd);
+        return true;
+}
+
+static sqlite3 *create(const char *path, bool force, unsigned mode, const char *how, struct hwaccl_error *error)
 {
         sqlite3 *db = NULL;
 
-        if (!database_name_is_plain(path, error) || !make_way(path, force, error))
+        if (!database_name_is_plain(path, error) || !make_way(path, force, error) || !make_file(path, mode, error))
                 return NULL;
-        const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+        const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
         if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK) {
                 hwaccl_error_set(error, "%s: cannot create: %s", path, db ? sqlite3_errmsg(db) : "out of memory");
                 (void)sqlite3_close(db);
-                writer_database_remove(path); /* it may have been made */
+                writer_database_remove(path);
                 return NULL;
         }
         (void)sqlite3_busy_timeout(db, 10000);
@@ -102,14 +115,14 @@ static sqlite3 *create(const char *path, bool force, const char *how, struct hwa
         return NULL;
 }
 
-sqlite3 *writer_database_create(const char *path, bool force, struct hwaccl_error *error)
+sqlite3 *writer_database_create(const char *path, bool force, unsigned mode, struct hwaccl_error *error)
 {
-        return create(path, force, settings, error);
+        return create(path, force, mode, settings, error);
 }
 
-sqlite3 *writer_database_create_whole(const char *path, bool force, struct hwaccl_error *error)
+sqlite3 *writer_database_create_whole(const char *path, bool force, unsigned mode, struct hwaccl_error *error)
 {
-        return create(path, force, settings_whole, error);
+        return create(path, force, mode, settings_whole, error);
 }
 
 static bool put_status(sqlite3 *db, const struct recording_end *end, const char *problem, struct hwaccl_error *error)

@@ -6,12 +6,13 @@
 
 #include "tracer/database/database.h"
 
-/** writer_database_create - a new database with its schema, empty; NULL with *error set. @force: replace a file */
-sqlite3 *writer_database_create(const char *path, bool force, struct hwaccl_error *error);
+/** writer_database_create - a new database with its schema, empty; NULL with *error set. @force: replace a file; @mode:
+ * hwaccl_file_create() */
+sqlite3 *writer_database_create(const char *path, bool force, unsigned mode, struct hwaccl_error *error);
 
 /** writer_database_create_whole - the same for one that nobody sees before it is whole: without a log, which would take
  * as much space and time again, and without bringing it to the disk. When it fails it is to be removed */
-sqlite3 *writer_database_create_whole(const char *path, bool force, struct hwaccl_error *error);
+sqlite3 *writer_database_create_whole(const char *path, bool force, unsigned mode, struct hwaccl_error *error);
 
 /* What a recording says before its first exit. */
 struct recording_head {

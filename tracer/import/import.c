@@ -153,7 +153,7 @@ static bool make_recording(struct import_run *run, struct hwaccl_error *error)
                 .option_count = stream->option_count,
                 .keyframe_interval = stream->keyframe_interval,
         };
-        sqlite3 *db = writer_database_create(run->output, true, error);
+        sqlite3 *db = writer_database_create(run->output, true, run->config->mode, error);
         struct hwaccl_error late;
 
         if (!db)

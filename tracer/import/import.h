@@ -14,6 +14,7 @@ struct hwaccl_import_config {
         const char *directory; /* searched for traces at any depth; kernel traces are skipped */
         const char *output;    /* path of the recording */
         bool force;            /* replace an existing file when the import has succeeded */
+        unsigned mode;         /* permissions of the recording: hwaccl_file_create() */
         bool pid_given;        /* otherwise the trace must have a single process */
         uint32_t pid;
         bool vcpu_given; /* otherwise the process must have a single virtual CPU */

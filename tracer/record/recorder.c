@@ -68,7 +68,7 @@ bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config
         if (!path)
                 return hwaccl_error_set(error, "out of memory");
         uint64_t size = config->ring_size ? config->ring_size : config->sink->ring_size(config->sink_settings);
-        bool good = remove_stale_ring(path, config, error) && ring_create(ring, path, size, error);
+        bool good = remove_stale_ring(path, config, error) && ring_create(ring, path, size, config->mode, error);
         free(path);
         if (good) {
                 ring->header->vcpu = config->vcpu + index;

@@ -20,6 +20,7 @@ struct hwaccl_recorder;
 struct hwaccl_recorder_config {
         const char *path; /* of the database */
         bool force;       /* replace an existing file; else an existing path is an error */
+        unsigned mode;    /* permissions of all files: hwaccl_file_create() */
         uint32_t vcpu;    /* number of the virtual CPU that this recorder watches */
         const struct hwaccl_recording_option *options;
         size_t option_count;

@@ -1,10 +1,12 @@
 #include "tracer/record/trace_internal.h"
 
+#include "core/host/file.h"
 #include "hwaccl/event.h"
 #include "hwaccl/recording.h"
 #include "tracer/database/writer_database.h"
 #include "tracer/record/recorder_internal.h"
 #include "tracer/record/writer.h"
+#include "tracer/ring/consumer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +64,10 @@ static bool read_config(const struct hwaccl_trace_config *from, struct hwaccl_tr
         if (config->option_count && !config->options)
                 return hwaccl_error_set(error, "config.options is missing, and config.option_count is %u",
                                         config->option_count);
+        if (!hwaccl_file_mode_is_good(config->file_mode))
+                return hwaccl_error_set(error, "config.file_mode is %#o, expected 0600 to 0666", config->file_mode);
+        if (config->reserved)
+                return hwaccl_error_set(error, "config.reserved is not 0");
         for (uint32_t i = 0; i < config->option_count; i++)
                 if (!config->options[i].name || !config->options[i].value)
                         return hwaccl_error_set(error, "config.options[%u] has no name or no value", i);
@@ -180,12 +186,16 @@ struct hwaccl_trace *hwaccl_trace_open(const char *path, const struct hwaccl_tra
         if (trace) {
                 struct hwaccl_recorder_config recorder = {.path = path,
                                                           .force = settings.force != 0,
+                                                          .mode = settings.file_mode,
                                                           .options = options,
                                                           .option_count = settings.option_count + OWN_OPTIONS,
                                                           .keyframe_interval = settings.keyframe_interval,
                                                           .ring_size = (size_t)settings.ring_size,
                                                           .sink = &recorder_writer};
-                if (!start(trace, &recorder, error)) {
+                bool mine = consumer_block_file_size_signal();
+                bool started = start(trace, &recorder, error);
+                consumer_unblock_file_size_signal(mine);
+                if (!started) {
                         destroy(trace);
                         trace = NULL;
                 }

@@ -306,7 +306,7 @@ static struct recorder_sink *create(const struct hwaccl_recorder_config *config,
         }
         memset(writer->lane, 0, size);
         stamp_clock_start(&writer->lane[0].decoder.clock, stamps);
-        writer->db = writer_database_create(config->path, config->force, error);
+        writer->db = writer_database_create(config->path, config->force, config->mode, error);
         if (!writer->db) {
                 destroy(writer);
                 return NULL;

@@ -5,6 +5,7 @@
  */
 #include "tracer/recover/recover_internal.h"
 
+#include "core/host/file.h"
 #include "hwaccl/recording.h"
 #include "tracer/record/flight/flight_files.h"
 #include "tracer/ring/exit_id.h"
@@ -301,7 +302,11 @@ static bool copy_frame(struct window *window, struct hwaccl_error *error)
         struct hwaccl_recording *recording = hwaccl_recording_open(frame, error);
         hwaccl_recording_close(recording);
         int from = recording ? open(frame, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-        int to = from < 0 ? -1 : open(window->made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+        /* the recorder was given the permissions (--mode) */
+        struct stat status;
+        int to = from < 0 || fstat(from, &status) != 0
+                         ? -1
+                         : hwaccl_file_create(AT_FDCWD, window->made, O_WRONLY | O_EXCL, status.st_mode & 0666);
         bool good = to >= 0;
         STEP("recovery of a window begun");
         while (good && (got = read(from, buffer, sizeof(buffer))) > 0)

@@ -1,6 +1,7 @@
 #include "tracer/ring/ring.h"
 
 #include "core/assert.h"
+#include "core/host/file.h"
 #include "tracer/ring/consumer.h"
 #include "tracer/ring/record_buffer.h"
 #include "tracer/ring/ring_owner.h"
@@ -109,7 +110,7 @@ char *ring_file_path(const char *recording, unsigned index)
         return path;
 }
 
-bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwaccl_error *error)
+bool ring_create(struct ring *ring, const char *path, uint64_t size, unsigned mode, struct hwaccl_error *error)
 {
         memset(ring, 0, sizeof(*ring));
         ring->fd = -1;
@@ -120,7 +121,7 @@ bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwac
         ring->path = strdup(path);
         if (!ring->path)
                 return hwaccl_error_set(error, "out of memory");
-        ring->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        ring->fd = hwaccl_file_create(AT_FDCWD, path, O_RDWR | O_EXCL, mode);
         if (ring->fd < 0) {
                 if (errno == EEXIST)
                         hwaccl_error_set(error, "%s: exists", path);

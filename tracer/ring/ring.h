@@ -73,12 +73,12 @@ struct ring {
 
 /**
  * ring_create - create the ring file; fails if it exists, because it may hold the exits of a crashed recorder
- * @size: bytes, a power of two from RING_SIZE_MIN to RING_SIZE_MAX
+ * @size: bytes, a power of two from RING_SIZE_MIN to RING_SIZE_MAX; @mode: hwaccl_file_create()
  *
  * Allocates the disk space, so that a full disk is an error now and not a SIGBUS later. The caller fills in the rest of
  * the header and then calls ring_announce().
  */
-bool ring_create(struct ring *ring, const char *path, uint64_t size, struct hwaccl_error *error);
+bool ring_create(struct ring *ring, const char *path, uint64_t size, unsigned mode, struct hwaccl_error *error);
 
 /** ring_announce - mark the header as complete. Recovery treats a ring without the mark as never used */
 void ring_announce(struct ring *ring);

@@ -226,6 +226,7 @@ static bool build_recorder(struct session *session, int argc, char **argv)
                         .sink_settings = &flight,
                         .path = settings->output,
                         .force = settings->force,
+                        .mode = settings->mode,
                         .options = table.row,
                         .option_count = table.count,
                         .devices = devices,

@@ -84,6 +84,8 @@ struct record_settings {
         bool no_record;     /* no database */
         bool lttng;
         bool force;
+        unsigned mode;           /* permissions of all files that are made; 0: the default */
+        bool anonymous;          /* neither the host's name, nor the command line, nor directories are recorded */
         const char *console;     /* NULL: stdout */
         const char *input;       /* NULL: the terminal, if there is one */
         const char *save_memory; /* NULL: nowhere */

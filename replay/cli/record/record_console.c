@@ -5,12 +5,16 @@
  */
 #include "replay/cli/record/record.h"
 
+#include "core/host/file.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define STALL_LOOK  100  /* ms between checks whether the guest is to end */
 #define FLUSH_AFTER 1024 /* characters: less than a writable pipe accepts at once */
@@ -30,9 +34,12 @@ bool record_console_open(struct record_console *console, const struct record_set
         }
         console->stream = stdout;
         if (settings->console) {
-                console->stream = fopen(settings->console, "we");
+                int file = hwaccl_file_create(AT_FDCWD, settings->console, O_WRONLY | O_TRUNC, settings->mode);
+                console->stream = file < 0 ? NULL : fdopen(file, "w");
                 if (!console->stream) {
                         (void)cli_error(settings->command, "%s: cannot open: %s", settings->console, strerror(errno));
+                        if (file >= 0)
+                                (void)close(file);
                         (void)record_console_close(console);
                         return false;
                 }

@@ -2,6 +2,8 @@
  */
 #include "replay/cli/record/record.h"
 
+#include "core/host/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,7 +19,7 @@ bool record_memory_open(struct record_settings *settings)
         if (!settings->save_memory)
                 return true;
         /* the old contents remain until the guest has ended */
-        settings->save_memory_fd = open(settings->save_memory, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        settings->save_memory_fd = hwaccl_file_create(AT_FDCWD, settings->save_memory, O_WRONLY, settings->mode);
         if (settings->save_memory_fd < 0)
                 (void)cli_error(settings->command, "%s: cannot open: %s", settings->save_memory, strerror(errno));
         return settings->save_memory_fd >= 0;

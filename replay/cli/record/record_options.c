@@ -70,11 +70,12 @@ static void add_cpu_model(struct record_options *options)
                 (void)fclose(file);
 }
 
-static void add_host(struct record_options *options)
+static void add_host(struct record_options *options, const struct record_settings *settings)
 {
         struct utsname name;
         if (uname(&name) == 0) {
-                add(options, "host_name", "%s", name.nodename);
+                if (!settings->anonymous)
+                        add(options, "host_name", "%s", name.nodename);
                 add(options, "host_kernel", "%s %s %s", name.sysname, name.release, name.machine);
         }
         add_cpu_model(options);
@@ -90,6 +91,14 @@ static void add_host(struct record_options *options)
         hwaccl_instruction_decoder_version(&major, &minor);
         add(options, "host_capstone_version", "%u.%u", major, minor);
         add(options, "host_sqlite_version", "%s", hwaccl_recording_sqlite_version());
+}
+
+/* A file's name, as it was given or without its directories. */
+static const char *file_name(const struct record_settings *settings, const char *path)
+{
+        const char *slash = settings->anonymous ? strrchr(path, '/') : NULL;
+
+        return slash ? slash + 1 : path;
 }
 
 /* Words with anything unusual in them are quoted, so that the line can be pasted into a shell. */
@@ -130,13 +139,13 @@ static void add_guest(struct record_options *options, const struct record_settin
         add(options, "cr4_mask", "0x%" PRIx64, HWACCL_CR4_MASK);
         add(options, HWACCL_OPTION_FIRMWARE_SIZE, "%zu", settings->firmware.size);
         if (settings->firmware.path) {
-                add(options, "firmware", "%s", settings->firmware.path);
+                add(options, "firmware", "%s", file_name(settings, settings->firmware.path));
                 add(options, "firmware_sha256", "%s", settings->firmware.sha256);
         }
         add(options, HWACCL_OPTION_RAW_COUNT, "%zu", settings->raw_count);
         for (size_t i = 0; i < settings->raw_count; i++) {
                 const struct record_image *raw = &settings->raw[i];
-                add_indexed(options, "raw_%zu", i, "%s", raw->path);
+                add_indexed(options, "raw_%zu", i, "%s", file_name(settings, raw->path));
                 add_indexed(options, HWACCL_OPTION_RAW_ADDRESS, i, "%" PRIu64, raw->address);
                 add_indexed(options, HWACCL_OPTION_RAW_SIZE, i, "%zu", raw->size);
                 add_indexed(options, "raw_%zu_sha256", i, "%s", raw->sha256);
@@ -158,11 +167,13 @@ static void add_entry(struct record_options *options, const struct hwaccl_entry_
         add(options, HWACCL_OPTION_ENTRY_DATA_SELECTOR, "%u", entry->data_selector);
 }
 
-static void add_kernel(struct record_options *options, const struct record_kernel *kernel)
+static void add_kernel(struct record_options *options, const struct record_settings *settings)
 {
+        const struct record_kernel *kernel = &settings->kernel;
+
         if (!kernel->is_loaded)
                 return;
-        add(options, "kernel", "%s", kernel->image.path);
+        add(options, "kernel", "%s", file_name(settings, kernel->image.path));
         add(options, "kernel_size", "%zu", kernel->image.size);
         add(options, "kernel_sha256", "%s", kernel->image.sha256);
         add(options, "kernel_format", "%s", hwaccl_image_format_name(kernel->loaded.format));
@@ -171,7 +182,7 @@ static void add_kernel(struct record_options *options, const struct record_kerne
         add(options, "module_count", "%zu", kernel->module_count);
         for (size_t i = 0; i < kernel->module_count; i++) {
                 const struct record_image *module = &kernel->module[i];
-                add_indexed(options, "module_%zu", i, "%s", module->path);
+                add_indexed(options, "module_%zu", i, "%s", file_name(settings, module->path));
                 add_indexed(options, "module_%zu_size", i, "%zu", module->size);
                 add_indexed(options, "module_%zu_sha256", i, "%s", module->sha256);
                 if (kernel->module_text[i])
@@ -191,7 +202,7 @@ static void add_disks(struct record_options *options, const struct record_settin
                 add(options, HWACCL_OPTION_DISK_COUNT, "%zu", settings->disk_count);
         for (size_t i = 0; i < settings->disk_count; i++) {
                 const struct record_disk *disk = &settings->disk[i];
-                add_indexed(options, "disk_%zu", i, "%s", disk->path);
+                add_indexed(options, "disk_%zu", i, "%s", file_name(settings, disk->path));
                 add_indexed(options, HWACCL_OPTION_DISK_SIZE, i, "%" PRIu64, hwaccl_live_disk_size(disk->image));
                 add_indexed(options, HWACCL_OPTION_DISK_MODE, i, "%s", record_disk_mode(disk->mode));
                 if (disk->sha256[0])
@@ -226,12 +237,13 @@ bool record_options_collect(struct record_options *options, const struct record_
         if (settings->until)
                 add(options, "until", "%s", settings->until);
         add_guest(options, settings);
-        add_kernel(options, &settings->kernel);
+        add_kernel(options, settings);
         add_disks(options, settings);
-        add_host(options);
-        if (settings->subject_dir)
+        add_host(options, settings);
+        if (settings->subject_dir && !settings->anonymous)
                 add(options, "host_subject_dir", "%s", settings->subject_dir);
-        add_command_line(options, argc, argv);
+        if (!settings->anonymous)
+                add_command_line(options, argc, argv);
         if (options->failed)
                 (void)cli_error(settings->command, "out of memory");
         return !options->failed;

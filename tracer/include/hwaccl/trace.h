@@ -68,6 +68,8 @@ struct hwaccl_trace_config {
         uint32_t force;             /* 1: replace an existing recording; 0: fail if it exists */
         uint32_t option_count;
         const struct hwaccl_trace_option *options;
+        uint32_t file_mode; /* permissions of the files, whatever the umask; 0: 0600, at most 0666 */
+        uint32_t reserved;  /* 0 */
 };
 
 #define HWACCL_TRACE_VCPU_MAX 64u

@@ -112,7 +112,7 @@ static bool write_window(struct flight *flight, const struct flight_dump *dump, 
         if (!decoder)
                 return hwaccl_error_set(error, "out of memory");
         memset(decoder, 0, sizeof(*decoder));
-        sqlite3 *db = writer_database_create_whole(path, true, error);
+        sqlite3 *db = writer_database_create_whole(path, true, flight->config.mode, error);
         bool good = db != NULL;
         if (good) {
                 stamp_clock_sample(&flight->clock);
@@ -220,7 +220,7 @@ bool flight_dump_frame(struct flight *flight, struct hwaccl_error *error)
                 const struct hwaccl_recorder_config *config = &flight->config;
                 (void)snprintf(path, room, "%s/" FLIGHT_FRAME, flight->directory);
                 memset(decoder, 0, sizeof(*decoder));
-                sqlite3 *db = writer_database_create_whole(path, false, error);
+                sqlite3 *db = writer_database_create_whole(path, false, config->mode, error);
                 good = db != NULL;
                 if (good) {
                         good = fill_head(flight, db, error) &&

@@ -1,6 +1,7 @@
 /* The window's files: DIRECTORY/000000000042, each beginning at a record at which a decoder can start. */
 #include "tracer/record/flight/flight_internal.h"
 
+#include "core/host/file.h"
 #include "tracer/ring/steps.h"
 
 #include <errno.h>
@@ -43,7 +44,7 @@ bool flight_segments_open(struct flight *flight, const char *path, bool force, s
                 flight->directory = NULL;
                 return false;
         }
-        if (mkdir(flight->directory, 0777) != 0) {
+        if (!hwaccl_file_create_directory(flight->directory, flight->config.mode)) {
                 if (errno == EEXIST)
                         hwaccl_error_set(error,
                                          "%s: left by a flight recorder that died, but its ring is missing; use "
@@ -55,7 +56,7 @@ bool flight_segments_open(struct flight *flight, const char *path, bool force, s
                 flight->directory = NULL;
                 return false;
         }
-        flight->directory_fd = open(flight->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        flight->directory_fd = hwaccl_file_above_standard(open(flight->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         return flight->directory_fd >= 0 ||
                hwaccl_error_set(error, "%s: cannot open: %s", flight->directory, strerror(errno));
 }
@@ -127,7 +128,7 @@ bool flight_segment_begin(struct flight *flight, uint64_t position)
         }
         flight->fd = -1;
         name_of(number, name);
-        int fd = openat(flight->directory_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        int fd = hwaccl_file_create(flight->directory_fd, name, O_WRONLY | O_EXCL, flight->config.mode);
         if (fd < 0)
                 return complain(flight, number, "cannot create", &flight->error);
         STEP("flight segment made");
