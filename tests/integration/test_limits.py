@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Limits and closed descriptors that the command was started with: one line, status 2, and what was recorded stays readable."""
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -63,6 +64,48 @@ class Limits(CommandTest):
     def test_a_memory_dump_beyond_the_file_size_limit(self):
         guest = self.write("guest.bin", HELLO) + "@0x7c00"
         self.limited(4096, "record", "--accel", "soft", "--raw", guest, "--no-db", "--save-memory", self.path("memory"))
+
+
+    def test_an_address_space_too_small_for_unicorn(self):
+        """It would print a line of its own, and end the process with status 1."""
+        guest = self.write("guest.bin", HELLO) + "@0x7c00"
+        for size in (300 << 20, 1500 << 20):
+            self.refuse("record", "--accel", "soft", "--raw", guest, "-o", self.path("out.db"), mention=["2048 MiB", "ulimit -v"],
+                        preexec_fn=lambda size=size: resource.setrlimit(resource.RLIMIT_AS, (size, size)))
+            self.assertEqual(os.listdir(self._scratch.name), ["guest.bin"])
+
+    def unicorn_that_exits(self, calls):
+        """A directory with a Unicorn that runs the guest so often and then calls exit(1), as it does without memory."""
+        real = re.search(r"libunicorn\.so\.2 .*=> (/.*)", subprocess.run(["ldconfig", "-p"], capture_output=True, text=True,
+                                                                        check=True).stdout).group(1)
+        with open(os.path.join(os.path.dirname(__file__), "../../core/accel/soft/unicorn_library.h"), encoding="utf-8") as header:
+            names = ["uc_" + name for name in re.findall(r"^ +F\((\w+)\)", header.read(), re.M)]
+        source = ["#include <dlfcn.h>", "#include <stdlib.h>", f"void *real[{len(names)}]; int left = {calls};",
+                  "__attribute__((constructor)) void find(void) {", f'void *library = dlopen("{real}", RTLD_NOW);',
+                  *(f'real[{i}] = dlsym(library, "{name}");' for i, name in enumerate(names)), "}",
+                  "__attribute__((used)) void count(void) { if (left-- == 0) exit(1); }"]
+        for i, name in enumerate(names):
+            counted = "push %rdi; push %rsi; push %rdx; push %rcx; push %r8; call count; pop %r8; pop %rcx; pop %rdx; pop %rsi; pop %rdi;"
+            source.append(f'asm(".global {name}; {name}: {counted if name == "uc_emu_start" else ""} mov real@GOTPCREL(%rip), %rax; '
+                          f'jmp *{8 * i}(%rax)");')
+        subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", self.path("libunicorn.so.2")], check=True, text=True,
+                       input="\n".join(source))
+        return {**os.environ, "LD_LIBRARY_PATH": self._scratch.name}
+
+    def test_a_unicorn_that_calls_exit_leaves_a_recording(self):
+        guest = self.write("guest.bin", ENDLESS) + "@0x7c00"
+        for flight in ((), ("--flight-recorder", "1000exits")):
+            recording = self.path(f"out{len(flight)}.db")
+            done = self.refuse("record", "--accel", "soft", "--raw", guest, "-o", recording, *flight, mention=["Unicorn", recording],
+                               env=self.unicorn_that_exits(500))
+            self.assertEqual(done.stdout, "")
+            self.succeed("check", recording)
+            exits, message = self.query(recording, "SELECT (SELECT count(*) FROM exit), end_message FROM status")[0]
+            self.assertGreater(exits, 300)
+            self.assertIn("Unicorn", message)
+            self.succeed("replay", recording)
+        self.refuse("record", "--accel", "soft", "--raw", guest, "-o", self.path("none.db"), mention="Unicorn",
+                    env=self.unicorn_that_exits(0))
 
 
 if __name__ == "__main__":

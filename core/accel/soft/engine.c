@@ -5,9 +5,13 @@
 #include "core/exit/guest_access.h"
 #include "core/exit/registers.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define TRANSLATION_BUFFER ((size_t)1 << 30) /* bytes, of an engine of Unicorn 2.0.1 */
 
 /* Flags that code is translated under (the mode word). The rest of the word is left as it is. */
 #define MODE_CS32       (1u << 4)
@@ -192,11 +196,33 @@ static bool calibrate(struct soft_engine *engine, uc_engine *real_mode, struct h
         return good && (save(engine) || refuse(engine, error, "its state cannot be saved")) && layout->efer;
 }
 
+/* Unicorn calls exit(3) when it cannot allocate its translation buffers; find out before. There are two engines at
+ * first. */
+static bool check_room(struct hwaccl_error *error)
+{
+        void *buffer[2];
+        bool good = true;
+
+        for (unsigned i = 0; i < 2; i++) {
+                buffer[i] = mmap(NULL, TRANSLATION_BUFFER, PROT_READ | PROT_WRITE | PROT_EXEC,
+                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                if (buffer[i] == MAP_FAILED && good)
+                        good = hwaccl_error_set(error,
+                                                "the soft accelerator needs %zu MiB of address space: %s; raise the "
+                                                "limit (ulimit -v), or use --accel kvm",
+                                                2 * (TRANSLATION_BUFFER >> 20), strerror(errno));
+        }
+        for (unsigned i = 0; i < 2; i++)
+                if (buffer[i] != MAP_FAILED)
+                        (void)munmap(buffer[i], TRANSLATION_BUFFER);
+        return good;
+}
+
 bool soft_engine_open(struct soft_engine *engine, struct hwaccl_error *error)
 {
         uc_engine *real_mode;
 
-        if (!unicorn_library_open(&engine->unicorn, error))
+        if (!unicorn_library_open(&engine->unicorn, error) || !check_room(error))
                 return false;
         uc_err status = engine->unicorn.open(UC_ARCH_X86, UC_MODE_64, &engine->handle);
         if (status != UC_ERR_OK)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,50 @@ static void catch_signals(struct hwaccl_live_inputs *live)
                 if (sigaction(caught[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
                         (void)sigaction(caught[i], &action, NULL);
         }
+}
+
+/* Unicorn calls exit(3) when it gets no memory. */
+static struct session *running; /* while a guest may run */
+static pthread_t running_thread;
+
+static void finish_at_exit(void)
+{
+        static const char reason[] = "Unicorn ended the process: out of memory? (ulimit -v)";
+        struct session *session = running;
+        struct hwaccl_error error;
+        bool finished = true;
+
+        if (!session || !pthread_equal(running_thread, pthread_self()))
+                return;
+        running = NULL;
+        record_terminal_stop();
+        record_flight_stop();
+        if (session->lttng)
+                (void)hwaccl_lttng_finish(session->lttng, HWACCL_END_ERROR, 0, reason);
+        if (session->recorder)
+                finished = hwaccl_recorder_finish(session->recorder, HWACCL_END_ERROR, 0, reason, &error);
+        if (session->console.stream)
+                (void)record_console_close(&session->console);
+        (void)cli_error(session->settings->command, "%s%s%s%s", reason, session->recorder ? "; " : "",
+                        !finished           ? error.message
+                        : session->recorder ? "recorded so far: "
+                                            : "",
+                        session->recorder && finished ? session->settings->output : "");
+        _exit(CLI_CANNOT);
+}
+
+static bool watch_exit(struct session *session)
+{
+        static bool registered;
+
+        if (!registered && atexit(finish_at_exit) != 0) {
+                (void)cli_error(session->settings->command, "out of memory");
+                return false;
+        }
+        registered = true;
+        running_thread = pthread_self();
+        running = session;
+        return true;
 }
 
 static bool open_input(struct session *session)
@@ -427,8 +472,9 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         if (open_subject(&session) && record_load_images(&settings) && record_load_kernel(&settings) &&
             record_open_disks(&settings) && record_memory_open(&settings) && open_input(&session) &&
             choose_accel(&session) && build_machine(&session) && record_console_open(&session.console, &settings) &&
-            build_accel(&session) && build_recorder(&session, argc, argv))
+            watch_exit(&session) && build_accel(&session) && build_recorder(&session, argc, argv))
                 status = run_guest(&session);
+        running = NULL;
         tear_down(&session);
         record_free_settings(&settings);
         return status;
