@@ -108,5 +108,30 @@ class Limits(CommandTest):
                     env=self.unicorn_that_exits(0))
 
 
+    def test_firmware_of_zeros_ends_without_a_signal(self):
+        """Zeros are additions to memory, up to the last byte below 4 GiB. What a processor does there depends on the limit of CS."""
+        firmware = self.write("zeros", bytes(65536))
+        done = self.run_hwaccl("record", "--accel", "soft", "--firmware", firmware, "--clock", "virtual", "--max-exits", "1000",
+                               "--timeout", "2", "-o", self.path("out.db"))
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.succeed("check", self.path("out.db"))
+
+    def test_firmware_that_runs_past_4_gib_ends_with_a_line(self):
+        """32-bit code in a segment of 4 GiB from ffff0000h on: it ends in zeros."""
+        firmware = bytearray(65536)
+        code = bytes.fromhex("2e 66 0f 01 16 40 01  0f 20 c0  66 83 c8 01  0f 22 c0  66 31 c0  66 ea 00 f8 00 00 08 00")
+        firmware[0x100:0x100 + len(code)] = code  # lgdt [cs:140h]; CR0.PE = 1; eax = 0; jmp 8:f800h
+        firmware[0x140:0x146] = bytes.fromhex("0f 00 60 01 ff ff")
+        firmware[0x168:0x170] = bytes.fromhex("ff ff 00 00 ff 9a cf ff")
+        firmware[0xfff0:0xfff3] = bytes.fromhex("e9 0d 01")
+        done = self.succeed("record", "--accel", "soft", "--firmware", self.write("firmware", firmware), "--clock", "virtual",
+                            "--max-exits", "1000", "-o", self.path("out.db"), status=1)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn("ran past 4 GiB", done.stderr)
+        self.assertIn("4 GiB", self.query(self.path("out.db"), "SELECT end_message FROM status")[0][0])
+        self.succeed("replay", self.path("out.db"))
+
+
 if __name__ == "__main__":
     main()

@@ -17,6 +17,17 @@
 
 #define CLOCK_INTERVAL 256u /* blocks between two looks at the host's clock; a power of two */
 
+/* A processor goes on at linear address 0. Unicorn goes on above 4 GiB, and reads there without a look at page tables.
+ */
+static bool past_4_gib(struct soft *soft)
+{
+        return hwaccl_error_set(soft->error,
+                                "the guest ran past 4 GiB (code segment at %" PRIx64
+                                "), which the soft accelerator does "
+                                "not do; use --accel kvm",
+                                soft->state->cs.base);
+}
+
 static void on_block(uc_engine *engine, uint64_t address, uint32_t size, void *opaque)
 {
         struct soft *soft = opaque;
@@ -63,7 +74,9 @@ static bool on_unmapped(uc_engine *engine, uc_mem_type type, uint64_t address, i
         (void)size;
         (void)value;
 
-        if (soft_memory_add_placeholder(&soft->memory, address, soft->error))
+        if ((soft->bits != 64 && address > UINT32_MAX)
+                    ? past_4_gib(soft)
+                    : soft_memory_add_placeholder(&soft->memory, address, soft->error))
                 return true;
         soft_stop(soft, SOFT_STOP_ERROR);
         return false;
@@ -206,6 +219,10 @@ static enum soft_result run_engine(struct soft *soft)
         soft->blocking_blocks = 0;
         soft->blocking_began = false;
         soft->protected_mode = state->cr0 & HWACCL_CR0_PE;
+        if (!(state->efer & HWACCL_EFER_LMA) && state->cs.base + state->rip > UINT32_MAX) {
+                (void)past_4_gib(soft);
+                return SOFT_FAILED;
+        }
         if (!soft_memory_prepare(&soft->memory, state->efer & HWACCL_EFER_LMA, &root, soft->error) ||
             !soft_engine_load(engine, state, root, soft->stepping, soft->error))
                 return SOFT_FAILED;
