@@ -3,31 +3,35 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define OPEN_FILES_MAX 64
+#define OPEN_FILES_MAX 1024 /* a trace has a file for each processor */
 
 /* Rights that Debian 12's headers do not have; the kernel tells by its version which it knows. */
 #define ACCESS_FS_REFER    (UINT64_C(1) << 13) /* from version 2 on */
 #define ACCESS_FS_TRUNCATE (UINT64_C(1) << 14) /* 3 */
 #define ACCESS_FS_DEVICE   (UINT64_C(1) << 15) /* 5 */
 #define ACCESS_NET_BOTH    UINT64_C(3)         /* 4: bind and connect TCP sockets */
-#define SCOPE_BOTH         UINT64_C(3)         /* 6: abstract Unix sockets, signals */
+#define SCOPE_SOCKETS      UINT64_C(1)         /* 6: no abstract Unix sockets of others */
+#define SCOPE_SIGNALS      UINT64_C(2)         /* 6: no signals to others */
 
 #define ACCESS_FS_FIRST ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1) /* all of version 1 */
 #define ACCESS_FS_READ  (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define ACCESS_FS_WRITE                                                                                                \
         (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE |                \
-         ACCESS_FS_TRUNCATE)
+         LANDLOCK_ACCESS_FS_REMOVE_DIR | ACCESS_FS_REFER | ACCESS_FS_TRUNCATE)
 /* Rights that a rule for a file, not for a directory, may have. */
 #define ACCESS_FS_OF_FILE                                                                                              \
         (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE |                   \
@@ -40,7 +44,7 @@ struct ruleset {
         uint64_t scoped;
 };
 
-static size_t describe_ruleset(long version, struct ruleset *ruleset)
+static size_t describe_ruleset(long version, bool children, struct ruleset *ruleset)
 {
         *ruleset = (struct ruleset){.handled_access_fs = ACCESS_FS_FIRST};
         if (version >= 2)
@@ -54,7 +58,8 @@ static size_t describe_ruleset(long version, struct ruleset *ruleset)
         ruleset->handled_access_net = ACCESS_NET_BOTH;
         if (version < 6)
                 return offsetof(struct ruleset, scoped);
-        ruleset->scoped = SCOPE_BOTH;
+        /* seccomp limits the signals where there are children: these are outside */
+        ruleset->scoped = SCOPE_SOCKETS | (children ? 0 : SCOPE_SIGNALS);
         return sizeof(*ruleset);
 }
 
@@ -76,14 +81,14 @@ static bool allow_path(int ruleset, uint64_t handled, const struct hwaccl_sandbo
         return result == 0 || hwaccl_error_set(error, "%s: Landlock: %s", path->path, strerror(reason));
 }
 
-static bool restrict_files(const struct hwaccl_sandbox_path *paths, size_t count, struct hwaccl_error *error)
+static bool restrict_files(const struct hwaccl_sandbox *sandbox, struct hwaccl_error *error)
 {
         struct ruleset ruleset;
         long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
         if (version < 1)
                 return true; /* built without it, or switched off */
-        size_t size = describe_ruleset(version, &ruleset);
+        size_t size = describe_ruleset(version, sandbox->child_count > 0, &ruleset);
         long fd = syscall(SYS_landlock_create_ruleset, &ruleset, size, 0);
         if (fd < 0)
                 return hwaccl_error_set(error, "Landlock: %s", strerror(errno));
@@ -91,8 +96,8 @@ static bool restrict_files(const struct hwaccl_sandbox_path *paths, size_t count
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
         good = allow_path((int)fd, ruleset.handled_access_fs, &(struct hwaccl_sandbox_path){"/proc", false}, error);
 #endif
-        for (size_t i = 0; good && i < count; i++)
-                good = allow_path((int)fd, ruleset.handled_access_fs, &paths[i], error);
+        for (size_t i = 0; good && i < sandbox->path_count; i++)
+                good = allow_path((int)fd, ruleset.handled_access_fs, &sandbox->path[i], error);
         if (good && syscall(SYS_landlock_restrict_self, fd, 0) != 0)
                 good = hwaccl_error_set(error, "Landlock: %s", strerror(errno));
         (void)close((int)fd);
@@ -134,6 +139,7 @@ static const int allowed_calls[] = {
         SCMP_SYS(getcwd),
         SCMP_SYS(unlink),
         SCMP_SYS(unlinkat),
+        SCMP_SYS(rmdir),
         SCMP_SYS(rename),
         SCMP_SYS(renameat),
         SCMP_SYS(renameat2),
@@ -141,6 +147,7 @@ static const int allowed_calls[] = {
         SCMP_SYS(poll),
         SCMP_SYS(ppoll),
         SCMP_SYS(fchmod),
+        SCMP_SYS(fchown),
         SCMP_SYS(umask),
         SCMP_SYS(statfs),
         SCMP_SYS(fstatfs),
@@ -163,9 +170,9 @@ static const int allowed_calls[] = {
         SCMP_SYS(rt_sigaction),
         SCMP_SYS(rt_sigprocmask),
         SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(rt_sigtimedwait),
         SCMP_SYS(sigaltstack),
         SCMP_SYS(restart_syscall),
-        SCMP_SYS(tgkill),
         SCMP_SYS(set_robust_list),
         SCMP_SYS(rseq),
         /* about oneself */
@@ -182,60 +189,79 @@ static const int allowed_calls[] = {
         SCMP_SYS(sysinfo),
         SCMP_SYS(exit),
         SCMP_SYS(exit_group),
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-        /* the search for leaks stops the process from a thread of its own */
-        SCMP_SYS(clone),
-        SCMP_SYS(getdents),
-        SCMP_SYS(tkill),
-        SCMP_SYS(kill),
-        SCMP_SYS(ptrace),
-        SCMP_SYS(wait4),
-        SCMP_SYS(prctl),
-        SCMP_SYS(personality),
-        SCMP_SYS(process_vm_readv),
-        SCMP_SYS(mmap),
-        SCMP_SYS(mprotect),
-        SCMP_SYS(prlimit64),
-        SCMP_SYS(getrlimit),
-        SCMP_SYS(sched_getparam),
-        SCMP_SYS(arch_prctl),
+};
+
+/* A call where one of its arguments, masked, is a value. */
+struct allowed_argument {
+        int call;
+        unsigned argument;
+        uint64_t mask;
+        uint64_t value;
+};
+
+#define ALL UINT64_MAX
+#define INT UINT32_MAX /* the part that the kernel looks at */
+
+static const struct allowed_argument allowed_arguments[] = {
+        /* memory, but no code */
+        {SCMP_SYS(mmap), 2, PROT_EXEC, 0},
+        {SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
+        /* limits: only a look */
+        {SCMP_SYS(prlimit64), 2, ALL, 0},
+        /* is it a terminal, and how wide; TIOCSTI would type into the user's shell */
+        {SCMP_SYS(ioctl), 1, INT, TCGETS},
+        {SCMP_SYS(ioctl), 1, INT, TIOCGWINSZ},
+        {SCMP_SYS(ioctl), 1, INT, FIONREAD},
+        /* does a recorder live: no signal */
+        {SCMP_SYS(kill), 1, INT, 0},
+#if defined(__SANITIZE_ADDRESS__)
+        /* The search for leaks at the end: a thread of its own (clone, PR_SET_PTRACER), which shares the memory, finds
+         * the others (getdents of /proc/self/task), stops them (attach, wait4), reads their registers and lets them go.
+         * No process can be made, and no other request of ptrace. */
+        {SCMP_SYS(clone), 0, CLONE_VM, CLONE_VM},
+        {SCMP_SYS(prctl), 0, INT, PR_SET_PTRACER},
+        {SCMP_SYS(getdents), 0, 0, 0},
+        {SCMP_SYS(ptrace), 0, INT, PTRACE_ATTACH},
+        {SCMP_SYS(wait4), 2, __WALL, __WALL},
+        {SCMP_SYS(ptrace), 0, INT, PTRACE_GETREGSET},
+        {SCMP_SYS(ptrace), 0, INT, PTRACE_DETACH},
 #endif
 };
 
-static bool allow_calls(scmp_filter_ctx filter)
+static bool allow_argument(scmp_filter_ctx filter, const struct allowed_argument *allowed)
 {
-        int result = 0;
-
-        for (size_t i = 0; result == 0 && i < sizeof(allowed_calls) / sizeof(allowed_calls[0]); i++)
-                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_calls[i], 0);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-        /* memory, but no code; limits, but only to look at one's own */
-        if (result == 0)
-                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-                                          SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-        if (result == 0)
-                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-                                          SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-        if (result == 0)
-                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0, 0),
-                                          SCMP_A2(SCMP_CMP_EQ, 0, 0));
-#endif
-        /* is it a terminal, and how wide; TIOCSTI would type into the user's shell */
-        static const unsigned long terminal[] = {TCGETS, TIOCGWINSZ, FIONREAD};
-        for (size_t i = 0; result == 0 && i < sizeof(terminal) / sizeof(terminal[0]); i++)
-                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                                          SCMP_A1(SCMP_CMP_EQ, terminal[i], 0));
-        return result == 0;
+        return seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed->call, 1,
+                                SCMP_CMP64(allowed->argument, SCMP_CMP_MASKED_EQ, allowed->mask, allowed->value)) == 0;
 }
 
-static bool restrict_calls(struct hwaccl_error *error)
+/* A call whose first argument is that process. */
+static bool allow_process(scmp_filter_ctx filter, int call, pid_t process)
+{
+        return allow_argument(filter, &(struct allowed_argument){call, 0, INT, (uint32_t)process});
+}
+
+static bool allow_calls(scmp_filter_ctx filter, const struct hwaccl_sandbox *sandbox)
+{
+        bool good = true;
+
+        for (size_t i = 0; good && i < sizeof(allowed_calls) / sizeof(allowed_calls[0]); i++)
+                good = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_calls[i], 0) == 0;
+        for (size_t i = 0; good && i < sizeof(allowed_arguments) / sizeof(allowed_arguments[0]); i++)
+                good = allow_argument(filter, &allowed_arguments[i]);
+        for (size_t i = 0; good && i < sandbox->child_count; i++)
+                good = allow_process(filter, SCMP_SYS(kill), sandbox->child[i]) &&
+                       allow_process(filter, SCMP_SYS(wait4), sandbox->child[i]);
+        return good && allow_process(filter, SCMP_SYS(tgkill), getpid()); /* raise(3), abort(3) */
+}
+
+static bool restrict_calls(const struct hwaccl_sandbox *sandbox, struct hwaccl_error *error)
 {
         if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
                 return true; /* a kernel without */
         scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
         if (!filter)
                 return hwaccl_error_set(error, "out of memory");
-        bool good = allow_calls(filter);
+        bool good = allow_calls(filter, sandbox);
         if (!good)
                 hwaccl_error_set(error, "out of memory");
         int result = good ? seccomp_load(filter) : 0;
@@ -271,10 +297,10 @@ static void lower_limits(void)
         }
 }
 
-bool hwaccl_sandbox_enter(const struct hwaccl_sandbox_path *paths, size_t count, struct hwaccl_error *error)
+bool hwaccl_sandbox_enter(const struct hwaccl_sandbox *sandbox, struct hwaccl_error *error)
 {
         lower_limits();
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
                 return true; /* older than Linux 3.5: it has nothing of the following */
-        return restrict_files(paths, count, error) && restrict_calls(error);
+        return restrict_files(sandbox, error) && restrict_calls(sandbox, error);
 }

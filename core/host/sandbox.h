@@ -17,14 +17,22 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
-/* A file, or a directory with all that is below it. One that does not exist is skipped. */
+/* A file, or a directory with all that is below it. One that does not exist is skipped, and cannot be opened later. */
 struct hwaccl_sandbox_path {
         const char *path;
         bool write; /* it may be written, and in a directory files may be made, renamed and removed */
 };
 
+struct hwaccl_sandbox {
+        const struct hwaccl_sandbox_path *path;
+        size_t path_count;
+        const pid_t *child; /* processes started before: they may be waited for and killed, and no others */
+        size_t child_count;
+};
+
 /** hwaccl_sandbox_enter - there is no way back. False with *error set when the kernel has the means and refuses them */
-bool hwaccl_sandbox_enter(const struct hwaccl_sandbox_path *paths, size_t count, struct hwaccl_error *error);
+bool hwaccl_sandbox_enter(const struct hwaccl_sandbox *sandbox, struct hwaccl_error *error);
 
 #endif

@@ -3,6 +3,7 @@
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/parse.h"
+#include "replay/cli/sandbox.h"
 
 #include "tracer/import/import.h"
 
@@ -25,14 +26,26 @@ static const struct cli_option options[] = {
         {.name = NULL},
 };
 
+struct importing {
+        const char *output;
+        bool shown; /* the progress */
+};
+
 static void progress(void *opaque, uint64_t done, uint64_t total)
 {
-        bool *started = opaque;
+        struct importing *importing = opaque;
 
-        if (!*started)
+        if (!importing->shown)
                 cli_progress_start(total);
-        *started = true;
+        importing->shown = true;
         cli_progress(done);
+}
+
+static bool enter_sandbox(void *opaque, const pid_t *process, size_t count, struct hwaccl_error *error)
+{
+        const struct importing *importing = opaque;
+
+        return cli_sandbox_enter_with(importing->output, process, count, error);
 }
 
 static void summarise(const struct cli_command *command, const struct hwaccl_import_config *config,
@@ -55,7 +68,6 @@ static enum cli_status import(const struct cli_command *command, struct hwaccl_i
         struct hwaccl_import_result result;
         struct hwaccl_error error;
         char output[4096];
-        bool started = false;
 
         if (!config->output) {
                 size_t length = strlen(config->directory);
@@ -65,8 +77,10 @@ static enum cli_status import(const struct cli_command *command, struct hwaccl_i
                         return cli_error(command, "directory name too long; give -o FILE");
                 config->output = output;
         }
+        struct importing importing = {.output = config->output};
         config->progress = progress;
-        config->opaque = &started;
+        config->started = enter_sandbox;
+        config->opaque = &importing;
         bool good = hwaccl_import_ctf(config, &result, &error);
         cli_progress_clear();
         if (!good)

@@ -4,6 +4,7 @@
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/recording_input.h"
+#include "replay/cli/sandbox.h"
 
 #include "hwaccl/event.h"
 #include "tracer/recover/recovery.h"
@@ -165,7 +166,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
                 return parsed;
         const char *path = cli_one_operand(command, argc, argv, "recording or directory");
         struct stat status;
-        if (!path)
+        if (!path || !cli_sandbox_enter_to_write(command, path))
                 return CLI_CANNOT;
         if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
                 recover_directory(&recover, path);

@@ -2,6 +2,7 @@
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
+#include "replay/cli/sandbox.h"
 
 #include "hwaccl/recording.h"
 
@@ -20,7 +21,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         if (!cli_parse_options(command, argc, argv, NULL, &status))
                 return status;
         const char *path = cli_one_operand(command, argc, argv, "recording");
-        if (!path)
+        if (!path || !cli_sandbox_enter_to_write(command, path))
                 return CLI_CANNOT;
         if (!hwaccl_recording_upgrade(path, &from, &error))
                 return cli_file_error(command, path, error.message);

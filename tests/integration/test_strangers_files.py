@@ -3,6 +3,7 @@
 
 Each file here is one that did harm once: it removed files, hung a command, made it print what was never recorded, or crashed it.
 """
+import errno
 import os
 import shutil
 import sqlite3
@@ -113,20 +114,51 @@ class StrangersFiles(CommandTest):
         connection.close()
         return number
 
-    def test_readers_give_their_privileges_up(self):
-        guest = self.write("long.bin", counter(4000))
-        path = self.path("long.db")
-        done = self.run_hwaccl("record", "--accel", "soft", "--raw", guest + "@0x7c00", "--memory", "1M", "--clock", "virtual",
-                               "--console", "/dev/null", "-o", path)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        with subprocess.Popen([HWACCL, "show", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as reader:
-            reader.stdout.read(1)  # it has begun, and more than a pipe holds is to come
-            with open(f"/proc/{reader.pid}/status", encoding="ascii") as file:
-                status = {line.partition(":")[0]: line.partition(":")[2].strip() for line in file}
-            reader.stdout.read()
-        self.assertEqual(reader.returncode, 0)
-        self.assertEqual(status["NoNewPrivs"], "1")
-        self.assertEqual(status["Seccomp"], "2")
+    def forbidden(self, *arguments, **environment):
+        """What the command, and what it starts, can still do when it looks into the file: {program: {call: errno}}."""
+        read, write = os.pipe()
+        library = os.path.join(os.environ["HWACCL_BUILD"], "tests", "forbidden.so")
+        sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0:verify_asan_link_order=0"
+        done = subprocess.run([HWACCL, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100,
+                              check=False, pass_fds=[write], env={**os.environ, "LD_PRELOAD": library, "ASAN_OPTIONS": sanitizer,
+                                                                  "HWACCL_FORBIDDEN": str(write), **environment})
+        os.close(write)
+        with open(read, encoding="utf-8") as file:
+            lines = [line.split() for line in file]
+        return done, {line[0]: dict(zip(line[1::2], map(int, line[2::2]))) for line in lines}
+
+    def test_every_subcommand_that_looks_into_a_file_gives_its_privileges_up(self):
+        denied = {"open": errno.EACCES, "socket": errno.EPERM, "execve": errno.EPERM, "fork": errno.EPERM}
+        free = {"open": 0, "socket": 0, "execve": errno.EACCES, "fork": 0}
+        empty = self.path("trace")
+        os.mkdir(empty)
+        cases = commands(self.recording) + [[name, self.recording] for name in ("recover", "upgrade")]
+        cases += [["top", "--once", self.recording], ["recover", os.path.dirname(self.recording)]]
+        for arguments in cases:
+            done, found = self.forbidden(*arguments)
+            self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr}")
+            expected = {} if arguments[-1] == os.path.dirname(self.recording) else {"hwaccl": denied}  # no ring: nothing to read
+            self.assertEqual(found, expected, arguments)
+            plain, found = self.forbidden(*arguments, HWACCL_NO_SANDBOX="1")
+            self.assertEqual(plain.returncode, 0, f"{arguments}: {plain.stderr}")
+            self.assertEqual(found, {name: free for name in expected}, arguments)
+            if arguments[0] != "replay":  # which prints how long it took
+                self.assertEqual(plain.stdout, done.stdout, arguments)
+        if os.path.exists(os.path.join(os.environ["HWACCL_BUILD"], "hwaccl-ctf")):
+            for environment, what in (({}, denied), ({"HWACCL_NO_SANDBOX": "1"}, free)):
+                done, found = self.forbidden("import", "ctf", empty, "-o", self.path("imported.db"), **environment)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn("contains no CTF trace", done.stderr)
+                self.assertEqual(found, {"hwaccl": what, "hwaccl-ctf": what})
+
+    def test_a_recording_behind_a_link_is_read_and_upgraded(self):
+        folder = self.path("elsewhere")
+        os.mkdir(folder)
+        link = os.path.join(folder, "link.db")
+        os.symlink(self.recording, link)
+        for arguments in commands(link) + [["upgrade", link], ["recover", link], ["top", "--once", link]]:
+            done = self.output(arguments)
+            self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr}")
 
     def test_names_that_sqlite_takes_for_something_else_are_refused(self):
         guest = self.write("guest.bin", counter(1))

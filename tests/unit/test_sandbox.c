@@ -60,6 +60,7 @@ int __wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, 
         return __real_prctl(option, a, b, c, d);
 }
 
+static pid_t known_child[1]; /* 0: none */
 static char directory[64];
 static char given[96], written[96], other[96], folder[96], inside[128];
 
@@ -76,6 +77,7 @@ static int begin(void **state)
 {
         (void)state;
         without_landlock = without_seccomp = without_anything = false;
+        known_child[0] = 0;
         (void)snprintf(directory, sizeof(directory), "/tmp/hwaccl-sandbox.XXXXXX");
         assert_non_null(mkdtemp(directory));
         (void)snprintf(given, sizeof(given), "%s/given", directory);
@@ -110,8 +112,10 @@ static int in_sandbox(int (*act)(void))
         if (child == 0) {
                 const struct hwaccl_sandbox_path paths[] = {
                         {given, false}, {written, true}, {folder, true}, {"/no/such/file", false}};
+                const struct hwaccl_sandbox sandbox = {paths, sizeof(paths) / sizeof(paths[0]), known_child,
+                                                       known_child[0] ? 1 : 0};
                 struct hwaccl_error error = {""};
-                if (!hwaccl_sandbox_enter(paths, sizeof(paths) / sizeof(paths[0]), &error)) {
+                if (!hwaccl_sandbox_enter(&sandbox, &error)) {
                         (void)fprintf(stderr, "%s\n", error.message);
                         _exit(100);
                 }
@@ -225,7 +229,7 @@ static int trace(void)
 
 static int kill_parent(void)
 {
-        return kill(getppid(), 0) != 0 ? errno : 0;
+        return kill(getppid(), SIGWINCH) != 0 ? errno : 0; /* which it ignores */
 }
 
 static int type_into_terminal(void)
@@ -272,17 +276,63 @@ static void denies_calls_that_reading_does_not_need(void **state)
         assert_int_equal(in_sandbox(make_unix_socket), EPERM);
         assert_int_equal(in_sandbox(start_program), EPERM);
         assert_int_equal(in_sandbox(type_into_terminal), EPERM);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         assert_int_equal(in_sandbox(kill_parent), EPERM);
         assert_int_equal(in_sandbox(start_process), EPERM);
         assert_int_equal(in_sandbox(make_code), EPERM);
         assert_int_equal(in_sandbox(turn_into_code), EPERM);
         assert_int_equal(in_sandbox(trace), EPERM);
         assert_int_equal(in_sandbox(change_limit), EPERM);
-#else
-        (void)kill_parent, (void)start_process, (void)make_code, (void)turn_into_code, (void)trace, (void)change_limit;
-#endif
         assert_int_equal(in_sandbox(compute), 0);
+}
+
+static int kill_known_child(void)
+{
+        return kill(known_child[0], SIGWINCH) != 0 ? errno : 0;
+}
+
+static int wait_for_another(void)
+{
+        return waitpid(getppid(), NULL, WNOHANG) < 0 ? errno : 0;
+}
+
+static int wait_for_known_child(void)
+{
+        return waitpid(known_child[0], NULL, WNOHANG) < 0 ? errno : 0;
+}
+
+static void may_end_the_processes_that_it_names(void **state)
+{
+        (void)state;
+        known_child[0] = fork();
+        assert_true(known_child[0] >= 0);
+        if (known_child[0] == 0) {
+                (void)pause();
+                _exit(0);
+        }
+        assert_int_equal(in_sandbox(kill_known_child), 0);
+        assert_int_equal(in_sandbox(kill_parent), EPERM);
+        assert_int_equal(in_sandbox(wait_for_known_child), ECHILD); /* the call is made: it is this process's */
+        assert_int_equal(in_sandbox(wait_for_another), EPERM);
+        assert_int_equal(kill(known_child[0], SIGKILL), 0);
+        assert_int_equal(waitpid(known_child[0], NULL, 0), known_child[0]);
+}
+
+static pid_t ended;
+
+static int look_for_ended(void)
+{
+        return kill(ended, 0) != 0 ? errno : 0;
+}
+
+static void sees_that_a_process_has_ended(void **state)
+{
+        (void)state;
+        ended = fork();
+        assert_true(ended >= 0);
+        if (ended == 0)
+                _exit(0);
+        assert_int_equal(waitpid(ended, NULL, 0), ended);
+        assert_int_equal(in_sandbox(look_for_ended), ESRCH);
 }
 
 static void needs_no_landlock(void **state)
@@ -317,6 +367,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(opens_what_is_named_and_nothing_else, begin, end),
                 cmocka_unit_test_setup_teardown(denies_calls_that_reading_does_not_need, begin, end),
+                cmocka_unit_test_setup_teardown(may_end_the_processes_that_it_names, begin, end),
+                cmocka_unit_test_setup_teardown(sees_that_a_process_has_ended, begin, end),
                 cmocka_unit_test_setup_teardown(needs_no_landlock, begin, end),
                 cmocka_unit_test_setup_teardown(needs_no_seccomp, begin, end),
                 cmocka_unit_test_setup_teardown(needs_nothing_of_the_kernel, begin, end),

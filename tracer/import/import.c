@@ -230,15 +230,42 @@ bool import_from(const struct import_source *source, const struct hwaccl_import_
         return good;
 }
 
+#define PASSES 2u /* over the trace: survey and import */
+
+struct ctf_source {
+        const char *directory;
+        struct trace_process process[PASSES];
+        unsigned pass;
+};
+
 static bool read_directory(void *opaque, const struct trace_sink *sink, struct hwaccl_error *error)
 {
-        return trace_read(opaque, sink, error);
+        struct ctf_source *ctf = opaque;
+
+        return trace_read(&ctf->process[ctf->pass++], ctf->directory, sink, error);
+}
+
+/* All that is to be started is started first: what reads their output must not be able to start anything. */
+static bool start_all(struct ctf_source *ctf, const struct hwaccl_import_config *config, struct hwaccl_error *error)
+{
+        pid_t pid[PASSES];
+
+        for (unsigned i = 0; i < PASSES; i++) {
+                if (!trace_start(&ctf->process[i], ctf->directory, error))
+                        return false;
+                pid[i] = ctf->process[i].pid;
+        }
+        return !config->started || config->started(config->opaque, pid, PASSES, error);
 }
 
 bool hwaccl_import_ctf(const struct hwaccl_import_config *config, struct hwaccl_import_result *result,
                        struct hwaccl_error *error)
 {
-        const struct import_source source = {(void *)(uintptr_t)config->directory, read_directory};
+        struct ctf_source ctf = {.directory = config->directory};
+        const struct import_source source = {&ctf, read_directory};
+        bool good = start_all(&ctf, config, error) && import_from(&source, config, result, error);
 
-        return import_from(&source, config, result, error);
+        for (unsigned i = 0; i < PASSES; i++)
+                trace_stop(&ctf.process[i]);
+        return good;
 }

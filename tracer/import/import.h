@@ -8,7 +8,9 @@
 #include "hwaccl/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct hwaccl_import_config {
         const char *directory; /* searched for traces at any depth; kernel traces are skipped */
@@ -21,7 +23,11 @@ struct hwaccl_import_config {
         uint32_t vcpu;
         /* or NULL; number of imported exits, and of all exits */
         void (*progress)(void *opaque, uint64_t done, uint64_t total);
-        void *opaque;
+        /* or NULL; called when the processes that read the trace have been started, and before anything of what they
+         * read is looked at: from here on nothing is needed but to wait for them and to kill them, and to write the
+         * output and files beside it. False with *error set: do not go on */
+        bool (*started)(void *opaque, const pid_t *process, size_t count, struct hwaccl_error *error);
+        void *opaque; /* for both */
 };
 
 struct hwaccl_import_result {

@@ -4,6 +4,8 @@
  */
 #include "tracer/lttng/reader_ctf.h"
 
+#include "core/host/sandbox.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -283,8 +285,12 @@ static bool read_traces(const char *directory, const struct trace_sink *sink, vo
         const bt_plugin *ctf = find_plugin(&reading, "ctf");
         const bt_plugin *utils = ctf ? find_plugin(&reading, "utils") : NULL;
 
+        const struct hwaccl_sandbox_path path = {directory, false};
+
         reading.decoder = ctf_decoder_create(sink);
-        bool good = utils != NULL;
+        /* Babeltrace's plugins are loaded; from here on nothing is opened but the trace */
+        bool good =
+                utils != NULL && hwaccl_sandbox_enter(&(struct hwaccl_sandbox){.path = &path, .path_count = 1}, error);
         if (good && !reading.decoder)
                 good = hwaccl_error_set(error, "out of memory");
         good = good && build_graph(&reading, ctf, utils) && run_graph(&reading);

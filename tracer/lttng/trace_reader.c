@@ -191,16 +191,47 @@ static bool spawn(const char *program, const char *directory, int output, pid_t 
         return result == 0 || hwaccl_error_set(error, "cannot start %s: %s", program, strerror(result));
 }
 
-static bool run(int pipe, const struct trace_sink *sink, const char *directory, pid_t pid, struct hwaccl_error *error)
+bool trace_start(struct trace_process *process, const char *directory, struct hwaccl_error *error)
 {
-        bool stuck = false;
-        int result = trace_read_frames(pipe, sink, &stuck, error);
+        char program[PATH_MAX];
+        int ends[2];
+
+        *process = (struct trace_process){0};
+        if (!module_find("hwaccl-ctf", program, sizeof(program), error))
+                return false;
+        if (pipe2(ends, O_CLOEXEC) != 0)
+                return hwaccl_error_set(error, "cannot create a pipe: %s", strerror(errno));
+        bool good = spawn(program, directory, ends[1], &process->pid, error);
+        (void)close(ends[1]);
+        if (good) {
+                process->pipe = ends[0];
+        } else {
+                process->pid = 0;
+                (void)close(ends[0]);
+        }
+        return good;
+}
+
+static int end(struct trace_process *process, bool now)
+{
         int status = 0;
 
-        if (result < 0 || stuck)
-                (void)kill(pid, SIGKILL);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        if (now)
+                (void)kill(process->pid, SIGKILL);
+        while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR)
                 ;
+        (void)close(process->pipe);
+        process->pid = 0;
+        return status;
+}
+
+bool trace_read(struct trace_process *process, const char *directory, const struct trace_sink *sink,
+                struct hwaccl_error *error)
+{
+        bool stuck = false;
+        int result = trace_read_frames(process->pipe, sink, &stuck, error);
+        int status = end(process, result < 0 || stuck);
+
         if (result == 0 && stuck)
                 return hwaccl_error_set(error, "%s: Babeltrace did not respond within %d s", directory, PATIENCE);
         if (result == 0 && WIFSIGNALED(status))
@@ -210,19 +241,8 @@ static bool run(int pipe, const struct trace_sink *sink, const char *directory, 
         return result > 0;
 }
 
-bool trace_read(const char *directory, const struct trace_sink *sink, struct hwaccl_error *error)
+void trace_stop(struct trace_process *process)
 {
-        char program[PATH_MAX];
-        int ends[2];
-        pid_t pid;
-
-        if (!module_find("hwaccl-ctf", program, sizeof(program), error))
-                return false;
-        if (pipe2(ends, O_CLOEXEC) != 0)
-                return hwaccl_error_set(error, "cannot create a pipe: %s", strerror(errno));
-        bool good = spawn(program, directory, ends[1], &pid, error);
-        (void)close(ends[1]);
-        good = good && run(ends[0], sink, directory, pid, error);
-        (void)close(ends[0]);
-        return good;
+        if (process->pid)
+                (void)end(process, true);
 }

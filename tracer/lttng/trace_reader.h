@@ -9,6 +9,8 @@
 
 #include "hwaccl/error.h"
 
+#include <sys/types.h>
+
 struct trace_sink {
         void *opaque;
         /* In order of their time stamps. Lengths are those in the trace, numbers fit their types; nothing else
@@ -18,8 +20,21 @@ struct trace_sink {
         void (*discarded)(void *opaque, bool packets, uint64_t count);
 };
 
-/** trace_read - read all traces below @directory once. False with *error set */
-bool trace_read(const char *directory, const struct trace_sink *sink, struct hwaccl_error *error);
+/* A hwaccl-ctf that reads all traces below a directory once. */
+struct trace_process {
+        pid_t pid; /* 0: there is none */
+        int pipe;
+};
+
+/** trace_start - start one; it waits where nobody takes its events. False with *error set */
+bool trace_start(struct trace_process *process, const char *directory, struct hwaccl_error *error);
+
+/** trace_read - take all its events; it has ended then. @directory: for messages. False with *error set */
+bool trace_read(struct trace_process *process, const char *directory, const struct trace_sink *sink,
+                struct hwaccl_error *error);
+
+/** trace_stop - end it if it was not read */
+void trace_stop(struct trace_process *process);
 
 #define TRACE_BYTES_MAX (64u << 10) /* of one event's data */
 #define TRACE_TEXT_MAX  (64u << 10)

@@ -4,7 +4,10 @@
 #include "replay/cli/output.h"
 #include "replay/cli/parse.h"
 #include "replay/cli/recording_input.h"
+#include "replay/cli/sandbox.h"
 #include "replay/cli/top/top.h"
+
+#include "tracer/recover/recovery.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -47,16 +50,31 @@ static int wait_for_signal(const sigset_t *signals, uint64_t nanoseconds)
         return number > 0 ? number : 0;
 }
 
-/* The first sample: a recorder that has created its ring is about to create the database. */
+/* A recorder that holds a ring is about to create the database, and then the index of its log, the last of its files:
+ * only what exists can be opened later. */
+static bool wait_for_files(const struct top *top, const sigset_t *signals, struct hwaccl_error *error)
+{
+        char *index = NULL;
+
+        if (asprintf(&index, "%s-shm", top->path) < 0)
+                return hwaccl_error_set(error, "out of memory");
+        for (unsigned tries = 0;
+             tries < TRIES && access(index, F_OK) != 0 && hwaccl_recovery_state(top->path, NULL) == HWACCL_RING_IN_USE;
+             tries++)
+                if (wait_for_signal(signals, 100000000))
+                        break;
+        free(index);
+        return true;
+}
+
+/* The first sample: tables and first rows come a moment after the files. */
 static bool first_sample(struct top *top, const sigset_t *signals, struct hwaccl_error *error)
 {
         for (unsigned tries = 0;; tries++) {
-                struct hwaccl_error ignored;
-                struct hwaccl_ring_status ring;
                 if (top_sample(top, error))
                         return true;
-                if (tries == TRIES || top->vcpu_count > 0 || wait_for_signal(signals, 100000000) ||
-                    hwaccl_ring_status_read(top->path, 0, &ring, &ignored) != HWACCL_RING_SEEN)
+                if (tries == TRIES || top->vcpu_count > 0 || access(top->path, F_OK) != 0 ||
+                    wait_for_signal(signals, 100000000) || hwaccl_recovery_state(top->path, NULL) != HWACCL_RING_IN_USE)
                         return false;
         }
 }
@@ -170,7 +188,12 @@ static enum cli_status show(const struct cli_command *command, struct top *top, 
         (void)sigaddset(&signals, SIGTSTP);
         if (sigprocmask(SIG_BLOCK, &signals, &before) != 0)
                 return cli_error(command, "cannot block signals: %s", strerror(errno));
-        bool good = first_sample(top, &signals, &error);
+        bool good = wait_for_files(top, &signals, &error);
+        if (good && !cli_sandbox_enter(command, top->path)) {
+                (void)sigprocmask(SIG_SETMASK, &before, NULL);
+                return CLI_CANNOT;
+        }
+        good = good && first_sample(top, &signals, &error);
         if (good && settings->json && !top_print_json(top))
                 good = hwaccl_error_set(&error, "out of memory");
         else if (good && settings->once && !settings->json)
