@@ -356,11 +356,56 @@ static void halt_and_pause_move_on(void **state)
         assert_int_equal(context->changed, HWACCL_CHANGED_GLOBAL_TLB_FLUSH);
 }
 
-static void hypercalls_are_undefined_instructions(void **state)
+static void instructions_of_absent_features_raise_what_a_processor_without_them_does(void **state)
 {
+        static const struct {
+                uint8_t reason;
+                uint8_t bytes[6];
+                uint8_t length;
+        } rows[] = {
+                {HWACCL_EXIT_GETSEC, {0x0f, 0x37}, 2},
+                {HWACCL_EXIT_RSM, {0x0f, 0xaa}, 2},
+                {HWACCL_EXIT_VMCALL, {0x0f, 0x01, 0xc1}, 3},
+                {HWACCL_EXIT_VMCLEAR, {0x66, 0x0f, 0xc7, 0x37}, 4},
+                {HWACCL_EXIT_VMLAUNCH, {0x0f, 0x01, 0xc2}, 3},
+                {HWACCL_EXIT_VMPTRLD, {0x0f, 0xc7, 0x37}, 3},
+                {HWACCL_EXIT_VMPTRST, {0x0f, 0xc7, 0x3f}, 3},
+                {HWACCL_EXIT_VMREAD, {0x0f, 0x78, 0xc0}, 3},
+                {HWACCL_EXIT_VMRESUME, {0x0f, 0x01, 0xc3}, 3},
+                {HWACCL_EXIT_VMWRITE, {0x0f, 0x79, 0xc0}, 3},
+                {HWACCL_EXIT_VMXOFF, {0x0f, 0x01, 0xc4}, 3},
+                {HWACCL_EXIT_VMXON, {0xf3, 0x0f, 0xc7, 0x37}, 4},
+                {HWACCL_EXIT_MWAIT, {0x0f, 0x01, 0xc9}, 3},
+                {HWACCL_EXIT_MONITOR, {0x0f, 0x01, 0xc8}, 3},
+                {HWACCL_EXIT_INVEPT, {0x66, 0x0f, 0x38, 0x80, 0x07}, 5},
+                {HWACCL_EXIT_INVVPID, {0x66, 0x0f, 0x38, 0x81, 0x07}, 5},
+                {HWACCL_EXIT_XSETBV, {0x0f, 0x01, 0xd1}, 3},
+                {HWACCL_EXIT_RDRAND, {0x0f, 0xc7, 0xf0}, 3},
+                {HWACCL_EXIT_INVPCID, {0x66, 0x0f, 0x38, 0x82, 0x07}, 5},
+                {HWACCL_EXIT_VMFUNC, {0x0f, 0x01, 0xd4}, 3},
+                {HWACCL_EXIT_ENCLS, {0x0f, 0x01, 0xcf}, 3},
+                {HWACCL_EXIT_RDSEED, {0x0f, 0xc7, 0xf8}, 3},
+                {HWACCL_EXIT_XSAVES, {0x0f, 0xc7, 0x2f}, 3},
+                {HWACCL_EXIT_XRSTORS, {0x0f, 0xc7, 0x1f}, 3},
+                {HWACCL_EXIT_UMWAIT, {0xf2, 0x0f, 0xae, 0xf0}, 4},
+                {HWACCL_EXIT_TPAUSE, {0x66, 0x0f, 0xae, 0xf1}, 4},
+                {HWACCL_EXIT_LOADIWKEY, {0xf3, 0x0f, 0x38, 0xdc, 0xc1}, 5},
+                {HWACCL_EXIT_RDPMC, {0x0f, 0x33}, 2},
+        };
+
         (void)state;
-        with_handlers(0);
-        assert_raises(HWACCL_VECTOR_UD, fixture_emulate(&fixture, 18, 0, 0x0f, 0x01, 0xc1));
+        for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                bool counter = rows[i].reason == HWACCL_EXIT_RDPMC;
+                with_handlers(0);
+                fixture_code(&fixture, rows[i].bytes, rows[i].length, rows[i].reason, 0);
+                assert_raises(counter ? HWACCL_VECTOR_GP : HWACCL_VECTOR_UD, fixture_run(&fixture));
+                uint64_t frame = context->gpr[HWACCL_RSP] + (counter ? 4 : 0); /* #GP has an error code */
+                assert_int_equal(fixture_peek(&fixture, frame, 4), FIXTURE_CODE);
+                /* and not for another's exit */
+                with_handlers(0);
+                fixture_code(&fixture, rows[i].bytes, rows[i].length, HWACCL_EXIT_HLT, 0);
+                assert_int_equal(fixture_run(&fixture), HWACCL_OUTCOME_FAILED);
+        }
 }
 
 static void single_step_traps_after_the_instruction(void **state)
@@ -417,7 +462,7 @@ int main(void)
                 TEST(control_registers_take_what_the_processor_takes),
                 TEST(pae_paging_checks_its_pointers_when_it_starts),
                 TEST(halt_and_pause_move_on),
-                TEST(hypercalls_are_undefined_instructions),
+                TEST(instructions_of_absent_features_raise_what_a_processor_without_them_does),
                 TEST(single_step_traps_after_the_instruction),
                 TEST(an_emulated_instruction_ends_the_interrupt_shadow_and_clears_rf),
                 TEST(rip_wraps_with_the_code_size),

@@ -103,7 +103,7 @@ STEP(is_refused)
 
 STEP(exits_unknown)
 {
-        exit_with(state, HWACCL_EXIT_GETSEC, 0, 0);
+        exit_with(state, HWACCL_EXIT_GDTR_IDTR_ACCESS, 0, 0);
         return true;
 }
 
@@ -351,7 +351,7 @@ static void an_unknown_reason_is_named(void **state)
 
         set_up(&f, script);
         assert_int_equal(run(&f, &error), HWACCL_END_ERROR);
-        assert_non_null(strstr(error.message, "GETSEC"));
+        assert_non_null(strstr(error.message, "GDTR"));
         assert_non_null(strstr(f.log, "verdict:4 stop:6:0 handled:6 "));
         fixture_destroy(&f);
 }

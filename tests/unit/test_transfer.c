@@ -411,9 +411,10 @@ static void a_length_is_checked_where_the_processor_defines_it(void **state)
                 assert_false(hwaccl_exit_reason_has_length(undefined[i] & HWACCL_EXIT_REASON_BASIC_MASK));
                 assert_true(hwaccl_transfer_out(&subject, &context, &error));
         }
-        /* an instruction that is emulated because of itself has one */
+        /* an instruction that is emulated because of itself has one; the SDM's list lacks VMFUNC */
         for (uint64_t reason = 0; reason < 70; reason++)
-                if (hwaccl_exit_reason_verdict(reason) == HWACCL_VERDICT_EMULATE && reason != HWACCL_EXIT_EPT_VIOLATION)
+                if (hwaccl_exit_reason_verdict(reason) == HWACCL_VERDICT_EMULATE &&
+                    reason != HWACCL_EXIT_EPT_VIOLATION && reason != HWACCL_EXIT_VMFUNC)
                         assert_true(hwaccl_exit_reason_has_length(reason));
 }
 

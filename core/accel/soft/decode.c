@@ -21,54 +21,104 @@ static bool modrm_is_register(const struct soft_site *site)
         return site->modrm >> 6 == 3;
 }
 
-/* Prefixes up to the opcode; false when a LOCK prefix makes it none of ours. */
-static bool parse(struct soft_site *site, unsigned *at)
+/* Prefixes up to the opcode, in any order; REX counts where it is the last of them. */
+static bool parse_prefixes(struct soft_site *site, unsigned *at, bool *address_prefix)
 {
-        bool operand_prefix = false, address_prefix = false;
+        bool rex = false;
+
+        for (; *at < site->length; (*at)++) {
+                uint8_t byte = site->bytes[*at];
+                if (site->bits == 64 && (byte & 0xf0) == 0x40) {
+                        site->rex = byte & 0xf;
+                        rex = true;
+                        continue;
+                }
+                switch (byte) {
+                case 0x26: site->segment = HWACCL_ES; break;
+                case 0x2e: site->segment = HWACCL_CS; break;
+                case 0x36: site->segment = HWACCL_SS; break;
+                case 0x3e: site->segment = HWACCL_DS; break;
+                case 0x64: site->segment = HWACCL_FS; break;
+                case 0x65: site->segment = HWACCL_GS; break;
+                case 0x66: site->operand_prefix = true; break;
+                case 0x67: *address_prefix = true; break;
+                case 0xf0: site->lock = true; break;
+                case 0xf2:
+                case 0xf3: site->repeat = byte; break;
+                default: return true;
+                }
+                site->rex_ignored |= rex;
+                site->rex = 0;
+                rex = false;
+        }
+        return false;
+}
+
+/* Prefixes and opcode; false when the bytes end before. */
+static bool parse(struct soft_site *site)
+{
+        bool address_prefix = false;
         unsigned i = 0;
 
         site->segment = SOFT_NO_SEGMENT;
-        for (; i < site->length; i++) {
-                switch (site->bytes[i]) {
-                case 0x26: site->segment = HWACCL_ES; continue;
-                case 0x2e: site->segment = HWACCL_CS; continue;
-                case 0x36: site->segment = HWACCL_SS; continue;
-                case 0x3e: site->segment = HWACCL_DS; continue;
-                case 0x64: site->segment = HWACCL_FS; continue;
-                case 0x65: site->segment = HWACCL_GS; continue;
-                case 0x66: operand_prefix = true; continue;
-                case 0x67: address_prefix = true; continue;
-                case 0xf0: return false;
-                case 0xf2:
-                case 0xf3: site->repeat = site->bytes[i]; continue;
-                default: break;
-                }
-                break;
-        }
+        if (!parse_prefixes(site, &i, &address_prefix))
+                return false;
         if (site->bits == 64) {
-                if (i < site->length && (site->bytes[i] & 0xf0) == 0x40)
-                        site->rex = site->bytes[i++] & 0xf;
-                site->operand_bits = site->rex & REX_W ? 64 : operand_prefix ? 16 : 32;
+                site->operand_bits = site->rex & REX_W ? 64 : site->operand_prefix ? 16 : 32;
                 site->address_bits = address_prefix ? 32 : 64;
                 if (site->segment != HWACCL_FS && site->segment != HWACCL_GS)
                         site->segment = SOFT_NO_SEGMENT;
         } else {
-                site->operand_bits = (site->bits == 32) != operand_prefix ? 32 : 16;
+                site->operand_bits = (site->bits == 32) != site->operand_prefix ? 32 : 16;
                 site->address_bits = (site->bits == 32) != address_prefix ? 32 : 16;
         }
-        if (i < site->length && site->bytes[i] == 0x0f) {
+        if (site->bytes[i] == 0x0f) {
                 site->two_byte = true;
                 i++;
         }
         if (i >= site->length)
                 return false;
-        site->opcode = site->bytes[i];
-        *at = i + 1;
-        if (*at < site->length) {
-                site->modrm_at = (uint8_t)*at;
-                site->modrm = site->bytes[*at];
+        site->opcode = site->bytes[i++];
+        if (i < site->length) {
+                site->modrm_at = (uint8_t)i;
+                site->modrm = site->bytes[i];
         }
         return true;
+}
+
+/* May have a LOCK prefix (SDM 2A, LOCK): a read-modify-write of these with a memory operand. */
+static bool lockable(const struct soft_site *site)
+{
+        uint8_t reg = modrm_reg(site), opcode = site->opcode;
+
+        if (!site->modrm_at || modrm_is_register(site))
+                return false;
+        if (site->two_byte)
+                switch (opcode) {
+                case 0xab:
+                case 0xb3:
+                case 0xbb: /* BTS, BTR, BTC */
+                case 0xb0:
+                case 0xb1: /* CMPXCHG */
+                case 0xc0:
+                case 0xc1: return true;     /* XADD */
+                case 0xba: return reg >= 5; /* BTS, BTR, BTC */
+                case 0xc7: return reg == 1; /* CMPXCHG8B, CMPXCHG16B */
+                default: return false;
+                }
+        switch (opcode) {
+        case 0x80:
+        case 0x81:
+        case 0x83: return reg != 7; /* not CMP */
+        case 0x82: return reg != 7 && site->bits != 64;
+        case 0x86:
+        case 0x87: return true; /* XCHG */
+        case 0xf6:
+        case 0xf7: return reg == 2 || reg == 3; /* NOT, NEG */
+        case 0xfe:
+        case 0xff: return reg < 2;                         /* INC, DEC */
+        default: return opcode < 0x38 && (opcode & 7) < 2; /* ADD to XOR */
+        }
 }
 
 static uint8_t exits(struct soft_site *site, enum hwaccl_exit_reason reason)
@@ -93,10 +143,13 @@ static uint8_t group_7(struct soft_site *site)
         case 0xc2: return exits(site, HWACCL_EXIT_VMLAUNCH);
         case 0xc3: return exits(site, HWACCL_EXIT_VMRESUME);
         case 0xc4: return exits(site, HWACCL_EXIT_VMXOFF);
+        case 0xca:                             /* CLAC */
+        case 0xcb:                             /* STAC */
+        case 0xdc: return SOFT_SITE_UNDEFINED; /* STGI */
         case 0xc8: return exits(site, HWACCL_EXIT_MONITOR);
         case 0xc9: return exits(site, HWACCL_EXIT_MWAIT);
         case 0xd1: return exits(site, HWACCL_EXIT_XSETBV);
-        case 0xf8: return site->bits == 64 ? SOFT_SITE_UNSUPPORTED : SOFT_SITE_NONE;
+        case 0xf8: return site->bits == 64 ? SOFT_SITE_UNSUPPORTED : SOFT_SITE_NONE; /* SWAPGS */
         case 0xf9: return exits(site, HWACCL_EXIT_RDTSCP);
         default: break;
         }
@@ -125,6 +178,9 @@ static uint8_t classify_two_byte(struct soft_site *site)
         case 0x32: return exits(site, HWACCL_EXIT_RDMSR);
         case 0x33: return exits(site, HWACCL_EXIT_RDPMC);
         case 0xa2: return exits(site, HWACCL_EXIT_CPUID);
+        case 0xae: /* TPAUSE, UMWAIT, UMONITOR, which the engine takes for MFENCE */
+                return (site->modrm & 0xf8) == 0xf0 && (site->repeat || site->operand_prefix) ? SOFT_SITE_UNDEFINED
+                                                                                              : SOFT_SITE_NONE;
         default: return SOFT_SITE_NONE;
         }
 }
@@ -168,19 +224,38 @@ static uint8_t classify_one_byte(struct soft_site *site)
         }
 }
 
+/* Left to the engine, with the prefixes that it sees. */
+static bool engine_executes(uint8_t kind)
+{
+        switch (kind) {
+        case SOFT_SITE_NONE:
+        case SOFT_SITE_LOAD_SS:
+        case SOFT_SITE_PUSHF:
+        case SOFT_SITE_POPF:
+        case SOFT_SITE_IRET:
+        case SOFT_SITE_FAR_RETURN:
+        case SOFT_SITE_FAR_TRANSFER: return true;
+        default: return false;
+        }
+}
+
 void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, uint8_t bits)
 {
         uint64_t address = site->address;
-        unsigned at;
 
         memset(site, 0, sizeof(*site));
         site->address = address;
         site->bits = bits;
         site->length = length;
         memcpy(site->bytes, bytes, length);
-        if (!parse(site, &at))
+        if (!parse(site))
                 return;
-        site->kind = site->two_byte ? classify_two_byte(site) : classify_one_byte(site);
+        if (site->lock && !lockable(site))
+                site->kind = SOFT_SITE_UNDEFINED;
+        else
+                site->kind = site->two_byte ? classify_two_byte(site) : classify_one_byte(site);
+        if (site->rex_ignored && engine_executes(site->kind))
+                site->kind = SOFT_SITE_UNSUPPORTED;
 }
 
 uint64_t *soft_general(struct hwaccl_subject_state *state, unsigned index)

@@ -25,6 +25,7 @@ enum soft_site_kind {
         SOFT_SITE_FAR_TRANSFER,
         SOFT_SITE_PAUSE,
         SOFT_SITE_SYSTEM_CALL, /* SYSCALL, SYSRET, SYSENTER, SYSEXIT */
+        SOFT_SITE_UNDEFINED,   /* raises #UD, where the engine would execute something */
         SOFT_SITE_UNSUPPORTED,
         SOFT_SITE_UNDECODED, /* let the engine judge, and decode again behind it */
 };
@@ -42,6 +43,9 @@ struct soft_site {
         uint8_t modrm;
         uint8_t modrm_at; /* its place in bytes */
         uint8_t rex;
+        bool rex_ignored; /* a REX prefix that another prefix follows: the engine would heed it */
+        bool lock;
+        bool operand_prefix;
         uint8_t operand_bits;
         uint8_t address_bits;
         uint8_t repeat;  /* F2h, F3h or 0 */

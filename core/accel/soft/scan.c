@@ -258,11 +258,14 @@ static bool find_sites(struct soft_scan *scan, const uint8_t *code, uint32_t siz
                 uint64_t next = here;
                 struct soft_site site = {.address = here};
 
-                if (cs_disasm_iter(decoder, &at, &left, &next, instruction)) {
+                uint8_t rest = (uint8_t)(left < sizeof(site.bytes) ? left : sizeof(site.bytes));
+
+                if (cs_disasm_iter(decoder, &at, &left, &next, instruction) && instruction->size <= rest) {
                         soft_decode(&site, start, (uint8_t)instruction->size, bits);
                 } else {
-                        site.bits = bits;
-                        site.kind = SOFT_SITE_UNDECODED;
+                        soft_decode(&site, start, rest, bits); /* Capstone refuses LOCK where it is undefined */
+                        if (site.kind != SOFT_SITE_UNDEFINED)
+                                site.kind = SOFT_SITE_UNDECODED;
                         left = 0;
                 }
                 struct soft_site *before = soft_scan_site(scan, here, bits);

@@ -431,7 +431,9 @@ enum soft_result soft_site_run(struct soft *soft)
         case SOFT_SITE_PUSHF: return pushf(soft);
         case SOFT_SITE_PAUSE: return done_here(soft);
         case SOFT_SITE_SYSTEM_CALL: return system_call(soft);
-        case SOFT_SITE_UNSUPPORTED: return soft_refuse(soft, "uses SWAPGS");
+        case SOFT_SITE_UNDEFINED: return raise(soft, HWACCL_VECTOR_UD);
+        case SOFT_SITE_UNSUPPORTED:
+                return soft_refuse(soft, site->rex_ignored ? "has a REX prefix before another prefix" : "uses SWAPGS");
         case SOFT_SITE_IRET:
         case SOFT_SITE_FAR_RETURN: soft->step_next = true; return check_return(soft);
         case SOFT_SITE_FAR_TRANSFER: soft->step_next = true; return check_far_transfer(soft);

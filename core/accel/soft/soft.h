@@ -7,7 +7,8 @@
  * The guest's own control registers and page tables are known to the subject state only.
  *
  * What the engine does not do, and no exit shows: segment limits and types are not checked on plain accesses, hardware
- * breakpoints do not fire (debug registers are the handler's).
+ * breakpoints do not fire (debug registers are the handler's). LOCK before CMP with a memory operand or CMPS makes its
+ * translator abort the process, before any hook sees the code.
  *
  * Instructions that exit or that the engine does not perform as it must ("sites") are found by decoding each block of
  * code when it first runs, and hooked.

@@ -4,6 +4,8 @@
  */
 #include "core/exit/emulate/instruction.h"
 
+#include "hwaccl/exit_reason.h"
+
 #include <string.h>
 
 bool decoder_open(struct decoder *decoder, struct hwaccl_error *error)
@@ -46,7 +48,8 @@ struct prefixes {
         uint8_t repeat;
         uint8_t segment; /* NO_REGISTER: none */
         uint8_t rex;
-        unsigned count; /* bytes */
+        bool rex_ignored; /* a REX prefix that another prefix follows */
+        unsigned count;   /* bytes */
 };
 
 #define REX_W 0x8u
@@ -60,27 +63,32 @@ static struct prefixes read_prefixes(const uint8_t *bytes, size_t size, unsigned
         size_t i = 0;
 
         for (; i < size; i++) {
+                uint8_t rex = 0;
                 switch (bytes[i]) {
-                case 0x66: prefixes.operand_size = true; continue;
-                case 0x67: prefixes.address_size = true; continue;
-                case 0xf0: prefixes.lock = true; continue;
-                case 0xf2: prefixes.repeat = REPEAT_NOT_EQUAL; continue;
-                case 0xf3: prefixes.repeat = REPEAT_EQUAL; continue;
-                case 0x64: prefixes.segment = HWACCL_FS; continue;
-                case 0x65: prefixes.segment = HWACCL_GS; continue;
+                case 0x66: prefixes.operand_size = true; break;
+                case 0x67: prefixes.address_size = true; break;
+                case 0xf0: prefixes.lock = true; break;
+                case 0xf2: prefixes.repeat = REPEAT_NOT_EQUAL; break;
+                case 0xf3: prefixes.repeat = REPEAT_EQUAL; break;
+                case 0x64: prefixes.segment = HWACCL_FS; break;
+                case 0x65: prefixes.segment = HWACCL_GS; break;
                 case 0x26:
                 case 0x2e:
                 case 0x36:
                 case 0x3e: /* ES, CS, SS and DS override nothing in 64-bit mode */
                         if (!wide)
                                 prefixes.segment = (bytes[i] >> 3) & 3;
-                        continue;
-                default: break;
+                        break;
+                default:
+                        if (!wide || (bytes[i] & 0xf0) != 0x40) {
+                                prefixes.count = (unsigned)i;
+                                return prefixes;
+                        }
+                        rex = bytes[i];
                 }
-                break;
+                prefixes.rex_ignored |= prefixes.rex != 0;
+                prefixes.rex = rex;
         }
-        if (wide && i < size && (bytes[i] & 0xf0) == 0x40)
-                prefixes.rex = bytes[i++];
         prefixes.count = (unsigned)i;
         return prefixes;
 }
@@ -129,9 +137,70 @@ static struct prefixes read_prefixes(const uint8_t *bytes, size_t size, unsigned
         X(WBINVD, WBINVD)                                                                                              \
         X(INVD, INVD)                                                                                                  \
         X(PAUSE, PAUSE)                                                                                                \
-        X(VMCALL, VMCALL)                                                                                              \
+        X(RDPMC, RDPMC)                                                                                                \
         X(CLTS, CLTS)                                                                                                  \
         X(LMSW, LMSW)
+
+/* Exit, but belong to features that CPUID lacks. X(Capstone's suffix, exit reason) */
+#define ABSENT(X)                                                                                                      \
+        X(GETSEC, GETSEC)                                                                                              \
+        X(RSM, RSM)                                                                                                    \
+        X(VMCALL, VMCALL)                                                                                              \
+        X(VMCLEAR, VMCLEAR)                                                                                            \
+        X(VMLAUNCH, VMLAUNCH)                                                                                          \
+        X(VMPTRLD, VMPTRLD)                                                                                            \
+        X(VMPTRST, VMPTRST)                                                                                            \
+        X(VMREAD, VMREAD)                                                                                              \
+        X(VMRESUME, VMRESUME)                                                                                          \
+        X(VMWRITE, VMWRITE)                                                                                            \
+        X(VMXOFF, VMXOFF)                                                                                              \
+        X(VMXON, VMXON)                                                                                                \
+        X(MWAIT, MWAIT)                                                                                                \
+        X(MONITOR, MONITOR)                                                                                            \
+        X(INVEPT, INVEPT)                                                                                              \
+        X(INVVPID, INVVPID)                                                                                            \
+        X(XSETBV, XSETBV)                                                                                              \
+        X(RDRAND, RDRAND)                                                                                              \
+        X(INVPCID, INVPCID)                                                                                            \
+        X(VMFUNC, VMFUNC)                                                                                              \
+        X(ENCLS, ENCLS)                                                                                                \
+        X(RDSEED, RDSEED)                                                                                              \
+        X(XSAVES, XSAVES)                                                                                              \
+        X(XSAVES64, XSAVES)                                                                                            \
+        X(XRSTORS, XRSTORS)                                                                                            \
+        X(XRSTORS64, XRSTORS)
+
+static uint8_t absent_reason(unsigned id)
+{
+        switch (id) {
+#define X(name, reason)                                                                                                \
+        case X86_INS_##name: return HWACCL_EXIT_##reason;
+                ABSENT(X)
+#undef X
+        default: return 0;
+        }
+}
+
+/* Younger than Capstone; all have register operands only. Returns the length behind the prefixes, 0 for others. */
+static unsigned take_young(const uint8_t *opcode, size_t size, const struct prefixes *prefixes, uint8_t *reason)
+{
+        bool reg = size >= 3 && opcode[0] == 0x0f && opcode[1] == 0xae && (opcode[2] & 0xf8) == 0xf0;
+
+        if (reg && prefixes->repeat == REPEAT_NOT_EQUAL) {
+                *reason = HWACCL_EXIT_UMWAIT;
+                return 3;
+        }
+        if (reg && prefixes->repeat == REPEAT_NONE && prefixes->operand_size) {
+                *reason = HWACCL_EXIT_TPAUSE;
+                return 3;
+        }
+        if (size >= 4 && opcode[0] == 0x0f && opcode[1] == 0x38 && opcode[2] == 0xdc && opcode[3] >= 0xc0 &&
+            prefixes->repeat == REPEAT_EQUAL) {
+                *reason = HWACCL_EXIT_LOADIWKEY;
+                return 4;
+        }
+        return 0;
+}
 
 /* String instructions by their opcode: Capstone gives MOVSD and CMPSD of SSE the same names. */
 static enum operation string_operation(uint8_t opcode)
@@ -334,18 +403,19 @@ static const cs_insn *disassemble(struct decoder *decoder, const uint8_t *code, 
 }
 
 /*
- * Capstone refuses LOCK where the processor raises #UD. What the instruction would be without it must be known to tell
- * that from bytes that are none: decode a copy without the prefix.
+ * Capstone refuses LOCK where the processor raises #UD: what the instruction would be without it must be known to tell
+ * that from bytes that are none. REX counts only before the opcode. Decode a copy without such prefixes.
  */
-static const cs_insn *disassemble_unlocked(struct decoder *decoder, const uint8_t *bytes, size_t size,
-                                           const struct prefixes *prefixes, unsigned code_bits, unsigned *dropped)
+static const cs_insn *disassemble_without(struct decoder *decoder, const uint8_t *bytes, size_t size,
+                                          const struct prefixes *prefixes, unsigned code_bits, unsigned *dropped)
 {
         uint8_t copy[INSTRUCTION_SIZE_MAX];
         size_t kept = 0;
 
         *dropped = 0;
         for (size_t i = 0; i < size && i < sizeof(copy); i++) {
-                if (i < prefixes->count && bytes[i] == 0xf0)
+                bool rex = code_bits == 64 && (bytes[i] & 0xf0) == 0x40 && i + 1 < prefixes->count;
+                if (i < prefixes->count && (bytes[i] == 0xf0 || rex))
                         (*dropped)++;
                 else
                         copy[kept++] = bytes[i];
@@ -353,15 +423,43 @@ static const cs_insn *disassemble_unlocked(struct decoder *decoder, const uint8_
         return *dropped ? disassemble(decoder, copy, kept, code_bits) : NULL;
 }
 
+/* What every decoded instruction has, whatever it does. */
+static struct instruction plain_instruction(const uint8_t *bytes, size_t length, const struct prefixes *prefixes,
+                                            unsigned code_bits)
+{
+        struct instruction instruction = {
+                .length = (uint8_t)length,
+                .code_bits = (uint8_t)code_bits,
+                .repeat = prefixes->repeat,
+                .lock = prefixes->lock,
+                .segment = prefixes->segment == NO_REGISTER ? HWACCL_DS : prefixes->segment,
+                .base = NO_REGISTER,
+                .index = NO_REGISTER,
+                .address_size = address_size_of(prefixes, code_bits),
+        };
+
+        memcpy(instruction.bytes, bytes, length);
+        return instruction;
+}
+
 bool decoder_decode(struct decoder *decoder, const uint8_t *bytes, size_t size, unsigned code_bits,
                     struct instruction *instruction)
 {
         struct prefixes prefixes = read_prefixes(bytes, size, code_bits);
+        const uint8_t *opcode = bytes + prefixes.count;
         unsigned dropped = 0;
-        const cs_insn *decoded = disassemble(decoder, bytes, size, code_bits);
+        uint8_t reason;
+        const cs_insn *decoded = prefixes.rex_ignored ? NULL : disassemble(decoder, bytes, size, code_bits);
 
+        unsigned young = take_young(opcode, size - prefixes.count, &prefixes, &reason);
+        if (young && prefixes.count + young <= INSTRUCTION_SIZE_MAX) {
+                *instruction = plain_instruction(bytes, prefixes.count + young, &prefixes, code_bits);
+                instruction->operation = OPERATION_ABSENT;
+                instruction->exit_reason = reason;
+                return true;
+        }
         if (!decoded)
-                decoded = disassemble_unlocked(decoder, bytes, size, &prefixes, code_bits, &dropped);
+                decoded = disassemble_without(decoder, bytes, size, &prefixes, code_bits, &dropped);
         if (!decoded)
                 return false;
 
@@ -369,21 +467,13 @@ bool decoder_decode(struct decoder *decoder, const uint8_t *bytes, size_t size, 
         size_t length = decoded->size + dropped;
         if (length > INSTRUCTION_SIZE_MAX || prefixes.count >= length)
                 return false;
-        const uint8_t *opcode = bytes + prefixes.count;
 
-        *instruction = (struct instruction){
-                .length = (uint8_t)length,
-                .code_bits = (uint8_t)code_bits,
-                .repeat = prefixes.repeat,
-                .lock = prefixes.lock,
-                .segment = prefixes.segment == NO_REGISTER ? HWACCL_DS : prefixes.segment,
-                .base = NO_REGISTER,
-                .index = NO_REGISTER,
-                .address_size = address_size_of(&prefixes, code_bits),
-        };
-        memcpy(instruction->bytes, bytes, length);
+        *instruction = plain_instruction(bytes, length, &prefixes, code_bits);
         instruction->operation = (uint8_t)operation_of(decoded, &prefixes, opcode);
-        if (instruction->operation >= OPERATION_MOV_TO_CR && instruction->operation <= OPERATION_MOV_FROM_DR)
+        instruction->exit_reason = absent_reason(decoded->id);
+        if (instruction->exit_reason)
+                instruction->operation = OPERATION_ABSENT;
+        else if (instruction->operation >= OPERATION_MOV_TO_CR && instruction->operation <= OPERATION_MOV_FROM_DR)
                 take_system_operands(opcode[2], &prefixes, instruction);
         else if (has_plain_operands(instruction->operation))
                 for (unsigned i = 0; i < detail->op_count && i < 2; i++)

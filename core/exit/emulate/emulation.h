@@ -102,7 +102,8 @@ enum step execute_rdtsc(struct emulation *emulation);
 enum step execute_invlpg(struct emulation *emulation);
 enum step execute_cache_control(struct emulation *emulation);
 enum step execute_pause(struct emulation *emulation);
-enum step execute_vmcall(struct emulation *emulation);
+enum step execute_rdpmc(struct emulation *emulation);
+enum step execute_absent(struct emulation *emulation);
 enum step execute_control_register(struct emulation *emulation);
 enum step execute_debug_register(struct emulation *emulation);
 

@@ -125,7 +125,8 @@ static const struct {
         [OPERATION_WBINVD] = {execute_cache_control, HWACCL_EXIT_WBINVD, false},
         [OPERATION_INVD] = {execute_cache_control, HWACCL_EXIT_INVD, false},
         [OPERATION_PAUSE] = {execute_pause, HWACCL_EXIT_PAUSE, false},
-        [OPERATION_VMCALL] = {execute_vmcall, HWACCL_EXIT_VMCALL, false},
+        [OPERATION_RDPMC] = {execute_rdpmc, HWACCL_EXIT_RDPMC, false},
+        [OPERATION_ABSENT] = {execute_absent, 0, false}, /* the reason is the instruction's */
         [OPERATION_MOV_TO_CR] = {execute_control_register, HWACCL_EXIT_CONTROL_REGISTER, false},
         [OPERATION_MOV_FROM_CR] = {execute_control_register, HWACCL_EXIT_CONTROL_REGISTER, false},
         [OPERATION_MOV_TO_DR] = {execute_debug_register, HWACCL_EXIT_MOV_DR, false},
@@ -293,7 +294,8 @@ static bool agrees(const struct emulation *emulation, const struct hwaccl_subjec
 
         if (reason == HWACCL_EXIT_EPT_VIOLATION)
                 return true;
-        if (operations[instruction->operation].exit_reason != reason)
+        bool absent = instruction->operation == OPERATION_ABSENT;
+        if ((absent ? instruction->exit_reason : operations[instruction->operation].exit_reason) != reason)
                 return false;
         if (reason != HWACCL_EXIT_IO_INSTRUCTION)
                 return true;

@@ -59,7 +59,8 @@ enum operation {
         OPERATION_WBINVD,
         OPERATION_INVD,
         OPERATION_PAUSE,
-        OPERATION_VMCALL,
+        OPERATION_RDPMC,
+        OPERATION_ABSENT, /* of a feature that CPUID lacks: #UD; exit_reason says which */
         OPERATION_MOV_TO_CR,
         OPERATION_MOV_FROM_CR,
         OPERATION_MOV_TO_DR,
@@ -95,6 +96,7 @@ struct instruction {
         uint8_t length;
         uint8_t code_bits; /* 16, 32 or 64; 0: an empty slot of the cache */
         uint8_t operation;
+        uint8_t exit_reason; /* of OPERATION_ABSENT */
         uint8_t repeat;
         bool lock;
         uint8_t operand_size; /* bytes; of string elements, stack slots and port accesses too */

@@ -90,8 +90,15 @@ enum step execute_pause(struct emulation *emulation)
         return STEP_DONE;
 }
 
-/* There is no hypercall interface: VMCALL does what it does on a processor without VMX. */
-enum step execute_vmcall(struct emulation *emulation)
+/* CPUID leaf 0ah says that there are no performance counters: any index is out of range. */
+enum step execute_rdpmc(struct emulation *emulation)
+{
+        return raise_fault_zero(emulation, HWACCL_VECTOR_GP);
+}
+
+/* An exit of an instruction that CPUID lacks: the guest sees what a processor without it does. That holds for VMCALL
+ * too, as there is no hypercall interface. */
+enum step execute_absent(struct emulation *emulation)
 {
         return raise_fault(emulation, HWACCL_VECTOR_UD);
 }

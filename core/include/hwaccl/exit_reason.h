@@ -46,7 +46,8 @@ enum hwaccl_outcome {
                 HWACCL_OUTCOME_COUNT
 };
 
-/* X(number, identifier, name, verdict). Reports print the name: the SDM's, in lower case. */
+/* X(number, identifier, name, verdict). Reports print the name: the SDM's, in lower case. UNKNOWN are those that the
+ * controls of hwaccl's guests cannot cause. */
 #define HWACCL_EXIT_REASONS(X)                                                                                         \
         X(0, EXCEPTION_OR_NMI, "exception or NMI", UNKNOWN)                                                            \
         X(1, EXTERNAL_INTERRUPT, "external interrupt", RESUME)                                                         \
@@ -59,23 +60,23 @@ enum hwaccl_outcome {
         X(8, NMI_WINDOW, "NMI window", UNKNOWN)                                                                        \
         X(9, TASK_SWITCH, "task switch", RESUME)                                                                       \
         X(10, CPUID, "CPUID", EMULATE)                                                                                 \
-        X(11, GETSEC, "GETSEC", UNKNOWN)                                                                               \
+        X(11, GETSEC, "GETSEC", EMULATE)                                                                               \
         X(12, HLT, "HLT", EMULATE)                                                                                     \
         X(13, INVD, "INVD", EMULATE)                                                                                   \
         X(14, INVLPG, "INVLPG", EMULATE)                                                                               \
-        X(15, RDPMC, "RDPMC", UNKNOWN)                                                                                 \
+        X(15, RDPMC, "RDPMC", EMULATE)                                                                                 \
         X(16, RDTSC, "RDTSC", EMULATE)                                                                                 \
-        X(17, RSM, "RSM", UNKNOWN)                                                                                     \
+        X(17, RSM, "RSM", EMULATE)                                                                                     \
         X(18, VMCALL, "VMCALL", EMULATE)                                                                               \
-        X(19, VMCLEAR, "VMCLEAR", UNKNOWN)                                                                             \
-        X(20, VMLAUNCH, "VMLAUNCH", UNKNOWN)                                                                           \
-        X(21, VMPTRLD, "VMPTRLD", UNKNOWN)                                                                             \
-        X(22, VMPTRST, "VMPTRST", UNKNOWN)                                                                             \
-        X(23, VMREAD, "VMREAD", UNKNOWN)                                                                               \
-        X(24, VMRESUME, "VMRESUME", UNKNOWN)                                                                           \
-        X(25, VMWRITE, "VMWRITE", UNKNOWN)                                                                             \
-        X(26, VMXOFF, "VMXOFF", UNKNOWN)                                                                               \
-        X(27, VMXON, "VMXON", UNKNOWN)                                                                                 \
+        X(19, VMCLEAR, "VMCLEAR", EMULATE)                                                                             \
+        X(20, VMLAUNCH, "VMLAUNCH", EMULATE)                                                                           \
+        X(21, VMPTRLD, "VMPTRLD", EMULATE)                                                                             \
+        X(22, VMPTRST, "VMPTRST", EMULATE)                                                                             \
+        X(23, VMREAD, "VMREAD", EMULATE)                                                                               \
+        X(24, VMRESUME, "VMRESUME", EMULATE)                                                                           \
+        X(25, VMWRITE, "VMWRITE", EMULATE)                                                                             \
+        X(26, VMXOFF, "VMXOFF", EMULATE)                                                                               \
+        X(27, VMXON, "VMXON", EMULATE)                                                                                 \
         X(28, CONTROL_REGISTER, "control-register access", RESUME)                                                     \
         X(29, MOV_DR, "MOV DR", EMULATE)                                                                               \
         X(30, IO_INSTRUCTION, "I/O instruction", EMULATE)                                                              \
@@ -83,9 +84,9 @@ enum hwaccl_outcome {
         X(32, WRMSR, "WRMSR", EMULATE)                                                                                 \
         X(33, ENTRY_FAILURE_GUEST_STATE, "entry failure: invalid guest state", ENTRY_FAILURE)                          \
         X(34, ENTRY_FAILURE_MSR_LOADING, "entry failure: MSR loading", ENTRY_FAILURE)                                  \
-        X(36, MWAIT, "MWAIT", UNKNOWN)                                                                                 \
+        X(36, MWAIT, "MWAIT", EMULATE)                                                                                 \
         X(37, MONITOR_TRAP_FLAG, "monitor trap flag", UNKNOWN)                                                         \
-        X(39, MONITOR, "MONITOR", UNKNOWN)                                                                             \
+        X(39, MONITOR, "MONITOR", EMULATE)                                                                             \
         X(40, PAUSE, "PAUSE", EMULATE)                                                                                 \
         X(41, ENTRY_FAILURE_MACHINE_CHECK, "entry failure: machine-check event", ENTRY_FAILURE)                        \
         X(43, TPR_BELOW_THRESHOLD, "TPR below threshold", UNKNOWN)                                                     \
@@ -95,25 +96,25 @@ enum hwaccl_outcome {
         X(47, LDTR_TR_ACCESS, "access to LDTR or TR", UNKNOWN)                                                         \
         X(48, EPT_VIOLATION, "EPT violation", EMULATE)                                                                 \
         X(49, EPT_MISCONFIGURATION, "EPT misconfiguration", UNKNOWN)                                                   \
-        X(50, INVEPT, "INVEPT", UNKNOWN)                                                                               \
+        X(50, INVEPT, "INVEPT", EMULATE)                                                                               \
         X(51, RDTSCP, "RDTSCP", EMULATE)                                                                               \
         X(52, PREEMPTION_TIMER, "preemption timer", RESUME)                                                            \
-        X(53, INVVPID, "INVVPID", UNKNOWN)                                                                             \
+        X(53, INVVPID, "INVVPID", EMULATE)                                                                             \
         X(54, WBINVD, "WBINVD or WBNOINVD", EMULATE)                                                                   \
-        X(55, XSETBV, "XSETBV", UNKNOWN)                                                                               \
+        X(55, XSETBV, "XSETBV", EMULATE)                                                                               \
         X(56, APIC_WRITE, "APIC write", UNKNOWN)                                                                       \
-        X(57, RDRAND, "RDRAND", UNKNOWN)                                                                               \
-        X(58, INVPCID, "INVPCID", UNKNOWN)                                                                             \
-        X(59, VMFUNC, "VMFUNC", UNKNOWN)                                                                               \
-        X(60, ENCLS, "ENCLS", UNKNOWN)                                                                                 \
-        X(61, RDSEED, "RDSEED", UNKNOWN)                                                                               \
+        X(57, RDRAND, "RDRAND", EMULATE)                                                                               \
+        X(58, INVPCID, "INVPCID", EMULATE)                                                                             \
+        X(59, VMFUNC, "VMFUNC", EMULATE)                                                                               \
+        X(60, ENCLS, "ENCLS", EMULATE)                                                                                 \
+        X(61, RDSEED, "RDSEED", EMULATE)                                                                               \
         X(62, PAGE_MODIFICATION_LOG_FULL, "page-modification log full", UNKNOWN)                                       \
-        X(63, XSAVES, "XSAVES", UNKNOWN)                                                                               \
-        X(64, XRSTORS, "XRSTORS", UNKNOWN)                                                                             \
+        X(63, XSAVES, "XSAVES", EMULATE)                                                                               \
+        X(64, XRSTORS, "XRSTORS", EMULATE)                                                                             \
         X(66, SPP_EVENT, "SPP-related event", UNKNOWN)                                                                 \
-        X(67, UMWAIT, "UMWAIT", UNKNOWN)                                                                               \
-        X(68, TPAUSE, "TPAUSE", UNKNOWN)                                                                               \
-        X(69, LOADIWKEY, "LOADIWKEY", UNKNOWN)
+        X(67, UMWAIT, "UMWAIT", EMULATE)                                                                               \
+        X(68, TPAUSE, "TPAUSE", EMULATE)                                                                               \
+        X(69, LOADIWKEY, "LOADIWKEY", EMULATE)
 
 enum hwaccl_exit_reason {
 #define X(number, identifier, name, verdict) HWACCL_EXIT_##identifier = (number),
