@@ -312,7 +312,7 @@ static bool operand_word(struct soft *soft, const struct soft_site *site, unsign
         uint64_t offset;
 
         if (!soft_context(soft, &context))
-                return SOFT_FAILED;
+                return false;
         soft_operand(site, soft->state, &segment, &offset);
         return soft_access(&context, soft, segment, offset + skip, word, sizeof(*word), false, &exception);
 }
