@@ -1,5 +1,6 @@
 #include "core/exit/control_register.h"
 
+#include "core/exit/cpu_features.h"
 #include "core/subject/transfer.h"
 
 #include <stddef.h>
@@ -7,7 +8,6 @@
 #define CR0_DEFINED   UINT64_C(0xe005003f)
 #define RFLAGS_RF     UINT64_C(0x10000)
 #define CR3_NO_FLUSH  (UINT64_C(1) << 63) /* with CR4.PCIDE: keep the TLB; never stored */
-#define CR3_PCID_MASK UINT64_C(0xfff)
 #define CR8_DEFINED   UINT64_C(0xf)
 #define LMSW_SETTABLE UINT64_C(0xf) /* PE, MP, EM, TS */
 
@@ -70,7 +70,8 @@ static bool cr0_valid(const struct hwaccl_subject_state *state, uint64_t old, ui
         if ((value & HWACCL_CR0_NW) && !(value & HWACCL_CR0_CD))
                 return false;
         if (!(old & HWACCL_CR0_PG) && (value & HWACCL_CR0_PG) && (state->efer & HWACCL_EFER_LME))
-                return (cr4 & HWACCL_CR4_PAE) && !code_is_long;
+                return (cr4 & HWACCL_CR4_PAE) && !code_is_long &&
+                       (state->tr.access_rights & HWACCL_ACCESS_RIGHTS_TSS_32);
         if ((old & HWACCL_CR0_PG) && !(value & HWACCL_CR0_PG))
                 return !in_64_bit_code(state) && !(cr4 & HWACCL_CR4_PCIDE);
         return true;
@@ -104,13 +105,9 @@ static bool write_cr3(struct hwaccl_subject_state *state, uint64_t value)
 
 static bool write_cr4(struct hwaccl_subject_state *state, uint64_t value)
 {
-        uint64_t old = hwaccl_cr4_guest(state);
-
         if (value & ~HWACCL_CR4_DEFINED)
                 return false;
         if (in_long_mode(state) && !(value & HWACCL_CR4_PAE))
-                return false;
-        if ((value & ~old & HWACCL_CR4_PCIDE) && (!in_long_mode(state) || (state->cr3 & CR3_PCID_MASK)))
                 return false;
         hwaccl_cr4_put(state, value);
         return true;

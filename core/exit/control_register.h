@@ -36,16 +36,14 @@
 #define HWACCL_CR4_OSXSAVE  UINT64_C(0x40000)
 #define HWACCL_CR4_SMEP     UINT64_C(0x100000)
 #define HWACCL_CR4_SMAP     UINT64_C(0x200000)
-/* What a guest may set: VME to UMIP (bits 11:0), VMXE (the VMM's, kept in the read shadow), FSGSBASE, PCIDE, OSXSAVE,
- * SMEP, SMAP. The rest is reserved: 5-level paging, SMX, protection keys, CET and user interrupts are not offered. */
-#define HWACCL_CR4_DEFINED UINT64_C(0x372fff)
 
 #define HWACCL_EFER_SCE UINT64_C(0x1)
 #define HWACCL_EFER_LME UINT64_C(0x100)
 #define HWACCL_EFER_LMA UINT64_C(0x400)
 #define HWACCL_EFER_NXE UINT64_C(0x800)
 
-#define HWACCL_ACCESS_RIGHTS_LONG 0x2000u /* L: 64-bit code */
+#define HWACCL_ACCESS_RIGHTS_LONG   0x2000u /* L: 64-bit code */
+#define HWACCL_ACCESS_RIGHTS_TSS_32 0x8u    /* of a TSS: not a 16-bit one, which IA-32e mode refuses (SDM 3A, 9.8.5) */
 
 /* MAXPHYADDR of the virtual processor: physical-address bits from here on are reserved in CR3 and paging structures. */
 #define HWACCL_PHYSICAL_ADDRESS_BITS 40

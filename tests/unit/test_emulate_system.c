@@ -71,7 +71,7 @@ static void cpuid_describes_the_fixed_processor(void **state)
         assert_int_equal(leaf[3] >> 25 & 3, 3);     /* SSE, SSE2 */
         context->cr4 |= HWACCL_CR4_OSXSAVE;
         hwaccl_processor_cpuid(&fixture.processor, 1, 0, leaf);
-        assert_true(leaf[2] & (1u << 27));
+        assert_true(leaf[2] & (1u << 27)); /* mirrored, where hardware let the guest set it */
         hwaccl_processor_cpuid(&fixture.processor, 0x80000001, 0, leaf);
         assert_true(leaf[3] & (1u << 29)); /* 64-bit mode */
         hwaccl_processor_cpuid(&fixture.processor, 0x80000008, 0, leaf);
@@ -119,6 +119,7 @@ static void msrs_keep_what_may_be_in_them(void **state)
                 {0xc0000084, 0x47700, UINT64_C(0x100000000)},
                 {0xc0000102, UINT64_C(0xffff888000000000), UINT64_C(0x8000000000000000)},
                 {0xc0000103, 0xfffffffe, UINT64_C(0x100000000)},
+                {0x1a0, UINT64_C(0x400000001), 2}, /* XD bit disable */
                 {0x1a0, 1, UINT64_C(0x100000000)},
                 {0x1b, 0xfee00100, 0xfee00900},
                 {0x174, 0x10, 0},
@@ -147,6 +148,109 @@ static void msrs_keep_what_may_be_in_them(void **state)
         assert_raises(HWACCL_VECTOR_GP, rdmsr(0x12345678, &value));
         assert_raises(HWACCL_VECTOR_GP, wrmsr(0x12345678, 0));
         assert_raises(HWACCL_VECTOR_GP, wrmsr(0xfe, 0)); /* MTRRCAP is read-only */
+}
+
+/* Bits of a register, and the feature that each needs: CPUID's leaf, register (EAX is 0) and bit. */
+struct needs {
+        uint8_t bit;
+        uint32_t leaf;
+        uint8_t index, feature;
+};
+
+static bool allowed(const struct needs *needs, size_t count, unsigned bit)
+{
+        uint32_t leaf[4];
+
+        for (size_t i = 0; i < count; i++)
+                if (needs[i].bit == bit) {
+                        hwaccl_processor_cpuid(&fixture.processor, needs[i].leaf, 0, leaf);
+                        return leaf[needs[i].index] >> needs[i].feature & 1;
+                }
+        return false;
+}
+
+static void bits_whose_feature_cpuid_lacks_are_reserved(void **state)
+{
+        static const struct needs cr4[] = {
+                {0, 1, 3, 1},   {1, 1, 3, 1},   {2, 1, 3, 4},   {3, 1, 3, 2},   {4, 1, 3, 3},
+                {5, 1, 3, 6},   {6, 1, 3, 7},   {7, 1, 3, 13},  {8, 1, 3, 5},   {9, 1, 3, 24},
+                {10, 1, 3, 25}, {11, 7, 2, 2},  {12, 7, 2, 16}, {13, 1, 2, 5},  {14, 1, 2, 6},
+                {16, 7, 1, 0},  {17, 1, 2, 17}, {18, 1, 2, 26}, {19, 7, 2, 23}, {20, 7, 1, 7},
+                {21, 7, 1, 20}, {22, 7, 2, 3},  {23, 7, 2, 7},  {24, 7, 2, 31}, {25, 7, 3, 5},
+        };
+        static const struct needs efer[] = {
+                {0, 0x80000001, 3, 11}, {8, 0x80000001, 3, 29}, {10, 0x80000001, 3, 29}, {11, 0x80000001, 3, 20}};
+        /* of IA32_MISC_ENABLE, those that no feature goes with need leaf 1's FPU bit here */
+        static const struct needs misc_enable[] = {
+                {0, 1, 3, 0},  {3, 1, 3, 29}, {7, 1, 3, 0},  {9, 1, 3, 0},   {10, 1, 3, 0},
+                {11, 1, 3, 0}, {12, 1, 3, 0}, {13, 1, 2, 8}, {16, 1, 2, 7},  {18, 1, 2, 3},
+                {19, 1, 3, 0}, {20, 1, 2, 7}, {22, 1, 3, 0}, {23, 1, 2, 14}, {34, 0x80000001, 3, 20},
+                {37, 1, 3, 0}, {38, 6, 0, 1}, {39, 1, 3, 0},
+        };
+
+        (void)state;
+        for (unsigned bit = 0; bit < 64; bit++) {
+                uint64_t value = UINT64_C(1) << bit;
+                with_handlers(0);
+                bool good = bit < 32 && allowed(cr4, sizeof(cr4) / sizeof(cr4[0]), bit);
+                context->gpr[HWACCL_RAX] = value;
+                if (bit < 32)
+                        assert_int_equal(fixture_emulate(&fixture, 28, 0, 0x0f, 0x22, 0xe0),
+                                         good ? HWACCL_OUTCOME_COMPLETED : HWACCL_OUTCOME_EXCEPTION);
+                with_handlers(0);
+                good = allowed(efer, sizeof(efer) / sizeof(efer[0]), bit);
+                assert_int_equal(wrmsr(0xc0000080, value), good ? HWACCL_OUTCOME_COMPLETED : HWACCL_OUTCOME_EXCEPTION);
+                with_handlers(0);
+                good = allowed(misc_enable, sizeof(misc_enable) / sizeof(misc_enable[0]), bit);
+                assert_int_equal(wrmsr(0x1a0, value), good ? HWACCL_OUTCOME_COMPLETED : HWACCL_OUTCOME_EXCEPTION);
+                assert_int_equal(wrmsr(0x1a0, 1), HWACCL_OUTCOME_COMPLETED);
+        }
+}
+
+static void xd_disable_takes_nx_from_cpuid_and_efer(void **state)
+{
+        uint32_t leaf[4];
+        uint64_t value;
+
+        (void)state;
+        with_handlers(0);
+        assert_int_equal(wrmsr(0xc0000080, 0x801), HWACCL_OUTCOME_COMPLETED);
+        assert_int_equal(wrmsr(0x1a0, UINT64_C(0x400000001)), HWACCL_OUTCOME_COMPLETED);
+        hwaccl_processor_cpuid(&fixture.processor, 0x80000001, 0, leaf);
+        assert_false(leaf[3] & 1u << 20);
+        assert_int_equal(rdmsr(0xc0000080, &value), HWACCL_OUTCOME_COMPLETED);
+        assert_int_equal(value, 1);
+        assert_raises(HWACCL_VECTOR_GP, wrmsr(0xc0000080, 0x801));
+        assert_int_equal(wrmsr(0xc0000080, 1), HWACCL_OUTCOME_COMPLETED);
+        assert_int_equal(wrmsr(0x1a0, 1), HWACCL_OUTCOME_COMPLETED);
+        hwaccl_processor_cpuid(&fixture.processor, 0x80000001, 0, leaf);
+        assert_true(leaf[3] & 1u << 20);
+        assert_int_equal(wrmsr(0xc0000080, 0x801), HWACCL_OUTCOME_COMPLETED);
+}
+
+static void limit_cpuid_maxval_hides_the_leaves_above_2(void **state)
+{
+        uint32_t leaf[4], highest[4];
+
+        (void)state;
+        with_handlers(0);
+        assert_int_equal(wrmsr(0x1a0, 0x400001), HWACCL_OUTCOME_COMPLETED);
+        hwaccl_processor_cpuid(&fixture.processor, 0, 0, leaf);
+        assert_int_equal(leaf[0], 2);
+        hwaccl_processor_cpuid(&fixture.processor, 2, 0, highest);
+        hwaccl_processor_cpuid(&fixture.processor, 0x16, 0, leaf);
+        assert_memory_equal(leaf, highest, sizeof(leaf));
+}
+
+static void read_only_bits_of_misc_enable_keep_their_value(void **state)
+{
+        uint64_t value;
+
+        (void)state;
+        with_handlers(0);
+        assert_int_equal(wrmsr(0x1a0, 0x1881), HWACCL_OUTCOME_COMPLETED);
+        assert_int_equal(rdmsr(0x1a0, &value), HWACCL_OUTCOME_COMPLETED);
+        assert_int_equal(value, 1);
 }
 
 static void registers_of_the_context_are_written_through_their_msrs(void **state)
@@ -280,7 +384,7 @@ static void control_registers_refuse_what_the_processor_refuses(void **state)
                 {0xc0, 0x80000000, HWACCL_VECTOR_GP}, /* PG without PE */
                 {0xc0, 0x20000001, HWACCL_VECTOR_GP}, /* NW without CD */
                 {0xe0, 0x80000000, HWACCL_VECTOR_GP}, /* reserved bits of CR4 */
-                {0xe0, 0x20000, HWACCL_VECTOR_GP},    /* PCIDE outside long mode */
+                {0xe0, 0x20000, HWACCL_VECTOR_GP},    /* PCIDE, without its feature */
                 {0xc8, 0, HWACCL_VECTOR_UD},          /* CR1 */
                 {0xe8, 0, HWACCL_VECTOR_UD},          /* CR5 */
         };
@@ -326,6 +430,9 @@ static void control_registers_take_what_the_processor_takes(void **state)
         context->cr4 = HWACCL_CR4_PAE;
         context->efer = HWACCL_EFER_LME;
         context->gpr[HWACCL_RAX] = HWACCL_CR0_PE | HWACCL_CR0_PG;
+        context->tr.access_rights = 0x83; /* a 16-bit TSS */
+        assert_int_equal(fixture_emulate(&fixture, 28, 0, 0x0f, 0x22, 0xc0), HWACCL_OUTCOME_TRIPLE_FAULT);
+        context->tr.access_rights = 0x8b;
         assert_int_equal(fixture_emulate(&fixture, 28, 0, 0x0f, 0x22, 0xc0), HWACCL_OUTCOME_COMPLETED);
         assert_int_equal(context->efer, HWACCL_EFER_LME | HWACCL_EFER_LMA);
 }
@@ -453,6 +560,10 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(cpuid_describes_the_fixed_processor),
                 TEST(msrs_keep_what_may_be_in_them),
+                TEST(bits_whose_feature_cpuid_lacks_are_reserved),
+                TEST(xd_disable_takes_nx_from_cpuid_and_efer),
+                TEST(limit_cpuid_maxval_hides_the_leaves_above_2),
+                TEST(read_only_bits_of_misc_enable_keep_their_value),
                 TEST(registers_of_the_context_are_written_through_their_msrs),
                 TEST(the_time_stamp_counter_follows_the_guest_clock),
                 TEST(privileged_instructions_fault_outside_ring_0),

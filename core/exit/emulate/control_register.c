@@ -1,6 +1,7 @@
 /* Control-register accesses that could not be handled in place: the processor's own checks, and #GP or #UD. */
 #include "core/exit/emulate/emulation.h"
 
+#include "core/exit/cpu_features.h"
 #include "core/exit/descriptor.h"
 #include "core/exit/registers.h"
 
@@ -45,7 +46,8 @@ static bool write_cr0(struct emulation *emulation, uint64_t value)
         if (!paging && (context->cr4 & HWACCL_CR4_PCIDE))
                 return false;
         if (!was_paging && paging && (efer & HWACCL_EFER_LME)) {
-                if (!(context->cr4 & HWACCL_CR4_PAE) || (context->segment[HWACCL_CS].access_rights & SEGMENT_L))
+                if (!(context->cr4 & HWACCL_CR4_PAE) || (context->segment[HWACCL_CS].access_rights & SEGMENT_L) ||
+                    !(context->tr.access_rights & HWACCL_ACCESS_RIGHTS_TSS_32))
                         return false;
                 efer |= HWACCL_EFER_LMA;
         }
@@ -83,11 +85,7 @@ static bool write_cr4(struct emulation *emulation, uint64_t value)
 {
         struct hwaccl_machine_context *context = emulation->context;
 
-        bool starts_pcid = (value & ~context->cr4) & HWACCL_CR4_PCIDE;
-
         if (value & ~HWACCL_CR4_DEFINED)
-                return false;
-        if (starts_pcid && (!(context->efer & HWACCL_EFER_LMA) || (context->cr3 & 0xfff)))
                 return false;
         if ((context->efer & HWACCL_EFER_LMA) && !(value & HWACCL_CR4_PAE))
                 return false;

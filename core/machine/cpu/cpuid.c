@@ -1,8 +1,8 @@
 /*
- * The virtual CPU's CPUID leaves (SDM 2A, CPUID): a 64-bit processor with SSE3 and nothing later, without local APIC,
- * machine check, virtual-8086 extensions and XSAVE. The same on every host, so that a recording made here replays
- * there.
+ * The virtual CPU's CPUID leaves (SDM 2A, CPUID), with the features of cpu_features.h. The same on every host, so that
+ * a recording made here replays there.
  */
+#include "core/exit/cpu_features.h"
 #include "core/exit/registers.h"
 #include "core/machine/cpu/processor.h"
 
@@ -11,23 +11,16 @@
 enum { EAX, EBX, ECX, EDX };
 
 #define BASIC_MAX    UINT32_C(0x16)
+#define BASIC_LIMIT  UINT32_C(2) /* with IA32_MISC_ENABLE's "limit CPUID maxval" */
 #define EXTENDED_MAX UINT32_C(0x80000008)
 
-#define BIT(n) (UINT32_C(1) << (n))
+#define BIT(n) HWACCL_CPUID_BIT(n)
 
 /* Leaf 1: family 6, model 15, stepping 11. */
 #define SIGNATURE UINT32_C(0x6fb)
 
-#define FEATURE_EDX                                                                                                    \
-        (BIT(0) /* FPU */ | BIT(2) /* DE */ | BIT(3) /* PSE */ | BIT(4) /* TSC */ | BIT(5) /* MSR */ |                 \
-         BIT(6) /* PAE */ | BIT(8) /* CMPXCHG8B */ | BIT(11) /* SEP */ | BIT(12) /* MTRR */ | BIT(13) /* PGE */ |      \
-         BIT(15) /* CMOV */ | BIT(16) /* PAT */ | BIT(17) /* PSE-36 */ | BIT(19) /* CLFLUSH */ | BIT(23) /* MMX */ |   \
-         BIT(24) /* FXSR */ | BIT(25) /* SSE */ | BIT(26) /* SSE2 */)
-#define FEATURE_ECX (BIT(0) /* SSE3 */ | BIT(13) /* CMPXCHG16B */)
-#define OSXSAVE     BIT(27)
-
-#define EXTENDED_EDX (BIT(11) /* SYSCALL */ | BIT(20) /* NX */ | BIT(27) /* RDTSCP */ | BIT(29) /* 64-bit mode */)
-#define EXTENDED_ECX BIT(0) /* LAHF and SAHF in 64-bit mode */
+#define OSXSAVE BIT(27)
+#define NX      BIT(20)
 
 #define INVARIANT_TSC BIT(8)
 
@@ -62,11 +55,16 @@ static void cache_leaf(uint32_t subleaf, uint32_t result[4])
         result[ECX] = caches[subleaf].sets - 1;
 }
 
+static uint32_t basic_max(const struct hwaccl_processor *processor)
+{
+        return processor->misc_enable & HWACCL_MISC_ENABLE_LIMIT_CPUID ? BASIC_LIMIT : BASIC_MAX;
+}
+
 static void basic_leaf(const struct hwaccl_processor *processor, uint32_t leaf, uint32_t subleaf, uint32_t result[4])
 {
         switch (leaf) {
         case 0:
-                result[EAX] = BASIC_MAX;
+                result[EAX] = basic_max(processor);
                 result[EBX] = letters(vendor);
                 result[EDX] = letters(vendor + 4);
                 result[ECX] = letters(vendor + 8);
@@ -74,11 +72,19 @@ static void basic_leaf(const struct hwaccl_processor *processor, uint32_t leaf, 
         case 1:
                 result[EAX] = SIGNATURE;
                 result[EBX] = 8 << 8; /* CLFLUSH line in units of 8 bytes */
-                result[ECX] = FEATURE_ECX | (processor->context->cr4 & HWACCL_CR4_OSXSAVE ? OSXSAVE : 0);
-                result[EDX] = FEATURE_EDX;
+                result[ECX] = HWACCL_CPUID_1_ECX | (processor->context->cr4 & HWACCL_CR4_OSXSAVE ? OSXSAVE : 0);
+                result[EDX] = HWACCL_CPUID_1_EDX;
                 break;
         case 2: result[EAX] = 0xff01; break; /* no descriptors here: see leaf 4 */
         case 4: cache_leaf(subleaf, result); break;
+        case 6: result[EAX] = HWACCL_CPUID_6_EAX; break;
+        case 7:
+                if (subleaf == 0) {
+                        result[EBX] = HWACCL_CPUID_7_EBX;
+                        result[ECX] = HWACCL_CPUID_7_ECX;
+                        result[EDX] = HWACCL_CPUID_7_EDX;
+                }
+                break;
         case 0x15: /* TSC frequency: crystal (ECX, Hz) times EBX over EAX */
                 result[EAX] = 100;
                 result[EBX] = (uint32_t)processor->tsc_khz;
@@ -93,13 +99,15 @@ static void basic_leaf(const struct hwaccl_processor *processor, uint32_t leaf, 
         }
 }
 
-static void extended_leaf(uint32_t leaf, uint32_t result[4])
+static void extended_leaf(const struct hwaccl_processor *processor, uint32_t leaf, uint32_t result[4])
 {
         switch (leaf) {
         case 0x80000000: result[EAX] = EXTENDED_MAX; break;
         case 0x80000001:
-                result[ECX] = EXTENDED_ECX;
-                result[EDX] = EXTENDED_EDX;
+                result[ECX] = HWACCL_CPUID_80000001_ECX;
+                result[EDX] = HWACCL_CPUID_80000001_EDX;
+                if (processor->misc_enable & HWACCL_MISC_ENABLE_XD_DISABLE)
+                        result[EDX] &= ~NX;
                 break;
         case 0x80000002:
         case 0x80000003:
@@ -119,7 +127,7 @@ void hwaccl_processor_cpuid(const struct hwaccl_processor *processor, uint32_t l
 {
         memset(result, 0, 4 * sizeof(result[0]));
         if (leaf >= 0x80000000 && leaf <= EXTENDED_MAX)
-                extended_leaf(leaf, result);
+                extended_leaf(processor, leaf, result);
         else /* an absent leaf returns the values of the highest basic one */
-                basic_leaf(processor, leaf <= BASIC_MAX ? leaf : BASIC_MAX, subleaf, result);
+                basic_leaf(processor, leaf <= basic_max(processor) ? leaf : basic_max(processor), subleaf, result);
 }

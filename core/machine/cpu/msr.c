@@ -4,6 +4,7 @@
  */
 #include "core/machine/cpu/msr.h"
 
+#include "core/exit/cpu_features.h"
 #include "core/exit/registers.h"
 
 #include <inttypes.h>
@@ -40,6 +41,9 @@ enum index {
 
 #define MTRRCAP_WC    UINT64_C(0x400)
 #define MTRRCAP_FIXED UINT64_C(0x100)
+
+/* Performance monitoring available, BTS and PEBS unavailable: reads as 0, writes do not matter. */
+#define MISC_ENABLE_READ_ONLY UINT64_C(0x1880)
 
 #define PHYSICAL_MASK ((UINT64_C(1) << HWACCL_PHYSICAL_ADDRESS_BITS) - 1)
 
@@ -104,6 +108,12 @@ static bool apic_base(uint64_t value)
         return !(value & ~((PHYSICAL_MASK & ~UINT64_C(0xfff)) | 0x100));
 }
 
+/* Of a keyframe: earlier versions took any low half. */
+static bool misc_enable(uint64_t value)
+{
+        return !(value & ~(UINT32_MAX | HWACCL_MISC_ENABLE_DEFINED));
+}
+
 /* Plain storage. */
 struct stored {
         const char *name;
@@ -121,7 +131,7 @@ struct stored {
 
 static const struct stored stored[] = {
         STORED(IA32_APIC_BASE, apic_base, 1, apic_base, 0xfee00100),
-        STORED(IA32_MISC_ENABLE, misc_enable, 1, low_half, 1), /* fast string operation */
+        STORED(IA32_MISC_ENABLE, misc_enable, 1, misc_enable, 1), /* fast string operation */
         STORED(IA32_PAT, pat, 1, pat_types, UINT64_C(0x0007040600070406)),
         STORED(IA32_TSC_AUX, tsc_aux, 1, low_half, 0),
         STORED(IA32_STAR, star, 1, any_value, 0),
@@ -207,13 +217,30 @@ bool hwaccl_processor_rdmsr(struct hwaccl_processor *processor, uint32_t index, 
         return true;
 }
 
-static bool write_efer(struct hwaccl_machine_context *context, uint64_t value)
+static bool write_efer(const struct hwaccl_processor *processor, uint64_t value)
 {
-        if (value & ~(HWACCL_EFER_SCE | HWACCL_EFER_LME | HWACCL_EFER_LMA | HWACCL_EFER_NXE))
+        struct hwaccl_machine_context *context = processor->context;
+        uint64_t defined = HWACCL_EFER_DEFINED;
+
+        if (processor->misc_enable & HWACCL_MISC_ENABLE_XD_DISABLE)
+                defined &= ~HWACCL_EFER_NXE;
+        if (value & ~defined)
                 return false;
         if ((context->cr0 & HWACCL_CR0_PG) && ((value ^ context->efer) & HWACCL_EFER_LME))
                 return false;
         context->efer = (value & ~HWACCL_EFER_LMA) | (context->efer & HWACCL_EFER_LMA); /* the processor's own flag */
+        return true;
+}
+
+/* CPUID and IA32_EFER lose NX with it. */
+static bool write_misc_enable(struct hwaccl_processor *processor, uint64_t value)
+{
+        value &= ~MISC_ENABLE_READ_ONLY;
+        if (value & ~HWACCL_MISC_ENABLE_DEFINED)
+                return false;
+        processor->misc_enable = value;
+        if (value & HWACCL_MISC_ENABLE_XD_DISABLE)
+                processor->context->efer &= ~HWACCL_EFER_NXE;
         return true;
 }
 
@@ -246,7 +273,8 @@ bool hwaccl_processor_wrmsr(struct hwaccl_processor *processor, uint32_t index, 
                 return address_is_canonical(value) && write_sysenter(context, &context->sysenter_esp, value);
         case IA32_SYSENTER_EIP:
                 return address_is_canonical(value) && write_sysenter(context, &context->sysenter_eip, value);
-        case IA32_EFER: return write_efer(context, value);
+        case IA32_EFER: return write_efer(processor, value);
+        case IA32_MISC_ENABLE: return write_misc_enable(processor, value);
         case IA32_FS_BASE: return write_base(context, HWACCL_FS, value);
         case IA32_GS_BASE: return write_base(context, HWACCL_GS, value);
         default: break;
