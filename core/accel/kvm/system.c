@@ -85,7 +85,9 @@ static bool prepare_vm(struct hwaccl_kvm *kvm, struct hwaccl_error *error)
         return enable(kvm, KVM_CAP_X86_USER_SPACE_MSR,
                       KVM_MSR_EXIT_REASON_FILTER | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL, error) &&
                filter_msrs(kvm, error) &&
-               enable(kvm, KVM_CAP_DISABLE_QUIRKS, KVM_X86_QUIRK_OUT_7E_INC_RIP | KVM_X86_QUIRK_FIX_HYPERCALL_INSN,
+               enable(kvm, KVM_CAP_DISABLE_QUIRKS,
+                      KVM_X86_QUIRK_OUT_7E_INC_RIP | KVM_X86_QUIRK_FIX_HYPERCALL_INSN |
+                              KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS,
                       error);
 }
 
