@@ -1,5 +1,6 @@
 ; A fault in the delivery of INT n, INT3, INTO, BOUND and #UD returns to the instruction that made the event; with the right
 ; vector and error code: IDT limit, gate type, gate not present, code segment null, not present, no code, beyond the GDT.
+;@ software no INT3 in protected mode
 %include "guest.inc"
         GUEST "delivery_fault"
 %define SAVED 500h                      ; ESP to go on with, where to go on, the address that must have been pushed, error code, vector

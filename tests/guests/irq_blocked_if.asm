@@ -2,6 +2,7 @@
 ; the interrupt window.
 ;@ handoff taken 40h
 ;@ reason 7 1
+;@ software interrupts are taken between batches of instructions only
 %include "guest.inc"
         GUEST "irq_blocked_if"
         SET_VECTOR PIC_VECTOR, tick

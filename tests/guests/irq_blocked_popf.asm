@@ -2,6 +2,7 @@
 ;@ handoff taken 40h
 ;@ reason 7 1
 ;@ may differ rcx: how often it looked for the request
+;@ software interrupts are taken between batches of instructions only
 %include "guest.inc"
         GUEST "irq_blocked_popf"
         SET_VECTOR PIC_VECTOR, tick

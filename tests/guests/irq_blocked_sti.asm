@@ -3,6 +3,7 @@
 ;@ reason 10 20
 ;@ handoff taken 40h
 ;@ sql select count(*) >= 1 from exits join registers using (id) where reason_number = 10 and moment = 'exit' and interruptibility = '0x1'
+;@ software interrupts are taken between batches of instructions only
 %include "guest.inc"
         GUEST "irq_blocked_sti"
         SET_VECTOR PIC_VECTOR, tick

@@ -3,6 +3,7 @@
 ;@ handoff taken 40h
 ;@ handoff taken 44h
 ;@ may differ rcx: how often it looked for the request
+;@ software interrupts are taken between batches of instructions only
 %include "guest.inc"
         GUEST "irq_two_pending"
         SET_VECTOR PIC_VECTOR, timer

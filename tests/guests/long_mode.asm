@@ -4,6 +4,7 @@
 ;@ reason 31 1
 ;@ handoff taken 40h
 ;@ may differ memory 530-537, below-rsp: a tick may come before interrupts are off, and the frame of the last
+;@ software no INT3 in protected mode
 %include "guest.inc"
         GUEST "long_mode"
         ENTER_PROTECTED32

@@ -6,6 +6,7 @@
 ;@ console [mapped]
 ;@ may differ memory 500-503, below-rsp: a tick may come before interrupts are off, and the frame of the last
 ;@ differs kvm-box memory 10000-10000: AMD's nested paging marks the page-directory pointer table as accessed, as QEMU emulates it
+;@ software no paging outside IA-32e mode
 %include "guest.inc"
         GUEST "pae_paging"
         ENTER_PROTECTED32

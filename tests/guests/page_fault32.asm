@@ -2,6 +2,7 @@
 ; of an instruction that exits. CR2, error code, restart after the handler has mapped the page.
 ;@ reason 30 4
 ;@ differs kvm-box memory 7bfa-7bfa: QEMU before release 8, the KVM box's processor, pushes flags without RF for a fault (SDM 3B, 17.3.1.1)
+;@ software no paging outside IA-32e mode
 %include "guest.inc"
         GUEST "page_fault32"
         ENTER_PROTECTED32

@@ -3,6 +3,7 @@
 ;@ reason 30 5
 ;@ handoff taken 40h
 ;@ may differ memory 508-509, below-rsp: a tick may come before interrupts are off, and the frame of the last
+;@ software no 16-bit interrupt gates
 %include "guest.inc"
         GUEST "protected16"
         o32 lgdt [gdt_pointer]

@@ -5,6 +5,7 @@
 ;@ handoff taken 40h
 ;@ console [through fs]
 ;@ may differ memory 518-51b, below-rsp: a tick may come before interrupts are off, and the frame of the last
+;@ software no IRETD in protected mode
 %include "guest.inc"
         GUEST "protected32"
         ENTER_PROTECTED32

@@ -3,6 +3,7 @@
 ;@ reason 51 1
 ;@ differs rax, rbx: time-stamp counters
 ;@ may differ rdx, rdi: the upper halves
+;@ software no RDTSCP
 %include "guest.inc"
         GUEST "rdtsc"
         mov ecx, 0c0000103h             ; IA32_TSC_AUX

@@ -4,6 +4,7 @@
 ;@ reason 28 2
 ;@ reason 30 8
 ;@ console [elsewhere]
+;@ software no paging outside IA-32e mode
 %include "guest.inc"
         GUEST "remapped32"
         ENTER_PROTECTED32

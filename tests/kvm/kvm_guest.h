@@ -129,6 +129,19 @@ static inline void write_data(struct guest *guest, const char *text)
         assert_true(hwaccl_guest_memory_write(guest->memory, DATA, text, strlen(text), false));
 }
 
+/* Does this KVM execute guests in software, so that they see @how? */
+static inline bool software_kvm(const char *how)
+{
+        FILE *cpuinfo = fopen("/proc/cpuinfo", "r");
+
+        assert_non_null(cpuinfo);
+        bool software = !hwaccl_kvm_is_hardware(cpuinfo);
+        assert_int_equal(fclose(cpuinfo), 0);
+        if (software)
+                printf("not on a software KVM: %s\n", how);
+        return software;
+}
+
 /* Can this machine's KVM run the test guest? A software one may not. */
 static inline bool kvm_works(void)
 {

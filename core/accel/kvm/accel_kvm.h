@@ -9,6 +9,11 @@
  *
  * Everything below 4 GiB that is not RAM exits before the instruction has done anything (an EPT violation). Above that,
  * where no device can be, writes are dropped inside the kernel and do not exit.
+ *
+ * Where the kernel's own emulator executes the guest (a software KVM, an Intel processor without "unrestricted guest",
+ * a state that the processor would refuse), it stops behind an OUT and behind a write outside RAM. The state before the
+ * instruction is rebuilt, so that exits are the same, with two differences: blocking by STI or MOV SS that the
+ * instruction has ended is not reported, and of a write that begins in RAM that part has been made.
  */
 #ifndef HWACCL_ACCEL_KVM_H
 #define HWACCL_ACCEL_KVM_H

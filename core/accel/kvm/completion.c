@@ -68,21 +68,22 @@ static void give_results(struct kvm_accel *kvm, const struct hwaccl_subject_stat
         }
 }
 
-static bool is_string_exit(const struct kvm_accel *kvm)
+static bool may_repeat(const struct kvm_accel *kvm)
 {
-        return kvm->left.exit_reason == HWACCL_EXIT_IO_INSTRUCTION && kvm->left.exit_qualification & PORT_STRING;
+        return kvm->left.exit_reason == HWACCL_EXIT_EPT_VIOLATION ||
+               (kvm->left.exit_reason == HWACCL_EXIT_IO_INSTRUCTION && kvm->left.exit_qualification & PORT_STRING);
 }
 
 /* Not when the handler raised an exception, which pushes a frame, or did another number of iterations of a string
  * instruction than the kernel, which leaves RIP at it even after the last. */
 static bool comparable(const struct kvm_accel *kvm, const struct hwaccl_subject_state *state)
 {
-        return state->rsp == kvm->left.rsp && (!is_string_exit(kvm) || state->rcx == kvm->after.rcx);
+        return state->rsp == kvm->left.rsp && (!may_repeat(kvm) || state->rcx == kvm->after.rcx);
 }
 
 static bool compare(const struct kvm_accel *kvm, const struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
-        bool rip_stays = is_string_exit(kvm) && kvm->after.rip == kvm->left.rip;
+        bool rip_stays = may_repeat(kvm) && kvm->after.rip == kvm->left.rip;
         const struct {
                 const char *name;
                 uint64_t handler;

@@ -87,10 +87,12 @@ static const char *internal_error_name(uint32_t suberror)
         }
 }
 
-static enum exit_kind internal_error(struct kvm_accel *kvm, const struct hwaccl_subject_state *state,
+static enum exit_kind internal_error(struct kvm_accel *kvm, struct hwaccl_subject_state *state,
                                      struct hwaccl_error *error)
 {
         const struct kvm_run *run = kvm->kvm->run;
+        if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && kvm_find_fetch(kvm, state))
+                return EXIT_HANDLER;
         unsigned count = run->internal.ndata < 16 ? run->internal.ndata : 16;
         char data[16 * 18];
         char text[96];
@@ -110,13 +112,14 @@ static enum exit_kind internal_error(struct kvm_accel *kvm, const struct hwaccl_
 enum exit_kind kvm_exit_memory(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
         const struct kvm_vcpu_events *events = &kvm->kvm->run->s.regs.events;
+        struct instruction instruction;
 
         if (events->interrupt.injected || events->exception.injected || events->exception.pending) {
                 hwaccl_error_set(error, "delivery of vector %u at %" PRIx64 " accesses an address outside guest RAM",
                                  events->interrupt.injected ? events->interrupt.nr : events->exception.nr, state->rip);
                 return EXIT_ERROR;
         }
-        return kvm_find_violation(kvm, state, error) ? EXIT_HANDLER : EXIT_ERROR;
+        return kvm_find_violation(kvm, state, &instruction, error) ? EXIT_HANDLER : EXIT_ERROR;
 }
 
 enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error)
@@ -126,7 +129,9 @@ enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *stat
         switch (run->exit_reason) {
         case KVM_EXIT_IO: return kvm_exit_port(kvm, state, error) ? EXIT_HANDLER : EXIT_ERROR;
         case KVM_EXIT_HLT: return halted(kvm, state, error);
-        case KVM_EXIT_MMIO: return far_access(kvm, state, error);
+        case KVM_EXIT_MMIO:
+                return run->mmio.phys_addr < HOLES_END ? kvm_exit_mmio(kvm, state, error)
+                                                       : far_access(kvm, state, error);
         case KVM_EXIT_IRQ_WINDOW_OPEN: state->exit_reason = HWACCL_EXIT_INTERRUPT_WINDOW; return EXIT_HANDLER;
         case KVM_EXIT_X86_RDMSR: return msr_access(kvm, state, HWACCL_EXIT_RDMSR);
         case KVM_EXIT_X86_WRMSR: return msr_access(kvm, state, HWACCL_EXIT_WRMSR);

@@ -109,6 +109,13 @@ static bool try_strings(struct kvm_accel *kvm, const struct emulation *emulation
                found(state, physical, kind);
 }
 
+unsigned kvm_stack_width(const struct kvm_accel *kvm)
+{
+        if (hwaccl_context_code_bits(&kvm->context) == 64)
+                return 8;
+        return kvm->context.segment[HWACCL_SS].access_rights & 0x4000u /* B */ ? 4 : 2;
+}
+
 static bool try_stack(struct kvm_accel *kvm, const struct emulation *emulation, struct hwaccl_subject_state *state)
 {
         const struct instruction *instruction = emulation->instruction;
@@ -116,10 +123,7 @@ static bool try_stack(struct kvm_accel *kvm, const struct emulation *emulation, 
         bool pushes = instruction->operation == OPERATION_PUSH;
         unsigned size = instruction->operand_size;
         unsigned kind = pushes ? VIOLATION_WRITE : VIOLATION_READ;
-        unsigned width = hwaccl_context_code_bits(context) == 64                       ? 8
-                         : context->segment[HWACCL_SS].access_rights & 0x4000u /* B */ ? 4
-                                                                                       : 2;
-        uint64_t offset = (context->gpr[HWACCL_RSP] - (pushes ? size : 0)) & size_mask(width);
+        uint64_t offset = (context->gpr[HWACCL_RSP] - (pushes ? size : 0)) & size_mask(kvm_stack_width(kvm));
         uint64_t physical;
 
         return (pushes || instruction->operation == OPERATION_POP) &&
@@ -127,29 +131,53 @@ static bool try_stack(struct kvm_accel *kvm, const struct emulation *emulation, 
                found(state, physical, kind);
 }
 
-bool kvm_find_violation(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error)
+bool kvm_find_access(struct kvm_accel *kvm, const struct instruction *instruction, struct hwaccl_subject_state *state)
 {
-        struct instruction instruction;
-        const struct emulation emulation = {.context = &kvm->context, .instruction = &instruction};
+        const struct emulation emulation = {.context = &kvm->context, .instruction = instruction};
+
+        return try_operands(kvm, &emulation, state) || try_strings(kvm, &emulation, state) ||
+               try_stack(kvm, &emulation, state);
+}
+
+/* The instruction at RIP. When it cannot be decoded, *fetched says how many of its bytes could be read. */
+static bool decode(struct kvm_accel *kvm, uint64_t rip, struct instruction *instruction, size_t *fetched)
+{
         uint8_t bytes[INSTRUCTION_SIZE_MAX];
-        char text[96];
-        size_t size = kvm_code_read(kvm, state->rip, bytes, sizeof(bytes));
+
+        *instruction = (struct instruction){.base = NO_REGISTER, .index = NO_REGISTER};
+        *fetched = kvm_code_read(kvm, rip, bytes, sizeof(bytes));
+        return *fetched &&
+               decoder_decode(&kvm->decoder, bytes, *fetched, hwaccl_context_code_bits(&kvm->context), instruction);
+}
+
+/* The instruction itself, or what comes of it behind a page's end, is not in RAM. */
+static bool find_fetch(struct kvm_accel *kvm, struct hwaccl_subject_state *state, size_t fetched)
+{
         uint64_t physical;
 
-        bool decoded = size && decoder_decode(&kvm->decoder, bytes, size, hwaccl_context_code_bits(&kvm->context),
-                                              &instruction);
+        return fetched < INSTRUCTION_SIZE_MAX &&
+               violates(kvm, kvm_linear_address(kvm, HWACCL_CS, state->rip + fetched), 1, VIOLATION_FETCH, &physical) &&
+               physical < HOLES_END && found(state, physical, VIOLATION_FETCH);
+}
 
-        state->instruction_length = 0;
-        /* the instruction itself, or what comes of it behind a page's end */
-        if (!decoded && size < sizeof(bytes) &&
-            violates(kvm, kvm_linear_address(kvm, HWACCL_CS, state->rip + size), 1, VIOLATION_FETCH, &physical))
-                return found(state, physical, VIOLATION_FETCH);
-        if (decoded) {
-                state->instruction_length = instruction.length;
-                if (try_operands(kvm, &emulation, state) || try_strings(kvm, &emulation, state) ||
-                    try_stack(kvm, &emulation, state))
-                        return true;
-        }
+bool kvm_find_fetch(struct kvm_accel *kvm, struct hwaccl_subject_state *state)
+{
+        struct instruction instruction;
+        size_t fetched;
+
+        return !decode(kvm, state->rip, &instruction, &fetched) && find_fetch(kvm, state, fetched);
+}
+
+bool kvm_find_violation(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct instruction *instruction,
+                        struct hwaccl_error *error)
+{
+        char text[96];
+        size_t fetched;
+
+        bool decoded = decode(kvm, state->rip, instruction, &fetched);
+        state->instruction_length = instruction->length;
+        if (decoded ? kvm_find_access(kvm, instruction, state) : find_fetch(kvm, state, fetched))
+                return true;
         kvm_describe_at_rip(kvm, text, sizeof(text));
         return hwaccl_error_set(error,
                                 "the guest accessed an address outside RAM, but the instruction at %" PRIx64

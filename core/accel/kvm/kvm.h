@@ -61,6 +61,12 @@ struct kvm_accel {
         uint64_t armed_ns; /* guest clock at which the timer fires; UINT64_MAX: it does not */
 };
 
+enum exit_kind {
+        EXIT_HANDLER, /* the state is an exit for the handler */
+        EXIT_AGAIN,   /* nothing for it: run on */
+        EXIT_ERROR,
+};
+
 #define KVM_DEVICE "/dev/kvm"
 
 /* access.c */
@@ -72,6 +78,7 @@ bool kvm_set_cpuid(struct kvm_accel *kvm, struct hwaccl_error *error);
 bool kvm_set_msr(struct kvm_accel *kvm, uint32_t index, uint64_t value, struct hwaccl_error *error);
 
 /* memory.c */
+#define HOLES_END UINT64_C(0x100000000) /* below it, every access outside RAM exits before it has done anything */
 bool kvm_map_memory(struct kvm_accel *kvm, struct hwaccl_error *error);
 void kvm_unmap_memory(struct kvm_accel *kvm);
 
@@ -103,7 +110,17 @@ bool kvm_data_read(struct kvm_accel *kvm, enum hwaccl_segment_register segment, 
 void kvm_describe_at_rip(struct kvm_accel *kvm, char *text, size_t room);
 
 /* fault.c: the guest accessed an address outside RAM: which one? */
-bool kvm_find_violation(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
+bool kvm_find_violation(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct instruction *instruction,
+                        struct hwaccl_error *error);
+bool kvm_find_fetch(struct kvm_accel *kvm, struct hwaccl_subject_state *state); /* is the code at RIP outside RAM? */
+bool kvm_find_access(struct kvm_accel *kvm, const struct instruction *instruction, struct hwaccl_subject_state *state);
+unsigned kvm_stack_width(const struct kvm_accel *kvm); /* bytes of the stack pointer */
+
+/* boundary.c: which of the lengths, bits of a set that is not empty, has the instruction that ends at @rip? */
+unsigned kvm_choose_length(struct kvm_accel *kvm, uint64_t rip, uint32_t lengths);
+
+/* mmio.c: the kernel's emulator accessed an address outside RAM */
+enum exit_kind kvm_exit_mmio(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
 
 /* port.c */
 /* Exit qualification for I/O instructions (SDM 3C, table 28-5). */
@@ -126,11 +143,6 @@ void kvm_kick(struct kvm_accel *kvm);
 int kvm_run_once(struct kvm_accel *kvm); /* KVM_RUN, which a kick or the timer ends; its result */
 
 /* exit.c */
-enum exit_kind {
-        EXIT_HANDLER, /* the state is an exit for the handler */
-        EXIT_AGAIN,   /* nothing for it: run on */
-        EXIT_ERROR,
-};
 enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
 enum exit_kind kvm_exit_memory(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
 enum exit_kind kvm_exit_refused(const struct kvm_accel *kvm, struct hwaccl_subject_state *state,

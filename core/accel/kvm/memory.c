@@ -2,14 +2,14 @@
  * Guest memory as KVM's memory slots. RAM and ROM are slots over their host memory, ROM without the right to write.
  * The ranges between them below 4 GiB are slots as well, over inaccessible pages: KVM_RUN then returns with
  * EFAULT before the instruction has done anything, where KVM's own handling of such an access (KVM_EXIT_MMIO) would
- * have carried out half of it, or all but the write itself.
+ * have carried out half of it, or all but the write itself. The kernel's emulator, where it executes the guest, does
+ * that all the same: mmio.c.
  */
 #include "core/accel/kvm/kvm.h"
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#define HOLES_END         UINT64_C(0x100000000)
 #define KERNEL_PAGES      UINT64_C(0xfeffc000)
 #define KERNEL_PAGES_SIZE (4 * (uint64_t)HWACCL_PAGE_SIZE)
 

@@ -1,7 +1,8 @@
 /*
- * Port I/O. For IN, OUT and INS the kernel exits before the instruction, and completes it later. For OUTS it has
- * already moved RSI and RCX, and RIP after the last iteration; the exit that VT-x would give is rebuilt, so that the
- * handler emulates the iteration.
+ * Port I/O. For IN and INS the kernel exits before the instruction, and completes it later; for OUT too, where the
+ * processor executes the guest. Where the kernel's own emulator does, an OUT has been done and RIP is past it. Of OUTS
+ * it has always moved RSI and RCX, and RIP after the last iteration. The exit that VT-x would give is rebuilt, so that
+ * the handler emulates the instruction, or the iteration.
  */
 #include "core/accel/kvm/kvm.h"
 #include "core/exit/guest_access.h"
@@ -11,6 +12,13 @@
 
 #define RFLAGS_DF UINT64_C(0x400)
 #define RFLAGS_RF UINT64_C(0x10000)
+
+/* What the kernel says was output. */
+struct output {
+        uint8_t data[4];
+        unsigned size;
+        uint16_t port;
+};
 
 static bool is_ins(const struct scanned *scanned)
 {
@@ -51,52 +59,89 @@ static void rewind_registers(struct hwaccl_subject_state *state, const struct sc
 }
 
 static bool gave_this_data(struct kvm_accel *kvm, const struct hwaccl_subject_state *state,
-                           const struct scanned *scanned, const void *data, unsigned size)
+                           const struct scanned *scanned, const struct output *output)
 {
         uint8_t element[4];
 
-        return kvm_data_read(kvm, scanned->segment, state->rsi & address_mask(scanned), element, size) &&
-               memcmp(element, data, size) == 0;
+        return kvm_data_read(kvm, scanned->segment, state->rsi & address_mask(scanned), element, output->size) &&
+               memcmp(element, output->data, output->size) == 0;
 }
 
-/* The OUTS that ends just before RIP. Its prefixes may look like the end of the instruction before: the longest form
- * that accounts for size, count and data is the one. */
-static bool rewind_finished_outs(struct kvm_accel *kvm, struct hwaccl_subject_state *state, const void *data,
-                                 unsigned size, struct scanned *scanned)
+static bool has_size(const struct kvm_accel *kvm, const struct scanned *scanned, unsigned size)
 {
-        for (unsigned length = INSTRUCTION_SIZE_MAX; length >= 1; length--) {
-                uint8_t bytes[INSTRUCTION_SIZE_MAX];
-                if (kvm_code_read(kvm, state->rip - length, bytes, length) != length)
-                        continue;
-                *scanned = kvm_scan(kvm, bytes, length);
-                if (scanned->length != length || !is_outs(scanned) || (size == 1) != (scanned->opcode == 0x6e))
-                        continue;
-                if (size > 1 &&
-                    (size == 2) != ((hwaccl_context_code_bits(&kvm->context) == 16) != scanned->operand_prefix))
-                        continue;
-                if (scanned->repeat && state->rcx & address_mask(scanned))
-                        continue;
-                struct hwaccl_subject_state before = *state;
-                rewind_registers(&before, scanned, size);
-                before.rip -= length;
-                if (!gave_this_data(kvm, &before, scanned, data, size))
-                        continue;
-                *state = before;
-                return true;
-        }
-        return false;
+        bool narrow = (hwaccl_context_code_bits(&kvm->context) == 16) != scanned->operand_prefix;
+
+        return size == (!(scanned->opcode & 1) ? 1u : narrow ? 2u : 4u);
 }
 
-/* When RIP is at an OUT and an OUTS before it may have exited, what the kernel still completes decides which it was.
+/* Is it an OUT that makes this output? @bytes: of the instruction */
+static bool is_this_out(const struct kvm_accel *kvm, const struct hwaccl_subject_state *state,
+                        const struct scanned *scanned, const uint8_t *bytes, const struct output *output)
+{
+        return is_plain(scanned, true) && has_size(kvm, scanned, output->size) &&
+               (scanned->opcode & 8 ? state->rdx & UINT16_MAX : bytes[scanned->length - 1]) == output->port &&
+               memcmp(&state->rax, output->data, output->size) == 0;
+}
+
+static bool rewind_outs(struct kvm_accel *kvm, struct hwaccl_subject_state *state, const struct scanned *scanned,
+                        const struct output *output)
+{
+        if (!is_outs(scanned) || !has_size(kvm, scanned, output->size) || (state->rdx & UINT16_MAX) != output->port)
+                return false;
+        rewind_registers(state, scanned, output->size);
+        return gave_this_data(kvm, state, scanned, output);
+}
+
+/* The state before the OUT or OUTS of @length bytes that ends at RIP; false when these are none that made the output.
  */
+static bool rewind_by(struct kvm_accel *kvm, struct hwaccl_subject_state *state, unsigned length,
+                      const struct output *output, struct scanned *scanned)
+{
+        uint8_t bytes[INSTRUCTION_SIZE_MAX];
+
+        if (state->rip < length || kvm_code_read(kvm, state->rip - length, bytes, length) != length)
+                return false;
+        *scanned = kvm_scan(kvm, bytes, length);
+        if (scanned->length != length)
+                return false;
+        state->rip -= length;
+        if (is_this_out(kvm, state, scanned, bytes, output))
+                return true;
+        return !(scanned->repeat && state->rcx & address_mask(scanned)) && rewind_outs(kvm, state, scanned, output);
+}
+
+/* May an OUT or OUTS end at RIP? */
+static bool output_before(struct kvm_accel *kvm, const struct hwaccl_subject_state *state)
+{
+        uint8_t last[2] = {0};
+
+        if (state->rip < 2 || kvm_code_read(kvm, state->rip - 2, last, 2) != 2)
+                if (state->rip < 1 || kvm_code_read(kvm, state->rip - 1, last + 1, 1) != 1)
+                        return false;
+        return (last[0] | 1) == 0xe7 || (last[1] | 1) == 0xef || (last[1] | 1) == 0x6f;
+}
+
+/* Each length by which an OUT or OUTS before RIP accounts for the output, as bits. */
+static uint32_t finished_lengths(struct kvm_accel *kvm, const struct hwaccl_subject_state *state,
+                                 const struct output *output)
+{
+        uint32_t lengths = 0;
+        struct scanned scanned;
+
+        if (!output_before(kvm, state))
+                return 0;
+        for (unsigned length = 1; length <= INSTRUCTION_SIZE_MAX; length++) {
+                struct hwaccl_subject_state before = *state;
+                if (rewind_by(kvm, &before, length, output, &scanned))
+                        lengths |= 1u << length;
+        }
+        return lengths;
+}
+
+/* RIP is at an OUT, and behind one that may have exited: what the kernel still completes decides which it was. */
 static bool out_is_next(struct kvm_accel *kvm, const struct hwaccl_subject_state *state, bool *next,
                         struct hwaccl_error *error)
 {
-        uint8_t byte;
-
-        *next = true;
-        if (kvm_code_read(kvm, state->rip - 1, &byte, 1) != 1 || (byte | 1) != 0x6f)
-                return true;
         kvm->completion = COMPLETION_NONE;
         if (!kvm_complete(kvm, error))
                 return false;
@@ -104,31 +149,32 @@ static bool out_is_next(struct kvm_accel *kvm, const struct hwaccl_subject_state
         return true;
 }
 
-static bool settle_out(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct scanned *scanned,
-                       struct hwaccl_error *error)
+/* @bytes: at RIP */
+static bool settle_out(struct kvm_accel *kvm, struct hwaccl_subject_state *state, const uint8_t *bytes,
+                       struct scanned *scanned, struct hwaccl_error *error)
 {
         const struct kvm_run *run = kvm->kvm->run;
-        uint8_t data[4];
-        bool next = false;
+        struct output output = {.size = run->io.size, .port = run->io.port};
 
-        memcpy(data, (const uint8_t *)run + run->io.data_offset, run->io.size);
-        if (is_plain(scanned, true)) {
+        memcpy(output.data, (const uint8_t *)run + run->io.data_offset, output.size);
+        uint32_t lengths = finished_lengths(kvm, state, &output);
+        if (is_this_out(kvm, state, scanned, bytes, &output)) {
+                bool next = true;
                 kvm->completion = COMPLETION_PORT;
-                if (!out_is_next(kvm, state, &next, error))
+                if (lengths && !out_is_next(kvm, state, &next, error))
                         return false;
+                if (next)
+                        return true;
         }
-        if (next)
-                return true;
         kvm->completed = true;
         kvm->after = *state;
-        if (is_outs(scanned) && scanned->repeat && (state->rflags & RFLAGS_RF)) {
-                rewind_registers(state, scanned, run->io.size);
-                if (gave_this_data(kvm, state, scanned, data, run->io.size))
+        if (scanned->repeat && (state->rflags & RFLAGS_RF)) {
+                if (rewind_outs(kvm, state, scanned, &output))
                         return true;
                 *state = kvm->after;
         }
-        if (rewind_finished_outs(kvm, state, data, run->io.size, scanned))
-                return true;
+        if (lengths)
+                return rewind_by(kvm, state, kvm_choose_length(kvm, state->rip, lengths), &output, scanned);
         return hwaccl_error_set(error,
                                 "KVM reports output to port %x, but no instruction at or before %" PRIx64 " does it",
                                 run->io.port, state->rip);
@@ -140,11 +186,12 @@ bool kvm_exit_port(struct kvm_accel *kvm, struct hwaccl_subject_state *state, st
         unsigned size = run->io.size;
         uint16_t port = run->io.port;
         bool in = run->io.direction == KVM_EXIT_IO_IN;
-        struct scanned scanned = kvm_scan_at_rip(kvm);
+        uint8_t bytes[INSTRUCTION_SIZE_MAX];
+        struct scanned scanned = kvm_scan(kvm, bytes, kvm_code_read(kvm, state->rip, bytes, sizeof(bytes)));
 
         if (size != 1 && size != 2 && size != 4)
                 return hwaccl_error_set(error, "KVM reports a port access of %u bytes", size);
-        if (!in && !settle_out(kvm, state, &scanned, error))
+        if (!in && !settle_out(kvm, state, bytes, &scanned, error))
                 return false;
         if (in) {
                 kvm->completion = is_ins(&scanned) ? COMPLETION_INPUT : COMPLETION_PORT;
