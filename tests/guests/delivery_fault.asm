@@ -1,5 +1,6 @@
 ; A fault in the delivery of INT n, INT3, INTO, BOUND and #UD returns to the instruction that made the event; with the right
 ; vector and error code: IDT limit, gate type, gate not present, code segment null, not present, no code, beyond the GDT.
+;@ differs kvm-box memory 7bfe-7bfe: QEMU before release 8, the KVM box's processor, pushes flags without RF for a fault (SDM 3B, 17.3.1.1)
 ;@ software no INT3 in protected mode
 %include "guest.inc"
         GUEST "delivery_fault"
