@@ -88,14 +88,30 @@ static void more_data_than_there_is_room_for_is_not_read(void **state)
         expect_error(fixture, " fffffffffffffff0)");
 }
 
-static void an_instruction_that_cannot_be_read_is_still_an_error_with_its_address(void **state)
+/* Below 4 GiB, where a processor exits for it, unlike the kernel's emulator. */
+static void an_instruction_outside_ram_is_a_fetch_from_there(void **state)
 {
         struct fixture *fixture = *state;
 
         fixture->kvm.context.rip = fixture->state.rip = UINT64_C(0xa0000);
         fixture->run.exit_reason = KVM_EXIT_INTERNAL_ERROR;
         fixture->run.internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
-        expect_error(fixture, "KVM stopped at a0000 (");
+        assert_int_equal(kvm_exit(&fixture->kvm, &fixture->state, &fixture->error), EXIT_HANDLER);
+        assert_int_equal(fixture->state.exit_reason, HWACCL_EXIT_EPT_VIOLATION);
+        assert_int_equal(fixture->state.exit_qualification, 0x184);
+        assert_int_equal(fixture->state.guest_physical_address, 0xa0000);
+}
+
+static void an_instruction_that_cannot_be_read_is_still_an_error_with_its_address(void **state)
+{
+        struct fixture *fixture = *state;
+
+        fixture->kvm.context.segment[HWACCL_CS].access_rights = 0x209b; /* 64-bit code */
+        fixture->kvm.context.efer = 0x500;
+        fixture->kvm.context.rip = fixture->state.rip = UINT64_C(0x140000000);
+        fixture->run.exit_reason = KVM_EXIT_INTERNAL_ERROR;
+        fixture->run.internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
+        expect_error(fixture, "KVM stopped at 140000000 (");
 }
 
 static void an_exit_that_has_no_meaning_here_is_named_by_its_number(void **state)
@@ -160,6 +176,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(an_internal_error_names_the_instruction_the_suberror_and_its_data),
                 TEST(more_data_than_there_is_room_for_is_not_read),
+                TEST(an_instruction_outside_ram_is_a_fetch_from_there),
                 TEST(an_instruction_that_cannot_be_read_is_still_an_error_with_its_address),
                 TEST(an_exit_that_has_no_meaning_here_is_named_by_its_number),
                 TEST(a_failed_entry_keeps_the_reason_of_the_hardware_and_the_state_that_was_refused),

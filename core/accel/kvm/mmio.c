@@ -200,10 +200,8 @@ static bool settle_write(struct kvm_accel *kvm, struct hwaccl_subject_state *sta
         if (lengths)
                 return rewind_write(kvm, state, kvm_choose_length(kvm, state->rip, lengths));
         return hwaccl_error_set(error,
-                                "KVM wrote %" PRIu32 " bytes to %" PRIx64
-                                ", which is no RAM, for an instruction before "
-                                "%" PRIx64 " that cannot be found",
-                                kvm->kvm->run->mmio.len, (uint64_t)kvm->kvm->run->mmio.phys_addr, state->rip);
+                                "KVM wrote to %" PRIx64 ", outside RAM, but no instruction before %" PRIx64 " does it",
+                                (uint64_t)kvm->kvm->run->mmio.phys_addr, state->rip);
 }
 
 enum exit_kind kvm_exit_mmio(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error)
