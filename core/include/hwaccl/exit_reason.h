@@ -46,8 +46,8 @@ enum hwaccl_outcome {
                 HWACCL_OUTCOME_COUNT
 };
 
-/* X(number, identifier, name, verdict). Reports print the name: the SDM's, in lower case. UNKNOWN are those that the
- * controls of hwaccl's guests cannot cause. */
+/* X(number, identifier, name, verdict). Reports print the name: the SDM's, in lower case. UNKNOWN: no guest causes it
+ * with the VM-execution controls that hwaccl uses. */
 #define HWACCL_EXIT_REASONS(X)                                                                                         \
         X(0, EXCEPTION_OR_NMI, "exception or NMI", UNKNOWN)                                                            \
         X(1, EXTERNAL_INTERRUPT, "external interrupt", RESUME)                                                         \
