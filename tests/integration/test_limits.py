@@ -130,7 +130,7 @@ class Limits(CommandTest):
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertIn("ran past 4 GiB", done.stderr)
         self.assertIn("4 GiB", self.query(self.path("out.db"), "SELECT end_message FROM status")[0][0])
-        self.succeed("replay", self.path("out.db"))
+        self.succeed("check", self.path("out.db"))
 
 
 if __name__ == "__main__":
