@@ -1,6 +1,7 @@
 #include "hwaccl/error.h"
 
 #include "core/assert.h"
+#include "core/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,14 +14,6 @@ _Noreturn void hwaccl_assert_failed(const char *condition, const char *file, int
         abort();
 }
 
-/* Text from a file or a guest may contain control characters; keep the message on one line. */
-static void single_line(char *text)
-{
-        for (; *text; text++)
-                if ((unsigned char)*text < 0x20)
-                        *text = ' ';
-}
-
 bool(hwaccl_error_set)(struct hwaccl_error *error, const char *format, ...)
 {
         if (!error)
@@ -30,7 +23,7 @@ bool(hwaccl_error_set)(struct hwaccl_error *error, const char *format, ...)
         va_start(arguments, format);
         (void)vsnprintf(error->message, sizeof(error->message), format, arguments);
         va_end(arguments);
-        single_line(error->message);
+        hwaccl_text_make_safe(error->message);
         return false;
 }
 
@@ -55,6 +48,6 @@ bool(hwaccl_error_prefix)(struct hwaccl_error *error, const char *format, ...)
         }
         text[used] = '\0';
         memcpy(error->message, text, sizeof(text));
-        single_line(error->message);
+        hwaccl_text_make_safe(error->message);
         return false;
 }

@@ -4,8 +4,8 @@
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/recording_input.h"
-#include "replay/cli/sandbox.h"
 
+#include "core/text.h"
 #include "hwaccl/replay.h"
 
 #include <inttypes.h>
@@ -31,7 +31,7 @@ static void print_finding(void *opaque, const char *text)
         } else {
                 char line[1024];
                 (void)snprintf(line, sizeof(line), "%s", text);
-                cli_make_printable(line);
+                hwaccl_text_make_safe(line);
                 (void)puts(line);
         }
         findings->count++;
@@ -58,11 +58,9 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         const char *path = cli_one_operand(command, argc, argv, "recording");
         if (!path)
                 return CLI_CANNOT;
-        if (!cli_sandbox_enter(command, path))
-                return CLI_CANNOT;
-        struct hwaccl_recording *recording = hwaccl_recording_open(path, &error);
+        struct hwaccl_recording *recording = cli_recording_open(command, path);
         if (!recording)
-                return cli_file_error(command, path, error.message);
+                return CLI_CANNOT;
         bool done = hwaccl_recording_check(recording, print_finding, &findings, &error) &&
                     hwaccl_replay_check_keyframes(recording, print_finding, &findings, &error);
         const struct hwaccl_recording_info info = *hwaccl_recording_info(recording);

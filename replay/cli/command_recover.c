@@ -6,6 +6,7 @@
 #include "replay/cli/recording_input.h"
 #include "replay/cli/sandbox.h"
 
+#include "core/text.h"
 #include "hwaccl/event.h"
 #include "tracer/recover/recovery.h"
 
@@ -43,11 +44,15 @@ static bool is_bad(const struct hwaccl_recovery *recovery)
         return recovery->damaged_at != UINT64_MAX || recovery->lost;
 }
 
-static void print_text(const char *path, const struct hwaccl_recovery *recovery)
+static void print_text(char *path, const struct hwaccl_recovery *recovery)
 {
+        hwaccl_text_make_safe(path);
         switch (recovery->outcome) {
         case HWACCL_RECOVERY_NOTHING:
-                (void)printf("%s: already complete, %" PRIu64 " exits\n", path, recovery->exits);
+                (void)printf("%s: %s, %" PRIu64 " exits\n", path,
+                             recovery->complete ? "already complete"
+                                                : "nothing to recover; the recording is incomplete",
+                             recovery->exits);
                 return;
         case HWACCL_RECOVERY_NO_EXITS:
                 (void)printf("%s: the recorder died before the first exit: nothing to recover; removed its files\n",
@@ -70,7 +75,7 @@ static json_t *recovery_object(const char *path, const struct hwaccl_recovery *r
 {
         static const char *const outcome[] = {
                 [HWACCL_RECOVERY_DONE] = "recovered",
-                [HWACCL_RECOVERY_NOTHING] = "complete",
+                [HWACCL_RECOVERY_NOTHING] = "nothing",
                 [HWACCL_RECOVERY_NO_EXITS] = "no exits",
         };
         json_t *end =
@@ -80,8 +85,7 @@ static json_t *recovery_object(const char *path, const struct hwaccl_recovery *r
         return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:o, s:b, s:b, s:b, s:o}", "recording", cli_json_text(path),
                          "outcome", outcome[recovery->outcome], "exits", (json_int_t)recovery->exits, "recovered",
                          (json_int_t)recovery->recovered, "lost", (json_int_t)recovery->lost, "process",
-                         (json_int_t)recovery->process, "end", end, "complete",
-                         recovery->outcome == HWACCL_RECOVERY_NOTHING || recovery->ended, "unfinished",
+                         (json_int_t)recovery->process, "end", end, "complete", recovery->complete, "unfinished",
                          recovery->unfinished, "cut", recovery->cut, "damage", damage);
 }
 
@@ -98,6 +102,7 @@ static void recover_one(struct recover *recover, const char *path)
         const struct cli_command *command = recover->command;
         struct hwaccl_recovery recovery;
         struct hwaccl_error error;
+        char *name = NULL;
 
         if (!hwaccl_recover(path, &recovery, &error)) {
                 fail(recover, path, error.message);
@@ -105,8 +110,11 @@ static void recover_one(struct recover *recover, const char *path)
         }
         if (recover->json)
                 (void)cli_json_list_add(&recover->list, recovery_object(path, &recovery));
+        else if ((name = strdup(path)))
+                print_text(name, &recovery);
         else
-                print_text(path, &recovery);
+                fail(recover, path, "out of memory");
+        free(name);
         if (!is_bad(&recovery))
                 return;
         worsen(recover, CLI_BAD);

@@ -6,6 +6,7 @@
 #include "replay/cli/parse.h"
 #include "replay/cli/recording_input.h"
 
+#include "core/text.h"
 #include "hwaccl/exit_reason.h"
 #include "hwaccl/replay.h"
 
@@ -66,9 +67,9 @@ static void print_text(const struct hwaccl_divergence *divergence)
                 (void)snprintf(what, sizeof(what), "%s", difference->what);
                 (void)snprintf(recorded, sizeof(recorded), "%s", difference->recorded);
                 (void)snprintf(replayed, sizeof(replayed), "%s", difference->replayed);
-                cli_make_printable(what);
-                cli_make_printable(recorded);
-                cli_make_printable(replayed);
+                hwaccl_text_make_safe(what);
+                hwaccl_text_make_safe(recorded);
+                hwaccl_text_make_safe(replayed);
                 (void)printf("  %-*s  recorded %s%-*s%s  replayed %s%s%s\n", what_width, what, cli_colour(CLI_GREEN),
                              recorded_width, recorded, cli_colour(CLI_PLAIN), cli_colour(CLI_RED), replayed,
                              cli_colour(CLI_PLAIN));

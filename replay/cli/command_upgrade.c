@@ -2,6 +2,7 @@
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
+#include "replay/cli/recording_input.h"
 #include "replay/cli/sandbox.h"
 
 #include "hwaccl/recording.h"
@@ -24,7 +25,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         if (!path || !cli_sandbox_enter_to_write(command, path))
                 return CLI_CANNOT;
         if (!hwaccl_recording_upgrade(path, &from, &error))
-                return cli_file_error(command, path, error.message);
+                return cli_recording_refused(command, path, error.message);
         (void)printf("schema version was %u\n", from);
         return CLI_CLEAN;
 }

@@ -1,5 +1,7 @@
 #include "replay/cli/json.h"
 
+#include "core/text.h"
+
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -55,13 +57,39 @@ void cli_json_append(json_t **array, json_t *value)
         release_unless(json_array_append_new(*array, value) == 0, array);
 }
 
+/* JSON lets some characters stand for themselves that control a terminal: write them as escapes. All are below U+10000.
+ */
+static char *escape_unsafe(char *text)
+{
+        char *escaped = NULL;
+        size_t length, size = 0;
+        uint32_t code_point = 0;
+        const char *from = text;
+        const char *found = hwaccl_text_find_unsafe(text, &size, &code_point);
+        FILE *out = found ? open_memstream(&escaped, &length) : NULL;
+
+        if (!found)
+                return text;
+        for (; out && found; found = hwaccl_text_find_unsafe(from, &size, &code_point)) {
+                (void)fprintf(out, "%.*s\\u%04" PRIx32, (int)(found - from), from, code_point);
+                from = found + size;
+        }
+        bool good = out && fputs(from, out) >= 0;
+        if (out && (fclose(out) != 0 || !good)) {
+                free(escaped);
+                escaped = NULL;
+        }
+        free(text);
+        return escaped;
+}
+
 /* As text first: a value is printed as a whole or not at all. */
 static char *dump(json_t *value)
 {
         char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12)) : NULL;
 
         json_decref(value);
-        return text;
+        return text ? escape_unsafe(text) : NULL;
 }
 
 bool cli_json_print(json_t *value)

@@ -1,5 +1,6 @@
 #include "replay/cli/message.h"
 
+#include "core/text.h"
 #include "replay/cli/output.h"
 
 #include <stdarg.h>
@@ -11,7 +12,7 @@
 /* One line, whatever file names or guests put into it. */
 static void print_line(const struct cli_command *command, char *text, const char *tail)
 {
-        cli_make_printable(text);
+        hwaccl_text_make_safe(text);
         cli_progress_clear();
         (void)fflush(stdout);
         (void)fprintf(stderr, "hwaccl%s%s: %s%s\n", command ? " " : "", command ? command->name : "", text, tail);
@@ -31,7 +32,12 @@ enum cli_status cli_error(const struct cli_command *command, const char *format,
 
 enum cli_status cli_file_error(const struct cli_command *command, const char *path, const char *text)
 {
-        if (strncmp(text, path, strlen(path)) == 0)
+        char name[TEXT_MAX];
+
+        /* a text of hwaccl's has the name made safe */
+        (void)snprintf(name, sizeof(name), "%s", path);
+        hwaccl_text_make_safe(name);
+        if (strncmp(text, path, strlen(path)) == 0 || strncmp(text, name, strlen(name)) == 0)
                 return cli_error(command, "%s", text);
         return cli_error(command, "%s: %s", path, text);
 }

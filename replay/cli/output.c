@@ -1,6 +1,7 @@
 #include "replay/cli/output.h"
 
 #include "core/assert.h"
+#include "core/text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -9,13 +10,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-void cli_make_printable(char *text)
-{
-        for (; *text; text++)
-                if ((unsigned char)*text < 0x20 || *text == 0x7f)
-                        *text = '?';
-}
 
 const char *cli_colour(const char *sequence)
 {
@@ -115,7 +109,7 @@ void cli_table_cell(struct cli_table *table, const char *format, ...)
         va_start(arguments, format);
         (void)vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
-        cli_make_printable(text);
+        hwaccl_text_make_safe(text);
 
         if (table->failed)
                 return;

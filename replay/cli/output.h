@@ -6,9 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** cli_make_printable - replace control characters by '?': text of a recording must not control the terminal */
-void cli_make_printable(char *text);
-
 /** cli_colour - the escape sequence if stdout is a terminal and NO_COLOR is not set, else "" */
 const char *cli_colour(const char *sequence);
 #define CLI_BOLD  "\x1b[1m"

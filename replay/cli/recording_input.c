@@ -63,13 +63,16 @@ struct hwaccl_recording *cli_recording_open(const struct cli_command *command, c
 enum cli_status cli_recording_refused(const struct cli_command *command, const char *path, const char *message)
 {
         uint32_t process = 0;
-        enum hwaccl_ring_state ring =
-                access(path, F_OK) != 0 ? hwaccl_recovery_state(path, &process) : HWACCL_RING_NONE;
+        enum hwaccl_ring_state ring = hwaccl_recovery_state(path, &process);
+        bool is_there = access(path, F_OK) == 0;
 
+        if (ring != HWACCL_RING_NONE && hwaccl_recovery_is_begun(path))
+                ring = HWACCL_RING_NONE; /* it is something else */
         if (ring == HWACCL_RING_LEFT)
-                return cli_error(command,
-                                 "%s: the recorder died before it created the database; run 'hwaccl recover %s'", path,
-                                 path);
+                return cli_error(command, "%s: the recorder died before it %s the database; run 'hwaccl recover %s'",
+                                 path, is_there ? "had set up" : "created", path);
+        if (ring == HWACCL_RING_IN_USE && is_there)
+                return cli_error(command, "%s: process %" PRIu32 " begins to record it; try again", path, process);
         if (ring == HWACCL_RING_IN_USE)
                 return cli_error(command,
                                  "%s: not written yet: process %" PRIu32

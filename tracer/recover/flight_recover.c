@@ -395,6 +395,7 @@ static bool take_as_done(struct window *window, struct hwaccl_error *error)
         (void)snprintf(identity, sizeof(identity), "%016" PRIx64, recovery->reader[0].header.identity);
         bool same = ring && strcmp(ring, identity) == 0;
         recovery->result->exits = hwaccl_recording_info(recording)->exit_count;
+        recovery->result->complete = hwaccl_recording_info(recording)->status == HWACCL_RECORDING_COMPLETE;
         recovery->result->outcome = HWACCL_RECOVERY_NOTHING;
         hwaccl_recording_close(recording);
         return same || hwaccl_error_set(error, "%s: belongs to another run; move it away to recover the window in %s",

@@ -56,8 +56,10 @@ static bool check_database(const struct recovery *recovery, struct hwaccl_error 
 {
         struct hwaccl_recording *recording = hwaccl_recording_open(recovery->database, error);
 
-        if (recording)
+        if (recording) {
                 recovery->result->exits = hwaccl_recording_info(recording)->exit_count;
+                recovery->result->complete = hwaccl_recording_info(recording)->status == HWACCL_RECORDING_COMPLETE;
+        }
         hwaccl_recording_close(recording);
         return recording != NULL;
 }
@@ -85,7 +87,7 @@ static bool open_database(struct recovery *recovery, struct hwaccl_error *error)
 }
 
 /* A database without tables, or without status: the recorder died before it began to record. */
-static bool holds_nothing(const struct recovery *recovery)
+static bool holds_nothing(const char *database)
 {
         struct hwaccl_error ignored;
         struct stat status;
@@ -93,13 +95,13 @@ static bool holds_nothing(const struct recovery *recovery)
         int64_t rows = 0;
         int64_t application = 0;
 
-        if (stat(recovery->database, &status) != 0)
+        if (stat(database, &status) != 0)
                 return errno == ENOENT;
         if (!S_ISREG(status.st_mode))
                 return false;
         if (status.st_size == 0)
                 return true;
-        sqlite3 *db = database_open_private(recovery->database, &ignored);
+        sqlite3 *db = database_open_private(database, &ignored);
         bool nothing = db && database_integer(db, "SELECT count(*) FROM sqlite_schema", -1, &tables, &ignored) &&
                        (tables == 0 ||
                         (tables > 0 && database_integer(db, "PRAGMA application_id", 0, &application, &ignored) &&
@@ -109,6 +111,11 @@ static bool holds_nothing(const struct recovery *recovery)
                          rows == 0));
         (void)sqlite3_close(db);
         return nothing;
+}
+
+bool hwaccl_recovery_is_begun(const char *path)
+{
+        return !holds_nothing(path);
 }
 
 /* Check that the checkpoint belongs to this ring and is within it. */
@@ -280,6 +287,7 @@ static bool without_ring(struct recovery *recovery, struct hwaccl_error *error)
         if (!recording)
                 return false;
         bool running = hwaccl_recording_info(recording)->status == HWACCL_RECORDING_RUNNING;
+        recovery->result->complete = hwaccl_recording_info(recording)->status == HWACCL_RECORDING_COMPLETE;
         recovery->result->exits = hwaccl_recording_info(recording)->exit_count;
         recovery->result->outcome = HWACCL_RECOVERY_NOTHING;
         hwaccl_recording_close(recording);
@@ -325,7 +333,7 @@ static bool with_ring(struct recovery *recovery, struct hwaccl_error *error)
         result->process = recovery->reader[0].header.process;
         if (recovery_has_window(recovery))
                 return recovery_of_window(recovery, error) && remove_rings(recovery, error);
-        if (recovery->reader[0].head == 0 && holds_nothing(recovery)) {
+        if (recovery->reader[0].head == 0 && holds_nothing(recovery->database)) {
                 result->outcome = HWACCL_RECOVERY_NO_EXITS;
                 return remove_files(recovery, error);
         }

@@ -68,10 +68,10 @@ bool recovery_find_end(struct recovery *recovery, bool *known, struct hwaccl_err
         *known = end > HWACCL_END_NONE && end < HWACCL_END_COUNT;
         if (*known) {
                 result->end = (unsigned)end;
-                return true;
+                return true; /* the recorder's word on whether it is complete stays too */
         }
         if (recovery->stopped && result->damaged_at == UINT64_MAX && !result->lost) {
-                result->ended = true;
+                result->ended = result->complete = true;
                 return true;
         }
         result->end = HWACCL_END_RECORDER_DIED;

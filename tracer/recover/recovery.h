@@ -17,9 +17,13 @@
  */
 enum hwaccl_ring_state hwaccl_recovery_state(const char *path, uint32_t *process);
 
+/** hwaccl_recovery_is_begun - whether the database @path is there and has a recording's first rows. Beside a ring: if
+ * not, the recorder is about to write them, or died before it did */
+bool hwaccl_recovery_is_begun(const char *path);
+
 enum hwaccl_recovery_outcome {
         HWACCL_RECOVERY_DONE,     /* the ring's exits are in the database */
-        HWACCL_RECOVERY_NOTHING,  /* the recording was complete; a leftover ring was removed */
+        HWACCL_RECOVERY_NOTHING,  /* nothing was missing; a leftover ring was removed */
         HWACCL_RECOVERY_NO_EXITS, /* the recorder died before it began to record; its files were removed */
 };
 
@@ -34,6 +38,7 @@ struct hwaccl_recovery {
         uint64_t damaged_at; /* ring position of an invalid record; UINT64_MAX: none */
         char damage[64];     /* what was wrong with it */
         bool ended;          /* the guest had ended: the recording is complete */
+        bool complete;       /* the recording, now: it has all exits up to the guest's end */
         unsigned end;        /* enum hwaccl_end */
         uint64_t end_code;
 };

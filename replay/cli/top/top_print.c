@@ -3,6 +3,7 @@
 #include "replay/cli/json.h"
 #include "replay/cli/output.h"
 
+#include "core/text.h"
 #include "hwaccl/exit_reason.h"
 
 #include <inttypes.h>
@@ -74,7 +75,7 @@ static void line(struct page *page, const char *format, ...)
         va_start(arguments, format);
         (void)vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
-        cli_make_printable(text);
+        hwaccl_text_make_safe(text);
         if (page->columns && page->columns < sizeof(text)) {
                 size_t end = page->columns;
                 while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
