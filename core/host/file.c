@@ -22,6 +22,14 @@ int hwaccl_file_above_standard(int fd)
         return moved;
 }
 
+bool hwaccl_file_fill_standard(void)
+{
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+                        return false;
+        return true;
+}
+
 /* A new file has no more bits than @mode. Filesystems without permissions (FAT) refuse to change them. */
 static bool set_mode(int fd, mode_t mode, bool is_new)
 {

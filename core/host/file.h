@@ -18,6 +18,14 @@ bool hwaccl_file_mode_is_good(unsigned mode);
 int hwaccl_file_above_standard(int fd);
 
 /**
+ * hwaccl_file_fill_standard - put /dev/null in the place of standard descriptors that are closed
+ *
+ * For the beginning of a program: no file or pipe gets their numbers. Like a closed one it can neither be read
+ * (standard input) nor be written. False with errno set on failure.
+ */
+bool hwaccl_file_fill_standard(void);
+
+/**
  * hwaccl_file_create - openat(2) with O_CREAT | O_CLOEXEC and @flags
  * @directory: AT_FDCWD, or a directory's descriptor
  * @mode: permissions of the file if it is a regular one, whatever the umask is, also if it existed; 0: the default

@@ -127,7 +127,8 @@ static bool guest_clock(struct hwaccl_live_inputs *live, uint64_t *now_ns)
         if (!accel) {
                 now = 0;
         } else if (live->config.clock == HWACCL_CLOCK_HOST) {
-                now = monotonic_ns() - live->start_ns;
+                now = monotonic_ns();
+                now = now > live->start_ns ? now - live->start_ns : 0; /* it may go back */
         } else {
                 now = accel->ops->virtual_ns(accel);
                 if (now == UINT64_MAX)

@@ -77,7 +77,8 @@ static void print_text(struct cli_table *table, const struct filter *filter, sql
 {
         cli_table_cell(table, "%" PRId64, (int64_t)sqlite3_column_int64(row, COLUMN_EXIT));
         if (sqlite3_column_type(row, COLUMN_EXIT_NS) == SQLITE_INTEGER) {
-                uint64_t time = (uint64_t)sqlite3_column_int64(row, COLUMN_EXIT_NS);
+                int64_t ns = sqlite3_column_int64(row, COLUMN_EXIT_NS);
+                uint64_t time = ns > 0 ? (uint64_t)ns : 0; /* of a clock that went back, before that was clamped */
                 cli_table_cell(table, "%" PRIu64 ".%09" PRIu64, time / 1000000000, time % 1000000000);
         } else {
                 cli_table_cell(table, "?");

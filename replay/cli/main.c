@@ -3,8 +3,9 @@
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
 
+#include "core/host/file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,19 +77,9 @@ static enum cli_status finish_output(enum cli_status status)
         return cli_error(NULL, "cannot write to standard output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
 }
 
-/* A recording or a pipe must not get the number of a closed standard descriptor. What takes its place cannot be read,
- * or written, either. */
-static bool fill_standard_descriptors(void)
-{
-        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-                if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
-                        return false;
-        return true;
-}
-
 int main(int argc, char **argv)
 {
-        if (!fill_standard_descriptors())
+        if (!hwaccl_file_fill_standard())
                 return (int)cli_error(NULL, "/dev/null: cannot open in place of a closed standard descriptor: %s",
                                       strerror(errno));
         /* A closed pipe (| head) and the end of a file-size limit are write errors, so that a recording is still

@@ -172,7 +172,6 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"UPDATE keyframe SET rbx = ~rbx WHERE id = 48", NULL},
                 {"UPDATE exit SET verdict = 99 WHERE id = 5", "verdict is 99"},
                 {"UPDATE exit SET outcome = -1 WHERE id = 5", "outcome is -1"},
-                {"UPDATE exit SET host_guest = -5 WHERE id = 5", "host_guest"},
                 {"UPDATE exit SET rip_advance = NULL WHERE id = 5", "state after its handling is missing"},
                 {"UPDATE exit SET instruction = 99999 WHERE id = 5", "instruction 99999 is missing"},
                 {"UPDATE exit SET instruction_input = 1000, instruction = 1 WHERE id = 5", "is missing"},

@@ -3,6 +3,8 @@
 #include "core/host/inputs.h"
 #include "core/machine/board/device.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,11 +286,25 @@ static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_en
                (state->segment_written || write_group(decoder, FIELD_SET_SEGMENT, 2 * id, &state->entry, known, error));
 }
 
+/* Entries are in the order of time, whatever the clock does. */
+static uint64_t entry_time(struct decoder *decoder, uint64_t stamp)
+{
+        const struct decoder_state *state = &decoder->state;
+        uint64_t time = stamp_clock_ns(&decoder->clock, stamp);
+        uint64_t last =
+                state->exits > state->first ? state->base_host_entry + (uint64_t)state->row.column[EXIT_HOST_ENTRY] : 0;
+
+        if (time >= last)
+                return time;
+        stamp_clock_note(&decoder->clock, last - time);
+        return last;
+}
+
 static bool take_exit(struct decoder *decoder, const struct ring_exit *record, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
         int64_t id = exit_id(decoder->vcpu, state->exits);
-        uint64_t host_entry = stamp_clock_ns(&decoder->clock, record->entry_stamp);
+        uint64_t host_entry = entry_time(decoder, record->entry_stamp);
 
         if (state->exits > EXIT_NUMBER_MAX)
                 return hwaccl_error_set(error, "more than 2^%u exits", VCPU_SHIFT);
@@ -538,5 +554,9 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, str
 
 bool decoder_flush(struct decoder *decoder, struct hwaccl_error *error)
 {
-        return (!decoder->state.handoff_open || write_handoff(decoder, error)) && flush_row(decoder, error);
+        char text[64];
+
+        (void)snprintf(text, sizeof(text), "%" PRIu64 " ns; times are clamped", decoder->clock.went_back_ns);
+        return (!decoder->state.handoff_open || write_handoff(decoder, error)) && flush_row(decoder, error) &&
+               (!decoder->clock.went_back_ns || rows_option(&decoder->rows, "host_clock_went_back", text, error));
 }

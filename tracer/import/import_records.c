@@ -43,12 +43,13 @@ void import_hold_init(struct trace_import *import)
         record_buffer_init(&import->held, &import->lane.producer, HELD_MAX);
 }
 
+/* A clock that went back before the recording's beginning is clamped by the decoder. */
 static bool check_time(const struct trace_import *import, const char *what, uint64_t time, struct hwaccl_error *error)
 {
         uint64_t zero = import->stream->time;
 
-        return (time >= zero && time - zero < TIME_SPAN) ||
-               hwaccl_error_set(error, "%s: time %" PRIu64 " is not after %" PRIu64 ", where the recording begins",
+        return time < zero || time - zero < TIME_SPAN ||
+               hwaccl_error_set(error, "%s: time %" PRIu64 " is too far after %" PRIu64 ", where the recording begins",
                                 what, time, zero);
 }
 

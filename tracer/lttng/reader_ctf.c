@@ -4,6 +4,7 @@
  */
 #include "tracer/lttng/reader_ctf.h"
 
+#include "core/host/file.h"
 #include "core/host/sandbox.h"
 
 #include <dirent.h>
@@ -344,6 +345,8 @@ int main(int argc, char **argv)
         const struct trace_sink sink = {NULL, write_event, write_discarded};
         struct hwaccl_error error;
 
+        if (!hwaccl_file_fill_standard())
+                return 2;
         if (argc != 2) {
                 (void)fprintf(stderr, "hwaccl-ctf is a part of hwaccl; see hwaccl import --help\n");
                 return 2;

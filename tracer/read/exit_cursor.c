@@ -21,7 +21,8 @@ static void put_columns(struct hwaccl_exit_cursor *cursor)
         result->verdict = (enum hwaccl_verdict)at->column[EXIT_VERDICT];
         result->outcome_known = at->known[EXIT_OUTCOME];
         result->outcome = (enum hwaccl_outcome)at->column[EXIT_OUTCOME];
-        result->entry_time_ns = at->base_host_entry + (uint64_t)at->column[EXIT_HOST_ENTRY];
+        int64_t entry = (int64_t)(at->base_host_entry + (uint64_t)at->column[EXIT_HOST_ENTRY]);
+        result->entry_time_ns = entry > 0 ? (uint64_t)entry : 0; /* negative: of a clock that went back */
         result->guest_ns = (uint64_t)at->column[EXIT_HOST_GUEST];
         result->handler_ns = (uint64_t)at->column[EXIT_HOST_HANDLER];
 }

@@ -14,7 +14,7 @@ static bool load_keyframe(struct state_reader *reader, struct hwaccl_error *erro
         if (!stream_integer(stream, reader->recording, 1, INT64_MIN, INT64_MAX, &value, error))
                 return false;
         at->base_clock = (uint64_t)value;
-        if (!stream_integer(stream, reader->recording, 2, 0, INT64_MAX, &value, error))
+        if (!stream_integer(stream, reader->recording, 2, INT64_MIN, INT64_MAX, &value, error))
                 return false;
         at->base_host_entry = (uint64_t)value;
         at->base_known = hwaccl_known_fields_none();
@@ -196,6 +196,8 @@ static bool load_columns(struct state_reader *reader, struct hwaccl_error *error
                 column[i] = 0;
                 if (!stream_optional(row, reader->recording, number, &column[i], &reader->at.known[i], error))
                         return false;
+                if ((i == EXIT_HOST_GUEST || i == EXIT_HOST_HANDLER) && column[i] < 0)
+                        column[i] = 0; /* of a clock that went back, before that was clamped */
                 if (!is_signed && (column[i] < 0 || column[i] > limit[i]))
                         return recording_error(reader->recording, error,
                                                "exit %" PRIu64 ": %s is %" PRId64 ", expected 0 to %" PRId64,

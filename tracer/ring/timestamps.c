@@ -66,10 +66,20 @@ void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind)
 
 void stamp_clock_sample(struct stamp_clock *clock)
 {
-        uint64_t ns = 0;
-        uint64_t stamp = read_clocks(clock->kind, &ns);
+        uint64_t now = 0;
+        uint64_t stamp = read_clocks(clock->kind, &now);
+        uint64_t ns = now > clock->origin_ns ? now - clock->origin_ns : 0;
 
-        ns -= clock->origin_ns;
+        /* a clock may go back (a virtual machine that was moved, a broken TSC): time stands still until it is where it
+         * was */
+        if (ns < clock->ns[1]) {
+                stamp_clock_note(clock, clock->ns[1] - ns);
+                ns = clock->ns[1];
+        }
+        if (stamp < clock->stamp[1]) {
+                stamp_clock_note(clock, stamp_clock_span(clock, stamp, clock->stamp[1]));
+                stamp = clock->stamp[1];
+        }
 
         /* In less than 100 us the cost of reading the clocks would distort the rate. */
         if (ns - clock->ns[1] >= 100000) {

@@ -43,10 +43,18 @@ struct stamp_clock {
         /* the latest converted stamp and its time */
         uint64_t latest_stamp;
         uint64_t latest_ns;
+        uint64_t went_back_ns; /* the furthest that a clock went back; times are clamped then */
 };
 
 /** stamp_clock_start - time 0 is now */
 void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind);
+
+/** stamp_clock_note - a clock went back by @ns: for the recording's options */
+static inline void stamp_clock_note(struct stamp_clock *clock, uint64_t ns)
+{
+        if (ns > clock->went_back_ns)
+                clock->went_back_ns = ns;
+}
 
 /** stamp_clock_sample - stamps taken until now can be converted */
 void stamp_clock_sample(struct stamp_clock *clock);

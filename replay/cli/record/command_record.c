@@ -386,7 +386,7 @@ static enum cli_status run_guest(struct session *session)
         }
         double start = now();
         enum hwaccl_end end = hwaccl_vcpu_run(session->vcpu, &error);
-        session->seconds = now() - start;
+        session->seconds = now() > start ? now() - start : 0; /* it may go back */
         record_terminal_stop();
 
         bool finished = true;
