@@ -227,7 +227,9 @@ static enum soft_result run_engine(struct soft *soft)
             !soft_engine_load(engine, state, root, soft->stepping, soft->error))
                 return SOFT_FAILED;
         soft->bits = soft_engine_bits(engine);
+        soft->in_engine = true;
         uc_err status = engine->unicorn.emu_start(engine->handle, state->rip, 0, 0, 0);
+        soft->in_engine = false;
         if (!soft_engine_store(engine, state, &fault_address, soft->stop == SOFT_STOP_ERROR ? NULL : soft->error))
                 return SOFT_FAILED;
         settle(soft, guest_traps);
@@ -285,6 +287,11 @@ static const struct hwaccl_accel_ops soft_ops = {
         .virtual_ns = tell_virtual_ns,
         .destroy = destroy,
 };
+
+bool hwaccl_accel_soft_in_engine(const struct hwaccl_accel *accel)
+{
+        return accel->ops == &soft_ops && ((const struct soft *)accel)->in_engine;
+}
 
 static bool add_hooks(struct soft *soft, struct hwaccl_error *error)
 {

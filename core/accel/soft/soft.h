@@ -8,7 +8,7 @@
  *
  * What the engine does not do, and no exit shows: segment limits and types are not checked on plain accesses, hardware
  * breakpoints do not fire (debug registers are the handler's). LOCK before CMP with a memory operand or CMPS makes its
- * translator abort the process, before any hook sees the code.
+ * translator call abort(3), before any hook sees the code.
  *
  * Instructions that exit or that the engine does not perform as it must ("sites") are found by decoding each block of
  * code when it first runs, and hooked.
@@ -53,6 +53,7 @@ struct soft {
         uint64_t (*clock)(void *opaque);
         void *clock_opaque;
         atomic_bool kicked;
+        volatile bool in_engine; /* read by a signal handler of this thread */
 
         uint64_t blocks;      /* blocks of code that ran */
         uint64_t exits;       /* and exits made: together the virtual clock */

@@ -2,6 +2,7 @@
 #include "replay/cli/output.h"
 #include "replay/cli/record/record.h"
 
+#include "core/accel/soft/accel_soft.h"
 #include "tracer/lttng/lttng.h"
 #include "tracer/record/probe_fanout.h"
 
@@ -62,19 +63,15 @@ static void catch_signals(struct hwaccl_live_inputs *live)
         }
 }
 
-/* Unicorn calls exit(3) when it gets no memory. */
+/* Unicorn calls exit(3) when it gets no memory, and abort(3) for code that its translator does not expect. */
 static struct session *running; /* while a guest may run */
 static pthread_t running_thread;
 
-static void finish_at_exit(void)
+_Noreturn static void finish_for_unicorn(struct session *session, const char *reason)
 {
-        static const char reason[] = "Unicorn ended the process: out of memory? (ulimit -v)";
-        struct session *session = running;
         struct hwaccl_error error;
         bool finished = true;
 
-        if (!session || !pthread_equal(running_thread, pthread_self()))
-                return;
         running = NULL;
         record_terminal_stop();
         record_flight_stop();
@@ -92,6 +89,21 @@ static void finish_at_exit(void)
         _exit(CLI_CANNOT);
 }
 
+static void finish_at_exit(void)
+{
+        if (running && pthread_equal(running_thread, pthread_self()))
+                finish_for_unicorn(running, "Unicorn ended the process: out of memory? (ulimit -v)");
+}
+
+/* Comes in the thread that called abort(3): from the translator no lock of ours is held. */
+static void finish_at_abort(int number)
+{
+        if (running && pthread_equal(running_thread, pthread_self()) && running->accel &&
+            hwaccl_accel_soft_in_engine(running->accel))
+                finish_for_unicorn(running, "Unicorn cannot translate the guest's code: LOCK before CMP or CMPS?");
+        (void)signal(number, SIG_DFL);
+}
+
 static bool watch_exit(struct session *session)
 {
         static bool registered;
@@ -100,6 +112,8 @@ static bool watch_exit(struct session *session)
                 (void)cli_error(session->settings->command, "out of memory");
                 return false;
         }
+        if (!registered)
+                (void)signal(SIGABRT, finish_at_abort);
         registered = true;
         running_thread = pthread_self();
         running = session;
