@@ -144,6 +144,33 @@ static bool read_disks(struct hwaccl_recording *recording, struct hwaccl_machine
         return true;
 }
 
+static bool read_kind(struct hwaccl_recording *recording, enum hwaccl_machine_kind *kind, struct hwaccl_error *error)
+{
+        const char *text;
+
+        *kind = HWACCL_MACHINE_UNSTATED;
+        if (!hwaccl_recording_option(recording, HWACCL_OPTION_MACHINE, &text, error))
+                return false;
+        for (unsigned i = HWACCL_MACHINE_PIC; text && i <= HWACCL_MACHINE_APIC; i++)
+                if (strcmp(text, hwaccl_machine_kind_name((enum hwaccl_machine_kind)i)) == 0)
+                        *kind = (enum hwaccl_machine_kind)i;
+        return !text || *kind != HWACCL_MACHINE_UNSTATED ||
+               hwaccl_error_set(error, "option %s of the recording is '%.64s'; expected pic or apic",
+                                HWACCL_OPTION_MACHINE, text);
+}
+
+static bool read_testdev(struct hwaccl_recording *recording, bool *testdev, struct hwaccl_error *error)
+{
+        const char *text;
+
+        if (!hwaccl_recording_option(recording, HWACCL_OPTION_DEVICE, &text, error))
+                return false;
+        *testdev = text && strcmp(text, HWACCL_DEVICE_TESTDEV) == 0;
+        return !text || *testdev ||
+               hwaccl_error_set(error, "option %s of the recording is '%.64s'; expected " HWACCL_DEVICE_TESTDEV,
+                                HWACCL_OPTION_DEVICE, text);
+}
+
 bool hwaccl_machine_options_read(struct hwaccl_recording *recording, struct hwaccl_machine_config *config,
                                  struct hwaccl_error *error)
 {
@@ -167,5 +194,6 @@ bool hwaccl_machine_options_read(struct hwaccl_recording *recording, struct hwac
         for (size_t i = 0; i < config->raw_count; i++)
                 if (!read_raw(recording, i, &config->raw[i], error))
                         return false;
-        return read_entry(recording, &config->entry, error) && read_disks(recording, config, error);
+        return read_kind(recording, &config->kind, error) && read_testdev(recording, &config->testdev, error) &&
+               read_entry(recording, &config->entry, error) && read_disks(recording, config, error);
 }

@@ -11,8 +11,10 @@
 
 #include <stdbool.h>
 
-#define HWACCL_OPTION_MEMORY_SIZE   "memory_size"   /* bytes of RAM */
-#define HWACCL_OPTION_TSC_KHZ       "tsc_khz"       /* of the guest's TSC */
+#define HWACCL_OPTION_MEMORY_SIZE   "memory_size" /* bytes of RAM */
+#define HWACCL_OPTION_TSC_KHZ       "tsc_khz"     /* of the guest's TSC */
+#define HWACCL_OPTION_MACHINE       "machine"     /* pic or apic; absent: as recordings were before there was one */
+#define HWACCL_OPTION_DEVICE        "device" /* HWACCL_DEVICE_TESTDEV; absent: none beside those of every machine */
 #define HWACCL_OPTION_FIRMWARE_SIZE "firmware_size" /* bytes; absent or 0: no firmware */
 #define HWACCL_OPTION_RAW_COUNT     "raw_count"     /* raw images; absent: 0 */
 #define HWACCL_OPTION_RAW_ADDRESS   "raw_%zu_address"
@@ -20,6 +22,8 @@
 #define HWACCL_OPTION_DISK_COUNT    "disk_count"    /* absent: 0 */
 #define HWACCL_OPTION_DISK_SIZE     "disk_%zu_size" /* bytes, a multiple of 512 */
 #define HWACCL_OPTION_DISK_MODE     "disk_%zu_mode" /* rw, ro or cow */
+
+#define HWACCL_DEVICE_TESTDEV "testdev"
 
 /* For a guest that starts in a kernel, without firmware. A replay needs the processor state at the start, not the
  * kernel. */

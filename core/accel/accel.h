@@ -29,8 +29,9 @@ struct hwaccl_accel_ops {
          * Run the guest from @state until it exits, and leave the state as VT-x would: exit reason, qualification,
          * guest-physical address, interruptibility, interrupt information, instruction length, RIP at the instruction
          * that exited, control registers with their read shadows under the masks (HWACCL_CR0_MASK, HWACCL_CR4_MASK). A
-         * vector pending in @pending is delivered, and its bit cleared, as soon as the guest can take it. Returns false
-         * with *error set when the guest cannot be run faithfully; the state is then that of the last good instruction.
+         * vector pending in @pending is delivered, and its bit cleared, as soon as the guest can take it; vector 2 is
+         * an NMI, which the guest's IRET lets in. Returns false with *error set when the guest cannot be run
+         * faithfully; the state is then that of the last good instruction.
          */
         bool (*run)(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
                     struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request,

@@ -126,6 +126,7 @@ static bool write_register(struct hwaccl_subject_state *state, struct hwaccl_mac
                 if (!in_64_bit_code(state) || (value & ~CR8_DEFINED))
                         return false;
                 context->cr8 = value;
+                context->tpr_sub_class = 0;
                 return true;
         default: return false;
         }
@@ -156,7 +157,8 @@ static void complete_instruction(struct hwaccl_subject_state *state)
         if (!in_64_bit_code(state))
                 state->rip &= UINT32_MAX;
         state->rflags &= ~RFLAGS_RF;
-        state->interruptibility = 0; /* STI and MOV SS block for one instruction: this one */
+        /* STI and MOV SS block for one instruction: this one */
+        state->interruptibility &= ~(uint64_t)(HWACCL_INTERRUPTIBILITY_STI | HWACCL_INTERRUPTIBILITY_MOV_SS);
 }
 
 bool hwaccl_control_register_access(struct hwaccl_subject_state *state, struct hwaccl_machine_context *context)

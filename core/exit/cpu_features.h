@@ -9,7 +9,7 @@
 
 #define HWACCL_CPUID_BIT(n) (UINT32_C(1) << (n))
 
-/* A 64-bit processor with SSE3 and nothing later, without local APIC, machine check, virtual-8086 extensions and XSAVE.
+/* A 64-bit processor with SSE3 and nothing later, without machine check, virtual-8086 extensions and XSAVE.
  * HWACCL_CPUID_LEAF_REGISTER. */
 #define HWACCL_CPUID_1_EDX                                                                                             \
         (HWACCL_CPUID_BIT(0) /* FPU */ | HWACCL_CPUID_BIT(2) /* DE */ | HWACCL_CPUID_BIT(3) /* PSE */ |                \

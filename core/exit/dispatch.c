@@ -7,6 +7,12 @@
 
 #define REASON_KNOWN_BITS (UINT64_C(0) | HWACCL_EXIT_REASON_BASIC_MASK | HWACCL_EXIT_REASON_ENTRY_FAILURE)
 
+/* VM-exit interruption information: valid, and of type NMI (SDM 3C, table 25-19). */
+#define INFORMATION_KIND UINT64_C(0x80000700)
+#define INFORMATION_NMI  UINT64_C(0x80000200)
+
+#define CR8_DEFINED UINT64_C(0xf)
+
 static uint64_t basic_reason(const struct hwaccl_subject_state *state)
 {
         return state->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
@@ -18,8 +24,21 @@ enum hwaccl_verdict hwaccl_exit_dispatch(struct hwaccl_subject_state *state, str
                 return HWACCL_VERDICT_UNKNOWN;
         if (state->exit_reason & HWACCL_EXIT_REASON_ENTRY_FAILURE)
                 return HWACCL_VERDICT_ENTRY_FAILURE;
-        if (basic_reason(state) == HWACCL_EXIT_CONTROL_REGISTER && !hwaccl_control_register_access(state, context))
-                return HWACCL_VERDICT_EMULATE;
+        switch (basic_reason(state)) {
+        case HWACCL_EXIT_CONTROL_REGISTER:
+                if (!hwaccl_control_register_access(state, context))
+                        return HWACCL_VERDICT_EMULATE;
+                break;
+        case HWACCL_EXIT_EXCEPTION_OR_NMI: /* the host's NMI is over; no exception is intercepted */
+                if ((state->interrupt_information & INFORMATION_KIND) != INFORMATION_NMI)
+                        return HWACCL_VERDICT_UNKNOWN;
+                break;
+        case HWACCL_EXIT_TPR_BELOW_THRESHOLD:
+                context->cr8 = state->exit_qualification & CR8_DEFINED;
+                context->tpr_sub_class = 0;
+                break;
+        default: break;
+        }
         return hwaccl_exit_reason_verdict(basic_reason(state));
 }
 

@@ -10,7 +10,8 @@
 /**
  * hwaccl_exit_dispatch - the verdict for the exit in @state
  *
- * A control-register access is handled here, on the state (CR8: in the context); one that cannot be is emulated. Any
+ * A control-register access is handled here, on the state (CR8: in the context); one that cannot be is emulated. TPR
+ * below threshold comes from accelerators that let the guest write CR8, which is then the qualification. Any
  * reason with the entry-failure bit set is an entry failure.
  */
 enum hwaccl_verdict hwaccl_exit_dispatch(struct hwaccl_subject_state *state, struct hwaccl_machine_context *context);

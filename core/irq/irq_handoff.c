@@ -6,15 +6,23 @@
 
 static bool can_take(uint64_t interruptibility, uint64_t rflags)
 {
-        return interruptibility == 0 && (rflags & RFLAGS_IF);
+        return !(interruptibility & ~(uint64_t)HWACCL_INTERRUPTIBILITY_NMI) && (rflags & RFLAGS_IF);
 }
 
 bool hwaccl_irq_offer(struct hwaccl_trap_manager *traps, const struct hwaccl_subject_state *state,
                       struct hwaccl_pending_interrupts *pending, struct hwaccl_irq_offer *offer,
                       struct hwaccl_error *error)
 {
+        bool interrupt = hwaccl_trap_manager_pending(traps) && can_take(state->interruptibility, state->rflags);
+
         offer->made = false;
-        if (!hwaccl_trap_manager_pending(traps) || !can_take(state->interruptibility, state->rflags))
+        if (hwaccl_trap_manager_nmi(traps) && (!interrupt || !state->interruptibility)) {
+                traps->source->nmi = 0;
+                hwaccl_pending_interrupts_set(pending, HWACCL_VECTOR_NMI);
+                *offer = (struct hwaccl_irq_offer){true, HWACCL_VECTOR_NMI};
+                return true;
+        }
+        if (!interrupt)
                 return true;
 
         uint8_t vector = hwaccl_trap_manager_take(traps);
@@ -32,7 +40,10 @@ bool hwaccl_irq_reclaim(struct hwaccl_trap_manager *traps, struct hwaccl_pending
         if (!hwaccl_pending_interrupts_test(pending, offer->vector))
                 return true;
         hwaccl_pending_interrupts_clear(pending, offer->vector);
-        hwaccl_trap_manager_restore(traps, offer->vector);
+        if (offer->vector == HWACCL_VECTOR_NMI)
+                traps->source->nmi = 1;
+        else
+                hwaccl_trap_manager_restore(traps, offer->vector);
         return false;
 }
 
@@ -40,5 +51,6 @@ bool hwaccl_irq_handoff_blocked(struct hwaccl_trap_manager *traps, const struct 
                                 const struct hwaccl_subject_state *state)
 {
         return hwaccl_trap_manager_pending(traps) &&
-               !can_take(hwaccl_transfer_interruptibility(context, state), context->rflags);
+               (hwaccl_trap_manager_nmi(traps) ||
+                !can_take(hwaccl_transfer_interruptibility(context, state), context->rflags));
 }

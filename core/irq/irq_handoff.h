@@ -24,9 +24,10 @@ struct hwaccl_irq_offer {
  * hwaccl_irq_offer - hand a pending interrupt to the subject, if it can take one
  * @state: after transfer in
  *
- * Offers when an interrupt is pending, the interruptibility state is 0 and RFLAGS.IF is set: the vector leaves the trap
- * manager (or is acknowledged at the interrupt controller) and its bit is set in the pending page. Only external
- * interrupts are handed off: an interrupt controller that answers with the NMI's vector is an error.
+ * Offers when an interrupt is pending, nothing blocks it and RFLAGS.IF is set: the vector leaves the trap manager (or
+ * is acknowledged at the interrupt controller) and its bit is set in the pending page. An NMI comes first when the
+ * guest can take it; one that is blocked is offered too where no interrupt is, and the accelerator holds it until the
+ * guest's IRET. Its vector stands for it: an interrupt controller that answers with that vector is an error.
  */
 bool hwaccl_irq_offer(struct hwaccl_trap_manager *traps, const struct hwaccl_subject_state *state,
                       struct hwaccl_pending_interrupts *pending, struct hwaccl_irq_offer *offer,
@@ -36,13 +37,13 @@ bool hwaccl_irq_offer(struct hwaccl_trap_manager *traps, const struct hwaccl_sub
  * hwaccl_irq_reclaim - settle an offer that was made, after the run
  *
  * Returns true when the subject took the vector. When its bit is still set, the bit is cleared, the vector becomes the
- * trap manager's active trap again, and false is returned.
+ * trap manager's active trap again (an NMI: pending again), and false is returned.
  */
 bool hwaccl_irq_reclaim(struct hwaccl_trap_manager *traps, struct hwaccl_pending_interrupts *pending,
                         const struct hwaccl_irq_offer *offer);
 
 /**
- * hwaccl_irq_handoff_blocked - is an interrupt pending that the next trip cannot offer?
+ * hwaccl_irq_handoff_blocked - is an interrupt pending that the next trip cannot offer, or not beside an NMI?
  *
  * For the run loop, before a trip: ask for an interrupt-window exit (struct hwaccl_run_request) when it is.
  */

@@ -14,6 +14,11 @@ bool hwaccl_trap_manager_pending(struct hwaccl_trap_manager *traps)
         return traps->active || (traps->source && traps->source->pending(traps->source));
 }
 
+bool hwaccl_trap_manager_nmi(const struct hwaccl_trap_manager *traps)
+{
+        return traps->source && traps->source->nmi;
+}
+
 uint8_t hwaccl_trap_manager_take(struct hwaccl_trap_manager *traps)
 {
         if (traps->active) {

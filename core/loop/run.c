@@ -47,16 +47,24 @@ static bool has_ended(const struct hwaccl_vcpu *vcpu)
         return vcpu->board->end != HWACCL_END_NONE || vcpu->host.failed;
 }
 
-/* Nothing can wake a processor that ignores interrupts, or one that neither a device nor the console will interrupt. */
+static bool interrupts_enabled(const struct hwaccl_vcpu *vcpu)
+{
+        return vcpu->context.rflags & RFLAGS_IF;
+}
+
+/* Nothing can wake a processor that neither a device nor the console will interrupt. */
 static bool can_never_wake(const struct hwaccl_vcpu *vcpu, uint64_t deadline)
 {
-        return !(vcpu->context.rflags & RFLAGS_IF) ||
-               (deadline == UINT64_MAX && !hwaccl_machine_console_can_wake(vcpu->machine));
+        return deadline == UINT64_MAX && !hwaccl_machine_console_can_wake(vcpu->machine, interrupts_enabled(vcpu));
 }
 
 static bool interrupted(struct hwaccl_vcpu *vcpu)
 {
-        return vcpu->context.rflags & RFLAGS_IF && hwaccl_trap_manager_pending(&vcpu->traps);
+        bool nmi =
+                hwaccl_trap_manager_nmi(&vcpu->traps) && !(vcpu->state->interruptibility & HWACCL_INTERRUPTIBILITY_NMI);
+
+        return nmi || hwaccl_machine_has_init(vcpu->machine) ||
+               (interrupts_enabled(vcpu) && hwaccl_trap_manager_pending(&vcpu->traps));
 }
 
 /* HLT: sleep from deadline to deadline until an interrupt comes. */
@@ -67,7 +75,7 @@ static void wait_for_interrupt(struct hwaccl_vcpu *vcpu)
                 heed_stop_request(vcpu);
                 if (has_ended(vcpu))
                         return;
-                uint64_t deadline = hwaccl_board_wake_deadline(vcpu->board);
+                uint64_t deadline = hwaccl_board_wake_deadline(vcpu->board, interrupts_enabled(vcpu));
                 if (can_never_wake(vcpu, deadline)) {
                         hwaccl_board_stop(vcpu->board, HWACCL_END_HALTED, 0);
                         return;
@@ -79,6 +87,15 @@ static void wait_for_interrupt(struct hwaccl_vcpu *vcpu)
                 hwaccl_machine_poll_console(vcpu->machine);
         }
         hwaccl_machine_set_halted(vcpu->machine, false);
+}
+
+/* An INIT that arrived takes effect between two instructions. */
+static void take_init(struct hwaccl_vcpu *vcpu)
+{
+        if (!hwaccl_machine_has_init(vcpu->machine))
+                return;
+        hwaccl_machine_take_init(vcpu->machine);
+        vcpu->state->interruptibility = 0;
 }
 
 /* End the handling of an exit: a failure of the host overrides its outcome; the probe may stop the guest. */
@@ -130,6 +147,7 @@ bool hwaccl_vcpu_step(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error)
                 wait_for_interrupt(vcpu);
         else if (!has_ended(vcpu))
                 heed_stop_request(vcpu);
+        take_init(vcpu);
         return finish(vcpu, outcome, error);
 }
 

@@ -122,4 +122,6 @@ void hwaccl_machine_enter(struct hwaccl_machine *machine, struct hwaccl_machine_
                 enter_kernel(machine, context);
         else if (!machine->config.firmware_size)
                 enter_raw_image(machine, context);
+        if (machine->config.kind == HWACCL_MACHINE_APIC && !machine->config.firmware_size)
+                hwaccl_local_apic_enter_virtual_wire(&machine->local_apic);
 }

@@ -15,6 +15,13 @@
 #define FIRMWARE_SIZE_MAX (16 * 1024 * KIB)
 #define DISK_SECTORS_MAX  (UINT64_C(1) << 48)
 
+const char *hwaccl_machine_kind_name(enum hwaccl_machine_kind kind)
+{
+        static const char *const name[] = {"", "pic", "apic"};
+
+        return name[kind];
+}
+
 static bool check_config(const struct hwaccl_machine_config *config, struct hwaccl_error *error)
 {
         if (config->memory_size < HWACCL_MEMORY_SIZE_MIN || config->memory_size > HWACCL_MEMORY_SIZE_MAX)
@@ -41,6 +48,9 @@ static bool check_config(const struct hwaccl_machine_config *config, struct hwac
                 if (!config->disk[i].sectors || config->disk[i].sectors > DISK_SECTORS_MAX)
                         return hwaccl_error_set(error, "disk %zu has %" PRIu64 " sectors, expected 1 to 2^48", i,
                                                 config->disk[i].sectors);
+        if (config->testdev && firmware > FOUR_GIB - HWACCL_TESTDEV_MEMORY - HWACCL_TESTDEV_MEMORY_SIZE)
+                return hwaccl_error_set(error, "firmware of %" PRIu64 " bytes lies where the test device's memory is",
+                                        firmware);
         return hwaccl_machine_check_entry(config, error);
 }
 
@@ -122,9 +132,16 @@ static void add_devices(struct hwaccl_machine *machine)
         hwaccl_pci_init(&machine->pci, &machine->acpi, board);
         hwaccl_fw_cfg_init(&machine->fw_cfg, board);
         hwaccl_dma_init(&machine->dma, board);
-        hwaccl_debug_ports_init(&machine->debug_ports, board);
+        hwaccl_debug_ports_init(&machine->debug_ports, !machine->config.testdev, board);
         for (unsigned i = 0; board->disk_count && i < HWACCL_ATA_CHANNELS; i++)
                 hwaccl_ata_init(&machine->ata[i], i, board);
+        if (machine->config.kind == HWACCL_MACHINE_APIC) {
+                hwaccl_local_apic_init(&machine->local_apic, &machine->processor, &machine->pic, &machine->io_apic,
+                                       board);
+                hwaccl_io_apic_init(&machine->io_apic, &machine->local_apic, board);
+        }
+        if (machine->config.testdev)
+                hwaccl_testdev_init(&machine->testdev, board);
 }
 
 /* The images have been copied; keep only their addresses and sizes. */
@@ -183,7 +200,7 @@ void hwaccl_machine_connect(struct hwaccl_machine *machine, struct hwaccl_host *
                             struct hwaccl_machine_context *context, struct hwaccl_trap_manager *traps)
 {
         machine->board.host = host;
-        hwaccl_trap_manager_init(traps, &machine->pic.controller.source);
+        hwaccl_trap_manager_init(traps, &machine->board.controller->source);
         hwaccl_processor_connect(&machine->processor, context, traps, host);
         hwaccl_machine_enter(machine, context);
 }
@@ -225,6 +242,18 @@ struct hwaccl_board *hwaccl_machine_board(struct hwaccl_machine *machine)
         return &machine->board;
 }
 
+bool hwaccl_machine_has_init(const struct hwaccl_machine *machine)
+{
+        return machine->local_apic.init;
+}
+
+void hwaccl_machine_take_init(struct hwaccl_machine *machine)
+{
+        hwaccl_local_apic_take_init(&machine->local_apic);
+        hwaccl_processor_take_init(&machine->processor);
+        machine->processor.halted = 0;
+}
+
 void hwaccl_machine_set_halted(struct hwaccl_machine *machine, bool halted)
 {
         machine->processor.halted = halted;
@@ -235,9 +264,10 @@ void hwaccl_machine_poll_console(struct hwaccl_machine *machine)
         hwaccl_uart_poll(&machine->uart);
 }
 
-bool hwaccl_machine_console_can_wake(const struct hwaccl_machine *machine)
+bool hwaccl_machine_console_can_wake(const struct hwaccl_machine *machine, bool enabled)
 {
         const struct hwaccl_interrupt_controller *controller = machine->board.controller;
 
-        return hwaccl_uart_can_interrupt(&machine->uart) && controller->would_interrupt(controller, HWACCL_UART_LINE);
+        return hwaccl_uart_can_interrupt(&machine->uart) &&
+               controller->would_interrupt(controller, HWACCL_UART_LINE, enabled);
 }

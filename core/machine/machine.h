@@ -23,11 +23,24 @@ struct hwaccl_raw_image {
         size_t size;
 };
 
+/* What interrupts the processor. */
+enum hwaccl_machine_kind {
+        /* of recordings that do not say: the 8259s, of which no firmware or kernel is told that there is no APIC */
+        HWACCL_MACHINE_UNSTATED = 0,
+        HWACCL_MACHINE_PIC = 1,  /* the 8259s alone */
+        HWACCL_MACHINE_APIC = 2, /* a local APIC and an I/O APIC, the 8259s on LINT0 */
+};
+
+/** hwaccl_machine_kind_name - "pic" or "apic"; "" for recordings that do not say */
+const char *hwaccl_machine_kind_name(enum hwaccl_machine_kind kind);
+
 /* What the guest is. Everything that exit handling depends on is here and goes into the recording's options. */
 struct hwaccl_machine_config {
         uint64_t memory_size; /* bytes of RAM: HWACCL_MEMORY_SIZE_MIN to _MAX, a multiple of the page size */
         uint64_t tsc_khz;     /* of the guest's TSC, not 0 */
-        bool backed;          /* false for a replay: the memory map without bytes */
+        enum hwaccl_machine_kind kind;
+        bool testdev; /* the test device is there */
+        bool backed;  /* false for a replay: the memory map without bytes */
 
         /* RAM is [0, a0000h) and [c0000h, memory_size), including the BIOS area, regardless of the PAM registers; A20
          * is always on. a0000h-bffffh, where a VGA would be, and everything else is unclaimed: it reads as ones */
@@ -49,7 +62,8 @@ struct hwaccl_machine_config {
         /* Without firmware: where the processor starts. In real mode that is the first raw image, which must lie below
          * 1 MiB (below 64 KiB with CS = 0, else with CS = address / 16), with SP = 7000h and the reset state in
          * everything else. A kernel is entered in protected or long mode, its caches and MTRRs enabled (write-back), TR
-         * and IDTR as at reset, LDTR null. The PICs deliver nothing before they are initialized */
+         * and IDTR as at reset, LDTR null. The PICs deliver nothing before they are initialized, and the local APIC
+         * is a virtual wire for them, both as firmware leaves them */
         struct hwaccl_entry_point entry;
 
         /* Memory provided by the caller, page aligned: memory_size bytes of RAM, in which raw images without data are
@@ -101,13 +115,18 @@ void hwaccl_machine_connect(struct hwaccl_machine *machine, struct hwaccl_host *
 
 struct hwaccl_board *hwaccl_machine_board(struct hwaccl_machine *machine);
 
+/** hwaccl_machine_has_init, hwaccl_machine_take_init - did an INIT arrive at the processor? Reset it accordingly */
+bool hwaccl_machine_has_init(const struct hwaccl_machine *machine);
+void hwaccl_machine_take_init(struct hwaccl_machine *machine);
+
 /** hwaccl_machine_set_halted - the processor waits in HLT, or no longer */
 void hwaccl_machine_set_halted(struct hwaccl_machine *machine, bool halted);
 
 /** hwaccl_machine_poll_console - take what was typed, as far as there is room */
 void hwaccl_machine_poll_console(struct hwaccl_machine *machine);
 
-/** hwaccl_machine_console_can_wake - would a character that is typed interrupt the processor? */
-bool hwaccl_machine_console_can_wake(const struct hwaccl_machine *machine);
+/** hwaccl_machine_console_can_wake - would a character that is typed interrupt the processor?
+ * @enabled: RFLAGS.IF */
+bool hwaccl_machine_console_can_wake(const struct hwaccl_machine *machine, bool enabled);
 
 #endif

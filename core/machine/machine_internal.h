@@ -10,11 +10,14 @@
 #include "core/machine/devices/dma.h"
 #include "core/machine/devices/fw_cfg.h"
 #include "core/machine/devices/i8042.h"
+#include "core/machine/devices/io_apic.h"
+#include "core/machine/devices/local_apic.h"
 #include "core/machine/devices/pci.h"
 #include "core/machine/devices/pic.h"
 #include "core/machine/devices/pit.h"
 #include "core/machine/devices/rtc.h"
 #include "core/machine/devices/system_control.h"
+#include "core/machine/devices/testdev.h"
 #include "core/machine/devices/uart.h"
 #include "core/machine/machine.h"
 
@@ -34,6 +37,9 @@ struct hwaccl_machine {
         struct hwaccl_dma dma;
         struct hwaccl_debug_ports debug_ports;
         struct hwaccl_ata ata[HWACCL_ATA_CHANNELS];
+        struct hwaccl_local_apic local_apic; /* with HWACCL_MACHINE_APIC, as the next */
+        struct hwaccl_io_apic io_apic;
+        struct hwaccl_testdev testdev; /* if the configuration has it */
 };
 
 #endif

@@ -64,8 +64,9 @@ struct hwaccl_machine_context {
         uint64_t cr0; /* as the guest sees it */
         uint64_t cr2;
         uint64_t cr3;
-        uint64_t cr4; /* as the guest sees it */
-        uint64_t cr8; /* task priority, bits 3:0; not part of the subject state */
+        uint64_t cr4;          /* as the guest sees it */
+        uint64_t cr8;          /* task priority, bits 3:0; not part of the subject state */
+        uint8_t tpr_sub_class; /* the local APIC's TPR, bits 3:0, of which CR8 is bits 7:4; a write to CR8 clears it */
         uint64_t efer;
         uint64_t sysenter_cs;
         uint64_t sysenter_esp;

@@ -59,10 +59,12 @@ static bool refuse_segments(const struct hwaccl_subject_state *state, struct hwa
 
 bool hwaccl_subject_state_check(const struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
-        if (__builtin_expect(state->interruptibility > HWACCL_INTERRUPTIBILITY_MOV_SS, 0))
+        if (__builtin_expect((state->interruptibility & ~(uint64_t)HWACCL_INTERRUPTIBILITY_NMI) >
+                                     HWACCL_INTERRUPTIBILITY_MOV_SS,
+                             0))
                 return hwaccl_error_set(error,
                                         "interruptibility state %" PRIx64 " is neither 0, blocking by STI (1) nor "
-                                        "blocking by MOV SS (2)",
+                                        "blocking by MOV SS (2), with blocking by NMI (8) or without",
                                         state->interruptibility);
         uint32_t rights = state->cs.access_rights | state->ss.access_rights | state->ds.access_rights |
                           state->es.access_rights | state->fs.access_rights | state->gs.access_rights |

@@ -178,7 +178,7 @@ bool hwaccl_transfer_out(const struct hwaccl_subject_state *state, struct hwaccl
         context->efer = state->efer;
         context->changed |= changed;
 
-        context->interrupts_inhibited = state->interruptibility != 0;
+        context->interrupts_inhibited = (state->interruptibility & BLOCKING_MASK) != 0;
         if (context->interrupts_inhibited)
                 context->inhibited_rip = context->rip;
         return true;

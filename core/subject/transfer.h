@@ -16,10 +16,10 @@
 /**
  * hwaccl_subject_state_check - whether a processor can have left this state
  *
- * False with *error set for an interruptibility state that is neither 0, STI nor MOV SS, reserved access rights, a
- * selector or a descriptor table's limit of more than 16 bits, an unusable CS, a TR that is not a busy TSS (type 3 or
- * 11, S clear, P set: SDM 3C, 27.3.1.2), an instruction of more than 15 bytes. Exit reasons are checked by exit
- * dispatch.
+ * False with *error set for an interruptibility state that is, NMI aside, neither 0, STI nor MOV SS, reserved access
+ * rights, a selector or a descriptor table's limit of more than 16 bits, an unusable CS, a TR that is not a busy TSS
+ * (type 3 or 11, S clear, P set: SDM 3C, 27.3.1.2), an instruction of more than 15 bytes. Exit reasons are checked by
+ * exit dispatch.
  */
 bool hwaccl_subject_state_check(const struct hwaccl_subject_state *state, struct hwaccl_error *error);
 

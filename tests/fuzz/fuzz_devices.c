@@ -133,11 +133,12 @@ static bool flush_disk(struct hwaccl_inputs *inputs, unsigned disk, bool *fault,
         return true;
 }
 
-static struct hwaccl_vcpu *create(struct hwaccl_inputs *inputs)
+static struct hwaccl_vcpu *create(struct hwaccl_inputs *inputs, enum hwaccl_machine_kind kind)
 {
         struct hwaccl_machine_config config = {
                 .memory_size = HWACCL_MEMORY_SIZE_MIN,
                 .tsc_khz = 1000000,
+                .kind = kind,
                 .backed = false,
                 .raw = {{0x7c00, NULL, 512}},
                 .raw_count = 1,
@@ -214,7 +215,7 @@ static void move_clock(struct hwaccl_machine *machine, uint64_t ns)
         machine->board.host->now_ns = ns;
         hwaccl_board_advance(&machine->board);
         hwaccl_assert(hwaccl_board_deadline(&machine->board) > ns);
-        hwaccl_assert(hwaccl_board_wake_deadline(&machine->board) >= hwaccl_board_deadline(&machine->board));
+        hwaccl_assert(hwaccl_board_wake_deadline(&machine->board, true) >= hwaccl_board_deadline(&machine->board));
 }
 
 /* Ports that have devices come up more often than the others. */
@@ -228,6 +229,31 @@ static uint16_t take_port(struct program *program)
         uint64_t choice = take(program, 1);
 
         return choice < 200 ? port[choice % (sizeof(port) / sizeof(port[0]))] : (uint16_t)take(program, 2);
+}
+
+/* Registers of the APICs come up more often than other addresses. */
+static uint64_t take_address(struct program *program)
+{
+        uint64_t choice = take(program, 1);
+
+        if (choice < 64)
+                return HWACCL_APIC_BASE + choice * 16;
+        if (choice < 128)
+                return HWACCL_IO_APIC_BASE + (choice % 2 ? 0x10 : 0);
+        return take(program, 5);
+}
+
+/* IA32_APIC_BASE, IA32_TSC_DEADLINE and the x2APIC's. */
+static void access_msr(struct hwaccl_machine *first, struct hwaccl_machine *second, struct program *program)
+{
+        uint64_t choice = take(program, 1), value = take(program, 5), a = 0, b = 0;
+        uint32_t index = choice < 8 ? 0x1b : choice < 16 ? 0x6e0 : 0x800 + (uint32_t)choice % 80;
+
+        hwaccl_assert(hwaccl_processor_rdmsr(&first->processor, index, &a) ==
+                      hwaccl_processor_rdmsr(&second->processor, index, &b));
+        hwaccl_assert(a == b);
+        hwaccl_assert(hwaccl_processor_wrmsr(&first->processor, index, value) ==
+                      hwaccl_processor_wrmsr(&second->processor, index, value));
 }
 
 static void step(struct hwaccl_machine *first, struct hwaccl_machine *second, struct program *program)
@@ -263,11 +289,12 @@ static void step(struct hwaccl_machine *first, struct hwaccl_machine *second, st
                 break;
         }
         case 6: {
-                uint64_t address = take(program, 5);
+                uint64_t address = take_address(program);
                 hwaccl_assert(hwaccl_bus_mmio_read(&first->board.bus, address, size) ==
                               hwaccl_bus_mmio_read(&second->board.bus, address, size));
-                hwaccl_bus_mmio_write(&first->board.bus, address, size, address);
-                hwaccl_bus_mmio_write(&second->board.bus, address, size, address);
+                uint64_t value = take(program, size);
+                hwaccl_bus_mmio_write(&first->board.bus, address, size, value);
+                hwaccl_bus_mmio_write(&second->board.bus, address, size, value);
                 break;
         }
         case 7:
@@ -278,6 +305,7 @@ static void step(struct hwaccl_machine *first, struct hwaccl_machine *second, st
                               hwaccl_bus_port_read(&second->board.bus, port, size));
                 break;
         }
+        case 11: access_msr(first, second, program); break;
         case 10: /* a string instruction on an ATA data port */
                 for (unsigned i = 0; i < 256; i++) {
                         uint16_t port = size == 4 ? 0x170 : 0x1f0;
@@ -297,6 +325,11 @@ static void step(struct hwaccl_machine *first, struct hwaccl_machine *second, st
         }
         hwaccl_assert(first->board.end == second->board.end && first->board.exit_code == second->board.exit_code);
         hwaccl_assert(hwaccl_board_deadline(&first->board) == hwaccl_board_deadline(&second->board));
+        hwaccl_assert(hwaccl_machine_has_init(first) == hwaccl_machine_has_init(second));
+        if (hwaccl_machine_has_init(first)) {
+                hwaccl_machine_take_init(first);
+                hwaccl_machine_take_init(second);
+        }
         hwaccl_assert(!first->board.host->failed && !second->board.host->failed);
         first->board.end = second->board.end = HWACCL_END_NONE;
 }
@@ -310,8 +343,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct program program = {data, size < 4096 ? size : 4096};
 
         clock_now = 0;
-        struct hwaccl_vcpu *first = create(&inputs);
-        struct hwaccl_vcpu *second = create(&inputs);
+        enum hwaccl_machine_kind kind = size % 2 ? HWACCL_MACHINE_APIC : HWACCL_MACHINE_PIC;
+        struct hwaccl_vcpu *first = create(&inputs, kind);
+        struct hwaccl_vcpu *second = create(&inputs, kind);
         struct hwaccl_machine *machines[] = {first->machine, second->machine};
         while (program.size)
                 step(machines[0], machines[1], &program);

@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         static const struct hwaccl_inputs_ops inputs_ops = {.clock = clock};
         struct fuzzed_accel accel = {{&accel_ops}, data, size};
         struct hwaccl_inputs inputs = {&inputs_ops};
-        struct hwaccl_interrupt_source source = {always_pending, acknowledge};
+        struct hwaccl_interrupt_source source = {.pending = always_pending, .acknowledge = acknowledge};
         struct hwaccl_run_request request = {false, UINT64_MAX};
         struct hwaccl_subject_state state = {0};
         struct hwaccl_pending_interrupts pending = {0};

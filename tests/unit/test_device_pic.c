@@ -5,7 +5,7 @@ static bool would_interrupt(const struct fixture *f, unsigned line)
 {
         const struct hwaccl_interrupt_controller *controller = &f->machine->pic.controller;
 
-        return controller->would_interrupt(controller, line);
+        return controller->would_interrupt(controller, line, true);
 }
 
 static void nothing_interrupts_before_initialization(void **state)

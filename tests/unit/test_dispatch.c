@@ -31,13 +31,36 @@ static enum hwaccl_verdict dispatch(uint64_t reason)
         return hwaccl_exit_dispatch(&subject, &context);
 }
 
+static void an_nmi_of_the_host_resumes_and_an_exception_is_unknown(void **state)
+{
+        (void)state;
+        subject.interrupt_information = 0x80000202;
+        assert_int_equal(dispatch(0), HWACCL_VERDICT_RESUME);
+        subject.interrupt_information = 0x8000030d;
+        assert_int_equal(dispatch(0), HWACCL_VERDICT_UNKNOWN);
+        subject.interrupt_information = 0;
+        assert_int_equal(dispatch(0), HWACCL_VERDICT_UNKNOWN);
+}
+
+static void a_tpr_below_threshold_brings_the_guests_cr8(void **state)
+{
+        (void)state;
+        context.cr8 = 9;
+        context.tpr_sub_class = 3;
+        subject.exit_qualification = 4;
+        assert_int_equal(dispatch(43), HWACCL_VERDICT_RESUME);
+        assert_int_equal(context.cr8, 4);
+        assert_int_equal(context.tpr_sub_class, 0);
+        subject.exit_qualification = 0;
+}
+
 static void every_reason_gets_the_verdict_of_the_table(void **state)
 {
         (void)state;
-        static const uint8_t resume[] = {1, 7, 9, 52};
+        static const uint8_t resume[] = {0, 1, 7, 8, 9, 43, 52};
         static const uint8_t emulate[] = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
-                                          24, 25, 26, 27, 29, 30, 31, 32, 36, 39, 40, 48, 50, 51,
-                                          53, 54, 55, 57, 58, 59, 60, 61, 63, 64, 67, 68, 69};
+                                          24, 25, 26, 27, 29, 30, 31, 32, 36, 39, 40, 44, 48, 50,
+                                          51, 53, 54, 55, 57, 58, 59, 60, 61, 63, 64, 67, 68, 69};
         static const uint8_t entry_failure[] = {33, 34, 41};
         enum hwaccl_verdict expected[256];
 
@@ -50,6 +73,7 @@ static void every_reason_gets_the_verdict_of_the_table(void **state)
         for (size_t i = 0; i < sizeof(entry_failure); i++)
                 expected[entry_failure[i]] = HWACCL_VERDICT_ENTRY_FAILURE;
         expected[2] = HWACCL_VERDICT_TRIPLE_FAULT;
+        subject.interrupt_information = 0x80000202; /* of reason 0: an NMI */
         for (unsigned reason = 0; reason < 256; reason++)
                 if (reason != 28)
                         assert_int_equal(dispatch(reason), expected[reason]);
@@ -398,6 +422,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, fill)
         const struct CMUnitTest tests[] = {
                 TEST(every_reason_gets_the_verdict_of_the_table),
+                TEST(an_nmi_of_the_host_resumes_and_an_exception_is_unknown),
+                TEST(a_tpr_below_threshold_brings_the_guests_cr8),
                 TEST(a_control_register_access_is_handled_and_resumes),
                 TEST(a_control_register_access_that_cannot_be_handled_is_emulated),
                 TEST(the_state_is_left_alone_by_every_other_reason),

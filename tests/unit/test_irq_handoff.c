@@ -42,7 +42,7 @@ static struct hwaccl_error error;
 static int fill(void **state)
 {
         (void)state;
-        pic = (struct fake_source){{fake_pending, fake_acknowledge}, 1, 0x20, 0};
+        pic = (struct fake_source){{fake_pending, fake_acknowledge, 0}, 1, 0x20, 0};
         hwaccl_trap_manager_init(&traps, &pic.source);
         memset(&subject, 0, sizeof(subject));
         memset(&page, 0, sizeof(page));
@@ -102,16 +102,49 @@ static void a_clear_interrupt_flag_is_no_offer(void **state)
         assert_int_equal(highest(), -1);
 }
 
-static void any_interruptibility_state_but_zero_is_no_offer(void **state)
+static void any_interruptibility_state_but_blocking_by_nmi_is_no_offer(void **state)
 {
         (void)state;
         for (unsigned bit = 0; bit < 64; bit++) {
                 subject.interruptibility = UINT64_C(1) << bit;
-                assert_false(offered());
+                if (subject.interruptibility != HWACCL_INTERRUPTIBILITY_NMI)
+                        assert_false(offered());
         }
         assert_int_equal(pic.acknowledged, 0);
-        subject.interruptibility = 0;
+        subject.interruptibility = HWACCL_INTERRUPTIBILITY_NMI;
         assert_true(offered());
+}
+
+static void an_nmi_is_offered_before_an_interrupt_and_with_interrupts_off(void **state)
+{
+        (void)state;
+        pic.source.nmi = 1;
+        assert_true(offered());
+        assert_int_equal(offer.vector, HWACCL_VECTOR_NMI);
+        assert_int_equal(highest(), HWACCL_VECTOR_NMI);
+        assert_int_equal(pic.source.nmi, 0);
+        assert_false(hwaccl_irq_reclaim(&traps, &page, &offer)); /* not taken */
+        assert_int_equal(pic.source.nmi, 1);
+        assert_false(traps.active);
+        subject.rflags = 2;
+        assert_true(offered());
+        assert_int_equal(offer.vector, HWACCL_VECTOR_NMI);
+        hwaccl_pending_interrupts_clear(&page, HWACCL_VECTOR_NMI);
+        assert_true(hwaccl_irq_reclaim(&traps, &page, &offer));
+        assert_false(offered());
+}
+
+static void a_blocked_nmi_lets_interrupts_through(void **state)
+{
+        (void)state;
+        pic.source.nmi = 1;
+        subject.interruptibility = HWACCL_INTERRUPTIBILITY_NMI;
+        assert_true(offered());
+        assert_int_equal(offer.vector, 0x20);
+        hwaccl_pending_interrupts_clear(&page, 0x20);
+        assert_true(hwaccl_irq_reclaim(&traps, &page, &offer));
+        assert_true(offered()); /* for the accelerator to hold until IRET */
+        assert_int_equal(offer.vector, HWACCL_VECTOR_NMI);
 }
 
 static void the_nmis_vector_is_never_offered(void **state)
@@ -218,7 +251,9 @@ int main(void)
                 TEST(the_trap_managers_own_trap_goes_first_and_is_reset),
                 TEST(nothing_pending_is_no_offer),
                 TEST(a_clear_interrupt_flag_is_no_offer),
-                TEST(any_interruptibility_state_but_zero_is_no_offer),
+                TEST(any_interruptibility_state_but_blocking_by_nmi_is_no_offer),
+                TEST(an_nmi_is_offered_before_an_interrupt_and_with_interrupts_off),
+                TEST(a_blocked_nmi_lets_interrupts_through),
                 TEST(the_nmis_vector_is_never_offered),
                 TEST(a_vector_that_the_subject_took_is_gone),
                 TEST(a_vector_that_the_subject_left_comes_back_and_is_offered_again),

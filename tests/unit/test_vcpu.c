@@ -265,7 +265,7 @@ static uint8_t acknowledge_nmi(struct hwaccl_interrupt_source *source)
 static void an_interrupt_that_cannot_be_offered_ends_the_trip_before_the_run(void **state)
 {
         (void)state;
-        struct hwaccl_interrupt_source source = {always_pending, acknowledge_nmi};
+        struct hwaccl_interrupt_source source = {.pending = always_pending, .acknowledge = acknowledge_nmi};
         hwaccl_vcpu_init(&vcpu, &subject, &pending, &source);
         hwaccl_vcpu_attach(&vcpu, &accel, &inputs, &probe);
         vcpu.context.rflags = 0x202;

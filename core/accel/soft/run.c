@@ -4,6 +4,7 @@
 #include "core/accel/soft/site.h"
 #include "core/assert.h"
 #include "core/exit/registers.h"
+#include "core/irq/trap_manager.h"
 #include "hwaccl/exit_reason.h"
 
 #include <inttypes.h>
@@ -106,21 +107,32 @@ static bool deadline_passed(const struct soft *soft)
         return soft->blocks >= soft->block_limit;
 }
 
+static enum soft_result take_interrupt(struct soft *soft, struct hwaccl_pending_interrupts *pending, uint8_t vector)
+{
+        struct hwaccl_event event = {.kind = HWACCL_EVENT_EXTERNAL, .exception.vector = vector};
+
+        hwaccl_pending_interrupts_clear(pending, vector);
+        if (vector == HWACCL_VECTOR_NMI)
+                soft->nmi_blocked = true;
+        return soft_deliver(soft, &event);
+}
+
 /* What comes before the next instruction: asynchronous exits, interrupts, the interrupt window, the timer. */
 static enum soft_result before_instruction(struct soft *soft, struct hwaccl_pending_interrupts *pending,
                                            const struct hwaccl_run_request *request)
 {
         for (;;) {
-                int vector = hwaccl_pending_interrupts_highest(pending);
+                int highest = hwaccl_pending_interrupts_highest(pending);
+                int vector = highest == HWACCL_VECTOR_NMI ? -1 : highest;
+                bool nmi = hwaccl_pending_interrupts_test(pending, HWACCL_VECTOR_NMI);
                 bool enabled = soft->state->rflags & RFLAGS_IF;
 
                 if (atomic_exchange_explicit(&soft->kicked, false, memory_order_acquire))
                         return soft_exit(soft, HWACCL_EXIT_EXTERNAL_INTERRUPT, 0, 0);
-                if (enabled && !soft->blocking && vector >= 0) {
-                        struct hwaccl_event event = {.kind = HWACCL_EVENT_EXTERNAL,
-                                                     .exception.vector = (uint8_t)vector};
-                        hwaccl_pending_interrupts_clear(pending, (uint8_t)vector);
-                        enum soft_result result = soft_deliver(soft, &event);
+                bool takes_nmi = nmi && !soft->nmi_blocked && !soft->blocking;
+                if (takes_nmi || (enabled && !soft->blocking && vector >= 0)) {
+                        uint8_t taken = takes_nmi ? HWACCL_VECTOR_NMI : (uint8_t)vector;
+                        enum soft_result result = take_interrupt(soft, pending, taken);
                         if (result != SOFT_GO_ON)
                                 return result;
                         continue;
@@ -130,7 +142,8 @@ static enum soft_result before_instruction(struct soft *soft, struct hwaccl_pend
                 if (deadline_passed(soft))
                         return soft_exit(soft, HWACCL_EXIT_PREEMPTION_TIMER, 0, 0);
                 soft->wanted = vector >= 0 || request->interrupt_window;
-                if (soft->wanted && enabled)
+                soft->nmi_waits = nmi && soft->nmi_blocked;
+                if ((soft->wanted && enabled) || (nmi && !soft->nmi_blocked))
                         soft->step_next = true; /* the blocking ends behind the next instruction */
                 return SOFT_GO_ON;
         }
@@ -233,7 +246,7 @@ static enum soft_result run_engine(struct soft *soft)
         if (!soft_engine_store(engine, state, &fault_address, soft->stop == SOFT_STOP_ERROR ? NULL : soft->error))
                 return SOFT_FAILED;
         settle(soft, guest_traps);
-        state->interruptibility = soft->blocking;
+        state->interruptibility = soft_interruptibility(soft);
         return after_stop(soft, status, fault_address, guest_traps);
 }
 
@@ -248,6 +261,10 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
         soft->error = error;
         soft->blocking = state->interruptibility & (HWACCL_INTERRUPTIBILITY_STI | HWACCL_INTERRUPTIBILITY_MOV_SS);
         soft->blocking_rip = state->cs.base + state->rip;
+        soft->nmi_blocked = state->interruptibility & HWACCL_INTERRUPTIBILITY_NMI;
+        if (((state->cr0 ^ soft->left_cr0) & (HWACCL_CR0_PG | HWACCL_CR0_WP)) || state->cr3 != soft->left_cr3 ||
+            state->cr4 != soft->left_cr4 || state->efer != soft->left_efer)
+                soft_memory_drop(&soft->memory);
         soft->step_next = false;
         set_deadline(soft, request->deadline_ns);
         do {

@@ -72,8 +72,13 @@ void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *op
                 return;
         case SOFT_SITE_LOAD_SS: begin_blocking(soft, site, HWACCL_INTERRUPTIBILITY_MOV_SS); return;
         case SOFT_SITE_IRET:
+                if (soft->nmi_waits && !soft->stepping && !soft->protected_mode) {
+                        soft_stop(soft, SOFT_STOP_STEP);
+                        return;
+                }
                 if (soft->stepping || (!soft->protected_mode && !soft->wanted)) {
                         soft->step_keeps_trap = true;
+                        soft->nmi_blocked = false; /* even if it faults */
                         return;
                 }
                 break;

@@ -12,6 +12,11 @@ void soft_stop(struct soft *soft, enum soft_stop stop)
         soft->engine.unicorn.emu_stop(soft->engine.handle);
 }
 
+uint64_t soft_interruptibility(const struct soft *soft)
+{
+        return soft->blocking | (soft->nmi_blocked ? HWACCL_INTERRUPTIBILITY_NMI : 0);
+}
+
 enum soft_result soft_exit(struct soft *soft, uint64_t reason, uint64_t qualification, uint64_t length)
 {
         struct hwaccl_subject_state *state = soft->state;
@@ -20,7 +25,11 @@ enum soft_result soft_exit(struct soft *soft, uint64_t reason, uint64_t qualific
         state->exit_qualification = qualification;
         state->instruction_length = length;
         state->interrupt_information = 0;
-        state->interruptibility = soft->blocking;
+        state->interruptibility = soft_interruptibility(soft);
+        soft->left_cr0 = state->cr0;
+        soft->left_cr3 = state->cr3;
+        soft->left_cr4 = state->cr4;
+        soft->left_efer = state->efer;
         soft->exits++;
         return SOFT_EXITED;
 }

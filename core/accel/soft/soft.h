@@ -60,12 +60,17 @@ struct soft {
         uint64_t block_limit; /* virtual clock: stop before this block */
         uint64_t deadline_ns; /* host clock: looked at every so many blocks; UINT64_MAX: none */
 
+        /* as the last exit left them: a handler that changes one invalidates translations */
+        uint64_t left_cr0, left_cr3, left_cr4, left_efer;
+
         /* one run */
         struct hwaccl_subject_state *state;
         struct hwaccl_error *error;
         enum soft_stop stop;
         uint64_t block_address; /* linear, of the block that started last */
         bool protected_mode;
+        bool nmi_blocked;     /* until the guest's IRET */
+        bool nmi_waits;       /* for that, in the pending page */
         bool wanted;          /* an interrupt or its window waits for the guest to take interrupts */
         bool stepping;        /* this start runs one instruction */
         bool step_next;       /* and so will the next one */
@@ -84,6 +89,9 @@ void soft_stop(struct soft *soft, enum soft_stop stop);
 
 /** soft_exit - fill in the exit information; SOFT_EXITED */
 enum soft_result soft_exit(struct soft *soft, uint64_t reason, uint64_t qualification, uint64_t length);
+
+/** soft_interruptibility - what blocks interrupts and NMIs now */
+uint64_t soft_interruptibility(const struct soft *soft);
 
 /** soft_retire - the instruction at RIP was done here: step past it */
 void soft_retire(struct soft *soft, uint8_t length);

@@ -292,7 +292,7 @@ static bool agrees(const struct emulation *emulation, const struct hwaccl_subjec
         const struct instruction *instruction = emulation->instruction;
         uint64_t reason = state->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
 
-        if (reason == HWACCL_EXIT_EPT_VIOLATION)
+        if (reason == HWACCL_EXIT_EPT_VIOLATION || reason == HWACCL_EXIT_APIC_ACCESS)
                 return true;
         bool absent = instruction->operation == OPERATION_ABSENT;
         if ((absent ? instruction->exit_reason : operations[instruction->operation].exit_reason) != reason)

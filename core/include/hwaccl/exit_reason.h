@@ -49,7 +49,7 @@ enum hwaccl_outcome {
 /* X(number, identifier, name, verdict). Reports print the name: the SDM's, in lower case. UNKNOWN: no guest causes it
  * with the VM-execution controls that hwaccl uses. */
 #define HWACCL_EXIT_REASONS(X)                                                                                         \
-        X(0, EXCEPTION_OR_NMI, "exception or NMI", UNKNOWN)                                                            \
+        X(0, EXCEPTION_OR_NMI, "exception or NMI", RESUME)                                                             \
         X(1, EXTERNAL_INTERRUPT, "external interrupt", RESUME)                                                         \
         X(2, TRIPLE_FAULT, "triple fault", TRIPLE_FAULT)                                                               \
         X(3, INIT_SIGNAL, "INIT signal", UNKNOWN)                                                                      \
@@ -57,7 +57,7 @@ enum hwaccl_outcome {
         X(5, IO_SMI, "I/O SMI", UNKNOWN)                                                                               \
         X(6, OTHER_SMI, "other SMI", UNKNOWN)                                                                          \
         X(7, INTERRUPT_WINDOW, "interrupt window", RESUME)                                                             \
-        X(8, NMI_WINDOW, "NMI window", UNKNOWN)                                                                        \
+        X(8, NMI_WINDOW, "NMI window", RESUME)                                                                         \
         X(9, TASK_SWITCH, "task switch", RESUME)                                                                       \
         X(10, CPUID, "CPUID", EMULATE)                                                                                 \
         X(11, GETSEC, "GETSEC", EMULATE)                                                                               \
@@ -89,8 +89,8 @@ enum hwaccl_outcome {
         X(39, MONITOR, "MONITOR", EMULATE)                                                                             \
         X(40, PAUSE, "PAUSE", EMULATE)                                                                                 \
         X(41, ENTRY_FAILURE_MACHINE_CHECK, "entry failure: machine-check event", ENTRY_FAILURE)                        \
-        X(43, TPR_BELOW_THRESHOLD, "TPR below threshold", UNKNOWN)                                                     \
-        X(44, APIC_ACCESS, "APIC access", UNKNOWN)                                                                     \
+        X(43, TPR_BELOW_THRESHOLD, "TPR below threshold", RESUME)                                                      \
+        X(44, APIC_ACCESS, "APIC access", EMULATE)                                                                     \
         X(45, VIRTUALIZED_EOI, "virtualized EOI", UNKNOWN)                                                             \
         X(46, GDTR_IDTR_ACCESS, "access to GDTR or IDTR", UNKNOWN)                                                     \
         X(47, LDTR_TR_ACCESS, "access to LDTR or TR", UNKNOWN)                                                         \

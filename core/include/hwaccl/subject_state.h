@@ -40,7 +40,7 @@ struct hwaccl_subject_state {
         uint64_t exit_reason;            /* 128: basic reason in bits 15:0, bit 31 = entry failure (SDM 3C, 25.9.1) */
         uint64_t exit_qualification;     /* SDM 3C, 28.2.1 */
         uint64_t guest_physical_address; /* of the last EPT violation */
-        uint64_t interruptibility;       /* SDM 3C, 25.4.2: bit 0 blocking by STI, bit 1 by MOV SS */
+        uint64_t interruptibility;       /* SDM 3C, 25.4.2: bit 0 blocking by STI, 1 by MOV SS, 3 by NMI */
         uint64_t interrupt_information;  /* VM-exit interruption information, SDM 3C, 25.9.2 */
         uint64_t instruction_length;     /* in bytes; only where hwaccl_exit_reason_has_length() */
         uint64_t rip;
@@ -73,6 +73,7 @@ struct hwaccl_subject_state {
 
 #define HWACCL_INTERRUPTIBILITY_STI    1u
 #define HWACCL_INTERRUPTIBILITY_MOV_SS 2u
+#define HWACCL_INTERRUPTIBILITY_NMI    8u
 
 #ifndef __cplusplus
 _Static_assert(sizeof(struct hwaccl_segment) == 24, "a segment is 24 bytes");

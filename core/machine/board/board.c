@@ -50,13 +50,14 @@ void hwaccl_board_advance(struct hwaccl_board *board)
         board->deadline_known = false;
 }
 
-uint64_t hwaccl_board_wake_deadline(const struct hwaccl_board *board)
+uint64_t hwaccl_board_wake_deadline(const struct hwaccl_board *board, bool enabled)
 {
         uint64_t least = UINT64_MAX;
 
         for (size_t i = 0; i < board->timed_count; i++) {
                 uint64_t deadline = deadline_of(&board->timed[i]);
-                if (deadline < least && board->controller->would_interrupt(board->controller, board->timed[i].line))
+                if (deadline < least &&
+                    board->controller->would_interrupt(board->controller, board->timed[i].line, enabled))
                         least = deadline;
         }
         return least;

@@ -12,7 +12,12 @@
 #include "core/machine/board/device.h"
 #include "hwaccl/event.h"
 
-#define HWACCL_BOARD_TIMED_MAX 4
+#define HWACCL_BOARD_TIMED_MAX 5
+
+/* Lines: 0-15 of the ISA bus; where there is an I/O APIC, its pins above them; and the local APIC's timer, which has no
+ * line and can be asked for as one. */
+#define HWACCL_LINE_COUNT      24u
+#define HWACCL_LINE_APIC_TIMER 24u
 
 #define HWACCL_DISK_MAX         4
 #define HWACCL_DISK_SECTOR_SIZE 512u
@@ -23,13 +28,15 @@ struct hwaccl_disk {
         bool read_only;   /* commands that write are aborted */
 };
 
-/* Lines 0-15, implemented by the machine's two 8259s. */
+/* Implemented by the machine's two 8259s, for lines 0-15, or by the APICs with those behind them. */
 struct hwaccl_interrupt_controller {
+        unsigned line_count;                   /* 16, of which 2 is the cascade, or HWACCL_LINE_COUNT */
         struct hwaccl_interrupt_source source; /* INTR and INTA */
         /* returns whether the level changed */
         bool (*set_line)(struct hwaccl_interrupt_controller *controller, unsigned line, bool level);
-        /* whether a request on the line would raise INTR now (not masked, no higher priority in service) */
-        bool (*would_interrupt)(const struct hwaccl_interrupt_controller *controller, unsigned line);
+        /* whether a request on the line would interrupt the processor now (not masked, no higher priority in service);
+         * @enabled: RFLAGS.IF, which NMI and INIT do not need */
+        bool (*would_interrupt)(const struct hwaccl_interrupt_controller *controller, unsigned line, bool enabled);
 };
 
 struct hwaccl_timed_device {
@@ -67,7 +74,7 @@ void hwaccl_board_add_device(struct hwaccl_board *board, struct hwaccl_device *d
 void hwaccl_board_add_timed_device(struct hwaccl_board *board, struct hwaccl_device *device,
                                    const struct hwaccl_device_ops *ops, unsigned line);
 
-/** hwaccl_board_set_irq_line - lines 0-15 of the two PICs */
+/** hwaccl_board_set_irq_line - a line of the interrupt controller */
 void hwaccl_board_set_irq_line(struct hwaccl_board *board, unsigned line, bool level);
 
 /** hwaccl_board_stop - end the guest when the exit being handled is done. The first end stays */
@@ -79,8 +86,9 @@ void hwaccl_board_deadline_changed(struct hwaccl_board *board);
 /** hwaccl_board_deadline - guest clock, ns, at which the first device must be advanced; UINT64_MAX: none */
 uint64_t hwaccl_board_deadline(struct hwaccl_board *board);
 
-/** hwaccl_board_wake_deadline - the same for devices whose interrupt would reach the processor, which can end HLT */
-uint64_t hwaccl_board_wake_deadline(const struct hwaccl_board *board);
+/** hwaccl_board_wake_deadline - the same for devices whose interrupt would reach the processor, which can end HLT
+ * @enabled: RFLAGS.IF */
+uint64_t hwaccl_board_wake_deadline(const struct hwaccl_board *board, bool enabled);
 
 /** hwaccl_board_advance - advance every device whose deadline has passed */
 void hwaccl_board_advance(struct hwaccl_board *board);

@@ -52,6 +52,13 @@ void hwaccl_bus_claim_mmio(struct hwaccl_bus *bus, struct hwaccl_device *device,
         bus->mmio[bus->mmio_count++] = (struct hwaccl_bus_mmio){address, size, device};
 }
 
+void hwaccl_bus_move_mmio(struct hwaccl_bus *bus, const struct hwaccl_device *device, uint64_t address, uint64_t size)
+{
+        for (unsigned i = 0; i < bus->mmio_count; i++)
+                if (bus->mmio[i].device == device)
+                        bus->mmio[i] = (struct hwaccl_bus_mmio){address, size, bus->mmio[i].device};
+}
+
 /* Whether all bytes of an access belong to one device. The port space does not wrap. */
 static bool one_owner(const struct hwaccl_bus *bus, uint16_t port, unsigned size)
 {

@@ -32,6 +32,10 @@ void hwaccl_bus_claim_mmio(struct hwaccl_bus *bus, struct hwaccl_device *device,
 void hwaccl_bus_map_ports(struct hwaccl_bus *bus, struct hwaccl_device *device, uint16_t first, unsigned count);
 void hwaccl_bus_unmap_ports(struct hwaccl_bus *bus, struct hwaccl_device *device, uint16_t first, unsigned count);
 
+/** hwaccl_bus_move_mmio - the one range of a device, which takes precedence over those claimed after it, is there now;
+ * @size 0: nowhere */
+void hwaccl_bus_move_mmio(struct hwaccl_bus *bus, const struct hwaccl_device *device, uint64_t address, uint64_t size);
+
 /* @size is 1, 2 or 4 for ports; an access that crosses from one device's ports into another's is split into bytes. */
 uint32_t hwaccl_bus_port_read(struct hwaccl_bus *bus, uint16_t port, unsigned size);
 void hwaccl_bus_port_write(struct hwaccl_bus *bus, uint16_t port, unsigned size, uint32_t value);

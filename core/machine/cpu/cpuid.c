@@ -22,6 +22,11 @@ enum { EAX, EBX, ECX, EDX };
 #define OSXSAVE BIT(27)
 #define NX      BIT(20)
 
+/* With a local APIC. */
+#define APIC_EDX             BIT(9) /* while it is enabled */
+#define APIC_ECX             (BIT(21) /* x2APIC */ | BIT(24) /* TSC deadline */)
+#define ALWAYS_RUNNING_TIMER BIT(2)
+
 #define INVARIANT_TSC BIT(8)
 
 static const char vendor[13] = "GenuineIntel";
@@ -55,6 +60,43 @@ static void cache_leaf(uint32_t subleaf, uint32_t result[4])
         result[ECX] = caches[subleaf].sets - 1;
 }
 
+/* Leaf Bh: one thread in one core, whose x2APIC ID, 0, has no bits. */
+static void topology_leaf(uint32_t subleaf, uint32_t result[4])
+{
+        static const uint32_t type[] = {1, 2}; /* thread, core */
+
+        result[ECX] = subleaf & 0xff;
+        if (subleaf >= sizeof(type) / sizeof(type[0]))
+                return;
+        result[EBX] = 1;
+        result[ECX] |= type[subleaf] << 8;
+}
+
+/*
+ * Leaf 15h of a processor with a local APIC, whose timer counts the crystal's 1 GHz: TSC = crystal * EBX / EAX, as near
+ * as a product of kHz that fits into 32 bits, as Linux computes it, can be (a convergent of the continued fraction).
+ */
+static void crystal_leaf(uint64_t tsc_khz, uint32_t result[4])
+{
+        const uint64_t crystal_khz = HWACCL_CRYSTAL_HZ / 1000;
+        uint64_t rest = tsc_khz, of = crystal_khz; /* rest / of is still to be expanded */
+        uint64_t numerator[2] = {1, 0}, denominator[2] = {0, 1};
+
+        while (of) {
+                uint64_t whole = rest / of, next = rest % of;
+                uint64_t n = whole * numerator[0] + numerator[1], d = whole * denominator[0] + denominator[1];
+                if (n > UINT32_MAX / crystal_khz)
+                        break;
+                numerator[1] = numerator[0], denominator[1] = denominator[0];
+                numerator[0] = n, denominator[0] = d;
+                rest = of;
+                of = next;
+        }
+        result[EAX] = (uint32_t)denominator[0];
+        result[EBX] = (uint32_t)numerator[0];
+        result[ECX] = (uint32_t)HWACCL_CRYSTAL_HZ;
+}
+
 static uint32_t basic_max(const struct hwaccl_processor *processor)
 {
         return processor->misc_enable & HWACCL_MISC_ENABLE_LIMIT_CPUID ? BASIC_LIMIT : BASIC_MAX;
@@ -74,10 +116,14 @@ static void basic_leaf(const struct hwaccl_processor *processor, uint32_t leaf, 
                 result[EBX] = 8 << 8; /* CLFLUSH line in units of 8 bytes */
                 result[ECX] = HWACCL_CPUID_1_ECX | (processor->context->cr4 & HWACCL_CR4_OSXSAVE ? OSXSAVE : 0);
                 result[EDX] = HWACCL_CPUID_1_EDX;
+                if (processor->apic) {
+                        result[ECX] |= APIC_ECX;
+                        result[EDX] |= processor->apic_base & HWACCL_APIC_BASE_ENABLED ? APIC_EDX : 0;
+                }
                 break;
         case 2: result[EAX] = 0xff01; break; /* no descriptors here: see leaf 4 */
         case 4: cache_leaf(subleaf, result); break;
-        case 6: result[EAX] = HWACCL_CPUID_6_EAX; break;
+        case 6: result[EAX] = HWACCL_CPUID_6_EAX | (processor->apic ? ALWAYS_RUNNING_TIMER : 0); break;
         case 7:
                 if (subleaf == 0) {
                         result[EBX] = HWACCL_CPUID_7_EBX;
@@ -85,7 +131,15 @@ static void basic_leaf(const struct hwaccl_processor *processor, uint32_t leaf, 
                         result[EDX] = HWACCL_CPUID_7_EDX;
                 }
                 break;
+        case 0xb:
+                if (processor->apic)
+                        topology_leaf(subleaf, result);
+                break;
         case 0x15: /* TSC frequency: crystal (ECX, Hz) times EBX over EAX */
+                if (processor->apic) {
+                        crystal_leaf(processor->tsc_khz, result);
+                        break;
+                }
                 result[EAX] = 100;
                 result[EBX] = (uint32_t)processor->tsc_khz;
                 result[ECX] = 100000;

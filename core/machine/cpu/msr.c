@@ -27,6 +27,9 @@ enum index {
         IA32_MTRR_FIX4K_C0000 = 0x268,
         IA32_PAT = 0x277,
         IA32_MTRR_DEF_TYPE = 0x2ff,
+        IA32_TSC_DEADLINE = 0x6e0,
+        X2APIC_FIRST = 0x800,
+        X2APIC_LAST = 0x8ff,
 };
 
 #define IA32_EFER           UINT32_C(0xc0000080)
@@ -102,10 +105,18 @@ static bool mtrr_mask(uint64_t value)
         return !(value & ~(PHYSICAL_MASK & ~UINT64_C(0x7ff)));
 }
 
-/* No local APIC to enable: only the base address and the bootstrap-processor flag exist. */
-static bool apic_base(uint64_t value)
+/* Without a local APIC to enable, only the base address and the bootstrap-processor flag exist. */
+bool hwaccl_processor_apic_base_possible(const struct hwaccl_processor *processor, uint64_t value)
 {
-        return !(value & ~((PHYSICAL_MASK & ~UINT64_C(0xfff)) | 0x100));
+        const uint64_t mode = HWACCL_APIC_BASE_ENABLED | HWACCL_APIC_BASE_EXTENDED;
+        uint64_t allowed = (PHYSICAL_MASK & ~UINT64_C(0xfff)) | HWACCL_APIC_BASE_BSP | (processor->apic ? mode : 0);
+
+        return !(value & ~allowed) && (value & mode) != HWACCL_APIC_BASE_EXTENDED;
+}
+
+static bool is_apic_msr(const struct hwaccl_processor *processor, uint32_t index)
+{
+        return processor->apic && (index == IA32_TSC_DEADLINE || (index >= X2APIC_FIRST && index <= X2APIC_LAST));
 }
 
 /* Of a keyframe: earlier versions took any low half. */
@@ -130,7 +141,7 @@ struct stored {
         }
 
 static const struct stored stored[] = {
-        STORED(IA32_APIC_BASE, apic_base, 1, apic_base, 0xfee00100),
+        STORED(IA32_APIC_BASE, apic_base, 1, any_value, 0xfee00100),
         STORED(IA32_MISC_ENABLE, misc_enable, 1, misc_enable, 1), /* fast string operation */
         STORED(IA32_PAT, pat, 1, pat_types, UINT64_C(0x0007040600070406)),
         STORED(IA32_TSC_AUX, tsc_aux, 1, low_half, 0),
@@ -206,6 +217,8 @@ bool hwaccl_processor_rdmsr(struct hwaccl_processor *processor, uint32_t index, 
         case IA32_GS_BASE: *value = context->segment[HWACCL_GS].base; return true;
         default: break;
         }
+        if (is_apic_msr(processor, index))
+                return processor->apic->rdmsr(processor->apic, index, value);
         if (is_variable_mtrr(index)) {
                 *value = processor->mtrr_variable[index - IA32_MTRR_PHYSBASE0];
                 return true;
@@ -265,7 +278,17 @@ bool hwaccl_processor_wrmsr(struct hwaccl_processor *processor, uint32_t index, 
         struct hwaccl_machine_context *context = processor->context;
 
         switch (index) {
-        case IA32_TSC: processor->tsc_offset += value - hwaccl_processor_tsc(processor); return true;
+        case IA32_TSC:
+                processor->tsc_offset += value - hwaccl_processor_tsc(processor);
+                if (processor->apic) /* its timer may compare with it */
+                        hwaccl_board_deadline_changed(processor->device.board);
+                return true;
+        case IA32_APIC_BASE:
+                if (!hwaccl_processor_apic_base_possible(processor, value))
+                        return false;
+                if (processor->apic)
+                        return processor->apic->wrmsr(processor->apic, index, value);
+                break;
         case IA32_BIOS_SIGN_ID: return true; /* software clears it before it asks for the microcode's revision */
         case IA32_DEBUGCTL: return value == 0;
         case IA32_SYSENTER_CS: return write_sysenter(context, &context->sysenter_cs, value & UINT32_MAX);
@@ -279,6 +302,8 @@ bool hwaccl_processor_wrmsr(struct hwaccl_processor *processor, uint32_t index, 
         case IA32_GS_BASE: return write_base(context, HWACCL_GS, value);
         default: break;
         }
+        if (is_apic_msr(processor, index))
+                return processor->apic->wrmsr(processor->apic, index, value);
         if (is_variable_mtrr(index)) {
                 if (!(index % 2 ? mtrr_mask(value) : mtrr_base(value)))
                         return false;

@@ -1,6 +1,7 @@
 /* The processor's own state as a device, saved at keyframes. */
 #include "core/machine/cpu/processor.h"
 
+#include "core/exit/control_register.h"
 #include "core/machine/cpu/msr.h"
 
 #include <inttypes.h>
@@ -75,6 +76,8 @@ static bool valid(const struct hwaccl_device *device, struct hwaccl_error *error
                 return refuse(error, "dr6", processor->dr6);
         if (processor->dr7 > UINT32_MAX)
                 return refuse(error, "dr7", processor->dr7);
+        if (!hwaccl_processor_apic_base_possible(processor, processor->apic_base))
+                return refuse(error, "apic_base", processor->apic_base);
         return hwaccl_processor_msr_valid(processor, error);
 }
 
@@ -87,6 +90,8 @@ static void restored(struct hwaccl_device *device)
         processor->context->cr8 = processor->cr8;
         processor->traps->active = processor->trap_active;
         processor->traps->vector = processor->trap_vector;
+        if (processor->apic)
+                processor->apic->restored(processor->apic);
 }
 
 static const struct hwaccl_device_ops ops = {
@@ -109,6 +114,23 @@ void hwaccl_processor_init(struct hwaccl_processor *processor, struct hwaccl_boa
         processor->dr6 = HWACCL_DR6_FIXED;
         processor->dr7 = HWACCL_DR7_FIXED;
         hwaccl_processor_msr_reset(processor);
+}
+
+void hwaccl_processor_take_init(struct hwaccl_processor *processor)
+{
+        const uint64_t cache = HWACCL_CR0_CD | HWACCL_CR0_NW;
+        struct hwaccl_machine_context *context = processor->context;
+        const struct hwaccl_machine_context before = *context;
+
+        hwaccl_machine_context_reset(context);
+        context->cr0 = (context->cr0 & ~cache) | (before.cr0 & cache);
+        context->sysenter_cs = before.sysenter_cs;
+        context->sysenter_esp = before.sysenter_esp;
+        context->sysenter_eip = before.sysenter_eip;
+        context->changed = UINT32_MAX;
+        memset(processor->dr, 0, sizeof(processor->dr));
+        processor->dr6 = HWACCL_DR6_FIXED;
+        processor->dr7 = HWACCL_DR7_FIXED;
 }
 
 void hwaccl_processor_connect(struct hwaccl_processor *processor, struct hwaccl_machine_context *context,

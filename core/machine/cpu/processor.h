@@ -14,9 +14,27 @@
 #define HWACCL_MTRR_VARIABLE_COUNT 8
 #define HWACCL_MTRR_FIXED_COUNT    11
 
+/* The core crystal clock of a processor with a local APIC, whose timer counts it. */
+#define HWACCL_CRYSTAL_HZ UINT64_C(1000000000)
+
 /* Bits of DR6 and DR7 that are always 1. */
 #define HWACCL_DR6_FIXED UINT64_C(0xffff0ff0)
 #define HWACCL_DR7_FIXED UINT64_C(0x400)
+
+/* IA32_APIC_BASE of a processor that has a local APIC. */
+#define HWACCL_APIC_BASE          UINT64_C(0xfee00000) /* of its page, at reset */
+#define HWACCL_APIC_BASE_BSP      UINT64_C(0x100)
+#define HWACCL_APIC_BASE_EXTENDED UINT64_C(0x400)
+#define HWACCL_APIC_BASE_ENABLED  UINT64_C(0x800)
+
+/* The local APIC as the rest of the processor sees it. It embeds this. */
+struct hwaccl_processor_apic {
+        /* IA32_TSC_DEADLINE and 800h-8ffh, and writes to IA32_APIC_BASE. False: #GP(0) */
+        bool (*rdmsr)(struct hwaccl_processor_apic *apic, uint32_t index, uint64_t *value);
+        bool (*wrmsr)(struct hwaccl_processor_apic *apic, uint32_t index, uint64_t value);
+        /* the processor's state, with IA32_APIC_BASE, was loaded */
+        void (*restored)(struct hwaccl_processor_apic *apic);
+};
 
 struct hwaccl_processor {
         struct hwaccl_device device;
@@ -24,7 +42,8 @@ struct hwaccl_processor {
         struct hwaccl_machine_context *context;
         struct hwaccl_trap_manager *traps;
         struct hwaccl_host *host;
-        uint64_t tsc_khz; /* of the guest's TSC and of leaf 15h; from the configuration */
+        struct hwaccl_processor_apic *apic; /* NULL: it has none */
+        uint64_t tsc_khz;                   /* of the guest's TSC and of leaf 15h; from the configuration */
         uint64_t tsc_offset;
         uint64_t dr[4];
         uint64_t dr6;
@@ -58,10 +77,17 @@ void hwaccl_processor_init(struct hwaccl_processor *processor, struct hwaccl_boa
 void hwaccl_processor_connect(struct hwaccl_processor *processor, struct hwaccl_machine_context *context,
                               struct hwaccl_trap_manager *traps, struct hwaccl_host *host);
 
+/** hwaccl_processor_take_init - the state after INIT (SDM 3A, table 10-1): as after reset, but for MSRs, TSC, cache
+ * control and floating point */
+void hwaccl_processor_take_init(struct hwaccl_processor *processor);
+
 /** hwaccl_processor_cpuid - the fixed virtual CPU's leaf (SDM 2A, CPUID): the same on every host; CR4.OSXSAVE is
  * mirrored */
 void hwaccl_processor_cpuid(const struct hwaccl_processor *processor, uint32_t leaf, uint32_t subleaf,
                             uint32_t result[4]);
+
+/** hwaccl_processor_apic_base_possible - can IA32_APIC_BASE have the value? */
+bool hwaccl_processor_apic_base_possible(const struct hwaccl_processor *processor, uint64_t value);
 
 /** hwaccl_processor_rdmsr, hwaccl_processor_wrmsr - false: the processor raises #GP(0) */
 bool hwaccl_processor_rdmsr(struct hwaccl_processor *processor, uint32_t index, uint64_t *value);

@@ -1,7 +1,7 @@
 /*
  * Debug ports. 402h: SeaBIOS' debug log (QEMU, hw/char/debugcon.c); e9h: Bochs' "port E9 hack"; both read as e9h, by
  * which software finds them. f4h: the debug-exit port; the value written, of whatever size, is the guest's exit code
- * (not shifted, unlike that of QEMU's isa-debug-exit).
+ * (not shifted: QEMU's isa-debug-exit makes 2 * value + 1 its exit status).
  */
 #include "core/machine/devices/debug_ports.h"
 
@@ -40,10 +40,11 @@ static const struct hwaccl_device_ops debug_ops = {
         .port_write = debug_write,
 };
 
-void hwaccl_debug_ports_init(struct hwaccl_debug_ports *ports, struct hwaccl_board *board)
+void hwaccl_debug_ports_init(struct hwaccl_debug_ports *ports, bool has_e9, struct hwaccl_board *board)
 {
         hwaccl_board_add_device(board, &ports->device, &debug_ops);
         hwaccl_bus_claim_ports(&board->bus, &ports->device, PORT_LOG, 1);
-        hwaccl_bus_claim_ports(&board->bus, &ports->device, PORT_E9, 1);
+        if (has_e9)
+                hwaccl_bus_claim_ports(&board->bus, &ports->device, PORT_E9, 1);
         hwaccl_bus_claim_ports(&board->bus, &ports->device, PORT_EXIT, EXIT_PORTS);
 }

@@ -8,6 +8,7 @@ struct hwaccl_debug_ports {
         struct hwaccl_device device; /* no state: what is written leaves the machine at once */
 };
 
-void hwaccl_debug_ports_init(struct hwaccl_debug_ports *ports, struct hwaccl_board *board);
+/** hwaccl_debug_ports_init - @has_e9: port e9h is not another device's */
+void hwaccl_debug_ports_init(struct hwaccl_debug_ports *ports, bool has_e9, struct hwaccl_board *board);
 
 #endif

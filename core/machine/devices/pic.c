@@ -73,6 +73,14 @@ static void update_cascade(struct hwaccl_pic *pic)
                 pic->master.irr &= (uint8_t)~CASCADE_BIT;
 }
 
+/* After every change: the slave's output is an input of the master, whose output may be watched. */
+static void settle(struct hwaccl_pic *pic)
+{
+        update_cascade(pic);
+        if (pic->output)
+                pic->output(pic->output_opaque, interrupting(&pic->master, pic->master.irr, true) >= 0);
+}
+
 static void set_input(struct hwaccl_pic_chip *chip, unsigned input, bool level)
 {
         uint8_t bit = (uint8_t)(1u << input);
@@ -100,14 +108,16 @@ static bool pic_set_line(struct hwaccl_interrupt_controller *controller, unsigne
         if (before == level)
                 return false;
         set_input(chip, line & 7, level);
-        update_cascade(pic);
+        settle(pic);
         return true;
 }
 
-static bool pic_would_interrupt(const struct hwaccl_interrupt_controller *controller, unsigned line)
+static bool pic_would_interrupt(const struct hwaccl_interrupt_controller *controller, unsigned line, bool enabled)
 {
         const struct hwaccl_pic *pic = of_controller(controller);
 
+        if (!enabled)
+                return false;
         if (line < 8)
                 return interrupting(&pic->master, 1u << line, true) >= 0;
         return interrupting(&pic->slave, 1u << (line & 7), false) >= 0 &&
@@ -166,7 +176,7 @@ static uint8_t pic_acknowledge(struct hwaccl_interrupt_source *source)
                 chip = &pic->slave;
                 input = acknowledge_chip(chip, false);
         }
-        update_cascade(pic);
+        settle(pic);
         return (uint8_t)(chip->base + input);
 }
 
@@ -272,7 +282,7 @@ static uint8_t read_byte(struct hwaccl_device *device, uint16_t port)
                 return chip->level;
         if (chip->poll) {
                 uint8_t answer = poll(chip, chip == &pic->master);
-                update_cascade(pic);
+                settle(pic);
                 return answer;
         }
         if (port & 1)
@@ -304,7 +314,7 @@ static void write_byte(struct hwaccl_device *device, uint16_t port, uint8_t valu
                 write_data(chip, value);
         else
                 write_command(chip, value);
-        update_cascade(pic);
+        settle(pic);
 }
 
 static void pic_write(struct hwaccl_device *device, uint16_t port, unsigned size, uint32_t value)
@@ -356,7 +366,8 @@ static const struct hwaccl_device_ops pic_ops = {
 void hwaccl_pic_init(struct hwaccl_pic *pic, struct hwaccl_board *board)
 {
         pic->controller = (struct hwaccl_interrupt_controller){
-                .source = {pic_pending, pic_acknowledge},
+                .line_count = 16,
+                .source = {.pending = pic_pending, .acknowledge = pic_acknowledge},
                 .set_line = pic_set_line,
                 .would_interrupt = pic_would_interrupt,
         };
@@ -367,4 +378,10 @@ void hwaccl_pic_init(struct hwaccl_pic *pic, struct hwaccl_board *board)
         hwaccl_bus_claim_ports(&board->bus, &pic->device, 0x20, 2);
         hwaccl_bus_claim_ports(&board->bus, &pic->device, 0xa0, 2);
         hwaccl_bus_claim_ports(&board->bus, &pic->device, 0x4d0, 2);
+}
+
+void hwaccl_pic_connect(struct hwaccl_pic *pic, void (*output)(void *opaque, bool level), void *opaque)
+{
+        pic->output = output;
+        pic->output_opaque = opaque;
 }

@@ -34,10 +34,15 @@ struct hwaccl_pic_chip {
 struct hwaccl_pic {
         struct hwaccl_device device;
         struct hwaccl_interrupt_controller controller;
+        void (*output)(void *opaque, bool level); /* watches INTR; NULL: nobody does */
+        void *output_opaque;
         struct hwaccl_pic_chip master;
         struct hwaccl_pic_chip slave;
 };
 
 void hwaccl_pic_init(struct hwaccl_pic *pic, struct hwaccl_board *board);
+
+/** hwaccl_pic_connect - @output gets the level of INTR after everything that may change it */
+void hwaccl_pic_connect(struct hwaccl_pic *pic, void (*output)(void *opaque, bool level), void *opaque);
 
 #endif

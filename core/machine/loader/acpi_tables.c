@@ -10,6 +10,10 @@
 #define FADT_PLACE 0x0c0u
 #define FACS_PLACE 0x1c0u
 #define DSDT_PLACE 0x200u
+#define MADT_PLACE 0x380u
+#define MP_PLACE   0x400u
+
+#define SIZE_WITHOUT_APIC 0x400u
 
 #define RSDP_SIZE_1_0 20u
 #define RSDP_SIZE     36u
@@ -86,7 +90,23 @@ static const uint8_t definition_block[] = {
 };
 /* clang-format on */
 
-_Static_assert(DSDT_PLACE + HEADER_SIZE + sizeof(definition_block) <= HWACCL_LOADER_ACPI_SIZE, "the tables fit");
+/*
+ * MADT (ACPI specification 2.0, 5.2.10.4), behind its header: address of the local APICs, and that there are 8259s too;
+ * processor 0, the I/O APIC, line 0 on pin 2, the SCI active high and level-triggered, NMI on LINT1 of all.
+ */
+/* clang-format off */
+static const uint8_t interrupt_model[] = {
+        0, 0, 0xe0, 0xfe, 1, 0, 0, 0,
+        0, 8, 0, 0, 1, 0, 0, 0,
+        1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0,
+        2, 10, 0, 0, 2, 0, 0, 0, 0, 0,
+        2, 10, 0, SCI_LINE, SCI_LINE, 0, 0, 0, 0x0d, 0,
+        4, 6, 0xff, 0, 0, 1,
+};
+/* clang-format on */
+
+_Static_assert(DSDT_PLACE + HEADER_SIZE + sizeof(definition_block) <= MADT_PLACE, "the tables fit");
+_Static_assert(MADT_PLACE + HEADER_SIZE + sizeof(interrupt_model) <= MP_PLACE, "the tables fit");
 
 static void put(uint8_t *to, uint64_t value, unsigned size)
 {
@@ -175,15 +195,24 @@ static void put_description(uint8_t *fadt)
                 put(fadt + field[i].offset, field[i].value, field[i].size);
 }
 
-void hwaccl_loader_acpi_tables(uint8_t tables[HWACCL_LOADER_ACPI_SIZE])
+size_t hwaccl_loader_acpi_tables(uint8_t tables[HWACCL_LOADER_ACPI_SIZE], bool apic)
 {
+        unsigned count = apic ? 2 : 1; /* FADT, MADT */
+
         memset(tables, 0, HWACCL_LOADER_ACPI_SIZE);
         put_root_pointer(tables + RSDP_PLACE);
 
         put(tables + RSDT_PLACE + HEADER_SIZE, address_of(FADT_PLACE), 4);
-        finish_table(tables + RSDT_PLACE, "RSDT", HEADER_SIZE + 4, 1);
         put(tables + XSDT_PLACE + HEADER_SIZE, address_of(FADT_PLACE), 8);
-        finish_table(tables + XSDT_PLACE, "XSDT", HEADER_SIZE + 8, 1);
+        if (apic) {
+                put(tables + RSDT_PLACE + HEADER_SIZE + 4, address_of(MADT_PLACE), 4);
+                put(tables + XSDT_PLACE + HEADER_SIZE + 8, address_of(MADT_PLACE), 8);
+                memcpy(tables + MADT_PLACE + HEADER_SIZE, interrupt_model, sizeof(interrupt_model));
+                finish_table(tables + MADT_PLACE, "APIC", HEADER_SIZE + sizeof(interrupt_model), 1);
+                hwaccl_loader_mp_table(tables + MP_PLACE, address_of(MP_PLACE));
+        }
+        finish_table(tables + RSDT_PLACE, "RSDT", HEADER_SIZE + 4 * count, 1);
+        finish_table(tables + XSDT_PLACE, "XSDT", HEADER_SIZE + 8 * count, 1);
 
         put_description(tables + FADT_PLACE);
         finish_table(tables + FADT_PLACE, "FACP", FADT_SIZE, 3);
@@ -194,4 +223,5 @@ void hwaccl_loader_acpi_tables(uint8_t tables[HWACCL_LOADER_ACPI_SIZE])
 
         memcpy(tables + DSDT_PLACE + HEADER_SIZE, definition_block, sizeof(definition_block));
         finish_table(tables + DSDT_PLACE, "DSDT", HEADER_SIZE + sizeof(definition_block), 1);
+        return apic ? HWACCL_LOADER_ACPI_SIZE : SIZE_WITHOUT_APIC;
 }

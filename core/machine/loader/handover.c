@@ -149,19 +149,19 @@ static bool add_services(struct hwaccl_layout *layout, struct hwaccl_error *erro
 
 bool hwaccl_handover_bios(struct hwaccl_layout *layout, uint64_t *rsdp, struct hwaccl_error *error)
 {
-        uint8_t *data, *tables;
+        uint8_t *data, *tables, content[HWACCL_LOADER_ACPI_SIZE];
+        size_t size = hwaccl_loader_acpi_tables(content, layout->apic);
 
         if (!add_services(layout, error) ||
             !add_optional(layout, "the BIOS data area", BIOS_DATA, BIOS_DATA_SIZE, &data, error) ||
-            !add_optional(layout, "the ACPI tables", HWACCL_LOADER_ACPI_ADDRESS, HWACCL_LOADER_ACPI_SIZE, &tables,
-                          error))
+            !add_optional(layout, "the ACPI tables", HWACCL_LOADER_ACPI_ADDRESS, size, &tables, error))
                 return false;
         if (data) {
                 hwaccl_store16(data + BIOS_DATA_COM1, COM1);
                 hwaccl_store16(data + BIOS_DATA_MEMORY, (uint16_t)(HWACCL_LOW_MEMORY_END / KIB));
         }
         if (tables)
-                hwaccl_loader_acpi_tables(tables);
+                memcpy(tables, content, size);
         *rsdp = tables ? HWACCL_LOADER_ACPI_ADDRESS : 0;
         return true;
 }

@@ -59,6 +59,7 @@ void hwaccl_layout_begin(struct hwaccl_layout *layout, const struct hwaccl_loade
         loaded->format = format;
         layout->loaded = loaded;
         layout->memory_size = input->memory_size;
+        layout->apic = input->apic;
 }
 
 void hwaccl_loader_free(struct hwaccl_loaded *loaded)

@@ -252,8 +252,8 @@ static bool place(struct hwaccl_layout *layout, const struct hwaccl_loader_input
         uint8_t *params = hwaccl_layout_add(layout, "boot_params", PARAMS_ADDRESS, PARAMS_SIZE, error);
         if (!params)
                 return false;
-        hwaccl_loader_acpi_tables(tables);
-        if (!hwaccl_layout_copy(layout, "the ACPI tables", HWACCL_LOADER_ACPI_ADDRESS, tables, sizeof(tables), error) ||
+        size_t size = hwaccl_loader_acpi_tables(tables, layout->apic);
+        if (!hwaccl_layout_copy(layout, "the ACPI tables", HWACCL_LOADER_ACPI_ADDRESS, tables, size, error) ||
             (header->enters_64 && !hwaccl_layout_add_identity_tables(layout, PAGE_TABLES_ADDRESS, error)) ||
             !place_kernel(layout, input, header, error))
                 return false;

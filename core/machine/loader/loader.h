@@ -43,6 +43,7 @@ struct hwaccl_loader_input {
         const struct hwaccl_loader_module *module; /* of Linux: one at most, the initrd */
         size_t module_count;                       /* HWACCL_LOADER_MODULE_MAX at most */
         uint64_t memory_size;                      /* of the guest: RAM as machine.h lays it out */
+        bool apic;     /* the machine has a local APIC and an I/O APIC, which its tables say */
         bool entry_32; /* enter a Linux that could be entered in 64-bit mode in 32-bit mode */
 };
 

@@ -17,6 +17,7 @@
 struct hwaccl_layout {
         struct hwaccl_loaded *loaded;
         uint64_t memory_size;
+        bool apic;
 };
 
 /** hwaccl_layout_begin - @loaded becomes empty, of that format; the layout is its RAM */

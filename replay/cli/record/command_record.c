@@ -180,6 +180,8 @@ static bool build_machine(struct session *session)
         memset(&config, 0, sizeof(config));
         config.memory_size = settings->memory_size;
         config.tsc_khz = settings->tsc_khz;
+        config.kind = record_machine_kind(settings);
+        config.testdev = settings->testdev;
         config.backed = true;
         config.firmware = settings->firmware.data;
         config.firmware_size = settings->firmware.size;

@@ -55,6 +55,8 @@ struct record_disk {
 enum record_accel { RECORD_ACCEL_AUTO, RECORD_ACCEL_KVM, RECORD_ACCEL_SOFT, RECORD_ACCEL_MUEN };
 #define RECORD_ACCELS "auto kvm soft muen" /* in this order */
 
+#define RECORD_MACHINES "pic apic"
+
 struct record_settings {
         const struct cli_command *command;
         struct record_image firmware; /* path NULL: none */
@@ -65,6 +67,8 @@ struct record_settings {
         size_t disk_count;
         uint64_t memory_size;
         uint64_t tsc_khz; /* 0: not given, the accelerator's default */
+        unsigned machine; /* of RECORD_MACHINES */
+        bool testdev;
         enum record_accel accel;
         const char *subject_dir; /* of muen */
         struct hwaccl_muen_doorbells subject_doorbells;
@@ -110,6 +114,9 @@ bool record_parse(struct record_settings *settings, const struct cli_command *co
 
 /** record_free_settings - release what record_parse() allocated, whatever it returned */
 void record_free_settings(struct record_settings *settings);
+
+/** record_machine_kind - the machine to build */
+enum hwaccl_machine_kind record_machine_kind(const struct record_settings *settings);
 
 /* record_accel.c */
 

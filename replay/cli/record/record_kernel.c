@@ -112,6 +112,7 @@ bool record_load_kernel(struct record_settings *settings)
                 .module = module,
                 .module_count = kernel->module_count,
                 .memory_size = settings->memory_size,
+                .apic = record_machine_kind(settings) == HWACCL_MACHINE_APIC,
                 .entry_32 = kernel->linux_entry == 32,
         };
         kernel->is_loaded = hwaccl_loader_load(&input, &kernel->loaded, &error);

@@ -135,6 +135,9 @@ static void add_guest(struct record_options *options, const struct record_settin
 {
         add(options, HWACCL_OPTION_MEMORY_SIZE, "%" PRIu64, settings->memory_size);
         add(options, HWACCL_OPTION_TSC_KHZ, "%" PRIu64, settings->tsc_khz);
+        add(options, HWACCL_OPTION_MACHINE, "%s", hwaccl_machine_kind_name(record_machine_kind(settings)));
+        if (settings->testdev)
+                add(options, HWACCL_OPTION_DEVICE, HWACCL_DEVICE_TESTDEV);
         add(options, "cr0_mask", "0x%" PRIx64, HWACCL_CR0_MASK);
         add(options, "cr4_mask", "0x%" PRIx64, HWACCL_CR4_MASK);
         add(options, HWACCL_OPTION_FIRMWARE_SIZE, "%zu", settings->firmware.size);

@@ -1,6 +1,7 @@
 /* The command line of `hwaccl record`. */
 #include "replay/cli/parse.h"
 #include "replay/cli/record/record.h"
+#include "replay/machine_options.h"
 
 #include "core/muen/vmm_operation.h"
 
@@ -153,6 +154,15 @@ static bool parse_clock(const struct cli_command *command, const struct cli_opti
                                "host, virtual, or virtual and a rate from 1 to 1000: virtual,10");
 }
 
+static bool parse_device(const struct cli_command *command, const struct cli_option *option, const char *text,
+                         void *field)
+{
+        bool *testdev = &((struct record_settings *)field)->testdev;
+
+        *testdev = strcmp(text, HWACCL_DEVICE_TESTDEV) == 0;
+        return *testdev || cli_value_error(command, option, text, HWACCL_DEVICE_TESTDEV);
+}
+
 static bool parse_smp(const struct cli_command *command, const struct cli_option *option, const char *text, void *field)
 {
         struct hwaccl_error error;
@@ -194,6 +204,15 @@ const struct cli_option record_option_table[] = {
          CLI_PARSED(CLI_VALUE_FILE, record_parse_disk)},
         {"memory", 'm', "SIZE", "size of guest memory, 1M to 3G (default 128M)",
          CLI_PARSED(CLI_VALUE_TEXT, parse_memory), .given = CLI_FIELD(bool, S, memory_given)},
+        {"machine", 0, "KIND",
+         "what interrupts the processor: pic, two 8259s alone, or apic, a local APIC and an I/O APIC with them "
+         "(default "
+         "pic)",
+         CLI_KEYWORD(S, machine, RECORD_MACHINES)},
+        {"device", 0, "NAME",
+         "add a device: testdev, with which kvm-unit-tests' images make accesses and interrupts (ports e0h-ebh and "
+         "2000h-2017h, memory at ff000000h)",
+         CLI_PARSED(CLI_VALUE_KEYWORD, parse_device), .keywords = HWACCL_DEVICE_TESTDEV},
         {"smp", 0, "N", "number of virtual CPUs, always 1; also -smp N", CLI_PARSED(CLI_VALUE_NUMBER, parse_smp)},
         {"output", 'o', "FILE", "write the recording to FILE, an SQLite database", CLI_FILE(S, output)},
         {"force", 0, NULL, "replace the recording if it exists", CLI_FLAG(S, force)},
@@ -299,6 +318,11 @@ static bool accel_from_environment(struct record_settings *settings)
         const char *accel = getenv("HWACCL_ACCEL");
 
         return !accel || !*accel || cli_parse_value(settings->command, &variable, accel, settings);
+}
+
+enum hwaccl_machine_kind record_machine_kind(const struct record_settings *settings)
+{
+        return settings->machine ? HWACCL_MACHINE_APIC : HWACCL_MACHINE_PIC;
 }
 
 bool record_parse(struct record_settings *settings, const struct cli_command *command, int argc, char **argv,
