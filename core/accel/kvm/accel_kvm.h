@@ -49,7 +49,7 @@ uint64_t hwaccl_kvm_tsc_khz(const struct hwaccl_kvm *kvm);
 
 struct hwaccl_accel_kvm_config {
         struct hwaccl_guest_memory *memory;       /* must outlive the accelerator, which protects its ROM */
-        const struct hwaccl_processor *processor; /* whose CPUID leaves the guest gets; read at creation only */
+        const struct hwaccl_processor *processor; /* whose CPUID leaves and CR8 the guest has */
         uint64_t (*clock)(void *opaque);          /* guest clock in ns; it runs as CLOCK_MONOTONIC does */
         void *opaque;
         /* let the kernel complete each instruction too, and end the guest with an error when its state differs from the

@@ -143,7 +143,7 @@ enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *stat
                 return EXIT_HANDLER;
         case KVM_EXIT_FAIL_ENTRY: return kvm_exit_refused(kvm, state, run->fail_entry.hardware_entry_failure_reason);
         case KVM_EXIT_INTERNAL_ERROR: return internal_error(kvm, state, error);
-        case KVM_EXIT_SET_TPR: return EXIT_AGAIN; /* CR8 went down: run->cr8 holds it */
+        case KVM_EXIT_SET_TPR: return kvm_apic_exit_tpr(kvm, state); /* CR8 went down */
         case KVM_EXIT_UNKNOWN:
                 hwaccl_error_set(error, "KVM: unknown hardware exit reason %" PRIx64 " at %" PRIx64,
                                  (uint64_t)run->hw.hardware_exit_reason, state->rip);

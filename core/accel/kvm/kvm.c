@@ -1,5 +1,6 @@
 /* One run: the handler's state to the kernel, KVM_RUN until there is an exit for the handler, the state back. */
 #include "core/accel/kvm/kvm.h"
+#include "core/irq/trap_manager.h"
 #include "core/subject/pending_interrupts.h"
 #include "core/subject/transfer.h"
 
@@ -61,8 +62,8 @@ static uint8_t blocking_of(const struct hwaccl_subject_state *state)
                (state->interruptibility & HWACCL_INTERRUPTIBILITY_MOV_SS ? KVM_SHADOW_MOV_SS : 0);
 }
 
-/* Blocking by STI or MOV SS (KVM: interrupt shadow) and the vector to inject; events pending in the kernel are cleared.
- */
+/* Blocking by STI or MOV SS (KVM: interrupt shadow) and by NMI, and the vector to inject; events pending in the kernel
+ * are cleared. An NMI that is blocked stays pending in the kernel until the guest's IRET. */
 static void put_events(struct kvm_accel *kvm, const struct hwaccl_subject_state *state,
                        const struct hwaccl_pending_interrupts *pending)
 {
@@ -70,14 +71,19 @@ static void put_events(struct kvm_accel *kvm, const struct hwaccl_subject_state 
         const struct kvm_vcpu_events *now = &run->s.regs.events;
         int vector = hwaccl_pending_interrupts_highest(pending);
 
+        bool nmi = vector == HWACCL_VECTOR_NMI;
+        bool masked = state->interruptibility & HWACCL_INTERRUPTIBILITY_NMI;
+
         kvm->injecting = vector >= 0;
         kvm->vector = (uint8_t)vector;
         if (kvm->entered && vector < 0 && !now->interrupt.injected && !now->exception.injected &&
-            !now->exception.pending && (now->interrupt.shadow != 0) == (state->interruptibility != 0))
+            !now->exception.pending && (now->interrupt.shadow != 0) == (blocking_of(state) != 0) &&
+            !now->nmi.injected && !now->nmi.pending && (now->nmi.masked != 0) == masked)
                 return;
         run->s.regs.events = (struct kvm_vcpu_events){
-                .interrupt = {.injected = vector >= 0, .nr = kvm->vector, .shadow = blocking_of(state)},
-                .flags = KVM_VCPUEVENT_VALID_SHADOW,
+                .interrupt = {.injected = vector >= 0 && !nmi, .nr = kvm->vector, .shadow = blocking_of(state)},
+                .nmi = {.pending = nmi, .masked = masked},
+                .flags = KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_NMI_PENDING,
         };
         run->kvm_dirty_regs |= KVM_SYNC_X86_EVENTS;
 }
@@ -97,16 +103,27 @@ static bool enter(struct kvm_accel *kvm, const struct hwaccl_subject_state *stat
                 kvm_system_registers_put(state, &run->s.regs.sregs);
                 run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
         }
+        if (!kvm_put_tsc(kvm, error))
+                return false;
         put_events(kvm, state, pending);
+        kvm_apic_put(kvm);
         kvm->entered = true;
         return true;
 }
 
-/* The kernel reports a vector as injected until the guest has begun to take it. */
-static void settle_injection(struct kvm_accel *kvm, struct hwaccl_pending_interrupts *pending)
+/* The kernel reports a vector as injected until the guest has begun to take it. @state: until now, that of the entry
+ * says whether NMIs are blocked by another one */
+static void settle_injection(struct kvm_accel *kvm, struct hwaccl_pending_interrupts *pending,
+                             struct hwaccl_subject_state *state)
 {
-        if (kvm->injecting && !kvm->kvm->run->s.regs.events.interrupt.injected)
+        const struct kvm_vcpu_events *events = &kvm->kvm->run->s.regs.events;
+        bool nmi = kvm->vector == HWACCL_VECTOR_NMI;
+        bool waits = nmi ? events->nmi.pending || events->nmi.injected : events->interrupt.injected;
+
+        if (kvm->injecting && !waits)
                 hwaccl_pending_interrupts_clear(pending, kvm->vector);
+        else if (kvm->injecting && nmi && !(kvm->left.interruptibility & HWACCL_INTERRUPTIBILITY_NMI))
+                state->interruptibility &= ~(uint64_t)HWACCL_INTERRUPTIBILITY_NMI;
         kvm->injecting = false;
 }
 
@@ -163,6 +180,8 @@ static bool run_guest(struct hwaccl_accel *accel, struct hwaccl_subject_state *s
         struct kvm_accel *kvm = kvm_of(accel);
         enum exit_kind kind;
 
+        if (kvm_apic_release(kvm, state))
+                return true;
         if (!kvm_timer_arm(kvm, request->deadline_ns, error) || !enter(kvm, state, pending, error))
                 return false;
         kvm->left = *state; /* the entry, until there is an exit */
@@ -172,8 +191,9 @@ static bool run_guest(struct hwaccl_accel *accel, struct hwaccl_subject_state *s
         } while (kind == EXIT_AGAIN);
         if (kind == EXIT_ERROR)
                 return false;
-        settle_injection(kvm, pending);
+        settle_injection(kvm, pending, state);
         kvm->left = *state;
+        kvm_apic_hold(kvm, state);
         return true;
 }
 

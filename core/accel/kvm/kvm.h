@@ -49,6 +49,12 @@ struct kvm_accel {
         struct hwaccl_subject_state after;
         uint64_t verified;
 
+        uint64_t tsc_offset; /* the processor's, as the kernel has it */
+
+        /* the guest changed CR8 without an exit: this one follows the exit that says so */
+        bool held;
+        struct hwaccl_subject_state held_exit;
+
         void *nothing; /* inaccessible pages, mapped where the guest has no memory */
         size_t nothing_size;
 
@@ -75,6 +81,7 @@ bool kvm_explain_access(struct hwaccl_error *error); /* by errno; returns false 
 /* system.c */
 bool kvm_error(struct hwaccl_error *error, const char *what); /* with errno */
 bool kvm_set_cpuid(struct kvm_accel *kvm, struct hwaccl_error *error);
+bool kvm_put_tsc(struct kvm_accel *kvm, struct hwaccl_error *error); /* before the first run, and when it was written */
 bool kvm_set_msr(struct kvm_accel *kvm, uint32_t index, uint64_t value, struct hwaccl_error *error);
 
 /* memory.c */
@@ -141,6 +148,14 @@ void kvm_signals_destroy(struct kvm_accel *kvm);
 bool kvm_timer_arm(struct kvm_accel *kvm, uint64_t deadline_ns, struct hwaccl_error *error);
 void kvm_kick(struct kvm_accel *kvm);
 int kvm_run_once(struct kvm_accel *kvm); /* KVM_RUN, which a kick or the timer ends; its result */
+
+/* apic.c */
+/* CR8 and IA32_APIC_BASE, before a run: after the registers that are dirty were set */
+void kvm_apic_put(struct kvm_accel *kvm);
+enum exit_kind kvm_apic_exit_tpr(const struct kvm_accel *kvm, struct hwaccl_subject_state *state);
+/* hold an exit back behind one that says what CR8 is, if it has changed; the next run is over with what was held */
+void kvm_apic_hold(struct kvm_accel *kvm, struct hwaccl_subject_state *state);
+bool kvm_apic_release(struct kvm_accel *kvm, struct hwaccl_subject_state *state);
 
 /* exit.c */
 enum exit_kind kvm_exit(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);

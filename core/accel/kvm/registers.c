@@ -93,6 +93,8 @@ void kvm_registers_get(const struct kvm_sync_regs *from, struct hwaccl_subject_s
         state->interruptibility = blocking & KVM_SHADOW_STI      ? HWACCL_INTERRUPTIBILITY_STI
                                   : blocking & KVM_SHADOW_MOV_SS ? HWACCL_INTERRUPTIBILITY_MOV_SS
                                                                  : 0;
+        if (from->events.nmi.masked)
+                state->interruptibility |= HWACCL_INTERRUPTIBILITY_NMI;
 }
 
 void kvm_general_registers_put(const struct hwaccl_subject_state *state, struct kvm_regs *to)

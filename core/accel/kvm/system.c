@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define IA32_TSC         0x10
 #define APIC_BASE_ENABLE UINT64_C(0x800)
 
 /* Of processors without "unrestricted guest": four pages for the kernel's own use, below the largest firmware. */
@@ -55,7 +56,7 @@ static bool enable(const struct hwaccl_kvm *kvm, uint32_t capability, uint64_t a
         return ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &request) == 0 || kvm_error(error, "enabling a capability");
 }
 
-/* All MSRs exit, except those that the guest reads without an exit too (RDTSC), or that change
+/* All MSRs exit, except those that the guest reads without an exit too (RDTSC; its writes exit), or that change
  * without one (segment bases, SWAPGS): the handler's copy of them would be out of date. */
 static bool filter_msrs(const struct hwaccl_kvm *kvm, struct hwaccl_error *error)
 {
@@ -64,7 +65,7 @@ static bool filter_msrs(const struct hwaccl_kvm *kvm, struct hwaccl_error *error
                 .flags = KVM_MSR_FILTER_DEFAULT_DENY,
                 .ranges =
                         {
-                                {KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, 1, 0x10, allow}, /* TSC */
+                                {KVM_MSR_FILTER_READ, 1, IA32_TSC, allow},
                                 {KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, 3, 0xc0000100,
                                  allow}, /* FS, GS, KERNEL_GS */
                         },
@@ -111,7 +112,7 @@ static bool prepare_vcpu(struct hwaccl_kvm *kvm, struct hwaccl_error *error)
         kvm->tsc_khz = (uint64_t)khz;
         if (ioctl(kvm->vcpu_fd, KVM_GET_SREGS, &kvm->run->s.regs.sregs) != 0)
                 return kvm_error(error, "reading the reset state");
-        /* there is no local APIC: CPUID leaf 1 says so only when it is disabled */
+        /* CPUID leaf 1 has a local APIC only when it is enabled, which is for kvm_apic_put() */
         kvm->run->s.regs.sregs.apic_base &= ~APIC_BASE_ENABLE;
         kvm->run->kvm_valid_regs = KVM_SYNC_X86_VALID_FIELDS;
         return true;
@@ -183,6 +184,28 @@ bool hwaccl_kvm_is_hardware(FILE *cpuinfo)
         return hardware;
 }
 
+/* A second write that is far from the first one sets the TSC; the kernel takes a near one for an attempt to synchronize
+ * processors, and ignores it. */
+#define TSC_FAR (UINT64_C(1) << 42)
+
+static uint64_t guest_tsc(const struct kvm_accel *kvm)
+{
+        uint64_t now = kvm->config.clock(kvm->config.opaque), khz = kvm->config.processor->tsc_khz;
+
+        return now / 1000000 * khz + now % 1000000 * khz / 1000000 + kvm->config.processor->tsc_offset;
+}
+
+bool kvm_put_tsc(struct kvm_accel *kvm, struct hwaccl_error *error)
+{
+        uint64_t offset = kvm->config.processor->tsc_offset;
+
+        if (kvm->entered && offset == kvm->tsc_offset)
+                return true;
+        kvm->tsc_offset = offset;
+        return kvm_set_msr(kvm, IA32_TSC, guest_tsc(kvm) + TSC_FAR, error) &&
+               kvm_set_msr(kvm, IA32_TSC, guest_tsc(kvm), error);
+}
+
 #define LEAF_MAX 64
 
 static void add_leaf(struct kvm_cpuid2 *leaves, const struct hwaccl_processor *processor, uint32_t leaf,
@@ -202,6 +225,15 @@ static void add_leaf(struct kvm_cpuid2 *leaves, const struct hwaccl_processor *p
         };
 }
 
+static uint32_t subleaves(uint32_t leaf)
+{
+        switch (leaf) {
+        case 4: return 4;
+        case 0xb: return 3;
+        default: return 1;
+        }
+}
+
 bool kvm_set_cpuid(struct kvm_accel *kvm, struct hwaccl_error *error)
 {
         static const uint32_t ranges[] = {0, UINT32_C(0x80000000)};
@@ -215,8 +247,8 @@ bool kvm_set_cpuid(struct kvm_accel *kvm, struct hwaccl_error *error)
                 hwaccl_processor_cpuid(processor, ranges[i], 0, first);
                 hwaccl_assert(first[0] >= ranges[i] && first[0] - ranges[i] < LEAF_MAX / 2 - 4);
                 for (uint32_t leaf = ranges[i]; leaf <= first[0]; leaf++)
-                        for (uint32_t subleaf = 0; subleaf < (leaf == 4 ? 4 : 1); subleaf++)
-                                add_leaf(leaves, processor, leaf, subleaf, leaf == 4);
+                        for (uint32_t subleaf = 0; subleaf < subleaves(leaf); subleaf++)
+                                add_leaf(leaves, processor, leaf, subleaf, subleaves(leaf) > 1);
         }
         bool good = ioctl(kvm->kvm->vcpu_fd, KVM_SET_CPUID2, leaves) == 0 || kvm_error(error, "setting CPUID");
         free(leaves);
