@@ -67,6 +67,13 @@ unsigned hwaccl_context_cpl(const struct hwaccl_machine_context *context);
 unsigned hwaccl_context_code_bits(const struct hwaccl_machine_context *context);
 
 /**
+ * hwaccl_segment_allows - may @size bytes at @offset of a segment be accessed? (SDM 3A, 5.3-5.5)
+ * @typed: in protected mode; real and virtual-8086 mode have limits, but no types
+ */
+bool hwaccl_segment_allows(const struct hwaccl_segment *segment, bool typed, uint64_t offset, unsigned size,
+                           unsigned access);
+
+/**
  * hwaccl_segment_translate - logical to linear address, with limit, type and canonical checks (SDM 3A, 5.3-5.5)
  * @size: bytes accessed, 1 to 4096; the linear address of the first is returned
  *

@@ -32,13 +32,9 @@ static bool segment_fault(const struct hwaccl_machine_context *context, enum hwa
         return false;
 }
 
-/* Present, usable, and of a type that allows the access. Real and virtual-8086 mode have no types. */
-static bool type_allows(const struct hwaccl_machine_context *context, const struct hwaccl_segment *segment,
-                        unsigned access)
+/* Present, usable, and of a type that allows the access. */
+static bool type_allows(const struct hwaccl_segment *segment, unsigned access)
 {
-        if (!(context->cr0 & HWACCL_CR0_PE) || (context->rflags & RFLAGS_VM))
-                return true;
-
         uint32_t rights = segment->access_rights;
         if ((rights & HWACCL_SEGMENT_UNUSABLE) || !(rights & SEGMENT_P))
                 return false;
@@ -62,6 +58,12 @@ static bool within_limit(const struct hwaccl_segment *segment, uint64_t offset, 
         return offset > segment->limit && last <= top;
 }
 
+bool hwaccl_segment_allows(const struct hwaccl_segment *segment, bool typed, uint64_t offset, unsigned size,
+                           unsigned access)
+{
+        return (!typed || type_allows(segment, access)) && within_limit(segment, offset, size);
+}
+
 bool hwaccl_segment_translate(const struct hwaccl_machine_context *context, enum hwaccl_segment_register segment,
                               uint64_t offset, unsigned size, unsigned access, uint64_t *linear,
                               struct hwaccl_exception *exception)
@@ -75,7 +77,8 @@ bool hwaccl_segment_translate(const struct hwaccl_machine_context *context, enum
                         return segment_fault(context, segment, exception);
                 return true;
         }
-        if (!type_allows(context, cache, access) || !within_limit(cache, offset, size))
+        bool typed = (context->cr0 & HWACCL_CR0_PE) && !(context->rflags & RFLAGS_VM);
+        if (!hwaccl_segment_allows(cache, typed, offset, size, access))
                 return segment_fault(context, segment, exception);
         *linear = (uint32_t)(cache->base + offset);
         return true;

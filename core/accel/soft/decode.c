@@ -181,6 +181,11 @@ static uint8_t classify_two_byte(struct soft_site *site)
         case 0xae: /* TPAUSE, UMWAIT, UMONITOR, which the engine takes for MFENCE */
                 return (site->modrm & 0xf8) == 0xf0 && (site->repeat || site->operand_prefix) ? SOFT_SITE_UNDEFINED
                                                                                               : SOFT_SITE_NONE;
+        case 0xa1:
+        case 0xa9:
+        case 0xb2:
+        case 0xb4:
+        case 0xb5: return SOFT_SITE_LOAD_SEGMENT;
         default: return SOFT_SITE_NONE;
         }
 }
@@ -189,7 +194,11 @@ static uint8_t classify_one_byte(struct soft_site *site)
 {
         switch (site->opcode) {
         case 0x17: return SOFT_SITE_LOAD_SS;
-        case 0x8e: return modrm_reg(site) == HWACCL_SS ? SOFT_SITE_LOAD_SS : SOFT_SITE_NONE;
+        case 0x8e: return modrm_reg(site) == HWACCL_SS ? SOFT_SITE_LOAD_SS : SOFT_SITE_LOAD_SEGMENT;
+        case 0x07:
+        case 0x1f: return SOFT_SITE_LOAD_SEGMENT;
+        case 0xc4:
+        case 0xc5: return site->bits != 64 && !modrm_is_register(site) ? SOFT_SITE_LOAD_SEGMENT : SOFT_SITE_NONE;
         case 0x6c:
         case 0x6d:
         case 0x6e:
@@ -230,6 +239,7 @@ static bool engine_executes(uint8_t kind)
         switch (kind) {
         case SOFT_SITE_NONE:
         case SOFT_SITE_LOAD_SS:
+        case SOFT_SITE_LOAD_SEGMENT:
         case SOFT_SITE_PUSHF:
         case SOFT_SITE_POPF:
         case SOFT_SITE_IRET:
@@ -239,7 +249,7 @@ static bool engine_executes(uint8_t kind)
         }
 }
 
-void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, uint8_t bits)
+void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, uint8_t bits, uint8_t size)
 {
         uint64_t address = site->address;
 
@@ -256,6 +266,8 @@ void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, u
                 site->kind = site->two_byte ? classify_two_byte(site) : classify_one_byte(site);
         if (site->rex_ignored && engine_executes(site->kind))
                 site->kind = SOFT_SITE_UNSUPPORTED;
+        if (bits != 64)
+                soft_decode_reference(site, size);
 }
 
 uint64_t *soft_general(struct hwaccl_subject_state *state, unsigned index)
@@ -336,6 +348,30 @@ static uint64_t operand_wide(const struct soft_site *site, const struct hwaccl_s
                 offset = general(state, rm | (site->rex & REX_B ? 8u : 0));
         }
         return offset + displacement(site, at, size);
+}
+
+uint16_t soft_operand_registers(const struct soft_site *site)
+{
+        static const uint8_t word[8] = {1 << HWACCL_RBX | 1 << HWACCL_RSI,
+                                        1 << HWACCL_RBX | 1 << HWACCL_RDI,
+                                        1 << HWACCL_RBP | 1 << HWACCL_RSI,
+                                        1 << HWACCL_RBP | 1 << HWACCL_RDI,
+                                        1 << HWACCL_RSI,
+                                        1 << HWACCL_RDI,
+                                        1 << HWACCL_RBP,
+                                        1 << HWACCL_RBX};
+        unsigned mode = site->modrm >> 6, rm = site->modrm & 7;
+
+        if (mode == 3)
+                return (uint16_t)(1u << rm);
+        if (site->address_bits == 16)
+                return mode == 0 && rm == 6 ? 0 : word[rm];
+        if (rm != 4)
+                return mode == 0 && rm == 5 ? 0 : (uint16_t)(1u << rm);
+        uint8_t sib = site->bytes[site->modrm_at + 1u];
+        uint16_t registers = mode == 0 && (sib & 7) == 5 ? 0 : (uint16_t)(1u << (sib & 7));
+        unsigned index = (sib >> 3) & 7;
+        return index == 4 ? registers : (uint16_t)(registers | 1u << index);
 }
 
 void soft_operand(const struct soft_site *site, const struct hwaccl_subject_state *state,

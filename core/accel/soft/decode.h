@@ -18,6 +18,8 @@ enum soft_site_kind {
         SOFT_SITE_INTERRUPT, /* INT n, INT3, INTO, INT1 */
         SOFT_SITE_STI,
         SOFT_SITE_LOAD_SS,
+        SOFT_SITE_LOAD_SEGMENT, /* another segment register */
+        SOFT_SITE_REFERENCE,    /* uses a segment register that the same block has loaded */
         SOFT_SITE_POPF,
         SOFT_SITE_PUSHF,
         SOFT_SITE_IRET,
@@ -29,6 +31,46 @@ enum soft_site_kind {
         SOFT_SITE_UNSUPPORTED,
         SOFT_SITE_UNDECODED, /* let the engine judge, and decode again behind it */
 };
+
+/* Where an instruction's memory operand is. */
+enum soft_operand_kind {
+        SOFT_OPERAND_NONE,
+        SOFT_OPERAND_MODRM,
+        SOFT_OPERAND_POPPED, /* the same, with the stack pointer as POP leaves it */
+        SOFT_OPERAND_BIT,    /* the same, and as many operands further as a bit number in a register says */
+        SOFT_OPERAND_OFFSET, /* in the instruction */
+        SOFT_OPERAND_TABLE,  /* XLAT */
+        SOFT_OPERAND_MASKED, /* MASKMOVQ */
+        SOFT_OPERAND_SOURCE, /* of a string instruction */
+        SOFT_OPERAND_DESTINATION,
+        SOFT_OPERAND_BOTH, /* source and destination */
+};
+
+enum soft_stack_kind { SOFT_STACK_NONE, SOFT_STACK_PUSH, SOFT_STACK_POP, SOFT_STACK_ENTER, SOFT_STACK_LEAVE };
+
+/* Where a jump, call or return takes its target from. */
+enum soft_branch_kind {
+        SOFT_BRANCH_NONE,
+        SOFT_BRANCH_RELATIVE,
+        SOFT_BRANCH_INDIRECT, /* the operand */
+        SOFT_BRANCH_FAR,      /* in the instruction */
+        SOFT_BRANCH_RETURN,   /* top of the stack */
+};
+
+/* What an instruction does to memory by itself, as far as segments must allow it. */
+struct soft_reference {
+        uint8_t operand; /* enum soft_operand_kind */
+        bool write;
+        bool floating;      /* raises #NM first where CR0 says so */
+        uint8_t stack;      /* enum soft_stack_kind */
+        uint8_t slots;      /* pushed or popped */
+        uint8_t branch;     /* enum soft_branch_kind */
+        uint16_t size;      /* of the memory operand */
+        uint16_t registers; /* general registers that addresses and targets are made of */
+        uint8_t segments;   /* segment registers used, 1 << number, CS for its limit; SOFT_WRITES_CODE */
+};
+
+#define SOFT_WRITES_CODE 0x40u /* writes through CS, which protected mode never allows */
 
 /* A decoded instruction. */
 struct soft_site {
@@ -50,12 +92,26 @@ struct soft_site {
         uint8_t address_bits;
         uint8_t repeat;  /* F2h, F3h or 0 */
         uint8_t segment; /* enum hwaccl_segment_register of an override, or SOFT_NO_SEGMENT */
+        bool after_load; /* uses a segment register that the same block has loaded */
+        struct soft_reference reference;
 };
 
 #define SOFT_NO_SEGMENT 0xff
 
-/** soft_decode - what the instruction of @length bytes is to the accelerator; its address is set already */
-void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, uint8_t bits);
+/**
+ * soft_decode - what the instruction of @length bytes is to the accelerator; its address is set already
+ * @size: of its memory operand, as the disassembler says; 0: unknown
+ */
+void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, uint8_t bits, uint8_t size);
+
+/** soft_decode_reference - fill in site->reference; the rest is decoded already. @size as above */
+void soft_decode_reference(struct soft_site *site, uint8_t size);
+
+/** soft_operand_registers - registers that the operand of ModRM is made of, 1 << number; outside of 64-bit code */
+uint16_t soft_operand_registers(const struct soft_site *site);
+
+/** soft_loaded_segment - the segment register that an instruction loads */
+enum hwaccl_segment_register soft_loaded_segment(const struct soft_site *site);
 
 /** soft_operand - segment and offset of the memory operand that ModRM describes */
 void soft_operand(const struct soft_site *site, const struct hwaccl_subject_state *state,

@@ -246,6 +246,28 @@ bool soft_engine_open(struct soft_engine *engine, struct hwaccl_error *error)
         return good;
 }
 
+bool soft_engine_open_another(struct soft_engine *engine, const struct soft_engine *first, struct hwaccl_error *error)
+{
+        if (!unicorn_library_open(&engine->unicorn, error))
+                return false;
+        uc_err status = engine->unicorn.open(UC_ARCH_X86, UC_MODE_64, &engine->handle);
+        if (status == UC_ERR_OK)
+                status = engine->unicorn.ctl(engine->handle, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1);
+        if (status == UC_ERR_OK)
+                status = engine->unicorn.context_alloc(engine->handle, &engine->context);
+        if (status != UC_ERR_OK)
+                return refuse(engine, error, engine->unicorn.strerror(status));
+        engine->saved = (uint8_t *)engine->context;
+        engine->layout = first->layout;
+        return engine->unicorn.context_size(engine->handle) == engine->layout.size ||
+               refuse(engine, error, "contexts differ in size");
+}
+
+void soft_engine_take_over(struct soft_engine *engine, const struct soft_engine *from)
+{
+        memcpy(engine->saved, from->saved, engine->layout.size);
+}
+
 void soft_engine_close(struct soft_engine *engine)
 {
         if (engine->context)
@@ -403,6 +425,28 @@ bool soft_engine_load(struct soft_engine *engine, struct hwaccl_subject_state *s
                 put32(engine, layout->in_flight, UINT32_MAX);
         if (engine->unicorn.context_restore(engine->handle, engine->context) != UC_ERR_OK)
                 return hwaccl_error_set(error, "the soft accelerator cannot restore its engine's state");
+        return true;
+}
+
+bool soft_engine_registers(const struct soft_engine *engine, unsigned registers, struct hwaccl_subject_state *state)
+{
+        for (; registers; registers &= registers - 1) {
+                unsigned i = (unsigned)__builtin_ctz(registers);
+                if (engine->unicorn.reg_read(engine->handle, general_id[i], soft_general(state, i)) != UC_ERR_OK)
+                        return false;
+        }
+        return true;
+}
+
+bool soft_engine_segments(struct soft_engine *engine, struct hwaccl_segment *segment)
+{
+        if (!save(engine))
+                return false;
+        for (unsigned i = 0; i < HWACCL_SEGMENT_REGISTER_COUNT; i++) {
+                struct soft_raw_segment raw;
+                memcpy(&raw, engine->saved + engine->layout.segments + i * sizeof(raw), sizeof(raw));
+                segment_of(&raw, i, &segment[i]);
+        }
         return true;
 }
 

@@ -44,6 +44,12 @@ struct soft_engine {
 bool soft_engine_open(struct soft_engine *engine, struct hwaccl_error *error);
 void soft_engine_close(struct soft_engine *engine);
 
+/** soft_engine_open_another - one more, with the layout that the first one was found to have */
+bool soft_engine_open_another(struct soft_engine *engine, const struct soft_engine *first, struct hwaccl_error *error);
+
+/** soft_engine_take_over - the guest goes on in this engine: what the subject state does not hold (FPU) is copied */
+void soft_engine_take_over(struct soft_engine *engine, const struct soft_engine *from);
+
 /**
  * soft_engine_probe - the rest of the layout, by making the engine fault; when its memory and its hooks are there
  * @root: of empty page tables
@@ -58,6 +64,12 @@ bool soft_engine_load(struct soft_engine *engine, struct hwaccl_subject_state *s
 /** soft_engine_store - take the subject state back; *fault_address is the engine's CR2 */
 bool soft_engine_store(struct soft_engine *engine, struct hwaccl_subject_state *state, uint64_t *fault_address,
                        struct hwaccl_error *error);
+
+/** soft_engine_registers - read general registers while the engine runs; @registers: 1 << number */
+bool soft_engine_registers(const struct soft_engine *engine, unsigned registers, struct hwaccl_subject_state *state);
+
+/** soft_engine_segments - the six segment registers while the engine runs */
+bool soft_engine_segments(struct soft_engine *engine, struct hwaccl_segment *segment);
 
 /** soft_engine_error_code - of the exception that the engine raised last */
 uint32_t soft_engine_error_code(const struct soft_engine *engine);

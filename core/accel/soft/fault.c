@@ -31,7 +31,7 @@ enum soft_touch { SOFT_TOUCH_READ, SOFT_TOUCH_WRITE, SOFT_TOUCH_FETCH };
 
 static enum soft_touch touch_of(const struct soft *soft)
 {
-        uint32_t error_code = soft_engine_error_code(&soft->engine);
+        uint32_t error_code = soft_engine_error_code(&soft->cpu->engine);
         if (error_code & ERROR_FETCH)
                 return SOFT_TOUCH_FETCH;
         return error_code & ERROR_WRITE ? SOFT_TOUCH_WRITE : SOFT_TOUCH_READ;
@@ -60,7 +60,7 @@ static enum soft_result violation(struct soft *soft, uint64_t address, enum soft
         default: qualification |= QUALIFICATION_READ; break;
         }
         if (touch != SOFT_TOUCH_FETCH)
-                length = soft_scan_length(&soft->scan, state->cs.base + state->rip, soft->bits);
+                length = soft_scan_length(&soft->cpu->scan, state->cs.base + state->rip, soft->bits);
         state->guest_physical_address = address;
         return soft_exit(soft, HWACCL_EXIT_EPT_VIOLATION, qualification, length);
 }

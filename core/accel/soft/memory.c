@@ -31,7 +31,7 @@ static bool engine_refuses(const struct soft_memory *memory, struct hwaccl_error
                            uint64_t address, uc_err status)
 {
         return hwaccl_error_set(error, "the soft accelerator cannot %s at linear address 0x%" PRIx64 ": %s", what,
-                                address, memory->engine->unicorn.strerror(status));
+                                address, memory->engine[0]->unicorn.strerror(status));
 }
 
 /* The first region that ends behind an address. */
@@ -82,13 +82,32 @@ static void remove_region(struct soft_memory *memory, size_t place)
                 (memory->region_count - place) * sizeof(memory->region[0]));
 }
 
+static uc_err map_in_all(const struct soft_memory *memory, uint64_t linear, uint64_t size, uint32_t protection,
+                         void *host)
+{
+        uc_err status = UC_ERR_OK;
+
+        for (unsigned i = 0; i < SOFT_ENGINE_MAX && status == UC_ERR_OK; i++)
+                status = memory->engine[i]->unicorn.mem_map_ptr(memory->engine[i]->handle, linear, size, protection,
+                                                                host);
+        return status;
+}
+
+static uc_err unmap_in_all(const struct soft_memory *memory, uint64_t linear, uint64_t size)
+{
+        uc_err status = UC_ERR_OK;
+
+        for (unsigned i = 0; i < SOFT_ENGINE_MAX && status == UC_ERR_OK; i++)
+                status = memory->engine[i]->unicorn.mem_unmap(memory->engine[i]->handle, linear, size);
+        return status;
+}
+
 static bool add_region(struct soft_memory *memory, uint64_t linear, uint64_t size, uint8_t *host,
                        struct hwaccl_error *error)
 {
         if (!insert_region(memory, region_after(memory, linear), (struct soft_region){linear, size, host}, error))
                 return false;
-        uc_err status = memory->engine->unicorn.mem_map_ptr(memory->engine->handle, linear, size, UC_PROT_ALL,
-                                                            host ? host : memory->nothing);
+        uc_err status = map_in_all(memory, linear, size, UC_PROT_ALL, host ? host : memory->nothing);
         return status == UC_ERR_OK || engine_refuses(memory, error, "map memory", linear, status);
 }
 
@@ -103,7 +122,7 @@ static bool carve(struct soft_memory *memory, uint64_t start, uint64_t size, str
                 uint64_t from = old.linear > start ? old.linear : start;
                 uint64_t to = old_last < last ? old_last : last;
 
-                uc_err status = memory->engine->unicorn.mem_unmap(memory->engine->handle, from, to - from + 1);
+                uc_err status = unmap_in_all(memory, from, to - from + 1);
                 if (status != UC_ERR_OK)
                         return engine_refuses(memory, error, "unmap memory", from, status);
                 remove_region(memory, i);
@@ -161,13 +180,11 @@ static void *reserve(uint64_t size, int protection, struct hwaccl_error *error)
         return NULL;
 }
 
-bool soft_memory_open(struct soft_memory *memory, struct soft_engine *engine, struct hwaccl_guest_memory *guest,
-                      struct hwaccl_error *error)
+bool soft_memory_open(struct soft_memory *memory, struct hwaccl_guest_memory *guest, struct hwaccl_error *error)
 {
         if (!guest->backed)
                 return hwaccl_error_set(error,
                                         "the soft accelerator needs guest memory that has host memory behind it");
-        memory->engine = engine;
         memory->guest = guest;
         memory->nothing = reserve(PLACEHOLDER_SIZE, PROT_NONE, error);
         memory->tables = memory->nothing ? reserve(TABLES_SIZE, PROT_READ | PROT_WRITE, error) : NULL;
@@ -176,11 +193,9 @@ bool soft_memory_open(struct soft_memory *memory, struct soft_engine *engine, st
                 return false;
         memory->tables_used = 1;
 
-        uc_err status = memory->engine->unicorn.mem_map_ptr(memory->engine->handle, TABLES_BASE, TABLES_SIZE,
-                                                            UC_PROT_ALL, memory->tables);
+        uc_err status = map_in_all(memory, TABLES_BASE, TABLES_SIZE, UC_PROT_ALL, memory->tables);
         if (status == UC_ERR_OK)
-                status = memory->engine->unicorn.mem_map_ptr(memory->engine->handle, FLUSHER, HWACCL_PAGE_SIZE,
-                                                             UC_PROT_READ, memory->flusher);
+                status = map_in_all(memory, FLUSHER, HWACCL_PAGE_SIZE, UC_PROT_READ, memory->flusher);
         if (status != UC_ERR_OK)
                 return engine_refuses(memory, error, "map its page tables", TABLES_BASE, status);
 
@@ -206,26 +221,28 @@ void soft_memory_drop(struct soft_memory *memory)
 {
         memset(memory->tables, 0, (size_t)memory->tables_used * HWACCL_PAGE_SIZE);
         memory->tables_used = 1;
-        memory->stale = true;
+        for (unsigned i = 0; i < SOFT_ENGINE_MAX; i++)
+                memory->stale[i] = true;
 }
 
-bool soft_memory_prepare(struct soft_memory *memory, bool long_mode, uint64_t *root, struct hwaccl_error *error)
+bool soft_memory_prepare(struct soft_memory *memory, unsigned engine, bool long_mode, uint64_t *root,
+                         struct hwaccl_error *error)
 {
         if (memory->long_mode != long_mode) {
                 soft_memory_drop(memory);
                 memory->long_mode = long_mode;
         }
         *root = TABLES_BASE;
-        if (!memory->stale)
+        if (!memory->stale[engine])
                 return true;
         /* the library flushes its TLB when a page's protection changes, and offers no other way */
-        memory->flusher_writable = !memory->flusher_writable;
-        uint32_t protection = memory->flusher_writable ? UC_PROT_READ | UC_PROT_WRITE : UC_PROT_READ;
-        uc_err status =
-                memory->engine->unicorn.mem_protect(memory->engine->handle, FLUSHER, HWACCL_PAGE_SIZE, protection);
+        memory->flusher_writable[engine] = !memory->flusher_writable[engine];
+        uint32_t protection = memory->flusher_writable[engine] ? UC_PROT_READ | UC_PROT_WRITE : UC_PROT_READ;
+        const struct soft_engine *flushed = memory->engine[engine];
+        uc_err status = flushed->unicorn.mem_protect(flushed->handle, FLUSHER, HWACCL_PAGE_SIZE, protection);
         if (status != UC_ERR_OK)
                 return engine_refuses(memory, error, "flush its TLB", FLUSHER, status);
-        memory->stale = false;
+        memory->stale[engine] = false;
         return true;
 }
 

@@ -1,6 +1,7 @@
 /*
- * The engine's memory: regions of its address space (which is the guest's linear space) backed by guest memory or by
- * placeholders, and the page tables that decide what the guest may touch without a fault in the engine.
+ * The engines' memory: regions of their address space (which is the guest's linear space) backed by guest memory or by
+ * placeholders, and the page tables that decide what the guest may touch without a fault in the engine. All engines
+ * have the same.
  *
  * Tables only grow until something must be taken away; then all of them are dropped and grow again on demand.
  */
@@ -19,30 +20,32 @@ struct soft_region {
 
 #define SOFT_REGION_MAX 192
 
+#define SOFT_ENGINE_MAX 2
+
 struct soft_memory {
-        struct soft_engine *engine;
+        struct soft_engine *engine[SOFT_ENGINE_MAX];
         struct hwaccl_guest_memory *guest;
         uint64_t *tables; /* page tables, the root first */
         uint32_t tables_used;
-        bool long_mode;   /* form of the tables: four levels, else three */
-        bool stale;       /* entries were taken away: the engine's TLB must be flushed before it runs */
-        uint8_t *nothing; /* inaccessible host memory behind placeholders */
-        uint8_t *flusher; /* the page that is reprotected to flush the TLB */
-        bool flusher_writable;
+        bool long_mode;              /* form of the tables: four levels, else three */
+        bool stale[SOFT_ENGINE_MAX]; /* entries were taken away: the engine's TLB must be flushed before it runs */
+        uint8_t *nothing;            /* inaccessible host memory behind placeholders */
+        uint8_t *flusher;            /* the page that is reprotected to flush the TLB */
+        bool flusher_writable[SOFT_ENGINE_MAX];
         struct soft_region region[SOFT_REGION_MAX]; /* sorted, never overlapping */
         size_t region_count;
         size_t last_region;
 };
 
-bool soft_memory_open(struct soft_memory *memory, struct soft_engine *engine, struct hwaccl_guest_memory *guest,
-                      struct hwaccl_error *error);
+bool soft_memory_open(struct soft_memory *memory, struct hwaccl_guest_memory *guest, struct hwaccl_error *error);
 void soft_memory_close(struct soft_memory *memory);
 
 /** soft_memory_drop - forget all mappings: the guest's paging changed */
 void soft_memory_drop(struct soft_memory *memory);
 
-/** soft_memory_prepare - make the tables fit the mode and flush the TLB when needed; the root's address */
-bool soft_memory_prepare(struct soft_memory *memory, bool long_mode, uint64_t *root, struct hwaccl_error *error);
+/** soft_memory_prepare - make the tables fit the mode and flush an engine's TLB when needed; the root's address */
+bool soft_memory_prepare(struct soft_memory *memory, unsigned engine, bool long_mode, uint64_t *root,
+                         struct hwaccl_error *error);
 
 /**
  * soft_memory_map - let the guest touch the page at a linear address, which is host memory

@@ -1,4 +1,5 @@
 /* Running the guest until it exits: the loop around the engine, its callbacks, and the accelerator's interface. */
+#include "core/accel/soft/check.h"
 #include "core/accel/soft/fault.h"
 #include "core/accel/soft/interrupt.h"
 #include "core/accel/soft/site.h"
@@ -16,10 +17,11 @@
 #define BLOCK_NS UINT64_C(4)
 #define EXIT_NS  UINT64_C(1000)
 
-#define CLOCK_INTERVAL 256u /* blocks between two looks at the host's clock; a power of two */
+#define FETCH_FAULT    (1u << 4) /* in the error code of a page fault */
+#define CLOCK_INTERVAL 256u      /* blocks between two looks at the host's clock; a power of two */
 
 /* A processor goes on at linear address 0. Unicorn goes on above 4 GiB, and reads there without a look at page tables.
- */
+ * It translates further than what runs next, so step up to the end first. */
 static bool past_4_gib(struct soft *soft)
 {
         return hwaccl_error_set(soft->error,
@@ -36,8 +38,10 @@ static void on_block(uc_engine *engine, uint64_t address, uint32_t size, void *o
 
         if (soft->stop != SOFT_STOP_NONE)
                 return;
-        soft->block_address = address;
-        enum soft_scan_result scanned = soft_scan_block(&soft->scan, address, size, soft->bits, soft->error);
+        soft->address = address;
+        uint8_t segments = 0;
+        enum soft_scan_result scanned =
+                soft_scan_block(&soft->cpu->scan, address, size, soft->bits, &segments, soft->error);
         if (scanned != SOFT_SCAN_KNOWN) {
                 soft_stop(soft, scanned == SOFT_SCAN_AGAIN ? SOFT_STOP_RESCAN : SOFT_STOP_ERROR);
                 return;
@@ -52,6 +56,8 @@ static void on_block(uc_engine *engine, uint64_t address, uint32_t size, void *o
                 soft_stop(soft, SOFT_STOP_DEADLINE);
                 return;
         }
+        if (!soft_check_block(soft, address, size, segments))
+                return;
         soft->blocks++;
         if (soft->blocking && ++soft->blocking_blocks > 1)
                 soft->blocking = 0;
@@ -70,14 +76,16 @@ static void on_exception(uc_engine *engine, uint32_t vector, void *opaque)
 static bool on_unmapped(uc_engine *engine, uc_mem_type type, uint64_t address, int size, int64_t value, void *opaque)
 {
         struct soft *soft = opaque;
+        bool past = soft->bits != 64 && address > UINT32_MAX;
         (void)engine;
-        (void)type;
         (void)size;
         (void)value;
 
-        if ((soft->bits != 64 && address > UINT32_MAX)
-                    ? past_4_gib(soft)
-                    : soft_memory_add_placeholder(&soft->memory, address, soft->error))
+        if (past && type == UC_MEM_FETCH_UNMAPPED && !soft->stepping) {
+                soft_stop(soft, SOFT_STOP_AHEAD);
+                return false;
+        }
+        if (past ? past_4_gib(soft) : soft_memory_add_placeholder(&soft->memory, address, soft->error))
                 return true;
         soft_stop(soft, SOFT_STOP_ERROR);
         return false;
@@ -153,19 +161,14 @@ static enum soft_result before_instruction(struct soft *soft, struct hwaccl_pend
 static void settle(struct soft *soft, bool guest_traps)
 {
         struct hwaccl_subject_state *state = soft->state;
-        bool at_site = soft->stop == SOFT_STOP_SITE || soft->stop == SOFT_STOP_STEP;
-        /* Stopped before a block began. Where the block before jumped straight into it, and code hooks exist, the
-         * engine still has that one's address in RIP. */
-        bool at_block =
-                soft->stop == SOFT_STOP_RESCAN || soft->stop == SOFT_STOP_KICK || soft->stop == SOFT_STOP_DEADLINE;
-        if (at_block)
-                state->rip = soft->block_address;
-        /* in the hook of a site the engine's RIP is the linear address */
-        if (at_site || at_block) {
-                state->rip -= state->cs.base;
-                if (soft->bits != 64)
-                        state->rip &= UINT32_MAX;
+        /* Stopped by a hook before an instruction or a block: the engine's RIP may be that of the block, or of the one
+         * before that jumped straight into it. */
+        if (soft->stop != SOFT_STOP_NONE && soft->stop != SOFT_STOP_EXCEPTION && soft->stop != SOFT_STOP_AHEAD &&
+            soft->stop != SOFT_STOP_ERROR) {
+                state->rip = soft->address - state->cs.base;
         }
+        if (soft->bits != 64)
+                state->rip &= UINT32_MAX;
         bool stepped = soft->stop == SOFT_STOP_EXCEPTION && soft->vector == HWACCL_VECTOR_DB;
 
         if (soft->stepping && !guest_traps && !(stepped && soft->step_keeps_trap))
@@ -181,25 +184,56 @@ static bool has_error_code(uint8_t vector)
                vector == HWACCL_VECTOR_AC;
 }
 
+static enum soft_result segment_fault(struct soft *soft, uint8_t vector)
+{
+        return soft_deliver_exception(soft, vector, soft->protected_mode, 0);
+}
+
+/* Beyond the code segment's limit; only the checked engine has one. */
+static bool beyond_code(const struct soft *soft, uint64_t offset)
+{
+        return soft->cpu->scan.checked && offset > soft->state->cs.limit;
+}
+
+/* The limit comes before the page. The engine fetches further than what runs next, so step up to it first. */
+static enum soft_result take_page_fault(struct soft *soft, uint64_t address)
+{
+        bool fetch = soft_engine_error_code(&soft->cpu->engine) & FETCH_FAULT;
+
+        if (!fetch || !beyond_code(soft, (uint32_t)(address - soft->state->cs.base)))
+                return soft_fault(soft, address);
+        if (soft->stepping)
+                return segment_fault(soft, HWACCL_VECTOR_GP);
+        soft->step_next = true;
+        return SOFT_GO_ON;
+}
+
 static enum soft_result take_exception(struct soft *soft, uint64_t fault_address, bool guest_traps)
 {
         uint8_t vector = soft->vector;
 
         if (vector == HWACCL_VECTOR_PF)
-                return soft_fault(soft, fault_address);
+                return take_page_fault(soft, fault_address);
         if (vector == HWACCL_VECTOR_DB) {
                 if (soft->stepping && !guest_traps)
                         return SOFT_GO_ON;
                 if (soft->blocking == HWACCL_INTERRUPTIBILITY_MOV_SS)
                         return SOFT_GO_ON; /* held back until the next instruction is done */
         }
-        return soft_deliver_exception(soft, vector, has_error_code(vector), soft_engine_error_code(&soft->engine));
+        return soft_deliver_exception(soft, vector, has_error_code(vector), soft_engine_error_code(&soft->cpu->engine));
 }
 
 static enum soft_result after_stop(struct soft *soft, uc_err status, uint64_t fault_address, bool guest_traps)
 {
         switch (soft->stop) {
-        case SOFT_STOP_RESCAN: soft->step_next = soft->stepping; return SOFT_GO_ON;
+        case SOFT_STOP_RESCAN:
+        case SOFT_STOP_SWITCH: soft->step_next = soft->stepping; return SOFT_GO_ON;
+        case SOFT_STOP_AHEAD:
+        case SOFT_STOP_FETCH: soft->step_next = true; return SOFT_GO_ON;
+        case SOFT_STOP_BRANCH:
+                soft->step_next = soft_check_branch(soft);
+                return soft->step_next ? SOFT_GO_ON : segment_fault(soft, HWACCL_VECTOR_GP);
+        case SOFT_STOP_SEGMENT: return segment_fault(soft, soft->vector);
         case SOFT_STOP_SITE: return soft_site_run(soft);
         case SOFT_STOP_STEP: soft->step_next = true; return SOFT_GO_ON;
         case SOFT_STOP_EXCEPTION: return take_exception(soft, fault_address, guest_traps);
@@ -214,29 +248,32 @@ static enum soft_result after_stop(struct soft *soft, uc_err status, uint64_t fa
                 return SOFT_GO_ON;
         hwaccl_error_set(soft->error,
                          "the soft accelerator's engine failed at %04" PRIx64 ":%08" PRIx64 ": %s; use --accel kvm",
-                         soft->state->cs.selector, soft->state->rip, soft->engine.unicorn.strerror(status));
+                         soft->state->cs.selector, soft->state->rip, soft->cpu->engine.unicorn.strerror(status));
         return SOFT_FAILED;
 }
 
 static enum soft_result run_engine(struct soft *soft)
 {
         struct hwaccl_subject_state *state = soft->state;
-        struct soft_engine *engine = &soft->engine;
         bool guest_traps = state->rflags & RFLAGS_TF;
         uint64_t fault_address, root;
 
+        if (!(state->efer & HWACCL_EFER_LMA) && state->cs.base + state->rip > UINT32_MAX) {
+                (void)past_4_gib(soft);
+                return SOFT_FAILED;
+        }
+        soft_check_begin(soft);
+        if (beyond_code(soft, state->rip))
+                return segment_fault(soft, HWACCL_VECTOR_GP);
+        struct soft_engine *engine = &soft->cpu->engine;
         soft->stepping = soft->step_next;
         soft->step_next = false;
         soft->step_keeps_trap = false;
         soft->stop = SOFT_STOP_NONE;
         soft->blocking_blocks = 0;
         soft->blocking_began = false;
-        soft->protected_mode = state->cr0 & HWACCL_CR0_PE;
-        if (!(state->efer & HWACCL_EFER_LMA) && state->cs.base + state->rip > UINT32_MAX) {
-                (void)past_4_gib(soft);
-                return SOFT_FAILED;
-        }
-        if (!soft_memory_prepare(&soft->memory, state->efer & HWACCL_EFER_LMA, &root, soft->error) ||
+        if (!soft_memory_prepare(&soft->memory, soft->cpu == &soft->cpus[SOFT_CHECKED], state->efer & HWACCL_EFER_LMA,
+                                 &root, soft->error) ||
             !soft_engine_load(engine, state, root, soft->stepping, soft->error))
                 return SOFT_FAILED;
         soft->bits = soft_engine_bits(engine);
@@ -245,6 +282,7 @@ static enum soft_result run_engine(struct soft *soft)
         soft->in_engine = false;
         if (!soft_engine_store(engine, state, &fault_address, soft->stop == SOFT_STOP_ERROR ? NULL : soft->error))
                 return SOFT_FAILED;
+        soft->not_taken = false;
         settle(soft, guest_traps);
         state->interruptibility = soft_interruptibility(soft);
         return after_stop(soft, status, fault_address, guest_traps);
@@ -290,8 +328,10 @@ static void destroy(struct hwaccl_accel *accel)
 {
         struct soft *soft = (struct soft *)accel;
 
-        soft_engine_close(&soft->engine);
-        soft_scan_close(&soft->scan);
+        for (unsigned i = 0; i < SOFT_CPU_COUNT; i++) {
+                soft_engine_close(&soft->cpus[i].engine);
+                soft_scan_close(&soft->cpus[i].scan);
+        }
         soft_memory_close(&soft->memory);
         free(soft);
 }
@@ -310,7 +350,7 @@ bool hwaccl_accel_soft_in_engine(const struct hwaccl_accel *accel)
         return accel->ops == &soft_ops && ((const struct soft *)accel)->in_engine;
 }
 
-static bool add_hooks(struct soft *soft, struct hwaccl_error *error)
+static bool add_hooks(struct soft *soft, struct soft_cpu *cpu, struct hwaccl_error *error)
 {
         const struct {
                 int type;
@@ -319,28 +359,52 @@ static bool add_hooks(struct soft *soft, struct hwaccl_error *error)
                 {UC_HOOK_BLOCK, (void *)(uintptr_t)on_block},
                 {UC_HOOK_INTR, (void *)(uintptr_t)on_exception},
                 {UC_HOOK_MEM_UNMAPPED, (void *)(uintptr_t)on_unmapped},
+                {UC_HOOK_CODE, (void *)(uintptr_t)soft_site_hook}, /* of the checked engine: the only one of its type,
+                                                                      which the engine calls straight away */
         };
+        size_t count = sizeof(hooks) / sizeof(hooks[0]) - (cpu->scan.checked ? 0 : 1);
 
-        for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+        for (size_t i = 0; i < count; i++) {
                 uc_hook hook;
-                uc_err status = soft->engine.unicorn.hook_add(soft->engine.handle, &hook, hooks[i].type,
-                                                              hooks[i].callback, soft, 1, 0);
+                uc_err status = cpu->engine.unicorn.hook_add(cpu->engine.handle, &hook, hooks[i].type,
+                                                             hooks[i].callback, soft, 1, 0);
                 if (status != UC_ERR_OK)
                         return hwaccl_error_set(error, "the soft accelerator cannot hook its engine: %s",
-                                                soft->engine.unicorn.strerror(status));
+                                                cpu->engine.unicorn.strerror(status));
+        }
+        return true;
+}
+
+static bool open_engines(struct soft *soft, struct hwaccl_error *error)
+{
+        for (unsigned i = 0; i < SOFT_CPU_COUNT; i++) {
+                struct soft_engine *engine = &soft->cpus[i].engine;
+                if (i == SOFT_FLAT ? !soft_engine_open(engine, error)
+                                   : !soft_engine_open_another(engine, &soft->cpus[SOFT_FLAT].engine, error))
+                        return false;
+                soft->memory.engine[i] = engine;
         }
         return true;
 }
 
 static bool open_parts(struct soft *soft, struct hwaccl_guest_memory *memory, struct hwaccl_error *error)
 {
+        struct soft_cpu *flat = &soft->cpus[SOFT_FLAT], *checked = &soft->cpus[SOFT_CHECKED];
         uint64_t root;
 
-        return soft_engine_open(&soft->engine, error) &&
-               soft_memory_open(&soft->memory, &soft->engine, memory, error) &&
-               soft_scan_open(&soft->scan, &soft->engine, &soft->memory, soft_site_hook, soft, error) &&
-               add_hooks(soft, error) && soft_memory_prepare(&soft->memory, false, &root, error) &&
-               soft_engine_probe(&soft->engine, root, &soft->vector, error);
+        soft->cpu = flat;
+        if (!open_engines(soft, error) || !soft_memory_open(&soft->memory, memory, error))
+                return false;
+        for (struct soft_cpu *cpu = flat; cpu <= checked; cpu++)
+                if (!soft_scan_open(&cpu->scan, &cpu->engine, &soft->memory, soft_site_hook, soft, cpu == checked,
+                                    error) ||
+                    !add_hooks(soft, cpu, error))
+                        return false;
+        if (!soft_memory_prepare(&soft->memory, SOFT_FLAT, false, &root, error) ||
+            !soft_engine_probe(&flat->engine, root, &soft->vector, error))
+                return false;
+        checked->engine.layout = flat->engine.layout;
+        return true;
 }
 
 struct hwaccl_accel *hwaccl_accel_soft_create(struct hwaccl_guest_memory *memory, uint64_t (*clock)(void *opaque),

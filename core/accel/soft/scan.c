@@ -48,15 +48,18 @@ static bool no_memory(struct hwaccl_error *error)
 }
 
 bool soft_scan_open(struct soft_scan *scan, struct soft_engine *engine, struct soft_memory *memory,
-                    uc_cb_hookcode_t on_site, void *opaque, struct hwaccl_error *error)
+                    uc_cb_hookcode_t on_site, void *opaque, bool checked, struct hwaccl_error *error)
 {
         static const cs_mode modes[3] = {CS_MODE_16, CS_MODE_32, CS_MODE_64};
         scan->engine = engine;
         scan->memory = memory;
         scan->on_site = on_site;
         scan->opaque = opaque;
+        scan->checked = checked;
         for (unsigned i = 0; i < 3; i++) {
                 cs_err status = cs_open(CS_ARCH_X86, modes[i], &scan->decoder[i]);
+                if (status == CS_ERR_OK && checked)
+                        status = cs_option(scan->decoder[i], CS_OPT_DETAIL, CS_OPT_ON);
                 if (status != CS_ERR_OK)
                         return hwaccl_error_set(error, "cannot open the disassembler: %s", cs_strerror(status));
         }
@@ -179,7 +182,7 @@ static bool put_site(struct soft_scan *scan, const struct soft_site *site, bool 
         *slot = *site;
         if (scan->site_count * 2 > scan->site_room && !grow_sites(scan))
                 return no_memory(error);
-        return hook(scan, site->address, added, error);
+        return scan->checked || hook(scan, site->address, added, error);
 }
 
 /* The bytes of a block; they may lie in two regions. False when part of them has no memory. */
@@ -243,13 +246,52 @@ static bool pool_put(struct soft_scan *scan, const uint8_t *bytes, size_t size, 
         return true;
 }
 
+/* Of the memory operand. The flat engine need not know it: any but 0 will do. */
+static uint8_t operand_size(const struct soft_scan *scan, const cs_insn *instruction)
+{
+        if (!scan->checked)
+                return 1;
+        const cs_x86 *x86 = &instruction->detail->x86;
+        for (unsigned i = 0; i < x86->op_count; i++)
+                if (x86->operands[i].type == X86_OP_MEM)
+                        return x86->operands[i].size;
+        return 0;
+}
+
+/*
+ * Segments are checked before every instruction in the checked engine. In the flat one they allow everything, or the
+ * block does not use them: they are looked at when a block starts behind one that loaded a segment register, and before
+ * instructions that use one which the same block has loaded.
+ */
+static bool is_site(const struct soft_scan *scan, struct soft_site *site, uint8_t *segments, uint8_t *loaded)
+{
+        const struct soft_reference *reference = &site->reference;
+        bool load = site->kind == SOFT_SITE_LOAD_SEGMENT || site->kind == SOFT_SITE_LOAD_SS;
+
+        if (reference->operand)
+                *segments |= reference->segments & (1u << HWACCL_FS | 1u << HWACCL_GS | SOFT_WRITES_CODE);
+        if (scan->checked)
+                return site->kind != SOFT_SITE_NONE || reference->segments;
+        site->after_load = reference->segments & *loaded;
+        if (load) {
+                *segments |= SOFT_BLOCK_LOADS;
+                *loaded |= (uint8_t)(1u << soft_loaded_segment(site));
+        }
+        if (site->kind == SOFT_SITE_LOAD_SEGMENT)
+                site->kind = SOFT_SITE_NONE;
+        if (site->after_load && site->kind == SOFT_SITE_NONE)
+                site->kind = SOFT_SITE_REFERENCE;
+        return site->kind != SOFT_SITE_NONE;
+}
+
 static bool find_sites(struct soft_scan *scan, const uint8_t *code, uint32_t size, uint64_t address, uint8_t bits,
-                       bool *added, struct hwaccl_error *error)
+                       bool *added, uint8_t *segments, struct hwaccl_error *error)
 {
         csh decoder = scan->decoder[decoder_of(bits)];
         cs_insn *instruction = cs_malloc(decoder);
         const uint8_t *at = code;
         size_t left = size;
+        uint8_t loaded = 0;
         bool good = instruction != NULL || no_memory(error);
 
         while (good && left) {
@@ -261,26 +303,27 @@ static bool find_sites(struct soft_scan *scan, const uint8_t *code, uint32_t siz
                 uint8_t rest = (uint8_t)(left < sizeof(site.bytes) ? left : sizeof(site.bytes));
 
                 if (cs_disasm_iter(decoder, &at, &left, &next, instruction) && instruction->size <= rest) {
-                        soft_decode(&site, start, (uint8_t)instruction->size, bits);
+                        soft_decode(&site, start, (uint8_t)instruction->size, bits, operand_size(scan, instruction));
                 } else {
-                        soft_decode(&site, start, rest, bits); /* Capstone refuses LOCK where it is undefined */
+                        soft_decode(&site, start, rest, bits, 0); /* Capstone refuses LOCK where it is undefined */
                         if (site.kind != SOFT_SITE_UNDEFINED)
                                 site.kind = SOFT_SITE_UNDECODED;
                         left = 0;
                 }
                 struct soft_site *before = soft_scan_site(scan, here, bits);
-                if (site.kind != SOFT_SITE_NONE)
+                if (is_site(scan, &site, segments, &loaded))
                         good = put_site(scan, &site, added, error);
                 else if (before)
-                        before->kind = SOFT_SITE_NONE; /* another instruction was here */
+                        *before = (struct soft_site){.address = here, .bits = bits}; /* another one was here */
         }
         if (instruction)
                 cs_free(instruction, 1);
         return good;
 }
 
-static __attribute__((noinline)) enum soft_scan_result
-scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits, struct hwaccl_error *error)
+static __attribute__((noinline)) enum soft_scan_result scan_block(struct soft_scan *scan, uint64_t address,
+                                                                  uint32_t size, uint8_t bits, uint8_t *segments,
+                                                                  struct hwaccl_error *error)
 {
         uint8_t code[BLOCK_MAX];
         uint32_t place;
@@ -293,7 +336,8 @@ scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits
                                  address, size);
                 return SOFT_SCAN_FAILED;
         }
-        if (!find_sites(scan, code, size, address, bits, &added, error))
+        *segments = 0;
+        if (!find_sites(scan, code, size, address, bits, &added, segments, error))
                 return SOFT_SCAN_FAILED;
         if (!pool_put(scan, code, size, &place)) {
                 no_memory(error);
@@ -304,7 +348,7 @@ scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits
         bool again = added || (block->bits && !same_code(scan, block, size));
         if (!block->bits)
                 scan->block_count++;
-        *block = (struct soft_block){address, bits, (uint16_t)size, place};
+        *block = (struct soft_block){address, bits, *segments, (uint16_t)size, place};
         if (scan->block_count * 2 > scan->block_room && !grow_blocks(scan)) {
                 no_memory(error);
                 return SOFT_SCAN_FAILED;
@@ -321,13 +365,15 @@ scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits
 }
 
 enum soft_scan_result soft_scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits,
-                                      struct hwaccl_error *error)
+                                      uint8_t *segments, struct hwaccl_error *error)
 {
         const struct soft_block *block = block_slot(scan, address, bits);
 
-        if (block->bits && size <= block->size && same_code(scan, block, size))
+        if (block->bits && size <= block->size && same_code(scan, block, size)) {
+                *segments = block->segments;
                 return SOFT_SCAN_KNOWN;
-        return scan_block(scan, address, size, bits, error);
+        }
+        return scan_block(scan, address, size, bits, segments, error);
 }
 
 uint8_t soft_scan_length(struct soft_scan *scan, uint64_t linear, uint8_t bits)

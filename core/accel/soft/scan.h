@@ -14,16 +14,21 @@
 /* A block of code that was decoded, and the bytes it had then. */
 struct soft_block {
         uint64_t address;
-        uint8_t bits; /* 0: an empty slot */
+        uint8_t bits;     /* 0: an empty slot */
+        uint8_t segments; /* FS and GS, if its instructions refer to memory by them: 1 << number; SOFT_WRITES_CODE;
+                             SOFT_BLOCK_LOADS */
         uint16_t size;
         uint32_t bytes; /* place in the pool */
 };
+
+#define SOFT_BLOCK_LOADS 0x80u /* it loads segment registers */
 
 struct soft_scan {
         struct soft_engine *engine;
         struct soft_memory *memory;
         uc_cb_hookcode_t on_site; /* the hook of every site */
         void *opaque;
+        bool checked;   /* every instruction has the hook, and those that refer to memory or branch are sites too */
         csh decoder[3]; /* 16, 32, 64 bits */
         struct soft_site *site;
         size_t site_room; /* a power of two */
@@ -46,12 +51,15 @@ enum soft_scan_result {
 };
 
 bool soft_scan_open(struct soft_scan *scan, struct soft_engine *engine, struct soft_memory *memory,
-                    uc_cb_hookcode_t on_site, void *opaque, struct hwaccl_error *error);
+                    uc_cb_hookcode_t on_site, void *opaque, bool checked, struct hwaccl_error *error);
 void soft_scan_close(struct soft_scan *scan);
 
-/** soft_scan_block - decode a block that is about to run, unless it is known with the bytes that it has now */
+/**
+ * soft_scan_block - decode a block that is about to run, unless it is known with the bytes that it has now
+ * @segments: struct soft_block's, when it is known
+ */
 enum soft_scan_result soft_scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits,
-                                      struct hwaccl_error *error);
+                                      uint8_t *segments, struct hwaccl_error *error);
 
 /** soft_scan_site - the site at a linear address, or NULL */
 struct soft_site *soft_scan_site(struct soft_scan *scan, uint64_t address, uint8_t bits);

@@ -1,7 +1,9 @@
 #include "core/accel/soft/site.h"
 
+#include "core/accel/soft/check.h"
 #include "core/accel/soft/interrupt.h"
 #include "core/exit/control_register.h"
+#include "core/exit/descriptor.h"
 #include "core/exit/registers.h"
 #include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
@@ -40,24 +42,21 @@ static void begin_blocking(struct soft *soft, const struct soft_site *site, uint
         soft->blocking_began = true;
 }
 
-static bool interrupts_enabled(struct soft *soft)
+static uint32_t engine_flags(struct soft *soft)
 {
+        struct soft_engine *engine = &soft->cpu->engine;
         uint32_t rflags = 0;
-        return soft->engine.unicorn.reg_read(soft->engine.handle, UC_X86_REG_EFLAGS, &rflags) == UC_ERR_OK &&
-               (rflags & RFLAGS_IF);
+
+        if (engine->unicorn.reg_read(engine->handle, UC_X86_REG_EFLAGS, &rflags) != UC_ERR_OK) {
+                hwaccl_error_set(soft->error, "the soft accelerator cannot read its engine's flags");
+                soft_stop(soft, SOFT_STOP_ERROR);
+        }
+        return rflags;
 }
 
-void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *opaque)
+/* Before an instruction that the accelerator must see. What is not stopped here the engine does. */
+static void before_site(struct soft *soft, struct soft_site *site)
 {
-        struct soft *soft = opaque;
-        (void)engine;
-        (void)size;
-
-        if (soft->stop != SOFT_STOP_NONE)
-                return;
-        struct soft_site *site = soft_scan_site(&soft->scan, address, soft->bits);
-        if (!site || site->kind == SOFT_SITE_NONE)
-                return;
         switch (site->kind) {
         case SOFT_SITE_STI:
         case SOFT_SITE_POPF:
@@ -67,10 +66,15 @@ void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *op
                 }
                 if (site->kind == SOFT_SITE_POPF)
                         soft->step_keeps_trap = true;
-                else if (!interrupts_enabled(soft))
+                else if (!(engine_flags(soft) & RFLAGS_IF))
                         begin_blocking(soft, site, HWACCL_INTERRUPTIBILITY_STI);
                 return;
-        case SOFT_SITE_LOAD_SS: begin_blocking(soft, site, HWACCL_INTERRUPTIBILITY_MOV_SS); return;
+        case SOFT_SITE_LOAD_SS:
+                begin_blocking(soft, site, HWACCL_INTERRUPTIBILITY_MOV_SS);
+                soft->loaded |= 1u << HWACCL_SS;
+                return;
+        case SOFT_SITE_LOAD_SEGMENT: soft->loaded |= (uint8_t)(1u << soft_loaded_segment(site)); return;
+        case SOFT_SITE_REFERENCE: return;
         case SOFT_SITE_IRET:
                 if (soft->nmi_waits && !soft->stepping && !soft->protected_mode) {
                         soft_stop(soft, SOFT_STOP_STEP);
@@ -79,16 +83,20 @@ void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *op
                 if (soft->stepping || (!soft->protected_mode && !soft->wanted)) {
                         soft->step_keeps_trap = true;
                         soft->nmi_blocked = false; /* even if it faults */
+                        soft->loaded |= 1u << HWACCL_CS;
                         return;
                 }
                 break;
         case SOFT_SITE_FAR_RETURN:
         case SOFT_SITE_FAR_TRANSFER:
-                if (soft->stepping || !soft->protected_mode)
+                if (soft->stepping || !soft->protected_mode) {
+                        soft->loaded |= 1u << HWACCL_CS;
                         return;
+                }
                 break;
         case SOFT_SITE_PUSHF:
-                if (!soft->stepping)
+                /* the engine stores RF, which is set until the block behind an IRET that loads it is through */
+                if (!soft->stepping && !(engine_flags(soft) & RFLAGS_RF))
                         return;
                 break;
         case SOFT_SITE_UNDECODED:
@@ -99,6 +107,24 @@ void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *op
         }
         soft->site = site;
         soft_stop(soft, SOFT_STOP_SITE);
+}
+
+void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *opaque)
+{
+        struct soft *soft = opaque;
+        (void)engine;
+        (void)size;
+
+        if (soft->stop != SOFT_STOP_NONE)
+                return;
+        struct soft_site *site = soft_scan_site(&soft->cpu->scan, address, soft->bits);
+        if (!site)
+                return;
+        if (!(soft->cpu->scan.checked || site->after_load) || soft_check_instruction(soft, site))
+                if (site->kind != SOFT_SITE_NONE)
+                        before_site(soft, site);
+        if (soft->stop != SOFT_STOP_NONE)
+                soft->address = address;
 }
 
 static enum soft_result exit_here(struct soft *soft, uint64_t reason, uint64_t qualification)
@@ -343,6 +369,22 @@ static bool far_selector(struct soft *soft, const struct soft_site *site, uint16
         }
 }
 
+/* The engine does not look at the limit of the code segment that a far return goes to. */
+static bool returns_beyond(struct soft *soft, uint16_t selector)
+{
+        struct hwaccl_physical_memory memory = soft_physical(soft);
+        struct hwaccl_machine_context context;
+        struct hwaccl_exception exception;
+        struct descriptor descriptor;
+        uint64_t offset;
+
+        if ((soft->state->efer & HWACCL_EFER_LMA) || !(selector & 0xfffcu) || !stack_read(soft, soft->site, 0, &offset))
+                return false;
+        return soft_context(soft, &context) &&
+               descriptor_read(&context, &memory, selector, &descriptor, &exception) == DESCRIPTOR_READ &&
+               (descriptor.segment.access_rights & SEGMENT_TYPE_CODE) && offset > descriptor.segment.limit;
+}
+
 /* A return to an outer level, to virtual-8086 mode or to another task is beyond us; anything else the engine does. */
 static enum soft_result check_return(struct soft *soft)
 {
@@ -358,7 +400,12 @@ static enum soft_result check_return(struct soft *soft)
                 if (site->operand_bits == 32 && stack_read(soft, site, 2, &flags) && (flags & RFLAGS_VM))
                         return soft_refuse(soft, "returns to virtual-8086 mode");
         }
-        return selector & 3 ? soft_refuse(soft, "returns to an outer privilege level") : SOFT_GO_ON;
+        if (selector & 3)
+                return soft_refuse(soft, "returns to an outer privilege level");
+        if (!returns_beyond(soft, selector))
+                return SOFT_GO_ON;
+        soft->step_next = false;
+        return raise(soft, HWACCL_VECTOR_GP);
 }
 
 static enum soft_result check_far_transfer(struct soft *soft)
@@ -379,7 +426,7 @@ static enum soft_result check_far_transfer(struct soft *soft)
         return SOFT_GO_ON;
 }
 
-/* While one instruction is stepped over, the engine's trap flag must not reach the guest's stack. */
+/* While one instruction is stepped over, the engine's trap flag must not reach the guest's stack; RF never does. */
 static enum soft_result pushf(struct soft *soft)
 {
         const struct soft_site *site = soft->site;

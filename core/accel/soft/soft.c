@@ -9,7 +9,7 @@ void soft_stop(struct soft *soft, enum soft_stop stop)
 {
         if (soft->stop == SOFT_STOP_NONE)
                 soft->stop = stop;
-        soft->engine.unicorn.emu_stop(soft->engine.handle);
+        soft->cpu->engine.unicorn.emu_stop(soft->cpu->engine.handle);
 }
 
 uint64_t soft_interruptibility(const struct soft *soft)
@@ -39,9 +39,7 @@ void soft_retire(struct soft *soft, uint8_t length)
         struct hwaccl_subject_state *state = soft->state;
         uint64_t rip = state->rip + length;
 
-        if (soft->bits == 16 && state->rip <= 0xffff)
-                rip &= 0xffff;
-        else if (soft->bits != 64)
+        if (soft->bits != 64)
                 rip &= UINT32_MAX;
         state->rip = rip;
         state->rflags &= ~RFLAGS_RF;

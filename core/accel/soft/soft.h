@@ -6,15 +6,17 @@
  * before the instruction. We then map memory, deliver the guest's own page fault, or exit with an EPT violation.
  * The guest's own control registers and page tables are known to the subject state only.
  *
- * What the engine does not do, and no exit shows: segment limits and types are not checked on plain accesses, hardware
- * breakpoints do not fire (debug registers are the handler's). LOCK before CMP with a memory operand or CMPS makes its
- * translator call abort(3), before any hook sees the code.
+ * The engine checks no segment limits and types. So there are two: in the flat one, which runs while segments allow
+ * everything, it need not; in the checked one every instruction has a hook, and the accelerator checks (check.h).
+ *
+ * What the engine does not do, and no exit shows: hardware breakpoints do not fire (debug registers are the handler's).
+ * LOCK before CMP with a memory operand or CMPS makes its translator call abort(3), before any hook sees the code.
  *
  * Instructions that exit or that the engine does not perform as it must ("sites") are found by decoding each block of
  * code when it first runs, and hooked.
  *
- * Layers, each above those before it: engine.h and decode.h; memory.h; scan.h; this; interrupt.h; fault.h and site.h;
- * run.c.
+ * Layers, each above those before it: engine.h and decode.h; memory.h; scan.h; this; interrupt.h and check.h; fault.h
+ * and site.h; run.c.
  */
 #ifndef HWACCL_SOFT_H
 #define HWACCL_SOFT_H
@@ -32,6 +34,11 @@ enum soft_stop {
         SOFT_STOP_RESCAN,    /* hooks were added: run the block again */
         SOFT_STOP_SITE,      /* before the instruction soft->site */
         SOFT_STOP_STEP,      /* step over the next instruction, then look at interrupts */
+        SOFT_STOP_SWITCH,    /* go on in the other engine */
+        SOFT_STOP_AHEAD,     /* while code past 4 GiB was translated */
+        SOFT_STOP_FETCH,     /* before a block that reaches beyond the code segment's limit */
+        SOFT_STOP_BRANCH,    /* before soft->site, a conditional branch beyond it */
+        SOFT_STOP_SEGMENT,   /* before an instruction that a segment does not allow: soft->vector */
         SOFT_STOP_EXCEPTION, /* soft->vector */
         SOFT_STOP_KICK,
         SOFT_STOP_DEADLINE,
@@ -45,11 +52,19 @@ enum soft_result {
         SOFT_FAILED, /* soft->error says why */
 };
 
+enum { SOFT_FLAT, SOFT_CHECKED, SOFT_CPU_COUNT };
+
+/* An engine, and the code that it has run. */
+struct soft_cpu {
+        struct soft_engine engine;
+        struct soft_scan scan;
+};
+
 struct soft {
         struct hwaccl_accel accel;
-        struct soft_engine engine;
+        struct soft_cpu cpus[SOFT_CPU_COUNT];
+        struct soft_cpu *cpu; /* the one that holds the guest */
         struct soft_memory memory;
-        struct soft_scan scan;
         uint64_t (*clock)(void *opaque);
         void *clock_opaque;
         atomic_bool kicked;
@@ -67,7 +82,8 @@ struct soft {
         struct hwaccl_subject_state *state;
         struct hwaccl_error *error;
         enum soft_stop stop;
-        uint64_t block_address; /* linear, of the block that started last */
+        uint64_t address; /* linear, of the block that started last, or of the instruction that the engine stopped
+                             before */
         bool protected_mode;
         bool nmi_blocked;     /* until the guest's IRET */
         bool nmi_waits;       /* for that, in the pending page */
@@ -82,6 +98,13 @@ struct soft {
         uint64_t blocking_rip;    /* … while this linear address is next */
         uint32_t blocking_blocks; /* blocks started since */
         bool blocking_began;      /* in this start of the engine */
+        /* segments, for check.h */
+        struct hwaccl_segment segment[HWACCL_SEGMENT_REGISTER_COUNT];
+        uint8_t loaded;    /* segment registers that the guest may have loaded since: 1 << number */
+        bool block_loads;  /* the block that runs loads some, in the flat engine */
+        uint8_t limited;   /* those that do not allow everything; SOFT_WRITES_CODE */
+        bool not_taken;    /* the conditional branch that is stepped over */
+        bool next_checked; /* the checked engine goes on, though only FS or GS are limited */
 };
 
 /** soft_stop - stop the engine from a callback; the first reason stays */

@@ -314,9 +314,11 @@ static enum hwaccl_outcome deliver(const struct emulation *emulation, const stru
         return refusal ? fail(emulation, fetch, error, refusal) : HWACCL_OUTCOME_TRIPLE_FAULT;
 }
 
+/* IP does not wrap at the end of a 64-KiB segment since the 386: the next fetch is beyond the limit. EIP does at 4 GiB.
+ */
 static void retire(struct hwaccl_machine_context *context, const struct instruction *instruction)
 {
-        context->rip = (context->rip + instruction->length) & size_mask(instruction->code_bits / 8);
+        context->rip = (context->rip + instruction->length) & size_mask(instruction->code_bits == 64 ? 8 : 4);
         context->rflags &= ~RFLAGS_RF;
         context->interrupts_inhibited = false;
 }
