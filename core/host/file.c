@@ -61,3 +61,13 @@ bool hwaccl_file_create_directory(const char *path, unsigned mode)
         /* the umask can only take bits away */
         return mkdir(path, wanted) == 0 && (chmod(path, wanted) == 0 || errno == EPERM);
 }
+
+pid_t hwaccl_file_lock_holder(int fd, bool write, off_t start, off_t size)
+{
+        struct flock lock = {
+                .l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = size};
+
+        if (fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+                return 0;
+        return lock.l_pid > 0 ? lock.l_pid : -1;
+}

@@ -3,6 +3,7 @@
 #define HWACCL_HOST_FILE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #define HWACCL_FILE_MODE_DEFAULT 0600u
 
@@ -36,5 +37,13 @@ int hwaccl_file_create(int directory, const char *path, int flags, unsigned mode
 
 /** hwaccl_file_create_directory - mkdir(2); @mode: as for its files, who may read a file may search it */
 bool hwaccl_file_create_directory(const char *path, unsigned mode);
+
+/**
+ * hwaccl_file_lock_holder - which other process has a lock on @size bytes of a file from @start on
+ * @write: that conflicts with a write lock, else with a read lock
+ *
+ * 0: none; -1: the kernel does not tell, for an open file description lock or one of another PID namespace.
+ */
+pid_t hwaccl_file_lock_holder(int fd, bool write, off_t start, off_t size);
 
 #endif

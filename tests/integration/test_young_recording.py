@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """A recording that is hardly begun, and one that is not complete: what readers and recover say about them."""
+import fcntl
 import json
 import os
 import signal
+import struct
 import threading
 
 from fault_test import FaultTest
 from hwaccl_cli import HELLO, main
 
+OFD_SETLK = 37
 READERS = (("show",), ("stat",), ("check",), ("replay",), ("state", "3"), ("top", "--once"), ("upgrade",))
 
 
@@ -65,6 +68,30 @@ class YoungRecording(FaultTest):
         report = json.loads(self.succeed("recover", "--json", self.path("end.db")).stdout)["recordings"][0]
         self.assertTrue(report["complete"], report)
         self.succeed("check", self.path("end.db"))
+
+
+    def test_a_lock_of_another_process_ends_a_recovery_with_its_name(self):
+        """Held by somebody who has no business with the recording: on its log's index, or on its ring."""
+        recording = self.path("locked.db")
+        died = self.run_faults(*self.arguments(recording), HWACCL_KILL_AT="handled:5")
+        self.assertEqual(died.returncode, -signal.SIGKILL)
+        get, put = os.pipe()
+        for name, command, kind, start in (("-shm", fcntl.F_SETLK, fcntl.F_RDLCK, 120), ("-ring", OFD_SETLK, fcntl.F_RDLCK, 1),
+                                           ("-ring", fcntl.F_SETLK, fcntl.F_RDLCK, 1)):
+            holder = os.fork()
+            if holder == 0:
+                with open(recording + name, "r+b") as file:
+                    fcntl.fcntl(file, command, struct.pack("hhlli4x", kind, os.SEEK_SET, start, 1, 0))
+                    os.write(put, b"!")
+                    signal.pause()
+            try:
+                os.read(get, 1)
+                named = f"process {holder}" if command == fcntl.F_SETLK else f"'fuser {recording}{name}'"  # the kernel tells
+                self.refuse("recover", recording, mention=[named, recording + name])
+            finally:
+                os.kill(holder, signal.SIGKILL)
+                os.waitpid(holder, 0)
+        self.succeed("recover", recording)
 
 
 if __name__ == "__main__":

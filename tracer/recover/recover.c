@@ -3,11 +3,13 @@
 
 #include "tracer/recover/recover_internal.h"
 
+#include "core/host/file.h"
 #include "hwaccl/event.h"
 #include "hwaccl/recording.h"
 #include "tracer/database/checkpoint.h"
 #include "tracer/database/private_file.h"
 #include "tracer/database/private_view.h"
+#include "tracer/ring/ring_owner.h"
 #include "tracer/ring/steps.h"
 
 #include <errno.h>
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* @path is the database or its ring. */
@@ -75,6 +78,40 @@ static bool check_journal(const struct recovery *recovery, struct hwaccl_error *
                     hwaccl_error_set(error, "%s: names a super-journal, which hwaccl's never do; remove it", journal);
         free(journal);
         return good;
+}
+
+/* Bytes of SQLite's index of a log that are locked while it is written, brought in or read (its file format, 2.3.2). */
+#define LOG_LOCK_WRITE 120
+#define LOG_LOCK_READ  123
+#define LOG_LOCK_END   128
+
+/* SQLite would wait for most of a minute and could not say for whom. */
+static bool wait_for_log(const struct recovery *recovery, struct hwaccl_error *error)
+{
+        const struct timespec pause = {0, 50000000};
+        char *name = NULL;
+        pid_t holder = 0;
+
+        if (asprintf(&name, "%s-shm", recovery->database) < 0)
+                return hwaccl_error_set(error, "out of memory");
+        int fd = hwaccl_file_above_standard(open(name, O_RDWR | O_CLOEXEC | O_NONBLOCK));
+        for (unsigned tries = 0; fd >= 0 && tries < 100; tries++) {
+                if (tries > 0)
+                        (void)nanosleep(&pause, NULL);
+                holder = hwaccl_file_lock_holder(fd, true, LOG_LOCK_WRITE, LOG_LOCK_READ - LOG_LOCK_WRITE);
+                if (!holder)
+                        holder = hwaccl_file_lock_holder(fd, false, LOG_LOCK_READ, LOG_LOCK_END - LOG_LOCK_READ);
+                if (!holder)
+                        break;
+        }
+        if (fd >= 0)
+                (void)close(fd);
+        if (holder > 0)
+                hwaccl_error_set(error, "%s: locked by process %d; end it, and run this again", name, (int)holder);
+        else if (holder < 0)
+                hwaccl_error_set(error, "%s: locked by another process; 'fuser %s' lists it", name, name);
+        free(name);
+        return holder == 0;
 }
 
 static bool open_database(struct recovery *recovery, struct hwaccl_error *error)
@@ -337,7 +374,8 @@ static bool with_ring(struct recovery *recovery, struct hwaccl_error *error)
                 result->outcome = HWACCL_RECOVERY_NO_EXITS;
                 return remove_files(recovery, error);
         }
-        if (!check_journal(recovery, error) || !check_database(recovery, error) || !open_database(recovery, error))
+        if (!check_journal(recovery, error) || !check_database(recovery, error) || !wait_for_log(recovery, error) ||
+            !open_database(recovery, error))
                 return false;
         bool good = complete(recovery, error);
         if (!close_database(recovery, good, error))
@@ -346,15 +384,31 @@ static bool with_ring(struct recovery *recovery, struct hwaccl_error *error)
         return remove_rings(recovery, error);
 }
 
+/* A recorder, another recovery, or a process that has no business with it. */
+static bool say_who_holds(const struct recovery *recovery, struct hwaccl_error *error)
+{
+        int fd = recovery->reader[0].fd;
+        uint32_t recorder = ring_reader_process(fd);
+        pid_t holder = hwaccl_file_lock_holder(fd, true, RING_LOCK_RECORDER, 2);
+
+        if (holder > 0 && (uint32_t)holder != recorder)
+                return hwaccl_error_set(error, "%s: process %d recovers it, or holds a lock on its ring %s",
+                                        recovery->database, (int)holder, recovery->ring);
+        if (ring_reader_is_dead(fd))
+                return hwaccl_error_set(
+                        error, "%s: another process recovers it, or holds a lock on its ring; 'fuser %s' lists it",
+                        recovery->database, recovery->ring);
+        return hwaccl_error_set(error, "%s: is being recorded or recovered by process %" PRIu32, recovery->database,
+                                recorder);
+}
+
 static bool run(struct recovery *recovery, struct hwaccl_error *error)
 {
         switch (ring_reader_open(&recovery->reader[0], recovery->ring, error)) {
         case RING_READER_NONE: return without_ring(recovery, error);
         case RING_READER_UNUSED:
         case RING_READER_OPEN: return with_ring(recovery, error);
-        case RING_READER_IN_USE:
-                return hwaccl_error_set(error, "%s: is being recorded or recovered by process %" PRIu32,
-                                        recovery->database, ring_reader_process(recovery->reader[0].fd));
+        case RING_READER_IN_USE: return say_who_holds(recovery, error);
         case RING_READER_BAD: break;
         }
         return false;

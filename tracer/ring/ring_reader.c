@@ -56,6 +56,14 @@ uint32_t ring_reader_process(int fd)
         return header.process;
 }
 
+bool ring_reader_is_dead(int fd)
+{
+        struct ring_header header;
+
+        read_header(fd, &header);
+        return ring_owner_is_gone(&header);
+}
+
 enum hwaccl_ring_state ring_state(const char *path, uint32_t *process)
 {
         struct ring_header header;

@@ -51,4 +51,7 @@ bool ring_reader_read(int fd, void *buffer, size_t size, uint64_t offset);
 /** ring_reader_process - PID of the recorder, without taking the lock; 0 if unknown */
 uint32_t ring_reader_process(int fd);
 
+/** ring_reader_is_dead - whether that recorder has certainly ended */
+bool ring_reader_is_dead(int fd);
+
 #endif
