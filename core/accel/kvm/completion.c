@@ -52,15 +52,16 @@ static void give_input(struct kvm_accel *kvm, uint8_t *data, unsigned size, unsi
 static void give_results(struct kvm_accel *kvm, const struct hwaccl_subject_state *state)
 {
         struct kvm_run *run = kvm->kvm->run;
-        uint8_t *data = (uint8_t *)run + run->io.data_offset;
 
         switch (kvm->completion) {
-        case COMPLETION_NONE: break;
+        case COMPLETION_NONE: break; /* what the page holds is not of a port then */
         case COMPLETION_PORT:
                 if (run->io.direction == KVM_EXIT_IO_IN)
-                        memcpy(data, &state->rax, run->io.size);
+                        memcpy((uint8_t *)run + run->io.data_offset, &state->rax, run->io.size);
                 break;
-        case COMPLETION_INPUT: give_input(kvm, data, run->io.size, run->io.count); break;
+        case COMPLETION_INPUT:
+                give_input(kvm, (uint8_t *)run + run->io.data_offset, run->io.size, run->io.count);
+                break;
         case COMPLETION_MSR:
                 run->msr.error = 0;
                 run->msr.data = (state->rax & UINT32_MAX) | state->rdx << 32;
