@@ -1,5 +1,6 @@
 ; Bits of CR4 and of MSRs whose feature CPUID lacks are reserved: setting one is #GP(0) at the instruction, and changes nothing.
 ;@ reason 32 8
+;@ software the kernel takes CR4 bits of the host's processor
 %include "guest.inc"
         GUEST "reserved_bits"
 %define FAULTS 500h                     ; how many came

@@ -1,6 +1,7 @@
 ; Instructions of features that CPUID lacks raise #UD at the instruction, whether they exit or not:
 ; real, 32-bit and 64-bit mode. (QEMU's processor executes CLAC, RDRAND, TPAUSE and much that LOCK precedes, KVM RDPMC:
 ; test_exiting_instructions has those.)
+;@ software no VMLAUNCH, not even as undefined
 %include "guest.inc"
         GUEST "undefined"
 %define EXPECTED 500h                   ; stack pointer to go on with, where, the address that must arrive
