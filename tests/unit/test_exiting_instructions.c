@@ -242,7 +242,7 @@ static uint8_t reason_of(uint8_t prefix, bool two_byte, unsigned opcode_and_modr
                 code[at++] = 0x0f;
         code[at++] = (uint8_t)(opcode_and_modrm >> 8);
         code[at] = (uint8_t)opcode_and_modrm;
-        soft_decode(&site, code, 8, bits, 0);
+        soft_decode(&site, code, 8, bits);
         if (site.kind != SOFT_SITE_EXIT || seen[site.reason])
                 return 0;
         seen[site.reason] = true;

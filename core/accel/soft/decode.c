@@ -249,7 +249,7 @@ static bool engine_executes(uint8_t kind)
         }
 }
 
-void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, uint8_t bits, uint8_t size)
+void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, uint8_t bits)
 {
         uint64_t address = site->address;
 
@@ -266,8 +266,6 @@ void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, u
                 site->kind = site->two_byte ? classify_two_byte(site) : classify_one_byte(site);
         if (site->rex_ignored && engine_executes(site->kind))
                 site->kind = SOFT_SITE_UNSUPPORTED;
-        if (bits != 64)
-                soft_decode_reference(site, size);
 }
 
 uint64_t *soft_general(struct hwaccl_subject_state *state, unsigned index)

@@ -98,13 +98,13 @@ struct soft_site {
 
 #define SOFT_NO_SEGMENT 0xff
 
-/**
- * soft_decode - what the instruction of @length bytes is to the accelerator; its address is set already
- * @size: of its memory operand, as the disassembler says; 0: unknown
- */
-void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, uint8_t bits, uint8_t size);
+/** soft_decode - what the instruction of @length bytes is to the accelerator; its address is set already */
+void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, uint8_t bits);
 
-/** soft_decode_reference - fill in site->reference; the rest is decoded already. @size as above */
+/**
+ * soft_decode_reference - fill in site->reference, for a whole instruction outside of 64-bit code
+ * @size: of its memory operand, as the disassembler says; 0: it names none
+ */
 void soft_decode_reference(struct soft_site *site, uint8_t size);
 
 /** soft_operand_registers - registers that the operand of ModRM is made of, 1 << number; outside of 64-bit code */

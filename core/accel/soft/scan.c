@@ -303,9 +303,11 @@ static bool find_sites(struct soft_scan *scan, const uint8_t *code, uint32_t siz
                 uint8_t rest = (uint8_t)(left < sizeof(site.bytes) ? left : sizeof(site.bytes));
 
                 if (cs_disasm_iter(decoder, &at, &left, &next, instruction) && instruction->size <= rest) {
-                        soft_decode(&site, start, (uint8_t)instruction->size, bits, operand_size(scan, instruction));
+                        soft_decode(&site, start, (uint8_t)instruction->size, bits);
+                        if (bits != 64 && site.kind != SOFT_SITE_UNDEFINED)
+                                soft_decode_reference(&site, operand_size(scan, instruction));
                 } else {
-                        soft_decode(&site, start, rest, bits, 0); /* Capstone refuses LOCK where it is undefined */
+                        soft_decode(&site, start, rest, bits); /* Capstone refuses LOCK where it is undefined */
                         if (site.kind != SOFT_SITE_UNDEFINED)
                                 site.kind = SOFT_SITE_UNDECODED;
                         left = 0;
