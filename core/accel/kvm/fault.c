@@ -48,8 +48,14 @@ static unsigned operand_kind(enum operation operation, unsigned index)
         case OPERATION_CMP:
         case OPERATION_TEST:
         case OPERATION_BT:
+        case OPERATION_MUL:
+        case OPERATION_IMUL:
+        case OPERATION_DIV:
+        case OPERATION_IDIV:
         case OPERATION_PUSH: return VIOLATION_READ;
         case OPERATION_MOV:
+        case OPERATION_MOVBE:
+        case OPERATION_SETCC:
         case OPERATION_POP: return index == 0 ? VIOLATION_WRITE : VIOLATION_READ;
         case OPERATION_XCHG: return VIOLATION_READ | VIOLATION_WRITE;
         default: return index == 0 ? VIOLATION_READ | VIOLATION_WRITE : VIOLATION_READ;

@@ -3,10 +3,7 @@
 
 #include "core/exit/registers.h"
 
-#define STATUS_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
-
-/* ZF, SF and PF say the same of every result. */
-static uint64_t result_flags(uint64_t result, unsigned size)
+uint64_t result_flags(uint64_t result, unsigned size)
 {
         uint64_t flags = 0;
 

@@ -7,14 +7,8 @@
 
 #include <string.h>
 
-/* A destination that is read, changed and written back. */
-struct destination {
-        const struct operand *operand;
-        struct place place;
-};
-
-static bool destination_open(struct emulation *emulation, const struct operand *operand,
-                             struct destination *destination, uint64_t *value)
+bool destination_open(struct emulation *emulation, const struct operand *operand, struct destination *destination,
+                      uint64_t *value)
 {
         destination->operand = operand;
         if (operand->kind != OPERAND_MEMORY) {
@@ -27,7 +21,7 @@ static bool destination_open(struct emulation *emulation, const struct operand *
         return true;
 }
 
-static void destination_write(struct emulation *emulation, const struct destination *destination, uint64_t value)
+void destination_write(struct emulation *emulation, const struct destination *destination, uint64_t value)
 {
         if (destination->operand->kind == OPERAND_MEMORY)
                 place_write_number(emulation, &destination->place, value);
@@ -71,7 +65,7 @@ enum step execute_unary(struct emulation *emulation)
         return STEP_DONE;
 }
 
-static int64_t sign_extend(uint64_t value, unsigned size)
+int64_t sign_extend(uint64_t value, unsigned size)
 {
         unsigned shift = 64 - size * 8;
 
@@ -139,6 +133,17 @@ enum step execute_move(struct emulation *emulation)
         if (instruction->operation == OPERATION_MOVSX)
                 value = (uint64_t)sign_extend(value, source->size);
         return operand_write(emulation, &instruction->operand[0], value) ? STEP_DONE : STEP_EXCEPTION;
+}
+
+enum step execute_move_swapped(struct emulation *emulation)
+{
+        const struct operand *to = &emulation->instruction->operand[0];
+        uint64_t value;
+
+        if (!operand_read(emulation, &emulation->instruction->operand[1], &value))
+                return STEP_EXCEPTION;
+        value = __builtin_bswap64(value) >> (64 - to->size * 8);
+        return operand_write(emulation, to, value) ? STEP_DONE : STEP_EXCEPTION;
 }
 
 enum step execute_exchange(struct emulation *emulation)

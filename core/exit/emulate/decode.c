@@ -112,6 +112,22 @@ static struct prefixes read_prefixes(const uint8_t *bytes, size_t size, unsigned
         X(BTS, BTS)                                                                                                    \
         X(BTR, BTR)                                                                                                    \
         X(BTC, BTC)                                                                                                    \
+        X(ROL, ROL)                                                                                                    \
+        X(ROR, ROR)                                                                                                    \
+        X(RCL, RCL)                                                                                                    \
+        X(RCR, RCR)                                                                                                    \
+        X(SHL, SHL)                                                                                                    \
+        X(SAL, SHL)                                                                                                    \
+        X(SHR, SHR)                                                                                                    \
+        X(SAR, SAR)                                                                                                    \
+        X(SHLD, SHLD)                                                                                                  \
+        X(SHRD, SHRD)                                                                                                  \
+        X(MUL, MUL)                                                                                                    \
+        X(IMUL, IMUL)                                                                                                  \
+        X(DIV, DIV)                                                                                                    \
+        X(IDIV, IDIV)                                                                                                  \
+        X(XLATB, XLAT)                                                                                                 \
+        X(MOVBE, MOVBE)                                                                                                \
         X(MOV, MOV)                                                                                                    \
         X(MOVABS, MOV)                                                                                                 \
         X(MOVNTI, MOV)                                                                                                 \
@@ -217,6 +233,23 @@ static enum operation string_operation(uint8_t opcode)
         }
 }
 
+/* By their bytes too: Capstone has not all of them in 16-bit code. */
+static enum operation bit_or_condition_operation(const uint8_t *opcode, const struct prefixes *prefixes)
+{
+        bool counts = prefixes->repeat == REPEAT_EQUAL;
+
+        if ((opcode[1] & 0xf0) == 0x90)
+                return OPERATION_SETCC;
+        if ((opcode[1] & 0xf0) == 0x40)
+                return OPERATION_CMOVCC;
+        switch (opcode[1]) {
+        case 0xb8: return counts ? OPERATION_POPCNT : OPERATION_NONE;
+        case 0xbc: return counts ? OPERATION_TZCNT : OPERATION_BSF;
+        case 0xbd: return counts ? OPERATION_LZCNT : OPERATION_BSR;
+        default: return OPERATION_NONE;
+        }
+}
+
 static enum operation operation_of(const cs_insn *decoded, const struct prefixes *prefixes, const uint8_t *opcode)
 {
         enum operation string = string_operation(opcode[0]);
@@ -228,6 +261,11 @@ static enum operation operation_of(const cs_insn *decoded, const struct prefixes
                                                         OPERATION_MOV_TO_CR, OPERATION_MOV_TO_DR};
                 return moves[opcode[1] - 0x20];
         }
+        enum operation bits = opcode[0] == 0x0f ? bit_or_condition_operation(opcode, prefixes) : OPERATION_NONE;
+        if (bits != OPERATION_NONE)
+                return bits;
+        if (decoded->id == X86_INS_IMUL && decoded->detail->x86.op_count > 1)
+                return OPERATION_IMUL_REGISTER;
         /* Capstone calls it NOP in 16-bit code */
         if (opcode[0] == 0x90 && prefixes->repeat == REPEAT_EQUAL && !(prefixes->rex & REX_B))
                 return OPERATION_PAUSE;
@@ -380,6 +418,13 @@ static void settle_sizes(const uint8_t *opcode, const struct prefixes *prefixes,
                         size = 1;
                 break;
         case OPERATION_LMSW: instruction->operand[0].size = 2; break;
+        case OPERATION_SETCC:
+        case OPERATION_CMOVCC: instruction->condition = opcode[1] & 15; break;
+        case OPERATION_XLAT: /* MOV AL from [rBX + AL]: effective_address() adds AL */
+                instruction->operand[0] = (struct operand){OPERAND_REGISTER, HWACCL_RAX, 1};
+                instruction->operand[1] = (struct operand){OPERAND_MEMORY, 0, 1};
+                instruction->base = HWACCL_RBX;
+                break;
         default: break;
         }
         instruction->operand_size = size;
@@ -476,7 +521,7 @@ bool decoder_decode(struct decoder *decoder, const uint8_t *bytes, size_t size, 
         else if (instruction->operation >= OPERATION_MOV_TO_CR && instruction->operation <= OPERATION_MOV_FROM_DR)
                 take_system_operands(opcode[2], &prefixes, instruction);
         else if (has_plain_operands(instruction->operation))
-                for (unsigned i = 0; i < detail->op_count && i < 2; i++)
+                for (unsigned i = 0; i < detail->op_count && i < 3; i++)
                         if (!take_operand(&detail->operands[i], &prefixes, instruction, &instruction->operand[i])) {
                                 instruction->operation = OPERATION_NONE; /* of a segment register, for one */
                                 break;

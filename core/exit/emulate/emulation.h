@@ -74,7 +74,19 @@ bool operand_locate(struct emulation *emulation, const struct operand *operand, 
 bool operand_read(struct emulation *emulation, const struct operand *operand, uint64_t *value);
 bool operand_write(struct emulation *emulation, const struct operand *operand, uint64_t value);
 
-/* arithmetic.c: the result, with the status flags of *rflags replaced */
+/* data.c: a destination that is read, changed and written back */
+struct destination {
+        const struct operand *operand;
+        struct place place;
+};
+bool destination_open(struct emulation *emulation, const struct operand *operand, struct destination *destination,
+                      uint64_t *value);
+void destination_write(struct emulation *emulation, const struct destination *destination, uint64_t value);
+int64_t sign_extend(uint64_t value, unsigned size);
+
+/* arithmetic.c: ZF, SF and PF of a result; and the result with the status flags of *rflags replaced */
+#define STATUS_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
+uint64_t result_flags(uint64_t result, unsigned size);
 uint64_t arithmetic(enum operation operation, uint64_t destination, uint64_t source, unsigned size, uint64_t *rflags);
 
 /* port.c */
@@ -84,6 +96,15 @@ bool port_allowed(struct emulation *emulation, uint16_t port, unsigned size);
 enum step execute_arithmetic(struct emulation *emulation);
 enum step execute_unary(struct emulation *emulation);
 enum step execute_bit(struct emulation *emulation);
+enum step execute_shift(struct emulation *emulation);
+enum step execute_double_shift(struct emulation *emulation);
+enum step execute_multiply(struct emulation *emulation);
+enum step execute_multiply_register(struct emulation *emulation);
+enum step execute_divide(struct emulation *emulation);
+enum step execute_bit_scan(struct emulation *emulation);
+enum step execute_set_condition(struct emulation *emulation);
+enum step execute_move_condition(struct emulation *emulation);
+enum step execute_move_swapped(struct emulation *emulation);
 enum step execute_move(struct emulation *emulation);
 enum step execute_exchange(struct emulation *emulation);
 enum step execute_exchange_add(struct emulation *emulation);

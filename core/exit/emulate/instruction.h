@@ -31,6 +31,29 @@ enum operation {
         OPERATION_BTS,
         OPERATION_BTR,
         OPERATION_BTC,
+        OPERATION_ROL, /* to SAR as in ModRM's reg field, SAL apart, which is SHL */
+        OPERATION_ROR,
+        OPERATION_RCL,
+        OPERATION_RCR,
+        OPERATION_SHL,
+        OPERATION_SHR,
+        OPERATION_SAR,
+        OPERATION_SHLD,
+        OPERATION_SHRD,
+        OPERATION_MUL,
+        OPERATION_IMUL,          /* into rDX:rAX */
+        OPERATION_IMUL_REGISTER, /* into a register, of two or three operands */
+        OPERATION_DIV,
+        OPERATION_IDIV,
+        OPERATION_BSF,
+        OPERATION_BSR,
+        OPERATION_POPCNT,
+        OPERATION_LZCNT,
+        OPERATION_TZCNT,
+        OPERATION_SETCC,
+        OPERATION_CMOVCC,
+        OPERATION_XLAT,
+        OPERATION_MOVBE,
         OPERATION_MOV,
         OPERATION_MOVZX,
         OPERATION_MOVSX,
@@ -105,7 +128,8 @@ struct instruction {
         uint8_t base;         /* register, NO_REGISTER or BASE_IS_RIP */
         uint8_t index;        /* register or NO_REGISTER */
         uint8_t scale;
-        struct operand operand[2];
+        uint8_t condition; /* of SETcc and CMOVcc, as in the opcode */
+        struct operand operand[3];
         uint64_t displacement;
         uint64_t immediate; /* sign-extended */
         uint64_t physical;  /* of the first byte: the cache's key */

@@ -29,6 +29,8 @@ uint64_t effective_address(const struct emulation *emulation)
                 address += context->gpr[instruction->base];
         if (instruction->index != NO_REGISTER)
                 address += context->gpr[instruction->index] * instruction->scale;
+        if (instruction->operation == OPERATION_XLAT)
+                address += context->gpr[HWACCL_RAX] & 0xff;
         return address & size_mask(instruction->address_size);
 }
 
