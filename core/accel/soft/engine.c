@@ -196,14 +196,14 @@ static bool calibrate(struct soft_engine *engine, uc_engine *real_mode, struct h
         return good && (save(engine) || refuse(engine, error, "its state cannot be saved")) && layout->efer;
 }
 
-/* Unicorn calls exit(3) when it cannot allocate its translation buffers; find out before. There are two engines at
- * first. */
-static bool check_room(struct hwaccl_error *error)
+/* Unicorn calls exit(3) when it cannot allocate its translation buffers; find out before. There are never more than two
+ * engines. */
+static bool check_room(unsigned engines, struct hwaccl_error *error)
 {
         void *buffer[2];
         bool good = true;
 
-        for (unsigned i = 0; i < 2; i++) {
+        for (unsigned i = 0; i < engines; i++) {
                 buffer[i] = mmap(NULL, TRANSLATION_BUFFER, PROT_READ | PROT_WRITE | PROT_EXEC,
                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
                 if (buffer[i] == MAP_FAILED && good)
@@ -212,7 +212,7 @@ static bool check_room(struct hwaccl_error *error)
                                                 "limit (ulimit -v), or use --accel kvm",
                                                 2 * (TRANSLATION_BUFFER >> 20), strerror(errno));
         }
-        for (unsigned i = 0; i < 2; i++)
+        for (unsigned i = 0; i < engines; i++)
                 if (buffer[i] != MAP_FAILED)
                         (void)munmap(buffer[i], TRANSLATION_BUFFER);
         return good;
@@ -222,7 +222,7 @@ bool soft_engine_open(struct soft_engine *engine, struct hwaccl_error *error)
 {
         uc_engine *real_mode;
 
-        if (!unicorn_library_open(&engine->unicorn, error) || !check_room(error))
+        if (!unicorn_library_open(&engine->unicorn, error) || !check_room(2, error))
                 return false;
         uc_err status = engine->unicorn.open(UC_ARCH_X86, UC_MODE_64, &engine->handle);
         if (status != UC_ERR_OK)
@@ -248,7 +248,7 @@ bool soft_engine_open(struct soft_engine *engine, struct hwaccl_error *error)
 
 bool soft_engine_open_another(struct soft_engine *engine, const struct soft_engine *first, struct hwaccl_error *error)
 {
-        if (!unicorn_library_open(&engine->unicorn, error))
+        if (!unicorn_library_open(&engine->unicorn, error) || !check_room(1, error))
                 return false;
         uc_err status = engine->unicorn.open(UC_ARCH_X86, UC_MODE_64, &engine->handle);
         if (status == UC_ERR_OK)
