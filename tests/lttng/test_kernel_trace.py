@@ -68,7 +68,7 @@ class KernelTrace(unittest.TestCase):
             switched = [line for line in lines if "sched_switch" in line and 'next_comm = "hwaccl"' in line]
             self.assertGreater(len(switched), 0)
             said = self.run_in(directory, hwaccl_cli.HWACCL, "import", "ctf", "trace", "-o", "kvm.db")
-            self.assertIn(f"{EXITS} exits in kvm.db", said)
+            self.assertIn(f"imported {EXITS} exits from ", said)
             said = self.run_in(directory, hwaccl_cli.HWACCL, "replay", "kvm.db")
             self.assertIn(" 0 divergences", said)
 
