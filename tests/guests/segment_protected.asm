@@ -98,6 +98,12 @@ in:     mov ax, FLAT
         TRY "read ss", 12, 5, ss, SMALL_SS, nop, {mov eax, [ss:7c00h]}
         TRY "read by ebp", 12, 5, ss, SMALL_SS, {mov ebp, 7bfdh}, {mov eax, [ebp]}
         TRY "pop", 12, 5, ss, SMALL_SS, {mov esp, 7bfeh}, {pop eax}
+        TRY "pop m, within", 0, 5, ss, SMALL_SS, nop, {pop dword [esp + 8]}
+        TRY "pop m", 12, 5, ss, SMALL_SS, nop, {pop dword [esp + 0ch]}
+        TRY "lar", 13, 5, ds, SMALL, nop, {lar eax, [ebx]}
+        TRY "sgdt", 13, 5, ds, SMALL, nop, {sgdt [ebx - 5]}
+        TRY "bit far away", 13, 5, ds, SMALL, {mov eax, 80h}, {bt [0], eax}
+        TRY "bit far below", 13, 5, ds, SMALL, {mov eax, -1}, {bt [0], eax}
         TRY "popa", 12, 5, ss, SMALL_SS, {mov esp, 7be4h}, popa
         TRY "ret", 12, 5, ss, SMALL_SS, {mov esp, 7bfeh}, ret
         TRY "iret", 12, 5, ss, SMALL_SS, {mov esp, 7bf8h}, iret

@@ -76,6 +76,15 @@
         TRY "far jump", 13, 5, {mov bx, 0fffdh}, nop, {jmp far [bx]}
         TRY "fnstenv", 13, 5, nop, nop, {fnstenv [bx]}
         TRY "fld m80", 13, 5, {mov bx, 0fffdh}, nop, {fld tword [bx]}
+        TRY "fxsave", 13, 5, {mov ebx, 0fff0h}, nop, {fxsave [ebx]}
+        TRY "xlat", 13, 5, {inc ebx}, nop, {a32 xlatb}
+        TRY "cmpxchg", 13, 5, nop, nop, {cmpxchg [bx], dx}
+        TRY "xadd", 13, 5, nop, nop, {xadd [bx], dx}
+        TRY "shld", 13, 5, nop, nop, {shld [bx], dx, 1}
+        TRY "set", 13, 5, {inc ebx}, nop, {sete [ebx]}
+        TRY "neg", 13, 5, nop, nop, {neg word [bx]}
+        TRY "mul", 13, 5, nop, nop, {mul word [bx]}
+        TRY "scaled index", 13, 5, {mov ecx, 5}, {mov ebx, 0fff0h}, {mov ax, [ebx + ecx * 4 - 4]}
         ; strings
         TRY "lodsw", 13, 5, {mov si, bx}, nop, lodsw
         TRY "cs lodsw", 13, 5, {mov si, bx}, nop, {cs lodsw}
@@ -99,6 +108,7 @@
         TRY "pusha", 12, 5, {mov sp, 7}, nop, pusha
         TRY "leave", 12, 5, {mov bp, bx}, nop, leave
         TRY "enter", 12, 5, {mov sp, 8}, nop, {enter 7, 0}
+        TRY "enter, nested", 12, 5, {mov bp, 3}, nop, {enter 0, 3}
         TRY "push m", 13, 5, nop, nop, {push word [bx]}
         TRY "pop m", 13, 5, nop, nop, {pop word [bx]}
         TRY "ret", 12, 5, {mov sp, bx}, nop, ret
