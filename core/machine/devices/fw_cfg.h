@@ -25,9 +25,9 @@ struct hwaccl_fw_cfg {
         unsigned content_size;
 };
 
-void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, struct hwaccl_board *board);
+void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, bool apic, struct hwaccl_board *board);
 
 /** hwaccl_fw_cfg_fill - build the items: fw_cfg_items.c */
-void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size);
+void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size, bool apic);
 
 #endif

@@ -13,6 +13,7 @@
 #define KEY_MAX_CPUS   0x000f
 #define KEY_DIRECTORY  0x0019
 #define KEY_FIRST_FILE 0x0020
+#define KEY_IRQ0_PIN_2 0x8002 /* the MADT and MP tables that firmware makes are to say that line 0 is pin 2 */
 
 #define ID_PORTS 1u
 #define ID_DMA   2u
@@ -78,7 +79,7 @@ static struct file e820_file(uint64_t memory_size)
         return file;
 }
 
-void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size)
+void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size, bool apic)
 {
         const struct file file[] = {
                 number_file("etc/boot-fail-wait", UINT32_MAX, 4), /* for ever: no reboot when nothing can be booted */
@@ -94,6 +95,8 @@ void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size)
         add_number(fw_cfg, KEY_CPUS, 1, 2);
         add_number(fw_cfg, KEY_BOOT_MENU, 0, 2);
         add_number(fw_cfg, KEY_MAX_CPUS, 1, 2);
+        if (apic)
+                add_number(fw_cfg, KEY_IRQ0_PIN_2, 1, 1);
         put_big(directory, FILE_COUNT, 4);
         for (unsigned i = 0; i < FILE_COUNT; i++) {
                 uint8_t *entry = directory + 4 + i * DIRECTORY_ENTRY_SIZE;

@@ -55,7 +55,7 @@ struct record_disk {
 enum record_accel { RECORD_ACCEL_AUTO, RECORD_ACCEL_KVM, RECORD_ACCEL_SOFT, RECORD_ACCEL_MUEN };
 #define RECORD_ACCELS "auto kvm soft muen" /* in this order */
 
-#define RECORD_MACHINES "pic apic"
+#define RECORD_MACHINES "apic pic" /* the first is the default */
 
 struct record_settings {
         const struct cli_command *command;

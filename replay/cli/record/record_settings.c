@@ -205,9 +205,9 @@ const struct cli_option record_option_table[] = {
         {"memory", 'm', "SIZE", "size of guest memory, 1M to 3G (default 128M)",
          CLI_PARSED(CLI_VALUE_TEXT, parse_memory), .given = CLI_FIELD(bool, S, memory_given)},
         {"machine", 0, "KIND",
-         "what interrupts the processor: pic, two 8259s alone, or apic, a local APIC and an I/O APIC with them "
-         "(default "
-         "pic)",
+         "what interrupts the processor: apic, a local APIC and an I/O APIC with two 8259s (default), or pic, the "
+         "8259s "
+         "alone",
          CLI_KEYWORD(S, machine, RECORD_MACHINES)},
         {"device", 0, "NAME",
          "add a device: testdev, with which kvm-unit-tests' images make accesses and interrupts (ports e0h-ebh and "
@@ -322,7 +322,7 @@ static bool accel_from_environment(struct record_settings *settings)
 
 enum hwaccl_machine_kind record_machine_kind(const struct record_settings *settings)
 {
-        return settings->machine ? HWACCL_MACHINE_APIC : HWACCL_MACHINE_PIC;
+        return settings->machine ? HWACCL_MACHINE_PIC : HWACCL_MACHINE_APIC;
 }
 
 bool record_parse(struct record_settings *settings, const struct cli_command *command, int argc, char **argv,
