@@ -130,7 +130,7 @@ static void add_devices(struct hwaccl_machine *machine)
         hwaccl_system_control_init(&machine->system_control, &machine->pit, board);
         hwaccl_acpi_init(&machine->acpi, board);
         hwaccl_pci_init(&machine->pci, &machine->acpi, board);
-        hwaccl_fw_cfg_init(&machine->fw_cfg, machine->config.kind == HWACCL_MACHINE_APIC, board);
+        hwaccl_fw_cfg_init(&machine->fw_cfg, board);
         hwaccl_dma_init(&machine->dma, board);
         hwaccl_debug_ports_init(&machine->debug_ports, !machine->config.testdev, board);
         for (unsigned i = 0; board->disk_count && i < HWACCL_ATA_CHANNELS; i++)
@@ -163,6 +163,7 @@ static bool build(struct hwaccl_machine *machine, struct hwaccl_error *error)
                 return false;
         load_firmware(machine);
         board->memory_size = config->memory_size;
+        board->kind = config->kind;
         board->disk_count = config->disk_count;
         memcpy(board->disk, config->disk, sizeof(board->disk));
         add_devices(machine);

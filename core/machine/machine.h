@@ -23,14 +23,6 @@ struct hwaccl_raw_image {
         size_t size;
 };
 
-/* What interrupts the processor. */
-enum hwaccl_machine_kind {
-        /* of recordings that do not say: the 8259s, of which no firmware or kernel is told that there is no APIC */
-        HWACCL_MACHINE_UNSTATED = 0,
-        HWACCL_MACHINE_PIC = 1,  /* the 8259s alone */
-        HWACCL_MACHINE_APIC = 2, /* a local APIC and an I/O APIC, the 8259s on LINT0 */
-};
-
 /** hwaccl_machine_kind_name - "pic" or "apic"; "" for recordings that do not say */
 const char *hwaccl_machine_kind_name(enum hwaccl_machine_kind kind);
 

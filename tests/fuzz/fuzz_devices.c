@@ -133,12 +133,13 @@ static bool flush_disk(struct hwaccl_inputs *inputs, unsigned disk, bool *fault,
         return true;
 }
 
-static struct hwaccl_vcpu *create(struct hwaccl_inputs *inputs, enum hwaccl_machine_kind kind)
+static struct hwaccl_vcpu *create(struct hwaccl_inputs *inputs, enum hwaccl_machine_kind kind, bool testdev)
 {
         struct hwaccl_machine_config config = {
                 .memory_size = HWACCL_MEMORY_SIZE_MIN,
                 .tsc_khz = 1000000,
                 .kind = kind,
+                .testdev = testdev,
                 .backed = false,
                 .raw = {{0x7c00, NULL, 512}},
                 .raw_count = 1,
@@ -222,10 +223,11 @@ static void move_clock(struct hwaccl_machine *machine, uint64_t ns)
 static uint16_t take_port(struct program *program)
 {
         static const uint16_t port[] = {
-                0x00,   0x20,  0x21,  0x40,  0x41,  0x42,  0x43,  0x60,  0x61,  0x64,  0x70,  0x71,   0x80,   0x92,
-                0xa0,   0xa1,  0xb2,  0xb3,  0xc0,  0xe9,  0xf4,  0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc,  0x3fd,  0x3fe,
-                0x402,  0x4d0, 0x4d1, 0x510, 0x511, 0x514, 0x518, 0xcf8, 0xcf9, 0xcfc, 0xcfd, 0xb000, 0xb002, 0xb004,
-                0xb008, 0x1f0, 0x1f1, 0x1f2, 0x1f3, 0x1f4, 0x1f5, 0x1f6, 0x1f7, 0x3f6, 0x170, 0x176,  0x177,  0x376};
+                0x00,   0x20,   0x21,   0x40,   0x41,  0x42,  0x43,   0x60,   0x61,   0x64,  0x70,  0x71,  0x80,
+                0x92,   0xa0,   0xa1,   0xb2,   0xb3,  0xc0,  0xe9,   0xf4,   0x3f8,  0x3f9, 0x3fa, 0x3fb, 0x3fc,
+                0x3fd,  0x3fe,  0x402,  0x4d0,  0x4d1, 0x510, 0x511,  0x514,  0x518,  0xcf8, 0xcf9, 0xcfc, 0xcfd,
+                0xb000, 0xb002, 0xb004, 0xb008, 0x1f0, 0x1f1, 0x1f2,  0x1f3,  0x1f4,  0x1f5, 0x1f6, 0x1f7, 0x3f6,
+                0x170,  0x176,  0x177,  0x376,  0xe0,  0xe8,  0x2000, 0x2002, 0x200e, 0x2017};
         uint64_t choice = take(program, 1);
 
         return choice < 200 ? port[choice % (sizeof(port) / sizeof(port[0]))] : (uint16_t)take(program, 2);
@@ -240,6 +242,8 @@ static uint64_t take_address(struct program *program)
                 return HWACCL_APIC_BASE + choice * 16;
         if (choice < 128)
                 return HWACCL_IO_APIC_BASE + (choice % 2 ? 0x10 : 0);
+        if (choice < 144)
+                return HWACCL_TESTDEV_MEMORY + choice * 0x1000 + take(program, 1);
         return take(program, 5);
 }
 
@@ -344,8 +348,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         clock_now = 0;
         enum hwaccl_machine_kind kind = size % 2 ? HWACCL_MACHINE_APIC : HWACCL_MACHINE_PIC;
-        struct hwaccl_vcpu *first = create(&inputs, kind);
-        struct hwaccl_vcpu *second = create(&inputs, kind);
+        struct hwaccl_vcpu *first = create(&inputs, kind, size / 2 % 2);
+        struct hwaccl_vcpu *second = create(&inputs, kind, size / 2 % 2);
         struct hwaccl_machine *machines[] = {first->machine, second->machine};
         while (program.size)
                 step(machines[0], machines[1], &program);

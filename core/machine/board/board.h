@@ -39,6 +39,14 @@ struct hwaccl_interrupt_controller {
         bool (*would_interrupt)(const struct hwaccl_interrupt_controller *controller, unsigned line, bool enabled);
 };
 
+/* What interrupts the processor. */
+enum hwaccl_machine_kind {
+        /* of recordings that do not say: the 8259s, of which no firmware or kernel is told that there is no APIC */
+        HWACCL_MACHINE_UNSTATED = 0,
+        HWACCL_MACHINE_PIC = 1,  /* the 8259s alone */
+        HWACCL_MACHINE_APIC = 2, /* a local APIC and an I/O APIC, the 8259s on LINT0 */
+};
+
 struct hwaccl_timed_device {
         struct hwaccl_device *device;
         unsigned line; /* the interrupt line that its deadlines change */
@@ -48,6 +56,7 @@ struct hwaccl_board {
         struct hwaccl_host *host; /* the vCPU's; NULL until there is one */
         struct hwaccl_interrupt_controller *controller;
         uint64_t memory_size; /* bytes of RAM */
+        enum hwaccl_machine_kind kind;
         struct hwaccl_disk disk[HWACCL_DISK_MAX];
         size_t disk_count;
         enum hwaccl_end end;

@@ -165,9 +165,9 @@ static const struct hwaccl_device_ops fw_cfg_ops = {
         .port_write = fw_cfg_write,
 };
 
-void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, bool apic, struct hwaccl_board *board)
+void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, struct hwaccl_board *board)
 {
-        hwaccl_fw_cfg_fill(fw_cfg, board->memory_size, apic);
+        hwaccl_fw_cfg_fill(fw_cfg, board->memory_size, board->kind);
         hwaccl_board_add_device(board, &fw_cfg->device, &fw_cfg_ops);
         hwaccl_bus_claim_ports(&board->bus, &fw_cfg->device, PORT_SELECTOR, 2);
         hwaccl_bus_claim_ports(&board->bus, &fw_cfg->device, PORT_DMA, DMA_PORTS);

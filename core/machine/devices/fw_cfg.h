@@ -2,10 +2,11 @@
 #ifndef HWACCL_MACHINE_FW_CFG_H
 #define HWACCL_MACHINE_FW_CFG_H
 
-#include "core/machine/board/device.h"
+#include "core/machine/board/board.h"
 
 #define HWACCL_FW_CFG_ITEM_MAX     16
-#define HWACCL_FW_CFG_CONTENT_SIZE 1024
+#define HWACCL_FW_CFG_FILE_MAX     8
+#define HWACCL_FW_CFG_CONTENT_SIZE 6144
 
 struct hwaccl_fw_cfg_item {
         uint16_t key;
@@ -25,9 +26,9 @@ struct hwaccl_fw_cfg {
         unsigned content_size;
 };
 
-void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, bool apic, struct hwaccl_board *board);
+void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, struct hwaccl_board *board);
 
 /** hwaccl_fw_cfg_fill - build the items: fw_cfg_items.c */
-void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size, bool apic);
+void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size, enum hwaccl_machine_kind kind);
 
 #endif

@@ -1,7 +1,7 @@
 /* What fw_cfg holds: QEMU, docs/specs/fw_cfg.rst and include/standard-headers/linux/qemu_fw_cfg.h; the files are those
  * that SeaBIOS (docs/Runtime_config.md) reads. */
 #include "core/assert.h"
-#include "core/machine/devices/fw_cfg.h"
+#include "core/machine/devices/fw_cfg_tables.h"
 
 #include <string.h>
 
@@ -20,13 +20,10 @@
 #define E820_RAM 1u
 #define COM1     0x3f8u
 
-/* A file of numbers and the directory entry that names it. Directory numbers are big-endian. */
-struct file {
-        const char *name;
-        uint8_t data[20];
-        uint32_t size;
-};
+/* SeaBIOS makes MP tables for up to 255 processors. */
+#define NO_MP_TABLE 256u
 
+/* Numbers in the directory are big-endian. */
 #define DIRECTORY_NAME_SIZE  56
 #define DIRECTORY_ENTRY_SIZE 64
 
@@ -60,52 +57,78 @@ static void add_number(struct hwaccl_fw_cfg *fw_cfg, uint16_t key, uint64_t valu
         add_item(fw_cfg, key, bytes, size);
 }
 
-static struct file number_file(const char *name, uint64_t value, unsigned size)
-{
-        struct file file = {.name = name, .size = size};
+struct directory {
+        uint8_t bytes[4 + HWACCL_FW_CFG_FILE_MAX * DIRECTORY_ENTRY_SIZE];
+        unsigned count;
+};
 
-        put_little(file.data, value, size);
-        return file;
+static void add_file(struct hwaccl_fw_cfg *fw_cfg, struct directory *directory, const char *name, const void *data,
+                     size_t size)
+{
+        uint8_t *entry = directory->bytes + 4 + directory->count * DIRECTORY_ENTRY_SIZE;
+        uint16_t key = (uint16_t)(KEY_FIRST_FILE + directory->count);
+
+        hwaccl_assert(directory->count < HWACCL_FW_CFG_FILE_MAX && strlen(name) < DIRECTORY_NAME_SIZE);
+        put_big(entry, size, 4);
+        put_big(entry + 4, key, 2);
+        for (size_t i = 0; name[i]; i++) /* zeros behind it are there already */
+                entry[8 + i] = (uint8_t)name[i];
+        add_item(fw_cfg, key, data, size);
+        directory->count++;
+}
+
+static void add_number_file(struct hwaccl_fw_cfg *fw_cfg, struct directory *directory, const char *name, uint64_t value,
+                            unsigned size)
+{
+        uint8_t bytes[8];
+
+        put_little(bytes, value, size);
+        add_file(fw_cfg, directory, name, bytes, size);
 }
 
 /* One entry: u64 address, u64 size, u32 type. */
-static struct file e820_file(uint64_t memory_size)
+static void add_e820(struct hwaccl_fw_cfg *fw_cfg, struct directory *directory, uint64_t memory_size)
 {
-        struct file file = {.name = "etc/e820", .size = 20};
+        uint8_t entry[20];
 
-        put_little(file.data, 0, 8);
-        put_little(file.data + 8, memory_size, 8);
-        put_little(file.data + 16, E820_RAM, 4);
-        return file;
+        put_little(entry, 0, 8);
+        put_little(entry + 8, memory_size, 8);
+        put_little(entry + 16, E820_RAM, 4);
+        add_file(fw_cfg, directory, "etc/e820", entry, sizeof(entry));
 }
 
-void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size, bool apic)
+/* Tables for firmware that would make its own, with an APIC in them. */
+static void add_tables(struct hwaccl_fw_cfg *fw_cfg, struct directory *directory)
 {
-        const struct file file[] = {
-                number_file("etc/boot-fail-wait", UINT32_MAX, 4), /* for ever: no reboot when nothing can be booted */
-                e820_file(memory_size),
-                number_file("etc/sercon-port", COM1, 2), /* what goes to the screen goes to the serial port */
-        };
-        enum { FILE_COUNT = sizeof(file) / sizeof(file[0]) };
-        uint8_t directory[4 + FILE_COUNT * DIRECTORY_ENTRY_SIZE] = {0};
+        struct hwaccl_fw_cfg_tables tables;
+
+        hwaccl_fw_cfg_make_tables(&tables);
+        add_file(fw_cfg, directory, HWACCL_FW_CFG_RSDP_FILE, tables.rsdp, sizeof(tables.rsdp));
+        add_file(fw_cfg, directory, HWACCL_FW_CFG_ACPI_FILE, tables.acpi, sizeof(tables.acpi));
+        add_file(fw_cfg, directory, "etc/table-loader", tables.script, tables.script_size);
+        add_file(fw_cfg, directory, "etc/smbios/smbios-anchor", tables.smbios_anchor, sizeof(tables.smbios_anchor));
+        add_file(fw_cfg, directory, "etc/smbios/smbios-tables", tables.smbios, sizeof(tables.smbios));
+}
+
+void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size, enum hwaccl_machine_kind kind)
+{
+        struct directory directory = {.count = 0};
 
         add_item(fw_cfg, KEY_SIGNATURE, "QEMU", 4);
         add_number(fw_cfg, KEY_ID, ID_PORTS | ID_DMA, 4);
         add_number(fw_cfg, KEY_RAM_SIZE, memory_size, 8);
         add_number(fw_cfg, KEY_CPUS, 1, 2);
         add_number(fw_cfg, KEY_BOOT_MENU, 0, 2);
-        add_number(fw_cfg, KEY_MAX_CPUS, 1, 2);
-        if (apic)
+        add_number(fw_cfg, KEY_MAX_CPUS, kind == HWACCL_MACHINE_PIC ? NO_MP_TABLE : 1, 2);
+        if (kind == HWACCL_MACHINE_APIC)
                 add_number(fw_cfg, KEY_IRQ0_PIN_2, 1, 1);
-        put_big(directory, FILE_COUNT, 4);
-        for (unsigned i = 0; i < FILE_COUNT; i++) {
-                uint8_t *entry = directory + 4 + i * DIRECTORY_ENTRY_SIZE;
-                size_t length = strlen(file[i].name);
-                hwaccl_assert(length < DIRECTORY_NAME_SIZE);
-                put_big(entry, file[i].size, 4);
-                put_big(entry + 4, KEY_FIRST_FILE + i, 2);
-                memcpy(entry + 8, file[i].name, length);
-                add_item(fw_cfg, (uint16_t)(KEY_FIRST_FILE + i), file[i].data, file[i].size);
-        }
-        add_item(fw_cfg, KEY_DIRECTORY, directory, sizeof(directory));
+        /* for ever: no reboot when nothing can be booted */
+        add_number_file(fw_cfg, &directory, "etc/boot-fail-wait", UINT32_MAX, 4);
+        add_e820(fw_cfg, &directory, memory_size);
+        /* what goes to the screen goes to the serial port */
+        add_number_file(fw_cfg, &directory, "etc/sercon-port", COM1, 2);
+        if (kind == HWACCL_MACHINE_PIC)
+                add_tables(fw_cfg, &directory);
+        put_big(directory.bytes, directory.count, 4);
+        add_item(fw_cfg, KEY_DIRECTORY, directory.bytes, 4 + directory.count * DIRECTORY_ENTRY_SIZE);
 }

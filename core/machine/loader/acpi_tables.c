@@ -5,20 +5,18 @@
 
 /* Places of the tables, from HWACCL_LOADER_ACPI_ADDRESS on; the FACS must stand on a multiple of 64. */
 #define RSDP_PLACE 0x000u
-#define RSDT_PLACE 0x040u
-#define XSDT_PLACE 0x080u
-#define FADT_PLACE 0x0c0u
+#define RSDT_PLACE HWACCL_LOADER_RSDT_PLACE
+#define XSDT_PLACE HWACCL_LOADER_XSDT_PLACE
+#define FADT_PLACE HWACCL_LOADER_FADT_PLACE
 #define FACS_PLACE 0x1c0u
 #define DSDT_PLACE 0x200u
 #define MADT_PLACE 0x380u
 #define MP_PLACE   0x400u
 
-#define SIZE_WITHOUT_APIC 0x400u
-
-#define RSDP_SIZE_1_0 20u
-#define RSDP_SIZE     36u
-#define HEADER_SIZE   36u
-#define FADT_SIZE     244u
+#define RSDP_SIZE_1_0 HWACCL_LOADER_RSDP_SIZE_1_0
+#define RSDP_SIZE     HWACCL_LOADER_RSDP_SIZE
+#define HEADER_SIZE   HWACCL_LOADER_ACPI_HEADER_SIZE
+#define FADT_SIZE     HWACCL_LOADER_FADT_SIZE
 #define FACS_SIZE     64u
 
 #define SCI_LINE         9u
@@ -123,11 +121,6 @@ static uint8_t checksum(const uint8_t *bytes, unsigned size)
         return (uint8_t)(0u - sum);
 }
 
-static uint64_t address_of(unsigned place)
-{
-        return HWACCL_LOADER_ACPI_ADDRESS + place;
-}
-
 /* NOLINTBEGIN(bugprone-not-null-terminated-result): names in ACPI tables have a length and no terminator */
 
 /* The header that all tables but RSDP and FACS have; the checksum, over what is there by now. */
@@ -144,29 +137,29 @@ static void finish_table(uint8_t *table, const char signature[4], unsigned size,
         table[9] = checksum(table, size);
 }
 
-static void put_root_pointer(uint8_t *rsdp)
+static void put_root_pointer(uint64_t base, uint8_t *rsdp)
 {
         memcpy(rsdp, "RSD PTR ", 8);
         memcpy(rsdp + 9, "HWACCL", 6);
         rsdp[15] = 2;
-        put(rsdp + 16, address_of(RSDT_PLACE), 4);
+        put(rsdp + 16, base + RSDT_PLACE, 4);
         rsdp[8] = checksum(rsdp, RSDP_SIZE_1_0);
         put(rsdp + 20, RSDP_SIZE, 4);
-        put(rsdp + 24, address_of(XSDT_PLACE), 8);
+        put(rsdp + 24, base + XSDT_PLACE, 8);
         rsdp[32] = checksum(rsdp, RSDP_SIZE);
 }
 
 /* NOLINTEND(bugprone-not-null-terminated-result) */
 
-static void put_description(uint8_t *fadt)
+static void put_description(uint64_t base, uint8_t *fadt)
 {
         const struct {
                 uint8_t offset;
                 uint8_t size;
                 uint64_t value;
         } field[] = {
-                {36, 4, address_of(FACS_PLACE)},
-                {40, 4, address_of(DSDT_PLACE)},
+                {36, 4, base + FACS_PLACE},
+                {40, 4, base + DSDT_PLACE},
                 {46, 2, SCI_LINE},
                 {48, 4, APM_PORT}, /* SMI_CMD: ACPI_ENABLE sets SCI_EN */
                 {52, 1, APM_ACPI_ENABLE},
@@ -189,32 +182,32 @@ static void put_description(uint8_t *fadt)
                 {119, 1, 1}, /* access by bytes */
                 {120, 8, RESET_PORT},
                 {128, 1, RESET_VALUE},
-                {140, 8, address_of(DSDT_PLACE)},
+                {140, 8, base + DSDT_PLACE},
         };
         for (unsigned i = 0; i < sizeof(field) / sizeof(field[0]); i++)
                 put(fadt + field[i].offset, field[i].value, field[i].size);
 }
 
-size_t hwaccl_loader_acpi_tables(uint8_t tables[HWACCL_LOADER_ACPI_SIZE], bool apic)
+size_t hwaccl_loader_acpi_tables_at(uint64_t base, uint8_t tables[HWACCL_LOADER_ACPI_SIZE], bool apic)
 {
         unsigned count = apic ? 2 : 1; /* FADT, MADT */
 
         memset(tables, 0, HWACCL_LOADER_ACPI_SIZE);
-        put_root_pointer(tables + RSDP_PLACE);
+        put_root_pointer(base, tables + RSDP_PLACE);
 
-        put(tables + RSDT_PLACE + HEADER_SIZE, address_of(FADT_PLACE), 4);
-        put(tables + XSDT_PLACE + HEADER_SIZE, address_of(FADT_PLACE), 8);
+        put(tables + RSDT_PLACE + HEADER_SIZE, base + FADT_PLACE, 4);
+        put(tables + XSDT_PLACE + HEADER_SIZE, base + FADT_PLACE, 8);
         if (apic) {
-                put(tables + RSDT_PLACE + HEADER_SIZE + 4, address_of(MADT_PLACE), 4);
-                put(tables + XSDT_PLACE + HEADER_SIZE + 8, address_of(MADT_PLACE), 8);
+                put(tables + RSDT_PLACE + HEADER_SIZE + 4, base + MADT_PLACE, 4);
+                put(tables + XSDT_PLACE + HEADER_SIZE + 8, base + MADT_PLACE, 8);
                 memcpy(tables + MADT_PLACE + HEADER_SIZE, interrupt_model, sizeof(interrupt_model));
                 finish_table(tables + MADT_PLACE, "APIC", HEADER_SIZE + sizeof(interrupt_model), 1);
-                hwaccl_loader_mp_table(tables + MP_PLACE, address_of(MP_PLACE));
+                hwaccl_loader_mp_table(tables + MP_PLACE, base + MP_PLACE);
         }
         finish_table(tables + RSDT_PLACE, "RSDT", HEADER_SIZE + 4 * count, 1);
         finish_table(tables + XSDT_PLACE, "XSDT", HEADER_SIZE + 8 * count, 1);
 
-        put_description(tables + FADT_PLACE);
+        put_description(base, tables + FADT_PLACE);
         finish_table(tables + FADT_PLACE, "FACP", FADT_SIZE, 3);
 
         memcpy(tables + FACS_PLACE, "FACS", 4);
@@ -223,5 +216,10 @@ size_t hwaccl_loader_acpi_tables(uint8_t tables[HWACCL_LOADER_ACPI_SIZE], bool a
 
         memcpy(tables + DSDT_PLACE + HEADER_SIZE, definition_block, sizeof(definition_block));
         finish_table(tables + DSDT_PLACE, "DSDT", HEADER_SIZE + sizeof(definition_block), 1);
-        return apic ? HWACCL_LOADER_ACPI_SIZE : SIZE_WITHOUT_APIC;
+        return apic ? HWACCL_LOADER_ACPI_SIZE : HWACCL_LOADER_ACPI_WITHOUT_APIC;
+}
+
+size_t hwaccl_loader_acpi_tables(uint8_t tables[HWACCL_LOADER_ACPI_SIZE], bool apic)
+{
+        return hwaccl_loader_acpi_tables_at(HWACCL_LOADER_ACPI_ADDRESS, tables, apic);
 }

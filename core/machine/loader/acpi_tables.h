@@ -25,6 +25,19 @@
 /** hwaccl_loader_acpi_tables - write the tables that stand at HWACCL_LOADER_ACPI_ADDRESS. Returns their size */
 size_t hwaccl_loader_acpi_tables(uint8_t tables[HWACCL_LOADER_ACPI_SIZE], bool apic);
 
+/** hwaccl_loader_acpi_tables_at - the same for another place, a multiple of 64 below 4 GiB */
+size_t hwaccl_loader_acpi_tables_at(uint64_t base, uint8_t tables[HWACCL_LOADER_ACPI_SIZE], bool apic);
+
+/* Places in the tables, and of the pointers and checksums in them, for who moves them. */
+#define HWACCL_LOADER_ACPI_WITHOUT_APIC 1024u /* size */
+#define HWACCL_LOADER_RSDP_SIZE         36u
+#define HWACCL_LOADER_RSDP_SIZE_1_0     20u
+#define HWACCL_LOADER_RSDT_PLACE        0x040u
+#define HWACCL_LOADER_XSDT_PLACE        0x080u
+#define HWACCL_LOADER_FADT_PLACE        0x0c0u
+#define HWACCL_LOADER_ACPI_HEADER_SIZE  36u
+#define HWACCL_LOADER_FADT_SIZE         244u
+
 /** hwaccl_loader_mp_table - the MultiProcessor Specification's tables (232 bytes) of a machine with both APICs
  * @address: guest-physical, of @tables, which are zeros; a multiple of 16 */
 void hwaccl_loader_mp_table(uint8_t *tables, uint64_t address);

@@ -54,8 +54,9 @@ static uint8_t *add_interrupt(uint8_t *at, enum entry kind, uint8_t type, uint8_
 
 /* NOLINTBEGIN(bugprone-not-null-terminated-result): names in the tables have a length and no terminator */
 
-void hwaccl_loader_mp_table(uint8_t *pointer, uint64_t address)
+void hwaccl_loader_mp_table(uint8_t *tables, uint64_t address)
 {
+        uint8_t *pointer = tables;
         uint8_t *header = pointer + POINTER_SIZE, *at = header + HEADER_SIZE;
         unsigned count = 3; /* processor, bus, I/O APIC */
 
