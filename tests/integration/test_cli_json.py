@@ -86,9 +86,10 @@ class Json(CommandTest):
         self.assertNotIn("exits", document)
 
     def test_state_stat_and_top_of_broken_rows(self):
-        path = self.damaged("UPDATE exit SET host_guest = -1 WHERE id = 60")
+        path = self.damaged("UPDATE exit SET verdict = 99 WHERE id = 60")
         self.assertIsNone(self.document("state", "--json", path, "60", status=2))
         self.assertIsNone(self.document("stat", "--json", path, status=2))
+        path = self.damaged("INSERT OR REPLACE INTO irq_handoff (id, vector, taken, host_offered) VALUES (60, 999, 1, 0)")
         self.assertIsNone(self.document("top", "--once", "--json", path, status=2))
 
     def test_recover_names_the_recording_that_it_could_not_recover(self):

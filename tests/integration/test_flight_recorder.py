@@ -254,7 +254,7 @@ class FlightRecorder(CommandTest):
         # behind the name: what it was made of is still there
         for name in ("f.db-ring", "f.db-flight"):
             subprocess.run(["cp", "-r", self.path("kept-" + name), self.path(name)], check=True)
-        self.assertIn("already complete", self.succeed("recover", self.path("f.db")).stdout)
+        self.assertIn("nothing to recover", self.succeed("recover", self.path("f.db")).stdout)
         self.assertEqual(self.files(), ["f.db"])
         self.assertEqual(self.window("f.db"), window)
         # a recording of another run stays, and so does the window

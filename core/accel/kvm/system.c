@@ -263,7 +263,8 @@ bool kvm_set_msr(struct kvm_accel *kvm, uint32_t index, uint64_t value, struct h
         msrs->nmsrs = 1;
         msrs->entries[0].index = index;
         msrs->entries[0].data = value;
-        if (ioctl(kvm->kvm->vcpu_fd, KVM_SET_MSRS, msrs) == 1)
-                return true;
-        return hwaccl_error_set(error, "KVM: MSR %" PRIx32 " cannot be set to %" PRIx64, index, value);
+        int set = ioctl(kvm->kvm->vcpu_fd, KVM_SET_MSRS, msrs);
+        if (set < 0)
+                return kvm_error(error, "setting an MSR");
+        return set == 1 || hwaccl_error_set(error, "KVM: MSR %" PRIx32 " cannot be set to %" PRIx64, index, value);
 }

@@ -98,13 +98,23 @@ static bool number(sqlite3_stmt *row, int column, bool *known, uint64_t *value, 
         return true;
 }
 
+/* A time of the host, whose clock may have gone back. */
+static bool duration(sqlite3_stmt *row, int column, bool *known, uint64_t *ns, struct hwaccl_error *error)
+{
+        if (sqlite3_column_type(row, column) != SQLITE_INTEGER || sqlite3_column_int64(row, column) >= 0)
+                return number(row, column, known, ns, error);
+        *known = true;
+        *ns = 0;
+        return true;
+}
+
 static bool count_exit(struct top *top, struct top_vcpu *vcpu, sqlite3_stmt *row, struct hwaccl_error *error)
 {
         bool reason_known, guest_known, handler_known;
         uint64_t basic, guest, handler;
 
-        if (!number(row, 1, &reason_known, &basic, error) || !number(row, 2, &guest_known, &guest, error) ||
-            !number(row, 3, &handler_known, &handler, error))
+        if (!number(row, 1, &reason_known, &basic, error) || !duration(row, 2, &guest_known, &guest, error) ||
+            !duration(row, 3, &handler_known, &handler, error))
                 return false;
         struct top_reason *reason = reason_of(top, reason_known ? basic : TOP_REASON_UNKNOWN);
         if (!reason)
