@@ -22,6 +22,7 @@
 #define RFLAGS_RF         UINT64_C(0x10000)
 #define RFLAGS_VM         UINT64_C(0x20000)
 #define RFLAGS_AC         UINT64_C(0x40000)
+#define RFLAGS_ID         UINT64_C(0x200000)
 
 #define RFLAGS_IOPL_SHIFT 12
 

@@ -44,7 +44,11 @@ static bool inhibited_here(const struct hwaccl_machine_context *context)
 uint64_t hwaccl_transfer_interruptibility(const struct hwaccl_machine_context *context,
                                           const struct hwaccl_subject_state *state)
 {
-        return inhibited_here(context) ? state->interruptibility : state->interruptibility & ~BLOCKING_MASK;
+        uint64_t others = state->interruptibility & ~BLOCKING_MASK;
+
+        if (!inhibited_here(context))
+                return others;
+        return context->ss_loaded ? others | HWACCL_INTERRUPTIBILITY_MOV_SS : state->interruptibility;
 }
 
 static void segment_in(const struct hwaccl_machine_context *context, enum hwaccl_segment_register index,
@@ -65,6 +69,7 @@ bool hwaccl_transfer_in(struct hwaccl_machine_context *context, struct hwaccl_su
 
         state->interruptibility = hwaccl_transfer_interruptibility(context, state);
         context->interrupts_inhibited = inhibited_here(context);
+        context->ss_loaded = false;
 
         state->rip = context->rip;
         state->rsp = context->gpr[HWACCL_RSP];

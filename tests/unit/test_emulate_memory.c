@@ -441,7 +441,7 @@ static void an_instruction_that_is_not_emulated_fails_with_its_disassembly(void 
         assert_non_null(strstr(fixture.error.message,
                                "cannot decode: instruction at 0008:00001000 (linear 0x1000), bytes "
                                "ff ff 00 00"));
-        assert_int_equal(fixture_emulate(&fixture, EPT, 0, 0x8e, 0x07), HWACCL_OUTCOME_FAILED); /* MOV ES */
+        assert_int_equal(fixture_emulate(&fixture, EPT, 0, 0x0f, 0xae, 0x07), HWACCL_OUTCOME_FAILED); /* FXSAVE */
         context->rip = FIXTURE_MMIO;
         assert_int_equal(fixture_run(&fixture), HWACCL_OUTCOME_FAILED);
         assert_non_null(strstr(fixture.error.message, "cannot execute code outside of memory"));

@@ -206,6 +206,41 @@ static void stack_operations_agree_with_the_processor(void **state)
                 check(&stack_32[i]);
 }
 
+static void frames_agree_with_the_processor(void **state)
+{
+        static const uint8_t levels[] = {0, 1, 2, 5, 31, 0x21};
+
+        begin(state);
+        for (unsigned narrow = 0; narrow < 2; narrow++) {
+                struct form leave = {.name = "LEAVE", .frame = true};
+                if (narrow)
+                        append(&leave, 0x66);
+                append(&leave, 0xc9);
+                check(&leave);
+                for (unsigned i = 0; i < sizeof(levels); i++) {
+                        struct form enter = {.name = "ENTER", .frame = true};
+                        if (narrow)
+                                append(&enter, 0x66);
+                        append(&enter, 0xc8);
+                        append_immediate(&enter, 0x124, 2);
+                        append(&enter, levels[i]);
+                        check(&enter);
+                }
+        }
+}
+
+static void all_registers_on_the_stack_agree_with_the_processor(void **state)
+{
+        begin(state);
+        for (unsigned i = 0; i < 4; i++) {
+                struct form form = {.name = i & 1 ? "POPA" : "PUSHA"};
+                if (i & 2)
+                        append(&form, 0x66);
+                append(&form, i & 1 ? 0x61 : 0x60);
+                check(&form);
+        }
+}
+
 static void string_operations_agree_with_the_processor(void **state)
 {
         static const struct {
@@ -240,6 +275,9 @@ int main(void)
                 NATIVE_TEST(exchanges_agree_with_the_processor),
                 NATIVE_TEST(memory_operands_agree_with_the_processor),
                 NATIVE_TEST(stack_operations_agree_with_the_processor),
+                NATIVE_TEST(frames_agree_with_the_processor),
+                NATIVE_TEST_OF(all_registers_on_the_stack_agree_with_the_processor, 1),
+                NATIVE_TEST_OF(all_registers_on_the_stack_agree_with_the_processor, 2),
                 NATIVE_TEST(string_operations_agree_with_the_processor),
         };
         return cmocka_run_group_tests(tests, set_up, tear_down);

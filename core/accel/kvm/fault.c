@@ -48,6 +48,16 @@ static unsigned operand_kind(enum operation operation, unsigned index)
         case OPERATION_CMP:
         case OPERATION_TEST:
         case OPERATION_BT:
+        case OPERATION_BOUND:
+        case OPERATION_CALL:
+        case OPERATION_JMP:
+        case OPERATION_CALL_FAR:
+        case OPERATION_JMP_FAR:
+        case OPERATION_LLDT:
+        case OPERATION_LTR:
+        case OPERATION_LGDT:
+        case OPERATION_LIDT:
+        case OPERATION_LMSW:
         case OPERATION_MUL:
         case OPERATION_IMUL:
         case OPERATION_DIV:
@@ -56,6 +66,11 @@ static unsigned operand_kind(enum operation operation, unsigned index)
         case OPERATION_MOV:
         case OPERATION_MOVBE:
         case OPERATION_SETCC:
+        case OPERATION_SGDT:
+        case OPERATION_SIDT:
+        case OPERATION_SLDT:
+        case OPERATION_STR:
+        case OPERATION_SMSW:
         case OPERATION_POP: return index == 0 ? VIOLATION_WRITE : VIOLATION_READ;
         case OPERATION_XCHG: return VIOLATION_READ | VIOLATION_WRITE;
         default: return index == 0 ? VIOLATION_READ | VIOLATION_WRITE : VIOLATION_READ;
@@ -122,18 +137,39 @@ unsigned kvm_stack_width(const struct kvm_accel *kvm)
         return kvm->context.segment[HWACCL_SS].access_rights & 0x4000u /* B */ ? 4 : 2;
 }
 
+/* How many values an instruction pushes (negative: pops). ENTER and LEAVE use the first only for what is asked here. */
+static int stack_values(const struct instruction *instruction)
+{
+        switch (instruction->operation) {
+        case OPERATION_PUSH:
+        case OPERATION_PUSHF:
+        case OPERATION_CALL:
+        case OPERATION_ENTER: return 1;
+        case OPERATION_CALL_FAR: return 2;
+        case OPERATION_PUSHA: return 8;
+        case OPERATION_POP:
+        case OPERATION_POP_SEGMENT:
+        case OPERATION_POPF:
+        case OPERATION_RET:
+        case OPERATION_LEAVE: return -1;
+        case OPERATION_RET_FAR: return -2;
+        case OPERATION_POPA: return -8;
+        default: return 0;
+        }
+}
+
 static bool try_stack(struct kvm_accel *kvm, const struct emulation *emulation, struct hwaccl_subject_state *state)
 {
         const struct instruction *instruction = emulation->instruction;
-        const struct hwaccl_machine_context *context = &kvm->context;
-        bool pushes = instruction->operation == OPERATION_PUSH;
-        unsigned size = instruction->operand_size;
-        unsigned kind = pushes ? VIOLATION_WRITE : VIOLATION_READ;
-        uint64_t offset = (context->gpr[HWACCL_RSP] - (pushes ? size : 0)) & size_mask(kvm_stack_width(kvm));
+        int values = stack_values(instruction);
+        unsigned size = (unsigned)(values < 0 ? -values : values) * instruction->operand_size;
+        unsigned kind = values > 0 ? VIOLATION_WRITE : VIOLATION_READ;
+        bool leaves = instruction->operation == OPERATION_LEAVE;
+        uint64_t pointer = kvm->context.gpr[leaves ? HWACCL_RBP : HWACCL_RSP];
+        uint64_t offset = (pointer - (values > 0 ? size : 0)) & size_mask(kvm_stack_width(kvm));
         uint64_t physical;
 
-        return (pushes || instruction->operation == OPERATION_POP) &&
-               violates(kvm, kvm_linear_address(kvm, HWACCL_SS, offset), size, kind, &physical) &&
+        return values && violates(kvm, kvm_linear_address(kvm, HWACCL_SS, offset), size, kind, &physical) &&
                found(state, physical, kind);
 }
 

@@ -163,3 +163,44 @@ enum soft_result soft_fault(struct soft *soft, uint64_t linear)
 
         return soft->state->cr0 & HWACCL_CR0_PG ? map_paged(soft, linear, touch) : map_flat(soft, linear, touch);
 }
+
+/* Where an access leaves memory, or for a write reaches ROM: at its first byte, or at the first of its second page. */
+static uint64_t outside_address(struct soft *soft, const struct hwaccl_machine_context *context, uint64_t linear,
+                                unsigned size, unsigned access)
+{
+        struct hwaccl_physical_memory memory = soft_physical(soft);
+        const uint64_t starts[2] = {linear, page_of(linear + size - 1)};
+        struct hwaccl_translation translation = {.physical = linear};
+        struct hwaccl_exception exception;
+
+        for (unsigned i = 0; i < 2; i++) {
+                if (!hwaccl_page_walk(context, &memory, starts[i], access, &translation, &exception))
+                        break;
+                const struct hwaccl_memory_run *run =
+                        hwaccl_guest_memory_find(soft->memory.guest, translation.physical);
+                if (!run || ((access & HWACCL_ACCESS_WRITE) && !run->writable))
+                        break;
+        }
+        return translation.physical;
+}
+
+enum soft_result soft_access_failed(struct soft *soft, enum hwaccl_segment_register segment, uint64_t offset,
+                                    unsigned size, bool write, const struct hwaccl_exception *exception)
+{
+        unsigned access = write ? HWACCL_ACCESS_WRITE : HWACCL_ACCESS_READ;
+        struct hwaccl_machine_context context;
+        struct hwaccl_exception unused;
+        uint64_t linear;
+
+        if (exception->vector) {
+                if (exception->vector == HWACCL_VECTOR_PF)
+                        soft->state->cr2 = exception->fault_address;
+                return soft_deliver_exception(soft, exception->vector, exception->has_error_code,
+                                              exception->error_code);
+        }
+        if (!soft_context(soft, &context) ||
+            !hwaccl_segment_translate(&context, segment, offset, size, access, &linear, &unused))
+                return SOFT_FAILED;
+        return violation(soft, outside_address(soft, &context, linear, size, access),
+                         write ? SOFT_TOUCH_WRITE : SOFT_TOUCH_READ);
+}

@@ -1,6 +1,7 @@
 #include "core/accel/soft/site.h"
 
 #include "core/accel/soft/check.h"
+#include "core/accel/soft/fault.h"
 #include "core/accel/soft/interrupt.h"
 #include "core/exit/control_register.h"
 #include "core/exit/descriptor.h"
@@ -237,7 +238,7 @@ static enum soft_result lmsw(struct soft *soft)
                 return SOFT_FAILED;
         soft_operand(site, soft->state, &segment, &offset);
         if (!soft_access(&context, soft, segment, offset, &source, sizeof(source), false, &exception))
-                return soft_refuse(soft, "loads the machine status word from memory that faults");
+                return soft_access_failed(soft, segment, offset, sizeof(source), false, &exception);
         return access_here(soft, ACCESS_LMSW | LMSW_MEMORY | (uint64_t)source << 16);
 }
 
@@ -263,7 +264,7 @@ static enum soft_result smsw(struct soft *soft)
                         return SOFT_FAILED;
                 soft_operand(site, soft->state, &segment, &offset);
                 if (!soft_access(&context, soft, segment, offset, &word, sizeof(word), true, &exception))
-                        return soft_refuse(soft, "stores the machine status word to memory that faults");
+                        return soft_access_failed(soft, segment, offset, sizeof(word), true, &exception);
         }
         return done_here(soft);
 }
@@ -441,12 +442,8 @@ static enum soft_result pushf(struct soft *soft)
 
         if (!soft_context(soft, &context))
                 return SOFT_FAILED;
-        if (!soft_access(&context, soft, HWACCL_SS, top, &flags, size, true, &exception)) {
-                state->cr2 = exception.vector == HWACCL_VECTOR_PF ? exception.fault_address : state->cr2;
-                if (!exception.vector)
-                        return soft_refuse(soft, "pushes RFLAGS to an address without memory");
-                return soft_deliver_exception(soft, exception.vector, exception.has_error_code, exception.error_code);
-        }
+        if (!soft_access(&context, soft, HWACCL_SS, top, &flags, size, true, &exception))
+                return soft_access_failed(soft, HWACCL_SS, top, size, true, &exception);
         state->rsp = (state->rsp & ~mask) | top;
         return done_here(soft);
 }

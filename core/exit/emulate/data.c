@@ -146,6 +146,24 @@ enum step execute_move_swapped(struct emulation *emulation)
         return operand_write(emulation, to, value) ? STEP_DONE : STEP_EXCEPTION;
 }
 
+/* The bounds are the two signed halves of the memory operand. */
+enum step execute_bound(struct emulation *emulation)
+{
+        const struct instruction *instruction = emulation->instruction;
+        const struct operand *index = &instruction->operand[0];
+        uint64_t address = effective_address(emulation);
+        struct place place[2];
+
+        for (unsigned i = 0; i < 2; i++, address += index->size)
+                if (!locate(emulation, instruction->segment, address & size_mask(instruction->address_size),
+                            index->size, HWACCL_ACCESS_READ, &place[i]))
+                        return STEP_EXCEPTION;
+        int64_t lower = sign_extend(place_read_number(emulation, &place[0]), index->size);
+        int64_t upper = sign_extend(place_read_number(emulation, &place[1]), index->size);
+        int64_t value = sign_extend(operand_read_plain(emulation, index), index->size);
+        return value < lower || value > upper ? raise_fault(emulation, HWACCL_VECTOR_BR) : STEP_DONE;
+}
+
 enum step execute_exchange(struct emulation *emulation)
 {
         const struct operand *left = &emulation->instruction->operand[0];
@@ -228,57 +246,5 @@ enum step execute_compare_exchange_pair(struct emulation *emulation)
                 register_write(context, HWACCL_RDX, half, high);
         }
         place_write(emulation, &place, bytes);
-        return STEP_DONE;
-}
-
-static unsigned stack_address_size(const struct emulation *emulation)
-{
-        if (emulation->instruction->code_bits == 64)
-                return 8;
-        return emulation->context->segment[HWACCL_SS].access_rights & SEGMENT_D ? 4 : 2;
-}
-
-/* RSP moved by a number of bytes, as wide as the stack's addresses. */
-static uint64_t stack_pointer(const struct emulation *emulation, uint64_t bytes)
-{
-        uint64_t mask = size_mask(stack_address_size(emulation));
-        uint64_t rsp = emulation->context->gpr[HWACCL_RSP];
-
-        return (rsp & ~mask) | ((rsp + bytes) & mask);
-}
-
-enum step execute_push(struct emulation *emulation)
-{
-        const struct operand *operand = &emulation->instruction->operand[0];
-        uint64_t mask = size_mask(stack_address_size(emulation));
-        uint64_t rsp = stack_pointer(emulation, -(uint64_t)operand->size);
-        struct place place;
-        uint64_t value;
-
-        if (!operand_read(emulation, operand, &value) ||
-            !locate(emulation, HWACCL_SS, rsp & mask, operand->size, HWACCL_ACCESS_WRITE, &place))
-                return STEP_EXCEPTION;
-        place_write_number(emulation, &place, value);
-        emulation->context->gpr[HWACCL_RSP] = rsp;
-        return STEP_DONE;
-}
-
-enum step execute_pop(struct emulation *emulation)
-{
-        struct hwaccl_machine_context *context = emulation->context;
-        const struct operand *operand = &emulation->instruction->operand[0];
-        uint64_t mask = size_mask(stack_address_size(emulation));
-        uint64_t before = context->gpr[HWACCL_RSP];
-        struct place place;
-
-        if (!locate(emulation, HWACCL_SS, before & mask, operand->size, HWACCL_ACCESS_READ, &place))
-                return STEP_EXCEPTION;
-        uint64_t value = place_read_number(emulation, &place);
-        /* an address that is based on RSP uses RSP after the pop */
-        context->gpr[HWACCL_RSP] = stack_pointer(emulation, operand->size);
-        if (!operand_write(emulation, operand, value)) {
-                context->gpr[HWACCL_RSP] = before;
-                return STEP_EXCEPTION;
-        }
         return STEP_DONE;
 }

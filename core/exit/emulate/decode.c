@@ -2,8 +2,9 @@
  * Conversion of Capstone's instructions to struct instruction. Prefixes are read from the bytes, because Capstone drops
  * some (REPNE before MOVS, for one), and sizes that depend on them are computed here.
  */
-#include "core/exit/emulate/instruction.h"
+#include "core/exit/emulate/decode.h"
 
+#include "core/exit/descriptor.h"
 #include "hwaccl/exit_reason.h"
 
 #include <string.h>
@@ -39,22 +40,6 @@ void decoder_close(struct decoder *decoder)
                         (void)cs_close(&decoder->handle[i]);
         memset(decoder, 0, sizeof(*decoder));
 }
-
-/* What stands before the opcode. */
-struct prefixes {
-        bool operand_size;
-        bool address_size;
-        bool lock;
-        uint8_t repeat;
-        uint8_t segment; /* NO_REGISTER: none */
-        uint8_t rex;
-        bool rex_ignored; /* a REX prefix that another prefix follows */
-        unsigned count;   /* bytes */
-};
-
-#define REX_W 0x8u
-#define REX_R 0x4u
-#define REX_B 0x1u
 
 static struct prefixes read_prefixes(const uint8_t *bytes, size_t size, unsigned code_bits)
 {
@@ -93,191 +78,6 @@ static struct prefixes read_prefixes(const uint8_t *bytes, size_t size, unsigned
         return prefixes;
 }
 
-/* X(Capstone's suffix, operation) */
-#define OPERATIONS(X)                                                                                                  \
-        X(ADD, ADD)                                                                                                    \
-        X(OR, OR)                                                                                                      \
-        X(ADC, ADC)                                                                                                    \
-        X(SBB, SBB)                                                                                                    \
-        X(AND, AND)                                                                                                    \
-        X(SUB, SUB)                                                                                                    \
-        X(XOR, XOR)                                                                                                    \
-        X(CMP, CMP)                                                                                                    \
-        X(TEST, TEST)                                                                                                  \
-        X(INC, INC)                                                                                                    \
-        X(DEC, DEC)                                                                                                    \
-        X(NOT, NOT)                                                                                                    \
-        X(NEG, NEG)                                                                                                    \
-        X(BT, BT)                                                                                                      \
-        X(BTS, BTS)                                                                                                    \
-        X(BTR, BTR)                                                                                                    \
-        X(BTC, BTC)                                                                                                    \
-        X(ROL, ROL)                                                                                                    \
-        X(ROR, ROR)                                                                                                    \
-        X(RCL, RCL)                                                                                                    \
-        X(RCR, RCR)                                                                                                    \
-        X(SHL, SHL)                                                                                                    \
-        X(SAL, SHL)                                                                                                    \
-        X(SHR, SHR)                                                                                                    \
-        X(SAR, SAR)                                                                                                    \
-        X(SHLD, SHLD)                                                                                                  \
-        X(SHRD, SHRD)                                                                                                  \
-        X(MUL, MUL)                                                                                                    \
-        X(IMUL, IMUL)                                                                                                  \
-        X(DIV, DIV)                                                                                                    \
-        X(IDIV, IDIV)                                                                                                  \
-        X(XLATB, XLAT)                                                                                                 \
-        X(MOVBE, MOVBE)                                                                                                \
-        X(MOV, MOV)                                                                                                    \
-        X(MOVABS, MOV)                                                                                                 \
-        X(MOVNTI, MOV)                                                                                                 \
-        X(MOVZX, MOVZX)                                                                                                \
-        X(MOVSX, MOVSX)                                                                                                \
-        X(MOVSXD, MOVSX)                                                                                               \
-        X(XCHG, XCHG)                                                                                                  \
-        X(XADD, XADD)                                                                                                  \
-        X(CMPXCHG, CMPXCHG)                                                                                            \
-        X(CMPXCHG8B, CMPXCHG_PAIR)                                                                                     \
-        X(CMPXCHG16B, CMPXCHG_PAIR)                                                                                    \
-        X(PUSH, PUSH)                                                                                                  \
-        X(POP, POP)                                                                                                    \
-        X(IN, IN)                                                                                                      \
-        X(OUT, OUT)                                                                                                    \
-        X(CPUID, CPUID)                                                                                                \
-        X(RDMSR, RDMSR)                                                                                                \
-        X(WRMSR, WRMSR)                                                                                                \
-        X(HLT, HLT)                                                                                                    \
-        X(RDTSC, RDTSC)                                                                                                \
-        X(RDTSCP, RDTSCP)                                                                                              \
-        X(INVLPG, INVLPG)                                                                                              \
-        X(WBINVD, WBINVD)                                                                                              \
-        X(INVD, INVD)                                                                                                  \
-        X(PAUSE, PAUSE)                                                                                                \
-        X(RDPMC, RDPMC)                                                                                                \
-        X(CLTS, CLTS)                                                                                                  \
-        X(LMSW, LMSW)
-
-/* Exit, but belong to features that CPUID lacks. X(Capstone's suffix, exit reason) */
-#define ABSENT(X)                                                                                                      \
-        X(GETSEC, GETSEC)                                                                                              \
-        X(RSM, RSM)                                                                                                    \
-        X(VMCALL, VMCALL)                                                                                              \
-        X(VMCLEAR, VMCLEAR)                                                                                            \
-        X(VMLAUNCH, VMLAUNCH)                                                                                          \
-        X(VMPTRLD, VMPTRLD)                                                                                            \
-        X(VMPTRST, VMPTRST)                                                                                            \
-        X(VMREAD, VMREAD)                                                                                              \
-        X(VMRESUME, VMRESUME)                                                                                          \
-        X(VMWRITE, VMWRITE)                                                                                            \
-        X(VMXOFF, VMXOFF)                                                                                              \
-        X(VMXON, VMXON)                                                                                                \
-        X(MWAIT, MWAIT)                                                                                                \
-        X(MONITOR, MONITOR)                                                                                            \
-        X(INVEPT, INVEPT)                                                                                              \
-        X(INVVPID, INVVPID)                                                                                            \
-        X(XSETBV, XSETBV)                                                                                              \
-        X(RDRAND, RDRAND)                                                                                              \
-        X(INVPCID, INVPCID)                                                                                            \
-        X(VMFUNC, VMFUNC)                                                                                              \
-        X(ENCLS, ENCLS)                                                                                                \
-        X(RDSEED, RDSEED)                                                                                              \
-        X(XSAVES, XSAVES)                                                                                              \
-        X(XSAVES64, XSAVES)                                                                                            \
-        X(XRSTORS, XRSTORS)                                                                                            \
-        X(XRSTORS64, XRSTORS)
-
-static uint8_t absent_reason(unsigned id)
-{
-        switch (id) {
-#define X(name, reason)                                                                                                \
-        case X86_INS_##name: return HWACCL_EXIT_##reason;
-                ABSENT(X)
-#undef X
-        default: return 0;
-        }
-}
-
-/* Younger than Capstone; all have register operands only. Returns the length behind the prefixes, 0 for others. */
-static unsigned take_young(const uint8_t *opcode, size_t size, const struct prefixes *prefixes, uint8_t *reason)
-{
-        bool reg = size >= 3 && opcode[0] == 0x0f && opcode[1] == 0xae && (opcode[2] & 0xf8) == 0xf0;
-
-        if (reg && prefixes->repeat == REPEAT_NOT_EQUAL) {
-                *reason = HWACCL_EXIT_UMWAIT;
-                return 3;
-        }
-        if (reg && prefixes->repeat == REPEAT_NONE && prefixes->operand_size) {
-                *reason = HWACCL_EXIT_TPAUSE;
-                return 3;
-        }
-        if (size >= 4 && opcode[0] == 0x0f && opcode[1] == 0x38 && opcode[2] == 0xdc && opcode[3] >= 0xc0 &&
-            prefixes->repeat == REPEAT_EQUAL) {
-                *reason = HWACCL_EXIT_LOADIWKEY;
-                return 4;
-        }
-        return 0;
-}
-
-/* String instructions by their opcode: Capstone gives MOVSD and CMPSD of SSE the same names. */
-static enum operation string_operation(uint8_t opcode)
-{
-        switch (opcode & ~1) {
-        case 0x6c: return OPERATION_INS;
-        case 0x6e: return OPERATION_OUTS;
-        case 0xa4: return OPERATION_MOVS;
-        case 0xa6: return OPERATION_CMPS;
-        case 0xaa: return OPERATION_STOS;
-        case 0xac: return OPERATION_LODS;
-        case 0xae: return OPERATION_SCAS;
-        default: return OPERATION_NONE;
-        }
-}
-
-/* By their bytes too: Capstone has not all of them in 16-bit code. */
-static enum operation bit_or_condition_operation(const uint8_t *opcode, const struct prefixes *prefixes)
-{
-        bool counts = prefixes->repeat == REPEAT_EQUAL;
-
-        if ((opcode[1] & 0xf0) == 0x90)
-                return OPERATION_SETCC;
-        if ((opcode[1] & 0xf0) == 0x40)
-                return OPERATION_CMOVCC;
-        switch (opcode[1]) {
-        case 0xb8: return counts ? OPERATION_POPCNT : OPERATION_NONE;
-        case 0xbc: return counts ? OPERATION_TZCNT : OPERATION_BSF;
-        case 0xbd: return counts ? OPERATION_LZCNT : OPERATION_BSR;
-        default: return OPERATION_NONE;
-        }
-}
-
-static enum operation operation_of(const cs_insn *decoded, const struct prefixes *prefixes, const uint8_t *opcode)
-{
-        enum operation string = string_operation(opcode[0]);
-
-        if (string != OPERATION_NONE)
-                return string;
-        if (opcode[0] == 0x0f && opcode[1] >= 0x20 && opcode[1] <= 0x23) {
-                static const enum operation moves[4] = {OPERATION_MOV_FROM_CR, OPERATION_MOV_FROM_DR,
-                                                        OPERATION_MOV_TO_CR, OPERATION_MOV_TO_DR};
-                return moves[opcode[1] - 0x20];
-        }
-        enum operation bits = opcode[0] == 0x0f ? bit_or_condition_operation(opcode, prefixes) : OPERATION_NONE;
-        if (bits != OPERATION_NONE)
-                return bits;
-        if (decoded->id == X86_INS_IMUL && decoded->detail->x86.op_count > 1)
-                return OPERATION_IMUL_REGISTER;
-        /* Capstone calls it NOP in 16-bit code */
-        if (opcode[0] == 0x90 && prefixes->repeat == REPEAT_EQUAL && !(prefixes->rex & REX_B))
-                return OPERATION_PAUSE;
-        switch (decoded->id) {
-#define X(name, operation)                                                                                             \
-        case X86_INS_##name: return OPERATION_##operation;
-                OPERATIONS(X)
-#undef X
-        default: return OPERATION_NONE;
-        }
-}
-
 /* A general register of any width: its number, and whether it is one of AH, CH, DH, BH. False for other registers. */
 static bool general_register(x86_reg reg, uint8_t *number, bool *high)
 {
@@ -314,6 +114,19 @@ static bool general_register(x86_reg reg, uint8_t *number, bool *high)
         return false;
 }
 
+static bool segment_register(x86_reg reg, uint8_t *number)
+{
+        static const uint16_t names[HWACCL_SEGMENT_REGISTER_COUNT] = {X86_REG_ES, X86_REG_CS, X86_REG_SS,
+                                                                      X86_REG_DS, X86_REG_FS, X86_REG_GS};
+
+        for (unsigned i = 0; i < HWACCL_SEGMENT_REGISTER_COUNT; i++)
+                if (names[i] == reg) {
+                        *number = (uint8_t)i;
+                        return true;
+                }
+        return false;
+}
+
 static bool take_memory(const x86_op_mem *memory, const struct prefixes *prefixes, struct instruction *instruction)
 {
         bool high;
@@ -337,16 +150,28 @@ static bool take_memory(const x86_op_mem *memory, const struct prefixes *prefixe
         return true;
 }
 
+/* CMPXCHG16B, far pointers and what LGDT loads: the sizes of the latter are settled later. */
+static bool has_wide_operand(enum operation operation)
+{
+        return operation == OPERATION_CMPXCHG_PAIR || operation == OPERATION_CALL_FAR ||
+               operation == OPERATION_JMP_FAR || operation == OPERATION_LOAD_FAR_POINTER ||
+               (operation >= OPERATION_SGDT && operation <= OPERATION_LIDT);
+}
+
 static bool take_operand(const cs_x86_op *from, const struct prefixes *prefixes, struct instruction *instruction,
                          struct operand *to)
 {
         bool high;
 
         to->size = from->size;
-        if (from->size > 8 && instruction->operation != OPERATION_CMPXCHG_PAIR)
+        if (from->size > 8 && !has_wide_operand((enum operation)instruction->operation))
                 return false;
         switch (from->type) {
         case X86_OP_REG:
+                if (segment_register(from->reg, &to->number)) {
+                        to->kind = OPERAND_SEGMENT_REGISTER;
+                        return true;
+                }
                 if (!general_register(from->reg, &to->number, &high))
                         return false;
                 to->kind = high ? OPERAND_HIGH_BYTE : OPERAND_REGISTER;
@@ -387,6 +212,49 @@ static uint8_t address_size_of(const struct prefixes *prefixes, unsigned code_bi
         return (code_bits == 16) != prefixes->address_size ? 2 : 4;
 }
 
+/* What the stack, and a branch, move: in 64-bit code 8 bytes, near branches with an operand-size prefix too. */
+static uint8_t stack_size_of(const struct prefixes *prefixes, const struct instruction *instruction)
+{
+        bool near = instruction->operation >= OPERATION_CALL && instruction->operation <= OPERATION_RET;
+
+        if (instruction->code_bits == 64)
+                return prefixes->operand_size && !near ? 2 : 8;
+        return operand_size_of(prefixes, instruction->code_bits);
+}
+
+static uint64_t last_bytes(const struct instruction *instruction, unsigned count)
+{
+        return little_endian(instruction->bytes + instruction->length - count, count);
+}
+
+/* Capstone makes absolute addresses of relative ones, and one of two immediates gets lost. */
+static void settle_immediate(const uint8_t *opcode, uint8_t size, struct instruction *instruction)
+{
+        bool direct = instruction->operand[0].kind == OPERAND_IMMEDIATE;
+
+        if (instruction->operation == OPERATION_ENTER)
+                instruction->immediate = last_bytes(instruction, 3);
+        else if (direct && opcode[0] == 0xeb)
+                instruction->immediate = (uint64_t)(int8_t)last_bytes(instruction, 1);
+        else if (direct && (opcode[0] == 0xe8 || opcode[0] == 0xe9))
+                instruction->immediate = (uint64_t)(int32_t)last_bytes(instruction, size == 2 ? 2 : 4);
+        else if (direct && (opcode[0] == 0x9a || opcode[0] == 0xea))
+                instruction->immediate =
+                        last_bytes(instruction, 2) << 32 | (last_bytes(instruction, size + 2u) & size_mask(size));
+}
+
+/* LDS, LES, LSS, LFS and LGS. */
+static uint8_t far_pointer_register(const uint8_t *opcode)
+{
+        switch (opcode[0] == 0x0f ? opcode[1] : opcode[0]) {
+        case 0xb2: return HWACCL_SS;
+        case 0xb4: return HWACCL_FS;
+        case 0xb5: return HWACCL_GS;
+        case 0xc4: return HWACCL_ES;
+        default: return HWACCL_DS;
+        }
+}
+
 /* What Capstone leaves open, or sees differently from the processor. */
 static void settle_sizes(const uint8_t *opcode, const struct prefixes *prefixes, struct instruction *instruction)
 {
@@ -395,9 +263,25 @@ static void settle_sizes(const uint8_t *opcode, const struct prefixes *prefixes,
         switch (instruction->operation) {
         case OPERATION_PUSH:
         case OPERATION_POP:
-                if (instruction->code_bits == 64)
-                        size = prefixes->operand_size ? 2 : 8;
+        case OPERATION_POP_SEGMENT:
+        case OPERATION_CALL:
+        case OPERATION_JMP:
+                size = stack_size_of(prefixes, instruction);
                 instruction->operand[0].size = size;
+                break;
+        case OPERATION_PUSHF:
+        case OPERATION_POPF:
+        case OPERATION_ENTER:
+        case OPERATION_LEAVE:
+        case OPERATION_RET: size = stack_size_of(prefixes, instruction); break;
+        case OPERATION_LOAD_FAR_POINTER:
+                instruction->operand[2] = (struct operand){OPERAND_SEGMENT_REGISTER, far_pointer_register(opcode), 2};
+                break;
+        case OPERATION_SMSW:
+        case OPERATION_SLDT:
+        case OPERATION_STR:
+                if (instruction->operand[0].kind == OPERAND_MEMORY)
+                        instruction->operand[0].size = 2;
                 break;
         case OPERATION_MOVSX:
                 if (opcode[0] == 0x63) { /* MOVSXD without REX.W is a plain move of its operand size */
@@ -428,6 +312,7 @@ static void settle_sizes(const uint8_t *opcode, const struct prefixes *prefixes,
         default: break;
         }
         instruction->operand_size = size;
+        settle_immediate(opcode, size, instruction);
 }
 
 /* Their operands are implied, or taken from the ModRM byte. */
@@ -526,6 +411,11 @@ bool decoder_decode(struct decoder *decoder, const uint8_t *bytes, size_t size, 
                                 instruction->operation = OPERATION_NONE; /* of a segment register, for one */
                                 break;
                         }
+        /* processors differ in the length of a near branch with an operand-size prefix in 64-bit code */
+        if (code_bits == 64 && prefixes.operand_size && (opcode[0] == 0xe8 || opcode[0] == 0xe9))
+                instruction->operation = OPERATION_NONE;
+        if (instruction->operation == OPERATION_POP && instruction->operand[0].kind == OPERAND_SEGMENT_REGISTER)
+                instruction->operation = OPERATION_POP_SEGMENT;
         settle_sizes(opcode, &prefixes, instruction);
         return true;
 }

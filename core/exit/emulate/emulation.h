@@ -10,9 +10,12 @@
 /* How an instruction's execution ended. */
 enum step {
         STEP_DONE,
-        STEP_REPEAT, /* a REP instruction has iterations left */
+        STEP_REPEAT,    /* a REP instruction has iterations left */
+        STEP_BRANCHED,  /* RIP is where it goes on */
+        STEP_SS_LOADED, /* by MOV or POP: interrupts are blocked until after the next instruction */
         STEP_HALT,
-        STEP_EXCEPTION, /* emulation->exception says which */
+        STEP_EXCEPTION,   /* emulation->exception says which */
+        STEP_UNSUPPORTED, /* this form of the instruction is not emulated; nothing has changed */
 };
 
 struct emulation {
@@ -61,10 +64,6 @@ void place_write_number(struct emulation *emulation, const struct place *place, 
 bool implicit_read(struct emulation *emulation, uint64_t linear, void *buffer, unsigned size);
 
 /* operand.c */
-static inline uint64_t size_mask(unsigned size)
-{
-        return size >= 8 ? UINT64_MAX : (UINT64_C(1) << (size * 8)) - 1;
-}
 uint64_t register_read(const struct hwaccl_machine_context *context, unsigned number, unsigned size);
 void register_write(struct hwaccl_machine_context *context, unsigned number, unsigned size, uint64_t value);
 uint64_t effective_address(const struct emulation *emulation);
@@ -83,6 +82,22 @@ bool destination_open(struct emulation *emulation, const struct operand *operand
                       uint64_t *value);
 void destination_write(struct emulation *emulation, const struct destination *destination, uint64_t value);
 int64_t sign_extend(uint64_t value, unsigned size);
+
+/* stack.c: RSP-like pointers, which keep what lies above the stack's address size */
+uint64_t stack_move(const struct emulation *emulation, uint64_t pointer, uint64_t bytes);
+bool stack_locate(struct emulation *emulation, uint64_t pointer, unsigned size, unsigned access, struct place *place);
+bool stack_locate_push(struct emulation *emulation, uint64_t *pointer, unsigned size, struct place *place);
+bool stack_read(struct emulation *emulation, uint64_t pointer, unsigned size, uint64_t *value);
+
+/* branch.c: #GP unless @rip lies in the segment */
+bool branch_allowed(struct emulation *emulation, const struct hwaccl_segment *code, bool code_64, uint64_t rip);
+
+/* segment.c: false with the exception set */
+struct descriptor;
+enum step raise_fault_code(struct emulation *emulation, enum hwaccl_vector vector, uint32_t error_code);
+bool read_descriptor(struct emulation *emulation, uint16_t selector, struct descriptor *descriptor);
+bool set_accessed(struct emulation *emulation, struct descriptor *descriptor);
+bool read_far_pointer(struct emulation *emulation, uint64_t *offset, uint16_t *selector);
 
 /* arithmetic.c: ZF, SF and PF of a result; and the result with the status flags of *rflags replaced */
 #define STATUS_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
@@ -112,6 +127,26 @@ enum step execute_compare_exchange(struct emulation *emulation);
 enum step execute_compare_exchange_pair(struct emulation *emulation);
 enum step execute_push(struct emulation *emulation);
 enum step execute_pop(struct emulation *emulation);
+enum step execute_bound(struct emulation *emulation);
+enum step execute_push_flags(struct emulation *emulation);
+enum step execute_pop_flags(struct emulation *emulation);
+enum step execute_push_all(struct emulation *emulation);
+enum step execute_pop_all(struct emulation *emulation);
+enum step execute_enter(struct emulation *emulation);
+enum step execute_leave(struct emulation *emulation);
+enum step execute_call(struct emulation *emulation);
+enum step execute_jump(struct emulation *emulation);
+enum step execute_return(struct emulation *emulation);
+enum step execute_call_far(struct emulation *emulation);
+enum step execute_jump_far(struct emulation *emulation);
+enum step execute_return_far(struct emulation *emulation);
+enum step execute_move_to_segment(struct emulation *emulation);
+enum step execute_pop_segment(struct emulation *emulation);
+enum step execute_load_far_pointer(struct emulation *emulation);
+enum step execute_load_system_segment(struct emulation *emulation);
+enum step execute_store_table(struct emulation *emulation);
+enum step execute_load_table(struct emulation *emulation);
+enum step execute_store_word(struct emulation *emulation);
 enum step execute_string(struct emulation *emulation);
 enum step execute_in(struct emulation *emulation);
 enum step execute_out(struct emulation *emulation);

@@ -129,6 +129,31 @@ static const struct {
         [OPERATION_CMPXCHG_PAIR] = {execute_compare_exchange_pair, 0, true},
         [OPERATION_PUSH] = {execute_push, 0, false},
         [OPERATION_POP] = {execute_pop, 0, false},
+        [OPERATION_BOUND] = {execute_bound, 0, false},
+        [OPERATION_PUSHF] = {execute_push_flags, 0, false},
+        [OPERATION_POPF] = {execute_pop_flags, 0, false},
+        [OPERATION_PUSHA] = {execute_push_all, 0, false},
+        [OPERATION_POPA] = {execute_pop_all, 0, false},
+        [OPERATION_ENTER] = {execute_enter, 0, false},
+        [OPERATION_LEAVE] = {execute_leave, 0, false},
+        [OPERATION_CALL] = {execute_call, 0, false},
+        [OPERATION_JMP] = {execute_jump, 0, false},
+        [OPERATION_RET] = {execute_return, 0, false},
+        [OPERATION_CALL_FAR] = {execute_call_far, 0, false},
+        [OPERATION_JMP_FAR] = {execute_jump_far, 0, false},
+        [OPERATION_RET_FAR] = {execute_return_far, 0, false},
+        [OPERATION_MOV_TO_SEGMENT] = {execute_move_to_segment, 0, false},
+        [OPERATION_POP_SEGMENT] = {execute_pop_segment, 0, false},
+        [OPERATION_LOAD_FAR_POINTER] = {execute_load_far_pointer, 0, false},
+        [OPERATION_LLDT] = {execute_load_system_segment, 0, false},
+        [OPERATION_LTR] = {execute_load_system_segment, 0, false},
+        [OPERATION_SGDT] = {execute_store_table, 0, false},
+        [OPERATION_SIDT] = {execute_store_table, 0, false},
+        [OPERATION_LGDT] = {execute_load_table, 0, false},
+        [OPERATION_LIDT] = {execute_load_table, 0, false},
+        [OPERATION_SLDT] = {execute_store_word, 0, false},
+        [OPERATION_STR] = {execute_store_word, 0, false},
+        [OPERATION_SMSW] = {execute_store_word, 0, false},
         [OPERATION_MOVS] = {execute_string, 0, false},
         [OPERATION_STOS] = {execute_string, 0, false},
         [OPERATION_LODS] = {execute_string, 0, false},
@@ -339,11 +364,20 @@ static enum hwaccl_outcome deliver(const struct emulation *emulation, const stru
 
 /* IP does not wrap at the end of a 64-KiB segment since the 386: the next fetch is beyond the limit. EIP does at 4 GiB.
  */
-static void retire(struct hwaccl_machine_context *context, const struct instruction *instruction)
+static void retire(struct hwaccl_machine_context *context, const struct instruction *instruction, enum step step)
 {
-        context->rip = (context->rip + instruction->length) & size_mask(instruction->code_bits == 64 ? 8 : 4);
+        if (step != STEP_BRANCHED)
+                context->rip = (context->rip + instruction->length) & size_mask(instruction->code_bits == 64 ? 8 : 4);
         context->rflags &= ~RFLAGS_RF;
         context->interrupts_inhibited = false;
+}
+
+/* A single-step trap follows at once instead: no pending debug exception is kept (SDM 3A, 6.8.3). */
+static void block_by_load_of_ss(struct hwaccl_machine_context *context)
+{
+        context->interrupts_inhibited = true;
+        context->inhibited_rip = context->rip;
+        context->ss_loaded = true;
 }
 
 static enum hwaccl_outcome finish(struct emulation *emulation, const struct fetch *fetch, enum step step,
@@ -351,16 +385,20 @@ static enum hwaccl_outcome finish(struct emulation *emulation, const struct fetc
 {
         if (step == STEP_EXCEPTION)
                 return deliver(emulation, fetch, error);
+        if (step == STEP_UNSUPPORTED)
+                return fail(emulation, fetch, error, "cannot emulate");
         if (step == STEP_REPEAT)
                 emulation->context->interrupts_inhibited =
                         false; /* blocking by STI or MOV SS covers the first iteration only */
         else
-                retire(emulation->context, emulation->instruction);
+                retire(emulation->context, emulation->instruction, step);
         if (single_step) {
                 emulation->processor->dr6 |= DR6_BS;
                 raise_fault(emulation, HWACCL_VECTOR_DB);
                 return deliver(emulation, fetch, error);
         }
+        if (step == STEP_SS_LOADED)
+                block_by_load_of_ss(emulation->context);
         switch (step) {
         case STEP_REPEAT: return HWACCL_OUTCOME_REPEATING;
         case STEP_HALT: return HWACCL_OUTCOME_HALTED;

@@ -61,8 +61,33 @@ enum operation {
         OPERATION_XADD,
         OPERATION_CMPXCHG,
         OPERATION_CMPXCHG_PAIR, /* CMPXCHG8B and CMPXCHG16B */
+        OPERATION_BOUND,
         OPERATION_PUSH,
         OPERATION_POP,
+        OPERATION_PUSHF,
+        OPERATION_POPF,
+        OPERATION_PUSHA,
+        OPERATION_POPA,
+        OPERATION_ENTER,
+        OPERATION_LEAVE,
+        OPERATION_CALL, /* near */
+        OPERATION_JMP,
+        OPERATION_RET,
+        OPERATION_CALL_FAR,
+        OPERATION_JMP_FAR,
+        OPERATION_RET_FAR,
+        OPERATION_MOV_TO_SEGMENT,
+        OPERATION_POP_SEGMENT,
+        OPERATION_LOAD_FAR_POINTER, /* LDS and its like; operand 2 is the segment register */
+        OPERATION_LLDT,
+        OPERATION_LTR,
+        OPERATION_SGDT,
+        OPERATION_SIDT,
+        OPERATION_LGDT,
+        OPERATION_LIDT,
+        OPERATION_SLDT,
+        OPERATION_STR,
+        OPERATION_SMSW,
         OPERATION_MOVS,
         OPERATION_STOS,
         OPERATION_LODS,
@@ -100,7 +125,8 @@ enum operand_kind {
         OPERAND_HIGH_BYTE, /* AH, CH, DH, BH: bits 15:8 of the register */
         OPERAND_MEMORY,
         OPERAND_IMMEDIATE,
-        OPERAND_SYSTEM_REGISTER, /* CRn or DRn */
+        OPERAND_SEGMENT_REGISTER, /* its selector */
+        OPERAND_SYSTEM_REGISTER,  /* CRn or DRn */
 };
 
 struct operand {
@@ -131,9 +157,15 @@ struct instruction {
         uint8_t condition; /* of SETcc and CMOVcc, as in the opcode */
         struct operand operand[3];
         uint64_t displacement;
-        uint64_t immediate; /* sign-extended */
-        uint64_t physical;  /* of the first byte: the cache's key */
+        uint64_t
+                immediate; /* sign-extended; of ENTER the level in bits 23:16, of a far pointer the selector in 47:32 */
+        uint64_t physical; /* of the first byte: the cache's key */
 };
+
+static inline uint64_t size_mask(unsigned size)
+{
+        return size >= 8 ? UINT64_MAX : (UINT64_C(1) << (size * 8)) - 1;
+}
 
 /* One Capstone handle per code size, and its scratch instruction. */
 struct decoder {

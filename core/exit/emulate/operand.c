@@ -38,6 +38,7 @@ uint64_t operand_read_plain(const struct emulation *emulation, const struct oper
 {
         switch (operand->kind) {
         case OPERAND_REGISTER: return register_read(emulation->context, operand->number, operand->size);
+        case OPERAND_SEGMENT_REGISTER: return emulation->context->segment[operand->number].selector & UINT16_MAX;
         case OPERAND_HIGH_BYTE: return (emulation->context->gpr[operand->number] >> 8) & 0xff;
         default:
                 hwaccl_assert(operand->kind == OPERAND_IMMEDIATE);
