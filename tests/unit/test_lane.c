@@ -185,7 +185,7 @@ static void write_exits(struct lane *lane)
 
 /* The records through the decoder into a recording, as the writer does it. Those of a file that nobody trusts pass too.
  */
-static struct hwaccl_recording *decode(const uint8_t *records, uint64_t size)
+static struct hwaccl_recording *decode(enum stamp_kind stamps, const uint8_t *records, uint64_t size)
 {
         struct decoder *decoder = aligned_alloc(64, (sizeof(*decoder) + 63) & ~(size_t)63);
         struct device device = {.device = {.ops = &device_ops}};
@@ -197,7 +197,7 @@ static struct hwaccl_recording *decode(const uint8_t *records, uint64_t size)
 
         assert_non_null(decoder);
         memset(decoder, 0, sizeof(*decoder));
-        stamp_clock_start(&decoder->clock, STAMP_MONOTONIC);
+        stamp_clock_start(&decoder->clock, stamps);
         decoder->clock.origin_stamp = decoder->clock.stamp[0] = decoder->clock.latest_stamp = 0;
         decoder->clock.stamp[1] = decoder->clock.ns[1] = UINT64_C(1) << 40;
         sqlite3 *db = writer_database_create(path, true, 0, &error);
@@ -325,9 +325,76 @@ static void what_goes_into_a_buffer_is_decoded_again(void **state)
                 record_buffer_init(&buffer, &start_lane(&lane, &masks)->producer, BUFFER);
                 lane.avx2 = lane.avx2 && avx2;
                 write_exits(&lane);
-                assert_recording(decode(buffer.data, lane.producer.head));
+                assert_recording(decode(STAMP_MONOTONIC, buffer.data, lane.producer.head));
                 record_buffer_free(&buffer);
         }
+}
+
+/* A clock goes back by @by after @from. */
+static void turn_back(uint8_t *records, uint64_t size, uint64_t from, uint64_t by)
+{
+        for (uint64_t at = 0; at < size; at += (uint64_t)((struct ring_record *)(void *)(records + at))->words * 8) {
+                void *record = records + at;
+                uint64_t *stamp[2] = {NULL, NULL};
+                switch (((struct ring_record *)record)->type) {
+                case RING_RECORD_OFFER:
+                case RING_RECORD_RECLAIM: stamp[0] = &((struct ring_stamped *)record)->stamp; break;
+                case RING_RECORD_EXIT:
+                        stamp[0] = &((struct ring_exit *)record)->entry_stamp;
+                        stamp[1] = &((struct ring_exit *)record)->exit_stamp;
+                        break;
+                case RING_RECORD_HANDLED:
+                case RING_RECORD_UNHANDLED: stamp[0] = &((struct ring_handled *)record)->stamp; break;
+                case RING_RECORD_MARK: stamp[0] = &((struct ring_text *)record)->stamp; break;
+                default: break;
+                }
+                for (unsigned i = 0; i < 2; i++)
+                        if (stamp[i] && *stamp[i] > from)
+                                *stamp[i] -= by;
+        }
+}
+
+static void assert_times(uint64_t from, uint64_t by)
+{
+        static const char wrong[] =
+                "SELECT (SELECT count(*) FROM exits WHERE entry_ns < 0 OR guest_ns < 0 OR handler_ns < 0)"
+                " + (SELECT count(*) FROM (SELECT entry_ns < lag(entry_ns) OVER (ORDER BY id) AS"
+                " less FROM exits) WHERE less)";
+        struct hwaccl_error error = {""};
+        int64_t count = -1;
+        sqlite3 *db;
+
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        if (!database_integer(db, wrong, -1, &count, &error))
+                fail_msg("%s", error.message);
+        assert_int_equal(count, 0);
+        if (!database_integer(db, "SELECT count(*) FROM option WHERE name = 'host_clock_went_back'", -1, &count,
+                              &error))
+                fail_msg("%s", error.message);
+        if (count != (by > 0))
+                fail_msg("from %llu by %llu: noted %lld times", (unsigned long long)from, (unsigned long long)by,
+                         (long long)count);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* Before an entry, in the guest and while an exit is handled; by less and by more than an exit takes. */
+static void stamps_that_go_back_are_clamped_and_noted(void **state)
+{
+        static const uint64_t by[] = {0, 4 * STEP_TIME, 30 * STEP_TIME};
+
+        (void)state;
+        for (unsigned i = 0; i < 2 * sizeof(by) / sizeof(by[0]); i++)
+                for (uint64_t from = 50 * STEP_TIME; from < 58 * STEP_TIME; from += STEP_TIME) {
+                        struct record_buffer buffer;
+                        struct lane_masks masks;
+                        struct lane lane;
+                        record_buffer_init(&buffer, &start_lane(&lane, &masks)->producer, BUFFER);
+                        write_exits(&lane);
+                        turn_back(buffer.data, lane.producer.head, from, by[i / 2]);
+                        assert_recording(decode(i % 2 ? STAMP_TSC : STAMP_MONOTONIC, buffer.data, lane.producer.head));
+                        assert_times(from, by[i / 2]);
+                        record_buffer_free(&buffer);
+                }
 }
 
 static void what_goes_into_a_ring_is_what_goes_into_a_buffer(void **state)
@@ -350,7 +417,7 @@ static void what_goes_into_a_ring_is_what_goes_into_a_buffer(void **state)
         lane_end(&lane);
         assert_int_equal(ring_head(&ring), lane.producer.head);
         assert_memory_equal(ring.data, buffer.data, lane.producer.head);
-        assert_recording(decode(ring.data, lane.producer.head));
+        assert_recording(decode(STAMP_MONOTONIC, ring.data, lane.producer.head));
         ring_destroy(&ring, true);
         record_buffer_free(&buffer);
 }
@@ -553,6 +620,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(known_fields_are_a_set),
                 cmocka_unit_test_teardown(what_goes_into_a_buffer_is_decoded_again, remove_files),
+                cmocka_unit_test_teardown(stamps_that_go_back_are_clamped_and_noted, remove_files),
                 cmocka_unit_test_teardown(what_goes_into_a_ring_is_what_goes_into_a_buffer, remove_files),
                 cmocka_unit_test(a_lane_whose_buffer_is_full_stops),
                 cmocka_unit_test(probe_library_and_importer_write_the_same_records),

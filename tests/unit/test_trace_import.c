@@ -557,6 +557,48 @@ static int remove_both(void **state)
         return remove_recording(state);
 }
 
+/* All events from @first on are earlier by @by. */
+static void turn_back(size_t first, uint64_t by)
+{
+        for (size_t i = first; i < kept_count; i++)
+                switch (kept[i].kind) {
+                case TRACE_IRQ_OFFER:
+                case TRACE_IRQ_RECLAIM: kept[i].as.irq.time -= by; break;
+                case TRACE_VM_EXIT:
+                        kept[i].as.vm_exit.entered -= by;
+                        kept[i].as.vm_exit.left -= by;
+                        break;
+                case TRACE_HANDLED: kept[i].as.handled.time -= by; break;
+                default: break;
+                }
+}
+
+/* From the first event on, all times are before the beginning of the recording. */
+static void a_clock_that_goes_back_in_a_trace_is_clamped_and_noted(void **state)
+{
+        static const char wrong[] =
+                "SELECT count(*) FROM (SELECT entry_ns < lag(entry_ns) OVER (ORDER BY id) AS less, *"
+                " FROM exits) WHERE less OR entry_ns < 0 OR guest_ns < 0 OR handler_ns < 0";
+        struct selection all = {SIZE_MAX, NULL};
+        struct hwaccl_import_result result;
+        sqlite3 *db;
+
+        (void)state;
+        for (unsigned part = 0; part < 3; part++) {
+                trace(8, 300, 16, 0);
+                turn_back(kept_count / 2 * part, UINT64_C(2000000000));
+                import_well(&all, &result);
+                assert_int_equal(result.exits, 300);
+                hwaccl_recording_close(open_imported());
+                assert_int_equal(sqlite3_open(imported, &db), SQLITE_OK);
+                assert_int_equal(ask(db, wrong), 0);
+                assert_int_equal(ask(db, "SELECT count(*) FROM option WHERE name = 'host_clock_went_back'"), part < 2);
+                (void)sqlite3_close(db);
+                (void)remove_both(state);
+                forget();
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -569,6 +611,7 @@ int main(void)
                 cmocka_unit_test(events_that_nobody_traces_are_not_made_and_their_absence_is_seen),
                 cmocka_unit_test_teardown(a_trace_of_other_programs_is_refused, remove_both),
                 cmocka_unit_test_teardown(several_virtual_cpus_are_refused_with_their_list, remove_both),
+                cmocka_unit_test_teardown(a_clock_that_goes_back_in_a_trace_is_clamped_and_noted, remove_both),
                 cmocka_unit_test_teardown(options_of_a_trace_have_a_limit, remove_both),
                 cmocka_unit_test_teardown(a_damaged_event_is_an_error_or_a_readable_recording, remove_both),
         };

@@ -286,18 +286,23 @@ static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_en
                (state->segment_written || write_group(decoder, FIELD_SET_SEGMENT, 2 * id, &state->entry, known, error));
 }
 
+/* From one stamp to the next of the vCPU thread: 0 and a note when the clock went back between them. */
+static int64_t span(struct decoder *decoder, uint64_t from, uint64_t to)
+{
+        stamp_clock_note(&decoder->clock, stamp_clock_span(&decoder->clock, to, from));
+        return (int64_t)stamp_clock_span(&decoder->clock, from, to);
+}
+
 /* Entries are in the order of time, whatever the clock does. */
 static uint64_t entry_time(struct decoder *decoder, uint64_t stamp)
 {
         const struct decoder_state *state = &decoder->state;
+        bool first = state->exits == state->first;
         uint64_t time = stamp_clock_ns(&decoder->clock, stamp);
-        uint64_t last =
-                state->exits > state->first ? state->base_host_entry + (uint64_t)state->row.column[EXIT_HOST_ENTRY] : 0;
+        uint64_t last = first ? 0 : state->base_host_entry + (uint64_t)state->row.column[EXIT_HOST_ENTRY];
 
-        if (time >= last)
-                return time;
-        stamp_clock_note(&decoder->clock, last - time);
-        return last;
+        (void)span(decoder, first ? decoder->clock.origin_stamp : state->last_stamp, stamp);
+        return time >= last ? time : last;
 }
 
 static bool take_exit(struct decoder *decoder, const struct ring_exit *record, struct hwaccl_error *error)
@@ -326,10 +331,9 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         memcpy(state->row.state, state->now.word, sizeof(state->row.state));
         state->row.state_known = state->now_known;
         set_column(&state->row, EXIT_HOST_ENTRY, (int64_t)(host_entry - state->base_host_entry));
-        set_column(&state->row, EXIT_HOST_GUEST,
-                   (int64_t)stamp_clock_span(&decoder->clock, record->entry_stamp, record->exit_stamp));
+        set_column(&state->row, EXIT_HOST_GUEST, span(decoder, record->entry_stamp, record->exit_stamp));
         state->row_open = true;
-        state->exit_stamp = record->exit_stamp;
+        state->last_stamp = record->exit_stamp;
         state->inputs = 0;
         state->walk.count = 0;
         state->effects = 0;
@@ -467,8 +471,8 @@ static bool take_handled(struct decoder *decoder, const struct ring_handled *rec
                 set_column(&state->row, EXIT_VERDICT, (int64_t)record->verdict);
         if (handled && record->record.extra != RING_OUTCOME_UNKNOWN)
                 set_column(&state->row, EXIT_OUTCOME, record->record.extra);
-        set_column(&state->row, EXIT_HOST_HANDLER,
-                   (int64_t)stamp_clock_span(&decoder->clock, state->exit_stamp, record->stamp));
+        set_column(&state->row, EXIT_HOST_HANDLER, span(decoder, state->last_stamp, record->stamp));
+        state->last_stamp = record->stamp;
         return !state->handoff_open || write_handoff(decoder, error);
 }
 

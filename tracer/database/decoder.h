@@ -40,7 +40,7 @@ struct decoder_state {
         uint64_t clock;   /* last one read */
         uint64_t base_clock;
         uint64_t base_host_entry;
-        uint64_t exit_stamp;
+        uint64_t last_stamp;     /* of the last exit, then of the end of its handling */
         union state_words now;   /* the last transfer, in or out */
         union state_words entry; /* of the current exit */
         union state_words base;  /* of the last keyframe */
