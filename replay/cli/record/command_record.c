@@ -102,6 +102,7 @@ static void finish_at_abort(int number)
             hwaccl_accel_soft_in_engine(running->accel))
                 finish_for_unicorn(running, "Unicorn cannot translate the guest's code: LOCK before CMP or CMPS?");
         (void)signal(number, SIG_DFL);
+        (void)raise(number); /* once this handler has returned */
 }
 
 static bool watch_exit(struct session *session)

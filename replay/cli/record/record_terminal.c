@@ -148,11 +148,13 @@ static void provide_signal_stack(void)
         }
 }
 
-/* Signals that are ignored, or have a handler that does not end the process, are left unchanged. */
+/* Signals that are ignored, or have a handler that does not end the process, are left unchanged; one of a fault or of
+ * SIGABRT comes behind ours. */
 static void catch_signal(int number, const struct sigaction *action, struct sigaction *before)
 {
         if (sigaction(number, NULL, before) == 0 &&
-            (before->sa_handler == SIG_DFL || (is_fault(number) && before->sa_handler != SIG_IGN)))
+            (before->sa_handler == SIG_DFL ||
+             ((is_fault(number) || number == SIGABRT) && before->sa_handler != SIG_IGN)))
                 (void)sigaction(number, action, NULL);
 }
 
