@@ -57,6 +57,25 @@ class FlightRecorder(CommandTest):
         self.refuse("replay", self.path("f.db"), f"{first - 1}..", mention=f"{first} to {end - 1}")
         self.assertIn("divergence", self.succeed("replay", self.path("f.db"), f"{first + 70}..{end - 2}").stdout)
 
+    def test_a_window_that_replaces_an_unfinished_recording_is_not_mixed_with_its_log(self):
+        """SQLite would apply a log of the same name to the new file, whoever opens it."""
+        process = self.start(ENDLESS, "--console", os.devnull)
+        try:
+            self.wait_until_completed(process, self.path("f.db"), 2000)
+        finally:
+            process.kill()
+            process.communicate()
+        self.assertIn("f.db-wal", self.files())
+        for database in (self.path("f.db"), None):
+            if not database:
+                self.write("f.db-wal", b"of another one")
+                self.write("f.db-journal", b"of another one")
+                os.remove(self.path("f.db"))
+            self.succeed("record", "--raw", self.write("guest.bin", DYING) + "@0x7c00", "-o", self.path("f.db"),
+                         "--flight-recorder", "500exits", *(["--force"] if database else []), status=1)
+            self.assertEqual(self.files(), ["f.db"])
+            self.assertEqual(self.window("f.db")[1], 2001)
+
     def test_a_running_guest_is_written_out_on_sigusr1(self):
         running = self.start(ENDLESS, "--flight-recorder", "1000exits", "--timeout", "60")
         try:

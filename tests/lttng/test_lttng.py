@@ -366,6 +366,10 @@ class LTTng(unittest.TestCase):
         self.assertEqual(ask("holes.db", "SELECT count(*) FROM exit"), [(1500 - 468,)])
         self.assertEqual(ask("holes.db", "SELECT value FROM recording WHERE name = 'status'"), [("incomplete",)])
         hwaccl("check", path("holes.db"))
+        os.chmod(path("holes.db"), 0o644)
+        for options, mode in (((), 0o600), (("--mode", "640"), 0o640)):
+            hwaccl("import", "ctf", path("holes"), "-o", path("holes.db"), "--force", *options, status=1)
+            self.assertEqual(os.stat(path("holes.db")).st_mode & 0o777, mode)
         for exits, status in (("..299", 0), ("768..", 0), ("100..200", 0), ("900..1400", 0)):
             self.assertIn(" 0 divergences", hwaccl("replay", path("holes.db"), exits, status=status).stdout)
         for exits in ("0..", "..300", "700..800", "299..768"):

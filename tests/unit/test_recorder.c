@@ -15,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -431,6 +432,26 @@ static void a_file_size_limit_ends_the_recording_and_keeps_it(void **state)
         assert_kept(11, exits - 1);
 }
 
+/* The signal would end a VMM that embeds the recorder. */
+static void a_recorder_that_cannot_make_its_files_is_an_error_and_no_signal(void **state)
+{
+        pid_t child = fork();
+        int status = 0;
+
+        (void)state;
+        assert_true(child >= 0);
+        if (child == 0) {
+                const struct hwaccl_recorder_config config = {.path = path};
+                const struct rlimit limit = {65536, 65536};
+                struct hwaccl_error error = {""};
+                if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+                        _exit(2);
+                _exit(!hwaccl_recorder_create(&config, &error) && strstr(error.message, "File too large") ? 0 : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+}
+
 static int unmount(void **state)
 {
         (void)umount2(directory, MNT_DETACH); /* after a failure it is still there */
@@ -508,6 +529,8 @@ int main(void)
                 cmocka_unit_test_teardown(devices_whose_states_no_record_holds_are_refused, remove_recording),
                 cmocka_unit_test_teardown(nothing_but_the_database_is_left, remove_recording),
                 cmocka_unit_test_teardown(a_file_size_limit_ends_the_recording_and_keeps_it, remove_recording),
+                cmocka_unit_test_teardown(a_recorder_that_cannot_make_its_files_is_an_error_and_no_signal,
+                                          remove_recording),
                 cmocka_unit_test_teardown(a_full_disk_ends_the_recording_and_keeps_every_exit, unmount),
                 cmocka_unit_test_teardown(a_path_that_cannot_be_written_is_an_error, remove_recording),
                 cmocka_unit_test_teardown(a_locked_database_is_not_replaced, remove_recording),

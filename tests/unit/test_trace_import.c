@@ -557,6 +557,30 @@ static int remove_both(void **state)
         return remove_recording(state);
 }
 
+/* Opened with them, the new recording would become a mixture of both. */
+static void a_log_that_another_recording_left_is_not_kept_beside_an_import(void **state)
+{
+        static const char *const suffix[] = {"-wal", "-shm", "-journal"};
+        char name[sizeof(imported) + 16];
+        struct selection all = {SIZE_MAX, NULL};
+        struct hwaccl_import_result result;
+
+        (void)state;
+        trace(8, 5, 16, 0);
+        import_well(&all, &result);
+        for (unsigned i = 0; i < 3; i++) {
+                (void)snprintf(name, sizeof(name), "%s%s", imported, suffix[i]);
+                assert_int_equal(symlink("/nowhere", name), 0);
+        }
+        import_well(&all, &result);
+        for (unsigned i = 0; i < 3; i++) {
+                (void)snprintf(name, sizeof(name), "%s%s", imported, suffix[i]);
+                if (unlink(name) == 0)
+                        fail_msg("%s is still there", name);
+        }
+        forget();
+}
+
 /* All events from @first on are earlier by @by. */
 static void turn_back(size_t first, uint64_t by)
 {
@@ -612,6 +636,7 @@ int main(void)
                 cmocka_unit_test_teardown(a_trace_of_other_programs_is_refused, remove_both),
                 cmocka_unit_test_teardown(several_virtual_cpus_are_refused_with_their_list, remove_both),
                 cmocka_unit_test_teardown(a_clock_that_goes_back_in_a_trace_is_clamped_and_noted, remove_both),
+                cmocka_unit_test_teardown(a_log_that_another_recording_left_is_not_kept_beside_an_import, remove_both),
                 cmocka_unit_test_teardown(options_of_a_trace_have_a_limit, remove_both),
                 cmocka_unit_test_teardown(a_damaged_event_is_an_error_or_a_readable_recording, remove_both),
         };

@@ -31,9 +31,25 @@ static const char settings_whole[] = "PRAGMA page_size = 4096;"
                                      "PRAGMA temp_store = MEMORY;";
 
 /* An existing file is an error, or goes when the user said so. */
-static bool make_way(const char *path, bool force, struct hwaccl_error *error)
+static bool remove_files(const char *path, bool all, struct hwaccl_error *error)
 {
         static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
+
+        for (size_t i = all ? 0 : 1; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
+                char *file = sqlite3_mprintf("%s%s", path, suffix[i]);
+                if (!file)
+                        return hwaccl_error_set(error, "out of memory");
+                int result = unlink(file);
+                int reason = errno;
+                sqlite3_free(file);
+                if (result != 0 && reason != ENOENT)
+                        return hwaccl_error_set(error, "%s%s: cannot remove: %s", path, suffix[i], strerror(reason));
+        }
+        return true;
+}
+
+static bool make_way(const char *path, bool force, struct hwaccl_error *error)
+{
         struct stat status;
 
         if (stat(path, &status) != 0) {
@@ -45,17 +61,16 @@ static bool make_way(const char *path, bool force, struct hwaccl_error *error)
                 return hwaccl_error_set(error, "%s: is not a regular file", path);
         if (!force)
                 return hwaccl_error_set(error, "%s: already exists; use --force to replace it", path);
-        for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
-                char *file = sqlite3_mprintf("%s%s", path, suffix[i]);
-                if (!file)
-                        return hwaccl_error_set(error, "out of memory");
-                int result = unlink(file);
-                int reason = errno;
-                sqlite3_free(file);
-                if (result != 0 && reason != ENOENT)
-                        return hwaccl_error_set(error, "%s%s: cannot remove: %s", path, suffix[i], strerror(reason));
-        }
-        return true;
+        return remove_files(path, true, error);
+}
+
+bool writer_database_place(const char *made, const char *path, bool replace, struct hwaccl_error *error)
+{
+        if (!replace && access(path, F_OK) == 0)
+                return hwaccl_error_set(error, "%s: cannot rename to %s: %s", made, path, strerror(EEXIST));
+        return remove_files(path, false, error) &&
+               (renameat2(AT_FDCWD, made, AT_FDCWD, path, replace ? 0 : RENAME_NOREPLACE) == 0 ||
+                hwaccl_error_set(error, "%s: cannot rename to %s: %s", made, path, strerror(errno)));
 }
 
 void writer_database_remove(const char *path)

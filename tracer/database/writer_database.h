@@ -29,6 +29,10 @@ bool writer_database_fill(sqlite3 *db, const struct recording_head *head, struct
 /** writer_database_remove - one that was just made, and could not be filled */
 void writer_database_remove(const char *path);
 
+/** writer_database_place - give the closed @made its name; a log or journal that another database of that name left,
+ * and that SQLite would apply to this one, is removed. Without @replace there must be no such file */
+bool writer_database_place(const char *made, const char *path, bool replace, struct hwaccl_error *error);
+
 /** writer_database_close - leave write-ahead logging, so that the recording is one file, and close */
 bool writer_database_close(sqlite3 *db, struct hwaccl_error *error);
 

@@ -5,7 +5,6 @@
 
 #include "hwaccl/event.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,26 +168,6 @@ static bool make_recording(struct import_run *run, struct hwaccl_error *error)
         return writer_database_close(db, good ? error : &late) && good;
 }
 
-/* An existing file is replaced only when the new one is complete. */
-static bool put_in_place(const struct import_run *run, struct hwaccl_error *error)
-{
-        const char *path = run->config->output;
-
-        if (rename(run->output, path) == 0)
-                return true;
-        return hwaccl_error_set(error, "%s: %s", path, strerror(errno));
-}
-
-static void remove_files(const char *path)
-{
-        static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
-        char name[4096 + 64];
-
-        for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++)
-                if ((size_t)snprintf(name, sizeof(name), "%s%s", path, suffix[i]) < sizeof(name))
-                        (void)unlink(name);
-}
-
 static bool import_run(struct import_run *run, struct hwaccl_error *error)
 {
         const struct hwaccl_import_config *config = run->config;
@@ -206,9 +185,10 @@ static bool import_run(struct import_run *run, struct hwaccl_error *error)
                 run->output = NULL;
                 return hwaccl_error_set(error, "out of memory");
         }
-        if (make_recording(run, error) && put_in_place(run, error))
+        /* an existing file is replaced only when the new one is complete */
+        if (make_recording(run, error) && writer_database_place(run->output, config->output, true, error))
                 return true;
-        remove_files(run->output);
+        writer_database_remove(run->output);
         return false;
 }
 

@@ -3,6 +3,7 @@
 #include "core/assert.h"
 #include "tracer/database/writer_database.h"
 #include "tracer/record/writer.h"
+#include "tracer/ring/consumer.h"
 #include "tracer/ring/exit_id.h"
 #include "tracer/ring/ring_reader.h"
 
@@ -78,6 +79,20 @@ bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config
         return good;
 }
 
+static bool make_files(struct hwaccl_recorder *recorder, const struct hwaccl_recorder_config *config,
+                       struct hwaccl_error *error)
+{
+        if (!recorder_create_ring(&recorder->ring, config, 0, error))
+                return false;
+        recorder->sink =
+                config->sink->create(config, &(struct ring *){&recorder->ring}, 1, recorder->lane.stamp_kind, error);
+        if (recorder->sink)
+                ring_producer_init(&recorder->lane.producer, &recorder->ring);
+        else
+                ring_destroy(&recorder->ring, true);
+        return recorder->sink != NULL;
+}
+
 struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
 {
         struct hwaccl_recorder_config settings = *config;
@@ -107,15 +122,11 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
         recorder->device_count = settings.device_count;
         for (size_t i = 0; i < settings.device_count; i++)
                 recorder->device_bytes += hwaccl_device_state_size(settings.devices[i]);
-        if (recorder_create_ring(&recorder->ring, &settings, 0, error)) {
-                recorder->sink = settings.sink->create(&settings, &(struct ring *){&recorder->ring}, 1,
-                                                       recorder->lane.stamp_kind, error);
-                if (recorder->sink) {
-                        ring_producer_init(&recorder->lane.producer, &recorder->ring);
-                        return recorder;
-                }
-                ring_destroy(&recorder->ring, true);
-        }
+        bool mine = consumer_block_file_size_signal();
+        bool good = make_files(recorder, &settings, error);
+        consumer_unblock_file_size_signal(mine);
+        if (good)
+                return recorder;
         free(recorder);
         return NULL;
 }

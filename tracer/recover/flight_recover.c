@@ -7,6 +7,7 @@
 
 #include "core/host/file.h"
 #include "hwaccl/recording.h"
+#include "tracer/database/writer_database.h"
 #include "tracer/record/flight/flight_files.h"
 #include "tracer/ring/exit_id.h"
 #include "tracer/ring/steps.h"
@@ -349,9 +350,7 @@ static bool write_recording(struct window *window, struct hwaccl_error *error)
         (void)sqlite3_close(recovery->db);
         recovery->db = NULL;
         STEP("recovery closed");
-        if (good && renameat2(AT_FDCWD, window->made, AT_FDCWD, recovery->database, RENAME_NOREPLACE) != 0)
-                good = hwaccl_error_set(error, "%s: cannot rename to %s: %s", window->made, recovery->database,
-                                        strerror(errno));
+        good = good && writer_database_place(window->made, recovery->database, false, error);
         STEP("recovery of a window named");
         return good;
 }

@@ -3,10 +3,10 @@
 
 #include "hwaccl/event.h"
 #include "tracer/database/decoder.h"
+#include "tracer/database/writer_database.h"
 #include "tracer/ring/steps.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,10 +141,9 @@ bool flight_dump(struct flight *flight, const struct flight_dump *dump, struct h
         (void)snprintf(path, room, "%s/" FLIGHT_NEW, flight->directory);
         STEP("flight window begun");
         bool good = write_window(flight, dump, path, error);
-        unsigned flags = dump->force ? 0 : RENAME_NOREPLACE;
         STEP("flight window made");
-        if (good && renameat2(AT_FDCWD, path, AT_FDCWD, dump->path, flags) != 0) {
-                good = hwaccl_error_set(error, "%s: cannot rename to %s: %s", path, dump->path, strerror(errno));
+        if (good && !writer_database_place(path, dump->path, dump->force, error)) {
+                good = false;
                 writer_database_remove(path);
         }
         free(path);
