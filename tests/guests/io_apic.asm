@@ -17,7 +17,7 @@
         EXPECT eax, 170011h, "version"
         IO_APIC_WRITE 15h, 0
         IO_APIC_WRITE 14h, 51h          ; edge, fixed
-        TIMER_ONCE 1000
+        TIMER_ONCE 60000
         sti
         hlt
         cli
