@@ -220,6 +220,43 @@ static void init_resets_processor_and_apic(void **state)
         assert_int_equal(apic_read(f, IRR + 0x20), 0);
 }
 
+/* mov [ebx], eax in 16-bit code, to the ICR: INIT to processor 0 */
+static bool sends_init(struct fixture *f, struct hwaccl_subject_state *subject,
+                       struct hwaccl_pending_interrupts *pending, const struct hwaccl_run_request *request)
+{
+        (void)f;
+        (void)pending;
+        (void)request;
+        subject->ds.limit = UINT32_MAX;
+        subject->rax = 0x4500;
+        subject->rbx = HWACCL_APIC_BASE + ICR;
+        subject->interruptibility = HWACCL_INTERRUPTIBILITY_NMI;
+        subject->exit_reason = HWACCL_EXIT_EPT_VIOLATION;
+        subject->exit_qualification = 0x182;
+        subject->guest_physical_address = subject->rbx;
+        subject->instruction_length = 4;
+        return true;
+}
+
+static void init_takes_effect_behind_the_instruction_that_sends_it(void **state)
+{
+        static const uint8_t code[] = {0x67, 0x66, 0x89, 0x03};
+        static const script_step script[] = {sends_init, NULL};
+        struct fixture f;
+        struct hwaccl_error error;
+
+        (void)state;
+        fixture_init_machine(&f, HWACCL_MACHINE_APIC, code, sizeof(code), NULL, 0);
+        f.script = script;
+        assert_true(hwaccl_vcpu_step(f.vcpu, &error));
+        assert_false(hwaccl_machine_has_init(f.machine));
+        assert_int_equal(f.vcpu->context.rip, 0xfff0);
+        assert_int_equal(f.vcpu->context.segment[HWACCL_CS].base, 0xffff0000);
+        assert_int_equal(f.vcpu->state->interruptibility, 0);
+        assert_int_equal(apic_read(&f, SVR), 0xff);
+        fixture_destroy(&f);
+}
+
 static void illegal_vectors_are_errors(void **state)
 {
         struct fixture *f = *state;
@@ -544,6 +581,7 @@ int main(void)
                 APIC_TEST(a_message_reaches_its_destinations_only),
                 APIC_TEST(an_nmi_and_an_init_need_no_vector),
                 APIC_TEST(init_resets_processor_and_apic),
+                cmocka_unit_test(init_takes_effect_behind_the_instruction_that_sends_it),
                 APIC_TEST(illegal_vectors_are_errors),
                 APIC_TEST(a_disabled_apic_masks_its_local_vectors),
                 APIC_TEST(a_one_shot_timer_interrupts_once),
