@@ -381,27 +381,25 @@ static void a_state_that_no_processor_leaves_is_an_error_and_changes_nothing(voi
 static void a_length_is_checked_where_the_processor_defines_it(void **state)
 {
         /* event delivery aside, for which the reason alone does not speak */
-        static const uint64_t undefined[] = {
-                HWACCL_EXIT_EXCEPTION_OR_NMI,
-                HWACCL_EXIT_EXTERNAL_INTERRUPT,
-                HWACCL_EXIT_TRIPLE_FAULT,
-                HWACCL_EXIT_INTERRUPT_WINDOW,
-                HWACCL_EXIT_NMI_WINDOW,
-                HWACCL_EXIT_TASK_SWITCH,
-                HWACCL_EXIT_MONITOR_TRAP_FLAG,
-                HWACCL_EXIT_APIC_ACCESS,
-                HWACCL_EXIT_EPT_VIOLATION,
-                HWACCL_EXIT_EPT_MISCONFIGURATION,
-                HWACCL_EXIT_PREEMPTION_TIMER,
-                HWACCL_EXIT_APIC_WRITE,
-                HWACCL_EXIT_SPP_EVENT,
-                HWACCL_EXIT_VIRTUALIZED_EOI,
-                HWACCL_EXIT_PAGE_MODIFICATION_LOG_FULL,
-                HWACCL_EXIT_REASON_ENTRY_FAILURE | HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE,
-                35,
-                70,
-                0xffff,
-        };
+        static const uint64_t undefined[] = {HWACCL_EXIT_EXCEPTION_OR_NMI,
+                                             HWACCL_EXIT_EXTERNAL_INTERRUPT,
+                                             HWACCL_EXIT_TRIPLE_FAULT,
+                                             HWACCL_EXIT_INTERRUPT_WINDOW,
+                                             HWACCL_EXIT_NMI_WINDOW,
+                                             HWACCL_EXIT_TASK_SWITCH,
+                                             HWACCL_EXIT_MONITOR_TRAP_FLAG,
+                                             HWACCL_EXIT_APIC_ACCESS,
+                                             HWACCL_EXIT_EPT_VIOLATION,
+                                             HWACCL_EXIT_EPT_MISCONFIGURATION,
+                                             HWACCL_EXIT_PREEMPTION_TIMER,
+                                             HWACCL_EXIT_APIC_WRITE,
+                                             HWACCL_EXIT_SPP_EVENT,
+                                             HWACCL_EXIT_VIRTUALIZED_EOI,
+                                             HWACCL_EXIT_PAGE_MODIFICATION_LOG_FULL,
+                                             HWACCL_EXIT_REASON_ENTRY_FAILURE | HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE,
+                                             35,
+                                             70,
+                                             0xffff};
 
         (void)state;
         transfer_in();
