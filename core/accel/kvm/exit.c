@@ -1,5 +1,6 @@
 /* KVM's exits as exits of VT-x (SDM 3C, chapter 28). */
 #include "core/accel/kvm/kvm.h"
+#include "core/irq/trap_manager.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -114,9 +115,13 @@ enum exit_kind kvm_exit_memory(struct kvm_accel *kvm, struct hwaccl_subject_stat
         const struct kvm_vcpu_events *events = &kvm->kvm->run->s.regs.events;
         struct instruction instruction;
 
-        if (events->interrupt.injected || events->exception.injected || events->exception.pending) {
+        if (events->interrupt.injected || events->nmi.injected || events->exception.injected ||
+            events->exception.pending) {
                 hwaccl_error_set(error, "delivery of vector %u at %" PRIx64 " accesses an address outside guest RAM",
-                                 events->interrupt.injected ? events->interrupt.nr : events->exception.nr, state->rip);
+                                 events->interrupt.injected ? events->interrupt.nr
+                                 : events->nmi.injected     ? HWACCL_VECTOR_NMI
+                                                            : events->exception.nr,
+                                 state->rip);
                 return EXIT_ERROR;
         }
         return kvm_find_violation(kvm, state, &instruction, error) ? EXIT_HANDLER : EXIT_ERROR;
