@@ -43,6 +43,7 @@ static void what_the_subject_state_lacks_is_saved_and_put_back(void **state)
 
         (void)state;
         context->interrupts_inhibited = true;
+        context->ss_loaded = true;
         context->inhibited_rip = 0x1234;
         context->cr8 = 9;
         traps->active = true;
@@ -58,6 +59,7 @@ static void what_the_subject_state_lacks_is_saved_and_put_back(void **state)
         fixture_create(&fixture);
         assert_true(hwaccl_device_load(device, state_bytes, size, &fixture.error));
         assert_true(context->interrupts_inhibited);
+        assert_true(context->ss_loaded);
         assert_int_equal(context->inhibited_rip, 0x1234);
         assert_int_equal(context->cr8, 9);
         assert_true(traps->active);
@@ -84,7 +86,7 @@ static void values_that_cannot_be_are_refused_by_name(void **state)
                 const char *field;
                 uint8_t byte; /* the field's first */
         } rows[] = {
-                {"halted", 2},        {"interrupts_inhibited", 2}, {"trap_active", 0xff}, {"cr8", 16}, {"pat", 2},
+                {"halted", 2},        {"interrupts_inhibited", 3}, {"trap_active", 0xff}, {"cr8", 16}, {"pat", 2},
                 {"mtrr_fixed[3]", 7}, {"mtrr_variable", 2},        {"dr6", 0xff},         {"dr7", 0},
         };
 

@@ -48,7 +48,7 @@ static void saving(struct hwaccl_device *device)
         const struct hwaccl_machine_context *context = processor->context;
         const struct hwaccl_trap_manager *traps = processor->traps;
 
-        processor->interrupts_inhibited = context->interrupts_inhibited;
+        processor->interrupts_inhibited = context->interrupts_inhibited ? (context->ss_loaded ? 2 : 1) : 0;
         processor->inhibited_rip = context->interrupts_inhibited ? context->inhibited_rip : 0;
         processor->cr8 = context->cr8;
         processor->trap_active = traps->active;
@@ -66,7 +66,7 @@ static bool valid(const struct hwaccl_device *device, struct hwaccl_error *error
 
         if (processor->halted > 1)
                 return refuse(error, "halted", processor->halted);
-        if (processor->interrupts_inhibited > 1)
+        if (processor->interrupts_inhibited > 2)
                 return refuse(error, "interrupts_inhibited", processor->interrupts_inhibited);
         if (processor->trap_active > 1)
                 return refuse(error, "trap_active", processor->trap_active);
@@ -86,6 +86,7 @@ static void restored(struct hwaccl_device *device)
         struct hwaccl_processor *processor = processor_of(device);
 
         processor->context->interrupts_inhibited = processor->interrupts_inhibited;
+        processor->context->ss_loaded = processor->interrupts_inhibited == 2;
         processor->context->inhibited_rip = processor->inhibited_rip;
         processor->context->cr8 = processor->cr8;
         processor->traps->active = processor->trap_active;

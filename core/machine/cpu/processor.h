@@ -62,7 +62,7 @@ struct hwaccl_processor {
         uint64_t mtrr_variable[HWACCL_MTRR_VARIABLE_COUNT * 2]; /* base, mask, base, mask … */
         uint8_t halted;
         /* gathered from the vCPU before a save, put back after a load */
-        uint8_t interrupts_inhibited;
+        uint8_t interrupts_inhibited; /* 2: by a load of SS that was emulated */
         uint8_t trap_active;
         uint8_t trap_vector;
         uint64_t inhibited_rip;
