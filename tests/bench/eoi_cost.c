@@ -128,6 +128,7 @@ int main(int argc, char **argv)
 
         if (!vcpu || !took) {
                 (void)fprintf(stderr, "bench-eoi-cost: %s\n", vcpu ? "usage: bench-eoi-cost COUNT" : error.message);
+                free(took);
                 return 2;
         }
         scripted.memory = hwaccl_machine_memory(machine);
