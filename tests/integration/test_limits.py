@@ -5,8 +5,9 @@ import re
 import resource
 import signal
 import subprocess
+import unittest
 
-from hwaccl_cli import ENDLESS, HELLO, HWACCL, CommandTest, main
+from hwaccl_cli import ENDLESS, HELLO, HWACCL, SANITIZED, CommandTest, main
 
 CLOSED = ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-']
 
@@ -76,7 +77,7 @@ class Limits(CommandTest):
         guest = self.write("guest.bin", HELLO) + "@0x7c00"
         self.limited(4096, "record", "--accel", "soft", "--raw", guest, "--no-db", "--save-memory", self.path("memory"))
 
-
+    @unittest.skipIf(SANITIZED, "a sanitizer reserves terabytes")
     def test_an_address_space_too_small_for_unicorn(self):
         """It would print a line of its own, and end the process with status 1."""
         guest = self.write("guest.bin", HELLO) + "@0x7c00"

@@ -50,21 +50,24 @@ static int wait_for_signal(const sigset_t *signals, uint64_t nanoseconds)
         return number > 0 ? number : 0;
 }
 
-/* A recorder that holds a ring is about to create the database, and then the index of its log, the last of its files:
- * only what exists can be opened later. */
+/* A recorder makes its ring first, then the database, and at last the index of its log: only what exists can be opened
+ * later. No file is looked into before the sandbox is entered. */
 static bool wait_for_files(const struct top *top, const sigset_t *signals, struct hwaccl_error *error)
 {
         char *index = NULL;
+        char *ring = NULL;
 
         if (asprintf(&index, "%s-shm", top->path) < 0)
-                return hwaccl_error_set(error, "out of memory");
-        for (unsigned tries = 0;
-             tries < TRIES && access(index, F_OK) != 0 && hwaccl_recovery_state(top->path, NULL) == HWACCL_RING_IN_USE;
-             tries++)
+                index = NULL;
+        if (asprintf(&ring, "%s-ring", top->path) < 0)
+                ring = NULL;
+        bool good = index && ring;
+        for (unsigned tries = 0; good && tries < TRIES && access(index, F_OK) != 0 && access(ring, F_OK) == 0; tries++)
                 if (wait_for_signal(signals, 100000000))
                         break;
+        free(ring);
         free(index);
-        return true;
+        return good || hwaccl_error_set(error, "out of memory");
 }
 
 /* The first sample: tables and first rows come a moment after the files. */
