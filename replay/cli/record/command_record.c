@@ -67,6 +67,7 @@ static void catch_signals(struct hwaccl_live_inputs *live)
 static struct session *running; /* while a guest may run */
 static pthread_t running_thread;
 
+/* NOLINTBEGIN(bugprone-signal-handler): the signal is abort(3)'s, raised by this thread outside of our own code */
 _Noreturn static void finish_for_unicorn(struct session *session, const char *reason)
 {
         struct hwaccl_error error;
@@ -104,6 +105,7 @@ static void finish_at_abort(int number)
         (void)signal(number, SIG_DFL);
         (void)raise(number); /* once this handler has returned */
 }
+/* NOLINTEND(bugprone-signal-handler) */
 
 static bool watch_exit(struct session *session)
 {

@@ -240,7 +240,7 @@ const struct cli_option record_option_table[] = {
         {"clock", 0, "KIND",
          "guest time: host, real time (default), or virtual[,RATE], which advances with what is executed, so that two "
          "runs are identical: RATE (1 to 1000, default 1) times 4 ns for each block of instructions and 1 us for each "
-         "exit. A higher rate ends loops sooner that poll a clock",
+         "exit; a higher rate ends loops sooner that poll a clock",
          CLI_PARSED(CLI_VALUE_KEYWORD, parse_clock), .keywords = "host virtual"},
         {"wall-time", 0, "TIME",
          "date of the guest's clock at its start: seconds since 1970 or YYYY-MM-DDThh:mm:ss, UTC (default: now; "
