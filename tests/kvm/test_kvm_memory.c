@@ -250,7 +250,8 @@ static void a_trip_is_one_kvm_run(void **unused)
         struct guest *guest = GUEST(0xe6, 0x99, 0xe4, 0x21, 0xa2, 0, 0, 0xf4, 0xfb, 0x90, 0x90, 0x90, 0xf4);
 
         guest->state.ds.base = WINDOW;
-        trip(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE, 2);
+        run(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE); /* the first entry sets the TSC */
+        guest->state.rip += 2;
         trip(guest, HWACCL_EXIT_IO_INSTRUCTION, CODE + 2, 2);
         trip(guest, HWACCL_EXIT_EPT_VIOLATION, CODE + 4, 3);
         guest->state.ds.base = 0; /* a segment register that the handler wrote travels in the same page */
