@@ -1,4 +1,5 @@
 ; NMIs: taken with interrupts off, one at a time until IRET, not behind MOV SS; they wake a processor that ignores interrupts.
+;@ software no IRETD in protected mode
 ;@ options --machine apic
 ;@ may differ memory 50c-50f, below-rsp: how many NMIs the timer sends, and the frame of the last
 ;@ handoff taken 2h

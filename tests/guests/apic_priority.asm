@@ -1,5 +1,6 @@
 ; The local APIC's priorities: interrupts to oneself in the order of their classes, held back by TPR and by RFLAGS.IF; errors; the
 ; spurious vector's register. The page is at fee00000h.
+;@ software interrupts are taken between batches of instructions only
 ;@ options --machine apic
 ;@ handoff taken 51h
 ;@ handoff taken 72h

@@ -1,4 +1,5 @@
 ; The local APIC's timer: once, periodically, at a time stamp, masked, stopped; each wakes a processor that waits.
+;@ software no IRETD in protected mode
 ;@ options --machine apic
 ;@ may differ memory 552-552, memory 600-603, memory 700-7ff, below-rsp: how often the periodic timer interrupts
 ;@ handoff taken 51h

@@ -1,4 +1,5 @@
 ; The x2APIC in long mode: its MSRs, the SELF IPI, CR8 as the task priority, what raises #GP.
+;@ software interrupts are taken between batches of instructions only
 ;@ options --machine apic
 ;@ handoff taken 51h
 ;@ handoff taken 92h

@@ -1,4 +1,5 @@
 ; 32-bit code whose exiting instruction ends at 4 GiB: EIP goes to 0, not to 100000000h
+;@ software no paging outside IA-32e mode
 %include "guest.inc"
         GUEST "end_of_4g"
         ENTER_PROTECTED32

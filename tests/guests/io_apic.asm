@@ -1,5 +1,6 @@
 ; The I/O APIC: an edge (the timer on pin 2), a level that stays up (COM1 on pin 4) with its remote IRR, masks, the EOI's broadcast;
 ; and the 8259s through LINT0 beside it.
+;@ software no IRETD in protected mode
 ;@ options --machine apic
 ;@ handoff taken 51h
 ;@ handoff taken 54h

@@ -1,5 +1,6 @@
 ; Segment limits and types in 32-bit protected mode: data through every segment register, expand-down segments on both
 ; sides of their limit, null selectors, what may not be written or read, code that ends, strings and stacks.
+;@ software no LAR
 ;@ reason 30 100
 ;@ console PASS segment_protected
 ;@ may differ memory 500-5ff, below-rsp: results and frames of faults

@@ -1,5 +1,6 @@
 ; Segment limits in real mode: accesses at and beyond offset ffffh, strings that end in the middle, stacks, branches and
 ; fetches. #SS through SS, else #GP, at the instruction, with all registers as before it.
+;@ software no BOUND
 ;@ reason 30 100
 ;@ console PASS segment_real
 ;@ may differ memory 500-5ff, below-rsp: results and frames of faults

@@ -1,4 +1,5 @@
 ; The test device: ports that keep what is written, lines of both interrupt controllers, memory at ff000000h.
+;@ software no IRETD in protected mode
 ;@ options --machine apic --device testdev
 ;@ handoff taken 51h
 ;@ handoff taken 52h

@@ -152,8 +152,9 @@ static void bit_counts_agree_with_the_processor(void **state)
                 uint8_t opcode;
         } counts[] = {{"POPCNT", 0xb8}, {"TZCNT", 0xbc}, {"LZCNT", 0xbd}};
         begin(state);
-        const bool there[] = {bits == 64 && __builtin_cpu_supports("popcnt"), __builtin_cpu_supports("bmi"),
-                              __builtin_cpu_supports("lzcnt")};
+        unsigned eax, ebx, ecx = 0, edx;
+        const bool lzcnt = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && ecx & (1u << 5);
+        const bool there[] = {bits == 64 && __builtin_cpu_supports("popcnt"), __builtin_cpu_supports("bmi"), lzcnt};
 
         for (unsigned i = 0; i < COUNT(counts); i++)
                 for (unsigned size = 2; there[i] && size <= largest(); size *= 2)

@@ -204,6 +204,7 @@ static bool check_room(unsigned engines, struct hwaccl_error *error)
         bool good = true;
 
         for (unsigned i = 0; i < engines; i++) {
+                /* cppcheck-suppress invalidFunctionArg ; -1 is what an anonymous mapping asks for */
                 buffer[i] = mmap(NULL, TRANSLATION_BUFFER, PROT_READ | PROT_WRITE | PROT_EXEC,
                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
                 if (buffer[i] == MAP_FAILED && good)

@@ -113,8 +113,8 @@ enum step execute_divide(struct emulation *emulation)
         bool is_signed = emulation->instruction->operation == OPERATION_IDIV;
         unsigned size = operand->size;
         uint64_t divisor;
-        uint64_t quotient;
-        uint64_t remainder;
+        uint64_t quotient = 0;
+        uint64_t remainder = 0;
 
         if (!operand_read(emulation, operand, &divisor))
                 return STEP_EXCEPTION;
