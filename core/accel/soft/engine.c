@@ -200,13 +200,13 @@ static bool calibrate(struct soft_engine *engine, uc_engine *real_mode, struct h
  * engines. */
 static bool check_room(unsigned engines, struct hwaccl_error *error)
 {
+        const int access = PROT_READ | PROT_WRITE | PROT_EXEC;
         void *buffer[2];
         bool good = true;
 
         for (unsigned i = 0; i < engines; i++) {
                 /* cppcheck-suppress invalidFunctionArg ; -1 is what an anonymous mapping asks for */
-                buffer[i] = mmap(NULL, TRANSLATION_BUFFER, PROT_READ | PROT_WRITE | PROT_EXEC,
-                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                buffer[i] = mmap(NULL, TRANSLATION_BUFFER, access, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
                 if (buffer[i] == MAP_FAILED && good)
                         good = hwaccl_error_set(error,
                                                 "the soft accelerator needs %zu MiB of address space: %s; raise the "
