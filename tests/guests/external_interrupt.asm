@@ -4,7 +4,7 @@
 ;@ options --timeout 3
 ;@ end stopped
 ;@ differs rax: how often it went round the loop before the time limit
-;@ may differ rflags: of that number
+;@ may differ rip, rflags: which of its two instructions is next, and the flags of that number
 %include "guest.inc"
         GUEST "external_interrupt"
         PRINT "PASS ", GUEST_NAME, 10
