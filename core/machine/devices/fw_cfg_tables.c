@@ -6,6 +6,7 @@
 #include "core/machine/devices/fw_cfg_tables.h"
 
 #include "core/assert.h"
+#include "core/machine/loader/table_bytes.h"
 
 #include <string.h>
 
@@ -24,12 +25,6 @@ enum command { ALLOCATE = 1, ADD_POINTER = 2, ADD_CHECKSUM = 3 };
 #define FADT_DSDT_WIDE  140u
 #define TABLE_CHECKSUM  9u
 
-static void put(uint8_t *to, uint64_t value, unsigned size)
-{
-        for (unsigned i = 0; i < size; i++)
-                to[i] = (uint8_t)(value >> i * 8);
-}
-
 /* NOLINTBEGIN(bugprone-not-null-terminated-result): the fields are zeros behind the names */
 
 static uint8_t *add_command(struct hwaccl_fw_cfg_tables *tables, enum command command, const char *file)
@@ -38,7 +33,7 @@ static uint8_t *add_command(struct hwaccl_fw_cfg_tables *tables, enum command co
 
         hwaccl_assert(tables->script_size < sizeof(tables->script));
         tables->script_size += HWACCL_FW_CFG_COMMAND_SIZE;
-        put(entry, command, 4);
+        table_put(entry, command, 4);
         memcpy(entry + 4, file, strlen(file));
         return entry + 4 + NAME_SIZE;
 }
@@ -47,7 +42,7 @@ static void allocate(struct hwaccl_fw_cfg_tables *tables, const char *file, uint
 {
         uint8_t *arguments = add_command(tables, ALLOCATE, file);
 
-        put(arguments, alignment, 4);
+        table_put(arguments, alignment, 4);
         arguments[4] = zone;
 }
 
@@ -57,7 +52,7 @@ static void add_pointer(struct hwaccl_fw_cfg_tables *tables, const char *file, u
         uint8_t *arguments = add_command(tables, ADD_POINTER, file);
 
         memcpy(arguments, HWACCL_FW_CFG_ACPI_FILE, strlen(HWACCL_FW_CFG_ACPI_FILE));
-        put(arguments + NAME_SIZE, offset, 4);
+        table_put(arguments + NAME_SIZE, offset, 4);
         arguments[NAME_SIZE + 4] = size;
 }
 
@@ -66,9 +61,9 @@ static void add_checksum(struct hwaccl_fw_cfg_tables *tables, const char *file, 
 {
         uint8_t *arguments = add_command(tables, ADD_CHECKSUM, file);
 
-        put(arguments, start + checksum, 4);
-        put(arguments + 4, start, 4);
-        put(arguments + 8, size, 4);
+        table_put(arguments, start + checksum, 4);
+        table_put(arguments + 4, start, 4);
+        table_put(arguments + 8, size, 4);
 }
 
 static void make_script(struct hwaccl_fw_cfg_tables *tables)
@@ -101,14 +96,14 @@ static void make_smbios(struct hwaccl_fw_cfg_tables *tables)
         anchor[5] = sizeof(tables->smbios_anchor);
         anchor[6] = 2;
         anchor[7] = 8;
-        put(anchor + 8, sizeof(tables->smbios), 2);
+        table_put(anchor + 8, sizeof(tables->smbios), 2);
         memcpy(anchor + 16, "_DMI_", 5);
-        put(anchor + 22, sizeof(tables->smbios), 2);
-        put(anchor + 28, 1, 2);
+        table_put(anchor + 22, sizeof(tables->smbios), 2);
+        table_put(anchor + 28, 1, 2);
         anchor[30] = 0x28;
         tables->smbios[0] = 127;
         tables->smbios[1] = 4;
-        put(tables->smbios + 2, 0x7f00, 2);
+        table_put(tables->smbios + 2, 0x7f00, 2);
 }
 
 /* NOLINTEND(bugprone-not-null-terminated-result) */

@@ -1,5 +1,6 @@
 /* ACPI tables (ACPI specification 2.0, chapters 5, 16 and 17) for the PIIX4 board. */
 #include "core/machine/loader/acpi_tables.h"
+#include "core/machine/loader/table_bytes.h"
 
 #include <string.h>
 
@@ -106,35 +107,20 @@ static const uint8_t interrupt_model[] = {
 _Static_assert(DSDT_PLACE + HEADER_SIZE + sizeof(definition_block) <= MADT_PLACE, "the tables fit");
 _Static_assert(MADT_PLACE + HEADER_SIZE + sizeof(interrupt_model) <= MP_PLACE, "the tables fit");
 
-static void put(uint8_t *to, uint64_t value, unsigned size)
-{
-        for (unsigned i = 0; i < size; i++)
-                to[i] = (uint8_t)(value >> i * 8);
-}
-
-static uint8_t checksum(const uint8_t *bytes, unsigned size)
-{
-        unsigned sum = 0;
-
-        for (unsigned i = 0; i < size; i++)
-                sum += bytes[i];
-        return (uint8_t)(0u - sum);
-}
-
 /* NOLINTBEGIN(bugprone-not-null-terminated-result): names in ACPI tables have a length and no terminator */
 
 /* The header that all tables but RSDP and FACS have; the checksum, over what is there by now. */
 static void finish_table(uint8_t *table, const char signature[4], unsigned size, uint8_t revision)
 {
         memcpy(table, signature, 4);
-        put(table + 4, size, 4);
+        table_put(table + 4, size, 4);
         table[8] = revision;
         memcpy(table + 10, "HWACCL", 6);
         memcpy(table + 16, "HWACCL  ", 8);
-        put(table + 24, 1, 4);
+        table_put(table + 24, 1, 4);
         memcpy(table + 28, "HWAC", 4);
-        put(table + 32, 1, 4);
-        table[9] = checksum(table, size);
+        table_put(table + 32, 1, 4);
+        table[9] = table_checksum(table, size);
 }
 
 static void put_root_pointer(uint64_t base, uint8_t *rsdp)
@@ -142,11 +128,11 @@ static void put_root_pointer(uint64_t base, uint8_t *rsdp)
         memcpy(rsdp, "RSD PTR ", 8);
         memcpy(rsdp + 9, "HWACCL", 6);
         rsdp[15] = 2;
-        put(rsdp + 16, base + RSDT_PLACE, 4);
-        rsdp[8] = checksum(rsdp, RSDP_SIZE_1_0);
-        put(rsdp + 20, RSDP_SIZE, 4);
-        put(rsdp + 24, base + XSDT_PLACE, 8);
-        rsdp[32] = checksum(rsdp, RSDP_SIZE);
+        table_put(rsdp + 16, base + RSDT_PLACE, 4);
+        rsdp[8] = table_checksum(rsdp, RSDP_SIZE_1_0);
+        table_put(rsdp + 20, RSDP_SIZE, 4);
+        table_put(rsdp + 24, base + XSDT_PLACE, 8);
+        rsdp[32] = table_checksum(rsdp, RSDP_SIZE);
 }
 
 /* NOLINTEND(bugprone-not-null-terminated-result) */
@@ -185,7 +171,7 @@ static void put_description(uint64_t base, uint8_t *fadt)
                 {140, 8, base + DSDT_PLACE},
         };
         for (unsigned i = 0; i < sizeof(field) / sizeof(field[0]); i++)
-                put(fadt + field[i].offset, field[i].value, field[i].size);
+                table_put(fadt + field[i].offset, field[i].value, field[i].size);
 }
 
 size_t hwaccl_loader_acpi_tables_at(uint64_t base, uint8_t tables[HWACCL_LOADER_ACPI_SIZE], bool apic)
@@ -195,11 +181,11 @@ size_t hwaccl_loader_acpi_tables_at(uint64_t base, uint8_t tables[HWACCL_LOADER_
         memset(tables, 0, HWACCL_LOADER_ACPI_SIZE);
         put_root_pointer(base, tables + RSDP_PLACE);
 
-        put(tables + RSDT_PLACE + HEADER_SIZE, base + FADT_PLACE, 4);
-        put(tables + XSDT_PLACE + HEADER_SIZE, base + FADT_PLACE, 8);
+        table_put(tables + RSDT_PLACE + HEADER_SIZE, base + FADT_PLACE, 4);
+        table_put(tables + XSDT_PLACE + HEADER_SIZE, base + FADT_PLACE, 8);
         if (apic) {
-                put(tables + RSDT_PLACE + HEADER_SIZE + 4, base + MADT_PLACE, 4);
-                put(tables + XSDT_PLACE + HEADER_SIZE + 8, base + MADT_PLACE, 8);
+                table_put(tables + RSDT_PLACE + HEADER_SIZE + 4, base + MADT_PLACE, 4);
+                table_put(tables + XSDT_PLACE + HEADER_SIZE + 8, base + MADT_PLACE, 8);
                 memcpy(tables + MADT_PLACE + HEADER_SIZE, interrupt_model, sizeof(interrupt_model));
                 finish_table(tables + MADT_PLACE, "APIC", HEADER_SIZE + sizeof(interrupt_model), 1);
                 hwaccl_loader_mp_table(tables + MP_PLACE, base + MP_PLACE);
@@ -211,7 +197,7 @@ size_t hwaccl_loader_acpi_tables_at(uint64_t base, uint8_t tables[HWACCL_LOADER_
         finish_table(tables + FADT_PLACE, "FACP", FADT_SIZE, 3);
 
         memcpy(tables + FACS_PLACE, "FACS", 4);
-        put(tables + FACS_PLACE + 4, FACS_SIZE, 4);
+        table_put(tables + FACS_PLACE + 4, FACS_SIZE, 4);
         tables[FACS_PLACE + 32] = 1; /* version */
 
         memcpy(tables + DSDT_PLACE + HEADER_SIZE, definition_block, sizeof(definition_block));

@@ -1,5 +1,6 @@
 /* The tables of the MultiProcessor Specification 1.4, chapter 4: floating pointer and configuration. */
 #include "core/machine/loader/acpi_tables.h"
+#include "core/machine/loader/table_bytes.h"
 
 #include <string.h>
 
@@ -28,21 +29,6 @@
 
 enum entry { ENTRY_PROCESSOR, ENTRY_BUS, ENTRY_IO_APIC, ENTRY_INTERRUPT, ENTRY_LOCAL_INTERRUPT };
 
-static void put(uint8_t *to, uint32_t value, unsigned size)
-{
-        for (unsigned i = 0; i < size; i++)
-                to[i] = (uint8_t)(value >> i * 8);
-}
-
-static uint8_t checksum(const uint8_t *bytes, unsigned size)
-{
-        unsigned sum = 0;
-
-        for (unsigned i = 0; i < size; i++)
-                sum += bytes[i];
-        return (uint8_t)(0u - sum);
-}
-
 static uint8_t *add_interrupt(uint8_t *at, enum entry kind, uint8_t type, uint8_t flags, uint8_t line, uint8_t apic,
                               uint8_t input)
 {
@@ -63,8 +49,8 @@ void hwaccl_loader_mp_table(uint8_t *tables, uint64_t address)
         at[0] = ENTRY_PROCESSOR;
         at[2] = LOCAL_VERSION;
         at[3] = 0x3; /* usable, bootstrap processor */
-        put(at + 4, SIGNATURE, 4);
-        put(at + 8, FEATURES, 4);
+        table_put(at + 4, SIGNATURE, 4);
+        table_put(at + 8, FEATURES, 4);
         at += PROCESSOR;
         at[0] = ENTRY_BUS;
         memcpy(at + 2, "ISA   ", 6);
@@ -72,7 +58,7 @@ void hwaccl_loader_mp_table(uint8_t *tables, uint64_t address)
         at[0] = ENTRY_IO_APIC;
         at[2] = IO_VERSION;
         at[3] = 1; /* usable */
-        put(at + 4, IO_APIC_BASE, 4);
+        table_put(at + 4, IO_APIC_BASE, 4);
         at += ENTRY_SIZE;
         for (uint8_t line = 0; line < ISA_LINES; line++) {
                 if (line == LINE_CASCADE)
@@ -87,19 +73,19 @@ void hwaccl_loader_mp_table(uint8_t *tables, uint64_t address)
 
         unsigned size = (unsigned)(at - header);
         memcpy(header, "PCMP", 4);
-        put(header + 4, size, 2);
+        table_put(header + 4, size, 2);
         header[6] = 4; /* specification 1.4 */
         memcpy(header + 8, "HWACCL  ", 8);
         memcpy(header + 16, "HWACCL      ", 12);
-        put(header + 34, count, 2);
-        put(header + 36, LOCAL_APIC_BASE, 4);
-        header[7] = checksum(header, size);
+        table_put(header + 34, count, 2);
+        table_put(header + 36, LOCAL_APIC_BASE, 4);
+        header[7] = table_checksum(header, size);
 
         memcpy(pointer, "_MP_", 4);
-        put(pointer + 4, (uint32_t)address + POINTER_SIZE, 4);
+        table_put(pointer + 4, (uint32_t)address + POINTER_SIZE, 4);
         pointer[8] = 1; /* paragraphs */
         pointer[9] = 4;
-        pointer[10] = checksum(pointer, POINTER_SIZE);
+        pointer[10] = table_checksum(pointer, POINTER_SIZE);
 }
 
 /* NOLINTEND(bugprone-not-null-terminated-result) */
