@@ -8,8 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+static _Thread_local volatile bool assert_has_failed;
+
+bool hwaccl_assert_has_failed(void)
+{
+        return assert_has_failed;
+}
+
 _Noreturn void hwaccl_assert_failed(const char *condition, const char *file, int line, const char *function)
 {
+        assert_has_failed = true;
         (void)fprintf(stderr, "%s:%d: %s: assertion failed: %s\n", file, line, function, condition);
         abort();
 }

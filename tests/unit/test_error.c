@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,6 +105,31 @@ static void an_assertion_says_where_and_aborts(void **state)
         assert_non_null(strstr(text, "an_assertion_says_where_and_aborts: assertion failed: 1 + 1 == 3\n"));
 }
 
+static void tell_assertion(int number)
+{
+        (void)number;
+        _exit(hwaccl_assert_has_failed() ? 7 : 8);
+}
+
+static void a_handler_of_sigabrt_can_tell_an_assertion(void **state)
+{
+        (void)state;
+        for (int asserts = 0; asserts < 2; asserts++) {
+                pid_t child = fork();
+                assert_true(child >= 0);
+                if (!child) {
+                        (void)close(STDERR_FILENO);
+                        (void)signal(SIGABRT, tell_assertion);
+                        hwaccl_assert(!asserts);
+                        abort();
+                }
+                int status;
+                assert_int_equal(waitpid(child, &status, 0), child);
+                assert_true(WIFEXITED(status));
+                assert_int_equal(WEXITSTATUS(status), asserts ? 7 : 8);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -114,6 +140,7 @@ int main(void)
                 cmocka_unit_test(control_characters_cannot_break_the_line),
                 cmocka_unit_test(longer_text_is_cut_at_the_end),
                 cmocka_unit_test(an_assertion_says_where_and_aborts),
+                cmocka_unit_test(a_handler_of_sigabrt_can_tell_an_assertion),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "replay/cli/record/record.h"
 
 #include "core/accel/soft/accel_soft.h"
+#include "core/assert.h"
 #include "tracer/lttng/lttng.h"
 #include "tracer/record/probe_fanout.h"
 
@@ -100,7 +101,7 @@ static void finish_at_exit(void)
 static void finish_at_abort(int number)
 {
         if (running && pthread_equal(running_thread, pthread_self()) && running->accel &&
-            hwaccl_accel_soft_in_engine(running->accel))
+            hwaccl_accel_soft_in_engine(running->accel) && !hwaccl_assert_has_failed())
                 finish_for_unicorn(running, "Unicorn cannot translate the guest's code: LOCK before CMP or CMPS?");
         (void)signal(number, SIG_DFL);
         (void)raise(number); /* once this handler has returned */
