@@ -263,6 +263,40 @@ FROM (SELECT exit >> 40 AS vcpu, address, CAST(data AS TEXT) AS text FROM effect
 LEFT JOIN names channel ON channel.kind = 'channel' AND channel.number = address
 GROUP BY vcpu, address;
 
+-- Blocks of exits, of which block_counts has sums.
+CREATE VIEW blocks AS
+SELECT id, id >> 40 AS vcpu, id & 0xffffffffff AS first_exit, last & 0xffffffffff AS last_exit, exits,
+  iif(rip_min IS NULL, NULL, printf('0x%x', rip_min)) AS rip_min,
+  iif(rip_max IS NULL, NULL, printf('0x%x', rip_max)) AS rip_max
+FROM block;
+
+-- Exits of a block by reason, I/O port, offered vector and outcome.
+CREATE VIEW block_counts AS
+SELECT
+  c.block AS id,
+  c.block >> 40 AS vcpu,
+  c.block & 0xffffffffff AS first_exit,
+  k.name AS kind,
+  nullif(c.value, -1) AS number,
+  CASE c.kind WHEN 1 THEN printf('0x%x', c.value) WHEN 2 THEN printf('0x%x', c.value)
+    ELSE coalesce(n.name, nullif(c.value, -1)) END AS value,
+  c.exits AS exits,
+  iif(c.timed, c.host_handler, NULL) AS handler_ns,
+  iif(c.timed, c.host_handler_min, NULL) AS handler_min_ns,
+  iif(c.timed, c.host_handler_max, NULL) AS handler_max_ns,
+  c.host_guest AS guest_ns,
+  c.host_guest_min AS guest_min_ns,
+  c.host_guest_max AS guest_max_ns
+FROM block_count c
+LEFT JOIN names k ON k.kind = 'block_count' AND k.number = c.kind
+LEFT JOIN names n ON n.kind = CASE c.kind WHEN 0 THEN 'exit_reason' WHEN 3 THEN 'outcome' END AND n.number = c.value;
+
+-- The exits of each vCPU that no block has yet.
+CREATE VIEW unsummed AS
+SELECT v.id AS vcpu, 1 + coalesce((SELECT b.last FROM block b WHERE b.id BETWEEN v.id << 40 AND (v.id << 40) + 0xffffffffff
+  ORDER BY b.id DESC LIMIT 1), (v.id << 40) - 1) AS first, (v.id << 40) + 0xffffffffff AS last
+FROM vcpu v;
+
 CREATE VIEW exit_statistics AS
 SELECT
   vcpu,
@@ -280,11 +314,19 @@ SELECT
   guest_mean_ns,
   guest_max_ns
 FROM (
-  SELECT id >> 40 AS vcpu, exit_reason & 0xffff AS reason_number, count(*) AS exits,
-    sum(host_handler) AS handler_ns, min(host_handler) AS handler_min_ns, round(avg(host_handler), 1) AS handler_mean_ns,
-    max(host_handler) AS handler_max_ns, sum(host_guest) AS guest_ns, min(host_guest) AS guest_min_ns,
-    round(avg(host_guest), 1) AS guest_mean_ns, max(host_guest) AS guest_max_ns
-  FROM exit GROUP BY 1, 2)
+  SELECT vcpu, reason_number, sum(exits) AS exits, sum(handler) AS handler_ns, min(handler_min) AS handler_min_ns,
+    round(1.0 * sum(handler) / nullif(sum(timed), 0), 1) AS handler_mean_ns, max(handler_max) AS handler_max_ns,
+    sum(guest) AS guest_ns, min(guest_min) AS guest_min_ns, round(1.0 * sum(guest) / sum(exits), 1) AS guest_mean_ns,
+    max(guest_max) AS guest_max_ns
+  FROM (
+    SELECT block >> 40 AS vcpu, nullif(value, -1) AS reason_number, exits, timed, host_handler AS handler,
+      iif(timed, host_handler_min, NULL) AS handler_min, iif(timed, host_handler_max, NULL) AS handler_max,
+      host_guest AS guest, host_guest_min AS guest_min, host_guest_max AS guest_max
+    FROM block_count WHERE kind = 0
+    UNION ALL SELECT e.id >> 40, e.exit_reason & 0xffff, 1, e.host_handler IS NOT NULL, e.host_handler,
+      e.host_handler, e.host_handler, e.host_guest, e.host_guest, e.host_guest
+    FROM unsummed u CROSS JOIN exit e ON e.id BETWEEN u.first AND u.last)
+  GROUP BY 1, 2)
 LEFT JOIN names r ON r.kind = 'exit_reason' AND r.number = reason_number;
 
 -- Devices at the snapshots: a row for each field that changed since the previous snapshot.
@@ -299,6 +341,34 @@ SELECT
   iif(typeof(s.value) = 'blob', lower(hex(s.value)), printf('0x%x', s.value)) AS value
 FROM device_state s
 JOIN device_field f ON f.id = s.field;
+
+-- Devices at any exit: each field as it was saved last, after exit saved_after. Where that is the exit itself, the state is
+-- exact; else handling of the exits between may have changed it. Exact are keyframes and the end of the recording.
+CREATE VIEW device_states AS
+SELECT
+  e.id AS id,
+  e.id >> 40 AS vcpu,
+  e.id & 0xffffffffff AS exit,
+  f.device AS device,
+  f.field AS field,
+  f.size AS size,
+  (SELECT iif(typeof(s.value) = 'blob', lower(hex(s.value)), printf('0x%x', s.value)) FROM device_state s
+    WHERE s.field = f.id AND s.exit BETWEEN e.id & ~0xffffffffff AND e.id ORDER BY s.exit DESC LIMIT 1) AS value,
+  (SELECT max(p.exit) FROM device_snapshot p WHERE p.exit BETWEEN e.id & ~0xffffffffff AND e.id) & 0xffffffffff
+    AS saved_after
+FROM (SELECT id FROM exit
+  UNION ALL SELECT exit FROM device_snapshot WHERE NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = device_snapshot.exit)) e
+CROSS JOIN device_field f;
+
+-- When the host ran the vCPU's thread. time_ns is the host's clock, cpu_ns the thread's processor time; elapsed_ns and
+-- ran_ns count from the row before. Between 'wait' and 'resumed' the thread waited for an interrupt; anywhere else the
+-- difference of the two is time in which the host did not run it.
+CREATE VIEW thread_times AS
+SELECT t.exit >> 40 AS vcpu, t.exit & 0xffffffffff AS exit, n.name AS moment, t.host_time AS time_ns, t.host_cpu AS cpu_ns,
+  t.host_time - lag(t.host_time) OVER vcpu AS elapsed_ns, t.host_cpu - lag(t.host_cpu) OVER vcpu AS ran_ns
+FROM thread_time t
+LEFT JOIN names n ON n.kind = 'thread_time' AND n.number = t.moment
+WINDOW vcpu AS (PARTITION BY t.exit >> 40 ORDER BY t.exit, t.moment);
 
 -- Marks that the VMM set. exit: the last one before the mark.
 CREATE VIEW marks AS
