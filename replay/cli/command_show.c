@@ -1,4 +1,5 @@
 /* hwaccl show: prints exits as a table, from the view exits. */
+#include "replay/cli/exit_search.h"
 #include "replay/cli/json.h"
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
@@ -7,21 +8,16 @@
 #include "replay/cli/recording_input.h"
 
 #include "hwaccl/exit_reason.h"
-#include "tracer/ring/exit_id.h"
 
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define REASON_MAX 32 /* filters */
+#include <string.h>
 
 struct filter {
         struct cli_exits exits;
-        uint32_t reason[REASON_MAX];
-        size_t reason_count;
-        uint64_t rip_first;
-        uint64_t rip_last;
+        struct exit_filter exit;
         uint64_t limit;
         bool disasm;
         bool json;
@@ -46,26 +42,9 @@ enum {
         COLUMN_COUNT
 };
 
-static const char query[] =
-        "SELECT vcpu, exit, entry_ns + guest_ns AS exit_ns, reason_number, reason, qualification, detail, rip, "
-        "instruction, verdict, outcome, entry_ns, guest_ns, handler_ns FROM exits WHERE id BETWEEN ?1 AND ?2 ORDER BY "
-        "id";
-
-static bool passes(const struct filter *filter, sqlite3_stmt *row)
-{
-        bool wanted = filter->reason_count == 0;
-
-        for (size_t i = 0; i < filter->reason_count; i++)
-                wanted |= sqlite3_column_type(row, COLUMN_REASON_NUMBER) == SQLITE_INTEGER &&
-                          sqlite3_column_int64(row, COLUMN_REASON_NUMBER) == filter->reason[i];
-        if (!wanted)
-                return false;
-        if (filter->rip_first == 0 && filter->rip_last == UINT64_MAX)
-                return true;
-        const char *rip = (const char *)sqlite3_column_text(row, COLUMN_RIP);
-        uint64_t address;
-        return rip && cli_parse_number(rip, &address) && address >= filter->rip_first && address <= filter->rip_last;
-}
+static const char columns[] =
+        "vcpu, exit, entry_ns + guest_ns AS exit_ns, reason_number, reason, qualification, detail, rip, instruction, "
+        "verdict, outcome, entry_ns, guest_ns, handler_ns";
 
 static void text_cell(struct cli_table *table, sqlite3_stmt *row, int column, const char *unknown)
 {
@@ -112,30 +91,26 @@ static json_t *exit_object(const struct filter *filter, sqlite3_stmt *row)
 }
 
 /* To the table, or where that is NULL to the list. */
-static bool print_exits(sqlite3_stmt *row, const struct filter *filter, struct cli_table *table,
+static bool print_exits(struct exit_search *search, const struct filter *filter, struct cli_table *table,
                         struct cli_json_list *list, struct hwaccl_error *error)
 {
         uint64_t printed = 0;
-        int more = SQLITE_ROW;
+        int more = 1;
 
-        while (printed < filter->limit && !cli_output_broken() && (more = sqlite3_step(row)) == SQLITE_ROW) {
-                if (!passes(filter, row))
-                        continue;
+        while (printed < filter->limit && !cli_output_broken() && (more = exit_search_next(search, error)) > 0) {
                 if (table)
-                        print_text(table, filter, row);
-                else if (!cli_json_list_add(list, exit_object(filter, row)))
+                        print_text(table, filter, search->row);
+                else if (!cli_json_list_add(list, exit_object(filter, search->row)))
                         return hwaccl_error_set(error, "out of memory");
                 printed++;
         }
-        if (more != SQLITE_ROW && more != SQLITE_DONE)
-                return hwaccl_error_set(error, "%s", sqlite3_errmsg(sqlite3_db_handle(row)));
-        return true;
+        return more >= 0;
 }
 
-static bool print_array(sqlite3_stmt *row, const struct filter *filter, struct hwaccl_error *error)
+static bool print_array(struct exit_search *search, const struct filter *filter, struct hwaccl_error *error)
 {
         struct cli_json_list list = {.name = NULL};
-        bool good = print_exits(row, filter, NULL, &list, error);
+        bool good = print_exits(search, filter, NULL, &list, error);
 
         if (good && !cli_json_list_end(&list, NULL))
                 good = hwaccl_error_set(error, "out of memory");
@@ -144,7 +119,7 @@ static bool print_array(sqlite3_stmt *row, const struct filter *filter, struct h
         return good;
 }
 
-static bool print_table(sqlite3_stmt *row, const struct filter *filter, struct hwaccl_error *error)
+static bool print_table(struct exit_search *search, const struct filter *filter, struct hwaccl_error *error)
 {
         static const struct cli_column plain[] = {{"exit", true},    {"time", true}, {"reason", false},
                                                   {"detail", false}, {"rip", true},  {"verdict", false},
@@ -157,7 +132,7 @@ static bool print_table(sqlite3_stmt *row, const struct filter *filter, struct h
 
         if (!table)
                 return hwaccl_error_set(error, "out of memory");
-        bool good = print_exits(row, filter, table, NULL, error);
+        bool good = print_exits(search, filter, table, NULL, error);
         if (!cli_table_finish(table) && good)
                 good = hwaccl_error_set(error, "out of memory");
         return good;
@@ -166,37 +141,74 @@ static bool print_table(sqlite3_stmt *row, const struct filter *filter, struct h
 static enum cli_status show(const struct cli_command *command, struct hwaccl_recording *recording, const char *path,
                             struct filter *filter)
 {
-        struct cli_exits *exits = &filter->exits;
-        struct sqlite3 *database = hwaccl_recording_database(recording);
         struct hwaccl_error error;
-        sqlite3_stmt *row;
+        struct exit_search search;
 
-        if (!cli_exits_check(command, path, recording, exits))
+        if (!cli_exits_check(command, path, recording, &filter->exits))
                 return CLI_CANNOT;
-        if (sqlite3_prepare_v2(database, query, -1, &row, NULL) != SQLITE_OK)
-                return cli_file_error(command, path, sqlite3_errmsg(database));
-        uint64_t last = exits->last < EXIT_NUMBER_MAX ? exits->last : EXIT_NUMBER_MAX;
-        bool good = sqlite3_bind_int64(row, 1, exit_id(exits->vcpu, exits->first)) == SQLITE_OK &&
-                    sqlite3_bind_int64(row, 2, exit_id(exits->vcpu, last)) == SQLITE_OK;
-        if (!good)
-                (void)hwaccl_error_set(&error, "%s", sqlite3_errmsg(database));
-        else
-                good = filter->json ? print_array(row, filter, &error) : print_table(row, filter, &error);
-        (void)sqlite3_finalize(row);
+        bool good = exit_search_open(&search, recording, &filter->exits, &filter->exit, columns, &error);
+        if (good)
+                good = filter->json ? print_array(&search, filter, &error) : print_table(&search, filter, &error);
+        exit_search_close(&search);
         return good ? CLI_CLEAN : cli_file_error(command, path, error.message);
+}
+
+static uint32_t *add_value(const struct cli_command *command, const struct cli_option *option, struct filter *filter,
+                           enum block_kind kind)
+{
+        if (filter->exit.wanted[kind].count == EXIT_SEARCH_MAX) {
+                (void)cli_usage_error(command, "--%s: at most %d values", option->name, EXIT_SEARCH_MAX);
+                return NULL;
+        }
+        return &filter->exit.wanted[kind].value[filter->exit.wanted[kind].count++];
 }
 
 static bool parse_reason(const struct cli_command *command, const struct cli_option *option, const char *text,
                          void *settings)
 {
-        struct filter *filter = settings;
+        uint32_t *value = add_value(command, option, settings, BLOCK_REASON);
 
-        if (filter->reason_count == REASON_MAX) {
-                (void)cli_usage_error(command, "--reason: at most %d reasons", REASON_MAX);
+        return value && (hwaccl_exit_reason_parse(text, value) ||
+                         cli_value_error(command, option, text, "an exit reason such as 30 or io-instruction"));
+}
+
+static bool parse_number(const struct cli_command *command, const struct cli_option *option, const char *text,
+                         struct filter *filter, enum block_kind kind, uint64_t most, const char *expected)
+{
+        uint32_t *value = add_value(command, option, filter, kind);
+        uint64_t number = 0;
+
+        if (!value)
                 return false;
+        if (!cli_parse_number(text, &number) || number > most)
+                return cli_value_error(command, option, text, expected);
+        *value = (uint32_t)number;
+        return true;
+}
+
+static bool parse_port(const struct cli_command *command, const struct cli_option *option, const char *text,
+                       void *settings)
+{
+        return parse_number(command, option, text, settings, BLOCK_PORT, 0xffff, "an I/O port such as 0x3f8");
+}
+
+static bool parse_vector(const struct cli_command *command, const struct cli_option *option, const char *text,
+                         void *settings)
+{
+        return parse_number(command, option, text, settings, BLOCK_VECTOR, 0xff, "a vector such as 0x20");
+}
+
+static bool parse_outcome(const struct cli_command *command, const struct cli_option *option, const char *text,
+                          void *settings)
+{
+        uint32_t *value = add_value(command, option, settings, BLOCK_OUTCOME);
+
+        for (unsigned i = 0; value && i < HWACCL_OUTCOME_COUNT; i++) {
+                *value = i;
+                if (strcmp(text, hwaccl_outcome_name((enum hwaccl_outcome)i)) == 0)
+                        return true;
         }
-        return hwaccl_exit_reason_parse(text, &filter->reason[filter->reason_count++]) ||
-               cli_value_error(command, option, text, "an exit reason such as 30 or io-instruction");
+        return value && cli_value_error(command, option, text, "an outcome such as halted");
 }
 
 static bool parse_rip(const struct cli_command *command, const struct cli_option *option, const char *text,
@@ -204,7 +216,7 @@ static bool parse_rip(const struct cli_command *command, const struct cli_option
 {
         struct filter *filter = settings;
 
-        return cli_parse_range(text, &filter->rip_first, &filter->rip_last) ||
+        return cli_parse_range(text, &filter->exit.rip_first, &filter->exit.rip_last) ||
                cli_value_error(command, option, text, "a range of addresses such as 0xf0000..0xfffff");
 }
 
@@ -216,6 +228,12 @@ static const struct cli_option options[] = {
          "show exits of this reason only: a number, name or identifier (30, \"I/O instruction\", io-instruction); may "
          "be repeated",
          CLI_PARSED(CLI_VALUE_REASON, parse_reason)},
+        {"port", 0, "PORT", "show accesses to this I/O port only; may be repeated, and so may the next two",
+         CLI_PARSED(CLI_VALUE_TEXT, parse_port)},
+        {"vector", 0, "N", "show exits before which this interrupt vector was offered only",
+         CLI_PARSED(CLI_VALUE_TEXT, parse_vector)},
+        {"outcome", 0, "OUTCOME", "show exits with this outcome of the handling only, such as halted",
+         CLI_PARSED(CLI_VALUE_TEXT, parse_outcome)},
         {"rip", 0, "LO..HI", "show exits with RIP from LO to HI only", CLI_PARSED(CLI_VALUE_TEXT, parse_rip)},
         {"limit", 'l', "N", "show at most N exits", CLI_NUMBER(struct filter, limit, 0, 0)},
         {"disasm", 'd', NULL, "disassemble the instruction that exited, where the handler read it",
@@ -226,7 +244,7 @@ static const struct cli_option options[] = {
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
-        struct filter filter = {.exits = CLI_EXITS_ALL, .rip_last = UINT64_MAX, .limit = UINT64_MAX};
+        struct filter filter = {.exits = CLI_EXITS_ALL, .exit.rip_last = UINT64_MAX, .limit = UINT64_MAX};
         enum cli_status status;
 
         if (!cli_parse_options(command, argc, argv, &filter, &status))

@@ -6,6 +6,7 @@
 #include "replay/cli/recording_input.h"
 
 #include "hwaccl/exit_reason.h"
+#include "tracer/read/recording_blocks.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,20 +15,12 @@
 
 #define REASON_ROOM 256 /* distinct reasons; those beyond, in a damaged recording, are counted as one */
 
-struct spread {
-        uint64_t min;
-        uint64_t max;
-        uint64_t sum;
-};
-
 #define REASON_OTHERS  UINT64_MAX
 #define REASON_UNKNOWN (UINT64_MAX - 1)
 
 struct line {
-        uint64_t reason; /* basic, or one of the two below */
-        uint64_t count;
-        struct spread guest;
-        struct spread handler;
+        uint64_t reason; /* basic, or one of the two above */
+        struct block_count sum;
 };
 
 struct statistics {
@@ -35,20 +28,6 @@ struct statistics {
         size_t count;
         struct line total;
 };
-
-static void spread_add(struct spread *spread, uint64_t value, bool first)
-{
-        spread->min = first || value < spread->min ? value : spread->min;
-        spread->max = first || value > spread->max ? value : spread->max;
-        spread->sum += value;
-}
-
-static void line_add(struct line *line, const struct hwaccl_recorded_exit *exit)
-{
-        spread_add(&line->guest, exit->guest_ns, line->count == 0);
-        spread_add(&line->handler, exit->handler_ns, line->count == 0);
-        line->count++;
-}
 
 static struct line *find_line(struct statistics *statistics, uint64_t reason)
 {
@@ -60,26 +39,16 @@ static struct line *find_line(struct statistics *statistics, uint64_t reason)
         return line;
 }
 
-static uint64_t reason_of(const struct hwaccl_recorded_exit *exit)
+static bool take_count(void *opaque, const struct block_count *count, struct hwaccl_error *error)
 {
-        if (!hwaccl_known_fields_has(&exit->exit_known, HWACCL_FIELD_INDEX_exit_reason))
-                return REASON_UNKNOWN;
-        return exit->exit->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
-}
+        struct statistics *statistics = opaque;
+        uint64_t reason = count->value == BLOCK_UNKNOWN ? REASON_UNKNOWN : (uint64_t)count->value;
 
-static bool collect(struct statistics *statistics, struct hwaccl_exit_cursor *cursor, const struct cli_exits *exits,
-                    struct hwaccl_error *error)
-{
-        const struct hwaccl_recorded_exit *exit;
-        int more;
-
-        while ((more = hwaccl_exit_cursor_next(cursor, &exit, error)) > 0 && exit->number <= exits->last) {
-                line_add(find_line(statistics, reason_of(exit)), exit);
-                line_add(&statistics->total, exit);
-                if (exit->number % 4096 == 0)
-                        cli_progress(exit->number - exits->first);
-        }
-        return more >= 0;
+        (void)error;
+        block_count_merge(&find_line(statistics, reason)->sum, count);
+        block_count_merge(&statistics->total.sum, count);
+        cli_progress(statistics->total.sum.exits);
+        return true;
 }
 
 static int by_reason(const void *a, const void *b)
@@ -97,17 +66,17 @@ static int descending(uint64_t x, uint64_t y, const void *a, const void *b)
 
 static int by_count(const void *a, const void *b)
 {
-        return descending(((const struct line *)a)->count, ((const struct line *)b)->count, a, b);
+        return descending(((const struct line *)a)->sum.exits, ((const struct line *)b)->sum.exits, a, b);
 }
 
 static int by_handler_time(const void *a, const void *b)
 {
-        return descending(((const struct line *)a)->handler.sum, ((const struct line *)b)->handler.sum, a, b);
+        return descending(((const struct line *)a)->sum.handler.sum, ((const struct line *)b)->sum.handler.sum, a, b);
 }
 
 static int by_guest_time(const void *a, const void *b)
 {
-        return descending(((const struct line *)a)->guest.sum, ((const struct line *)b)->guest.sum, a, b);
+        return descending(((const struct line *)a)->sum.guest.sum, ((const struct line *)b)->sum.guest.sum, a, b);
 }
 
 #define ORDERS "count time guest reason"
@@ -131,12 +100,12 @@ static double share(uint64_t part, uint64_t whole)
         return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
-static double mean(const struct spread *spread, uint64_t count)
+static double mean(const struct block_span *spread, uint64_t count)
 {
         return count ? (double)spread->sum / (double)count : 0;
 }
 
-static void spread_cells(struct cli_table *table, const struct spread *spread, uint64_t count)
+static void spread_cells(struct cli_table *table, const struct block_span *spread, uint64_t count)
 {
         cli_table_cell(table, "%.3f", (double)spread->min / 1000);
         cli_table_cell(table, "%.3f", mean(spread, count) / 1000);
@@ -146,12 +115,12 @@ static void spread_cells(struct cli_table *table, const struct spread *spread, u
 static void line_cells(struct cli_table *table, const struct line *line, const struct line *total, const char *name)
 {
         cli_table_cell(table, "%s", name);
-        cli_table_cell(table, "%" PRIu64, line->count);
-        cli_table_cell(table, "%.2f %%", share(line->count, total->count));
-        cli_table_cell(table, "%.2f %%", share(line->handler.sum, total->handler.sum));
-        spread_cells(table, &line->handler, line->count);
-        cli_table_cell(table, "%.2f %%", share(line->guest.sum, total->guest.sum));
-        spread_cells(table, &line->guest, line->count);
+        cli_table_cell(table, "%" PRIu64, line->sum.exits);
+        cli_table_cell(table, "%.2f %%", share(line->sum.exits, total->sum.exits));
+        cli_table_cell(table, "%.2f %%", share(line->sum.handler.sum, total->sum.handler.sum));
+        spread_cells(table, &line->sum.handler, line->sum.timed);
+        cli_table_cell(table, "%.2f %%", share(line->sum.guest.sum, total->sum.guest.sum));
+        spread_cells(table, &line->sum.guest, line->sum.exits);
 }
 
 static bool print_table(const struct statistics *statistics)
@@ -172,12 +141,12 @@ static bool print_table(const struct statistics *statistics)
         }
         line_cells(table, total, total, "total");
         bool good = cli_table_finish(table);
-        (void)printf("\n%" PRIu64 " exits: %.6f s in the guest, %.6f s in the handler\n", total->count,
-                     (double)total->guest.sum / 1e9, (double)total->handler.sum / 1e9);
+        (void)printf("\n%" PRIu64 " exits: %.6f s in the guest, %.6f s in the handler\n", total->sum.exits,
+                     (double)total->sum.guest.sum / 1e9, (double)total->sum.handler.sum / 1e9);
         return good;
 }
 
-static json_t *spread_object(const struct spread *spread, uint64_t count)
+static json_t *spread_object(const struct block_span *spread, uint64_t count)
 {
         return json_pack("{s:o, s:f, s:o, s:o}", "min", cli_json_count(spread->min), "mean", mean(spread, count), "max",
                          cli_json_count(spread->max), "sum", cli_json_count(spread->sum));
@@ -185,12 +154,12 @@ static json_t *spread_object(const struct spread *spread, uint64_t count)
 
 static json_t *line_object(const struct line *line, const struct line *total)
 {
-        return json_pack("{s:o, s:f, s:f, s:f, s:o, s:o}", "exits", cli_json_count(line->count), "share",
-                         share(line->count, total->count) / 100, "handler_share",
-                         share(line->handler.sum, total->handler.sum) / 100, "guest_share",
-                         share(line->guest.sum, total->guest.sum) / 100, "handler_ns",
-                         spread_object(&line->handler, line->count), "guest_ns",
-                         spread_object(&line->guest, line->count));
+        return json_pack("{s:o, s:f, s:f, s:f, s:o, s:o}", "exits", cli_json_count(line->sum.exits), "share",
+                         share(line->sum.exits, total->sum.exits) / 100, "handler_share",
+                         share(line->sum.handler.sum, total->sum.handler.sum) / 100, "guest_share",
+                         share(line->sum.guest.sum, total->sum.guest.sum) / 100, "handler_ns",
+                         spread_object(&line->sum.handler, line->sum.timed), "guest_ns",
+                         spread_object(&line->sum.guest, line->sum.exits));
 }
 
 static bool print_json(const struct statistics *statistics)
@@ -239,12 +208,9 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
                 return cli_error(command, "out of memory");
         bool good = true;
         if (exits->count) {
-                struct hwaccl_exit_cursor *cursor =
-                        hwaccl_exit_cursor_open(recording, exits->vcpu, exits->first, &error);
                 cli_progress_start(exits->count);
-                good = cursor && collect(statistics, cursor, exits, &error);
-                if (cursor)
-                        hwaccl_exit_cursor_close(cursor);
+                good = hwaccl_recording_count(recording, exits->vcpu, exits->first, exits->last, BLOCK_REASON,
+                                              take_count, statistics, &error);
                 cli_progress_clear();
         }
         if (!good) {

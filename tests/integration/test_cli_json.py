@@ -88,6 +88,7 @@ class Json(CommandTest):
     def test_state_stat_and_top_of_broken_rows(self):
         path = self.damaged("UPDATE exit SET verdict = 99 WHERE id = 60")
         self.assertIsNone(self.document("state", "--json", path, "60", status=2))
+        path = self.damaged("UPDATE block_count SET exits = -exits WHERE kind = 0")
         self.assertIsNone(self.document("stat", "--json", path, status=2))
         path = self.damaged("INSERT OR REPLACE INTO irq_handoff (id, vector, taken, host_offered) VALUES (60, 999, 1, 0)")
         self.assertIsNone(self.document("top", "--once", "--json", path, status=2))

@@ -57,7 +57,8 @@ class ClockBack(CommandTest):
     def test_a_recording_made_before_times_were_clamped(self):
         recording = self.record(guest=counter(1000))
         self.change(recording, "UPDATE keyframe SET host_entry = -99882580347 WHERE id > 256",
-                    "UPDATE exit SET host_guest = -5 WHERE id = 300", "UPDATE exit SET host_handler = -7 WHERE id = 301")
+                    "UPDATE exit SET host_guest = -5 WHERE id = 300", "UPDATE exit SET host_handler = -7 WHERE id = 301",
+                    "DELETE FROM block", "DELETE FROM block_count")
         self.assert_readable(recording)
 
 

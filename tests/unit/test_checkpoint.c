@@ -49,6 +49,15 @@ static const struct {
         M(handoff.taken),
         M(handoff.host_offered),
         M(handoff.host_settled),
+        M(vector),
+        M(block.first),
+        M(block.last),
+        M(block.exits),
+        M(block.rips),
+        M(block.rip_min),
+        M(block.rip_max),
+        M(block.counts),
+        M(block.count),
         M(inputs),
         M(effects),
         M(marks),
@@ -115,6 +124,7 @@ static void a_layout_that_changes_has_another_version(void **state)
 {
         static const uint64_t layouts[] = {
                 UINT64_C(0x4589073632fbde72),
+                UINT64_C(0xdcdcf48f5823e906),
         };
         const size_t version = sizeof(layouts) / sizeof(layouts[0]);
 

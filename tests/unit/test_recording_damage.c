@@ -207,7 +207,15 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"DELETE FROM device_state WHERE field = 3", NULL},
                 {"UPDATE exit SET clock = -1000000000 WHERE id = 40 AND clock IS NOT NULL", NULL},
                 {"INSERT INTO exit(id, exit_reason, rip) VALUES (1 << 40, 0, 0)", NULL},
-                {"UPDATE exit SET exit_reason = NULL WHERE id = 3", ""},
+                {"UPDATE exit SET exit_reason = NULL WHERE id = 3; DELETE FROM block; DELETE FROM block_count", ""},
+                {"UPDATE exit SET exit_reason = NULL WHERE id = 3", NULL},
+                {"UPDATE exit SET host_handler = host_handler + 1 WHERE id = 3", NULL},
+                {"UPDATE exit SET outcome = NULL WHERE id = 3", NULL},
+                {"UPDATE block_count SET exits = exits + 1 WHERE kind = 2 AND block = 0", NULL},
+                {"UPDATE block SET rip_min = NULL WHERE id = 0", NULL},
+                {"DELETE FROM block WHERE id = 16", NULL},
+                {"DELETE FROM block WHERE id = (SELECT max(id) FROM block)", NULL},
+                {"INSERT INTO block_count VALUES (7, 7, 0, 1, 1, 1, 1, 1, 1, 1, 1)", NULL},
         };
 
         (void)state;

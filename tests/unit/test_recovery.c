@@ -426,7 +426,7 @@ static void a_checkpoint_of_another_layout_is_refused(void **state)
         (void)state;
         die_recording(9, 50, true);
         execute("UPDATE checkpoint SET decoder = CAST(x'63' || substr(decoder, 2) AS BLOB)");
-        cannot_recover("table checkpoint: its layout is not version 1");
+        cannot_recover("table checkpoint: its layout is not version 2");
         assert_int_equal(hwaccl_recovery_state(path, NULL), HWACCL_RING_LEFT);
 }
 

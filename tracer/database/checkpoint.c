@@ -77,10 +77,10 @@ static bool is_good(const struct decoder_state *from)
         bool flags = (from->row_open | from->handoff_open | from->handoff.settled | from->handoff.taken |
                       from->system_written | from->segment_written | from->snapshots) <= 1;
 
-        return flags && from->phase <= DECODER_HANDLING && from->first <= from->exits &&
-               from->exits <= EXIT_NUMBER_MAX && from->handoff.vector < HWACCL_VECTOR_COUNT &&
-               from->inputs <= INT64_MAX && from->effects <= INT64_MAX && from->marks <= EXIT_NUMBER_MAX &&
-               walk_is_good(&from->walk) && row_is_good(from) && time_is_good(from);
+        return flags && from->vector <= HWACCL_VECTOR_COUNT && from->phase <= DECODER_HANDLING &&
+               from->first <= from->exits && from->exits <= EXIT_NUMBER_MAX &&
+               from->handoff.vector < HWACCL_VECTOR_COUNT && from->inputs <= INT64_MAX && from->effects <= INT64_MAX &&
+               from->marks <= EXIT_NUMBER_MAX && walk_is_good(&from->walk) && row_is_good(from) && time_is_good(from);
 }
 
 /* What follows from other members, or of which bits have no meaning. */
@@ -147,6 +147,10 @@ static enum checkpoint_result read_row(struct decoder *decoder, sqlite3_stmt *ro
         if (!exits_agree(decoder, &state, error))
                 return CHECKPOINT_BAD;
         complete(&state, decoder->vcpu);
+        if (!block_is_good(&state.block, exit_id(decoder->vcpu, state.first), state.row.id - (int64_t)state.row_open)) {
+                hwaccl_error_set(error, "table checkpoint: its block of exits is damaged");
+                return CHECKPOINT_BAD;
+        }
         decoder->state = state;
         resume_clock(&decoder->clock, &state.time);
         if (devices)

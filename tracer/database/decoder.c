@@ -1,4 +1,4 @@
-#include "tracer/database/decoder.h"
+#include "tracer/database/decoder_internal.h"
 
 #include "core/host/inputs.h"
 #include "core/machine/board/device.h"
@@ -32,7 +32,7 @@ bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t 
         decoder->state.version = DECODER_STATE_VERSION;
         decoder->vcpu = vcpu;
         decoder->keyframe_interval = keyframe_interval;
-        if (!rows_prepare(&decoder->rows, db, error))
+        if (!rows_prepare(&decoder->rows, db, error) || !block_rows_prepare(&decoder->block_rows, db, error))
                 return false;
         decoder->system_mask = set_mask(&decoder->rows.set[FIELD_SET_SYSTEM], &decoder->system_fields);
         decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT], &decoder->segment_fields);
@@ -111,6 +111,7 @@ bool decoder_find_devices(struct decoder *decoder, struct hwaccl_error *error)
 void decoder_finish(struct decoder *decoder)
 {
         rows_finalize(&decoder->rows);
+        block_rows_finalize(&decoder->block_rows);
         free(decoder->field_size);
         free(decoder->device_state);
 }
@@ -122,35 +123,18 @@ void decoder_start_at(struct decoder *decoder, uint64_t first)
         decoder->state.row.id = exit_id(decoder->vcpu, first) - (first > 0);
 }
 
-static void set_column(struct exit_row *row, enum exit_column column, int64_t value)
+static bool flush_block(struct decoder *decoder, struct hwaccl_error *error)
 {
-        row->known |= UINT64_C(1) << column;
-        row->column[column] = value;
+        return block_rows_put(&decoder->block_rows, &decoder->state.block, error);
 }
 
-static bool has_column(const struct exit_row *row, enum exit_column column)
-{
-        return row->known >> column & 1;
-}
-
-/* The reads were not a page walk that led to an instruction: rows of table input. */
-static bool flush_walk(struct decoder *decoder, struct hwaccl_error *error)
+static bool add_to_block(struct decoder *decoder, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
-        uint64_t count = state->walk.count;
 
-        state->walk.count = 0;
-        for (uint64_t i = 0; i < count; i++) {
-                struct event_row row = {state->row.id,
-                                        1 + i,
-                                        HWACCL_INPUT_MEMORY,
-                                        state->walk.read[i].address,
-                                        0,
-                                        state->walk.read[i].data,
-                                        (uint32_t)state->walk.read[i].size};
-                if (!rows_event(&decoder->rows, ROWS_INPUT, &row, error))
-                        return false;
-        }
+        if (block_is_full(&state->block) && !flush_block(decoder, error))
+                return false;
+        block_add_row(&state->block, &state->row, state->vector);
         return true;
 }
 
@@ -161,9 +145,9 @@ static bool flush_row(struct decoder *decoder, struct hwaccl_error *error)
         if (!state->row_open)
                 return true;
         state->row_open = false;
-        if (!flush_walk(decoder, error))
-                return false;
-        return rows_exit(&decoder->rows, &state->row, &state->base, &state->base_known, error);
+        return decoder_flush_walk(decoder, error) &&
+               rows_exit(&decoder->rows, &state->row, &state->base, &state->base_known, error) &&
+               add_to_block(decoder, error);
 }
 
 static bool write_group(struct decoder *decoder, enum field_set_name set, int64_t at, const union state_words *state,
@@ -209,12 +193,12 @@ static bool write_handled_state(struct decoder *decoder, uint64_t bitmap, struct
                 if (hwaccl_known_fields_has(&learnt, i))
                         bitmap |= word_of(i);
         /* there was an entry, even if its RIP is not known */
-        set_column(row, EXIT_RIP_ADVANCE,
-                   hwaccl_known_fields_has(&row->state_known, HWACCL_FIELD_INDEX_rip)
-                           ? (int64_t)(state->now.word[rip] - row->state[rip])
-                           : 0);
+        exit_row_set(row, EXIT_RIP_ADVANCE,
+                     hwaccl_known_fields_has(&row->state_known, HWACCL_FIELD_INDEX_rip)
+                             ? (int64_t)(state->now.word[rip] - row->state[rip])
+                             : 0);
         if (bitmap >> rax & 1 && hwaccl_known_fields_has(&state->entry_known, HWACCL_FIELD_INDEX_rax))
-                set_column(row, EXIT_NEXT_RAX, (int64_t)state->now.word[rax]);
+                exit_row_set(row, EXIT_NEXT_RAX, (int64_t)state->now.word[rax]);
         return rows_handler_change(&decoder->rows, row->id, bitmap, &state->now, &state->entry_known, error);
 }
 
@@ -281,7 +265,8 @@ static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_en
         state->base_clock = state->clock;
         state->base_host_entry = host_entry;
         const struct hwaccl_known_fields *known = &state->entry_known;
-        return rows_keyframe(&decoder->rows, id, state->clock, host_entry, &state->entry, &state->base_known, error) &&
+        return flush_block(decoder, error) &&
+               rows_keyframe(&decoder->rows, id, state->clock, host_entry, &state->entry, &state->base_known, error) &&
                (state->system_written || write_group(decoder, FIELD_SET_SYSTEM, 2 * id, &state->entry, known, error)) &&
                (state->segment_written || write_group(decoder, FIELD_SET_SEGMENT, 2 * id, &state->entry, known, error));
 }
@@ -330,9 +315,10 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         state->row.id = id;
         memcpy(state->row.state, state->now.word, sizeof(state->row.state));
         state->row.state_known = state->now_known;
-        set_column(&state->row, EXIT_HOST_ENTRY, (int64_t)(host_entry - state->base_host_entry));
-        set_column(&state->row, EXIT_HOST_GUEST, span(decoder, record->entry_stamp, record->exit_stamp));
+        exit_row_set(&state->row, EXIT_HOST_ENTRY, (int64_t)(host_entry - state->base_host_entry));
+        exit_row_set(&state->row, EXIT_HOST_GUEST, span(decoder, record->entry_stamp, record->exit_stamp));
         state->row_open = true;
+        state->vector = state->handoff_open ? 1 + state->handoff.vector : 0;
         state->last_stamp = record->exit_stamp;
         state->inputs = 0;
         state->walk.count = 0;
@@ -344,123 +330,6 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         return write_groups(decoder, 2 * id + 1, record->bitmap, error);
 }
 
-static unsigned code_bits(const struct exit_row *row)
-{
-        const struct hwaccl_subject_state *state = (const struct hwaccl_subject_state *)(const void *)row->state;
-        const uint64_t efer_lma = UINT64_C(1) << 10;
-        const uint32_t long_code = 1u << 13;
-        const uint32_t big = 1u << 14;
-
-        if ((state->efer & efer_lma) && (state->cs.access_rights & long_code))
-                return 64;
-        return state->cs.access_rights & big ? 32 : 16;
-}
-
-/* Page-table entries follow the clock; the instruction follows them. */
-static bool walks_on(const struct decoder_state *state, uint64_t sequence)
-{
-        return has_column(&state->row, EXIT_CLOCK) && !has_column(&state->row, EXIT_INSTRUCTION) &&
-               sequence == 1 + state->walk.count && state->walk.count < WALK_MAX;
-}
-
-/* Data of @size bytes, 4 or 8, that was read at @address of guest memory. */
-static bool take_entry_or_word(struct decoder *decoder, uint64_t address, const void *data, uint32_t size,
-                               struct hwaccl_error *error)
-{
-        struct decoder_state *state = &decoder->state;
-        uint64_t sequence = state->inputs++;
-
-        if (walks_on(state, sequence)) {
-                size_t i = state->walk.count++;
-                memset(&state->walk.read[i], 0, sizeof(state->walk.read[i]));
-                state->walk.read[i].address = address;
-                state->walk.read[i].size = size;
-                memcpy(state->walk.read[i].data, data, size);
-                return true;
-        }
-        struct event_row row = {state->row.id, sequence, HWACCL_INPUT_MEMORY, address, 0, data, size};
-        return flush_walk(decoder, error) && rows_event(&decoder->rows, ROWS_INPUT, &row, error);
-}
-
-static bool take_walk(struct decoder *decoder, const struct ring_walk *walk, struct hwaccl_error *error)
-{
-        size_t count = ((size_t)walk->record.words * 8 - sizeof(*walk)) / sizeof(walk->entry[0]);
-
-        for (size_t i = 0; i < count; i++)
-                if (!take_entry_or_word(decoder, walk->entry[i].address, &walk->entry[i].value, walk->record.extra,
-                                        error))
-                        return false;
-        return true;
-}
-
-static bool take_instruction(struct decoder *decoder, uint64_t sequence, const struct ring_event *record,
-                             struct hwaccl_error *error)
-{
-        struct decoder_state *state = &decoder->state;
-        int64_t id = 0;
-
-        if (state->walk.count && sequence == 1 + state->walk.count) {
-                if (!rows_walk(&decoder->rows, &state->walk, &id, error))
-                        return false;
-                state->walk.count = 0;
-                set_column(&state->row, EXIT_WALK, id);
-        } else if (sequence != 1) {
-                set_column(&state->row, EXIT_INSTRUCTION_INPUT, (int64_t)sequence);
-        }
-        if (!flush_walk(decoder, error) || !rows_instruction(&decoder->rows, record->address, code_bits(&state->row),
-                                                             record->data, record->size, &id, error))
-                return false;
-        set_column(&state->row, EXIT_INSTRUCTION, id);
-        return true;
-}
-
-static bool take_input(struct decoder *decoder, unsigned kind, const struct ring_event *record,
-                       struct hwaccl_error *error)
-{
-        struct decoder_state *state = &decoder->state;
-
-        if (kind == HWACCL_INPUT_MEMORY && record->value == 0 && record->has_data &&
-            (record->size == 4 || record->size == 8))
-                return take_entry_or_word(decoder, record->address, record->data, record->size, error);
-        uint64_t sequence = state->inputs++;
-        bool mode_known = hwaccl_known_fields_has(&state->row.state_known, HWACCL_FIELD_INDEX_efer) &&
-                          hwaccl_known_fields_has(&state->row.state_known, HWACCL_FIELD_INDEX_cs_access_rights);
-
-        if (kind == HWACCL_INPUT_INSTRUCTION && !has_column(&state->row, EXIT_INSTRUCTION) && record->value == 0 &&
-            record->size >= 1 && record->size <= INSTRUCTION_SIZE_MAX && mode_known)
-                return take_instruction(decoder, sequence, record, error);
-        if (!flush_walk(decoder, error))
-                return false;
-        struct event_row row = {state->row.id,   sequence,      kind,
-                                record->address, record->value, record->has_data ? record->data : NULL,
-                                record->size};
-        return rows_event(&decoder->rows, ROWS_INPUT, &row, error);
-}
-
-static bool take_clock(struct decoder *decoder, uint64_t value, struct hwaccl_error *error)
-{
-        struct decoder_state *state = &decoder->state;
-
-        if (state->inputs == 0) {
-                state->inputs = 1;
-                state->clock = value;
-                set_column(&state->row, EXIT_CLOCK, (int64_t)(value - state->base_clock));
-                return true;
-        }
-        struct event_row row = {state->row.id, state->inputs++, HWACCL_INPUT_CLOCK, 0, value, NULL, 0};
-        return flush_walk(decoder, error) && rows_event(&decoder->rows, ROWS_INPUT, &row, error);
-}
-
-static bool take_effect(struct decoder *decoder, const struct ring_event *record, struct hwaccl_error *error)
-{
-        struct decoder_state *state = &decoder->state;
-        struct event_row row = {state->row.id,   state->effects++, record->record.extra,
-                                record->address, record->value,    record->has_data ? record->data : NULL,
-                                record->size};
-
-        return rows_event(&decoder->rows, ROWS_EFFECT, &row, error);
-}
-
 static bool take_handled(struct decoder *decoder, const struct ring_handled *record, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
@@ -468,10 +337,10 @@ static bool take_handled(struct decoder *decoder, const struct ring_handled *rec
 
         state->phase = DECODER_BETWEEN;
         if (handled ? record->verdict != RING_VERDICT_UNKNOWN : record->record.extra)
-                set_column(&state->row, EXIT_VERDICT, (int64_t)record->verdict);
+                exit_row_set(&state->row, EXIT_VERDICT, (int64_t)record->verdict);
         if (handled && record->record.extra != RING_OUTCOME_UNKNOWN)
-                set_column(&state->row, EXIT_OUTCOME, record->record.extra);
-        set_column(&state->row, EXIT_HOST_HANDLER, span(decoder, state->last_stamp, record->stamp));
+                exit_row_set(&state->row, EXIT_OUTCOME, record->record.extra);
+        exit_row_set(&state->row, EXIT_HOST_HANDLER, span(decoder, state->last_stamp, record->stamp));
         state->last_stamp = record->stamp;
         return !state->handoff_open || write_handoff(decoder, error);
 }
@@ -537,10 +406,10 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, str
                 state->handoff_open = true;
                 return true;
         case RING_RECORD_EXIT: return take_exit(decoder, body, error);
-        case RING_RECORD_CLOCK: return take_clock(decoder, ((const struct ring_clock *)body)->value, error);
-        case RING_RECORD_INPUT: return take_input(decoder, record->extra, body, error);
-        case RING_RECORD_WALK: return take_walk(decoder, body, error);
-        case RING_RECORD_EFFECT: return take_effect(decoder, body, error);
+        case RING_RECORD_CLOCK: return decoder_take_clock(decoder, ((const struct ring_clock *)body)->value, error);
+        case RING_RECORD_INPUT: return decoder_take_input(decoder, record->extra, body, error);
+        case RING_RECORD_WALK: return decoder_take_walk(decoder, body, error);
+        case RING_RECORD_EFFECT: return decoder_take_effect(decoder, body, error);
         case RING_RECORD_RECLAIM:
                 state->handoff.settled = true;
                 state->handoff.taken = record->extra;
@@ -562,5 +431,6 @@ bool decoder_flush(struct decoder *decoder, struct hwaccl_error *error)
 
         (void)snprintf(text, sizeof(text), "%" PRIu64 " ns; times are clamped", decoder->clock.went_back_ns);
         return (!decoder->state.handoff_open || write_handoff(decoder, error)) && flush_row(decoder, error) &&
+               flush_block(decoder, error) &&
                (!decoder->clock.went_back_ns || rows_option(&decoder->rows, "host_clock_went_back", text, error));
 }

@@ -3,6 +3,7 @@
 #define HWACCL_TRACER_DECODER_H
 
 #include "hwaccl/known_fields.h"
+#include "tracer/database/block.h"
 #include "tracer/database/rows.h"
 #include "tracer/ring/ring_records.h"
 #include "tracer/ring/timestamps.h"
@@ -30,7 +31,7 @@ struct decoder_clock {
  * are in table checkpoint (checkpoint.h), so all members are 64-bit words, little endian, without padding. A change of
  * the layout needs a new DECODER_STATE_VERSION.
  */
-#define DECODER_STATE_VERSION UINT64_C(1)
+#define DECODER_STATE_VERSION UINT64_C(2)
 
 struct decoder_state {
         uint64_t version; /* DECODER_STATE_VERSION */
@@ -52,6 +53,8 @@ struct decoder_state {
         struct exit_row row;                    /* the current exit; the last one until the next entry */
         struct walk walk; /* inputs 1 to count, until it is known whether the instruction follows */
         struct handoff_row handoff;
+        uint64_t vector; /* 1 + the one that was offered before the exit of the row; 0: none */
+        struct block block;
         uint64_t inputs; /* of the current exit */
         uint64_t effects;
         uint64_t marks;    /* seen */
@@ -68,6 +71,7 @@ struct decoder_state {
 
 struct decoder {
         struct rows rows;
+        struct block_rows block_rows;
         struct decoder_state state;
         struct stamp_clock clock;
         uint32_t vcpu;

@@ -3,6 +3,7 @@
  */
 #include "tracer/read/recording_internal.h"
 
+#include "tracer/database/block_scan.h"
 #include "tracer/database/schema.h"
 
 #include "hwaccl/event.h"
@@ -81,6 +82,7 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 ORPHANS(keyframe, id),
                 ORPHANS(entry_state, id),
                 ORPHANS(pending, id),
+                ORPHANS(block, id),
                 /* an offer before an entry without exit has a row after the last exit */
                 ORPHANS_AND(irq_handoff, id,
                             "AND id <> 1 + coalesce((SELECT max(id) FROM exit WHERE id >= (irq_handoff.id >> 40) << 40 "
@@ -233,6 +235,97 @@ static bool check_exits(struct check *check, const struct recorded_vcpu *vcpu, s
         return true;
 }
 
+struct block_check {
+        struct check *check;
+        sqlite3_stmt *block;
+        sqlite3_stmt *count;
+        int64_t counts; /* rows of block_count that there must be */
+};
+
+static bool row_is(sqlite3_stmt *row, const int64_t *value, int count)
+{
+        bool same = sqlite3_step(row) == SQLITE_ROW;
+
+        for (int i = 0; same && i < count; i++)
+                same = sqlite3_column_type(row, i) == SQLITE_INTEGER && sqlite3_column_int64(row, i) == value[i];
+        (void)sqlite3_reset(row);
+        return same;
+}
+
+static bool count_is_good(struct block_check *blocks, int64_t block, const struct block_count *count)
+{
+        const int64_t expected[] = {(int64_t)count->exits,       (int64_t)count->timed,
+                                    (int64_t)count->guest.sum,   (int64_t)count->guest.min,
+                                    (int64_t)count->guest.max,   (int64_t)count->handler.sum,
+                                    (int64_t)count->handler.min, (int64_t)count->handler.max};
+
+        blocks->counts++;
+        return (sqlite3_bind_int64(blocks->count, 1, count->kind) | sqlite3_bind_int64(blocks->count, 2, count->value) |
+                sqlite3_bind_int64(blocks->count, 3, block)) == SQLITE_OK &&
+               row_is(blocks->count, expected, sizeof(expected) / sizeof(expected[0]));
+}
+
+static bool check_block(void *opaque, struct block *block, struct hwaccl_error *error)
+{
+        struct block_check *blocks = opaque;
+        const int64_t expected[] = {block->last, (int64_t)block->exits, block->rips ? 0 : 1, (int64_t)block->rip_min,
+                                    (int64_t)block->rip_max};
+        bool good = sqlite3_bind_int64(blocks->block, 1, block->first) == SQLITE_OK &&
+                    row_is(blocks->block, expected, sizeof(expected) / sizeof(expected[0]));
+
+        (void)error;
+        for (size_t i = 0; i < block->counts; i++)
+                good = count_is_good(blocks, block->first, &block->count[i]) && good;
+        if (!good)
+                found(blocks->check, "block %" PRIu64 " of vCPU %" PRId64 ": its exits give other counts or times",
+                      exit_number(block->first), block->first >> VCPU_SHIFT);
+        return true;
+}
+
+/* Exits that have a block. Recordings of older versions have none, and a running one lacks the last. */
+static bool compare_blocks(struct block_check *blocks, struct hwaccl_error *error)
+{
+        struct check *check = blocks->check;
+        const struct hwaccl_recording *recording = check->recording;
+        int64_t rows = 0;
+
+        for (uint32_t i = 0; i < recording->info.vcpu_count; i++) {
+                char sql[128];
+                int64_t end = 0;
+                (void)snprintf(sql, sizeof(sql), "SELECT first FROM unsummed WHERE vcpu = %" PRIu32,
+                               recording->vcpu[i].number);
+                if (!database_integer(recording->db, sql, 0, &end, error) ||
+                    !block_scan(recording->db, exit_id(recording->vcpu[i].number, 0), end - 1, check_block, blocks,
+                                error))
+                        return false;
+        }
+        if (!database_integer(recording->db, "SELECT count(*) FROM block_count", 0, &rows, error))
+                return false;
+        if (rows != blocks->counts)
+                found(check, "block_count: %" PRId64 " rows; the exits give %" PRId64, rows, blocks->counts);
+        return true;
+}
+
+static bool check_blocks(struct check *check, struct hwaccl_error *error)
+{
+        struct block_check blocks = {.check = check};
+        sqlite3 *db = check->recording->db;
+        bool good = database_prepare(db,
+                                     "SELECT last, exits, rip_min IS NULL, coalesce(rip_min, 0), coalesce(rip_max, 0) "
+                                     "FROM block WHERE id = ?1",
+                                     &blocks.block, error) &&
+                    database_prepare(db,
+                                     "SELECT exits, timed, host_guest, host_guest_min, host_guest_max, host_handler, "
+                                     "host_handler_min, host_handler_max FROM block_count "
+                                     "WHERE kind = ?1 AND value = ?2 AND block = ?3",
+                                     &blocks.count, error) &&
+                    compare_blocks(&blocks, error);
+
+        (void)sqlite3_finalize(blocks.block);
+        (void)sqlite3_finalize(blocks.count);
+        return good;
+}
+
 bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(void *opaque, const char *text),
                             void *opaque, struct hwaccl_error *error)
 {
@@ -249,6 +342,7 @@ bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(
                check_references(&check, error);
         for (uint32_t i = 0; good && i < recording->info.vcpu_count; i++)
                 good = check_exits(&check, &recording->vcpu[i], error);
+        good = good && check_blocks(&check, error);
         (void)sqlite3_finalize(check.keyframe);
         return good;
 }

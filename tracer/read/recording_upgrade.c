@@ -1,6 +1,7 @@
 /* The one way in which a file that is there already gets a newer schema. */
 #include "tracer/read/recording_internal.h"
 
+#include "tracer/database/block_scan.h"
 #include "tracer/database/private_file.h"
 #include "tracer/database/schema.h"
 #include "tracer/ring/ring_reader.h"
@@ -28,6 +29,16 @@ static bool is_free(const char *path, struct hwaccl_error *error)
         return good;
 }
 
+static bool fill_blocks(sqlite3 *db, struct hwaccl_error *error)
+{
+        if (!database_execute(db, "BEGIN IMMEDIATE", error))
+                return false;
+        if (block_fill(db, error) && database_execute(db, "COMMIT", error))
+                return true;
+        (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+        return false;
+}
+
 static bool upgrade_file(const char *path, struct hwaccl_error *error)
 {
         struct hwaccl_error late;
@@ -36,7 +47,7 @@ static bool upgrade_file(const char *path, struct hwaccl_error *error)
         if (!db)
                 return hwaccl_error_set(error, "%s: cannot open for writing", path);
         bool good = schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, error) &&
-                    database_leave_log(db, error);
+                    fill_blocks(db, error) && database_leave_log(db, error);
         if (!good)
                 (void)hwaccl_error_prefix(error, "%s", path);
         if (sqlite3_close(db) != SQLITE_OK && good)
@@ -53,9 +64,16 @@ bool hwaccl_recording_upgrade(const char *path, unsigned *from, struct hwaccl_er
                 return false;
         *from = recording->file_version;
         bool foreign = recording->foreign_count > 0;
+        int64_t without_block = 0;
+        bool good = database_integer(recording->db,
+                                     "SELECT EXISTS (SELECT 1 FROM unsummed u CROSS JOIN exit e "
+                                     "ON e.id BETWEEN u.first AND u.last)",
+                                     0, &without_block, error);
         hwaccl_recording_close(recording);
+        if (!good)
+                return false;
         if (foreign)
                 return hwaccl_error_set(error, "%s: its schema has more than hwaccl's own; 'hwaccl check %s' lists it",
                                         path, path);
-        return is_free(path, error) && (*from == schema_version() || upgrade_file(path, error));
+        return is_free(path, error) && ((*from == schema_version() && !without_block) || upgrade_file(path, error));
 }
