@@ -462,6 +462,42 @@ static void a_clock_that_goes_back_in_a_trace_is_clamped_and_noted(void **state)
         }
 }
 
+/* A ring held or left, of the first vCPU or of another one, beside a database or without. */
+static void an_import_takes_the_place_of_no_recorder_and_leaves_no_ring_of_a_dead_one(void **state)
+{
+        struct selection all = {SIZE_MAX, NULL};
+        struct hwaccl_import_result result;
+        const struct import_source source = {&all, read_kept};
+        struct hwaccl_import_config config = {.directory = "kept", .output = imported, .force = true};
+
+        (void)state;
+        trace(9, 10, 8, 0);
+        (void)snprintf(imported, sizeof(imported), "%s-imported", path);
+        for (unsigned index = 0; index < 3; index++) {
+                struct hwaccl_error error = {""};
+                struct ring ring;
+                char *name = ring_file_path(imported, index);
+                assert_non_null(name);
+                assert_true(ring_create(&ring, name, RING_SIZE_MIN, 0600, &error));
+                ring_announce(&ring);
+                config.force = true;
+                assert_false(import_from(&source, &config, &result, &error));
+                assert_non_null(strstr(error.message, "is being recorded"));
+                ring_destroy(&ring, false);
+                assert_int_equal(access(name, F_OK), 0);
+                (void)unlink(imported);
+                config.force = false;
+                assert_false(import_from(&source, &config, &result, &error));
+                assert_non_null(strstr(error.message, "--force discards them"));
+                assert_int_equal(access(name, F_OK), 0);
+                config.force = true;
+                assert_true(import_from(&source, &config, &result, &error));
+                assert_int_equal(access(name, F_OK), -1);
+                free(name);
+        }
+        forget();
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -476,6 +512,8 @@ int main(void)
                 cmocka_unit_test_teardown(several_virtual_cpus_are_refused_with_their_list, remove_both),
                 cmocka_unit_test_teardown(a_clock_that_goes_back_in_a_trace_is_clamped_and_noted, remove_both),
                 cmocka_unit_test_teardown(a_log_that_another_recording_left_is_not_kept_beside_an_import, remove_both),
+                cmocka_unit_test_teardown(an_import_takes_the_place_of_no_recorder_and_leaves_no_ring_of_a_dead_one,
+                                          remove_both),
                 cmocka_unit_test_teardown(options_of_a_trace_have_a_limit, remove_both),
                 cmocka_unit_test_teardown(a_damaged_event_is_an_error_or_a_readable_recording, remove_both),
         };

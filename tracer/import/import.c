@@ -2,6 +2,7 @@
 
 #include "tracer/database/writer_database.h"
 #include "tracer/import/trace_import.h"
+#include "tracer/ring/ring_files.h"
 
 #include "hwaccl/event.h"
 
@@ -175,6 +176,8 @@ static bool import_run(struct import_run *run, struct hwaccl_error *error)
 
         if (!config->force && access(config->output, F_OK) == 0)
                 return hwaccl_error_set(error, "%s: already exists; use --force to replace it", config->output);
+        if (!ring_files_check(config->output, config->force, error))
+                return false;
         if (!run->source->read(run->source->opaque, &survey, error) || !choose_stream(run, error))
                 return false;
         run->result->pid = run->stream->pid;
@@ -186,7 +189,8 @@ static bool import_run(struct import_run *run, struct hwaccl_error *error)
                 return hwaccl_error_set(error, "out of memory");
         }
         /* an existing file is replaced only when the new one is complete */
-        if (make_recording(run, error) && writer_database_place(run->output, config->output, true, error))
+        if (make_recording(run, error) && ring_files_clear(config->output, config->force, error) &&
+            writer_database_place(run->output, config->output, true, error))
                 return true;
         writer_database_remove(run->output);
         return false;

@@ -5,7 +5,7 @@
 #include "tracer/record/writer.h"
 #include "tracer/ring/consumer.h"
 #include "tracer/ring/exit_id.h"
-#include "tracer/ring/ring_reader.h"
+#include "tracer/ring/ring_files.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,28 +39,6 @@ static bool check_devices(const struct hwaccl_recorder_config *config, struct hw
                hwaccl_error_set(error, "the total device state is larger than %zu bytes", RECORD_SIZE_MAX);
 }
 
-/* Handle an existing ring: remove it only with --force, and only if its recorder has died. */
-static bool remove_stale_ring(const char *ring, const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
-{
-        uint32_t process = 0;
-
-        switch (ring_state(ring, &process)) {
-        case HWACCL_RING_NONE: return true;
-        case HWACCL_RING_IN_USE:
-                return hwaccl_error_set(error, "%s: is being recorded or recovered by process %" PRIu32, config->path,
-                                        process);
-        case HWACCL_RING_LEFT: break;
-        }
-        if (!config->force)
-                return hwaccl_error_set(error,
-                                        "%s: was left by a recorder that died: 'hwaccl recover %s' saves the exits in "
-                                        "it; --force discards them",
-                                        ring, config->path);
-        if (unlink(ring) != 0)
-                return hwaccl_error_set(error, "%s: cannot remove: %s", ring, strerror(errno));
-        return true;
-}
-
 bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,
                           struct hwaccl_error *error)
 {
@@ -69,7 +47,8 @@ bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config
         if (!path)
                 return hwaccl_error_set(error, "out of memory");
         uint64_t size = config->ring_size ? config->ring_size : config->sink->ring_size(config->sink_settings);
-        bool good = remove_stale_ring(path, config, error) && ring_create(ring, path, size, config->mode, error);
+        bool good = (index > 0 || ring_files_clear(config->path, config->force, error)) &&
+                    ring_create(ring, path, size, config->mode, error);
         free(path);
         if (good) {
                 ring->header->vcpu = config->vcpu + index;
