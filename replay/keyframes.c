@@ -40,15 +40,21 @@ bool hwaccl_replay_check_keyframes(struct hwaccl_recording *recording, void (*fi
         error->message[0] = '\0';
         if (info->vmm)
                 return true; /* its devices are not known here */
-        if (!hwaccl_machine_options_read(recording, &config, &reason))
+        const char *memory = NULL;
+        if (!hwaccl_recording_option(recording, HWACCL_OPTION_MEMORY_SIZE, &memory, error))
+                return false;
+        if (!memory)
                 return true; /* an import may lack options: it can be read, and `hwaccl replay` says what it needs */
-        struct replay_engine *engine = malloc(sizeof(*engine));
+        struct replay_engine *engine = calloc(1, sizeof(*engine));
         if (!engine)
                 return hwaccl_error_set(error, "out of memory");
-        bool good = replay_engine_build(engine, &config, error);
-        for (uint32_t i = 0; good && i < info->vcpu_count; i++)
-                good = check_vcpu(recording, engine, hwaccl_recording_vcpu_number(recording, i), finding, opaque,
-                                  error);
+        bool good = true;
+        if (!hwaccl_machine_options_read(recording, &config, &reason) || !replay_engine_build(engine, &config, &reason))
+                finding(opaque, reason.message);
+        else
+                for (uint32_t i = 0; good && i < info->vcpu_count; i++)
+                        good = check_vcpu(recording, engine, hwaccl_recording_vcpu_number(recording, i), finding,
+                                          opaque, error);
         replay_engine_destroy(engine);
         free(engine);
         return good;

@@ -111,6 +111,16 @@ class BadRecordings(CommandTest):
             copy = self.copy(path, statement)
             self.refuse("replay", copy, mention=copy)
 
+    def test_check_finds_what_ends_a_replay_with_2(self):
+        recording = self.record()
+        for name, value in (("memory_size", "12"), ("memory_size", "1e9"), ("memory_size", str(1 << 62)), ("tsc_khz", "0"),
+                            ("machine", "vax"), ("disk_count", "77"), ("entry_mode", "unreal"), ("raw_count", "-1")):
+            copy = self.copy(recording, f"INSERT OR REPLACE INTO option(name, value) VALUES ('{name}', '{value}')")
+            refused = self.refuse("replay", copy, mention=copy)
+            findings = self.run_hwaccl("check", copy)
+            self.assertEqual((findings.returncode, len(findings.stdout.splitlines())), (1, 1), (name, value, findings))
+            self.assertIn(findings.stdout.strip(), refused.stderr)
+
     def test_a_recording_may_lie_where_nothing_can_be_written(self):
         path = self.record()
         os.chmod(path, 0o444)
