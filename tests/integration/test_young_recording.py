@@ -1,16 +1,27 @@
 #!/usr/bin/env python3
 """A recording that is hardly begun, and one that is not complete: what readers and recover say about them."""
+import concurrent.futures
 import fcntl
 import json
 import os
+import shutil
 import signal
 import struct
+import subprocess
+import sys
 import threading
 
 from fault_test import FaultTest
 from hwaccl_cli import HELLO, main
 
 OFD_SETLK = 37
+HOLDER = """
+import fcntl, signal, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.fcntl(file, int(sys.argv[2]), bytes.fromhex(sys.argv[3]))
+    print("!", flush=True)
+    signal.pause()
+"""
 READERS = (("show",), ("stat",), ("check",), ("replay",), ("state", "3"), ("top", "--once"), ("upgrade",))
 
 
@@ -72,26 +83,30 @@ class YoungRecording(FaultTest):
 
     def test_a_lock_of_another_process_ends_a_recovery_with_its_name(self):
         """Held by somebody who has no business with the recording: on its log's index, or on its ring."""
-        recording = self.path("locked.db")
-        died = self.run_faults(*self.arguments(recording), HWACCL_KILL_AT="handled:5")
+        died = self.run_faults(*self.arguments(self.path("locked.db")), HWACCL_KILL_AT="handled:5")
         self.assertEqual(died.returncode, -signal.SIGKILL)
-        get, put = os.pipe()
-        for name, command, kind, start in (("-shm", fcntl.F_SETLK, fcntl.F_RDLCK, 120), ("-ring", OFD_SETLK, fcntl.F_RDLCK, 1),
-                                           ("-ring", fcntl.F_SETLK, fcntl.F_RDLCK, 1)):
-            holder = os.fork()
-            if holder == 0:
-                with open(recording + name, "r+b") as file:
-                    fcntl.fcntl(file, command, struct.pack("hhlli4x", kind, os.SEEK_SET, start, 1, 0))
-                    os.write(put, b"!")
-                    signal.pause()
-            try:
-                os.read(get, 1)
-                named = f"process {holder}" if command == fcntl.F_SETLK else f"'fuser {recording}{name}'"  # the kernel tells
-                self.refuse("recover", recording, mention=[named, recording + name])
-            finally:
-                os.kill(holder, signal.SIGKILL)
-                os.waitpid(holder, 0)
-        self.succeed("recover", recording)
+
+        def recover(case, name, command, start):
+            recording = self.path(f"locked{case}.db")
+            for suffix in ("", "-wal", "-shm", "-ring"):
+                shutil.copy(self.path("locked.db") + suffix, recording + suffix)
+            lock = struct.pack("hhlli4x", fcntl.F_RDLCK, os.SEEK_SET, start, 1, 0)
+            holding = [sys.executable, "-c", HOLDER, recording + name, str(command), lock.hex()]
+            holder = subprocess.Popen(holding, stdout=subprocess.PIPE)
+            with holder:
+                try:
+                    holder.stdout.read(1)
+                    # of a POSIX lock the kernel names the holder
+                    named = f"process {holder.pid}" if command == fcntl.F_SETLK else f"'fuser {recording}{name}'"
+                    self.refuse("recover", recording, mention=[named, recording + name])
+                finally:
+                    holder.kill()
+            self.succeed("recover", recording)
+
+        cases = (("-shm", fcntl.F_SETLK, 120), ("-ring", OFD_SETLK, 1), ("-ring", fcntl.F_SETLK, 1))
+        with concurrent.futures.ThreadPoolExecutor() as side_by_side:  # each waits ten seconds for the lock
+            for done in [side_by_side.submit(recover, number, *case) for number, case in enumerate(cases)]:
+                done.result()
 
 
 if __name__ == "__main__":
