@@ -181,6 +181,7 @@ bool hwaccl_machine_options_read(struct hwaccl_recording *recording, struct hwac
         if (!read_number(recording, HWACCL_OPTION_MEMORY_SIZE, NULL, &config->memory_size, error) ||
             !read_limited(recording, HWACCL_OPTION_TSC_KHZ, UINT32_MAX, &config->tsc_khz, error) ||
             !read_number(recording, HWACCL_OPTION_FIRMWARE_SIZE, &none, &firmware_size, error) ||
+            !read_number(recording, HWACCL_OPTION_SETUP_ADDRESS, &none, &config->setup_address, error) ||
             !read_number(recording, HWACCL_OPTION_RAW_COUNT, &none, &raw_count, error))
                 return false;
         if (!config->tsc_khz)

@@ -16,12 +16,14 @@
 #define HWACCL_OPTION_MACHINE       "machine"     /* pic or apic; absent: as recordings were before there was one */
 #define HWACCL_OPTION_DEVICE        "device" /* HWACCL_DEVICE_TESTDEV; absent: none beside those of every machine */
 #define HWACCL_OPTION_FIRMWARE_SIZE "firmware_size" /* bytes; absent or 0: no firmware */
-#define HWACCL_OPTION_RAW_COUNT     "raw_count"     /* raw images; absent: 0 */
-#define HWACCL_OPTION_RAW_ADDRESS   "raw_%zu_address"
-#define HWACCL_OPTION_RAW_SIZE      "raw_%zu_size"
-#define HWACCL_OPTION_DISK_COUNT    "disk_count"    /* absent: 0 */
-#define HWACCL_OPTION_DISK_SIZE     "disk_%zu_size" /* bytes, a multiple of 512 */
-#define HWACCL_OPTION_DISK_MODE     "disk_%zu_mode" /* rw, ro or cow */
+#define HWACCL_OPTION_SETUP_ADDRESS                                                                                    \
+        "setup_address"                       /* of a kernel's real-mode code; absent: none is started by firmware */
+#define HWACCL_OPTION_RAW_COUNT   "raw_count" /* raw images; absent: 0 */
+#define HWACCL_OPTION_RAW_ADDRESS "raw_%zu_address"
+#define HWACCL_OPTION_RAW_SIZE    "raw_%zu_size"
+#define HWACCL_OPTION_DISK_COUNT  "disk_count"    /* absent: 0 */
+#define HWACCL_OPTION_DISK_SIZE   "disk_%zu_size" /* bytes, a multiple of 512 */
+#define HWACCL_OPTION_DISK_MODE   "disk_%zu_mode" /* rw, ro or cow */
 
 #define HWACCL_DEVICE_TESTDEV "testdev"
 

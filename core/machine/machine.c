@@ -1,6 +1,7 @@
 /* Building a machine: its memory map, devices and images. */
 #include "core/assert.h"
 #include "core/machine/entry.h"
+#include "core/machine/loader/setup_rom.h"
 #include "core/machine/machine_internal.h"
 
 #include <inttypes.h>
@@ -51,6 +52,10 @@ static bool check_config(const struct hwaccl_machine_config *config, struct hwac
         if (config->testdev && firmware > FOUR_GIB - HWACCL_TESTDEV_MEMORY - HWACCL_TESTDEV_MEMORY_SIZE)
                 return hwaccl_error_set(error, "firmware of %" PRIu64 " bytes lies where the test device's memory is",
                                         firmware);
+        uint64_t setup = config->setup_address;
+        if (setup && (setup < HWACCL_HIGH_MEMORY_START || setup >= config->memory_size ||
+                      config->memory_size - setup < HWACCL_SETUP_SEGMENT_SIZE))
+                return hwaccl_error_set(error, "real-mode code at 0x%" PRIx64 " is not within guest RAM", setup);
         return hwaccl_machine_check_entry(config, error);
 }
 
@@ -164,6 +169,7 @@ static bool build(struct hwaccl_machine *machine, struct hwaccl_error *error)
         load_firmware(machine);
         board->memory_size = config->memory_size;
         board->kind = config->kind;
+        board->setup_address = config->setup_address;
         board->disk_count = config->disk_count;
         memcpy(board->disk, config->disk, sizeof(board->disk));
         add_devices(machine);

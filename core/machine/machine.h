@@ -51,6 +51,10 @@ struct hwaccl_machine_config {
         struct hwaccl_disk disk[HWACCL_DISK_MAX];
         size_t disk_count;
 
+        /* With firmware: a Linux image's real-mode segment, in one of the raw images, which firmware is to start
+         * (loader/setup_rom.h); 0: none */
+        uint64_t setup_address;
+
         /* Without firmware: where the processor starts. In real mode that is the first raw image, which must lie below
          * 1 MiB (below 64 KiB with CS = 0, else with CS = address / 16), with SP = 7000h and the reset state in
          * everything else. A kernel is entered in protected or long mode, its caches and MTRRs enabled (write-back), TR

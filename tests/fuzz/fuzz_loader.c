@@ -15,10 +15,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define FIRMWARE     65536u
 #define MEMORY_BITS  0x03u
 #define COMMAND_LINE 0x04u
 #define ENTRY_32     0x08u
 #define MODULES_AT   4u    /* two bits: how many */
+#define ENTRY_16     0x80u
 #define REPAIR       0x40u /* the checksum of a Multiboot header, so that the fuzzer need not find it */
 
 static void expect(bool good)
@@ -76,6 +78,8 @@ static void check_entry(const struct hwaccl_loaded *loaded, uint64_t memory_size
         config.memory_size = memory_size;
         config.tsc_khz = 1000000;
         config.entry = loaded->entry;
+        config.setup_address = loaded->setup_address;
+        config.firmware_size = loaded->entry.mode == HWACCL_ENTRY_REAL ? FIRMWARE : 0;
         struct hwaccl_machine *machine = hwaccl_machine_create(&config, &error);
         expect(machine != NULL);
         struct hwaccl_vcpu *vcpu = hwaccl_vcpu_create(machine, &error);
@@ -111,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 .module_count = data[0] >> MODULES_AT & 3u,
                 .memory_size = memory[data[0] & MEMORY_BITS],
                 .entry_32 = (data[0] & ENTRY_32) != 0,
+                .entry_16 = (data[0] & ENTRY_16) != 0,
         };
         if (hwaccl_loader_load(&input, &loaded, &error)) {
                 expect(loaded.format == hwaccl_loader_format(input.kernel, input.kernel_size));

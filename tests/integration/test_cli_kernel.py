@@ -3,10 +3,12 @@
 import os
 import shutil
 import struct
+import subprocess
 
 from hwaccl_cli import HELLO, CommandTest, digest, main
 
 LOAD = 0x100000
+FIRMWARE = "/usr/share/seabios/bios-256k.bin"
 
 
 def multiboot(code=bytes.fromhex("b0 6b e6 e9 b0 00 e6 f4 f4"), flags=0x10000, load=LOAD, size=None):
@@ -23,6 +25,74 @@ def pvh(code=bytes.fromhex("b0 70 e6 e9 b0 00 e6 f4 f4"), load=LOAD):
     segments = struct.pack("<8I", 1, 116, load, load, len(code), len(code) + 4096, 5, 4)
     segments += struct.pack("<8I", 4, 116 + len(code), 0, 0, len(note), len(note), 4, 4)
     return header + segments + code + note
+
+
+REAL_MODE = r"""
+org 0
+        times 1f1h db 0
+        db 1                            ; setup_sects
+        dw 0
+        dd 2                            ; syssize: 32 bytes
+        times 1feh - ($ - $$) db 0
+        dw 0aa55h
+        jmp short start
+        db "HdrS"
+        dw 207h, 0, 0, 0, 0
+        db 0, 1                         ; loaded high
+        dw 0
+code32: dd CODE32
+        times 224h - ($ - $$) db 0
+heap:   dw 0, 0
+text:   dd 0, 0ffffffffh, 0
+        db 0, 0
+        dw 0
+        dd 100
+        times 270h - ($ - $$) db 0
+start:  push cs
+        pop ax
+        sub ax, 20h
+        mov bx, ds
+        mov cx, ss
+        cmp ax, bx
+        jne wrong
+        cmp ax, cx
+        jne wrong
+        mov ax, es
+        cmp ax, bx
+        jne wrong
+        mov ax, [heap]
+        add ax, 200h
+        cmp sp, ax
+        ja wrong
+        mov ax, [text + 2]              ; segment of the command line
+        shl ax, 12
+        mov ds, ax
+        mov si, [cs:text - 200h]
+print:  lodsb
+        out 0e9h, al
+        test al, al
+        jnz print
+        mov ax, 0ffffh                  ; the protected-mode code, from where A20 lets real mode see it
+        mov ds, ax
+        mov si, 10h
+        cmp dword [cs:code32 - 200h], 100000h
+        jne wrong
+        mov cx, 32
+show:   lodsb
+        out 0e9h, al
+        loop show
+        mov ah, 12h                     ; the BIOS is there
+        int 12h
+        cmp ax, 639
+        jne wrong
+        mov al, 0
+        out 0f4h, al
+wrong:  mov al, 1
+        out 0f4h, al
+        hlt
+        times 400h - ($ - $$) db 0
+        db "code that is loaded at one MiB.."
+"""
 
 
 def bzimage():
@@ -50,12 +120,11 @@ class Kernels(CommandTest):
 
     def test_options_that_do_not_go_together(self):
         for arguments, mention in (
-                (["--kernel", "k", "--firmware", "f"], "--kernel and --firmware exclude each other"),
                 (["--initrd", "i"], "--initrd requires --kernel FILE"),
                 (["--module", "m"], "--module requires --kernel FILE"),
                 (["--append", "a"], "--append requires --kernel FILE"),
                 (["--linux-entry", "32"], "--linux-entry requires --kernel FILE"),
-                (["--kernel", "k", "--linux-entry", "16"], "invalid value '16' (--linux-entry): expected 32 or 64"),
+                (["--kernel", "k", "--linux-entry", "8"], "invalid value '8' (--linux-entry): expected 16, 32 or 64"),
                 (["--kernel", "k", "--initrd", "i", "--initrd", "j"], "--initrd: at most one"),
                 (["--kernel", "k", "--initrd", "i", "--module", "m"], "--initrd and --module exclude each other"),
                 (["--kernel", "k", "--module", " text"], "expected a file"),
@@ -70,6 +139,29 @@ class Kernels(CommandTest):
                                        (pvh(), ["--linux-entry", "32"], "is a pvh image")):
             kernel = self.write("kernel", image)
             self.refuse("record", "--kernel", kernel, *option, "--no-record", mention=[option[0], kernel, mention])
+
+    def real_mode_image(self, code32):
+        source = self.write("real.asm", REAL_MODE.replace("CODE32", code32).encode())
+        subprocess.run(["nasm", "-f", "bin", "-w-all", "-o", self.path("real"), source], check=True)
+        return self.path("real")
+
+    def test_real_mode_code_is_started_by_firmware(self):
+        """With a 32-bit entry only where it is asked for; without one (code32_start 0) always."""
+        firmware = ("--firmware", FIRMWARE)
+        for code32, options in (("0", ()), ("100000h", ("--linux-entry", "16"))):
+            image = self.real_mode_image(code32)
+            self.refuse("record", "--kernel", image, *options, "--no-record", mention=[image, "add --firmware FILE"])
+            path, done = self.record_kernel(image, *firmware, *options, "--append", "boot me", "--expect-exit", "0")
+            self.assertIn("boot me\0code that is loaded at one MiB..", done.stdout)
+            self.assertEqual(self.option_rows(path)["entry_mode"], "real")
+            self.assertIn(" 0 divergences", self.succeed("replay", path).stdout)
+        self.refuse("record", "--kernel", image, *firmware, "--no-record", mention=[image, "--linux-entry 16"])
+        self.refuse("record", "--kernel", self.write("kernel", multiboot()), *firmware, "--no-record", mention="omit --firmware")
+        image = self.real_mode_image("0")
+        self.refuse("record", "--kernel", image, *firmware, "--linux-entry", "32", "--no-record", mention="no 32-bit entry")
+        for address in ("4096", str(1 << 40), "134217727"):
+            copy = self.copy_with(path, f"UPDATE option SET value = '{address}' WHERE name = 'setup_address'")
+            self.refuse("replay", copy, mention="real-mode code")
 
     def test_files_that_cannot_be_loaded(self):
         good = self.write("good", multiboot())

@@ -59,6 +59,7 @@ struct hwaccl_board {
         enum hwaccl_machine_kind kind;
         struct hwaccl_disk disk[HWACCL_DISK_MAX];
         size_t disk_count;
+        uint64_t setup_address; /* machine.h */
         enum hwaccl_end end;
         uint64_t exit_code; /* of HWACCL_END_EXIT_CODE; the stop request of HWACCL_END_STOPPED */
 

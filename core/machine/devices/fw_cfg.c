@@ -167,7 +167,7 @@ static const struct hwaccl_device_ops fw_cfg_ops = {
 
 void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, struct hwaccl_board *board)
 {
-        hwaccl_fw_cfg_fill(fw_cfg, board->memory_size, board->kind);
+        hwaccl_fw_cfg_fill(fw_cfg, board);
         hwaccl_board_add_device(board, &fw_cfg->device, &fw_cfg_ops);
         hwaccl_bus_claim_ports(&board->bus, &fw_cfg->device, PORT_SELECTOR, 2);
         hwaccl_bus_claim_ports(&board->bus, &fw_cfg->device, PORT_DMA, DMA_PORTS);

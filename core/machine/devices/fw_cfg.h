@@ -4,8 +4,8 @@
 
 #include "core/machine/board/board.h"
 
-#define HWACCL_FW_CFG_ITEM_MAX     16
-#define HWACCL_FW_CFG_FILE_MAX     8
+#define HWACCL_FW_CFG_ITEM_MAX     20
+#define HWACCL_FW_CFG_FILE_MAX     10
 #define HWACCL_FW_CFG_CONTENT_SIZE 6144
 
 struct hwaccl_fw_cfg_item {
@@ -29,6 +29,6 @@ struct hwaccl_fw_cfg {
 void hwaccl_fw_cfg_init(struct hwaccl_fw_cfg *fw_cfg, struct hwaccl_board *board);
 
 /** hwaccl_fw_cfg_fill - build the items: fw_cfg_items.c */
-void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size, enum hwaccl_machine_kind kind);
+void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, const struct hwaccl_board *board);
 
 #endif

@@ -2,6 +2,7 @@
  * that SeaBIOS (docs/Runtime_config.md) reads. */
 #include "core/assert.h"
 #include "core/machine/devices/fw_cfg_tables.h"
+#include "core/machine/loader/setup_rom.h"
 
 #include <string.h>
 
@@ -14,6 +15,8 @@
 #define KEY_DIRECTORY  0x0019
 #define KEY_FIRST_FILE 0x0020
 #define KEY_IRQ0_PIN_2 0x8002 /* the MADT and MP tables that firmware makes are to say that line 0 is pin 2 */
+
+#define SETUP_ROM_FILE "genroms/linux-setup.bin"
 
 #define ID_PORTS 1u
 #define ID_DMA   2u
@@ -110,13 +113,25 @@ static void add_tables(struct hwaccl_fw_cfg *fw_cfg, struct directory *directory
         add_file(fw_cfg, directory, "etc/smbios/smbios-tables", tables.smbios, sizeof(tables.smbios));
 }
 
-void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size, enum hwaccl_machine_kind kind)
+/* The option ROM that starts a kernel's real-mode code, and that it comes first. */
+static void add_setup_rom(struct hwaccl_fw_cfg *fw_cfg, struct directory *directory, uint64_t address)
 {
+        static const char order[] = "/rom@" SETUP_ROM_FILE;
+        uint8_t rom[HWACCL_SETUP_ROM_SIZE];
+
+        hwaccl_setup_rom_make(address, rom);
+        add_file(fw_cfg, directory, SETUP_ROM_FILE, rom, sizeof(rom));
+        add_file(fw_cfg, directory, "bootorder", order, sizeof(order));
+}
+
+void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, const struct hwaccl_board *board)
+{
+        enum hwaccl_machine_kind kind = board->kind;
         struct directory directory = {.count = 0};
 
         add_item(fw_cfg, KEY_SIGNATURE, "QEMU", 4);
         add_number(fw_cfg, KEY_ID, ID_PORTS | ID_DMA, 4);
-        add_number(fw_cfg, KEY_RAM_SIZE, memory_size, 8);
+        add_number(fw_cfg, KEY_RAM_SIZE, board->memory_size, 8);
         add_number(fw_cfg, KEY_CPUS, 1, 2);
         add_number(fw_cfg, KEY_BOOT_MENU, 0, 2);
         add_number(fw_cfg, KEY_MAX_CPUS, kind == HWACCL_MACHINE_PIC ? NO_MP_TABLE : 1, 2);
@@ -124,11 +139,13 @@ void hwaccl_fw_cfg_fill(struct hwaccl_fw_cfg *fw_cfg, uint64_t memory_size, enum
                 add_number(fw_cfg, KEY_IRQ0_PIN_2, 1, 1);
         /* for ever: no reboot when nothing can be booted */
         add_number_file(fw_cfg, &directory, "etc/boot-fail-wait", UINT32_MAX, 4);
-        add_e820(fw_cfg, &directory, memory_size);
+        add_e820(fw_cfg, &directory, board->memory_size);
         /* what goes to the screen goes to the serial port */
         add_number_file(fw_cfg, &directory, "etc/sercon-port", COM1, 2);
         if (kind == HWACCL_MACHINE_PIC)
                 add_tables(fw_cfg, &directory);
+        if (board->setup_address)
+                add_setup_rom(fw_cfg, &directory, board->setup_address);
         put_big(directory.bytes, directory.count, 4);
         add_item(fw_cfg, KEY_DIRECTORY, directory.bytes, 4 + directory.count * DIRECTORY_ENTRY_SIZE);
 }

@@ -1,6 +1,7 @@
 /*
  * Linux: a bzImage, entered past its real-mode code (Documentation/arch/x86/boot.rst, "32-bit Boot Protocol" and
- * "64-bit Boot Protocol"). Memory:
+ * "64-bit Boot Protocol"), or in it, by firmware (setup_rom.h): the segment lies above the kernel until then, and the
+ * memory map and all tables are firmware's. Memory, otherwise:
  *
  *      6000h        descriptors of the flat segments
  *      10000h       boot_params, the "zero page"
@@ -13,6 +14,7 @@
 #include "core/machine/loader/acpi_tables.h"
 #include "core/machine/loader/loader.h"
 #include "core/machine/loader/loader_internal.h"
+#include "core/machine/loader/setup_rom.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -27,6 +29,8 @@
 #define PARAGRAPH            16u
 #define SETUP_SECTS_DEFAULT  4u
 #define ENTRY_64_OFFSET      0x200u
+#define SETUP_SIZE_MAX       0x8000u
+#define FIRMWARE_AT_TOP      UINT64_C(0x400000)
 
 /* boot_params: struct setup_header has the same offsets in it and in the image. */
 #define PARAMS_SIZE            4096u
@@ -45,6 +49,7 @@
 #define HEADER_CODE32_START    0x214u
 #define HEADER_RAMDISK_IMAGE   0x218u
 #define HEADER_RAMDISK_SIZE    0x21cu
+#define HEADER_HEAP_END_PTR    0x224u
 #define HEADER_CMD_LINE_PTR    0x228u
 #define HEADER_INITRD_ADDR_MAX 0x22cu
 #define HEADER_ALIGNMENT       0x230u
@@ -62,6 +67,8 @@
 #define VERSION_XLOADFLAGS  0x20cu
 #define VERSION_RSDP        0x20eu
 #define LOADED_HIGH         0x01u
+#define CAN_USE_HEAP        0x80u
+#define HEAP_END_MARGIN     0x200u /* heap_end_ptr is an offset from the end of the first sector */
 #define XLF_KERNEL_64       0x0001u
 #define XLF_ABOVE_4G        0x0002u
 #define LOADER_TYPE_UNKNOWN 0xffu
@@ -79,6 +86,8 @@ struct header {
         uint64_t alignment;
         bool relocatable;
         bool enters_64;
+        bool enters_16;
+        bool is_16; /* it has no other entry */
         uint64_t initrd_limit;
         uint64_t command_line_max; /* without the NUL */
 };
@@ -135,6 +144,20 @@ static bool check_code(const struct hwaccl_loader_input *input, struct header *h
         return true;
 }
 
+static bool check_real_mode(const struct hwaccl_loader_input *input, struct header *header, struct hwaccl_error *error)
+{
+        if (header->setup_size > SETUP_SIZE_MAX)
+                return hwaccl_error_set(error, "Linux real-mode code of %zu bytes; at most %u fit into its segment",
+                                        header->setup_size, SETUP_SIZE_MAX);
+        if (header->command_line_max >= HWACCL_SETUP_SEGMENT_SIZE - HWACCL_SETUP_COMMAND_LINE)
+                header->command_line_max = HWACCL_SETUP_SEGMENT_SIZE - HWACCL_SETUP_COMMAND_LINE - 1;
+        /* firmware has its tables at the top of memory, and works there */
+        uint64_t limit = input->memory_size > FIRMWARE_AT_TOP ? input->memory_size - FIRMWARE_AT_TOP : 0;
+        if (header->initrd_limit > limit)
+                header->initrd_limit = limit;
+        return true;
+}
+
 /* Where the kernel goes, and how it is entered. */
 static bool check_placement(const struct hwaccl_loader_input *input, struct header *header, struct hwaccl_error *error)
 {
@@ -156,7 +179,12 @@ static bool check_placement(const struct hwaccl_loader_input *input, struct head
                                                 "Linux init_size 0x%" PRIx64 " is less than the code of 0x%zx bytes",
                                                 header->load_size, header->code_size);
         }
-        header->enters_64 = xloadflags & XLF_KERNEL_64 && !input->entry_32;
+        /* Linux says 1 MiB. Others have nothing there that a loader could enter (iPXE) */
+        header->is_16 = !hwaccl_load32(image + HEADER_CODE32_START);
+        if (header->is_16 && input->entry_32)
+                return hwaccl_error_set(error, "the image has no 32-bit entry: its code32_start is 0");
+        header->enters_16 = header->is_16 || input->entry_16;
+        header->enters_64 = xloadflags & XLF_KERNEL_64 && !input->entry_32 && !header->enters_16;
         if (header->enters_64 && header->code_size <= ENTRY_64_OFFSET)
                 return hwaccl_error_set(error, "Linux image is to be entered at 0x%x of its 0x%zx bytes of code",
                                         ENTRY_64_OFFSET, header->code_size);
@@ -164,7 +192,7 @@ static bool check_placement(const struct hwaccl_loader_input *input, struct head
         header->initrd_limit =
                 xloadflags & XLF_ABOVE_4G ? UINT64_MAX : (uint64_t)hwaccl_load32(image + HEADER_INITRD_ADDR_MAX) + 1;
         header->command_line_max = hwaccl_load32(image + HEADER_CMDLINE_SIZE);
-        return true;
+        return !header->enters_16 || check_real_mode(input, header, error);
 }
 
 static bool place_kernel(struct hwaccl_layout *layout, const struct hwaccl_loader_input *input, struct header *header,
@@ -204,18 +232,37 @@ static bool place_initrd(struct hwaccl_layout *layout, const struct hwaccl_loade
         return true;
 }
 
+static bool choose_command_line(const struct hwaccl_loader_input *input, const struct header *header, const char **text,
+                                size_t *length, struct hwaccl_error *error)
+{
+        *text = input->command_line ? input->command_line : header->is_16 ? "" : HWACCL_LINUX_COMMAND_LINE;
+        *length = strlen(*text);
+        return *length <= header->command_line_max ||
+               hwaccl_error_set(error, "command line of %zu characters; this Linux kernel takes at most %" PRIu64,
+                                *length, header->command_line_max);
+}
+
 static bool place_command_line(struct hwaccl_layout *layout, const struct hwaccl_loader_input *input,
                                const struct header *header, uint8_t *params, struct hwaccl_error *error)
 {
-        const char *text = input->command_line ? input->command_line : HWACCL_LINUX_COMMAND_LINE;
-        size_t length = strlen(text);
+        const char *text;
+        size_t length;
 
-        if (length > header->command_line_max)
-                return hwaccl_error_set(error,
-                                        "command line of %zu characters; this Linux kernel takes at most %" PRIu64,
-                                        length, header->command_line_max);
+        if (!choose_command_line(input, header, &text, &length, error))
+                return false;
         hwaccl_store32(params + HEADER_CMD_LINE_PTR, (uint32_t)COMMAND_LINE_ADDRESS);
         return hwaccl_layout_copy(layout, "the command line", COMMAND_LINE_ADDRESS, text, length + 1, error);
+}
+
+/* The loader's fields of the header, which are at the same offsets in boot_params. */
+static void fill_header(const struct header *header, uint8_t *params)
+{
+        params[HEADER_LOADER_TYPE] = LOADER_TYPE_UNKNOWN;
+        hwaccl_store32(params + HEADER_CODE32_START, (uint32_t)header->load_address);
+        hwaccl_store32(params + HEADER_RAMDISK_IMAGE, 0);
+        hwaccl_store32(params + HEADER_RAMDISK_SIZE, 0);
+        if (header->version >= VERSION_SETUP_DATA)
+                hwaccl_store64(params + HEADER_SETUP_DATA, 0);
 }
 
 /* The header of the image with the loader's fields filled in; everything else stays zero, as the protocol asks. */
@@ -226,12 +273,7 @@ static void fill_params(struct hwaccl_layout *layout, const struct hwaccl_loader
         size_t count = hwaccl_layout_memory_map(layout, map);
 
         memcpy(params + HEADER_SETUP_SECTS, input->kernel + HEADER_SETUP_SECTS, header->end - HEADER_SETUP_SECTS);
-        params[HEADER_LOADER_TYPE] = LOADER_TYPE_UNKNOWN;
-        hwaccl_store32(params + HEADER_CODE32_START, (uint32_t)header->load_address);
-        hwaccl_store32(params + HEADER_RAMDISK_IMAGE, 0);
-        hwaccl_store32(params + HEADER_RAMDISK_SIZE, 0);
-        if (header->version >= VERSION_SETUP_DATA)
-                hwaccl_store64(params + HEADER_SETUP_DATA, 0);
+        fill_header(header, params);
         if (header->version >= VERSION_RSDP)
                 hwaccl_store64(params + PARAMS_ACPI_RSDP, HWACCL_LOADER_ACPI_ADDRESS);
         params[PARAMS_E820_COUNT] = (uint8_t)count;
@@ -243,12 +285,40 @@ static void fill_params(struct hwaccl_layout *layout, const struct hwaccl_loader
         }
 }
 
+/* The segment of the real-mode code as it is to be at 10000h: code, room for heap and stack, command line. */
+static bool place_real_mode(struct hwaccl_layout *layout, const struct hwaccl_loader_input *input,
+                            struct header *header, struct hwaccl_error *error)
+{
+        static const char name[] = "the real-mode code";
+        const char *text;
+        size_t length;
+        uint64_t address;
+
+        if (!choose_command_line(input, header, &text, &length, error) || !place_kernel(layout, input, header, error) ||
+            !hwaccl_layout_find_above(layout, name, HWACCL_SETUP_SEGMENT_SIZE, PAGE, ONE_MIB, UINT64_MAX, &address,
+                                      error))
+                return false;
+        uint8_t *segment = hwaccl_layout_add(layout, name, address, HWACCL_SETUP_SEGMENT_SIZE, error);
+        if (!segment)
+                return false;
+        memcpy(segment, input->kernel, header->setup_size);
+        fill_header(header, segment);
+        segment[HEADER_LOADFLAGS] |= CAN_USE_HEAP;
+        hwaccl_store16(segment + HEADER_HEAP_END_PTR, HWACCL_SETUP_COMMAND_LINE - HEAP_END_MARGIN);
+        hwaccl_store32(segment + HEADER_CMD_LINE_PTR, (uint32_t)(HWACCL_SETUP_SEGMENT + HWACCL_SETUP_COMMAND_LINE));
+        memcpy(segment + HWACCL_SETUP_COMMAND_LINE, text, length + 1);
+        layout->loaded->setup_address = address;
+        return place_initrd(layout, input, header, segment, error);
+}
+
 static bool place(struct hwaccl_layout *layout, const struct hwaccl_loader_input *input, struct header *header,
                   struct hwaccl_error *error)
 {
         enum hwaccl_entry_mode mode = header->enters_64 ? HWACCL_ENTRY_LONG : HWACCL_ENTRY_PROTECTED;
         uint8_t tables[HWACCL_LOADER_ACPI_SIZE];
 
+        if (header->enters_16)
+                return place_real_mode(layout, input, header, error);
         uint8_t *params = hwaccl_layout_add(layout, "boot_params", PARAMS_ADDRESS, PARAMS_SIZE, error);
         if (!params)
                 return false;

@@ -45,6 +45,7 @@ struct hwaccl_loader_input {
         uint64_t memory_size;                      /* of the guest: RAM as machine.h lays it out */
         bool apic;     /* the machine has a local APIC and an I/O APIC, which its tables say */
         bool entry_32; /* enter a Linux that could be entered in 64-bit mode in 32-bit mode */
+        bool entry_16; /* enter a Linux in its real-mode code, as images without another entry are anyway */
 };
 
 enum hwaccl_entry_mode {
@@ -87,7 +88,8 @@ struct hwaccl_loaded {
         size_t piece_count;
         struct hwaccl_loaded_range range[HWACCL_LOADER_RANGE_MAX]; /* nor do these; every piece lies in one */
         size_t range_count;
-        struct hwaccl_entry_point entry;
+        struct hwaccl_entry_point entry; /* HWACCL_ENTRY_REAL: firmware starts it, see @setup_address */
+        uint64_t setup_address; /* of the real-mode code's segment, which firmware is to enter; 0: there is none */
 };
 
 /** hwaccl_loader_format - what the image is, by its magic numbers alone; "linux" before "multiboot" before "pvh" */

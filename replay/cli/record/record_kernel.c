@@ -1,4 +1,4 @@
-/* A kernel that is started without firmware: its files, and their layout in guest memory. */
+/* A kernel, started without firmware or by it: its files, and their layout in guest memory. */
 #include "replay/cli/record/record.h"
 
 #include <inttypes.h>
@@ -17,9 +17,6 @@ bool record_check_kernel(const struct record_settings *settings)
 
         if (!kernel->image.path && without)
                 (void)cli_usage_error(command, "--%s requires --kernel FILE", without);
-        else if (kernel->image.path && settings->firmware.path)
-                (void)cli_usage_error(command,
-                                      "--kernel and --firmware exclude each other: a kernel is entered directly");
         else if (kernel->initrd && kernel->module_count > 1)
                 (void)cli_usage_error(command, "--initrd and --module exclude each other");
         else
@@ -61,6 +58,27 @@ static bool check_format(const struct record_settings *settings, enum hwaccl_ima
         else if (kernel->initrd && format == HWACCL_IMAGE_MULTIBOOT)
                 (void)cli_usage_error(command, "--initrd does not apply to a Multiboot image (%s); use --module FILE",
                                       kernel->image.path);
+        else
+                return true;
+        return false;
+}
+
+/* Real-mode code calls firmware; every other entry is one past it. */
+static bool check_firmware(const struct record_settings *settings)
+{
+        const char *path = settings->kernel.image.path;
+        bool real = settings->kernel.loaded.entry.mode == HWACCL_ENTRY_REAL;
+
+        if (real && !settings->firmware.path)
+                (void)cli_error(settings->command,
+                                "%s: its real-mode code is entered, which calls the BIOS; add --firmware FILE "
+                                "(SeaBIOS)",
+                                path);
+        else if (!real && settings->firmware.path)
+                (void)cli_error(settings->command,
+                                "%s: is entered past the firmware; omit --firmware, or start a Linux bzImage with "
+                                "--linux-entry 16",
+                                path);
         else
                 return true;
         return false;
@@ -114,6 +132,7 @@ bool record_load_kernel(struct record_settings *settings)
                 .memory_size = settings->memory_size,
                 .apic = record_machine_kind(settings) == HWACCL_MACHINE_APIC,
                 .entry_32 = kernel->linux_entry == 32,
+                .entry_16 = kernel->linux_entry == 16,
         };
         kernel->is_loaded = hwaccl_loader_load(&input, &kernel->loaded, &error);
         if (!kernel->is_loaded) {
@@ -124,7 +143,7 @@ bool record_load_kernel(struct record_settings *settings)
                 (void)cli_error(settings->command, "%s: no 64-bit entry; use --linux-entry 32", kernel->image.path);
                 return false;
         }
-        return check_raw_images(settings);
+        return check_firmware(settings) && check_raw_images(settings);
 }
 
 void record_place_kernel(const struct record_settings *settings, struct hwaccl_machine_config *config)
@@ -134,6 +153,7 @@ void record_place_kernel(const struct record_settings *settings, struct hwaccl_m
         if (!settings->kernel.is_loaded)
                 return;
         config->entry = loaded->entry;
+        config->setup_address = loaded->setup_address;
         for (size_t i = 0; i < loaded->piece_count; i++)
                 config->raw[config->raw_count++] = (struct hwaccl_raw_image){
                         loaded->piece[i].address, loaded->piece[i].data, loaded->piece[i].size};

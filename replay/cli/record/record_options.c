@@ -195,6 +195,8 @@ static void add_kernel(struct record_options *options, const struct record_setti
                 const struct hwaccl_loaded_piece *piece = &kernel->loaded.piece[i];
                 add_indexed(options, "loaded_%zu", i, "0x%" PRIx64 "+0x%zx", piece->address, piece->size);
         }
+        if (kernel->loaded.setup_address)
+                add(options, HWACCL_OPTION_SETUP_ADDRESS, "%" PRIu64, kernel->loaded.setup_address);
         add_entry(options, &kernel->loaded.entry);
 }
 

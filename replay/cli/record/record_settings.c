@@ -112,8 +112,8 @@ static bool parse_linux_entry(const struct cli_command *command, const struct cl
 {
         unsigned *bits = &((struct record_settings *)field)->kernel.linux_entry;
 
-        *bits = strcmp(text, "32") == 0 ? 32 : strcmp(text, "64") == 0 ? 64 : 0;
-        return *bits || cli_value_error(command, option, text, "32 or 64");
+        *bits = strcmp(text, "16") == 0 ? 16 : strcmp(text, "32") == 0 ? 32 : strcmp(text, "64") == 0 ? 64 : 0;
+        return *bits || cli_value_error(command, option, text, "16, 32 or 64");
 }
 
 static bool parse_memory(const struct cli_command *command, const struct cli_option *option, const char *text,
@@ -186,8 +186,7 @@ const struct cli_option record_option_table[] = {
          "copy FILE to guest memory at ADDR; may be repeated; without firmware and kernel the guest starts at the "
          "first one, in real mode",
          CLI_PARSED(CLI_VALUE_FILE, parse_raw)},
-        {"kernel", 'k', "FILE",
-         "start FILE without firmware: a Linux bzImage, a Multiboot image, or an ELF image with a PVH entry",
+        {"kernel", 'k', "FILE", "start FILE: a Linux bzImage, a Multiboot image, or an ELF image with a PVH entry",
          CLI_FILE(S, kernel.image.path)},
         {"initrd", 0, "FILE", "load FILE as the initial RAM disk of a Linux kernel",
          CLI_PARSED(CLI_VALUE_FILE, parse_initrd)},
@@ -195,9 +194,10 @@ const struct cli_option record_option_table[] = {
         {"module", 0, "'FILE [TEXT]'",
          "load FILE as a module of a Multiboot or PVH kernel, with TEXT as its command line; may be repeated",
          CLI_PARSED(CLI_VALUE_FILE, parse_module)},
-        {"linux-entry", 0, "32|64",
-         "enter a Linux bzImage in 32-bit or 64-bit mode (default: 64 where the kernel has it)",
-         CLI_PARSED(CLI_VALUE_KEYWORD, parse_linux_entry), .keywords = "32 64"},
+        {"linux-entry", 0, "16|32|64",
+         "enter a Linux bzImage in 32-bit or 64-bit mode (default: 64 where the kernel has it), or with 16 in its "
+         "real-mode code, which needs --firmware",
+         CLI_PARSED(CLI_VALUE_KEYWORD, parse_linux_entry), .keywords = "16 32 64"},
         {"disk", 'd', "FILE[,ro|cow]",
          "attach FILE as an ATA disk; may be repeated, up to 4; the guest writes to FILE, with ro its writes fail, "
          "with cow they are discarded at the end",
