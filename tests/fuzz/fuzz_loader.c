@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MEMORY_BITS  0x03u
 #define COMMAND_LINE 0x04u
 #define ENTRY_32     0x08u
-#define MODULES_AT   4u    /* two bits: how many */
+#define MODULES_AT   4u /* two bits: how many */
 #define ENTRY_16     0x80u
 #define REPAIR       0x40u /* the checksum of a Multiboot header, so that the fuzzer need not find it */
 
