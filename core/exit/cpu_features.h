@@ -9,15 +9,20 @@
 
 #define HWACCL_CPUID_BIT(n) (UINT32_C(1) << (n))
 
-/* A 64-bit processor with SSE3 and nothing later, without machine check, virtual-8086 extensions and XSAVE.
+/* Machine checks, which never happen: firmware sets CR4.MCE unasked (EDK2). Not in recordings without a machine's name.
+ */
+#define HWACCL_CPUID_MCE HWACCL_CPUID_BIT(7)
+
+/* A 64-bit processor with SSE3 and nothing later, without virtual-8086 extensions and XSAVE.
  * HWACCL_CPUID_LEAF_REGISTER. */
 #define HWACCL_CPUID_1_EDX                                                                                             \
         (HWACCL_CPUID_BIT(0) /* FPU */ | HWACCL_CPUID_BIT(2) /* DE */ | HWACCL_CPUID_BIT(3) /* PSE */ |                \
          HWACCL_CPUID_BIT(4) /* TSC */ | HWACCL_CPUID_BIT(5) /* MSR */ | HWACCL_CPUID_BIT(6) /* PAE */ |               \
-         HWACCL_CPUID_BIT(8) /* CMPXCHG8B */ | HWACCL_CPUID_BIT(11) /* SEP */ | HWACCL_CPUID_BIT(12) /* MTRR */ |      \
-         HWACCL_CPUID_BIT(13) /* PGE */ | HWACCL_CPUID_BIT(15) /* CMOV */ | HWACCL_CPUID_BIT(16) /* PAT */ |           \
-         HWACCL_CPUID_BIT(17) /* PSE-36 */ | HWACCL_CPUID_BIT(19) /* CLFLUSH */ | HWACCL_CPUID_BIT(23) /* MMX */ |     \
-         HWACCL_CPUID_BIT(24) /* FXSR */ | HWACCL_CPUID_BIT(25) /* SSE */ | HWACCL_CPUID_BIT(26) /* SSE2 */)
+         HWACCL_CPUID_MCE | HWACCL_CPUID_BIT(8) /* CMPXCHG8B */ | HWACCL_CPUID_BIT(11) /* SEP */ |                     \
+         HWACCL_CPUID_BIT(12) /* MTRR */ | HWACCL_CPUID_BIT(13) /* PGE */ | HWACCL_CPUID_BIT(15) /* CMOV */ |          \
+         HWACCL_CPUID_BIT(16) /* PAT */ | HWACCL_CPUID_BIT(17) /* PSE-36 */ | HWACCL_CPUID_BIT(19) /* CLFLUSH */ |     \
+         HWACCL_CPUID_BIT(23) /* MMX */ | HWACCL_CPUID_BIT(24) /* FXSR */ | HWACCL_CPUID_BIT(25) /* SSE */ |           \
+         HWACCL_CPUID_BIT(26) /* SSE2 */)
 #define HWACCL_CPUID_1_ECX (HWACCL_CPUID_BIT(0) /* SSE3 */ | HWACCL_CPUID_BIT(13) /* CMPXCHG16B */)
 #define HWACCL_CPUID_6_EAX UINT32_C(0)
 #define HWACCL_CPUID_7_EBX UINT32_C(0)

@@ -115,7 +115,8 @@ static void basic_leaf(const struct hwaccl_processor *processor, uint32_t leaf, 
                 result[EAX] = SIGNATURE;
                 result[EBX] = 8 << 8; /* CLFLUSH line in units of 8 bytes */
                 result[ECX] = HWACCL_CPUID_1_ECX | (processor->context->cr4 & HWACCL_CR4_OSXSAVE ? OSXSAVE : 0);
-                result[EDX] = HWACCL_CPUID_1_EDX;
+                result[EDX] =
+                        HWACCL_CPUID_1_EDX & ~(hwaccl_processor_has_machine_check(processor) ? 0 : HWACCL_CPUID_MCE);
                 if (processor->apic) {
                         result[ECX] |= APIC_ECX;
                         result[EDX] |= processor->apic_base & HWACCL_APIC_BASE_ENABLED ? APIC_EDX : 0;

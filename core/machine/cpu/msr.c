@@ -10,6 +10,8 @@
 #include <inttypes.h>
 
 enum index {
+        IA32_P5_MC_ADDR = 0,
+        IA32_P5_MC_TYPE = 1,
         IA32_TSC = 0x10,
         IA32_PLATFORM_ID = 0x17,
         IA32_APIC_BASE = 0x1b,
@@ -208,6 +210,8 @@ bool hwaccl_processor_rdmsr(struct hwaccl_processor *processor, uint32_t index, 
         case IA32_PLATFORM_ID:
         case IA32_BIOS_SIGN_ID:
         case IA32_DEBUGCTL: *value = 0; return true;
+        case IA32_P5_MC_ADDR:
+        case IA32_P5_MC_TYPE: *value = 0; return hwaccl_processor_has_machine_check(processor);
         case IA32_MTRRCAP: *value = HWACCL_MTRR_VARIABLE_COUNT | MTRRCAP_FIXED | MTRRCAP_WC; return true;
         case IA32_SYSENTER_CS: *value = context->sysenter_cs; return true;
         case IA32_SYSENTER_ESP: *value = context->sysenter_esp; return true;
@@ -291,6 +295,8 @@ bool hwaccl_processor_wrmsr(struct hwaccl_processor *processor, uint32_t index, 
                 break;
         case IA32_BIOS_SIGN_ID: return true; /* software clears it before it asks for the microcode's revision */
         case IA32_DEBUGCTL: return value == 0;
+        case IA32_P5_MC_ADDR:
+        case IA32_P5_MC_TYPE: return hwaccl_processor_has_machine_check(processor) && value == 0;
         case IA32_SYSENTER_CS: return write_sysenter(context, &context->sysenter_cs, value & UINT32_MAX);
         case IA32_SYSENTER_ESP:
                 return address_is_canonical(value) && write_sysenter(context, &context->sysenter_esp, value);

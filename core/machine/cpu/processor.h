@@ -86,6 +86,13 @@ void hwaccl_processor_take_init(struct hwaccl_processor *processor);
 void hwaccl_processor_cpuid(const struct hwaccl_processor *processor, uint32_t leaf, uint32_t subleaf,
                             uint32_t result[4]);
 
+/** hwaccl_processor_has_machine_check - does CPUID announce machine checks? Not in recordings without a machine's name
+ */
+static inline bool hwaccl_processor_has_machine_check(const struct hwaccl_processor *processor)
+{
+        return !processor->device.board || processor->device.board->kind != HWACCL_MACHINE_UNSTATED;
+}
+
 /** hwaccl_processor_apic_base_possible - can IA32_APIC_BASE have the value? */
 bool hwaccl_processor_apic_base_possible(const struct hwaccl_processor *processor, uint64_t value);
 
