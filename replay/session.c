@@ -210,3 +210,8 @@ const struct hwaccl_subject_state *hwaccl_session_state(const struct hwaccl_sess
 {
         return session->cursor ? session->engine.state[moment] : NULL;
 }
+
+struct hwaccl_machine *hwaccl_session_machine(const struct hwaccl_session *session)
+{
+        return session->cursor ? session->engine.machine : NULL;
+}

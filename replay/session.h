@@ -9,6 +9,7 @@
 #ifndef HWACCL_SESSION_H
 #define HWACCL_SESSION_H
 
+#include "core/machine/machine.h"
 #include "hwaccl/error.h"
 #include "hwaccl/recording.h"
 #include "hwaccl/replay.h"
@@ -71,5 +72,8 @@ uint64_t hwaccl_session_next(const struct hwaccl_session *session);
  */
 const struct hwaccl_subject_state *hwaccl_session_state(const struct hwaccl_session *session,
                                                         enum hwaccl_moment moment);
+
+/** hwaccl_session_machine - devices and processor as they are now. NULL where the session stands nowhere */
+struct hwaccl_machine *hwaccl_session_machine(const struct hwaccl_session *session);
 
 #endif

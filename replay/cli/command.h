@@ -25,6 +25,7 @@ extern const struct cli_command cli_command_replay;
 extern const struct cli_command cli_command_show;
 extern const struct cli_command cli_command_state;
 extern const struct cli_command cli_command_stat;
+extern const struct cli_command cli_command_report;
 extern const struct cli_command cli_command_check;
 extern const struct cli_command cli_command_top;
 extern const struct cli_command cli_command_import;

@@ -5,6 +5,7 @@
 const struct cli_command *const cli_commands[] = {
         &cli_command_record,
         &cli_command_replay,
+        &cli_command_report,
         &cli_command_show,
         &cli_command_state,
         &cli_command_stat,

@@ -6,7 +6,7 @@ import subprocess
 
 from hwaccl_cli import BUILD, HWACCL, CommandTest, main
 
-SUBCOMMANDS = ["record", "replay", "show", "state", "stat", "check", "import", "recover", "top", "upgrade"]
+SUBCOMMANDS = ["record", "replay", "report", "show", "state", "stat", "check", "import", "recover", "top", "upgrade"]
 
 
 class Usage(CommandTest):
@@ -64,7 +64,7 @@ class Usage(CommandTest):
         return done.stdout.split()
 
     def test_completion_offers_what_the_help_shows(self):
-        self.assertEqual(self.complete("re"), ["record", "replay", "recover"])
+        self.assertEqual(self.complete("re"), ["record", "replay", "report", "recover"])
         for name in SUBCOMMANDS:
             expected = ["--" + option[1] for option in self.options(name)] + ["--help"]
             self.assertEqual(self.complete(name, "--"), expected, name)

@@ -1,0 +1,149 @@
+/* hwaccl report: says what happened to a guest. */
+#include "replay/cli/json.h"
+#include "replay/cli/message.h"
+#include "replay/cli/option.h"
+#include "replay/cli/recording_input.h"
+#include "replay/postmortem/report.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+
+struct settings {
+        struct cli_exits exits;
+        bool vcpu_given;
+        bool json;
+};
+
+static const struct cli_option options[] = {
+        {"vcpu", 0, "N", "report about virtual CPU N (default: the one that failed first)",
+         CLI_NUMBER_32(struct settings, exits.vcpu, 0, VCPU_MAX),
+         .given = CLI_FIELD(bool, struct settings, vcpu_given)},
+        CLI_OPTION_JSON(struct settings, json),
+        {.name = NULL},
+};
+
+/* The exit's number, or null. */
+static json_t *exit_number_of(uint64_t exit)
+{
+        return exit == EVIDENCE_NEVER ? json_null() : cli_json_count(exit);
+}
+
+static json_t *finding_object(const struct hwaccl_finding *finding)
+{
+        json_t *facts = json_array(), *advice = json_array();
+
+        for (size_t i = 0; i < finding->fact_count; i++)
+                cli_json_append(&facts,
+                                json_pack("{s:o, s:b, s:o}", "exit", exit_number_of(finding->fact[i].exit), "guess",
+                                          finding->fact[i].guess, "text", cli_json_text(finding->fact[i].text)));
+        for (size_t i = 0; i < finding->advice_count; i++)
+                cli_json_append(&advice, cli_json_text(finding->advice[i]));
+        return json_pack("{s:s, s:o, s:o, s:i, s:s, s:o, s:o}", "id", finding->rule->id, "title",
+                         cli_json_text(finding->title), "exit", exit_number_of(finding->exit), "weight",
+                         (int)finding->weight, "source", finding->rule->source, "facts", facts, "advice", advice);
+}
+
+static json_t *registers_object(const struct hwaccl_evidence *evidence)
+{
+        json_t *registers = json_object();
+        struct hwaccl_report_register shown;
+
+        for (unsigned field = 0; field < HWACCL_FIELD_COUNT; field++)
+                if (hwaccl_report_register(evidence, (enum hwaccl_field_index)field, &shown))
+                        cli_json_set(&registers, shown.name,
+                                     json_pack("{s:o, s:o, s:o}", "value", cli_json_hex(shown.value), "changed",
+                                               exit_number_of(shown.exit), "by",
+                                               shown.exit == EVIDENCE_NEVER
+                                                       ? json_null()
+                                                       : json_string(shown.by_handler ? "handling" : "guest")));
+        return registers;
+}
+
+static json_t *console_array(const struct hwaccl_evidence *evidence)
+{
+        json_t *lines = json_array();
+
+        for (size_t i = 0; i < evidence->line_count; i++)
+                cli_json_append(&lines, json_pack("{s:o, s:o}", "exit", exit_number_of(evidence->line[i].exit), "text",
+                                                  cli_json_text(evidence->line[i].text)));
+        return lines;
+}
+
+static json_t *vcpus_array(const struct hwaccl_report *report)
+{
+        json_t *vcpus = json_array();
+
+        for (size_t i = 0; i < report->vcpu_count; i++)
+                cli_json_append(&vcpus, json_pack("{s:I, s:o, s:o}", "vcpu", (json_int_t)report->vcpu[i].number, "exit",
+                                                  exit_number_of(report->vcpu[i].exit), "title",
+                                                  cli_json_text(report->vcpu[i].title)));
+        return vcpus;
+}
+
+static bool print_json(const struct hwaccl_report *report)
+{
+        static const char *const judgements[] = {"unknown", "good", "failed"};
+        json_t *findings = json_array(), *more = json_array();
+        const char *text;
+
+        for (size_t i = 0; i < report->finding_count; i++)
+                cli_json_append(&findings, finding_object(&report->finding[i]));
+        for (size_t i = 0; (text = hwaccl_report_more(report->evidence, i)) != NULL; i++)
+                cli_json_append(&more, cli_json_text(text));
+        return cli_json_print(json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "vcpu",
+                                        (json_int_t)report->evidence->vcpu, "judgement", judgements[report->judgement],
+                                        "end", hwaccl_end_name(report->evidence->info->end), "findings", findings,
+                                        "registers", registers_object(report->evidence), "console",
+                                        console_array(report->evidence), "vcpus", vcpus_array(report), "more", more));
+}
+
+static enum cli_status status_of(enum hwaccl_judgement judgement)
+{
+        switch (judgement) {
+        case JUDGEMENT_GOOD: return CLI_CLEAN;
+        case JUDGEMENT_FAILED: return CLI_BAD;
+        default: return CLI_CANNOT;
+        }
+}
+
+static enum cli_status run(const struct cli_command *command, int argc, char **argv)
+{
+        struct settings settings = {.exits = CLI_EXITS_ALL};
+        struct hwaccl_error error;
+        enum cli_status status;
+
+        if (!cli_parse_options(command, argc, argv, &settings, &status))
+                return status;
+        const char *path = cli_one_operand(command, argc, argv, "recording");
+        struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
+        if (!recording)
+                return CLI_CANNOT;
+        struct hwaccl_report *report =
+                hwaccl_report_create(recording, settings.vcpu_given ? settings.exits.vcpu : REPORT_ANY_VCPU, &error);
+        if (!report) {
+                status = cli_file_error(command, path, error.message);
+        } else {
+                status = status_of(report->judgement);
+                if (!settings.json)
+                        hwaccl_report_print(report, stdout);
+                else if (!print_json(report))
+                        status = cli_error(command, "out of memory");
+        }
+        hwaccl_report_free(report);
+        return cli_recording_close(command, path, recording, status);
+}
+
+const struct cli_command cli_command_report = {
+        .name = "report",
+        .arguments = "[OPTION]... RECORDING",
+        .summary = "say why a guest failed, and what that rests on",
+        .options = options,
+        .details =
+                "The first line says what happened and where. Then follow the facts that it rests on, each with its "
+                "exit,\n"
+                "what to look at, other findings, the last exits, registers with who changed them last, and the last\n"
+                "lines that were printed. Conclusions that are not certain begin with 'guess'.\n\n"
+                "Exit status: 0 the guest did not fail; 1 it failed; 2 the report cannot tell, or failure.\n\n"
+                "Example: hwaccl report boot.db\n",
+        .run = run,
+};

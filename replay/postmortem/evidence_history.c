@@ -1,0 +1,189 @@
+/* What the recording says about the time before the last exits. */
+#include "replay/postmortem/evidence.h"
+#include "replay/postmortem/evidence_query.h"
+
+#include "tracer/ring/exit_id.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Exits, or rows, that one question looks at: a second's work at most. */
+#define HISTORY_EXITS 500000u
+
+static int64_t first_id(const struct hwaccl_evidence *evidence)
+{
+        return exit_id(evidence->vcpu, evidence->first);
+}
+
+sqlite3_stmt *evidence_query(const struct hwaccl_evidence *evidence, const char *sql)
+{
+        sqlite3_stmt *statement = NULL;
+        uint64_t last = evidence->end > evidence->first ? evidence->end - 1 : evidence->first;
+
+        if (sqlite3_prepare_v2(hwaccl_recording_database(evidence->recording), sql, -1, &statement, NULL) != SQLITE_OK)
+                return NULL;
+        int count = sqlite3_bind_parameter_count(statement);
+        bool good = (count < 1 || sqlite3_bind_int64(statement, 1, first_id(evidence)) == SQLITE_OK) &&
+                    (count < 2 || sqlite3_bind_int64(statement, 2, exit_id(evidence->vcpu, last)) == SQLITE_OK);
+        if (good)
+                return statement;
+        (void)sqlite3_finalize(statement);
+        return NULL;
+}
+
+bool evidence_row(sqlite3_stmt *statement)
+{
+        return statement && sqlite3_step(statement) == SQLITE_ROW;
+}
+
+static uint64_t low_bytes(uint64_t value, unsigned size)
+{
+        return size >= 8 ? value : value & ((UINT64_C(1) << 8 * size) - 1);
+}
+
+/* ?3 is the first exit not to look at. */
+static sqlite3_stmt *exits_before(const struct hwaccl_evidence *evidence, const char *sql, uint64_t before)
+{
+        sqlite3_stmt *row = evidence_query(evidence, sql);
+
+        if (row &&
+            sqlite3_bind_int64(row, 3, exit_id(evidence->vcpu, before < evidence->end ? before : evidence->end)) ==
+                    SQLITE_OK)
+                return row;
+        (void)sqlite3_finalize(row);
+        return NULL;
+}
+
+uint64_t evidence_port_write_of(const struct hwaccl_evidence *evidence, uint16_t port, uint64_t before, uint64_t mask,
+                                uint64_t bits, uint64_t *value)
+{
+        static const char sql[] =
+                "SELECT e.id, e.exit_qualification, coalesce(e.rax, (SELECT k.rax FROM keyframe k WHERE k.id <= e.id "
+                "ORDER BY k.id DESC LIMIT 1)) FROM exit e WHERE e.id BETWEEN ?1 AND ?2 AND e.id < ?3 AND "
+                "e.id >= ?3 - ?4 AND e.exit_reason & 0xffff = 30 AND e.exit_qualification & 8 = 0 AND "
+                "?5 - (e.exit_qualification >> 16 & 0xffff) BETWEEN 0 AND e.exit_qualification & 7 ORDER BY e.id DESC";
+        sqlite3_stmt *row = exits_before(evidence, sql, before);
+        uint64_t found = EVIDENCE_NEVER;
+
+        *value = 0;
+        if (!row || sqlite3_bind_int64(row, 4, HISTORY_EXITS) != SQLITE_OK ||
+            sqlite3_bind_int64(row, 5, port) != SQLITE_OK) {
+                (void)sqlite3_finalize(row);
+                return found;
+        }
+        while (found == EVIDENCE_NEVER && evidence_row(row)) {
+                uint64_t qualification = (uint64_t)sqlite3_column_int64(row, 1);
+                unsigned shift = 8 * (port - (unsigned)(qualification >> 16 & 0xffff));
+                uint64_t written =
+                        low_bytes((uint64_t)sqlite3_column_int64(row, 2), (unsigned)(qualification & 7) + 1) >> shift;
+                if (qualification & 16 || (written & mask) != bits)
+                        continue;
+                found = exit_number(sqlite3_column_int64(row, 0));
+                *value = written & 0xff;
+        }
+        (void)sqlite3_finalize(row);
+        return found;
+}
+
+uint64_t evidence_port_write(const struct hwaccl_evidence *evidence, uint16_t port, uint64_t before, uint64_t *value)
+{
+        return evidence_port_write_of(evidence, port, before, 0, 0, value);
+}
+
+uint64_t evidence_line_change(const struct hwaccl_evidence *evidence, unsigned line, bool level)
+{
+        sqlite3_stmt *row =
+                evidence_query(evidence, "SELECT exit FROM effect WHERE exit BETWEEN ?1 AND ?2 AND kind = 2 "
+                                         "AND address = ?3 AND value = ?4 ORDER BY exit DESC LIMIT 1");
+        uint64_t found = EVIDENCE_NEVER;
+
+        if (row && sqlite3_bind_int64(row, 3, line) == SQLITE_OK && sqlite3_bind_int64(row, 4, level) == SQLITE_OK &&
+            evidence_row(row))
+                found = exit_number(sqlite3_column_int64(row, 0));
+        (void)sqlite3_finalize(row);
+        return found;
+}
+
+uint64_t evidence_vector_taken(const struct hwaccl_evidence *evidence, uint8_t vector, uint64_t *count)
+{
+        sqlite3_stmt *row =
+                evidence_query(evidence, "SELECT max(id), count(*) FROM irq_handoff WHERE id BETWEEN ?1 AND "
+                                         "?2 AND vector = ?3 AND taken = 1");
+        uint64_t found = EVIDENCE_NEVER;
+
+        *count = 0;
+        if (row && sqlite3_bind_int64(row, 3, vector) == SQLITE_OK && evidence_row(row) &&
+            sqlite3_column_type(row, 0) == SQLITE_INTEGER) {
+                found = exit_number(sqlite3_column_int64(row, 0));
+                *count = (uint64_t)sqlite3_column_int64(row, 1);
+        }
+        (void)sqlite3_finalize(row);
+        return found;
+}
+
+/* Fields of the exit's own row. Others are in rows that are few. */
+static bool is_page_field(enum hwaccl_field_index field)
+{
+        enum hwaccl_field_group group = hwaccl_subject_fields[field].group;
+
+        return group == HWACCL_FIELD_GENERAL || group == HWACCL_FIELD_EXIT || field == HWACCL_FIELD_INDEX_cr2;
+}
+
+static uint64_t page_field_since(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field, uint64_t mask,
+                                 uint64_t wanted)
+{
+        char sql[400];
+        const char *name = hwaccl_subject_fields[field].name;
+        uint64_t found = EVIDENCE_NEVER;
+
+        (void)snprintf(sql, sizeof(sql),
+                       "SELECT e.id FROM exit e WHERE e.id BETWEEN max(?1, ?2 - %u) AND ?2 AND coalesce(e.%s, (SELECT "
+                       "k.%s FROM keyframe k WHERE k.id <= e.id ORDER BY k.id DESC LIMIT 1)) & ?3 <> ?4 ORDER BY e.id "
+                       "DESC LIMIT 1",
+                       HISTORY_EXITS, name, name);
+        sqlite3_stmt *row = evidence_query(evidence, sql);
+        if (row && sqlite3_bind_int64(row, 3, (int64_t)mask) == SQLITE_OK &&
+            sqlite3_bind_int64(row, 4, (int64_t)wanted) == SQLITE_OK && evidence_row(row))
+                found = exit_number(sqlite3_column_int64(row, 0)) + 1;
+        (void)sqlite3_finalize(row);
+        return found;
+}
+
+static uint64_t rare_field_since(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field, uint64_t mask,
+                                 uint64_t wanted)
+{
+        char sql[400];
+        bool segment = hwaccl_subject_fields[field].offset >= offsetof(struct hwaccl_subject_state, cs) &&
+                       hwaccl_subject_fields[field].offset < offsetof(struct hwaccl_subject_state, fs);
+        const char *name = hwaccl_subject_fields[field].name;
+        const char *table = segment ? "segment_registers" : "system_registers";
+        uint64_t found = EVIDENCE_NEVER;
+
+        (void)snprintf(
+                sql, sizeof(sql),
+                "SELECT min(at) FROM %s WHERE at <= 2 * ?2 + 1 AND at > (SELECT max(at) FROM %s WHERE at BETWEEN "
+                "2 * ?1 AND 2 * ?2 + 1 AND %s & ?3 <> ?4)",
+                table, table, name);
+        sqlite3_stmt *row = evidence_query(evidence, sql);
+        if (row && sqlite3_bind_int64(row, 3, (int64_t)mask) == SQLITE_OK &&
+            sqlite3_bind_int64(row, 4, (int64_t)wanted) == SQLITE_OK && evidence_row(row) &&
+            sqlite3_column_type(row, 0) == SQLITE_INTEGER)
+                found = exit_number(sqlite3_column_int64(row, 0) / 2);
+        (void)sqlite3_finalize(row);
+        return found;
+}
+
+uint64_t evidence_bits_since(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field, uint64_t mask,
+                             bool *bounded)
+{
+        const struct evidence_exit *last = hwaccl_evidence_last(evidence);
+
+        *bounded = true;
+        if (!last || !hwaccl_known_fields_has(&last->exit_known, field))
+                return evidence->first;
+        uint64_t wanted = hwaccl_field_get(&last->exit, field) & mask;
+        uint64_t since = is_page_field(field) ? page_field_since(evidence, field, mask, wanted)
+                                              : rare_field_since(evidence, field, mask, wanted);
+        *bounded = since == EVIDENCE_NEVER;
+        return *bounded ? evidence->first : since;
+}

@@ -1,0 +1,129 @@
+/* The report as text. */
+#include "replay/postmortem/report.h"
+
+#include <inttypes.h>
+
+#define LAST_EXITS     8
+#define COMMON_FACTS   6 /* of a finding that is not the first */
+#define REGISTER_WIDTH 16
+
+static void print_exit(uint64_t exit, FILE *stream)
+{
+        if (exit == EVIDENCE_NEVER)
+                (void)fprintf(stream, "  %12s  ", "");
+        else
+                (void)fprintf(stream, "  exit %7" PRIu64 "  ", exit);
+}
+
+static void print_facts(const struct hwaccl_finding *finding, size_t limit, FILE *stream)
+{
+        for (size_t i = 0; i < finding->fact_count && i < limit; i++) {
+                const struct hwaccl_fact *fact = &finding->fact[i];
+                print_exit(fact->exit, stream);
+                (void)fprintf(stream, "%s%s\n", fact->guess ? "guess: " : "", fact->text);
+        }
+}
+
+static void print_findings(const struct hwaccl_report *report, FILE *stream)
+{
+        const struct hwaccl_finding *first = &report->finding[0];
+
+        (void)fprintf(stream, "%s\n", first->title);
+        (void)fprintf(stream, "\nHow it came to that (rule %s):\n", first->rule->id);
+        print_facts(first, FINDING_FACTS, stream);
+        if (first->advice_count) {
+                (void)fprintf(stream, "\nWhat to look at:\n");
+                for (size_t i = 0; i < first->advice_count; i++)
+                        (void)fprintf(stream, "  - %s\n", first->advice[i]);
+        }
+        for (size_t i = 1; i < report->finding_count; i++) {
+                (void)fprintf(stream, "\nAlso (rule %s): %s\n", report->finding[i].rule->id, report->finding[i].title);
+                print_facts(&report->finding[i], COMMON_FACTS, stream);
+        }
+}
+
+static void print_registers(const struct hwaccl_evidence *evidence, FILE *stream)
+{
+        struct hwaccl_report_register shown;
+
+        (void)fprintf(stream, "\nRegisters at the end, and who changed them last:\n");
+        for (unsigned field = 0; field < HWACCL_FIELD_COUNT; field++) {
+                if (!hwaccl_report_register(evidence, (enum hwaccl_field_index)field, &shown))
+                        continue;
+                (void)fprintf(stream, "  %-13s %0*" PRIx64, shown.name, (int)shown.width * 2, shown.value);
+                (void)fprintf(stream, "%*s", (int)(REGISTER_WIDTH - shown.width * 2) + 2, "");
+                if (shown.exit == EVIDENCE_NEVER)
+                        (void)fprintf(stream, "unchanged in the last %zu exits\n", evidence->exit_count);
+                else if (shown.by_handler)
+                        (void)fprintf(stream, "handling of exit %" PRIu64 "\n", shown.exit);
+                else if (shown.exit == evidence->first)
+                        (void)fprintf(stream, "the guest, before exit %" PRIu64 "\n", shown.exit);
+                else
+                        (void)fprintf(stream, "the guest, between exits %" PRIu64 " and %" PRIu64 "\n", shown.exit - 1,
+                                      shown.exit);
+        }
+}
+
+static void print_last_exits(const struct hwaccl_evidence *evidence, FILE *stream)
+{
+        size_t begin = evidence->exit_count > LAST_EXITS ? evidence->exit_count - LAST_EXITS : 0;
+
+        (void)fprintf(stream, "\nLast exits:\n");
+        for (size_t i = begin; i < evidence->exit_count; i++) {
+                const struct evidence_exit *exit = &evidence->exits[i];
+                struct evidence_access access = evidence_access(evidence, i);
+                const char *reason = hwaccl_exit_reason_name(evidence_reason(exit));
+                char at[160];
+                evidence_at(exit, at, sizeof(at));
+                print_exit(exit->number, stream);
+                (void)fprintf(stream, "%s at %s", reason ? reason : "unknown exit", at);
+                if (access.value_known)
+                        (void)fprintf(stream, ", %s %" PRIx64 "h", access.write ? "writes" : "reads", access.value);
+                if (exit->offered)
+                        (void)fprintf(stream, "; vector %02xh offered%s", exit->vector,
+                                      !exit->settled ? ""
+                                      : exit->taken  ? ", taken"
+                                                     : ", returned");
+                (void)fprintf(stream, "\n");
+        }
+}
+
+static void print_console(const struct hwaccl_evidence *evidence, FILE *stream)
+{
+        if (evidence->line_count == 0) {
+                (void)fprintf(stream, "\nThe guest printed nothing.\n");
+                return;
+        }
+        (void)fprintf(stream, "\nLast lines printed:\n");
+        for (size_t i = 0; i < evidence->line_count; i++) {
+                print_exit(evidence->line[i].exit, stream);
+                (void)fprintf(stream, "%s\n", evidence->line[i].text);
+        }
+}
+
+static void print_vcpus(const struct hwaccl_report *report, FILE *stream)
+{
+        if (report->vcpu_count < 2)
+                return;
+        (void)fprintf(stream, "\nVirtual CPUs (this report is about number %" PRIu32 "):\n", report->evidence->vcpu);
+        for (size_t i = 0; i < report->vcpu_count; i++) {
+                print_exit(report->vcpu[i].exit, stream);
+                (void)fprintf(stream, "vCPU %" PRIu32 ": %s\n", report->vcpu[i].number, report->vcpu[i].title);
+        }
+}
+
+void hwaccl_report_print(const struct hwaccl_report *report, FILE *stream)
+{
+        const struct hwaccl_evidence *evidence = report->evidence;
+        const char *more;
+
+        print_findings(report, stream);
+        print_vcpus(report, stream);
+        if (evidence->exit_count) {
+                print_last_exits(evidence, stream);
+                print_registers(evidence, stream);
+        }
+        print_console(evidence, stream);
+        for (size_t i = 0; (more = hwaccl_report_more(evidence, i)) != NULL; i++)
+                (void)fprintf(stream, "%s  - %s\n", i == 0 ? "\nWhat would tell more:\n" : "", more);
+}

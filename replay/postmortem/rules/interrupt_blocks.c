@@ -1,0 +1,268 @@
+#include "replay/postmortem/rules/interrupt_blocks.h"
+
+#include "core/machine/devices/io_apic.h"
+#include "core/machine/devices/local_apic.h"
+#include "core/machine/devices/pic.h"
+#include "core/machine/devices/pit.h"
+#include "core/machine/devices/rtc.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SVR_ENABLED      0x100u
+#define LVT_MASKED       0x10000u
+#define REDIRECTION_MASK (UINT64_C(1) << 16)
+#define CASCADE          2u
+#define RTC_B_SOURCES    0x70u
+
+const char *interrupt_line_source(unsigned line)
+{
+        static const char *const names[16] = {
+                "IRQ 0 (timer)",  "IRQ 1 (keyboard)", "IRQ 2 (cascade)", "IRQ 3 (COM2)",         "IRQ 4 (COM1)",
+                "IRQ 5",          "IRQ 6 (floppy)",   "IRQ 7",           "IRQ 8 (RTC)",          "IRQ 9 (ACPI)",
+                "IRQ 10",         "IRQ 11",           "IRQ 12 (mouse)",  "IRQ 13 (coprocessor)", "IRQ 14 (ATA 1)",
+                "IRQ 15 (ATA 2)",
+        };
+
+        return line < 16 ? names[line] : "a pin of the I/O APIC";
+}
+
+static const char *acknowledge(unsigned line)
+{
+        switch (line) {
+        case 0: return "";
+        case 1: return "; port 60h was not read";
+        case 3:
+        case 4: return "; the UART's cause (IIR, RBR, LSR, MSR) was not read";
+        case 8: return "; the RTC's register C was not read";
+        case 9: return "; the PM1 status was not cleared";
+        case 14: return "; the drive's status (port 1f7h) was not read";
+        case 15: return "; the drive's status (port 177h) was not read";
+        default: return "; its device was not acknowledged";
+        }
+}
+
+static void add(struct interrupt_blocks *blocks, enum interrupt_block_kind kind, uint64_t exit, const char *advice,
+                const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+static void add(struct interrupt_blocks *blocks, enum interrupt_block_kind kind, uint64_t exit, const char *advice,
+                const char *format, ...)
+{
+        if (blocks->count == INTERRUPT_BLOCKS_MAX)
+                return;
+        struct interrupt_block *block = &blocks->block[blocks->count++];
+        va_list arguments;
+
+        block->kind = kind;
+        block->exit = exit;
+        (void)snprintf(block->advice, sizeof(block->advice), "%s", advice);
+        va_start(arguments, format);
+        (void)vsnprintf(block->text, sizeof(block->text), format, arguments);
+        va_end(arguments);
+}
+
+static void describe(struct interrupt_blocks *blocks, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void describe(struct interrupt_blocks *blocks, const char *format, ...)
+{
+        va_list arguments;
+
+        if (blocks->state_count == sizeof(blocks->state) / sizeof(blocks->state[0]))
+                return;
+        va_start(arguments, format);
+        (void)vsnprintf(blocks->state[blocks->state_count++], sizeof(blocks->state[0]), format, arguments);
+        va_end(arguments);
+}
+
+/* EOIs of an 8259 behind exit @since: OCW2 with bit 5. */
+static void pic_in_service(const struct hwaccl_evidence *evidence, const struct hwaccl_pic_chip *chip, bool slave,
+                           unsigned input, struct interrupt_blocks *blocks)
+{
+        uint16_t port = slave ? 0xa0 : 0x20;
+        uint8_t vector = (uint8_t)(chip->base + input);
+        unsigned line = input + (slave ? 8 : 0);
+        uint64_t count, value;
+        uint64_t taken = evidence_vector_taken(evidence, vector, &count);
+        uint64_t eoi = evidence_port_write_of(evidence, port, evidence->end, 0x38, 0x20, &value);
+        char since[64] = "", seen[80], advice[160];
+
+        if (!slave && input == CASCADE)
+                (void)snprintf(since, sizeof(since), " for the second 8259");
+        else if (taken != EVIDENCE_NEVER)
+                (void)snprintf(since, sizeof(since), " since vector %02xh was taken (exit %" PRIu64 ")", vector, taken);
+        if (eoi == EVIDENCE_NEVER)
+                (void)snprintf(seen, sizeof(seen), "no EOI (OUT %xh, 20h) is recorded", port);
+        else
+                (void)snprintf(seen, sizeof(seen), "the last EOI (OUT %xh, %02" PRIx64 "h) was at exit %" PRIu64, port,
+                               value, eoi);
+        (void)snprintf(advice, sizeof(advice), "the handler of vector %02xh: does it write 20h to port %xh%s?", vector,
+                       port, slave ? " and to port 20h" : "");
+        add(blocks, BLOCK_IN_SERVICE, taken, advice,
+            "8259 #%u: %s is in service without EOI%s and blocks itself and all lines of lower priority; %s",
+            slave + 1u, interrupt_line_source(line), since, seen);
+}
+
+static void pic_masked(const struct hwaccl_evidence *evidence, const struct hwaccl_pic_chip *chip, bool slave,
+                       unsigned input, struct interrupt_blocks *blocks)
+{
+        uint16_t port = slave ? 0xa1 : 0x21;
+        unsigned line = input + (slave ? 8 : 0);
+        uint64_t value, since = evidence_line_change(evidence, line, true);
+        uint64_t written = evidence_port_write(evidence, port, evidence->end, &value);
+        char when[64] = "", by[64] = "", advice[160];
+
+        if (since != EVIDENCE_NEVER)
+                (void)snprintf(when, sizeof(when), " since exit %" PRIu64, since);
+        if (written != EVIDENCE_NEVER)
+                (void)snprintf(by, sizeof(by), ", written at exit %" PRIu64, written);
+        (void)snprintf(advice, sizeof(advice), "who should clear bit %u of port %xh?", input, port);
+        add(blocks, BLOCK_MASKED, since, advice, "8259 #%u: %s is requested%s and masked (IMR %02xh%s)", slave + 1u,
+            interrupt_line_source(line), when, chip->imr, by);
+}
+
+static void pic_unacknowledged(const struct hwaccl_evidence *evidence, bool slave, unsigned input,
+                               struct interrupt_blocks *blocks)
+{
+        unsigned line = input + (slave ? 8 : 0);
+        uint64_t since = evidence_line_change(evidence, line, true);
+        char when[64] = "", advice[160];
+
+        if (since != EVIDENCE_NEVER)
+                (void)snprintf(when, sizeof(when), " since exit %" PRIu64, since);
+        (void)snprintf(advice, sizeof(advice), "the handler of %s: does it read or clear the device's status?",
+                       interrupt_line_source(line));
+        add(blocks, BLOCK_UNACKNOWLEDGED, since, advice,
+            "8259 #%u: the line of %s is high%s, its interrupt was taken, and an edge-triggered input sees no other "
+            "edge "
+            "before it falls%s",
+            slave + 1u, interrupt_line_source(line), when, acknowledge(line));
+}
+
+static void chip_blocks(const struct hwaccl_evidence *evidence, const struct hwaccl_pic_chip *chip, bool slave,
+                        struct interrupt_blocks *blocks)
+{
+        describe(blocks, "8259 #%u: IRR %02xh, ISR %02xh, IMR %02xh, lines %02xh, vectors %02xh to %02xh%s", slave + 1u,
+                 chip->irr, chip->isr, chip->imr, chip->lines, chip->base, chip->base + 7,
+                 chip->step == HWACCL_PIC_READY ? "" : ", not initialized");
+        for (unsigned input = 0; input < 8; input++) {
+                unsigned bit = 1u << input;
+                bool cascade = !slave && input == CASCADE;
+                if (chip->isr & bit)
+                        pic_in_service(evidence, chip, slave, input, blocks);
+                else if (chip->irr & bit && chip->imr & bit)
+                        pic_masked(evidence, chip, slave, input, blocks);
+                else if (chip->lines & bit && !(chip->irr & bit) && !cascade && !(slave == false && input == 0))
+                        pic_unacknowledged(evidence, slave, input, blocks);
+        }
+}
+
+static bool apic_timer_armed(const struct hwaccl_local_apic *apic)
+{
+        bool running = apic->timer_running || apic->tsc_deadline;
+
+        return running && !(apic->lvt[HWACCL_LVT_TIMER] & LVT_MASKED);
+}
+
+static void no_timer(const struct hwaccl_evidence *evidence, struct interrupt_blocks *blocks)
+{
+        const struct hwaccl_pit *pit = evidence_device(evidence, "pit");
+        const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
+        const struct hwaccl_rtc *rtc = evidence_device(evidence, "rtc");
+        const struct hwaccl_pit_channel *channel = pit ? &pit->channel[0] : NULL;
+        bool periodic = channel && (channel->mode == 2 || channel->mode == 3);
+
+        if (!channel || (channel->counting && (periodic || !channel->expired)))
+                return;
+        if ((apic && apic_timer_armed(apic)) || (rtc && rtc->cmos[11] & RTC_B_SOURCES))
+                return;
+        add(blocks, BLOCK_NO_SOURCE, EVIDENCE_NEVER, "which timer should end the wait?",
+            "no timer is armed: counter 0 of the 8253 %s%s%s",
+            channel->count || channel->expired ? "has run out" : "has no count",
+            apic ? ", the local APIC's timer is off or masked" : "", rtc ? ", the RTC has no interrupt enabled" : "");
+}
+
+static void apic_blocks(const struct hwaccl_evidence *evidence, const struct hwaccl_local_apic *apic,
+                        const struct hwaccl_pic *pic, struct interrupt_blocks *blocks)
+{
+        bool pic_asks = pic && pic->master.step == HWACCL_PIC_READY && pic->master.irr & (unsigned)~pic->master.imr;
+
+        for (unsigned vector = 16; vector < 256; vector++) {
+                if (!(apic->isr[vector / 64] >> vector % 64 & 1))
+                        continue;
+                uint64_t count, taken = evidence_vector_taken(evidence, (uint8_t)vector, &count);
+                char since[64] = "";
+                if (taken != EVIDENCE_NEVER)
+                        (void)snprintf(since, sizeof(since), " since exit %" PRIu64, taken);
+                add(blocks, BLOCK_IN_SERVICE, taken, "the handler: does it write 0 to the EOI register, offset b0h?",
+                    "local APIC: vector %02xh is in service without EOI%s and blocks every vector up to %02xh", vector,
+                    since, vector | 15u);
+        }
+        if (!(apic->svr & SVR_ENABLED) && (apic->irr[0] | apic->irr[1] | apic->irr[2] | apic->irr[3]))
+                add(blocks, BLOCK_DISABLED, EVIDENCE_NEVER, "who should set bit 8 of the SVR, offset f0h?",
+                    "local APIC: it is disabled by software (SVR %xh)", apic->svr);
+        if (pic_asks && apic->lvt[HWACCL_LVT_LINT0] & LVT_MASKED)
+                add(blocks, BLOCK_MASKED, EVIDENCE_NEVER, "is the guest to use the 8259s or the I/O APIC?",
+                    "local APIC: the 8259s request an interrupt, and LINT0 is masked (LVT %xh)",
+                    apic->lvt[HWACCL_LVT_LINT0]);
+        if ((apic->timer_running || apic->tsc_deadline) && apic->lvt[HWACCL_LVT_TIMER] & LVT_MASKED)
+                add(blocks, BLOCK_MASKED, EVIDENCE_NEVER, "who should clear bit 16 of the timer's LVT, offset 320h?",
+                    "local APIC: the timer runs, and its LVT is masked (%xh)", apic->lvt[HWACCL_LVT_TIMER]);
+}
+
+static void io_apic_blocks(const struct hwaccl_evidence *evidence, const struct hwaccl_io_apic *io_apic,
+                           const struct hwaccl_pic *pic, struct interrupt_blocks *blocks)
+{
+        bool used = false;
+
+        for (unsigned pin = 0; pin < HWACCL_IO_APIC_PINS; pin++)
+                used |= !(io_apic->redirection[pin] & REDIRECTION_MASK);
+        for (unsigned pin = 0; pin < HWACCL_IO_APIC_PINS; pin++) {
+                bool up = io_apic->pins >> pin & 1, open = !(io_apic->redirection[pin] & REDIRECTION_MASK);
+                bool pic_open = pic && pin < 16 && !((pin < 8 ? pic->master.imr : pic->slave.imr) >> pin % 8 & 1);
+                if (up && !open && !pic_open && used)
+                        add(blocks, BLOCK_MASKED, evidence_line_change(evidence, pin, true),
+                            "who should clear bit 16 of the redirection entry?",
+                            "I/O APIC: pin %u (%s) is up and masked (redirection entry %" PRIx64 "h)", pin,
+                            interrupt_line_source(pin), io_apic->redirection[pin]);
+        }
+}
+
+void interrupt_blocks_find(const struct hwaccl_evidence *evidence, struct interrupt_blocks *blocks)
+{
+        const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
+        const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
+        const struct hwaccl_io_apic *io_apic = evidence_device(evidence, "io_apic");
+
+        memset(blocks, 0, sizeof(*blocks));
+        if (pic) {
+                chip_blocks(evidence, &pic->master, false, blocks);
+                chip_blocks(evidence, &pic->slave, true, blocks);
+        }
+        if (apic)
+                apic_blocks(evidence, apic, pic, blocks);
+        if (io_apic)
+                io_apic_blocks(evidence, io_apic, pic, blocks);
+        no_timer(evidence, blocks);
+}
+
+const struct interrupt_block *interrupt_blocks_main(const struct interrupt_blocks *blocks)
+{
+        const struct interrupt_block *main = NULL;
+
+        for (size_t i = 0; i < blocks->count; i++)
+                if (!main || blocks->block[i].kind > main->kind)
+                        main = &blocks->block[i];
+        return main;
+}
+
+void interrupt_blocks_report(const struct interrupt_blocks *blocks, struct hwaccl_finding *finding)
+{
+        for (size_t i = 0; i < blocks->state_count; i++)
+                finding_fact(finding, EVIDENCE_NEVER, "%s", blocks->state[i]);
+        for (size_t i = 0; i < blocks->count; i++) {
+                finding_fact(finding, blocks->block[i].exit, "%s", blocks->block[i].text);
+                finding_advise(finding, "%s", blocks->block[i].advice);
+        }
+}

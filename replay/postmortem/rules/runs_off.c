@@ -1,0 +1,174 @@
+/* The guest executes where no code is. */
+#include "replay/postmortem/evidence_query.h"
+#include "replay/postmortem/rules.h"
+
+#include "core/exit/registers.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE_MASK UINT64_C(0xfff)
+
+static bool paged(const struct hwaccl_subject_state *state)
+{
+        return (state->cr0 & HWACCL_CR0_PG) != 0;
+}
+
+/* The last exit whose instruction was in an image or firmware, before @index. */
+static void last_sane(const struct hwaccl_evidence *evidence, size_t index, struct hwaccl_finding *finding)
+{
+        for (size_t i = index; i-- > 0;) {
+                const struct evidence_exit *exit = &evidence->exits[i];
+                if (!exit->code_size)
+                        continue;
+                char at[160];
+                evidence_at(exit, at, sizeof(at));
+                finding_fact(finding, exit->number, "the last exit at an instruction that was read: %s", at);
+                return;
+        }
+        finding_fact(finding, EVIDENCE_NEVER,
+                     "no exit before it was at an instruction: the way from the guest's entry to "
+                     "here is not recorded");
+}
+
+/* A general register with the address: an indirect jump or call goes through one. */
+static void target_register(const struct evidence_exit *exit, struct hwaccl_finding *finding)
+{
+        static const enum hwaccl_field_index registers[] = {
+                HWACCL_FIELD_INDEX_rax, HWACCL_FIELD_INDEX_rbx, HWACCL_FIELD_INDEX_rcx, HWACCL_FIELD_INDEX_rdx,
+                HWACCL_FIELD_INDEX_rsi, HWACCL_FIELD_INDEX_rdi, HWACCL_FIELD_INDEX_rbp, HWACCL_FIELD_INDEX_r8,
+                HWACCL_FIELD_INDEX_r9,  HWACCL_FIELD_INDEX_r10, HWACCL_FIELD_INDEX_r11, HWACCL_FIELD_INDEX_r12,
+                HWACCL_FIELD_INDEX_r13, HWACCL_FIELD_INDEX_r14, HWACCL_FIELD_INDEX_r15,
+        };
+
+        for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
+                if (exit->exit.rip && hwaccl_field_get(&exit->exit, registers[i]) == exit->exit.rip)
+                        finding_guess(finding, exit->number,
+                                      "%s holds exactly this address: it came by an indirect jump or call through %s",
+                                      hwaccl_subject_fields[registers[i]].name,
+                                      hwaccl_subject_fields[registers[i]].name);
+}
+
+static void stack_fact(const struct evidence_exit *exit, struct hwaccl_finding *finding)
+{
+        finding_fact(finding, exit->number, "stack %04" PRIx64 ":%" PRIx64 "h, RFLAGS %" PRIx64 "h",
+                     exit->exit.ss.selector, exit->exit.rsp, exit->exit.rflags);
+}
+
+/* A fetch where the machine has no memory. */
+static void fetch_without_memory(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                                 uint64_t physical, struct hwaccl_finding *finding)
+{
+        char place[64];
+
+        evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
+        finding_title(finding, WEIGHT_CERTAIN, JUDGEMENT_FAILED, last->number,
+                      "the guest executes where no memory is: fetch at %s from %" PRIx64 "h, %s", place, physical,
+                      evidence_region(evidence, physical));
+        target_register(last, finding);
+        last_sane(evidence, evidence->exit_count - 1, finding);
+        stack_fact(last, finding);
+        finding_advise(finding,
+                       "where was this address computed or loaded: a null or wild pointer, a wrong relocation, or "
+                       "an image that was not loaded?");
+}
+
+static bool any_row(const struct hwaccl_evidence *evidence, const char *sql, uint64_t from, uint64_t to)
+{
+        sqlite3_stmt *row = evidence_query(evidence, sql);
+        bool found = row && sqlite3_bind_int64(row, 3, (int64_t)from) == SQLITE_OK &&
+                     sqlite3_bind_int64(row, 4, (int64_t)to) == SQLITE_OK && evidence_row(row);
+
+        (void)sqlite3_finalize(row);
+        return found;
+}
+
+/* Did a handler write to the page, or read an instruction of it? Then code may be there. */
+static bool page_is_known(const struct hwaccl_evidence *evidence, uint64_t physical)
+{
+        uint64_t from = physical & ~PAGE_MASK, to = from | PAGE_MASK;
+
+        return any_row(evidence,
+                       "SELECT 1 FROM instruction WHERE ?1 IS NOT NULL AND ?2 IS NOT NULL AND address BETWEEN ?3 AND "
+                       "?4 "
+                       "LIMIT 1",
+                       from, to) ||
+               any_row(evidence,
+                       "SELECT 1 FROM effect WHERE exit BETWEEN ?1 AND ?2 AND kind = 0 AND address BETWEEN ?3 - 4096 "
+                       "AND ?4 "
+                       "LIMIT 1",
+                       from, to);
+}
+
+/* The exits that the host caused show where the guest was: does its RIP only grow? */
+static void growth_fact(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
+{
+        uint64_t first = 0, last = 0, count = 0, begun = 0;
+
+        for (size_t i = evidence->exit_count; i-- > 0;) {
+                const struct evidence_exit *exit = &evidence->exits[i];
+                uint64_t rip = evidence_linear_rip(&exit->exit);
+                if (!evidence_of_host(exit) || (count && rip >= first))
+                        break;
+                if (count++ == 0)
+                        last = rip;
+                first = rip;
+                begun = exit->number;
+        }
+        if (count >= 2)
+                finding_fact(finding, begun,
+                             "RIP only grows from here on: %" PRIx64 "h to %" PRIx64 "h in %" PRIu64 " exits", first,
+                             last, count);
+}
+
+/* The host interrupted the guest where no image is, and nothing that is recorded wrote code. */
+static void outside_images(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                           struct hwaccl_finding *finding)
+{
+        uint64_t linear = evidence_linear_rip(&last->exit);
+        char place[64];
+
+        if (evidence->image_count == 0 || paged(&last->exit) || evidence_is_loaded(evidence, linear) ||
+            page_is_known(evidence, linear))
+                return;
+        evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
+        finding_title(finding, WEIGHT_LIKELY, JUDGEMENT_FAILED, last->number,
+                      "the guest runs off: it executes at %s, linear %" PRIx64
+                      "h, in %s, which nothing in the recording "
+                      "wrote",
+                      place, linear, evidence_region(evidence, linear));
+        growth_fact(evidence, finding);
+        for (size_t i = 0; i < evidence->image_count; i++)
+                finding_fact(finding, EVIDENCE_NEVER, "%s is at %" PRIx64 "h to %" PRIx64 "h", evidence->image[i].name,
+                             evidence->image[i].address, evidence->image[i].address + evidence->image[i].size - 1);
+        finding_guess(finding, last->number,
+                      "memory that nobody wrote holds zeros, and 00 00 is ADD [memory], AL: the guest "
+                      "runs through them without a fault");
+        target_register(last, finding);
+        last_sane(evidence, evidence->exit_count - 1, finding);
+        stack_fact(last, finding);
+        finding_advise(finding,
+                       "a jump, call or return to this area: an image that was not loaded there or is incomplete, or "
+                       "a wrong pointer");
+}
+
+static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
+{
+        const struct evidence_exit *last = hwaccl_evidence_last(evidence);
+
+        if (!last)
+                return;
+        struct evidence_access access = evidence_access(evidence, evidence->exit_count - 1);
+        if (access.kind == ACCESS_MEMORY && access.fetch && evidence->info->end != HWACCL_END_EXIT_CODE)
+                fetch_without_memory(evidence, last, access.address, finding);
+        else if (evidence->info->end == HWACCL_END_STOPPED && evidence_of_host(last))
+                outside_images(evidence, last, finding);
+}
+
+const struct hwaccl_rule hwaccl_rule_runs_off = {
+        .id = "runs-off",
+        .title = "the guest executes where no code is",
+        .source = "SDM 3C, table 28-7; SDM 2A, ADD (opcode 00); the PC's memory map",
+        .evaluate = evaluate,
+};

@@ -1,0 +1,119 @@
+/* The guest polls a device that does not change. */
+#include "replay/postmortem/rules.h"
+#include "replay/postmortem/rules/polled_device.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define RFLAGS_ZF UINT64_C(0x40)
+
+/* The read of the loop on which it turns: the last one of a round. */
+static bool find_read(const struct hwaccl_evidence *evidence, struct poll *poll)
+{
+        const struct evidence_loop *loop = &evidence->loop;
+        unsigned left = loop->period;
+
+        for (size_t i = loop->start; i < evidence->exit_count && left; i++) {
+                if (evidence_of_host(&evidence->exits[i]))
+                        continue;
+                left--;
+                struct evidence_access access = evidence_access(evidence, i);
+                if (access.kind == ACCESS_NONE || access.write || access.fetch)
+                        continue;
+                poll->access = access;
+                poll->exit = &evidence->exits[i];
+        }
+        return poll->exit != NULL;
+}
+
+/* The values that it read, in the last exits. */
+static void collect_values(const struct hwaccl_evidence *evidence, struct poll *poll)
+{
+        for (size_t i = 0; i < evidence->exit_count; i++) {
+                const struct evidence_exit *exit = &evidence->exits[i];
+                if (exit->number < evidence->loop.first || exit->exit.rip != poll->exit->exit.rip ||
+                    evidence_reason(exit) != evidence_reason(poll->exit))
+                        continue;
+                struct evidence_access access = evidence_access(evidence, i);
+                if (!access.value_known || access.address != poll->access.address)
+                        continue;
+                poll->always &= access.value;
+                poll->ever |= access.value;
+                poll->last = access.value;
+                poll->reads++;
+        }
+        /* at the entry of a later round the flags are those of the test */
+        poll->zero = (poll->exit->exit.rflags & RFLAGS_ZF) != 0;
+}
+
+/* Each exit of a round once. */
+static void list_round(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
+{
+        const struct evidence_loop *loop = &evidence->loop;
+        unsigned listed = 0;
+
+        for (size_t i = loop->start; i < evidence->exit_count && listed < loop->period && listed < 8; i++) {
+                const struct evidence_exit *exit = &evidence->exits[i];
+                if (evidence_of_host(exit))
+                        continue;
+                const char *reason = hwaccl_exit_reason_name(evidence_reason(exit));
+                struct evidence_access access = evidence_access(evidence, i);
+                char at[160], value[48] = "";
+                evidence_at(exit, at, sizeof(at));
+                if (access.value_known)
+                        (void)snprintf(value, sizeof(value), ", %s %" PRIx64 "h", access.write ? "writes" : "reads",
+                                       access.value);
+                finding_fact(finding, exit->number, "%s at %s%s", reason ? reason : "unknown exit", at, value);
+                listed++;
+        }
+}
+
+static void loop_title(const struct hwaccl_evidence *evidence, const struct poll *poll,
+                       const struct poll_answer *answer, struct hwaccl_finding *finding)
+{
+        const struct evidence_loop *loop = &evidence->loop;
+        enum hwaccl_judgement judgement = answer->input ? JUDGEMENT_UNKNOWN : JUDGEMENT_FAILED;
+        char place[64];
+
+        evidence_place(&poll->exit->exit, &poll->exit->exit_known, place, sizeof(place));
+        finding_title(finding, *answer->why && !answer->input ? WEIGHT_LIKELY : WEIGHT_POSSIBLE, judgement,
+                      poll->exit->number, "wait loop at %s: %s%" PRIu64 " times it polls %s%s%s", place,
+                      loop->since_known ? "" : "more than ", loop->rounds, answer->what, *answer->why ? "; " : "",
+                      answer->why);
+}
+
+static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
+{
+        struct poll poll = {.always = UINT64_MAX};
+        struct poll_answer answer;
+        unsigned end = evidence->info->end;
+
+        if (!evidence->loop.period || (end != HWACCL_END_STOPPED && end != HWACCL_END_NONE) ||
+            !find_read(evidence, &poll))
+                return;
+        collect_values(evidence, &poll);
+        if (!polled_device_explain(evidence, &poll, &answer))
+                return;
+        loop_title(evidence, &poll, &answer, finding);
+        finding_fact(finding, evidence->loop.first, "the loop of %u exit%s a round begins here%s",
+                     evidence->loop.period, evidence->loop.period == 1 ? "" : "s",
+                     evidence->loop.since_known ? "" : ", or earlier");
+        list_round(evidence, finding);
+        if (poll.reads)
+                finding_fact(finding, poll.exit->number,
+                             "%" PRIu64 " reads among the last exits: bits that were always 1: %" PRIx64
+                             "h, bits that were ever 1: %" PRIx64
+                             "h; the test behind the read gives %szero (RFLAGS.ZF)",
+                             poll.reads, poll.always, poll.ever, poll.zero ? "" : "non-");
+        if (*answer.why)
+                finding_fact(finding, answer.exit, "%s", answer.why);
+        if (*answer.advice)
+                finding_advise(finding, "%s", answer.advice);
+}
+
+const struct hwaccl_rule hwaccl_rule_wait_loop = {
+        .id = "wait-loop",
+        .title = "the guest polls a device that does not change",
+        .source = "Intel 8254, 8259A and 82371AB data sheets; PC16550D; MC146818A; ATA/ATAPI-6, 9; SDM 3A, 11",
+        .evaluate = evaluate,
+};

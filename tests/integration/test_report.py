@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""What `hwaccl report` finds: a table of guests that fail, and of some that nearly do.
+
+The table is tests/postmortem/*.asm. Each guest says in its own lines what its report must say:
+
+    ;@ finding RULE   identifier of the first finding
+    ;@ status N       exit status
+    ;@ says TEXT      part of the first finding: title, facts or advice
+    ;@ record OPTIONS more options of `hwaccl record`
+    ;@ edit SQL       done to the recording before the report
+"""
+import concurrent.futures
+import glob
+import json
+import os
+import re
+import subprocess
+
+from hwaccl_cli import CommandTest, main
+
+SOURCE = os.environ["HWACCL_SOURCE"]
+
+
+class Report(CommandTest):
+    def lines(self, source, key):
+        with open(source, encoding="utf-8") as file:
+            return re.findall(rf"^;@ {key} (.*)$", file.read(), re.M)
+
+    def report(self, source):
+        """Assemble, record and report; the recording and its report."""
+        name = os.path.splitext(os.path.basename(source))[0]
+        binary, recording = self.path(name + ".bin"), self.path(name + ".db")
+        subprocess.run(["nasm", "-f", "bin", "-w-all", "-I", os.path.join(SOURCE, "tests/guests/"), "-o", binary, source],
+                       check=True)
+        more = " ".join(self.lines(source, "record")).split()
+        self.run_hwaccl("record", "--accel", "soft", "--raw", binary + "@0x7c00", "--memory", "16M", "--clock", "virtual",
+                        "--timeout", "15", "--max-exits", "20000", *more, "-o", recording)
+        for statement in self.lines(source, "edit"):
+            self.assertEqual(self.change(recording, statement), 1, f"{name}: {statement}")
+        return recording, self.run_hwaccl("report", "--json", recording)
+
+    def check_guest(self, source):
+        """What is wrong with the report about one guest, as text."""
+        _, done = self.report(source)
+        wrong = []
+        expected = int(self.lines(source, "status")[0])
+        if done.returncode != expected:
+            wrong.append(f"status {done.returncode}, not {expected}")
+        try:
+            first = json.loads(done.stdout)["findings"][0]
+        except ValueError:
+            return f"{os.path.basename(source)}: no JSON: {done.stdout[:500]} {done.stderr}"
+        text = "\n".join([first["title"], *(fact["text"] for fact in first["facts"]), *first["advice"]])
+        for rule in self.lines(source, "finding"):
+            if first["id"] != rule:
+                wrong.append(f"{first['id']}, not {rule}")
+        wrong += [f"does not say '{part}'" for part in self.lines(source, "says") if part not in text]
+        return f"{os.path.basename(source)}: {'; '.join(wrong)}:\n{text}\n" if wrong else ""
+
+    def test_every_guest_of_the_table(self):
+        sources = sorted(glob.glob(os.path.join(SOURCE, "tests/postmortem/*.asm")))
+        self.assertTrue(sources)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            self.assertEqual("".join(pool.map(self.check_guest, sources)), "")
+
+    def test_the_text_begins_with_the_first_finding_and_names_exits(self):
+        recording, _ = self.report(os.path.join(SOURCE, "tests/postmortem/noeoi.asm"))
+        text = self.succeed("report", recording, status=1).stdout
+        first = json.loads(self.succeed("report", "--json", recording, status=1).stdout)["findings"][0]
+        self.assertEqual(text.splitlines()[0], first["title"])
+        self.assertIn("exit      14  HLT at 0000:7c55h (hlt)", text)
+        self.assertRegex(text, r"rip +[0-9a-f]+ +(handling of exit|the guest)")
+
+    def test_a_vcpu_that_is_not_there(self):
+        self.refuse("report", "--vcpu", "7", self.record(), mention="no virtual CPU 7")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+;@ finding triple-fault
+;@ status 1
+;@ says vector 40h, IRQ 0 (timer)
+;@ says could not be delivered
+;@ says RFLAGS.IF is 1 at every exit from here on
+%include "guest.inc"
+        GUEST "ifset"
+        INIT_PIC 0fffeh
+        TIMER_PERIODIC 11932
+        sti                              ; "the BIOS call returned with IF set"
+        o32 lgdt [gdt_pointer]
+        mov eax, cr0
+        or al, 1
+        mov cr0, eax
+        jmp CODE32:.in
+bits 32
+.in:    mov ax, DATA32
+        mov ds, ax
+        mov ss, ax
+.l:     jmp .l
+TABLES
