@@ -134,6 +134,9 @@ bool evidence_of_host(const struct evidence_exit *exit);
 /** evidence_access - what the exit at @index of evidence.exits accessed */
 struct evidence_access evidence_access(const struct hwaccl_evidence *evidence, size_t index);
 
+/** evidence_next_rip - RIP after the handling of the exit at @index; that of the exit where it is not known */
+uint64_t evidence_next_rip(const struct hwaccl_evidence *evidence, size_t index);
+
 /* evidence_text.c */
 
 /** evidence_place - "0008:7c22h", or "ffffffff81000000h" in 64-bit code */
@@ -145,6 +148,10 @@ void evidence_instruction(const struct evidence_exit *exit, char *text, size_t r
 
 /** evidence_at - both: "0000:7c22h (in al, 0x61)" */
 void evidence_at(const struct evidence_exit *exit, char *text, size_t room);
+
+/** evidence_interruption - VM-exit interruption or IDT-vectoring information in words (SDM 3C, tables 25-17 and 25-19)
+ */
+void evidence_interruption(uint64_t information, char *text, size_t room);
 
 /** evidence_real_mode, evidence_code_bits (16, 32 or 64), evidence_linear_rip - of a state that is known */
 bool evidence_real_mode(const struct hwaccl_subject_state *state);
@@ -187,5 +194,9 @@ uint64_t evidence_vector_taken(const struct hwaccl_evidence *evidence, uint8_t v
  * *bounded: they may have been so earlier */
 uint64_t evidence_bits_since(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field, uint64_t mask,
                              bool *bounded);
+
+/** evidence_writer - the latest of the last exits in which @field changed: its handling changed it, or the guest did
+ * before that exit; EVIDENCE_NEVER: it did not change among them */
+uint64_t evidence_writer(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field, bool *by_handler);
 
 #endif

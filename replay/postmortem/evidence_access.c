@@ -166,3 +166,10 @@ struct evidence_access evidence_access(const struct hwaccl_evidence *evidence, s
         }
         return access;
 }
+
+uint64_t evidence_next_rip(const struct hwaccl_evidence *evidence, size_t index)
+{
+        const struct hwaccl_subject_state *next = after(evidence, index);
+
+        return next ? next->rip : evidence->exits[index].exit.rip;
+}

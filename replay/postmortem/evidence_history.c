@@ -187,3 +187,28 @@ uint64_t evidence_bits_since(const struct hwaccl_evidence *evidence, enum hwaccl
         *bounded = since == EVIDENCE_NEVER;
         return *bounded ? evidence->first : since;
 }
+
+static bool differs(const struct hwaccl_subject_state *a, const struct hwaccl_known_fields *a_known,
+                    const struct hwaccl_subject_state *b, const struct hwaccl_known_fields *b_known,
+                    enum hwaccl_field_index field)
+{
+        return hwaccl_known_fields_has(a_known, field) && hwaccl_known_fields_has(b_known, field) &&
+               hwaccl_field_get(a, field) != hwaccl_field_get(b, field);
+}
+
+uint64_t evidence_writer(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field, bool *by_handler)
+{
+        const struct hwaccl_subject_state *later = &evidence->state;
+        const struct hwaccl_known_fields *later_known = &evidence->known;
+
+        *by_handler = false;
+        for (size_t i = evidence->exit_count; i-- > 0;) {
+                const struct evidence_exit *exit = &evidence->exits[i];
+                *by_handler = differs(later, later_known, &exit->exit, &exit->exit_known, field);
+                if (*by_handler || differs(&exit->exit, &exit->exit_known, &exit->entry, &exit->entry_known, field))
+                        return exit->number;
+                later = &exit->entry;
+                later_known = &exit->entry_known;
+        }
+        return EVIDENCE_NEVER;
+}

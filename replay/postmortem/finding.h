@@ -36,6 +36,7 @@ struct hwaccl_finding {
 enum {
         WEIGHT_HINT = 10,     /* stands beside a cause */
         WEIGHT_POSSIBLE = 30, /* a cause that signs speak for */
+        WEIGHT_GOOD_END = 50, /* an orderly end: whatever went wrong before comes first */
         WEIGHT_LIKELY = 60,
         WEIGHT_CERTAIN = 90, /* recorded, or follows from what is */
 };

@@ -3,35 +3,6 @@
 
 #include <string.h>
 
-static bool differs(const struct hwaccl_subject_state *a, const struct hwaccl_known_fields *a_known,
-                    const struct hwaccl_subject_state *b, const struct hwaccl_known_fields *b_known,
-                    enum hwaccl_field_index field)
-{
-        return hwaccl_known_fields_has(a_known, field) && hwaccl_known_fields_has(b_known, field) &&
-               hwaccl_field_get(a, field) != hwaccl_field_get(b, field);
-}
-
-/* Back through the last exits to the latest change. */
-static void find_writer(const struct hwaccl_evidence *evidence, struct hwaccl_report_register *shown,
-                        enum hwaccl_field_index field)
-{
-        const struct hwaccl_subject_state *later = &evidence->state;
-        const struct hwaccl_known_fields *later_known = &evidence->known;
-
-        shown->exit = EVIDENCE_NEVER;
-        for (size_t i = evidence->exit_count; i-- > 0;) {
-                const struct evidence_exit *exit = &evidence->exits[i];
-                shown->by_handler = differs(later, later_known, &exit->exit, &exit->exit_known, field);
-                if (shown->by_handler ||
-                    differs(&exit->exit, &exit->exit_known, &exit->entry, &exit->entry_known, field)) {
-                        shown->exit = exit->number;
-                        return;
-                }
-                later = &exit->entry;
-                later_known = &exit->entry_known;
-        }
-}
-
 bool hwaccl_report_register(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field,
                             struct hwaccl_report_register *shown)
 {
@@ -45,7 +16,7 @@ bool hwaccl_report_register(const struct hwaccl_evidence *evidence, enum hwaccl_
         shown->name = described->name;
         shown->width = described->width;
         shown->value = hwaccl_field_get(&evidence->state, field);
-        find_writer(evidence, shown, field);
+        shown->exit = evidence_writer(evidence, field, &shown->by_handler);
         return true;
 }
 

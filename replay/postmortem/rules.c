@@ -4,11 +4,17 @@
 #include <string.h>
 
 const struct hwaccl_rule *const hwaccl_rules[] = {
+        &hwaccl_rule_entry_failure,
+        &hwaccl_rule_handler_fault,
         &hwaccl_rule_triple_fault,
+        &hwaccl_rule_not_emulated,
         &hwaccl_rule_runs_off,
         &hwaccl_rule_dead_halt,
+        &hwaccl_rule_storm,
         &hwaccl_rule_wait_loop,
+        &hwaccl_rule_interrupts,
         &hwaccl_rule_guest_wish,
+        &hwaccl_rule_panic_text,
         &hwaccl_rule_not_the_guest,
         NULL,
 };

@@ -32,7 +32,7 @@ class Report(CommandTest):
         binary, recording = self.path(name + ".bin"), self.path(name + ".db")
         subprocess.run(["nasm", "-f", "bin", "-w-all", "-I", os.path.join(SOURCE, "tests/guests/"), "-o", binary, source],
                        check=True)
-        more = " ".join(self.lines(source, "record")).split()
+        more = " ".join(self.lines(source, "record")).replace("{disk}", self.write(name + ".img", bytes(65536))).split()
         self.run_hwaccl("record", "--accel", "soft", "--raw", binary + "@0x7c00", "--memory", "16M", "--clock", "virtual",
                         "--timeout", "15", "--max-exits", "20000", *more, "-o", recording)
         for statement in self.lines(source, "edit"):

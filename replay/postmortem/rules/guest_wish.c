@@ -55,8 +55,8 @@ static void asked(const struct hwaccl_evidence *evidence, const struct evidence_
         evidence_at(last, at, sizeof(at));
         if (access.kind == ACCESS_PORT && access.value_known)
                 (void)snprintf(value, sizeof(value), " (OUT %" PRIx64 "h, %" PRIx64 "h)", access.address, access.value);
-        finding_title(finding, WEIGHT_CERTAIN, judgement, last->number, "the guest asked %s%s at %s%s",
-                      reset ? "for a reset" : "to be switched off", value, at,
+        finding_title(finding, evidence->printed ? WEIGHT_GOOD_END : WEIGHT_CERTAIN, judgement, last->number,
+                      "the guest asked %s%s at %s%s", reset ? "for a reset" : "to be switched off", value, at,
                       evidence->printed ? "" : "; nothing was printed before");
         if (wish)
                 finding_fact(finding, last->number, "it did so to %s", wish);
@@ -76,7 +76,7 @@ static void exit_code(const struct hwaccl_evidence *evidence, const struct evide
 
         if (last)
                 evidence_at(last, at, sizeof(at));
-        finding_title(finding, WEIGHT_CERTAIN, code ? JUDGEMENT_FAILED : JUDGEMENT_GOOD,
+        finding_title(finding, code ? WEIGHT_CERTAIN : WEIGHT_GOOD_END, code ? JUDGEMENT_FAILED : JUDGEMENT_GOOD,
                       last ? last->number : EVIDENCE_NEVER, "the guest ended with exit code %" PRIu64 " at %s%s", code,
                       at, code ? ": it reports a failure" : "");
         report_output(evidence, finding);

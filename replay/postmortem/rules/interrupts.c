@@ -1,0 +1,97 @@
+/* Interrupts that do not reach the guest while it runs, or that reach nothing. */
+#include "replay/postmortem/rules.h"
+#include "replay/postmortem/rules/interrupt_blocks.h"
+
+#include "core/machine/devices/pic.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define RFLAGS_IF    UINT64_C(0x200)
+#define RETURNED_MIN 3u
+
+/* An interrupt that was handed over again and again, and came back. */
+static bool never_taken(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
+{
+        unsigned returned = 0;
+        const struct evidence_exit *first = NULL, *latest = NULL;
+
+        for (size_t i = evidence->exit_count; i-- > 0;) {
+                const struct evidence_exit *exit = &evidence->exits[i];
+                if (!exit->offered)
+                        continue;
+                if (!exit->settled || exit->taken || (latest && exit->vector != latest->vector))
+                        break;
+                latest = latest ? latest : exit;
+                first = exit;
+                returned++;
+        }
+        if (returned < RETURNED_MIN)
+                return false;
+        finding_title(finding, WEIGHT_POSSIBLE, JUDGEMENT_UNKNOWN, latest->number,
+                      "vector %02xh was offered %u times since exit %" PRIu64 " and never taken", latest->vector,
+                      returned, first->number);
+        finding_fact(finding, first->number, "first offered; RFLAGS %" PRIx64 "h, interruptibility %" PRIx64 "h",
+                     first->entry.rflags, first->entry.interruptibility);
+        return true;
+}
+
+/* Somebody requests an interrupt, the controller passes it on, and the guest keeps interrupts off. */
+static bool requested_while_off(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                                struct hwaccl_finding *finding)
+{
+        const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
+        bool bounded;
+
+        if (!pic || last->exit.rflags & RFLAGS_IF || !(pic->master.irr & ~(unsigned)pic->master.imr))
+                return false;
+        unsigned line = (unsigned)__builtin_ctz(pic->master.irr & ~(unsigned)pic->master.imr);
+        uint64_t since = evidence_bits_since(evidence, HWACCL_FIELD_INDEX_rflags, RFLAGS_IF, &bounded);
+        finding_title(finding, WEIGHT_POSSIBLE + 5, JUDGEMENT_FAILED, last->number,
+                      "the guest runs on with interrupts off (RFLAGS.IF is 0 since exit %" PRIu64
+                      "%s) while %s is requested",
+                      since, bounded ? " or earlier" : "", interrupt_line_source(line));
+        finding_fact(finding, evidence_line_change(evidence, line, true), "%s is requested since here and not masked",
+                     interrupt_line_source(line));
+        finding_advise(finding, "what should set IF: an STI, POPF or IRET that does not come?");
+        return true;
+}
+
+/* The guest runs without exits of its own, as if it waited for memory to change. */
+static bool blocked_while_running(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                                  struct hwaccl_finding *finding)
+{
+        struct interrupt_blocks blocks;
+        char place[64];
+
+        interrupt_blocks_find(evidence, &blocks);
+        const struct interrupt_block *main = interrupt_blocks_main(&blocks);
+        if (!main || main->kind == BLOCK_NO_SOURCE)
+                return false;
+        evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
+        finding_title(finding, main->kind == BLOCK_IN_SERVICE ? WEIGHT_LIKELY - 5 : WEIGHT_HINT + 5,
+                      main->kind == BLOCK_IN_SERVICE ? JUDGEMENT_FAILED : JUDGEMENT_UNKNOWN, last->number,
+                      "the guest runs at %s without exits of its own, and an interrupt does not reach it: %s", place,
+                      main->text);
+        interrupt_blocks_report(&blocks, finding);
+        return true;
+}
+
+static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
+{
+        const struct evidence_exit *last = hwaccl_evidence_last(evidence);
+
+        if (!last || evidence->info->end != HWACCL_END_STOPPED)
+                return;
+        if (evidence_of_host(last) &&
+            (requested_while_off(evidence, last, finding) || blocked_while_running(evidence, last, finding)))
+                return;
+        (void)never_taken(evidence, finding);
+}
+
+const struct hwaccl_rule hwaccl_rule_interrupts = {
+        .id = "interrupts",
+        .title = "interrupts do not reach the guest",
+        .source = "Intel 8259A data sheet; SDM 3A, 6.8 and 11.8; 82093AA data sheet",
+        .evaluate = evaluate,
+};
