@@ -52,6 +52,7 @@ struct hwaccl_inputs_ops {
 /* Implementations embed this as their first member. */
 struct hwaccl_inputs {
         const struct hwaccl_inputs_ops *ops;
+        bool sleeps; /* wait() lets the host's time pass */
 };
 
 #endif

@@ -422,6 +422,7 @@ struct hwaccl_live_inputs *hwaccl_live_inputs_create(const struct hwaccl_live_in
         }
         live->inputs.ops = &live_ops;
         live->config = *config;
+        live->inputs.sleeps = config->clock == HWACCL_CLOCK_HOST;
         if (!live->config.virtual_rate)
                 live->config.virtual_rate = 1;
         live->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -37,6 +37,8 @@ struct hwaccl_probe_ops {
         void (*table_walk)(struct hwaccl_probe *probe, const struct hwaccl_table_entry *entry, size_t count,
                            uint32_t size);
         void (*effect)(struct hwaccl_probe *probe, const struct hwaccl_effect *effect);
+        /* a halted guest is about to wait in the host's time, or has waited. NULL: the probe does not ask */
+        void (*wait)(struct hwaccl_probe *probe, bool begins);
         /* the exit is handled and the state of the next entry is in the machine context. Returns false, with *error
          * set, when the guest must stop here: the recording cannot go on, or the replay diverged */
         bool (*handled)(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error);
@@ -52,6 +54,13 @@ static inline void hwaccl_probe_entry(struct hwaccl_probe *probe)
 {
         if (probe->ops->entry)
                 probe->ops->entry(probe);
+}
+
+/** hwaccl_probe_wait - call wait() where @probe has it */
+static inline void hwaccl_probe_wait(struct hwaccl_probe *probe, bool begins)
+{
+        if (probe->ops->wait)
+                probe->ops->wait(probe, begins);
 }
 
 /** hwaccl_probe_table_walk - call table_walk() where @probe has it, or else input() for each entry */

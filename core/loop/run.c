@@ -67,10 +67,9 @@ static bool interrupted(struct hwaccl_vcpu *vcpu)
                (interrupts_enabled(vcpu) && hwaccl_trap_manager_pending(&vcpu->traps));
 }
 
-/* HLT: sleep from deadline to deadline until an interrupt comes. */
-static void wait_for_interrupt(struct hwaccl_vcpu *vcpu)
+/* From deadline to deadline until an interrupt comes. */
+static void sleep_until_interrupt(struct hwaccl_vcpu *vcpu)
 {
-        hwaccl_machine_set_halted(vcpu->machine, true);
         while (!interrupted(vcpu)) {
                 heed_stop_request(vcpu);
                 if (has_ended(vcpu))
@@ -87,6 +86,19 @@ static void wait_for_interrupt(struct hwaccl_vcpu *vcpu)
                 hwaccl_machine_poll_console(vcpu->machine);
         }
         hwaccl_machine_set_halted(vcpu->machine, false);
+}
+
+/* HLT */
+static void wait_for_interrupt(struct hwaccl_vcpu *vcpu)
+{
+        struct hwaccl_probe *probe = vcpu->host.inputs->sleeps ? vcpu->host.probe : NULL;
+
+        hwaccl_machine_set_halted(vcpu->machine, true);
+        if (probe)
+                hwaccl_probe_wait(probe, true);
+        sleep_until_interrupt(vcpu);
+        if (probe)
+                hwaccl_probe_wait(probe, false);
 }
 
 /* An INIT that arrived takes effect between two instructions. */

@@ -5,6 +5,7 @@
 #include "replay/cli/output.h"
 #include "replay/cli/parse.h"
 #include "replay/cli/recording_input.h"
+#include "replay/cli/state_devices.h"
 
 #include "hwaccl/exit_reason.h"
 
@@ -15,11 +16,14 @@
 struct settings {
         struct cli_exits exits;
         bool changed_only;
+        bool devices;
         bool json;
 };
 
 static const struct cli_option options[] = {
-        {"changed", 'c', NULL, "show only the registers that changed", CLI_FLAG(struct settings, changed_only)},
+        {"changed", 'c', NULL, "show only what changed", CLI_FLAG(struct settings, changed_only)},
+        {"devices", 'D', NULL, "show the state of the devices after the exit's handling",
+         CLI_FLAG(struct settings, devices)},
         CLI_OPTION_VCPU(struct settings, exits),
         CLI_OPTION_JSON(struct settings, json),
         {.name = NULL},
@@ -135,6 +139,9 @@ static enum cli_status show_state(const struct cli_command *command, struct hwac
         struct around around = {.number = exits->first};
         struct hwaccl_error error;
 
+        if (settings->devices)
+                return state_devices_show(command, recording, path, exits->vcpu, exits->first, settings->changed_only,
+                                          settings->json);
         if (!cli_exits_check(command, path, recording, exits))
                 return CLI_CANNOT;
         if (!read_around(recording, exits->vcpu, &around, &error))

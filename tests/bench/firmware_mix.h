@@ -97,6 +97,8 @@ static const struct access mix[] = {
         {0x511, 1, true, 0xf2222, {0xec, 0}},    {0x402, 1, false, 0xff2f5, {0xee, 0}},
 };
 
+#define RARE 1000000u /* one exit of so many has another reason */
+
 static void run_mix(struct hwaccl_probe *probe, uint64_t exits)
 {
         struct hwaccl_subject_state state;
@@ -112,7 +114,7 @@ static void run_mix(struct hwaccl_probe *probe, uint64_t exits)
                 const struct access *access = &mix[i % (sizeof(mix) / sizeof(mix[0]))];
                 probe->ops->transfer_in(probe, &state);
                 hwaccl_probe_entry(probe);
-                state.exit_reason = HWACCL_EXIT_IO_INSTRUCTION;
+                state.exit_reason = (i + 1) % RARE ? HWACCL_EXIT_IO_INSTRUCTION : HWACCL_EXIT_CPUID;
                 state.exit_qualification =
                         (uint64_t)access->port << 16 | (access->in ? 8u : 0) | (unsigned)(access->size - 1);
                 state.instruction_length = access->bytes[1] ? 2 : 1;

@@ -343,7 +343,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         static const struct hwaccl_inputs_ops inputs_ops = {read_clock,   wait_until,     read_memory,
                                                             read_console, read_wall_time, read_stop,
                                                             read_disk,    write_disk,     flush_disk};
-        struct hwaccl_inputs inputs = {&inputs_ops};
+        struct hwaccl_inputs inputs = {.ops = &inputs_ops};
         struct program program = {data, size < 4096 ? size : 4096};
 
         clock_now = 0;

@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         static const struct hwaccl_accel_ops accel_ops = {.name = "fuzzed", .run = run};
         static const struct hwaccl_inputs_ops inputs_ops = {.clock = clock};
         struct fuzzed_accel accel = {{&accel_ops}, data, size};
-        struct hwaccl_inputs inputs = {&inputs_ops};
+        struct hwaccl_inputs inputs = {.ops = &inputs_ops};
         struct hwaccl_interrupt_source source = {.pending = always_pending, .acknowledge = acknowledge};
         struct hwaccl_run_request request = {false, UINT64_MAX};
         struct hwaccl_subject_state state = {0};

@@ -49,6 +49,10 @@ static const struct {
         M(handoff.taken),
         M(handoff.host_offered),
         M(handoff.host_settled),
+        M(thread_time.exit),
+        M(thread_time.moment),
+        M(thread_time.host_time),
+        M(thread_time.host_cpu),
         M(vector),
         M(block.first),
         M(block.last),
@@ -63,6 +67,7 @@ static const struct {
         M(marks),
         M(row_open),
         M(handoff_open),
+        M(thread_time_open),
         M(system_written),
         M(segment_written),
         M(snapshots),
@@ -124,7 +129,7 @@ static void a_layout_that_changes_has_another_version(void **state)
 {
         static const uint64_t layouts[] = {
                 UINT64_C(0x4589073632fbde72),
-                UINT64_C(0xdcdcf48f5823e906),
+                UINT64_C(0x1683dbe27abdb510),
         };
         const size_t version = sizeof(layouts) / sizeof(layouts[0]);
 

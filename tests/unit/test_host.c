@@ -142,7 +142,7 @@ static bool disk_flush(struct hwaccl_inputs *inputs, unsigned disk, bool *fault,
 
 static const struct hwaccl_inputs_ops inputs_ops = {clock,          wait,      memory_read, console_read, wall_time,
                                                     stop_requested, disk_read, disk_write,  disk_flush};
-static struct hwaccl_inputs inputs = {&inputs_ops};
+static struct hwaccl_inputs inputs = {.ops = &inputs_ops};
 
 static int open_host(void **state)
 {

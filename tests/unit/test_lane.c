@@ -40,7 +40,7 @@ static void write_exit(struct lane *lane, uint64_t number, uint64_t *time)
                 lane_handled(lane, told.outcome ? HWACCL_OUTCOME_COMPLETED : RING_OUTCOME_UNKNOWN, *time += STEP_TIME));
         assert_int_equal(lane->phase, LANE_BETWEEN);
         if (lane_keyframe_due(lane)) {
-                assert_non_null(devices = lane_snapshot(lane, 8));
+                assert_non_null(devices = lane_snapshot(lane, 8, false));
                 memcpy(devices, &number, 8);
         }
         lane_complete(lane);

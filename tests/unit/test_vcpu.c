@@ -128,7 +128,7 @@ static struct hwaccl_probe probe = {&probe_ops};
 static const struct hwaccl_accel_ops accel_ops = {.name = "fake", .run = run};
 static struct hwaccl_accel accel = {&accel_ops};
 static const struct hwaccl_inputs_ops inputs_ops = {.clock = clock};
-static struct hwaccl_inputs inputs = {&inputs_ops};
+static struct hwaccl_inputs inputs = {.ops = &inputs_ops};
 
 static void flush(void *opaque)
 {

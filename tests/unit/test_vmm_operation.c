@@ -65,7 +65,7 @@ static bool fake_clock(struct hwaccl_inputs *inputs, uint64_t *now_ns, struct hw
 static const struct hwaccl_accel_ops accel_ops = {.name = "fake", .run = fake_run, .kick = fake_kick};
 static struct hwaccl_accel accel = {&accel_ops};
 static const struct hwaccl_inputs_ops inputs_ops = {.clock = fake_clock};
-static struct hwaccl_inputs inputs = {&inputs_ops};
+static struct hwaccl_inputs inputs = {.ops = &inputs_ops};
 
 static void add_region(const char *name, uint64_t address, uint64_t size)
 {

@@ -59,7 +59,8 @@ static bool time_is_good(const struct decoder_state *from)
         return time->kind <= STAMP_MONOTONIC && time->sample_stamp >= time->origin_stamp &&
                time->sample_stamp <= limit && time->sample_ns <= INT64_MAX / 4 && time->latest_ns <= INT64_MAX / 4 &&
                from->base_host_entry <= INT64_MAX / 4 && from->handoff.host_offered <= INT64_MAX / 4 &&
-               from->handoff.host_settled <= INT64_MAX / 4;
+               from->handoff.host_settled <= INT64_MAX / 4 && from->thread_time.host_time <= INT64_MAX / 4 &&
+               from->thread_time.host_cpu <= INT64_MAX / 4 && from->thread_time.moment <= RING_THREAD_END;
 }
 
 static bool walk_is_good(const struct walk *walk)
@@ -75,7 +76,7 @@ static bool walk_is_good(const struct walk *walk)
 static bool is_good(const struct decoder_state *from)
 {
         bool flags = (from->row_open | from->handoff_open | from->handoff.settled | from->handoff.taken |
-                      from->system_written | from->segment_written | from->snapshots) <= 1;
+                      from->thread_time_open | from->system_written | from->segment_written | from->snapshots) <= 1;
 
         return flags && from->vector <= HWACCL_VECTOR_COUNT && from->phase <= DECODER_HANDLING &&
                from->first <= from->exits && from->exits <= EXIT_NUMBER_MAX &&

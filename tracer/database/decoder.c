@@ -31,6 +31,7 @@ bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t 
 {
         decoder->state.version = DECODER_STATE_VERSION;
         decoder->vcpu = vcpu;
+        decoder->state.row.id = exit_id(vcpu, 0);
         decoder->keyframe_interval = keyframe_interval;
         if (!rows_prepare(&decoder->rows, db, error) || !block_rows_prepare(&decoder->block_rows, db, error))
                 return false;
@@ -290,6 +291,29 @@ static uint64_t entry_time(struct decoder *decoder, uint64_t stamp)
         return time >= last ? time : last;
 }
 
+static bool write_thread_time(struct decoder *decoder, int64_t id, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+
+        if (!state->thread_time_open)
+                return true;
+        state->thread_time_open = false;
+        state->thread_time.exit = id;
+        return rows_thread_time(&decoder->rows, &state->thread_time, error);
+}
+
+/* That of a keyframe waits for the exit: perhaps none follows. */
+static bool take_thread_time(struct decoder *decoder, const struct ring_thread_time *record, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+
+        state->thread_time = (struct thread_time_row){.moment = record->record.extra,
+                                                      .host_time = stamp_clock_ns(&decoder->clock, record->stamp),
+                                                      .host_cpu = record->cpu};
+        state->thread_time_open = true;
+        return record->record.extra == RING_THREAD_KEYFRAME || write_thread_time(decoder, state->row.id, error);
+}
+
 static bool take_exit(struct decoder *decoder, const struct ring_exit *record, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
@@ -308,7 +332,7 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
                 state->never_based, hwaccl_known_fields_without(hwaccl_known_fields_all(), state->now_known));
         bool keyframe = state->exits % decoder->keyframe_interval == 0 || state->exits == state->first ||
                         hwaccl_known_fields_any(hwaccl_known_fields_intersect(state->base_known, state->never_based));
-        if ((keyframe && !write_keyframe(decoder, id, host_entry, error)) ||
+        if ((keyframe && !write_keyframe(decoder, id, host_entry, error)) || !write_thread_time(decoder, id, error) ||
             !write_entry_state(decoder, id, keyframe, error))
                 return false;
         state->row.known = 0;
@@ -421,6 +445,7 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, str
         case RING_RECORD_SNAPSHOT: return take_snapshot(decoder, body, error);
         case RING_RECORD_ANNOTATION: return take_annotation(decoder, body, error);
         case RING_RECORD_MARK: return take_mark(decoder, body, error);
+        case RING_RECORD_THREAD_TIME: return take_thread_time(decoder, body, error);
         }
         return hwaccl_error_set(error, "ring: unknown record type %u", record->type);
 }

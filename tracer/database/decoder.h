@@ -53,13 +53,15 @@ struct decoder_state {
         struct exit_row row;                    /* the current exit; the last one until the next entry */
         struct walk walk; /* inputs 1 to count, until it is known whether the instruction follows */
         struct handoff_row handoff;
-        uint64_t vector; /* 1 + the one that was offered before the exit of the row; 0: none */
+        struct thread_time_row thread_time; /* before the entry: for the row of a keyframe */
+        uint64_t vector;                    /* 1 + the one that was offered before the exit of the row; 0: none */
         struct block block;
         uint64_t inputs; /* of the current exit */
         uint64_t effects;
         uint64_t marks;    /* seen */
         uint64_t row_open; /* 0 or 1, as the following */
         uint64_t handoff_open;
+        uint64_t thread_time_open;
         uint64_t system_written; /* at the last entry */
         uint64_t segment_written;
         uint64_t snapshots;        /* there was a snapshot */

@@ -107,12 +107,27 @@ static const char *mark_problem(const struct decoder *decoder, const struct ring
         return stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
 }
 
+static const char *thread_time_problem(const struct decoder *decoder, const struct ring_thread_time *record,
+                                       size_t size)
+{
+        const unsigned moment = record->record.extra;
+        bool waits = moment == RING_THREAD_WAIT || moment == RING_THREAD_RESUMED;
+
+        if (size != sizeof(*record) || moment > RING_THREAD_END || record->cpu > INT64_MAX / 4)
+                return "a thread's time that there is not";
+        if (waits != (decoder->state.phase == DECODER_HANDLING))
+                return "a thread's time in the wrong place";
+        return stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
+}
+
 static const char *snapshot_problem(const struct decoder *decoder, const struct ring_bytes *record, size_t size)
 {
-        if (size < sizeof(*record) || record->size != decoder->device_bytes ||
+        if (size < sizeof(*record) || record->size != decoder->device_bytes || record->record.extra > 1 ||
             size != sizeof(*record) + round_up(record->size))
                 return "a snapshot of another length";
         const struct decoder_state *state = &decoder->state;
+        if (record->record.extra)
+                return state->phase != DECODER_HANDLING ? NULL : "the end in the middle of an exit";
         bool after_exit = state->row_open || (state->first > 0 && state->exits == state->first);
         return state->phase == DECODER_BETWEEN && after_exit ? NULL : "a snapshot without an exit";
 }
@@ -152,6 +167,7 @@ const char *ring_record_problem(const struct decoder *decoder, const struct ring
         case RING_RECORD_SNAPSHOT: return snapshot_problem(decoder, body, size);
         case RING_RECORD_ANNOTATION: return annotation_problem(body, size);
         case RING_RECORD_MARK: return mark_problem(decoder, body, size);
+        case RING_RECORD_THREAD_TIME: return thread_time_problem(decoder, body, size);
         }
         return "a record of unknown type";
 }

@@ -34,6 +34,7 @@
 #define CHECKPOINT(X)                                                                                                  \
         X(CHECKPOINT, id)                                                                                              \
         X(CHECKPOINT, ring) X(CHECKPOINT, position) X(CHECKPOINT, decoder) X(CHECKPOINT, devices)
+#define THREAD_TIME(X)      X(THREAD_TIME, exit) X(THREAD_TIME, moment) X(THREAD_TIME, host_time) X(THREAD_TIME, host_cpu)
 #define FIND_INSTRUCTION(X) X(FIND_INSTRUCTION, address) X(FIND_INSTRUCTION, code_bits) X(FIND_INSTRUCTION, bytes)
 #define FIND_WALK(X)        X(FIND_WALK, reads)
 
@@ -57,6 +58,7 @@ PARAMETERS(OPTION);
 PARAMETERS(MARK);
 PARAMETERS(GAP);
 PARAMETERS(CHECKPOINT);
+PARAMETERS(THREAD_TIME);
 PARAMETERS(FIND_INSTRUCTION);
 PARAMETERS(FIND_WALK);
 
@@ -89,6 +91,7 @@ static const struct {
         [ROWS_MARK] = {"mark", MARK(COLUMN)},
         [ROWS_GAP] = {"gap", GAP(COLUMN)},
         [ROWS_CHECKPOINT] = {"checkpoint", CHECKPOINT(COLUMN)},
+        [ROWS_THREAD_TIME] = {"thread_time", THREAD_TIME(COLUMN)},
 };
 
 static bool prepare_insert(struct rows *rows, enum rows_statement name, struct hwaccl_error *error)
@@ -510,6 +513,17 @@ bool rows_option(struct rows *rows, const char *name, const char *value, struct 
                      sqlite3_bind_text(statement, OPTION_value, value, -1, SQLITE_STATIC);
 
         return insert(rows, ROWS_OPTION, result, error);
+}
+
+bool rows_thread_time(struct rows *rows, const struct thread_time_row *row, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->statement[ROWS_THREAD_TIME];
+        int result = bind(statement, THREAD_TIME_exit, row->exit) |
+                     bind(statement, THREAD_TIME_moment, (int64_t)row->moment) |
+                     bind(statement, THREAD_TIME_host_time, (int64_t)row->host_time) |
+                     bind(statement, THREAD_TIME_host_cpu, (int64_t)row->host_cpu);
+
+        return insert(rows, ROWS_THREAD_TIME, result, error);
 }
 
 bool rows_gap(struct rows *rows, int64_t first, int64_t last, uint64_t events, struct hwaccl_error *error)

@@ -94,6 +94,7 @@ enum rows_statement {
         ROWS_MARK,
         ROWS_GAP,
         ROWS_CHECKPOINT,
+        ROWS_THREAD_TIME,
         ROWS_INSERT_COUNT,
         ROWS_FIND_INSTRUCTION = ROWS_INSERT_COUNT,
         ROWS_FIND_WALK,
@@ -187,6 +188,14 @@ struct mark_row {
 bool rows_mark(struct rows *rows, const struct mark_row *row, struct hwaccl_error *error);
 
 bool rows_option(struct rows *rows, const char *name, const char *value, struct hwaccl_error *error);
+
+struct thread_time_row {
+        int64_t exit;
+        uint64_t moment; /* enum ring_thread_moment */
+        uint64_t host_time;
+        uint64_t host_cpu;
+};
+bool rows_thread_time(struct rows *rows, const struct thread_time_row *row, struct hwaccl_error *error);
 
 /** rows_gap - exits @first to @last, which are ids, are missing: an imported trace lost @events events of theirs */
 bool rows_gap(struct rows *rows, int64_t first, int64_t last, uint64_t events, struct hwaccl_error *error);

@@ -138,9 +138,20 @@ bool import_hold_handled(struct trace_import *import, const struct trace_handled
                     error);
 }
 
+bool import_hold_thread_time(struct trace_import *import, const struct trace_thread_time *time,
+                             struct hwaccl_error *error)
+{
+        if (time->moment > RING_THREAD_END || time->cpu > INT64_MAX / 4)
+                return hwaccl_error_set(error, "invalid moment %u or processor time %" PRIu64, time->moment, time->cpu);
+        return check_time(import, "thread", time->time, error) &&
+               held(import,
+                    lane_put_thread_time(&import->lane, (enum ring_thread_moment)time->moment, time->time, time->cpu),
+                    error);
+}
+
 bool import_hold_snapshot(struct trace_import *import, const uint8_t *data, uint32_t size, struct hwaccl_error *error)
 {
-        uint8_t *to = lane_snapshot(&import->lane, size);
+        uint8_t *to = lane_snapshot(&import->lane, size, false);
 
         if (to && size)
                 memcpy(to, data, size);

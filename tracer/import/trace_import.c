@@ -176,6 +176,16 @@ static bool take_device_state(struct trace_import *import, const struct trace_ev
                import_feed(import, false, error);
 }
 
+static bool take_thread_time(struct trace_import *import, const struct trace_thread_time *time,
+                             struct hwaccl_error *error)
+{
+        bool waits = time->moment == RING_THREAD_WAIT || time->moment == RING_THREAD_RESUMED;
+
+        if (import->phase == IMPORT_LEFT || waits != (import->phase == IMPORT_HANDLING))
+                return out_of_place(error);
+        return import_hold_thread_time(import, time, error) && (waits || import_feed(import, false, error));
+}
+
 /* An event of the current exit. */
 static bool take_in_exit(struct trace_import *import, const struct trace_event *event, struct hwaccl_error *error)
 {
@@ -227,9 +237,12 @@ static bool take(struct trace_import *import, const struct trace_event *event, s
         case TRACE_DEVICE_STATE:
                 if (import->phase == IMPORT_LOST)
                         return keep_device_state(import, event, error);
-                if (import->phase != IMPORT_BETWEEN || event->exit + 1 != next_exit(import))
+                if ((import->phase != IMPORT_BETWEEN && import->phase != IMPORT_ENTERED) ||
+                    event->exit != next_exit(import) - (next_exit(import) > 0))
                         return out_of_place(error);
                 return take_device_state(import, event, error);
+        case TRACE_THREAD_TIME:
+                return import->phase == IMPORT_LOST || take_thread_time(import, &event->as.thread_time, error);
         default: break;
         }
         if (import->phase == IMPORT_LOST)

@@ -80,6 +80,8 @@ bool import_hold_exit(struct trace_import *import, const struct trace_transfer *
 bool import_hold_value(struct trace_import *import, bool effect, const struct trace_value *value,
                        struct hwaccl_error *error);
 bool import_hold_handled(struct trace_import *import, const struct trace_handled *handled, struct hwaccl_error *error);
+bool import_hold_thread_time(struct trace_import *import, const struct trace_thread_time *time,
+                             struct hwaccl_error *error);
 bool import_hold_snapshot(struct trace_import *import, const uint8_t *data, uint32_t size, struct hwaccl_error *error);
 
 /** import_feed - pass the held records, or only the first of them, to the decoder, and drop the rest */

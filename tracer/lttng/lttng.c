@@ -169,7 +169,10 @@ uint64_t hwaccl_lttng_finish(struct hwaccl_lttng *lttng, unsigned end, uint64_t 
         if (lttng->handling) {
                 close_exit(lttng);
                 lttng->exit++;
+        } else if (lttng->device_count) {
+                trace_probe_device_state(lttng, lttng->exit - (lttng->exit > 0));
         }
+        trace_probe_thread_time(lttng, RING_THREAD_END);
         struct trace_event *event = trace_probe_begin(lttng, TRACE_END);
         if (event) {
                 event->as.end = (struct trace_end){end, end_code, end_message ? end_message : "", lttng->exit,

@@ -21,6 +21,7 @@ LTTNG_UST_TRACEPOINT_ENUM(hwaccl, verdict, LTTNG_UST_TP_ENUM_VALUES(HWACCL_VERDI
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, outcome, LTTNG_UST_TP_ENUM_VALUES(HWACCL_OUTCOMES(PROVIDER_NAME) PROVIDER_NONE))
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, input_kind, LTTNG_UST_TP_ENUM_VALUES(HWACCL_INPUT_KINDS(PROVIDER_NAME)))
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, effect_kind, LTTNG_UST_TP_ENUM_VALUES(HWACCL_EFFECT_KINDS(PROVIDER_NAME)))
+LTTNG_UST_TRACEPOINT_ENUM(hwaccl, thread_moment, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_MOMENTS))
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, register_access, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_ACCESSES))
 
 PROVIDER_EVENT(begin, INFO,
@@ -37,6 +38,11 @@ PROVIDER_EVENT(end, INFO,
                                lttng_ust_field_string(message, event->as.end.message)
                                        lttng_ust_field_integer(uint64_t, exits, event->as.end.exits)
                                                lttng_ust_field_integer(uint64_t, emitted, event->as.end.emitted))
+
+PROVIDER_EVENT(thread_time, DEBUG_SYSTEM,
+               lttng_ust_field_enum(hwaccl, thread_moment, uint8_t, moment, event->as.thread_time.moment)
+                       lttng_ust_field_integer(uint64_t, time, event->as.thread_time.time)
+                               lttng_ust_field_integer(uint64_t, cpu, event->as.thread_time.cpu))
 
 PROVIDER_EVENT(marker, INFO,
                lttng_ust_field_string(name, event->as.marker.name)

@@ -28,6 +28,10 @@
         lttng_ust_field_enum_value("mov to", 0) lttng_ust_field_enum_value("mov from", 1)                              \
                 lttng_ust_field_enum_value("clts", 2) lttng_ust_field_enum_value("lmsw", 3)
 
+#define PROVIDER_MOMENTS                                                                                               \
+        lttng_ust_field_enum_value("keyframe", 0) lttng_ust_field_enum_value("wait", 1)                                \
+                lttng_ust_field_enum_value("resumed", 2) lttng_ust_field_enum_value("end", 3)
+
 #define PROVIDER_VALUE                                                                                                 \
         lttng_ust_field_integer_hex(uint64_t, address, event->as.value.address)                                        \
                 lttng_ust_field_integer_hex(uint64_t, value, event->as.value.value)                                    \

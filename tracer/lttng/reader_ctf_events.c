@@ -90,6 +90,8 @@ static const struct field handled_fields[] = {FIELD(verdict, U8, handled), FIELD
                                               FIELD(time, U64, handled), END};
 static const struct field device_state_fields[] = {
         {"data", FIELD_BYTES, AT(as.device_state.data), AT(as.device_state.size)}, END};
+static const struct field thread_time_fields[] = {FIELD(moment, U8, thread_time), FIELD(time, U64, thread_time),
+                                                  FIELD(cpu, U64, thread_time), END};
 static const struct field end_fields[] = {FIELD(end, U32, end),   FIELD(code, U64, end),    FIELD(message, TEXT, end),
                                           FIELD(exits, U64, end), FIELD(emitted, U64, end), END};
 
@@ -109,6 +111,7 @@ static const struct field *const tables[TRACE_EVENT_COUNT] = {
         [TRACE_EMULATE] = emulate_fields,
         [TRACE_HANDLED] = handled_fields,
         [TRACE_DEVICE_STATE] = device_state_fields,
+        [TRACE_THREAD_TIME] = thread_time_fields,
         [TRACE_END] = end_fields,
 };
 

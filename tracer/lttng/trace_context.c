@@ -1,6 +1,10 @@
 /* What surrounds the exits of a trace: beginning, options, devices. */
 #include "tracer/lttng/trace_probe.h"
 
+#include "tracer/ring/timestamps.h"
+
+#include <time.h>
+
 void trace_probe_marker(struct hwaccl_lttng *lttng, const char *name, const char *value)
 {
         struct trace_event *event = trace_probe_begin(lttng, TRACE_MARKER);
@@ -47,6 +51,21 @@ void trace_probe_context(struct hwaccl_lttng *lttng, bool again)
         for (size_t i = 0; i < lttng->option_count; i++)
                 trace_probe_marker(lttng, lttng->options[i].name, lttng->options[i].value);
         device_fields(lttng);
+}
+
+void trace_probe_thread_time(struct hwaccl_lttng *lttng, enum ring_thread_moment moment)
+{
+        struct timespec cpu;
+        struct trace_event *event = trace_probe_begin(lttng, TRACE_THREAD_TIME);
+
+        if (!event)
+                return;
+        if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu) != 0)
+                cpu = (struct timespec){0};
+        event->as.thread_time =
+                (struct trace_thread_time){(uint8_t)moment, stamp_monotonic(),
+                                           (uint64_t)cpu.tv_sec * UINT64_C(1000000000) + (uint64_t)cpu.tv_nsec};
+        trace_probe_emit(lttng);
 }
 
 void trace_probe_device_state(struct hwaccl_lttng *lttng, uint64_t exit)

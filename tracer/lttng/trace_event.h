@@ -3,10 +3,10 @@
  * importer. It is independent of LTTng and Babeltrace, which are used on demand (module.h).
  *
  * In the order of the probe's calls: begin, marker and device_field at the start and periodically; then for each exit
- * [keyframe] transfer_in [irq_offer] vm_exit transfer_out [control_register] input and effect as they happen
- * [irq_reclaim] [emulate] handled [device_state]; end. Every event has the number of the exit that it belongs to (that
- * of the next one between two exits), and a consecutive sequence number, which also counts events that are not traced
- * (an exit without any traced event counts as one).
+ * [keyframe thread_time] transfer_in [irq_offer] vm_exit transfer_out [control_register] input, effect and thread_time
+ * as they happen [irq_reclaim] [emulate] handled [device_state]; device_state thread_time end. Every event has the
+ * number of the exit that it belongs to (that of the next one between two exits), and a consecutive sequence number,
+ * which also counts events that are not traced (an exit without any traced event counts as one).
  */
 #ifndef HWACCL_TRACER_LTTNG_TRACE_EVENT_H
 #define HWACCL_TRACER_LTTNG_TRACE_EVENT_H
@@ -34,6 +34,7 @@
         X(EMULATE, emulate)                                                                                            \
         X(HANDLED, handled)                                                                                            \
         X(DEVICE_STATE, device_state)                                                                                  \
+        X(THREAD_TIME, thread_time)                                                                                    \
         X(END, end)
 
 enum trace_event_kind {
@@ -130,6 +131,12 @@ struct trace_device_state { /* after the handling of the event's exit */
         uint32_t size;
 };
 
+struct trace_thread_time {
+        uint8_t moment; /* enum ring_thread_moment */
+        uint64_t time;
+        uint64_t cpu; /* ns of processor time of the vCPU's thread */
+};
+
 struct trace_end {
         uint32_t end; /* enum hwaccl_end */
         uint64_t code;
@@ -157,6 +164,7 @@ struct trace_event {
                 struct trace_emulate emulate;
                 struct trace_handled handled;
                 struct trace_device_state device_state;
+                struct trace_thread_time thread_time;
                 struct trace_end end;
         } as;
 };

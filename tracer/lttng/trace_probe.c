@@ -54,8 +54,10 @@ static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_
 
         if (attaching)
                 attach(lttng);
-        if (--lttng->until_keyframe == 0 || attaching)
+        if (--lttng->until_keyframe == 0 || attaching) {
                 keyframe(lttng, state);
+                trace_probe_thread_time(lttng, RING_THREAD_KEYFRAME);
+        }
         if (lttng->until_keyframe == 0)
                 lttng->until_keyframe = lttng->keyframe_interval;
         transfer(lttng, TRACE_TRANSFER_IN, state);
@@ -179,6 +181,11 @@ static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *effec
         value(of(probe), TRACE_EFFECT, &what);
 }
 
+static void wait_(struct hwaccl_probe *probe, bool begins)
+{
+        trace_probe_thread_time(of(probe), begins ? RING_THREAD_WAIT : RING_THREAD_RESUMED);
+}
+
 static void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict verdict)
 {
         of(probe)->verdict = (uint8_t)verdict;
@@ -234,6 +241,7 @@ const struct hwaccl_probe_ops trace_probe_ops = {
         .irq_reclaim = irq_reclaim,
         .input = input,
         .effect = effect,
+        .wait = wait_,
         .handled = handled,
 };
 

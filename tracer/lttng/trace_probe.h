@@ -6,7 +6,7 @@
 
 #include "tracer/database/rows.h"
 #include "tracer/lttng/trace_event.h"
-#include "tracer/ring/state_delta.h"
+#include "tracer/ring/ring_records.h"
 
 #define TRACE_CONTEXT_KEYFRAMES 16u /* keyframes between two full contexts, for traces that lost their beginning */
 
@@ -93,6 +93,9 @@ void trace_probe_context(struct hwaccl_lttng *lttng, bool again);
 
 /** trace_probe_marker - an option, the same as a row of a recording's option table */
 void trace_probe_marker(struct hwaccl_lttng *lttng, const char *name, const char *value);
+
+/** trace_probe_thread_time - trace when the host ran this thread */
+void trace_probe_thread_time(struct hwaccl_lttng *lttng, enum ring_thread_moment moment);
 
 /** trace_probe_device_state - trace the device state after exit @exit */
 void trace_probe_device_state(struct hwaccl_lttng *lttng, uint64_t exit);

@@ -87,13 +87,16 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 ORPHANS_AND(irq_handoff, id,
                             "AND id <> 1 + coalesce((SELECT max(id) FROM exit WHERE id >= (irq_handoff.id >> 40) << 40 "
                             "AND id < ((irq_handoff.id >> 40) + 1) << 40), ((irq_handoff.id >> 40) << 40) - 1)"),
+                /* that of the end of a recording without exits has its own number */
+                ORPHANS_AND(thread_time, exit, "AND exit & 0xffffffffff <> 0"),
                 ORPHANS(input, exit),
                 ORPHANS(effect, exit),
                 /* a window begins after the snapshot with which its replay starts */
                 "SELECT 'device_snapshot: a row for exit ' || (s.exit & 0xffffffffff) || ' of vCPU ' || (s.exit >> 40) "
                 "|| ', which does not exist' FROM device_snapshot s WHERE NOT EXISTS "
                 "(SELECT 1 FROM exit WHERE exit.id = s.exit) AND s.exit + 1 NOT IN "
-                "(SELECT min(id) FROM exit GROUP BY id >> 40) AND s.exit NOT IN (SELECT last FROM gap) AND (s.exit <= "
+                "(SELECT min(id) FROM exit GROUP BY id >> 40) AND s.exit & 0xffffffffff <> 0 AND s.exit NOT IN (SELECT "
+                "last FROM gap) AND (s.exit <= "
                 "(SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) LIMIT 5",
                 "SELECT 'mark ' || (id & 0xffffffffff) || ' of vCPU ' || vcpu || ': its exit or vCPU does not exist' "
                 "FROM mark WHERE id >> 40 <> vcpu OR vcpu NOT IN (SELECT id FROM vcpu) OR (exit IS NOT NULL AND "

@@ -82,6 +82,14 @@ static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *effec
                 fanout->member[i]->ops->effect(fanout->member[i], effect);
 }
 
+static void wait_(struct hwaccl_probe *probe, bool begins)
+{
+        const struct hwaccl_probe_fanout *fanout = of(probe);
+
+        for (size_t i = 0; i < fanout->count; i++)
+                hwaccl_probe_wait(fanout->member[i], begins);
+}
+
 static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error)
 {
         const struct hwaccl_probe_fanout *fanout = of(probe);
@@ -105,6 +113,7 @@ static const struct hwaccl_probe_ops fanout_ops = {
         .input = input,
         .table_walk = table_walk,
         .effect = effect,
+        .wait = wait_,
         .handled = handled,
 };
 

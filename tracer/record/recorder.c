@@ -96,6 +96,7 @@ struct hwaccl_recorder *hwaccl_recorder_create(const struct hwaccl_recorder_conf
         memset(recorder, 0, sizeof(*recorder));
         lane_init(&recorder->lane, stamp_kind_detect(), settings.keyframe_interval,
                   settings.sink->keyframe_bytes(settings.sink_settings));
+        recorder->lane.own_times = true;
         recorder_start_probe(recorder);
         recorder->devices = settings.devices;
         recorder->device_count = settings.device_count;
@@ -126,7 +127,13 @@ bool hwaccl_recorder_finish(struct hwaccl_recorder *recorder, unsigned end, uint
         struct recording_end how = {end, end_code, end_message};
         struct hwaccl_error ignored;
 
+        /* in the middle of an exit's handling devices may be between two states */
+        bool whole = recorder->lane.phase != LANE_HANDLING;
         lane_end(&recorder->lane);
+        if (whole)
+                recorder_snapshot(recorder, true);
+        (void)lane_thread_time(&recorder->lane, RING_THREAD_END);
+        lane_end(&recorder->lane); /* publish these too */
         bool good = recorder->sink->ops->finish(recorder->sink, &how, error ? error : &ignored);
         free(recorder);
         return good;

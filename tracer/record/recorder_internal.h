@@ -22,6 +22,9 @@ extern const struct hwaccl_probe_ops recorder_probe_ops;
 /** recorder_start_probe - select the fastest operations for this processor */
 void recorder_start_probe(struct hwaccl_recorder *recorder);
 
+/** recorder_snapshot - record the state of the devices. @end: of the run */
+void recorder_snapshot(struct hwaccl_recorder *recorder, bool end);
+
 /** recorder_create_ring - the ring file of vCPU config->vcpu + @index, beside the database: PATH-ring, PATH-ring.1 … */
 bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,
                           struct hwaccl_error *error);

@@ -110,11 +110,16 @@ static EXIT_LOOP void irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bo
         (void)lane_reclaim(lane, taken, lane_now(lane));
 }
 
-static void snapshot(struct hwaccl_recorder *recorder)
+static EXIT_LOOP void wait_(struct hwaccl_probe *probe, bool begins)
+{
+        (void)lane_thread_time(lane_of(probe), begins ? RING_THREAD_WAIT : RING_THREAD_RESUMED);
+}
+
+void recorder_snapshot(struct hwaccl_recorder *recorder, bool end)
 {
         if (recorder->device_count == 0)
                 return;
-        uint8_t *to = lane_snapshot(&recorder->lane, recorder->device_bytes);
+        uint8_t *to = lane_snapshot(&recorder->lane, recorder->device_bytes, end);
         STEP("snapshot");
         for (size_t i = 0; to && i < recorder->device_count; i++) {
                 hwaccl_device_save(recorder->devices[i], to);
@@ -129,7 +134,7 @@ static EXIT_LOOP bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome ou
 
         (void)lane_handled(lane, outcome, lane_now(lane));
         if (lane_keyframe_due(lane))
-                snapshot(recorder);
+                recorder_snapshot(recorder, false);
         lane_complete(lane);
         if (__builtin_expect(lane_failed(lane), 0)) {
                 lane->stopped = true;
@@ -147,6 +152,7 @@ const struct hwaccl_probe_ops recorder_probe_ops = {
         .input = input,
         .table_walk = table_walk,
         .effect = effect,
+        .wait = wait_,
         .handled = handled,
 };
 

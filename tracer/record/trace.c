@@ -161,6 +161,7 @@ static bool start(struct hwaccl_trace *trace, const struct hwaccl_recorder_confi
                 struct hwaccl_trace_vcpu *vcpu = &trace->vcpu[i];
                 lane_init(&vcpu->lane, stamps, config->keyframe_interval, UINT64_MAX);
                 vcpu->lane.masks = &vcpu->masks;
+                vcpu->lane.own_times = true;
                 ring_producer_init(&vcpu->lane.producer, &vcpu->ring);
         }
         return true;

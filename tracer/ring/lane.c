@@ -2,6 +2,8 @@
 
 #include "core/assert.h"
 
+#include <time.h>
+
 /* A record takes at most half of the smallest ring. */
 _Static_assert(sizeof(struct ring_bytes) + LANE_ANNOTATION_NAME_MAX + LANE_ANNOTATION_VALUE_MAX + 16 <=
                        RING_SIZE_MIN / 2,
@@ -118,9 +120,32 @@ bool lane_exit(struct lane *lane, struct hwaccl_known_state given, const uint64_
         return lane->avx2 ? put_exit_avx2(lane, given, pending, stamp) : lane_exit_sse2(lane, given, pending, stamp);
 }
 
-static uint8_t *put_bytes(struct lane *lane, enum ring_record_type type, size_t size)
+bool lane_put_thread_time(struct lane *lane, enum ring_thread_moment moment, uint64_t stamp, uint64_t cpu)
 {
-        struct ring_bytes *record = lane_reserve(lane, sizeof(*record) + RING_WORD_ROUND(size), type, 0);
+        struct ring_thread_time *record = lane_reserve(lane, sizeof(*record), RING_RECORD_THREAD_TIME, (uint8_t)moment);
+
+        if (!record)
+                return false;
+        STEP("thread time");
+        record->stamp = stamp;
+        record->cpu = cpu;
+        ring_publish(&lane->producer); /* the process may die while it waits */
+        return true;
+}
+
+bool lane_thread_time(struct lane *lane, enum ring_thread_moment moment)
+{
+        struct timespec cpu;
+
+        if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu) != 0)
+                return true; /* nothing is known */
+        return lane_put_thread_time(lane, moment, lane_now(lane),
+                                    (uint64_t)cpu.tv_sec * UINT64_C(1000000000) + (uint64_t)cpu.tv_nsec);
+}
+
+static uint8_t *put_bytes(struct lane *lane, enum ring_record_type type, uint8_t extra, size_t size)
+{
+        struct ring_bytes *record = lane_reserve(lane, sizeof(*record) + RING_WORD_ROUND(size), type, extra);
 
         if (!record)
                 return NULL;
@@ -128,16 +153,16 @@ static uint8_t *put_bytes(struct lane *lane, enum ring_record_type type, size_t 
         return record->data;
 }
 
-uint8_t *lane_snapshot(struct lane *lane, size_t size)
+uint8_t *lane_snapshot(struct lane *lane, size_t size, bool end)
 {
-        return put_bytes(lane, RING_RECORD_SNAPSHOT, size);
+        return put_bytes(lane, RING_RECORD_SNAPSHOT, end, size);
 }
 
 bool lane_annotation(struct lane *lane, const char *name, const char *value)
 {
         size_t name_size = strnlen(name, LANE_ANNOTATION_NAME_MAX) + 1;
         size_t value_size = strnlen(value, LANE_ANNOTATION_VALUE_MAX) + 1;
-        uint8_t *to = put_bytes(lane, RING_RECORD_ANNOTATION, name_size + value_size);
+        uint8_t *to = put_bytes(lane, RING_RECORD_ANNOTATION, 0, name_size + value_size);
 
         if (!to)
                 return false;

@@ -9,8 +9,9 @@
  * values in range: the decoder trusts the records.
  *
  * Records go into a ring, or into a record buffer (record_buffer.h), as the lane's producer was initialized. A lane
- * allocates no memory, and makes no system call unless its ring fills. All return false, or NULL, if the record could
- * not be written; the lane has then stopped and writes no further records.
+ * allocates no memory, and makes no system call unless its ring fills, but one for each record of the thread's time.
+ * All return false, or NULL, if the record could not be written; the lane has then stopped and writes no further
+ * records.
  *
  * The functions of the exit loop are inline here; the rest is in lane.c.
  */
@@ -50,6 +51,7 @@ struct lane {
         bool verdict_known;
         bool whole_entry; /* the next entry is written with all words */
         bool avx2;        /* of this processor */
+        bool own_times;   /* the thread's times are recorded at keyframes */
         enum hwaccl_verdict verdict;
         uint64_t completed; /* exits */
         uint32_t keyframe_interval;
@@ -143,7 +145,21 @@ static inline bool lane_is_whole(struct hwaccl_known_state given)
         return !given.known || hwaccl_known_fields_equal(*given.known, hwaccl_known_fields_all());
 }
 
-/* lane.c: for partially known and unknown states */
+/* lane.c */
+
+/** lane_thread_time - when the host ran this thread: now, and its processor time */
+bool lane_thread_time(struct lane *lane, enum ring_thread_moment moment);
+
+/** lane_put_thread_time - the same with given times; @cpu in ns */
+bool lane_put_thread_time(struct lane *lane, enum ring_thread_moment moment, uint64_t stamp, uint64_t cpu);
+
+static inline void lane_begin_keyframe(struct lane *lane)
+{
+        if (__builtin_expect(lane->whole_entry, 0) && lane->own_times)
+                (void)lane_thread_time(lane, RING_THREAD_KEYFRAME);
+}
+
+/* for partially known and unknown states */
 bool lane_entry_partial(struct lane *lane, struct hwaccl_known_state given);
 bool lane_exit_partial(struct lane *lane, struct hwaccl_known_state given, const uint64_t *pending, uint64_t stamp);
 
@@ -163,6 +179,7 @@ bool lane_exit(struct lane *lane, struct hwaccl_known_state given, const uint64_
 /* The same for callers that know whether the processor has AVX2 and usually pass full states. */
 STATE_DELTA_INLINE bool lane_entry_sse2(struct lane *lane, struct hwaccl_known_state given)
 {
+        lane_begin_keyframe(lane);
         if (!given.state || !lane_is_whole(given))
                 return lane_entry_partial(lane, given);
         return lane_put_entry(lane, given.state, NULL, NULL,
@@ -171,6 +188,7 @@ STATE_DELTA_INLINE bool lane_entry_sse2(struct lane *lane, struct hwaccl_known_s
 
 STATE_DELTA_INLINE STATE_DELTA_AVX2 bool lane_entry_avx2(struct lane *lane, struct hwaccl_known_state given)
 {
+        lane_begin_keyframe(lane);
         if (!given.state || !lane_is_whole(given))
                 return lane_entry_partial(lane, given);
         return lane_put_entry(lane, given.state, NULL, NULL,
@@ -344,8 +362,8 @@ static inline void lane_complete(struct lane *lane)
                 ring_complete(&lane->producer, ++lane->completed);
 }
 
-/** lane_snapshot - reserve @size bytes for the caller to fill with all device fields */
-uint8_t *lane_snapshot(struct lane *lane, size_t size);
+/** lane_snapshot - reserve @size bytes for the caller to fill with all device fields. @end: of the run */
+uint8_t *lane_snapshot(struct lane *lane, size_t size, bool end);
 
 /* An annotation is truncated to this many bytes, without terminating zeros. */
 #define LANE_ANNOTATION_NAME_MAX  1024u

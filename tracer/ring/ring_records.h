@@ -2,11 +2,11 @@
  * The record format, as a lane (lane.h) writes it into a ring or buffer. ring_record_problem() checks it where the file
  * is not trusted. One stream of records for each vCPU, in the order of the trip round the loop:
  *
- *      ENTRY [OFFER…] EXIT {CLOCK | INPUT | WALK | EFFECT | RECLAIM}… HANDLED [SNAPSHOT]
+ *      [THREAD_TIME] ENTRY [OFFER…] EXIT {CLOCK | INPUT | WALK | EFFECT | THREAD_TIME | RECLAIM}… HANDLED [SNAPSHOT]
  *
  * An ENTRY that no EXIT follows is replaced by the next one. MARK and ANNOTATION stand anywhere. UNHANDLED in the place
- * of HANDLED is the end of the run. Little endian; all sizes are multiples of 8 bytes, padding is what was there
- * before. Bump RING_VERSION when a layout changes.
+ * of HANDLED is the end of the run; after it, or after an ENTRY, come the last SNAPSHOT and THREAD_TIME. Little endian;
+ * all sizes are multiples of 8 bytes, padding is what was there before. Bump RING_VERSION when a layout changes.
  */
 #ifndef HWACCL_TRACER_RING_RECORDS_H
 #define HWACCL_TRACER_RING_RECORDS_H
@@ -27,10 +27,19 @@ enum ring_record_type {
         RING_RECORD_RECLAIM = 7,   /* struct ring_stamped, after an OFFER; extra: 1 when the subject took the vector */
         RING_RECORD_HANDLED = 8,   /* struct ring_handled; extra: enum hwaccl_outcome, or RING_OUTCOME_UNKNOWN */
         RING_RECORD_UNHANDLED = 9, /* struct ring_handled; extra: 1 when the verdict is known, else 0 */
-        RING_RECORD_SNAPSHOT = 10, /* struct ring_bytes; extra: 0 */
+        RING_RECORD_SNAPSHOT = 10, /* struct ring_bytes; extra: 1 at the end of the run, else 0 */
         RING_RECORD_ANNOTATION = 11, /* struct ring_bytes; extra: 0 */
         RING_RECORD_MARK = 12,       /* struct ring_text; extra: 0 */
-        RING_RECORD_WALK = 13        /* struct ring_walk; extra: bytes of each entry, 4 or 8. Since version 3 */
+        RING_RECORD_WALK = 13,       /* struct ring_walk; extra: bytes of each entry, 4 or 8. Since version 3 */
+        RING_RECORD_THREAD_TIME = 14 /* struct ring_thread_time; extra: enum ring_thread_moment. Since version 4 */
+};
+
+/* As in names of kind thread_time. */
+enum ring_thread_moment {
+        RING_THREAD_KEYFRAME = 0, /* before an ENTRY with all words */
+        RING_THREAD_WAIT = 1,     /* before the wait of a halted guest */
+        RING_THREAD_RESUMED = 2,  /* after it */
+        RING_THREAD_END = 3,      /* of the run */
 };
 
 enum ring_entry_extra {
@@ -106,6 +115,12 @@ struct ring_text { /* MARK */
         uint64_t stamp;
         uint64_t size; /* bytes of data; UTF-8, without a terminating zero */
         char data[];
+};
+
+struct ring_thread_time {
+        struct ring_record record;
+        uint64_t stamp;
+        uint64_t cpu; /* ns of processor time of the vCPU's thread */
 };
 
 struct ring_bytes {

@@ -17,7 +17,8 @@
  * Leave out what the VMM does not know: it is NULL in the database, displayed as unknown, and never compared.
  *
  * Cost: one record in a ring that a writer thread reads. No allocation per exit. No system call per exit, except one
- * that wakes the writer when a quarter of the ring has filled after an idle period. If the ring is full, the calling
+ * that wakes the writer when a quarter of the ring has filled after an idle period, and one at each keyframe that reads
+ * the thread's processor time, clock_gettime(CLOCK_THREAD_CPUTIME_ID). If the ring is full, the calling
  * thread waits for the writer; nothing is dropped.
  *
  * Threads: only one thread at a time may call the functions of one vCPU; different vCPUs are independent.

@@ -19,7 +19,7 @@
 #define FLIGHT_NAME_SIZE 24 /* room for a segment's name */
 
 #define FLIGHT_MAGIC       "hwaccl-f" /* 8 bytes, without a terminator */
-#define FLIGHT_VERSION     2u
+#define FLIGHT_VERSION     3u
 #define FLIGHT_VERSION_MIN 1u /* that is still read: its records are those of rings of version 2 */
 #define FLIGHT_HEADER_SIZE 64u
 
@@ -29,7 +29,7 @@ struct flight_header {
         uint32_t version;
         uint32_t vcpu;
         uint64_t first;    /* number of the first exit */
-        uint64_t position; /* of the first record: a SNAPSHOT, or else an ENTRY with all words */
+        uint64_t position; /* of the first record: a SNAPSHOT, or else the THREAD_TIME or ENTRY of a keyframe */
         uint64_t stamp_origin;
         uint64_t stamp_khz; /* estimate when the segment was begun */
         uint32_t stamp_kind;

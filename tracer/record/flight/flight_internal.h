@@ -53,11 +53,11 @@ struct flight {
         uint64_t next_number;
         int fd; /* of the last segment, or -1 */
 
-        uint64_t position; /* records before this position were examined */
-        uint64_t written;  /* records before this position are in segments */
-        uint64_t exits;    /* seen */
-        uint64_t newest;   /* stamp of the last one's entry */
-        bool after_snapshot;
+        uint64_t position;                       /* records before this position were examined */
+        uint64_t written;                        /* records before this position are in segments */
+        uint64_t exits;                          /* seen */
+        uint64_t newest;                         /* stamp of the last one's entry */
+        bool keyframe_begun;                     /* by the last record */
         const struct hwaccl_flight_trigger *due; /* trigger of the last examined exit, to be served */
         bool dumping;
         uint64_t dumped; /* during a dump: records before this position are written; segments may be removed */

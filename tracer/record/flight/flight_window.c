@@ -18,17 +18,16 @@ static bool share_reached(const struct flight *flight)
                (window->ns && flight_age(flight, last) >= window->ns / FLIGHT_SHARES);
 }
 
-/* A decoder may start at a snapshot, or at an entry with all words that has none before it. */
+/* A decoder may start at the first record of a keyframe: a snapshot, the thread's time, an entry with all words. */
 static bool is_start(struct flight *flight, const struct ring_record *record)
 {
-        bool snapshot = record->type == RING_RECORD_SNAPSHOT;
-        bool after = flight->after_snapshot;
+        bool begun = flight->keyframe_begun;
+        bool before = (record->type == RING_RECORD_SNAPSHOT && record->extra == 0) ||
+                      (record->type == RING_RECORD_THREAD_TIME && record->extra == RING_THREAD_KEYFRAME);
 
-        flight->after_snapshot = snapshot;
-        if (snapshot)
-                return true;
-        return record->type == RING_RECORD_ENTRY && !after &&
-               ((const struct ring_entry *)(const void *)record)->bitmap == ~UINT64_C(0);
+        flight->keyframe_begun = before;
+        return !begun && (before || (record->type == RING_RECORD_ENTRY &&
+                                     ((const struct ring_entry *)(const void *)record)->bitmap == ~UINT64_C(0)));
 }
 
 static bool keep_annotation(struct flight *flight, const struct ring_bytes *record)

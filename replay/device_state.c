@@ -1,0 +1,109 @@
+#include "replay/device_state.h"
+
+#include "core/machine/board/device.h"
+#include "replay/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool allocate(struct hwaccl_device_states *states, size_t count, size_t bytes, struct hwaccl_error *error)
+{
+        states->value = calloc(count + 1, sizeof(*states->value));
+        states->bytes = calloc(2, bytes + 1);
+        return (states->value && states->bytes) || hwaccl_error_set(error, "out of memory");
+}
+
+void hwaccl_device_states_free(struct hwaccl_device_states *states)
+{
+        free(states->value);
+        free(states->bytes);
+        *states = (struct hwaccl_device_states){0};
+}
+
+/* As a snapshot has it. */
+static bool copy_saved(struct hwaccl_device_states *states, const struct hwaccl_recorded_device_field *fields,
+                       size_t count, struct hwaccl_error *error)
+{
+        size_t bytes = 0;
+
+        for (size_t i = 0; i < count; i++)
+                bytes += fields[i].size;
+        if (!allocate(states, count, bytes, error))
+                return false;
+        uint8_t *to = states->bytes;
+        for (size_t i = 0; i < count; i++) {
+                memcpy(to, fields[i].data, fields[i].size);
+                states->value[states->count++] =
+                        (struct hwaccl_device_value){fields[i].device, fields[i].field, fields[i].size, to, NULL};
+                to += fields[i].size;
+        }
+        return true;
+}
+
+static void save(struct hwaccl_device *const *devices, size_t count, uint8_t *to)
+{
+        for (size_t i = 0; i < count; i++) {
+                hwaccl_device_save(devices[i], to);
+                to += hwaccl_device_state_size(devices[i]);
+        }
+}
+
+static void list(struct hwaccl_device_states *states, struct hwaccl_device *const *devices, size_t count,
+                 const uint8_t *before, const uint8_t *after)
+{
+        for (size_t i = 0; i < count; i++) {
+                const struct hwaccl_device_ops *ops = devices[i]->ops;
+                for (size_t f = 0; f < ops->field_count; f++) {
+                        states->value[states->count++] = (struct hwaccl_device_value){
+                                ops->name, ops->fields[f].name, ops->fields[f].size, after, before};
+                        before += ops->fields[f].size;
+                        after += ops->fields[f].size;
+                }
+        }
+}
+
+/* Names of fields are static: they outlive the session's machine. */
+static bool replay(struct hwaccl_session *session, uint64_t number, struct hwaccl_device_states *states,
+                   struct hwaccl_error *error)
+{
+        size_t fields = 0, bytes = 0, count;
+
+        if (!hwaccl_session_seek(session, number, error))
+                return false;
+        struct hwaccl_device *const *devices = hwaccl_machine_devices(hwaccl_session_machine(session), &count);
+        for (size_t i = 0; i < count; i++) {
+                fields += devices[i]->ops->field_count;
+                bytes += hwaccl_device_state_size(devices[i]);
+        }
+        if (!allocate(states, fields, bytes, error))
+                return false;
+        save(devices, count, states->bytes);
+        enum hwaccl_step step = hwaccl_session_step(session, error);
+        if (step == HWACCL_STEP_FAILED || step == HWACCL_STEP_END)
+                return step == HWACCL_STEP_FAILED ? false : hwaccl_error_set(error, "the exit is missing");
+        states->diverged = step == HWACCL_STEP_DIVERGED;
+        save(devices, count, states->bytes + bytes);
+        list(states, devices, count, states->bytes, states->bytes + bytes);
+        return true;
+}
+
+bool hwaccl_device_states_after(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
+                                struct hwaccl_device_states *states, struct hwaccl_error *error)
+{
+        const struct hwaccl_recorded_device_field *fields;
+        struct hwaccl_error unsaved;
+        uint64_t start = 0;
+        size_t count;
+
+        *states = (struct hwaccl_device_states){0};
+        struct hwaccl_session *session = hwaccl_session_open(recording, vcpu, error);
+        bool good = session && replay(session, number, states, error);
+        hwaccl_session_close(session);
+        bool saved = hwaccl_recording_device_fields(recording, vcpu, number, &fields, &count, &unsaved);
+        if (good && !saved && hwaccl_recording_replay_start(recording, vcpu, number, &start, error))
+                states->replayed = number - start + 1;
+        if (good || !saved)
+                return good;
+        hwaccl_device_states_free(states);
+        return copy_saved(states, fields, count, error);
+}
