@@ -17,8 +17,8 @@ static void print_overview(void)
                    "Record every VM exit of a guest in an SQLite database, inspect the recording, and replay the\n"
                    "handling of its exits without the guest.\n\nSubcommands:");
         for (const struct cli_command *const *command = cli_commands; *command; command++)
-                (void)printf("  %-8s %s\n", (*command)->name, (*command)->summary);
-        (void)puts("  help     show the help of a subcommand\n\n"
+                (void)printf("  %-13s %s\n", (*command)->name, (*command)->summary);
+        (void)puts("  help          show the help of a subcommand\n\n"
                    "Options:\n"
                    "  -h, --help     show this help\n"
                    "  -V, --version  show the version\n\n"

@@ -6,7 +6,8 @@ import subprocess
 
 from hwaccl_cli import BUILD, HWACCL, CommandTest, main
 
-SUBCOMMANDS = ["record", "replay", "report", "show", "state", "stat", "check", "import", "recover", "top", "upgrade"]
+SUBCOMMANDS = ["record", "replay", "report", "show", "state", "explain-state", "stat", "check", "import", "recover", "top",
+               "upgrade"]
 
 
 class Usage(CommandTest):
@@ -37,7 +38,7 @@ class Usage(CommandTest):
 
     def test_manual_page_has_the_options_of_the_help_in_the_same_order(self):
         with open(os.path.join(BUILD, "hwaccl.1"), encoding="utf-8") as file:
-            sections = dict(re.findall(r"^\.Ss hwaccl (\w+)\n(.*?)(?=^\.S[sh])", file.read(), re.M | re.S))
+            sections = dict(re.findall(r"^\.Ss hwaccl ([a-z-]+)\n(.*?)(?=^\.S[sh])", file.read(), re.M | re.S))
         for name in SUBCOMMANDS:
             headings = re.findall(r"^\.It (?:Fl (.) , )?Fl -([a-z-]+)", sections[name], re.M)
             self.assertEqual(headings, self.options(name), name)

@@ -133,6 +133,7 @@ class StrangersFiles(CommandTest):
         empty = self.path("trace")
         os.mkdir(empty)
         cases = commands(self.recording) + [[name, self.recording] for name in ("recover", "upgrade")]
+        cases += [["explain-state", os.path.join(os.environ["HWACCL_SOURCE"], "tests/fuzz/corpus/dump/qemu_sound.txt")]]
         cases += [["top", "--once", self.recording], ["recover", os.path.dirname(self.recording)]]
         for arguments in cases:
             done, found = self.forbidden(*arguments)

@@ -39,9 +39,9 @@ enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct
 void hwaccl_instruction_describe(const void *bytes, size_t size, uint64_t address, unsigned code_bits, char *text,
                                  size_t room);
 
-/** hwaccl_instruction_disassemble - the same without a per-thread cache */
-void hwaccl_instruction_disassemble(const void *bytes, size_t size, uint64_t address, unsigned code_bits, char *text,
-                                    size_t room);
+/** hwaccl_instruction_disassemble - the same without a per-thread cache. Returns its length, 0 for unknown bytes */
+unsigned hwaccl_instruction_disassemble(const void *bytes, size_t size, uint64_t address, unsigned code_bits,
+                                        char *text, size_t room);
 
 /** hwaccl_instruction_decoder_version - of the Capstone that is loaded, not of its headers */
 void hwaccl_instruction_decoder_version(unsigned *major, unsigned *minor);
