@@ -179,6 +179,7 @@ static void describe_effect(char *text, size_t room, const struct hwaccl_effect 
                 used = snprintf(text, room, "disk %" PRIu64 " at 0x%" PRIx64 "+%" PRIu32 ":", effect->value,
                                 effect->address, effect->size);
                 break;
+        case HWACCL_EFFECT_FLOATING_POINT: used = snprintf(text, room, "floating point:"); break;
         case HWACCL_EFFECT_DISK_FLUSH: (void)snprintf(text, room, "disk %" PRIu64 " flushed", effect->value); return;
         default: (void)snprintf(text, room, "kind %u", (unsigned)effect->kind); return;
         }
@@ -308,6 +309,16 @@ static uint64_t virtual_ns(const struct hwaccl_accel *accel)
         return UINT64_MAX;
 }
 
+/* The effect is compared by the probe. */
+static bool floating_point_write(struct hwaccl_accel *accel, const struct hwaccl_floating_point *state,
+                                 struct hwaccl_error *error)
+{
+        (void)accel;
+        (void)state;
+        (void)error;
+        return true;
+}
+
 static void destroy(struct hwaccl_accel *accel)
 {
         (void)accel;
@@ -318,5 +329,7 @@ const struct hwaccl_accel_ops replay_accel_ops = {
         .run = run,
         .kick = kick,
         .virtual_ns = virtual_ns,
+        .floating_point_read = replay_floating_point_read,
+        .floating_point_write = floating_point_write,
         .destroy = destroy,
 };

@@ -52,6 +52,11 @@ struct replay_engine {
 };
 
 extern const struct hwaccl_accel_ops replay_accel_ops;
+
+/** replay_floating_point_read - inputs.c: the recorded registers; false where the next input is another: an accelerator
+ * that did not give them */
+bool replay_floating_point_read(struct hwaccl_accel *accel, struct hwaccl_floating_point *state,
+                                struct hwaccl_error *error);
 extern const struct hwaccl_inputs_ops replay_inputs_ops;
 extern const struct hwaccl_probe_ops replay_probe_ops;
 

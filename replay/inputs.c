@@ -154,6 +154,20 @@ static bool memory_read(struct hwaccl_inputs *inputs, enum hwaccl_input_kind kin
         return true;
 }
 
+bool replay_floating_point_read(struct hwaccl_accel *accel, struct hwaccl_floating_point *state,
+                                struct hwaccl_error *error)
+{
+        struct replay_engine *engine = REPLAY_ENGINE_OF(accel, accel);
+        const struct hwaccl_input *next = peek(engine);
+
+        (void)error;
+        if (!next || next->kind != HWACCL_INPUT_FLOATING_POINT)
+                return false;
+        (void)give(take(engine, HWACCL_INPUT_FLOATING_POINT, 0, sizeof(state->image)), state->image,
+                   sizeof(state->image));
+        return true;
+}
+
 /* An empty read is not recorded, so the result depends on the next input. */
 static bool console_read(struct hwaccl_inputs *inputs, enum hwaccl_channel channel, void *buffer, size_t *size,
                          struct hwaccl_error *error)

@@ -5,6 +5,7 @@
 #ifndef HWACCL_ACCEL_H
 #define HWACCL_ACCEL_H
 
+#include "core/subject/floating_point.h"
 #include "core/subject/pending_interrupts.h"
 #include "hwaccl/error.h"
 #include "hwaccl/subject_state.h"
@@ -48,6 +49,14 @@ struct hwaccl_accel_ops {
         /* The handler wrote [address, address + size) of guest memory: cached translations of it are stale. May be
          * NULL. */
         void (*memory_written)(struct hwaccl_accel *accel, uint64_t address, uint64_t size);
+
+        /* Registers that the subject state lacks, for an instruction that moves them to or from a device: after a run,
+         * and changed before the next one. NULL: this accelerator does not give them, which ends such a guest; false
+         * with an empty *error: not at this exit */
+        bool (*floating_point_read)(struct hwaccl_accel *accel, struct hwaccl_floating_point *state,
+                                    struct hwaccl_error *error);
+        bool (*floating_point_write)(struct hwaccl_accel *accel, const struct hwaccl_floating_point *state,
+                                     struct hwaccl_error *error);
 
         void (*destroy)(struct hwaccl_accel *accel);
 };

@@ -158,6 +158,32 @@ bool hwaccl_host_guest_memory_write(struct hwaccl_host *host, uint64_t address, 
         return true;
 }
 
+bool hwaccl_host_floating_point_read(struct hwaccl_host *host, struct hwaccl_floating_point *state)
+{
+        struct hwaccl_error error = {""};
+
+        memset(state, 0, sizeof(*state));
+        if (!host->floating_point_read)
+                return false;
+        if (host->floating_point_read(host->floating_point_opaque, state, &error))
+                observe_input(host, HWACCL_INPUT_FLOATING_POINT, 0, 0, state->image, sizeof(state->image));
+        else if (error.message[0])
+                input_failed(host, &error);
+        else
+                return false;
+        return true;
+}
+
+void hwaccl_host_floating_point_write(struct hwaccl_host *host, const struct hwaccl_floating_point *state)
+{
+        struct hwaccl_error error;
+
+        hwaccl_assert(host->floating_point_write);
+        if (!host->floating_point_write(host->floating_point_opaque, state, &error))
+                input_failed(host, &error);
+        observe_effect(host, HWACCL_EFFECT_FLOATING_POINT, 0, 0, state->image, sizeof(state->image));
+}
+
 void hwaccl_host_console_write(struct hwaccl_host *host, enum hwaccl_channel channel, const void *data, size_t size)
 {
         if (host->console)

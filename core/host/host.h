@@ -12,6 +12,7 @@
 #include "core/host/guest_memory.h"
 #include "core/host/inputs.h"
 #include "core/host/probe.h"
+#include "core/subject/floating_point.h"
 
 struct hwaccl_host {
         struct hwaccl_inputs *inputs;
@@ -23,6 +24,11 @@ struct hwaccl_host {
         /* called for every range of guest memory that a handler wrote, for accelerators that cache code; may be NULL */
         void (*memory_written)(void *opaque, uint64_t address, uint64_t size);
         void *memory_written_opaque;
+        /* the accelerator's registers; NULL: it does not give them */
+        bool (*floating_point_read)(void *opaque, struct hwaccl_floating_point *state, struct hwaccl_error *error);
+        bool (*floating_point_write)(void *opaque, const struct hwaccl_floating_point *state,
+                                     struct hwaccl_error *error);
+        void *floating_point_opaque;
         uint64_t now_ns; /* guest clock of this exit */
         bool failed;
         struct hwaccl_error error; /* the first failure, when failed */
@@ -66,6 +72,12 @@ bool hwaccl_host_instruction_read(struct hwaccl_host *host, uint64_t address, vo
 /** hwaccl_host_guest_memory_write - write guest RAM; writes to ROM are dropped as the hardware drops them. False where
  * part is unmapped */
 bool hwaccl_host_guest_memory_write(struct hwaccl_host *host, uint64_t address, const void *data, size_t size);
+
+/** hwaccl_host_floating_point_read - the registers of FPU and SSE; false: the accelerator does not give them */
+bool hwaccl_host_floating_point_read(struct hwaccl_host *host, struct hwaccl_floating_point *state);
+
+/** hwaccl_host_floating_point_write - change them, after a read of the same exit */
+void hwaccl_host_floating_point_write(struct hwaccl_host *host, const struct hwaccl_floating_point *state);
 
 /** hwaccl_host_console_write, hwaccl_host_console_read - characters from and to the guest; read returns the count,
  * never waits */

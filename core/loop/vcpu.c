@@ -71,6 +71,18 @@ static void tell_accelerator(void *opaque, uint64_t address, uint64_t size)
         accel->ops->memory_written(accel, address, size);
 }
 
+static bool read_floating_point(void *opaque, struct hwaccl_floating_point *state, struct hwaccl_error *error)
+{
+        struct hwaccl_accel *accel = opaque;
+        return accel->ops->floating_point_read(accel, state, error);
+}
+
+static bool write_floating_point(void *opaque, const struct hwaccl_floating_point *state, struct hwaccl_error *error)
+{
+        struct hwaccl_accel *accel = opaque;
+        return accel->ops->floating_point_write(accel, state, error);
+}
+
 void hwaccl_vcpu_attach(struct hwaccl_vcpu *vcpu, struct hwaccl_accel *accel, struct hwaccl_inputs *inputs,
                         struct hwaccl_probe *probe)
 {
@@ -79,6 +91,9 @@ void hwaccl_vcpu_attach(struct hwaccl_vcpu *vcpu, struct hwaccl_accel *accel, st
         vcpu->host.probe = probe;
         vcpu->host.memory_written = accel && accel->ops->memory_written ? tell_accelerator : NULL;
         vcpu->host.memory_written_opaque = accel;
+        vcpu->host.floating_point_read = accel && accel->ops->floating_point_read ? read_floating_point : NULL;
+        vcpu->host.floating_point_write = accel && accel->ops->floating_point_write ? write_floating_point : NULL;
+        vcpu->host.floating_point_opaque = accel;
 }
 
 void hwaccl_vcpu_attach_console(struct hwaccl_vcpu *vcpu,

@@ -224,6 +224,8 @@ static const struct hwaccl_accel_ops ops = {
         .run = run_guest,
         .kick = kick,
         .virtual_ns = virtual_ns,
+        .floating_point_read = kvm_floating_point_read,
+        .floating_point_write = kvm_floating_point_write,
         .destroy = destroy,
 };
 

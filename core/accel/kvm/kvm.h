@@ -123,6 +123,12 @@ bool kvm_find_fetch(struct kvm_accel *kvm, struct hwaccl_subject_state *state); 
 bool kvm_find_access(struct kvm_accel *kvm, const struct instruction *instruction, struct hwaccl_subject_state *state);
 unsigned kvm_stack_width(const struct kvm_accel *kvm); /* bytes of the stack pointer */
 
+/* floating_point.c */
+bool kvm_floating_point_read(struct hwaccl_accel *accel, struct hwaccl_floating_point *state,
+                             struct hwaccl_error *error);
+bool kvm_floating_point_write(struct hwaccl_accel *accel, const struct hwaccl_floating_point *state,
+                              struct hwaccl_error *error);
+
 /* boundary.c: which of the lengths, bits of a set that is not empty, has the instruction that ends at @rip? */
 unsigned kvm_choose_length(struct kvm_accel *kvm, uint64_t rip, uint32_t lengths);
 

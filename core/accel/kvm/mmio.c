@@ -63,8 +63,12 @@ static void save_operands(struct kvm_accel *kvm, const struct instruction *instr
 static bool finish_read(struct kvm_accel *kvm, const struct instruction *instruction, struct hwaccl_error *error)
 {
         struct kvm_run *run = kvm->kvm->run;
+        bool moves_vector = instruction->operation == OPERATION_VECTOR;
+        struct hwaccl_floating_point before;
         struct saved saved;
 
+        if (moves_vector && !kvm_floating_point_read(&kvm->accel, &before, error))
+                return false;
         save_operands(kvm, instruction, &saved);
         memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
         if (instruction->repeat != REPEAT_NONE) {
@@ -74,7 +78,7 @@ static bool finish_read(struct kvm_accel *kvm, const struct instruction *instruc
         bool finished = kvm_complete(kvm, error);
         restore(kvm, &saved);
         kvm->entered = false; /* all registers are the handler's */
-        return finished;
+        return finished && (!moves_vector || kvm_floating_point_write(&kvm->accel, &before, error));
 }
 
 static void undo_step(uint64_t *place, const struct hwaccl_subject_state *state, const struct instruction *instruction)

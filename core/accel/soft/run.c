@@ -1,6 +1,7 @@
 /* Running the guest until it exits: the loop around the engine, its callbacks, and the accelerator's interface. */
 #include "core/accel/soft/check.h"
 #include "core/accel/soft/fault.h"
+#include "core/accel/soft/floating_point.h"
 #include "core/accel/soft/interrupt.h"
 #include "core/accel/soft/site.h"
 #include "core/assert.h"
@@ -336,12 +337,26 @@ static void destroy(struct hwaccl_accel *accel)
         free(soft);
 }
 
+static bool floating_point_read(struct hwaccl_accel *accel, struct hwaccl_floating_point *state,
+                                struct hwaccl_error *error)
+{
+        return soft_floating_point_read(&((struct soft *)accel)->cpu->engine, state, error);
+}
+
+static bool floating_point_write(struct hwaccl_accel *accel, const struct hwaccl_floating_point *state,
+                                 struct hwaccl_error *error)
+{
+        return soft_floating_point_write(&((struct soft *)accel)->cpu->engine, state, error);
+}
+
 /* Writes by the handler need no notice: every block's bytes are compared when it is about to run. */
 static const struct hwaccl_accel_ops soft_ops = {
         .name = "soft",
         .run = run,
         .kick = kick,
         .virtual_ns = tell_virtual_ns,
+        .floating_point_read = floating_point_read,
+        .floating_point_write = floating_point_write,
         .destroy = destroy,
 };
 
@@ -401,7 +416,8 @@ static bool open_parts(struct soft *soft, struct hwaccl_guest_memory *memory, st
                     !add_hooks(soft, cpu, error))
                         return false;
         if (!soft_memory_prepare(&soft->memory, SOFT_FLAT, false, &root, error) ||
-            !soft_engine_probe(&flat->engine, root, &soft->vector, error))
+            !soft_engine_probe(&flat->engine, root, &soft->vector, error) ||
+            !soft_floating_point_reset(&flat->engine, error))
                 return false;
         checked->engine.layout = flat->engine.layout;
         return true;

@@ -5,6 +5,7 @@
 #include "core/exit/emulate/decode.h"
 
 #include "core/exit/descriptor.h"
+#include "core/exit/emulate/floating_point.h"
 #include "hwaccl/exit_reason.h"
 
 #include <string.h>
@@ -353,6 +354,30 @@ static const cs_insn *disassemble_without(struct decoder *decoder, const uint8_t
         return *dropped ? disassemble(decoder, copy, kept, code_bits) : NULL;
 }
 
+/* FPU and SSE: the operation, its form, and the operand in memory with the size that goes with it. False for others. */
+static bool take_floating_point(const cs_x86 *detail, const uint8_t *opcode, const struct prefixes *prefixes,
+                                struct instruction *instruction)
+{
+        struct operand *operand = &instruction->operand[0];
+        uint8_t form, size;
+        bool x87 = x87_form(opcode, &form, &size);
+
+        if (!x87 && !vector_form(opcode, prefixes, &form, &size))
+                return false;
+        instruction->operation = OPERATION_NONE;
+        for (unsigned i = 0; i < detail->op_count; i++) {
+                if (detail->operands[i].type != X86_OP_MEM ||
+                    !take_memory(&detail->operands[i].mem, prefixes, instruction))
+                        continue;
+                instruction->operation = x87 ? OPERATION_X87 : OPERATION_VECTOR;
+                instruction->form = form;
+                *operand = (struct operand){OPERAND_MEMORY,
+                                            (uint8_t)(opcode[x87 ? 1 : 2] >> 3 & 7) | (prefixes->rex & REX_R ? 8 : 0),
+                                            size};
+        }
+        return true;
+}
+
 /* What every decoded instruction has, whatever it does. */
 static struct instruction plain_instruction(const uint8_t *bytes, size_t length, const struct prefixes *prefixes,
                                             unsigned code_bits)
@@ -403,6 +428,8 @@ bool decoder_decode(struct decoder *decoder, const uint8_t *bytes, size_t size, 
         instruction->exit_reason = absent_reason(decoded->id);
         if (instruction->exit_reason)
                 instruction->operation = OPERATION_ABSENT;
+        else if (take_floating_point(detail, opcode, &prefixes, instruction))
+                return true;
         else if (instruction->operation >= OPERATION_MOV_TO_CR && instruction->operation <= OPERATION_MOV_FROM_DR)
                 take_system_operands(opcode[2], &prefixes, instruction);
         else if (has_plain_operands(instruction->operation))

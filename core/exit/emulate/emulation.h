@@ -147,6 +147,8 @@ enum step execute_load_system_segment(struct emulation *emulation);
 enum step execute_store_table(struct emulation *emulation);
 enum step execute_load_table(struct emulation *emulation);
 enum step execute_store_word(struct emulation *emulation);
+enum step execute_x87(struct emulation *emulation);
+enum step execute_vector(struct emulation *emulation);
 enum step execute_string(struct emulation *emulation);
 enum step execute_in(struct emulation *emulation);
 enum step execute_out(struct emulation *emulation);

@@ -154,6 +154,8 @@ static const struct {
         [OPERATION_SLDT] = {execute_store_word, 0, false},
         [OPERATION_STR] = {execute_store_word, 0, false},
         [OPERATION_SMSW] = {execute_store_word, 0, false},
+        [OPERATION_X87] = {execute_x87, 0, false},
+        [OPERATION_VECTOR] = {execute_vector, 0, false},
         [OPERATION_MOVS] = {execute_string, 0, false},
         [OPERATION_STOS] = {execute_string, 0, false},
         [OPERATION_LODS] = {execute_string, 0, false},

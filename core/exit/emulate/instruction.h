@@ -88,6 +88,8 @@ enum operation {
         OPERATION_SLDT,
         OPERATION_STR,
         OPERATION_SMSW,
+        OPERATION_X87,
+        OPERATION_VECTOR,
         OPERATION_MOVS,
         OPERATION_STOS,
         OPERATION_LODS,
@@ -131,7 +133,7 @@ enum operand_kind {
 
 struct operand {
         uint8_t kind;
-        uint8_t number; /* of the register */
+        uint8_t number; /* of the register; with OPERATION_VECTOR, of the other operand */
         uint8_t size;   /* bytes: 1, 2, 4, 8 or 16 */
 };
 
@@ -155,6 +157,7 @@ struct instruction {
         uint8_t index;        /* register or NO_REGISTER */
         uint8_t scale;
         uint8_t condition; /* of SETcc and CMOVcc, as in the opcode */
+        uint8_t form;      /* of OPERATION_X87 and OPERATION_VECTOR: row of their tables */
         struct operand operand[3];
         uint64_t displacement;
         uint64_t

@@ -8,9 +8,15 @@
 
 #define PAGE 4096u
 
+/* What #AC asks for (SDM 3A, table 6-7): of an 80-bit number 8 bytes; of a vector nothing, or #GP has come before. */
+static unsigned alignment_of(unsigned size)
+{
+        return size <= 8 ? size : size == 10 ? 8 : 1;
+}
+
 static bool misaligned(const struct hwaccl_machine_context *context, uint64_t linear, unsigned size)
 {
-        return (linear & (size - 1)) && (context->cr0 & HWACCL_CR0_AM) && (context->rflags & RFLAGS_AC) &&
+        return (linear & (alignment_of(size) - 1)) && (context->cr0 & HWACCL_CR0_AM) && (context->rflags & RFLAGS_AC) &&
                hwaccl_context_cpl(context) == 3;
 }
 

@@ -23,7 +23,8 @@ extern "C" {
         X(5, WALL_TIME, "wall time")     /* value: seconds since 1970-01-01T00:00:00Z at the guest's start */          \
         X(6, STOP, "stop request")       /* value: enum hwaccl_stop_request */                                         \
         X(7, DISK, "disk")               /* data: read from a disk; address: byte offset; value: its number */         \
-        X(8, DISK_FAULT, "disk fault")   /* a read, write or flush of a disk failed; address and value as for DISK */
+        X(8, DISK_FAULT, "disk fault")   /* a read, write or flush of a disk failed; address and value as for DISK */  \
+        X(9, FLOATING_POINT, "floating point") /* data: registers of FPU and SSE as FXSAVE writes them, 512 bytes */
 
 enum hwaccl_input_kind {
 #define X(number, identifier, name) HWACCL_INPUT_##identifier = (number),
@@ -96,7 +97,8 @@ enum hwaccl_end {
         X(2, IRQ_LINE, "irq line")     /* address: line 0-15 of the two PICs; value: new level. Changes only */        \
         X(3, STOP, "stop")             /* the guest ended; address: enum hwaccl_end; value: its exit code, if any */   \
         X(4, DISK_WRITE, "disk write") /* data written to a disk; address: byte offset; value: disk number */          \
-        X(5, DISK_FLUSH, "disk flush") /* writes to disk number value are made durable */
+        X(5, DISK_FLUSH, "disk flush") /* writes to disk number value are made durable */                              \
+        X(6, FLOATING_POINT, "floating point") /* data: the registers of FPU and SSE from now on, 512 bytes */
 
 enum hwaccl_effect_kind {
 #define X(number, identifier, name) HWACCL_EFFECT_##identifier = (number),

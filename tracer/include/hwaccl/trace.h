@@ -184,7 +184,8 @@ enum hwaccl_trace_input {
         HWACCL_TRACE_INPUT_WALL_TIME = 5,   /* value: seconds since 1970, UTC */
         HWACCL_TRACE_INPUT_STOP = 6,        /* value: 1 interrupted, 2 time limit, 3 exit limit, 4 text printed */
         HWACCL_TRACE_INPUT_DISK = 7,        /* data: read from a disk; address: byte offset; value: disk number */
-        HWACCL_TRACE_INPUT_DISK_FAULT = 8   /* disk I/O error; address and value as for INPUT_DISK */
+        HWACCL_TRACE_INPUT_DISK_FAULT = 8,  /* disk I/O error; address and value as for INPUT_DISK */
+        HWACCL_TRACE_INPUT_FLOATING_POINT = 9 /* data: registers of FPU and SSE as FXSAVE writes them, 512 bytes */
 };
 
 enum hwaccl_trace_effect {
@@ -193,7 +194,8 @@ enum hwaccl_trace_effect {
         HWACCL_TRACE_EFFECT_IRQ_LINE = 2,   /* address: line; value: new level, 0 or 1 */
         HWACCL_TRACE_EFFECT_STOP = 3,       /* the guest ended; address: enum hwaccl_trace_end; value: its exit code */
         HWACCL_TRACE_EFFECT_DISK_WRITE = 4, /* data: written to a disk; address: byte offset; value: disk number */
-        HWACCL_TRACE_EFFECT_DISK_FLUSH = 5  /* value: disk number */
+        HWACCL_TRACE_EFFECT_DISK_FLUSH = 5, /* value: disk number */
+        HWACCL_TRACE_EFFECT_FLOATING_POINT = 6 /* data: these registers from now on, 512 bytes */
 };
 
 #define HWACCL_TRACE_DATA_MAX 4096u /* bytes per input or effect; record longer data as several */

@@ -1,0 +1,62 @@
+/* The floating-point state of the processor, as FXSAVE has it in 64-bit mode (SDM 1, 10.5.1), and what the emulator's
+ * parts do with it. */
+#ifndef HWACCL_EMULATE_FLOATING_POINT_H
+#define HWACCL_EMULATE_FLOATING_POINT_H
+
+#include "core/exit/emulate/emulation.h"
+#include "core/subject/floating_point.h"
+
+#define FXSAVE_FCW        0u
+#define FXSAVE_FSW        2u
+#define FXSAVE_TAGS       4u /* a bit for each register that is not empty, by its number, not by its place on the stack */
+#define FXSAVE_MXCSR      24u
+#define FXSAVE_MXCSR_MASK 28u
+#define FXSAVE_ST(i)      (32u + 16u * (i)) /* from the top of the stack */
+#define FXSAVE_XMM(i)     (160u + 16u * (i))
+#define FXSAVE_END_LEGACY FXSAVE_XMM(8)  /* outside 64-bit mode nothing is behind XMM7 */
+#define FXSAVE_END        FXSAVE_XMM(16) /* what is behind it, the processor leaves to software */
+
+#define MXCSR_DEFINED UINT32_C(0xffff)
+
+enum {
+        X87_INVALID = 1 << 0,
+        X87_DENORMAL = 1 << 1,
+        X87_OVERFLOW = 1 << 3,
+        X87_UNDERFLOW = 1 << 4,
+        X87_PRECISION = 1 << 5,
+        X87_EXCEPTIONS = 0x3f,
+        X87_STACK_FAULT = 1 << 6,
+        X87_SUMMARY = 1 << 7,
+        X87_C1 = 1 << 9, /* the result was rounded up; the stack overflowed */
+        X87_BUSY = 1 << 15,
+};
+
+enum x87_rounding { X87_NEAREST, X87_DOWN, X87_UP, X87_TRUNCATE };
+
+/* The 80-bit format. */
+struct extended {
+        uint64_t significand; /* with its integer bit */
+        uint16_t exponent;    /* biased; bit 15: the sign */
+};
+
+/* x87_number.c: conversions. Each adds the exceptions that it meets, and X87_C1, to *flags, and gives the result for
+ * the case that all of them are masked. @size: bytes; of floating-point numbers 4 or 8, of integers 2, 4 or 8. */
+struct extended extended_from_float(uint64_t bits, unsigned size, unsigned *flags);
+struct extended extended_from_integer(int64_t value);
+uint64_t extended_to_float(struct extended number, unsigned size, enum x87_rounding rounding, bool underflow_masked,
+                           unsigned *flags);
+int64_t extended_to_integer(struct extended number, unsigned size, enum x87_rounding rounding, unsigned *flags);
+
+#define EXTENDED_INDEFINITE ((struct extended){UINT64_C(0xc000000000000000), 0xffff})
+
+/* Which instruction on the state it is, by its opcode: the number of its form, and the size of its operand. False for
+ * others, and without an operand in memory. */
+struct prefixes;
+bool x87_form(const uint8_t *opcode, uint8_t *form, uint8_t *size);
+bool vector_form(const uint8_t *opcode, const struct prefixes *prefixes, uint8_t *form, uint8_t *size);
+
+/* The state, from the accelerator and back to it. STEP_UNSUPPORTED: this one does not give it. */
+enum step floating_point_read(struct emulation *emulation, struct hwaccl_floating_point *state);
+void floating_point_write(struct emulation *emulation, const struct hwaccl_floating_point *state);
+
+#endif
