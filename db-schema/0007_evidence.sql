@@ -40,3 +40,55 @@ CREATE TABLE thread_time (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO names SELECT 'thread_time', * FROM (VALUES
   (0, 'keyframe'), (1, 'wait'), (2, 'resumed'), (3, 'end'));
+
+-- The fault chain: before a triple fault, each event whose delivery failed, and those delivered in the same run before.
+CREATE TABLE fault (
+  exit INTEGER NOT NULL,      -- exit.id
+  sequence INTEGER NOT NULL,  -- from 0
+  source INTEGER NOT NULL,    -- names of kind event_source
+  vector INTEGER NOT NULL,
+  error_code INTEGER,         -- NULL: it has none
+  cr2 INTEGER,                -- of a page fault
+  cs INTEGER NOT NULL,        -- selector, with rip: the instruction that faulted, or before which the interrupt was taken
+  rip INTEGER NOT NULL,
+  step INTEGER NOT NULL,      -- names of kind delivery_step: where the delivery failed
+  address INTEGER,            -- linear, of what that step looked at; of a delivered event the handler's RIP
+  value INTEGER,              -- what was read there
+  bound INTEGER,              -- the limit that was exceeded
+  raised INTEGER,             -- vector of what the delivery raised; with an error code and CR2 if it has them
+  raised_error_code INTEGER,
+  raised_cr2 INTEGER,
+  PRIMARY KEY (exit, sequence)
+) STRICT, WITHOUT ROWID;
+INSERT INTO names SELECT 'event_source', * FROM (VALUES
+  (0, 'external interrupt'),
+  (1, 'exception'),
+  (2, 'software interrupt'));
+INSERT INTO names SELECT 'delivery_step', * FROM (VALUES
+  (0, 'delivered'),
+  (1, 'IDT limit'),
+  (2, 'page fault at the IDT'),
+  (3, 'gate type'),
+  (4, 'gate DPL below CPL'),
+  (5, 'gate not present'),
+  (6, 'null code selector'),
+  (7, 'code selector beyond its table'),
+  (8, 'page fault at the code descriptor'),
+  (9, 'selector of no code segment'),
+  (10, 'code segment DPL above CPL'),
+  (11, 'code segment not of 64 bits'),
+  (12, 'code segment not present'),
+  (13, 'TSS limit'),
+  (14, 'page fault at the TSS'),
+  (15, 'null stack selector'),
+  (16, 'stack selector beyond its table'),
+  (17, 'page fault at the stack descriptor'),
+  (18, 'stack segment not writable data'),
+  (19, 'stack segment of another privilege'),
+  (20, 'stack segment not present'),
+  (21, 'stack pointer not canonical'),
+  (22, 'no room in the stack segment'),
+  (23, 'page fault at the stack'),
+  (24, 'handler beyond the code segment'),
+  (25, 'task gate or virtual-8086 mode: not followed'),
+  (26, 'memory not known'));

@@ -370,6 +370,32 @@ FROM thread_time t
 LEFT JOIN names n ON n.kind = 'thread_time' AND n.number = t.moment
 WINDOW vcpu AS (PARTITION BY t.exit >> 40 ORDER BY t.exit, t.moment);
 
+-- What led to a triple fault: a row for each event, in the order of their delivery. The event of one row could not be
+-- delivered because of 'failed' and raised what 'raised' says; the next row is that or the double fault in its stead, and
+-- the last row's is the triple fault. Rows with 'delivered' are events that the guest took in the same run before.
+CREATE VIEW fault_chain AS
+SELECT
+  f.exit AS id,
+  f.exit >> 40 AS vcpu,
+  f.exit & 0xffffffffff AS exit,
+  f.sequence AS sequence,
+  source.name AS source,
+  f.vector AS vector,
+  iif(f.error_code IS NULL, NULL, printf('0x%x', f.error_code)) AS error_code,
+  iif(f.cr2 IS NULL, NULL, printf('0x%x', f.cr2)) AS cr2,
+  printf('0x%x', f.cs) AS cs,
+  printf('0x%x', f.rip) AS rip,
+  step.name AS failed,
+  iif(f.address IS NULL, NULL, printf('0x%x', f.address)) AS address,
+  iif(f.value IS NULL, NULL, printf('0x%x', f.value)) AS value,
+  iif(f.bound IS NULL, NULL, printf('0x%x', f.bound)) AS bound,
+  f.raised AS raised,
+  iif(f.raised_error_code IS NULL, NULL, printf('0x%x', f.raised_error_code)) AS raised_error_code,
+  iif(f.raised_cr2 IS NULL, NULL, printf('0x%x', f.raised_cr2)) AS raised_cr2
+FROM fault f
+LEFT JOIN names source ON source.kind = 'event_source' AND source.number = f.source
+LEFT JOIN names step ON step.kind = 'delivery_step' AND step.number = f.step;
+
 -- Marks that the VMM set. exit: the last one before the mark.
 CREATE VIEW marks AS
 SELECT

@@ -8,6 +8,7 @@
 #include "core/subject/floating_point.h"
 #include "core/subject/pending_interrupts.h"
 #include "hwaccl/error.h"
+#include "hwaccl/fault_chain.h"
 #include "hwaccl/subject_state.h"
 
 #include <stdbool.h>
@@ -57,6 +58,9 @@ struct hwaccl_accel_ops {
                                     struct hwaccl_error *error);
         bool (*floating_point_write)(struct hwaccl_accel *accel, const struct hwaccl_floating_point *state,
                                      struct hwaccl_error *error);
+
+        /* What led to the triple fault with which the last run ended. NULL: the processor does not show it. */
+        const struct hwaccl_fault_chain *(*faults)(const struct hwaccl_accel *accel);
 
         void (*destroy)(struct hwaccl_accel *accel);
 };

@@ -84,6 +84,7 @@ enum descriptor_result descriptor_read(const struct hwaccl_machine_context *cont
                          HWACCL_ACCESS_IMPLICIT | HWACCL_ACCESS_SET_ACCESSED, fault))
                 return DESCRIPTOR_FAULT;
 
+        descriptor->bytes = little_endian(bytes, sizeof(bytes));
         uint32_t limit = (uint32_t)little_endian(bytes, 2) | (bytes[6] & 0xfu) << 16;
         uint32_t rights = bytes[5] | (bytes[6] & 0xf0u) << 8;
         descriptor->segment = (struct hwaccl_segment){

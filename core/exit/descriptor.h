@@ -20,6 +20,7 @@ bool linear_write(const struct hwaccl_machine_context *context, const struct hwa
 struct descriptor {
         struct hwaccl_segment segment; /* as a segment register would hold it */
         uint64_t linear;               /* where the descriptor lies */
+        uint64_t bytes;                /* as read */
 };
 
 enum descriptor_result {

@@ -26,6 +26,7 @@ struct delivery {
         const struct hwaccl_event *event;
         uint32_t ext; /* ERROR_EXT unless the event is a software interrupt */
         struct hwaccl_exception fault;
+        struct hwaccl_fault_link link; /* for the observer: the step that failed, and what it looked at */
         const char *refusal;
 };
 
@@ -46,8 +47,30 @@ struct frame {
         unsigned width; /* bytes of each value: 2, 4 or 8 */
 };
 
-static enum attempt fault(struct delivery *delivery, enum hwaccl_vector vector, uint32_t error_code)
+/* The step that fails if the next access faults, and the linear address of that. */
+static void look(struct delivery *delivery, enum hwaccl_delivery_step step, uint64_t address)
 {
+        delivery->link.step = (uint8_t)step;
+        delivery->link.address = address;
+        delivery->link.has = HWACCL_FAULT_HAS_ADDRESS;
+}
+
+static void found(struct delivery *delivery, uint64_t value)
+{
+        delivery->link.value = value;
+        delivery->link.has |= HWACCL_FAULT_HAS_VALUE;
+}
+
+static void exceeded(struct delivery *delivery, uint64_t limit)
+{
+        delivery->link.limit = limit;
+        delivery->link.has |= HWACCL_FAULT_HAS_LIMIT;
+}
+
+static enum attempt fault(struct delivery *delivery, enum hwaccl_delivery_step step, enum hwaccl_vector vector,
+                          uint32_t error_code)
+{
+        delivery->link.step = (uint8_t)step;
         delivery->fault = (struct hwaccl_exception){(uint8_t)vector, true, error_code, 0};
         return FAULTED;
 }
@@ -82,6 +105,8 @@ static bool frame_locate(struct delivery *delivery, const struct frame *frame, u
         for (unsigned i = 0; i < frame->count; i++) {
                 pointer = (pointer - frame->width) & mask;
                 linear[i] = pointer;
+                look(delivery, HWACCL_DELIVERY_FRAME_SEGMENT,
+                     frame->width == 8 ? pointer : context->segment[HWACCL_SS].base + pointer);
                 if (frame->width != 8 && !hwaccl_segment_translate(context, HWACCL_SS, pointer, frame->width, access,
                                                                    &linear[i], &delivery->fault))
                         return false;
@@ -103,7 +128,10 @@ static bool frame_write(struct delivery *delivery, const struct frame *frame, un
         if (frame->width != 8)
                 mask = context->segment[HWACCL_SS].access_rights & SEGMENT_D ? UINT32_MAX : UINT16_MAX;
         if (!frame_locate(delivery, frame, access, mask, linear)) {
-                fault(delivery, HWACCL_VECTOR_SS, error_code);
+                found(delivery, context->gpr[HWACCL_RSP] & mask);
+                exceeded(delivery, context->segment[HWACCL_SS].limit);
+                fault(delivery, frame->width == 8 ? HWACCL_DELIVERY_STACK_POINTER : HWACCL_DELIVERY_FRAME_SEGMENT,
+                      HWACCL_VECTOR_SS, error_code);
                 return false;
         }
         for (unsigned i = 0; i < frame->count; i++) {
@@ -111,6 +139,7 @@ static bool frame_write(struct delivery *delivery, const struct frame *frame, un
 
                 for (unsigned j = 0; j < frame->width; j++)
                         bytes[j] = (uint8_t)(frame->value[i] >> (8 * j));
+                look(delivery, HWACCL_DELIVERY_FRAME_WRITE, linear[i]);
                 if (!linear_write(context, delivery->memory, linear[i], bytes, frame->width, access, &delivery->fault))
                         return false;
         }
@@ -127,8 +156,10 @@ static uint64_t return_address(const struct delivery *delivery)
         return hwaccl_context_code_bits(context) == 64 ? rip : rip & UINT32_MAX;
 }
 
-static bool read_table(struct delivery *delivery, uint64_t linear, void *buffer, unsigned size)
+static bool read_table(struct delivery *delivery, enum hwaccl_delivery_step step, uint64_t linear, void *buffer,
+                       unsigned size)
 {
+        look(delivery, step, linear);
         return linear_read(&delivery->context, delivery->memory, linear, buffer, size,
                            HWACCL_ACCESS_IMPLICIT | HWACCL_ACCESS_SET_ACCESSED, &delivery->fault);
 }
@@ -141,6 +172,23 @@ static void enter_handler(struct hwaccl_machine_context *context, bool masks_int
         context->interrupts_inhibited = false;
 }
 
+static enum attempt beyond_table(struct delivery *delivery, uint64_t linear, uint32_t error_code)
+{
+        look(delivery, HWACCL_DELIVERY_TABLE_LIMIT, linear);
+        exceeded(delivery, delivery->context.idtr.limit);
+        return fault(delivery, HWACCL_DELIVERY_TABLE_LIMIT, HWACCL_VECTOR_GP, error_code);
+}
+
+/* RIP of the handler that a gate names. */
+static enum attempt beyond_code(struct delivery *delivery, uint64_t rip, uint64_t limit, uint32_t error_code)
+{
+        look(delivery, HWACCL_DELIVERY_TARGET, 0);
+        delivery->link.has = 0;
+        found(delivery, rip);
+        exceeded(delivery, limit);
+        return fault(delivery, HWACCL_DELIVERY_TARGET, HWACCL_VECTOR_GP, error_code);
+}
+
 static enum attempt deliver_real(struct delivery *delivery)
 {
         struct hwaccl_machine_context *context = &delivery->context;
@@ -150,8 +198,9 @@ static enum attempt deliver_real(struct delivery *delivery)
         uint8_t entry[4];
 
         if (vector * 4 + 3 > context->idtr.limit)
-                return fault(delivery, HWACCL_VECTOR_GP, 0);
-        if (!read_table(delivery, (uint32_t)(context->idtr.base + vector * 4), entry, sizeof(entry)))
+                return beyond_table(delivery, context->idtr.base + vector * 4, 0);
+        if (!read_table(delivery, HWACCL_DELIVERY_TABLE_READ, (uint32_t)(context->idtr.base + vector * 4), entry,
+                        sizeof(entry)))
                 return FAULTED;
         frame_push(&frame, context->rflags);
         frame_push(&frame, cs->selector);
@@ -163,7 +212,7 @@ static enum attempt deliver_real(struct delivery *delivery)
         cs->base = cs->selector << 4;
         context->rip = (uint64_t)entry[0] | (uint64_t)entry[1] << 8;
         if (context->rip > cs->limit)
-                return fault(delivery, HWACCL_VECTOR_GP, 0);
+                return beyond_code(delivery, context->rip, cs->limit, 0);
         enter_handler(context, true);
         context->rflags &= ~RFLAGS_AC;
         return DELIVERED;
@@ -178,9 +227,10 @@ static enum attempt read_gate(struct delivery *delivery, bool long_mode, struct 
         uint8_t entry[16] = {0};
 
         if (vector * size + size - 1 > context->idtr.limit)
-                return fault(delivery, HWACCL_VECTOR_GP, error_code);
-        if (!read_table(delivery, context->idtr.base + vector * size, entry, size))
+                return beyond_table(delivery, context->idtr.base + vector * size, error_code);
+        if (!read_table(delivery, HWACCL_DELIVERY_TABLE_READ, context->idtr.base + vector * size, entry, size))
                 return FAULTED;
+        found(delivery, little_endian(entry, 8));
         gate->offset = little_endian(entry, 2) | little_endian(entry + 6, 2) << 16;
         if (long_mode)
                 gate->offset |= little_endian(entry + 8, 4) << 32;
@@ -194,16 +244,33 @@ static enum attempt read_gate(struct delivery *delivery, bool long_mode, struct 
         if (!long_mode)
                 known |= gate->type == GATE_INTERRUPT_16 || gate->type == GATE_TRAP_16 || gate->type == GATE_TASK;
         if (!known)
-                return fault(delivery, HWACCL_VECTOR_GP, error_code);
+                return fault(delivery, HWACCL_DELIVERY_GATE_TYPE, HWACCL_VECTOR_GP, error_code);
         if (delivery->event->kind == HWACCL_EVENT_SOFTWARE && gate->dpl < hwaccl_context_cpl(context))
-                return fault(delivery, HWACCL_VECTOR_GP, error_code);
+                return fault(delivery, HWACCL_DELIVERY_GATE_PRIVILEGE, HWACCL_VECTOR_GP, error_code);
         if (!gate->present)
-                return fault(delivery, HWACCL_VECTOR_NP, error_code);
+                return fault(delivery, HWACCL_DELIVERY_GATE_ABSENT, HWACCL_VECTOR_NP, error_code);
         if (gate->type == GATE_TASK) {
                 delivery->refusal = "an event goes through a task gate, which is not supported";
                 return REFUSED;
         }
         return DELIVERED;
+}
+
+static enum attempt read_descriptor(struct delivery *delivery, uint16_t selector, enum hwaccl_delivery_step limit,
+                                    enum hwaccl_delivery_step read, enum hwaccl_vector vector,
+                                    struct descriptor *descriptor)
+{
+        const struct hwaccl_machine_context *context = &delivery->context;
+        const struct hwaccl_segment *table = selector & 4 ? &context->ldtr : &context->gdtr;
+
+        look(delivery, read, table->base + (selector & 0xfff8u));
+        switch (descriptor_read(context, delivery->memory, selector, descriptor, &delivery->fault)) {
+        case DESCRIPTOR_READ: found(delivery, descriptor->bytes); return DELIVERED;
+        case DESCRIPTOR_FAULT: return FAULTED;
+        default: break;
+        }
+        exceeded(delivery, table->limit);
+        return fault(delivery, limit, vector, (selector & 0xfffcu) | delivery->ext);
 }
 
 /* The code segment that a gate names, checked as for a call to the same or an inner ring. */
@@ -215,25 +282,36 @@ static enum attempt load_code(struct delivery *delivery, const struct gate *gate
         struct descriptor descriptor;
 
         if (!(gate->selector & 0xfffc))
-                return fault(delivery, HWACCL_VECTOR_GP, delivery->ext);
-        switch (descriptor_read(context, delivery->memory, gate->selector, &descriptor, &delivery->fault)) {
-        case DESCRIPTOR_READ: break;
-        case DESCRIPTOR_OUTSIDE: return fault(delivery, HWACCL_VECTOR_GP, error_code);
-        case DESCRIPTOR_FAULT: return FAULTED;
-        }
+                return fault(delivery, HWACCL_DELIVERY_CODE_NULL, HWACCL_VECTOR_GP, delivery->ext);
+        enum attempt attempt = read_descriptor(delivery, gate->selector, HWACCL_DELIVERY_CODE_LIMIT,
+                                               HWACCL_DELIVERY_CODE_READ, HWACCL_VECTOR_GP, &descriptor);
+        if (attempt != DELIVERED)
+                return attempt;
 
         uint32_t rights = descriptor.segment.access_rights;
         unsigned dpl = (rights >> SEGMENT_DPL_SHIFT) & 3;
-        if (!(rights & SEGMENT_S) || !(rights & SEGMENT_TYPE_CODE) || dpl > hwaccl_context_cpl(context))
-                return fault(delivery, HWACCL_VECTOR_GP, error_code);
+        if (!(rights & SEGMENT_S) || !(rights & SEGMENT_TYPE_CODE))
+                return fault(delivery, HWACCL_DELIVERY_CODE_TYPE, HWACCL_VECTOR_GP, error_code);
+        if (dpl > hwaccl_context_cpl(context))
+                return fault(delivery, HWACCL_DELIVERY_CODE_PRIVILEGE, HWACCL_VECTOR_GP, error_code);
         if (long_mode && (!(rights & SEGMENT_L) || (rights & SEGMENT_D)))
-                return fault(delivery, HWACCL_VECTOR_GP, error_code);
+                return fault(delivery, HWACCL_DELIVERY_CODE_MODE, HWACCL_VECTOR_GP, error_code);
         if (!(rights & SEGMENT_P))
-                return fault(delivery, HWACCL_VECTOR_NP, error_code);
+                return fault(delivery, HWACCL_DELIVERY_CODE_ABSENT, HWACCL_VECTOR_NP, error_code);
         if (!descriptor_set_accessed(context, delivery->memory, &descriptor, &delivery->fault))
                 return FAULTED;
         *code = descriptor.segment;
         return DELIVERED;
+}
+
+static enum attempt beyond_tss(struct delivery *delivery, unsigned place)
+{
+        const struct hwaccl_segment *tss = &delivery->context.tr;
+
+        look(delivery, HWACCL_DELIVERY_TSS_LIMIT, tss->base + place);
+        exceeded(delivery, tss->limit);
+        return fault(delivery, HWACCL_DELIVERY_TSS_LIMIT, HWACCL_VECTOR_TS,
+                     ((uint32_t)tss->selector & 0xfffcu) | delivery->ext);
 }
 
 /* SS and (E)SP for an inner ring from a 16- or 32-bit TSS. */
@@ -246,26 +324,27 @@ static enum attempt load_inner_stack(struct delivery *delivery, unsigned dpl)
         uint8_t entry[6];
 
         if (place + size + 1 > context->tr.limit)
-                return fault(delivery, HWACCL_VECTOR_TS, ((uint32_t)context->tr.selector & 0xfffcu) | delivery->ext);
-        if (!read_table(delivery, (uint32_t)(context->tr.base + place), entry, size + 2))
+                return beyond_tss(delivery, place);
+        if (!read_table(delivery, HWACCL_DELIVERY_TSS_READ, (uint32_t)(context->tr.base + place), entry, size + 2))
                 return FAULTED;
 
         uint16_t selector = (uint16_t)little_endian(entry + size, 2);
         uint32_t error_code = (selector & 0xfffcu) | delivery->ext;
         struct descriptor descriptor;
         if (!(selector & 0xfffc))
-                return fault(delivery, HWACCL_VECTOR_TS, delivery->ext);
-        switch (descriptor_read(context, delivery->memory, selector, &descriptor, &delivery->fault)) {
-        case DESCRIPTOR_READ: break;
-        case DESCRIPTOR_OUTSIDE: return fault(delivery, HWACCL_VECTOR_TS, error_code);
-        case DESCRIPTOR_FAULT: return FAULTED;
-        }
+                return fault(delivery, HWACCL_DELIVERY_STACK_NULL, HWACCL_VECTOR_TS, delivery->ext);
+        enum attempt attempt = read_descriptor(delivery, selector, HWACCL_DELIVERY_STACK_LIMIT,
+                                               HWACCL_DELIVERY_STACK_READ, HWACCL_VECTOR_TS, &descriptor);
+        if (attempt != DELIVERED)
+                return attempt;
         uint32_t rights = descriptor.segment.access_rights;
         bool data = (rights & SEGMENT_S) && !(rights & SEGMENT_TYPE_CODE) && (rights & SEGMENT_TYPE_WRITABLE);
-        if ((selector & 3u) != dpl || ((rights >> SEGMENT_DPL_SHIFT) & 3) != dpl || !data)
-                return fault(delivery, HWACCL_VECTOR_TS, error_code);
+        if ((selector & 3u) != dpl || ((rights >> SEGMENT_DPL_SHIFT) & 3) != dpl)
+                return fault(delivery, HWACCL_DELIVERY_STACK_PRIVILEGE, HWACCL_VECTOR_TS, error_code);
+        if (!data)
+                return fault(delivery, HWACCL_DELIVERY_STACK_TYPE, HWACCL_VECTOR_TS, error_code);
         if (!(rights & SEGMENT_P))
-                return fault(delivery, HWACCL_VECTOR_SS, error_code);
+                return fault(delivery, HWACCL_DELIVERY_STACK_ABSENT, HWACCL_VECTOR_SS, error_code);
         if (!descriptor_set_accessed(context, delivery->memory, &descriptor, &delivery->fault))
                 return FAULTED;
         context->segment[HWACCL_SS] = descriptor.segment;
@@ -336,7 +415,7 @@ static enum attempt deliver_protected(struct delivery *delivery, const struct hw
                 return FAULTED;
         uint64_t rip = gate.offset & (frame.width == 2 ? UINT16_MAX : UINT32_MAX);
         if (rip > code.limit)
-                return fault(delivery, HWACCL_VECTOR_GP, delivery->ext);
+                return beyond_code(delivery, rip, code.limit, delivery->ext);
         enter_code(context, &code, cpl, rip);
         enter_handler(context, gate.type == GATE_INTERRUPT_16 || gate.type == GATE_INTERRUPT_32);
         return DELIVERED;
@@ -350,12 +429,13 @@ static enum attempt load_long_stack(struct delivery *delivery, const struct gate
         uint8_t entry[8];
 
         if (place + 7 > context->tr.limit)
-                return fault(delivery, HWACCL_VECTOR_TS, ((uint32_t)context->tr.selector & 0xfffcu) | delivery->ext);
-        if (!read_table(delivery, context->tr.base + place, entry, sizeof(entry)))
+                return beyond_tss(delivery, place);
+        if (!read_table(delivery, HWACCL_DELIVERY_TSS_READ, context->tr.base + place, entry, sizeof(entry)))
                 return FAULTED;
         context->gpr[HWACCL_RSP] = little_endian(entry, 8);
+        found(delivery, context->gpr[HWACCL_RSP]);
         if (!address_is_canonical(context->gpr[HWACCL_RSP]))
-                return fault(delivery, HWACCL_VECTOR_SS, delivery->ext);
+                return fault(delivery, HWACCL_DELIVERY_STACK_POINTER, HWACCL_VECTOR_SS, delivery->ext);
         return DELIVERED;
 }
 
@@ -393,7 +473,7 @@ static enum attempt deliver_long(struct delivery *delivery, const struct hwaccl_
         if (!frame_write(delivery, &frame, cpl, delivery->ext))
                 return FAULTED;
         if (!address_is_canonical(gate.offset))
-                return fault(delivery, HWACCL_VECTOR_GP, delivery->ext);
+                return beyond_code(delivery, gate.offset, code.limit, delivery->ext);
         enter_code(context, &code, cpl, gate.offset);
         enter_handler(context, gate.type == GATE_INTERRUPT_32);
         return DELIVERED;
@@ -428,8 +508,63 @@ static bool combine(const struct hwaccl_event *first, const struct hwaccl_except
         return true;
 }
 
+static void describe_event(struct hwaccl_fault_link *link, const struct hwaccl_event *event,
+                           const struct hwaccl_machine_context *before)
+{
+        link->rip = before->rip;
+        link->cs = (uint16_t)before->segment[HWACCL_CS].selector;
+        link->source = (uint8_t)event->kind;
+        link->vector = event->exception.vector;
+        if (event->kind != HWACCL_EVENT_EXCEPTION)
+                return;
+        if (event->exception.has_error_code) {
+                link->error_code = event->exception.error_code;
+                link->has |= HWACCL_FAULT_HAS_ERROR_CODE;
+        }
+        if (event->exception.vector == HWACCL_VECTOR_PF) {
+                link->cr2 = event->exception.fault_address;
+                link->has |= HWACCL_FAULT_HAS_CR2;
+        }
+}
+
+static void describe_raised(struct hwaccl_fault_link *link, const struct hwaccl_exception *fault)
+{
+        link->raised = fault->vector;
+        link->has |= HWACCL_FAULT_HAS_RAISED;
+        if (fault->has_error_code) {
+                link->raised_error_code = fault->error_code;
+                link->has |= HWACCL_FAULT_HAS_RAISED_ERROR_CODE;
+        }
+        if (fault->vector == HWACCL_VECTOR_PF) {
+                link->raised_cr2 = fault->fault_address;
+                link->has |= HWACCL_FAULT_HAS_RAISED_CR2;
+        }
+}
+
+/* False when the attempt read what is not known: it ends nowhere. */
+static bool observe(struct delivery *delivery, struct hwaccl_delivery_observer *observer, enum attempt attempt,
+                    const struct hwaccl_machine_context *before)
+{
+        struct hwaccl_fault_link *link = &delivery->link;
+        bool known = !observer->unknown || !*observer->unknown;
+
+        if (!known) {
+                look(delivery, HWACCL_DELIVERY_UNKNOWN, link->address);
+        } else if (attempt == DELIVERED) {
+                look(delivery, HWACCL_DELIVERY_DELIVERED, delivery->context.rip);
+        } else if (attempt == REFUSED) {
+                link->step = HWACCL_DELIVERY_NOT_FOLLOWED;
+        } else {
+                describe_raised(link, &delivery->fault);
+        }
+        describe_event(link, delivery->event, before);
+        observer->link(observer->opaque, link);
+        return known;
+}
+
 bool hwaccl_event_deliver(struct hwaccl_machine_context *context, const struct hwaccl_physical_memory *memory,
-                          const struct hwaccl_event *event, const char **refusal)
+                          const struct hwaccl_event *event, struct hwaccl_delivery_observer *observer,
+                          const char **refusal)
 {
         struct hwaccl_machine_context before = *context;
         struct hwaccl_event current = *event;
@@ -440,7 +575,10 @@ bool hwaccl_event_deliver(struct hwaccl_machine_context *context, const struct h
                 before.cr2 = event->exception.fault_address;
         for (;;) {
                 struct delivery delivery = {.context = before, .memory = memory, .event = &current, .ext = ext};
-                switch (attempt_delivery(&delivery, &before)) {
+                enum attempt attempt = attempt_delivery(&delivery, &before);
+                if (observer && !observe(&delivery, observer, attempt, &before))
+                        return false;
+                switch (attempt) {
                 case DELIVERED: *context = delivery.context; return true;
                 case REFUSED: *refusal = delivery.refusal; return false;
                 case FAULTED: break;

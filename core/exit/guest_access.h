@@ -8,6 +8,7 @@
 
 #include "core/host/inputs.h"
 #include "core/subject/machine_context.h"
+#include "hwaccl/fault_chain.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -105,20 +106,23 @@ bool hwaccl_page_walk(const struct hwaccl_machine_context *context, const struct
                       uint64_t linear, unsigned access, struct hwaccl_translation *translation,
                       struct hwaccl_exception *exception);
 
-/* Where an event comes from: decides error codes and privilege checks. */
-enum hwaccl_event_kind {
-        HWACCL_EVENT_EXTERNAL,  /* interrupt taken from the pending page */
-        HWACCL_EVENT_EXCEPTION, /* fault or trap of the processor */
-        HWACCL_EVENT_SOFTWARE,  /* INT n, INT3, INTO: gate DPL is checked, faults have no EXT bit */
-};
-
 struct hwaccl_event {
-        enum hwaccl_event_kind kind;
+        enum hwaccl_event_source kind;
         /* of the instruction at context->rip that makes the event (INT n, INT3, INTO, INT1): its handler returns behind
          * that instruction, the handler of a fault in the delivery to it. 0: the event returns to context->rip */
         uint8_t length;
         struct hwaccl_exception exception; /* vector and, for exceptions, error code */
 };
+
+struct hwaccl_delivery_observer {
+        void (*link)(void *opaque, const struct hwaccl_fault_link *link);
+        void *opaque;
+        const bool *unknown; /* becomes true when the physical memory has no bytes for a read: deliveries end there. Or
+                                NULL */
+};
+
+/** hwaccl_fault_chain_add - an observer's function: @chain, a struct hwaccl_fault_chain, keeps the last links */
+void hwaccl_fault_chain_add(void *chain, const struct hwaccl_fault_link *link);
 
 /**
  * hwaccl_event_deliver - deliver an interrupt or exception through the IVT or IDT (SDM 3A, chapter 6)
@@ -128,8 +132,11 @@ struct hwaccl_event {
  * triple fault. Returns true when the context stands at the handler's first instruction; false on a triple fault, the
  * context then as it was. *refusal is set (else NULL) to one line when the gate needs what is not supported (task gate,
  * virtual-8086 mode).
+ *
+ * @observer: gets every delivery as a link, the last one included; or NULL
  */
 bool hwaccl_event_deliver(struct hwaccl_machine_context *context, const struct hwaccl_physical_memory *memory,
-                          const struct hwaccl_event *event, const char **refusal);
+                          const struct hwaccl_event *event, struct hwaccl_delivery_observer *observer,
+                          const char **refusal);
 
 #endif

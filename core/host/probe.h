@@ -11,6 +11,7 @@
 #include "hwaccl/error.h"
 #include "hwaccl/event.h"
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/fault_chain.h"
 #include "hwaccl/subject_state.h"
 
 struct hwaccl_probe;
@@ -39,6 +40,9 @@ struct hwaccl_probe_ops {
         void (*effect)(struct hwaccl_probe *probe, const struct hwaccl_effect *effect);
         /* a halted guest is about to wait in the host's time, or has waited. NULL: the probe does not ask */
         void (*wait)(struct hwaccl_probe *probe, bool begins);
+        /* after the exit of a triple fault, or the handling that caused one: its fault chain, link by link. May be
+         * NULL */
+        void (*fault)(struct hwaccl_probe *probe, unsigned index, const struct hwaccl_fault_link *link);
         /* the exit is handled and the state of the next entry is in the machine context. Returns false, with *error
          * set, when the guest must stop here: the recording cannot go on, or the replay diverged */
         bool (*handled)(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error);

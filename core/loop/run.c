@@ -9,14 +9,25 @@
 
 #define RFLAGS_IF UINT64_C(0x200)
 
+static void report_faults(struct hwaccl_vcpu *vcpu, const struct hwaccl_fault_chain *chain)
+{
+        struct hwaccl_probe *probe = vcpu->host.probe;
+
+        if (probe && probe->ops->fault)
+                for (unsigned i = 0; i < chain->count; i++)
+                        probe->ops->fault(probe, i, &chain->link[i]);
+}
+
 static enum hwaccl_outcome emulate(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error)
 {
         enum hwaccl_outcome outcome = hwaccl_emulator_run(vcpu->emulator, &vcpu->context, vcpu->state, error);
 
-        if (outcome == HWACCL_OUTCOME_TRIPLE_FAULT)
+        if (outcome == HWACCL_OUTCOME_TRIPLE_FAULT) {
+                report_faults(vcpu, hwaccl_emulator_faults(vcpu->emulator));
                 hwaccl_board_stop(vcpu->board, HWACCL_END_TRIPLE_FAULT, 0);
-        else if (outcome == HWACCL_OUTCOME_FAILED)
+        } else if (outcome == HWACCL_OUTCOME_FAILED) {
                 hwaccl_board_stop(vcpu->board, HWACCL_END_ERROR, 0);
+        }
         return outcome;
 }
 
@@ -26,6 +37,8 @@ static enum hwaccl_outcome handle(struct hwaccl_vcpu *vcpu, enum hwaccl_verdict 
         case HWACCL_VERDICT_RESUME: return HWACCL_OUTCOME_RESUMED;
         case HWACCL_VERDICT_EMULATE: return emulate(vcpu, error);
         case HWACCL_VERDICT_TRIPLE_FAULT:
+                if (vcpu->accel->ops->faults)
+                        report_faults(vcpu, vcpu->accel->ops->faults(vcpu->accel));
                 hwaccl_board_stop(vcpu->board, HWACCL_END_TRIPLE_FAULT, 0);
                 return HWACCL_OUTCOME_TRIPLE_FAULT;
         case HWACCL_VERDICT_ENTRY_FAILURE: hwaccl_board_stop(vcpu->board, HWACCL_END_ENTRY_FAILURE, 0); break;

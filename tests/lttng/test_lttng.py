@@ -21,7 +21,7 @@ SOURCE = os.environ.get("HWACCL_SOURCE") or os.path.dirname(os.path.dirname(os.p
 NOBODY = 65534
 FIRMWARE = "/usr/share/seabios/bios-256k.bin"
 EXITS = 3000
-GUESTS = ("ata_pio", "control_register", "control_register_long", "irq_two_pending")
+GUESTS = ("ata_pio", "control_register", "control_register_long", "irq_two_pending", "interrupt_without_gate")
 TIMEOUT = 120
 
 scratch = None
@@ -168,6 +168,7 @@ class LTTng(unittest.TestCase):
             "control_register": ask(database, "SELECT count(*) FROM exit WHERE exit_reason = 28")[0][0],
             "irq_offer": ask(database, "SELECT count(*) FROM irq_handoff")[0][0],
             "irq_reclaim": ask(database, "SELECT count(taken) FROM irq_handoff")[0][0],
+            "fault": ask(database, "SELECT count(*) FROM fault")[0][0],
             "device_state": ask(database, "SELECT count(*) FROM device_snapshot")[0][0],
             "device_field": ask(database, "SELECT count(*) FROM device_field")[0][0] * counts["begin"],
             "marker": ask(database, "SELECT count(*) FROM option")[0][0] * counts["begin"],
@@ -195,7 +196,8 @@ class LTTng(unittest.TestCase):
         pids = {}
         with Session("both", "--buffers-uid", "--subbuf-size=1M", "--num-subbuf=4", "--blocking-timeout=inf"):
             for name, options in guests.items():
-                done = record("-o", path(name + ".db"), *options)
+                done = record("-o", path(name + ".db"), *options,
+                              status=1 if name == "interrupt_without_gate" else 0)
                 self.assertNotIn("no session", done.stderr)
                 pids[name] = process_of(done)
         done = hwaccl("import", "ctf", path("both"), "-o", path("any.db"), status=2)
@@ -212,6 +214,7 @@ class LTTng(unittest.TestCase):
                 self.check_events("both", pid, name + ".db")
         for name, sql in (("irq_two_pending", "SELECT count(*) FROM irq_handoff WHERE taken"),
                           ("control_register", "SELECT count(*) FROM exit WHERE exit_reason = 28"),
+                          ("interrupt_without_gate", "SELECT count(*) FROM fault"),
                           ("ata_pio", "SELECT count(*) FROM disk_accesses")):
             self.assertGreater(ask(name + ".db", sql)[0][0], 1, "this guest shows nothing")
 

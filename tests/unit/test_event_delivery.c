@@ -248,7 +248,7 @@ static void put_up(enum obstacle obstacle)
 static void a_fault_in_the_delivery_returns_to_the_instruction_that_made_the_event(void **state)
 {
         static const struct {
-                enum hwaccl_event_kind kind;
+                enum hwaccl_event_source kind;
                 uint8_t length;
                 uint32_t ext;
         } events[] = {{HWACCL_EVENT_SOFTWARE, 1, 0},  /* INT3, INTO */

@@ -354,6 +354,11 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         return write_groups(decoder, 2 * id + 1, record->bitmap, error);
 }
 
+static bool take_fault(struct decoder *decoder, const struct ring_fault *record, struct hwaccl_error *error)
+{
+        return rows_fault(&decoder->rows, decoder->state.row.id, record->record.extra, &record->link, error);
+}
+
 static bool take_handled(struct decoder *decoder, const struct ring_handled *record, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
@@ -433,6 +438,7 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, str
         case RING_RECORD_CLOCK: return decoder_take_clock(decoder, ((const struct ring_clock *)body)->value, error);
         case RING_RECORD_INPUT: return decoder_take_input(decoder, record->extra, body, error);
         case RING_RECORD_WALK: return decoder_take_walk(decoder, body, error);
+        case RING_RECORD_FAULT: return take_fault(decoder, body, error);
         case RING_RECORD_EFFECT: return decoder_take_effect(decoder, body, error);
         case RING_RECORD_RECLAIM:
                 state->handoff.settled = true;

@@ -81,6 +81,15 @@ static const char *walk_problem(const struct decoder *decoder, const struct ring
         return decoder->state.phase == DECODER_HANDLING ? NULL : "a page walk without an exit";
 }
 
+static const char *fault_problem(const struct decoder *decoder, const struct ring_fault *fault, size_t size)
+{
+        if (size != sizeof(*fault))
+                return "a fault of another length";
+        if (fault->record.extra >= HWACCL_FAULT_CHAIN_MAX || !hwaccl_fault_link_is_valid(&fault->link))
+                return "a fault that there is not";
+        return decoder->state.phase == DECODER_HANDLING ? NULL : "a fault without an exit";
+}
+
 static bool verdict_is_good(const struct ring_handled *record)
 {
         if (record->record.type == RING_RECORD_UNHANDLED)
@@ -162,6 +171,7 @@ const char *ring_record_problem(const struct decoder *decoder, const struct ring
         case RING_RECORD_INPUT:
         case RING_RECORD_EFFECT: return event_problem(decoder, body, size);
         case RING_RECORD_WALK: return walk_problem(decoder, body, size);
+        case RING_RECORD_FAULT: return fault_problem(decoder, body, size);
         case RING_RECORD_HANDLED:
         case RING_RECORD_UNHANDLED: return handled_problem(decoder, body, size);
         case RING_RECORD_SNAPSHOT: return snapshot_problem(decoder, body, size);

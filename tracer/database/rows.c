@@ -22,9 +22,23 @@
 #define INSTRUCTION(X)                                                                                                 \
         X(INSTRUCTION, id)                                                                                             \
         X(INSTRUCTION, address) X(INSTRUCTION, code_bits) X(INSTRUCTION, bytes) X(INSTRUCTION, text)
-#define WALK(X)            X(WALK, id) X(WALK, reads)
-#define WALK_READ(X)       X(WALK_READ, walk) X(WALK_READ, sequence) X(WALK_READ, address) X(WALK_READ, data)
-#define EVENT(X)           X(EVENT, exit) X(EVENT, sequence) X(EVENT, kind) X(EVENT, address) X(EVENT, value) X(EVENT, data)
+#define WALK(X)      X(WALK, id) X(WALK, reads)
+#define WALK_READ(X) X(WALK_READ, walk) X(WALK_READ, sequence) X(WALK_READ, address) X(WALK_READ, data)
+#define EVENT(X)     X(EVENT, exit) X(EVENT, sequence) X(EVENT, kind) X(EVENT, address) X(EVENT, value) X(EVENT, data)
+#define FAULT(X)                                                                                                       \
+        X(FAULT, exit)                                                                                                 \
+        X(FAULT, sequence)                                                                                             \
+        X(FAULT, source)                                                                                               \
+        X(FAULT, vector)                                                                                               \
+        X(FAULT, error_code)                                                                                           \
+        X(FAULT, cr2)                                                                                                  \
+        X(FAULT, cs)                                                                                                   \
+        X(FAULT, rip)                                                                                                  \
+        X(FAULT, step)                                                                                                 \
+        X(FAULT, address)                                                                                              \
+        X(FAULT, value)                                                                                                \
+        X(FAULT, bound)                                                                                                \
+        X(FAULT, raised) X(FAULT, raised_error_code) X(FAULT, raised_cr2)
 #define DEVICE_FIELD(X)    X(DEVICE_FIELD, id) X(DEVICE_FIELD, device) X(DEVICE_FIELD, field) X(DEVICE_FIELD, size)
 #define DEVICE_SNAPSHOT(X) X(DEVICE_SNAPSHOT, exit)
 #define DEVICE_STATE(X)    X(DEVICE_STATE, exit) X(DEVICE_STATE, field) X(DEVICE_STATE, value)
@@ -51,6 +65,7 @@ PARAMETERS(INSTRUCTION);
 PARAMETERS(WALK);
 PARAMETERS(WALK_READ);
 PARAMETERS(EVENT);
+PARAMETERS(FAULT);
 PARAMETERS(DEVICE_FIELD);
 PARAMETERS(DEVICE_SNAPSHOT);
 PARAMETERS(DEVICE_STATE);
@@ -84,6 +99,7 @@ static const struct {
         [ROWS_WALK_READ] = {"walk_read", WALK_READ(COLUMN)},
         [ROWS_INPUT] = {"input", EVENT(COLUMN)},
         [ROWS_EFFECT] = {"effect", EVENT(COLUMN)},
+        [ROWS_FAULT] = {"fault", FAULT(COLUMN)},
         [ROWS_DEVICE_FIELD] = {"device_field", DEVICE_FIELD(COLUMN)},
         [ROWS_DEVICE_SNAPSHOT] = {"device_snapshot", DEVICE_SNAPSHOT(COLUMN)},
         [ROWS_DEVICE_STATE] = {"device_state", DEVICE_STATE(COLUMN)},
@@ -457,6 +473,40 @@ bool rows_event(struct rows *rows, enum rows_statement table, const struct event
         else
                 result |= sqlite3_bind_blob(statement, EVENT_data, row->data, (int)row->size, SQLITE_STATIC);
         return insert(rows, table, result, error);
+}
+
+bool rows_fault(struct rows *rows, int64_t exit, unsigned sequence, const struct hwaccl_fault_link *link,
+                struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->statement[ROWS_FAULT];
+        const struct {
+                int parameter;
+                unsigned has; /* enum hwaccl_fault_has; 0: always */
+                uint64_t value;
+        } columns[] = {
+                {FAULT_exit, 0, (uint64_t)exit},
+                {FAULT_sequence, 0, sequence},
+                {FAULT_source, 0, link->source},
+                {FAULT_vector, 0, link->vector},
+                {FAULT_error_code, HWACCL_FAULT_HAS_ERROR_CODE, link->error_code},
+                {FAULT_cr2, HWACCL_FAULT_HAS_CR2, link->cr2},
+                {FAULT_cs, 0, link->cs},
+                {FAULT_rip, 0, link->rip},
+                {FAULT_step, 0, link->step},
+                {FAULT_address, HWACCL_FAULT_HAS_ADDRESS, link->address},
+                {FAULT_value, HWACCL_FAULT_HAS_VALUE, link->value},
+                {FAULT_bound, HWACCL_FAULT_HAS_LIMIT, link->limit},
+                {FAULT_raised, HWACCL_FAULT_HAS_RAISED, link->raised},
+                {FAULT_raised_error_code, HWACCL_FAULT_HAS_RAISED_ERROR_CODE, link->raised_error_code},
+                {FAULT_raised_cr2, HWACCL_FAULT_HAS_RAISED_CR2, link->raised_cr2},
+        };
+        int result = SQLITE_OK;
+
+        for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+                result |= columns[i].has && !(link->has & columns[i].has)
+                                  ? sqlite3_bind_null(statement, columns[i].parameter)
+                                  : bind(statement, columns[i].parameter, (int64_t)columns[i].value);
+        return insert(rows, ROWS_FAULT, result, error);
 }
 
 bool rows_device_field(struct rows *rows, int64_t id, const char *device, const struct hwaccl_device_field *field,

@@ -4,6 +4,7 @@
 
 #include "core/machine/board/device.h"
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/fault_chain.h"
 #include "hwaccl/known_fields.h"
 #include "tracer/database/database.h"
 #include "tracer/database/field_sets.h"
@@ -87,6 +88,7 @@ enum rows_statement {
         ROWS_WALK_READ,
         ROWS_INPUT,
         ROWS_EFFECT,
+        ROWS_FAULT,
         ROWS_DEVICE_FIELD,
         ROWS_DEVICE_SNAPSHOT,
         ROWS_DEVICE_STATE,
@@ -169,6 +171,10 @@ struct event_row {
 };
 /** rows_event - @table: ROWS_INPUT or ROWS_EFFECT */
 bool rows_event(struct rows *rows, enum rows_statement table, const struct event_row *row, struct hwaccl_error *error);
+
+/** rows_fault - link @sequence of the exit's fault chain */
+bool rows_fault(struct rows *rows, int64_t exit, unsigned sequence, const struct hwaccl_fault_link *link,
+                struct hwaccl_error *error);
 
 bool rows_device_field(struct rows *rows, int64_t id, const char *device, const struct hwaccl_device_field *field,
                        struct hwaccl_error *error);

@@ -119,6 +119,13 @@ bool import_hold_value(struct trace_import *import, bool effect, const struct tr
         return held(import, effect ? lane_effect(&import->lane, &out) : lane_input(&import->lane, &in), error);
 }
 
+bool import_hold_fault(struct trace_import *import, const struct trace_fault *fault, struct hwaccl_error *error)
+{
+        if (fault->index >= HWACCL_FAULT_CHAIN_MAX || !hwaccl_fault_link_is_valid(&fault->link))
+                return hwaccl_error_set(error, "invalid link %u of a fault chain", fault->index);
+        return held(import, lane_fault(&import->lane, fault->index, &fault->link), error);
+}
+
 bool import_hold_handled(struct trace_import *import, const struct trace_handled *handled, struct hwaccl_error *error)
 {
         struct lane *lane = &import->lane;

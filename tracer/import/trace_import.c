@@ -208,6 +208,7 @@ static bool take_in_exit(struct trace_import *import, const struct trace_event *
         case TRACE_EFFECT:
                 return handling ? import_hold_value(import, event->kind == TRACE_EFFECT, &event->as.value, error)
                                 : out_of_place(error);
+        case TRACE_FAULT: return handling ? import_hold_fault(import, &event->as.fault, error) : out_of_place(error);
         case TRACE_IRQ_RECLAIM:
                 return handling ? import_hold_irq(import, true, &event->as.irq, error) : out_of_place(error);
         case TRACE_HANDLED: return handling ? take_handled(import, &event->as.handled, error) : out_of_place(error);

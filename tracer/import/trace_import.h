@@ -79,6 +79,7 @@ bool import_hold_irq(struct trace_import *import, bool reclaim, const struct tra
 bool import_hold_exit(struct trace_import *import, const struct trace_transfer *transfer, struct hwaccl_error *error);
 bool import_hold_value(struct trace_import *import, bool effect, const struct trace_value *value,
                        struct hwaccl_error *error);
+bool import_hold_fault(struct trace_import *import, const struct trace_fault *fault, struct hwaccl_error *error);
 bool import_hold_handled(struct trace_import *import, const struct trace_handled *handled, struct hwaccl_error *error);
 bool import_hold_thread_time(struct trace_import *import, const struct trace_thread_time *time,
                              struct hwaccl_error *error);

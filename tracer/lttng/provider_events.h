@@ -22,6 +22,8 @@ LTTNG_UST_TRACEPOINT_ENUM(hwaccl, outcome, LTTNG_UST_TP_ENUM_VALUES(HWACCL_OUTCO
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, input_kind, LTTNG_UST_TP_ENUM_VALUES(HWACCL_INPUT_KINDS(PROVIDER_NAME)))
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, effect_kind, LTTNG_UST_TP_ENUM_VALUES(HWACCL_EFFECT_KINDS(PROVIDER_NAME)))
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, thread_moment, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_MOMENTS))
+LTTNG_UST_TRACEPOINT_ENUM(hwaccl, event_source, LTTNG_UST_TP_ENUM_VALUES(HWACCL_EVENT_SOURCES(PROVIDER_NAME)))
+LTTNG_UST_TRACEPOINT_ENUM(hwaccl, delivery_step, LTTNG_UST_TP_ENUM_VALUES(HWACCL_DELIVERY_STEPS(PROVIDER_NAME)))
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, register_access, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_ACCESSES))
 
 PROVIDER_EVENT(begin, INFO,
@@ -97,6 +99,14 @@ PROVIDER_EVENT(input, DEBUG_FUNCTION,
 
 PROVIDER_EVENT(effect, DEBUG_FUNCTION,
                lttng_ust_field_enum(hwaccl, effect_kind, uint8_t, kind, event->as.value.kind) PROVIDER_VALUE)
+
+PROVIDER_EVENT(fault, DEBUG_PROCESS,
+               lttng_ust_field_integer(uint8_t, index, event->as.fault.index)
+                       lttng_ust_field_enum(hwaccl, event_source, uint8_t, source, event->as.fault.link.source)
+                               lttng_ust_field_integer_hex(uint8_t, vector, event->as.fault.link.vector)
+                                       lttng_ust_field_integer_hex(uint16_t, cs, event->as.fault.link.cs)
+                                               lttng_ust_field_integer_hex(uint64_t, rip, event->as.fault.link.rip)
+                                                       PROVIDER_FAULT_STEP PROVIDER_FAULT_RAISED)
 
 PROVIDER_EVENT(transfer_in, DEBUG_LINE, PROVIDER_TRANSFER)
 

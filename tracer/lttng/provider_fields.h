@@ -6,6 +6,7 @@
 
 #include "hwaccl/event.h"
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/fault_chain.h"
 #include "hwaccl/subject_fields.h"
 
 /* clang-format off: one field a line */
@@ -38,6 +39,20 @@
                         lttng_ust_field_integer(uint8_t, has_data, event->as.value.has_data)                           \
                                 lttng_ust_field_sequence_hex(uint8_t, data, event->as.value.data, uint16_t,            \
                                                              event->as.value.size)
+
+/* 'has' says which of the others have a value. */
+#define PROVIDER_FAULT_STEP                                                                                            \
+        lttng_ust_field_integer_hex(uint8_t, has, event->as.fault.link.has)                                            \
+                lttng_ust_field_integer_hex(uint32_t, error_code, event->as.fault.link.error_code)                     \
+                        lttng_ust_field_integer_hex(uint64_t, cr2, event->as.fault.link.cr2) lttng_ust_field_enum(     \
+                                hwaccl, delivery_step, uint8_t, step, event->as.fault.link.step)                       \
+                                lttng_ust_field_integer_hex(uint64_t, address, event->as.fault.link.address)           \
+                                        lttng_ust_field_integer_hex(uint64_t, value, event->as.fault.link.value)
+#define PROVIDER_FAULT_RAISED                                                                                          \
+        lttng_ust_field_integer_hex(uint64_t, limit, event->as.fault.link.limit)                                       \
+                lttng_ust_field_integer_hex(uint8_t, raised, event->as.fault.link.raised) lttng_ust_field_integer_hex( \
+                        uint32_t, raised_error_code, event->as.fault.link.raised_error_code)                           \
+                        lttng_ust_field_integer_hex(uint64_t, raised_cr2, event->as.fault.link.raised_cr2)
 
 #define PROVIDER_TRANSFER                                                                                              \
         lttng_ust_field_integer_hex(uint64_t, bitmap, event->as.transfer.bitmap) lttng_ust_field_sequence_hex(         \

@@ -18,7 +18,7 @@ struct decoded {
         uint8_t *bytes;
 };
 
-enum field_type { FIELD_U8, FIELD_U32, FIELD_U64, FIELD_TEXT, FIELD_BYTES, FIELD_WORDS };
+enum field_type { FIELD_U8, FIELD_U16, FIELD_U32, FIELD_U64, FIELD_TEXT, FIELD_BYTES, FIELD_WORDS };
 
 struct field {
         const char *name;
@@ -82,6 +82,22 @@ static const struct field value_fields[] = {FIELD(kind, U8, value),
                                             FIELD(has_data, U8, value),
                                             {"data", FIELD_BYTES, AT(as.value.data), AT(as.value.size)},
                                             END};
+static const struct field fault_fields[] = {FIELD(index, U8, fault),
+                                            FIELD(source, U8, fault.link),
+                                            FIELD(vector, U8, fault.link),
+                                            FIELD(cs, U16, fault.link),
+                                            FIELD(rip, U64, fault.link),
+                                            FIELD(has, U8, fault.link),
+                                            FIELD(error_code, U32, fault.link),
+                                            FIELD(cr2, U64, fault.link),
+                                            FIELD(step, U8, fault.link),
+                                            FIELD(address, U64, fault.link),
+                                            FIELD(value, U64, fault.link),
+                                            FIELD(limit, U64, fault.link),
+                                            FIELD(raised, U8, fault.link),
+                                            FIELD(raised_error_code, U32, fault.link),
+                                            FIELD(raised_cr2, U64, fault.link),
+                                            END};
 static const struct field emulate_fields[] = {FIELD(rip, U64, emulate),
                                               FIELD(outcome, U8, emulate),
                                               {"code", FIELD_BYTES, AT(as.emulate.code), AT(as.emulate.size)},
@@ -108,6 +124,7 @@ static const struct field *const tables[TRACE_EVENT_COUNT] = {
         [TRACE_INPUT] = value_fields,
         [TRACE_EFFECT] = value_fields,
         [TRACE_IRQ_RECLAIM] = irq_reclaim_fields,
+        [TRACE_FAULT] = fault_fields,
         [TRACE_EMULATE] = emulate_fields,
         [TRACE_HANDLED] = handled_fields,
         [TRACE_DEVICE_STATE] = device_state_fields,
@@ -176,6 +193,7 @@ static bool fits(const bt_field_class *class, enum field_type type)
 {
         switch (type) {
         case FIELD_U8: return is_unsigned(class, 8);
+        case FIELD_U16: return is_unsigned(class, 16);
         case FIELD_U32: return is_unsigned(class, 32);
         case FIELD_U64: return is_unsigned(class, 64);
         case FIELD_TEXT: return bt_field_class_get_type(class) == BT_FIELD_CLASS_TYPE_STRING;
@@ -294,10 +312,11 @@ static bool take_field(struct decoded *decoded, const struct field *field, const
 
         switch (field->type) {
         case FIELD_U8: *to = (uint8_t)bt_field_integer_unsigned_get_value(from); return true;
+        case FIELD_U16:
         case FIELD_U32:
         case FIELD_U64: /* little endian: the low bytes come first */
                 value = bt_field_integer_unsigned_get_value(from);
-                memcpy(to, &value, field->type == FIELD_U32 ? 4 : 8);
+                memcpy(to, &value, field->type == FIELD_U16 ? 2 : field->type == FIELD_U32 ? 4 : 8);
                 return true;
         case FIELD_TEXT: {
                 const char *text = bt_field_string_get_value(from);

@@ -4,13 +4,14 @@
  *
  * In the order of the probe's calls: begin, marker and device_field at the start and periodically; then for each exit
  * [keyframe thread_time] transfer_in [irq_offer] vm_exit transfer_out [control_register] input, effect and thread_time
- * as they happen [irq_reclaim] [emulate] handled [device_state]; device_state thread_time end. Every event has the
- * number of the exit that it belongs to (that of the next one between two exits), and a consecutive sequence number,
- * which also counts events that are not traced (an exit without any traced event counts as one).
+ * as they happen [fault] [irq_reclaim] [emulate] handled [device_state]; device_state thread_time end. Every event has
+ * the number of the exit that it belongs to (that of the next one between two exits), and a consecutive sequence
+ * number, which also counts events that are not traced (an exit without any traced event counts as one).
  */
 #ifndef HWACCL_TRACER_LTTNG_TRACE_EVENT_H
 #define HWACCL_TRACER_LTTNG_TRACE_EVENT_H
 
+#include "hwaccl/fault_chain.h"
 #include "hwaccl/subject_state.h"
 
 #include <stdbool.h>
@@ -30,6 +31,7 @@
         X(CONTROL_REGISTER, control_register)                                                                          \
         X(INPUT, input)                                                                                                \
         X(EFFECT, effect)                                                                                              \
+        X(FAULT, fault)                                                                                                \
         X(IRQ_RECLAIM, irq_reclaim)                                                                                    \
         X(EMULATE, emulate)                                                                                            \
         X(HANDLED, handled)                                                                                            \
@@ -113,6 +115,11 @@ struct trace_value { /* input, effect */
         uint32_t size;
 };
 
+struct trace_fault {
+        uint8_t index; /* in the chain */
+        struct hwaccl_fault_link link;
+};
+
 struct trace_emulate {
         uint64_t rip;
         uint8_t outcome;
@@ -161,6 +168,7 @@ struct trace_event {
                 struct trace_vm_exit vm_exit;
                 struct trace_control_register control_register;
                 struct trace_value value; /* input and effect */
+                struct trace_fault fault;
                 struct trace_emulate emulate;
                 struct trace_handled handled;
                 struct trace_device_state device_state;

@@ -186,6 +186,16 @@ static void wait_(struct hwaccl_probe *probe, bool begins)
         trace_probe_thread_time(of(probe), begins ? RING_THREAD_WAIT : RING_THREAD_RESUMED);
 }
 
+static void fault(struct hwaccl_probe *probe, unsigned index, const struct hwaccl_fault_link *link)
+{
+        struct trace_event *event = trace_probe_begin(of(probe), TRACE_FAULT);
+
+        if (!event)
+                return;
+        event->as.fault = (struct trace_fault){(uint8_t)index, *link};
+        trace_probe_emit(of(probe));
+}
+
 static void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict verdict)
 {
         of(probe)->verdict = (uint8_t)verdict;
@@ -241,6 +251,7 @@ const struct hwaccl_probe_ops trace_probe_ops = {
         .irq_reclaim = irq_reclaim,
         .input = input,
         .effect = effect,
+        .fault = fault,
         .wait = wait_,
         .handled = handled,
 };

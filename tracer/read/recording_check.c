@@ -91,6 +91,7 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 ORPHANS_AND(thread_time, exit, "AND exit & 0xffffffffff <> 0"),
                 ORPHANS(input, exit),
                 ORPHANS(effect, exit),
+                ORPHANS(fault, exit),
                 /* a window begins after the snapshot with which its replay starts */
                 "SELECT 'device_snapshot: a row for exit ' || (s.exit & 0xffffffffff) || ' of vCPU ' || (s.exit >> 40) "
                 "|| ', which does not exist' FROM device_snapshot s WHERE NOT EXISTS "
@@ -120,6 +121,26 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 if (!ask(check, "", queries[i], error))
                         return false;
         return true;
+}
+
+static bool check_faults(struct check *check, struct hwaccl_error *error)
+{
+        sqlite3_stmt *row;
+        int result;
+
+        if (!database_prepare(check->recording->db,
+                              "SELECT DISTINCT exit FROM fault WHERE exit IN (SELECT id FROM exit)", &row, error))
+                return false;
+        while ((result = sqlite3_step(row)) == SQLITE_ROW) {
+                int64_t id = sqlite3_column_int64(row, 0);
+                struct hwaccl_fault_chain chain;
+                struct hwaccl_error reason;
+                if (!hwaccl_recording_faults(check->recording, (uint32_t)(id >> VCPU_SHIFT), exit_number(id), &chain,
+                                             &reason))
+                        found(check, "%s", reason.message);
+        }
+        (void)sqlite3_finalize(row);
+        return result == SQLITE_DONE || database_error(check->recording->db, error, "cannot read");
 }
 
 /* The keyframe before this exit must equal the state after the previous exits. */
@@ -342,7 +363,7 @@ bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(
         for (size_t i = 0; i < recording->foreign_count; i++)
                 found(&check, "schema: %s; it is ignored", recording->foreign[i]);
         good = good && ask(&check, "database: ", "PRAGMA integrity_check(20)", error) &&
-               check_references(&check, error);
+               check_references(&check, error) && check_faults(&check, error);
         for (uint32_t i = 0; good && i < recording->info.vcpu_count; i++)
                 good = check_exits(&check, &recording->vcpu[i], error);
         good = good && check_blocks(&check, error);

@@ -90,6 +90,15 @@ static void wait_(struct hwaccl_probe *probe, bool begins)
                 hwaccl_probe_wait(fanout->member[i], begins);
 }
 
+static void fault(struct hwaccl_probe *probe, unsigned index, const struct hwaccl_fault_link *link)
+{
+        const struct hwaccl_probe_fanout *fanout = of(probe);
+
+        for (size_t i = 0; i < fanout->count; i++)
+                if (fanout->member[i]->ops->fault)
+                        fanout->member[i]->ops->fault(fanout->member[i], index, link);
+}
+
 static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error)
 {
         const struct hwaccl_probe_fanout *fanout = of(probe);
@@ -113,6 +122,7 @@ static const struct hwaccl_probe_ops fanout_ops = {
         .input = input,
         .table_walk = table_walk,
         .effect = effect,
+        .fault = fault,
         .wait = wait_,
         .handled = handled,
 };

@@ -96,6 +96,11 @@ static EXIT_LOOP void effect(struct hwaccl_probe *probe, const struct hwaccl_eff
         (void)lane_effect(lane_of(probe), effect);
 }
 
+static void fault(struct hwaccl_probe *probe, unsigned index, const struct hwaccl_fault_link *link)
+{
+        (void)lane_fault(lane_of(probe), index, link);
+}
+
 static EXIT_LOOP void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict verdict)
 {
         lane_verdict(lane_of(probe), verdict);
@@ -152,6 +157,7 @@ const struct hwaccl_probe_ops recorder_probe_ops = {
         .input = input,
         .table_walk = table_walk,
         .effect = effect,
+        .fault = fault,
         .wait = wait_,
         .handled = handled,
 };

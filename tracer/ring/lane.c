@@ -158,6 +158,17 @@ uint8_t *lane_snapshot(struct lane *lane, size_t size, bool end)
         return put_bytes(lane, RING_RECORD_SNAPSHOT, end, size);
 }
 
+bool lane_fault(struct lane *lane, unsigned index, const struct hwaccl_fault_link *link)
+{
+        struct ring_fault *record = lane_reserve(lane, sizeof(*record), RING_RECORD_FAULT, (uint8_t)index);
+
+        if (!record)
+                return false;
+        record->link = *link;
+        ring_publish(&lane->producer);
+        return true;
+}
+
 bool lane_annotation(struct lane *lane, const char *name, const char *value)
 {
         size_t name_size = strnlen(name, LANE_ANNOTATION_NAME_MAX) + 1;

@@ -2,8 +2,8 @@
  * A lane encodes the exits of one vCPU as ring records (ring_records.h). It is the only code that writes them. The
  * core's probe, the library for other VMMs and the importers call it in the order of an exit:
  *
- *      lane_entry, lane_offer, lane_exit, lane_input | lane_effect | lane_page_walk | lane_verdict …, lane_reclaim,
- *      lane_handled, lane_snapshot if lane_keyframe_due(); then lane_complete
+ *      lane_entry, lane_offer, lane_exit, lane_input | lane_effect | lane_page_walk | lane_fault | lane_verdict …,
+ *      lane_reclaim, lane_handled, lane_snapshot if lane_keyframe_due(); then lane_complete
  *
  * lane_mark and lane_annotation are allowed anywhere, lane_end is the last. The caller must keep the order and pass
  * values in range: the decoder trusts the records.
@@ -368,6 +368,9 @@ uint8_t *lane_snapshot(struct lane *lane, size_t size, bool end);
 /* An annotation is truncated to this many bytes, without terminating zeros. */
 #define LANE_ANNOTATION_NAME_MAX  1024u
 #define LANE_ANNOTATION_VALUE_MAX 65536u
+
+/** lane_fault - link @index of the fault chain of the exit that is handled */
+bool lane_fault(struct lane *lane, unsigned index, const struct hwaccl_fault_link *link);
 
 /** lane_annotation - an option of the recording set after its start */
 bool lane_annotation(struct lane *lane, const char *name, const char *value);

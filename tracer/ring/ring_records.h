@@ -2,7 +2,8 @@
  * The record format, as a lane (lane.h) writes it into a ring or buffer. ring_record_problem() checks it where the file
  * is not trusted. One stream of records for each vCPU, in the order of the trip round the loop:
  *
- *      [THREAD_TIME] ENTRY [OFFER…] EXIT {CLOCK | INPUT | WALK | EFFECT | THREAD_TIME | RECLAIM}… HANDLED [SNAPSHOT]
+ *      [THREAD_TIME] ENTRY [OFFER…] EXIT {CLOCK | INPUT | WALK | EFFECT | FAULT | THREAD_TIME | RECLAIM}… HANDLED
+ * [SNAPSHOT]
  *
  * An ENTRY that no EXIT follows is replaced by the next one. MARK and ANNOTATION stand anywhere. UNHANDLED in the place
  * of HANDLED is the end of the run; after it, or after an ENTRY, come the last SNAPSHOT and THREAD_TIME. Little endian;
@@ -16,6 +17,7 @@
 
 #include "core/host/inputs.h"
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/fault_chain.h"
 
 enum ring_record_type {
         RING_RECORD_ENTRY = 1,     /* struct ring_entry; extra: enum ring_entry_extra */
@@ -28,10 +30,11 @@ enum ring_record_type {
         RING_RECORD_HANDLED = 8,   /* struct ring_handled; extra: enum hwaccl_outcome, or RING_OUTCOME_UNKNOWN */
         RING_RECORD_UNHANDLED = 9, /* struct ring_handled; extra: 1 when the verdict is known, else 0 */
         RING_RECORD_SNAPSHOT = 10, /* struct ring_bytes; extra: 1 at the end of the run, else 0 */
-        RING_RECORD_ANNOTATION = 11, /* struct ring_bytes; extra: 0 */
-        RING_RECORD_MARK = 12,       /* struct ring_text; extra: 0 */
-        RING_RECORD_WALK = 13,       /* struct ring_walk; extra: bytes of each entry, 4 or 8. Since version 3 */
-        RING_RECORD_THREAD_TIME = 14 /* struct ring_thread_time; extra: enum ring_thread_moment. Since version 4 */
+        RING_RECORD_ANNOTATION = 11,  /* struct ring_bytes; extra: 0 */
+        RING_RECORD_MARK = 12,        /* struct ring_text; extra: 0 */
+        RING_RECORD_WALK = 13,        /* struct ring_walk; extra: bytes of each entry, 4 or 8. Since version 3 */
+        RING_RECORD_THREAD_TIME = 14, /* struct ring_thread_time; extra: enum ring_thread_moment. Since version 4 */
+        RING_RECORD_FAULT = 15        /* struct ring_fault; extra: position in the chain. Since version 4 */
 };
 
 /* As in names of kind thread_time. */
@@ -102,6 +105,11 @@ struct ring_event { /* INPUT, EFFECT */
 struct ring_walk {
         struct ring_record record;
         struct hwaccl_table_entry entry[]; /* at least one, as many as the record is long */
+};
+
+struct ring_fault {
+        struct ring_record record;
+        struct hwaccl_fault_link link;
 };
 
 struct ring_handled { /* HANDLED, UNHANDLED */

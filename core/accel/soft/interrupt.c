@@ -92,12 +92,13 @@ static void take_back(const struct hwaccl_machine_context *context, struct hwacc
 enum soft_result soft_deliver(struct soft *soft, const struct hwaccl_event *event)
 {
         struct hwaccl_physical_memory memory = soft_physical(soft);
+        struct hwaccl_delivery_observer observer = {.link = hwaccl_fault_chain_add, .opaque = &soft->faults};
         struct hwaccl_machine_context context;
         const char *refusal;
 
         if (!soft_context(soft, &context))
                 return SOFT_FAILED;
-        if (!hwaccl_event_deliver(&context, &memory, event, &refusal)) {
+        if (!hwaccl_event_deliver(&context, &memory, event, &observer, &refusal)) {
                 if (!refusal)
                         return soft_exit(soft, HWACCL_EXIT_TRIPLE_FAULT, 0, 0);
                 hwaccl_error_set(soft->error, "vector %u at %04" PRIx64 ":%08" PRIx64 ": %s; use --accel kvm",

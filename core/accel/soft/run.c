@@ -305,6 +305,7 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
             state->cr4 != soft->left_cr4 || state->efer != soft->left_efer)
                 soft_memory_drop(&soft->memory);
         soft->step_next = false;
+        soft->faults.count = 0;
         set_deadline(soft, request->deadline_ns);
         do {
                 result = before_instruction(soft, pending, request);
@@ -323,6 +324,11 @@ static void kick(struct hwaccl_accel *accel)
 static uint64_t tell_virtual_ns(const struct hwaccl_accel *accel)
 {
         return virtual_ns((const struct soft *)accel);
+}
+
+static const struct hwaccl_fault_chain *faults(const struct hwaccl_accel *accel)
+{
+        return &((const struct soft *)accel)->faults;
 }
 
 static void destroy(struct hwaccl_accel *accel)
@@ -357,6 +363,7 @@ static const struct hwaccl_accel_ops soft_ops = {
         .virtual_ns = tell_virtual_ns,
         .floating_point_read = floating_point_read,
         .floating_point_write = floating_point_write,
+        .faults = faults,
         .destroy = destroy,
 };
 

@@ -25,6 +25,7 @@
 #include "core/accel/soft/engine.h"
 #include "core/accel/soft/memory.h"
 #include "core/accel/soft/scan.h"
+#include "hwaccl/fault_chain.h"
 
 #include <stdatomic.h>
 
@@ -94,10 +95,11 @@ struct soft {
         uint8_t bits;         /* of the code segment */
         uint8_t vector;
         struct soft_site *site;
-        uint64_t blocking;        /* by STI or MOV SS: bits of the interruptibility state … */
-        uint64_t blocking_rip;    /* … while this linear address is next */
-        uint32_t blocking_blocks; /* blocks started since */
-        bool blocking_began;      /* in this start of the engine */
+        uint64_t blocking;                /* by STI or MOV SS: bits of the interruptibility state … */
+        uint64_t blocking_rip;            /* … while this linear address is next */
+        uint32_t blocking_blocks;         /* blocks started since */
+        bool blocking_began;              /* in this start of the engine */
+        struct hwaccl_fault_chain faults; /* the deliveries of this run */
         /* segments, for check.h */
         struct hwaccl_segment segment[HWACCL_SEGMENT_REGISTER_COUNT];
         uint8_t loaded;    /* segment registers that the guest may have loaded since: 1 << number */

@@ -25,6 +25,7 @@ struct emulation {
         struct hwaccl_machine_context *context;
         const struct hwaccl_physical_memory *memory;
         const struct hwaccl_physical_memory *tables; /* the same memory, for page walks */
+        struct hwaccl_fault_chain *faults;           /* of the exception that is delivered */
         const struct instruction *instruction;
         struct hwaccl_exception exception;
 };

@@ -19,6 +19,7 @@ struct hwaccl_emulator {
         struct hwaccl_processor *processor;
         struct hwaccl_physical_memory memory; /* the host's, for event delivery */
         struct hwaccl_physical_memory tables; /* the same, for page walks */
+        struct hwaccl_fault_chain faults;
         struct decoder decoder;
         struct instruction cache[CACHE_SLOTS];
 };
@@ -357,9 +358,11 @@ static enum hwaccl_outcome deliver(const struct emulation *emulation, const stru
                                    struct hwaccl_error *error)
 {
         const struct hwaccl_event event = {.kind = HWACCL_EVENT_EXCEPTION, .exception = emulation->exception};
+        struct hwaccl_delivery_observer observer = {.link = hwaccl_fault_chain_add, .opaque = emulation->faults};
         const char *refusal;
 
-        if (hwaccl_event_deliver(emulation->context, emulation->memory, &event, &refusal))
+        emulation->faults->count = 0;
+        if (hwaccl_event_deliver(emulation->context, emulation->memory, &event, &observer, &refusal))
                 return HWACCL_OUTCOME_EXCEPTION;
         return refusal ? fail(emulation, fetch, error, refusal) : HWACCL_OUTCOME_TRIPLE_FAULT;
 }
@@ -408,6 +411,11 @@ static enum hwaccl_outcome finish(struct emulation *emulation, const struct fetc
         }
 }
 
+const struct hwaccl_fault_chain *hwaccl_emulator_faults(const struct hwaccl_emulator *emulator)
+{
+        return &emulator->faults;
+}
+
 enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct hwaccl_machine_context *context,
                                         const struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
@@ -418,6 +426,7 @@ enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct
                 .context = context,
                 .memory = &emulator->memory,
                 .tables = &emulator->tables,
+                .faults = &emulator->faults,
         };
         struct fetch fetch = {.size = 0};
 

@@ -11,6 +11,7 @@
 #include "core/subject/machine_context.h"
 #include "hwaccl/error.h"
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/fault_chain.h"
 
 struct hwaccl_emulator;
 
@@ -31,6 +32,9 @@ enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct
                                         const struct hwaccl_subject_state *state, struct hwaccl_error *error);
 
 #define HWACCL_EMULATE_REPEAT_MAX 256
+
+/** hwaccl_emulator_faults - deliveries of the last exception: after HWACCL_OUTCOME_TRIPLE_FAULT, what led to it */
+const struct hwaccl_fault_chain *hwaccl_emulator_faults(const struct hwaccl_emulator *emulator);
 
 /**
  * hwaccl_instruction_describe - "out dx, al" for bytes at an address; never fails: unknown bytes become "(bad)"

@@ -11,6 +11,7 @@
 #include "hwaccl/error.h"
 #include "hwaccl/event.h"
 #include "hwaccl/exit_reason.h"
+#include "hwaccl/fault_chain.h"
 #include "hwaccl/known_fields.h"
 #include "hwaccl/subject_fields.h"
 #include "hwaccl/subject_state.h"
@@ -203,6 +204,15 @@ bool hwaccl_recording_replay_after(struct hwaccl_recording *recording, uint32_t 
 bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
                                     const struct hwaccl_recorded_device_field **fields, size_t *count,
                                     struct hwaccl_error *error);
+
+/**
+ * hwaccl_recording_faults - the fault chain of an exit
+ * @chain: link count is 0 where none was recorded: no triple fault, or the processor did not show it
+ *
+ * Returns false with *error set if the recording is damaged there.
+ */
+bool hwaccl_recording_faults(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
+                             struct hwaccl_fault_chain *chain, struct hwaccl_error *error);
 
 /**
  * hwaccl_recording_check - check every row: ranges of numbers, gaps, references, sizes
