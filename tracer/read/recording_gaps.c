@@ -22,6 +22,14 @@ static bool add_gap(struct hwaccl_recording *recording, sqlite3_stmt *row, struc
                 return recording_error(recording, error,
                                        "gap %" PRId64 " to %" PRId64 ": invalid range, or overlaps another gap",
                                        gap.first, gap.last);
+        if (recording->gap && before >= 0 && gap.first == before + 1 &&
+            before >> VCPU_SHIFT == gap.first >> VCPU_SHIFT &&
+            gap.events <=
+                    INT64_MAX - recording->gap[count - 1].events) { /* a keyframe was read between them, but no exit */
+                recording->gap[count - 1].last = gap.last;
+                recording->gap[count - 1].events += gap.events;
+                return true;
+        }
         if (!recording->gap || (count & (count - 1)) == 0) {
                 struct gap *more = realloc(recording->gap, (count ? 2 * count : 1) * sizeof(*more));
                 if (!more)
