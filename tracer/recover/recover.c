@@ -374,7 +374,7 @@ static bool with_ring(struct recovery *recovery, struct hwaccl_error *error)
                 result->outcome = HWACCL_RECOVERY_NO_EXITS;
                 return remove_files(recovery, error);
         }
-        if (!check_journal(recovery, error) || !check_database(recovery, error) || !wait_for_log(recovery, error) ||
+        if (!check_journal(recovery, error) || !wait_for_log(recovery, error) || !check_database(recovery, error) ||
             !open_database(recovery, error))
                 return false;
         bool good = complete(recovery, error);
