@@ -1,8 +1,12 @@
 #include "replay/device_state.h"
 
+#include "core/machine/board/board.h"
 #include "core/machine/board/device.h"
+#include "core/machine/machine.h"
 #include "replay/session.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +66,27 @@ static void list(struct hwaccl_device_states *states, struct hwaccl_device *cons
         }
 }
 
+/* SDM 3C, tables 28-5 and 28-7. */
+static const char *owner_of(const struct hwaccl_session *session)
+{
+        const struct hwaccl_bus *bus = &hwaccl_machine_board(hwaccl_session_machine(session))->bus;
+        const struct hwaccl_subject_state *state = hwaccl_session_exit(session)->exit;
+        uint64_t address = state->guest_physical_address;
+        uint8_t owner;
+
+        switch (state->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK) {
+        case HWACCL_EXIT_IO_INSTRUCTION:
+                owner = bus->port_owner[state->exit_qualification >> 16 & 0xffff];
+                return owner ? bus->device[owner]->ops->name : "";
+        case HWACCL_EXIT_EPT_VIOLATION:
+                for (unsigned i = 0; i < bus->mmio_count; i++)
+                        if (address - bus->mmio[i].address < bus->mmio[i].size)
+                                return bus->mmio[i].device->ops->name;
+                return "";
+        default: return NULL;
+        }
+}
+
 /* Names of fields are static: they outlive the session's machine. */
 static bool replay(struct hwaccl_session *session, uint64_t number, struct hwaccl_device_states *states,
                    struct hwaccl_error *error)
@@ -82,6 +107,7 @@ static bool replay(struct hwaccl_session *session, uint64_t number, struct hwacc
         if (step == HWACCL_STEP_FAILED || step == HWACCL_STEP_END)
                 return step == HWACCL_STEP_FAILED ? false : hwaccl_error_set(error, "the exit is missing");
         states->diverged = step == HWACCL_STEP_DIVERGED;
+        states->owner = owner_of(session);
         save(devices, count, states->bytes + bytes);
         list(states, devices, count, states->bytes, states->bytes + bytes);
         return true;
@@ -106,4 +132,21 @@ bool hwaccl_device_states_after(struct hwaccl_recording *recording, uint32_t vcp
                 return good;
         hwaccl_device_states_free(states);
         return copy_saved(states, fields, count, error);
+}
+
+void hwaccl_device_value_format(const uint8_t *data, uint32_t size, size_t most, char *text, size_t room)
+{
+        uint64_t number = 0;
+        size_t used = 0;
+
+        if (size == 1 || size == 2 || size == 4 || size == 8) {
+                memcpy(&number, data, size); /* little endian */
+                (void)snprintf(text, room, "0x%" PRIx64, number);
+                return;
+        }
+        text[0] = '\0';
+        for (size_t i = 0; i < size && i < most && used + 8 < room; i++, used += 2)
+                (void)snprintf(text + used, room - used, "%02x", data[i]);
+        if (size > most)
+                (void)snprintf(text + used, room - used, "...");
 }

@@ -24,6 +24,7 @@ struct hwaccl_device_states {
         struct hwaccl_device_value *value; /* in the order of a snapshot */
         size_t count;
         uint64_t replayed; /* exits from the last snapshot on; 0: that of the exit itself */
+        const char *owner; /* device at the port or address that the exit accessed, "": none; NULL: not known */
         bool diverged;     /* handling differs from the recorded one: the state is that of today's hwaccl */
         uint8_t *bytes;
 };
@@ -37,5 +38,9 @@ struct hwaccl_device_states {
 bool hwaccl_device_states_after(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
                                 struct hwaccl_device_states *states, struct hwaccl_error *error);
 void hwaccl_device_states_free(struct hwaccl_device_states *states);
+
+/** hwaccl_device_value_format - "0x2e" for a number of 1, 2, 4 or 8 bytes; hexadecimal bytes of others, at most @most
+ */
+void hwaccl_device_value_format(const uint8_t *data, uint32_t size, size_t most, char *text, size_t room);
 
 #endif

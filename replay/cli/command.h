@@ -24,6 +24,7 @@ extern const struct cli_command cli_command_record;
 extern const struct cli_command cli_command_replay;
 extern const struct cli_command cli_command_show;
 extern const struct cli_command cli_command_state;
+extern const struct cli_command cli_command_explain;
 extern const struct cli_command cli_command_explain_state;
 extern const struct cli_command cli_command_stat;
 extern const struct cli_command cli_command_report;

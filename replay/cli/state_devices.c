@@ -19,23 +19,6 @@ static bool has_changed(const struct hwaccl_device_value *value)
         return value->before && memcmp(value->before, value->data, value->size) != 0;
 }
 
-/* 0x… of a number; hexadecimal bytes of others, at most @most of them. */
-static void format_value(const struct hwaccl_device_value *value, size_t most, char *text, size_t room)
-{
-        uint64_t number = 0;
-        size_t used = 0;
-
-        if (value->size == 1 || value->size == 2 || value->size == 4 || value->size == 8) {
-                memcpy(&number, value->data, value->size); /* little endian */
-                (void)snprintf(text, room, "0x%" PRIx64, number);
-                return;
-        }
-        for (size_t i = 0; i < value->size && i < most && used + 8 < room; i++, used += 2)
-                (void)snprintf(text + used, room - used, "%02x", value->data[i]);
-        if (value->size > most)
-                (void)snprintf(text + used, room - used, "...");
-}
-
 static bool print_table(const struct hwaccl_device_states *states, bool changed_only)
 {
         static const struct cli_column columns[] = {
@@ -50,7 +33,7 @@ static bool print_table(const struct hwaccl_device_states *states, bool changed_
                 char text[HWACCL_DEVICE_TEXT_SIZE];
                 if (changed_only && !has_changed(value))
                         continue;
-                format_value(value, VALUE_BYTES_MAX, number, sizeof(number));
+                hwaccl_device_value_format(value->data, value->size, VALUE_BYTES_MAX, number, sizeof(number));
                 (void)hwaccl_device_text(value->device, value->field, value->data, value->size, text, sizeof(text));
                 cli_table_cell(table, "%s", value->device);
                 cli_table_cell(table, "%s", value->field);
@@ -67,7 +50,7 @@ static json_t *value_object(const struct hwaccl_device_value *value)
         char number[2 * HWACCL_DEVICE_STATE_MAX + 8];
         bool meant = hwaccl_device_text(value->device, value->field, value->data, value->size, text, sizeof(text));
 
-        format_value(value, HWACCL_DEVICE_STATE_MAX, number, sizeof(number));
+        hwaccl_device_value_format(value->data, value->size, HWACCL_DEVICE_STATE_MAX, number, sizeof(number));
         return json_pack("{s:o, s:o, s:s, s:o, s:o}", "device", cli_json_text(value->device), "field",
                          cli_json_text(value->field), "value", number, "meaning", cli_json_text(meant ? text : NULL),
                          "changed", value->before ? json_boolean(has_changed(value)) : json_null());

@@ -1,5 +1,6 @@
 /* What an exit accessed. */
 #include "replay/postmortem/evidence.h"
+#include "replay/postmortem/words/words.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -64,41 +65,6 @@ static void port_access(const struct hwaccl_evidence *evidence, size_t index, st
                 access->value = low_bytes(access->write ? exit->exit.rax : next->rax, access->size);
 }
 
-/* The register of that name, with the size of its part that is named. */
-static bool find_register(const struct hwaccl_subject_state *state, const char *name, size_t length, uint64_t *value,
-                          unsigned *size)
-{
-        static const struct {
-                const char *name;
-                unsigned size, shift;
-                enum hwaccl_field_index field;
-        } parts[] = {
-#define PARTS(r64, r32, r16, low, index)                                                                               \
-        {r64, 8, 0, HWACCL_FIELD_INDEX_##index}, {r32, 4, 0, HWACCL_FIELD_INDEX_##index},                              \
-                {r16, 2, 0, HWACCL_FIELD_INDEX_##index}, {low, 1, 0, HWACCL_FIELD_INDEX_##index}
-                PARTS("rax", "eax", "ax", "al", rax),      PARTS("rbx", "ebx", "bx", "bl", rbx),
-                PARTS("rcx", "ecx", "cx", "cl", rcx),      PARTS("rdx", "edx", "dx", "dl", rdx),
-                PARTS("rsi", "esi", "si", "sil", rsi),     PARTS("rdi", "edi", "di", "dil", rdi),
-                PARTS("rbp", "ebp", "bp", "bpl", rbp),     PARTS("r8", "r8d", "r8w", "r8b", r8),
-                PARTS("r9", "r9d", "r9w", "r9b", r9),      PARTS("r10", "r10d", "r10w", "r10b", r10),
-                PARTS("r11", "r11d", "r11w", "r11b", r11), PARTS("r12", "r12d", "r12w", "r12b", r12),
-                PARTS("r13", "r13d", "r13w", "r13b", r13), PARTS("r14", "r14d", "r14w", "r14b", r14),
-                PARTS("r15", "r15d", "r15w", "r15b", r15), {"ah", 1, 8, HWACCL_FIELD_INDEX_rax},
-                {"bh", 1, 8, HWACCL_FIELD_INDEX_rbx},      {"ch", 1, 8, HWACCL_FIELD_INDEX_rcx},
-                {"dh", 1, 8, HWACCL_FIELD_INDEX_rdx},
-#undef PARTS
-        };
-
-        for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-                if (strlen(parts[i].name) != length || strncmp(parts[i].name, name, length) != 0)
-                        continue;
-                *size = parts[i].size;
-                *value = low_bytes(hwaccl_field_get(state, parts[i].field) >> parts[i].shift, *size);
-                return true;
-        }
-        return false;
-}
-
 /* A MOV between a register and memory: what was moved. Of other instructions only the place is known. */
 static void moved_value(const struct hwaccl_evidence *evidence, size_t index, struct evidence_access *access)
 {
@@ -114,7 +80,7 @@ static void moved_value(const struct hwaccl_evidence *evidence, size_t index, st
                 return;
         const char *operand = access->write ? comma + 2 : text + 4;
         size_t length = access->write ? strlen(operand) : (size_t)(comma - operand);
-        access->value_known = find_register(state, operand, length, &access->value, &access->size);
+        access->value_known = hwaccl_register_value(state, operand, length, &access->value, &access->size);
 }
 
 static void memory_access(const struct hwaccl_evidence *evidence, size_t index, bool apic,

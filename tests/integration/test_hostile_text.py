@@ -49,7 +49,7 @@ class HostileText(CommandTest):
         directory = self._scratch.name.encode()
         path = os.path.join(directory, AS_NAME + b".db")
         self.hostile_recording(path)
-        for command in (("show",), ("state", "1"), ("stat",), ("check",), ("replay",), ("report",), ("top", "--once"), ("recover",),
+        for command in (("show",), ("state", "1"), ("explain", "1"), ("stat",), ("check",), ("replay",), ("report",), ("top", "--once"), ("recover",),
                         ("upgrade",)):
             for form in ((), ("--json",)):
                 done = self.assert_safe(command[0], path, *command[1:], *form)
@@ -65,7 +65,7 @@ class HostileText(CommandTest):
 
     def test_names_of_files_that_are_not_there(self):
         name = os.path.join(self._scratch.name.encode(), AS_NAME)
-        for command in (("show", name), ("state", name, "1"), ("stat", name), ("check", name), ("replay", name), ("report", name), ("top", name),
+        for command in (("show", name), ("state", name, "1"), ("explain", name, "1"), ("explain-state", name), ("stat", name), ("check", name), ("replay", name), ("report", name), ("top", name),
                         ("recover", name), ("upgrade", name), ("import", "ctf", name), ("record", "--firmware", name, "--no-db"),
                         ("record", "--kernel", name, "--no-db"), ("record", "--raw", name + b"@0", "--no-db"),
                         ("record", "--disk", name, "--raw", b"x@0", "--no-db"), (name,), ("help", name), ("show", "--" + name.hex()),

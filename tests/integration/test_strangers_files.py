@@ -16,7 +16,7 @@ MAGIC = bytes([0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7])
 
 
 def commands(path):
-    return [["replay", path], ["show", path], ["state", path, "3"], ["stat", path], ["report", path], ["check", path]]
+    return [["replay", path], ["show", path], ["state", path, "3"], ["explain", path, "3"], ["stat", path], ["report", path], ["check", path]]
 
 
 class StrangersFiles(CommandTest):

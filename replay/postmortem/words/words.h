@@ -71,4 +71,9 @@ unsigned hwaccl_mode_code_bits(const struct hwaccl_subject_state *state, const s
 void hwaccl_mode_describe(const struct hwaccl_subject_state *state, const struct hwaccl_known_fields *known, char *text,
                           size_t room);
 
+/** hwaccl_register_value - of a general register or its part, by its name of @length letters ("al", "r8d"); *size: of
+ * the part, in bytes. False for other names */
+bool hwaccl_register_value(const struct hwaccl_subject_state *state, const char *name, size_t length, uint64_t *value,
+                           unsigned *size);
+
 #endif
