@@ -327,17 +327,20 @@ static void describe_end(const struct session *session, char *text, size_t room)
                 (void)snprintf(text, room, "%s", hwaccl_end_name(guest_end));
 }
 
-/* The last line on stderr: how the guest ended. */
-static void summarise(const struct session *session, const struct hwaccl_error *error)
+/* The last line on stderr: how the guest ended, or the first line of the report about that. */
+static void summarise(const struct session *session, const struct hwaccl_error *error, const char *title)
 {
         const struct record_settings *settings = session->settings;
         enum hwaccl_end guest_end = hwaccl_machine_end(session->machine);
         uint64_t exits = hwaccl_vcpu_exit_count(session->vcpu);
         bool failed = guest_end == HWACCL_END_ERROR || guest_end == HWACCL_END_ENTRY_FAILURE;
-        char end[128], recorded[512] = "not recorded";
+        bool stopped = guest_end == HWACCL_END_STOPPED;
+        char end[512], recorded[512] = "not recorded";
         struct stat status;
 
         describe_end(session, end, sizeof(end));
+        if (*title && !stopped)
+                (void)snprintf(end, sizeof(end), "%s", title);
         if (settings->flight_text)
                 (void)snprintf(recorded, sizeof(recorded), "the newest of them (%s) recorded in %s",
                                settings->flight_text, settings->output);
@@ -346,11 +349,13 @@ static void summarise(const struct session *session, const struct hwaccl_error *
                                (double)status.st_size / (double)exits);
         else if (!settings->no_record)
                 (void)snprintf(recorded, sizeof(recorded), "recorded in %s", settings->output);
-        cli_notice(settings->command, "guest ended: %s%s%s; %" PRIu64 " exits in %.2f s; %s", end, failed ? ": " : "",
-                   failed ? error->message : "", exits, session->seconds, recorded);
+        cli_notice(settings->command, "guest ended: %s%s%s; %" PRIu64 " exits in %.2f s; %s%s%s", end,
+                   failed ? ": " : "", failed ? error->message : "", exits, session->seconds, recorded,
+                   *title && stopped ? "; " : "", stopped ? title : "");
 }
 
-static enum cli_status judge(const struct session *session)
+/* @failed: by the report. A limit on exits ends whatever the guest does, and is no failure. */
+static enum cli_status judge(const struct session *session, bool failed)
 {
         const struct record_settings *settings = session->settings;
         enum hwaccl_end guest_end = hwaccl_machine_end(session->machine);
@@ -368,7 +373,10 @@ static enum cli_status judge(const struct session *session)
         case HWACCL_END_TRIPLE_FAULT:
         case HWACCL_END_ENTRY_FAILURE:
         case HWACCL_END_ERROR: return CLI_BAD;
-        default: return CLI_CLEAN;
+        case HWACCL_END_STOPPED:
+                failed = failed && hwaccl_machine_exit_code(session->machine) == HWACCL_STOP_TIMEOUT;
+                return failed ? CLI_BAD : CLI_CLEAN;
+        default: return failed ? CLI_BAD : CLI_CLEAN;
         }
 }
 
@@ -428,7 +436,9 @@ static enum cli_status run_guest(struct session *session)
         }
         if (!console_good || !record_memory_save(session->settings, hwaccl_machine_memory(machine)))
                 return CLI_CANNOT;
-        summarise(session, &error);
+        char title[320];
+        bool lost = record_report(session->settings, end, hwaccl_machine_exit_code(machine), title, sizeof(title));
+        summarise(session, &error, title);
         record_report_disks(session->settings);
         if (session->settings->verify)
                 cli_notice(session->settings->command, "verified %" PRIu64 " exits: state matches KVM",
@@ -437,7 +447,7 @@ static enum cli_status run_guest(struct session *session)
                 (void)report_error(session, &error);
                 return CLI_BAD;
         }
-        return judge(session);
+        return judge(session, lost);
 }
 
 static void tear_down(struct session *session)
@@ -516,7 +526,9 @@ const struct cli_command cli_command_record = {
                 "SIGTERM and SIGHUP always do, and finish the recording.\n\n"
                 "Exit status: 0 the guest ended by itself or was stopped as requested; 1 the guest failed (triple "
                 "fault,\n"
-                "entry failure, error), or did not end as --until or --expect-exit requested; 2 failure.\n\n"
+                "entry failure, error, or by the report: a HLT for good, a hang until the time limit, a reset before "
+                "any\n"
+                "output), or did not end as --until or --expect-exit requested; 2 failure.\n\n"
                 "Example: hwaccl record --firmware /usr/share/seabios/bios-256k.bin --timeout 10 -o boot.db\n",
         .run = run,
 };

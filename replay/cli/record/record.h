@@ -86,6 +86,7 @@ struct record_settings {
         const char *until;
         const char *output; /* NULL with --no-db */
         bool no_record;     /* no database */
+        bool no_report;
         bool lttng;
         bool force;
         unsigned mode;           /* permissions of all files that are made; 0: the default */
@@ -263,6 +264,16 @@ int record_terminal_open(const struct cli_command *command);
 bool record_terminal_start(struct hwaccl_live_inputs *live);
 /** record_terminal_stop - restore the terminal; without effect if there is none, or if it was restored */
 void record_terminal_stop(void);
+
+/* record_report.c */
+
+/** record_report - why the guest failed, by the finished recording, after an end that does not say so itself
+ * @code: as of hwaccl_machine_exit_code()
+ * @title: the report's first line; empty where the guest did not fail
+ *
+ * Returns whether it failed. */
+bool record_report(const struct record_settings *settings, enum hwaccl_end end, uint64_t code, char *title,
+                   size_t room);
 
 /* record_options.c */
 

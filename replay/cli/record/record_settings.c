@@ -251,6 +251,7 @@ const struct cli_option record_option_table[] = {
         {"max-exits", 'n', "N", "stop after N exits", CLI_NUMBER(S, max_exits, 1, INT64_MAX)},
         {"timeout", 't', "SECONDS", "stop after SECONDS of host time", CLI_SECONDS(S, timeout_ns)},
         {"until", 0, "TEXT", "stop when the guest has printed TEXT", CLI_TEXT(S, until), .min = 1},
+        {"no-report", 0, NULL, "do not say at the end why the guest failed", CLI_FLAG(S, no_report)},
         {"expect-exit", 0, "CODE", "exit status 1 unless the guest ends with exit code CODE",
          CLI_NUMBER(S, exit_expected, 0, UINT32_MAX), .given = CLI_FIELD(bool, S, expect_exit)},
         {"console", 0, "FILE", "write what the guest prints to FILE instead of standard output", CLI_FILE(S, console)},

@@ -3,6 +3,7 @@
 #include "replay/postmortem/rules/interrupt_blocks.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define RFLAGS_IF UINT64_C(0x200)
 
@@ -17,12 +18,30 @@ static const struct evidence_exit *waiting(const struct hwaccl_evidence *evidenc
         return reason == HWACCL_EXIT_HLT || reason == HWACCL_EXIT_MWAIT ? last : NULL;
 }
 
+/* "System halted": an operating system that was asked to halt says so. */
+static const struct evidence_line *said_so(const struct hwaccl_evidence *evidence)
+{
+        const struct evidence_line *last = evidence->line_count ? &evidence->line[evidence->line_count - 1] : NULL;
+
+        return last && (strstr(last->text, "ystem halted") || strstr(last->text, "ystem has halted") ||
+                        strstr(last->text, "operating system has halted"))
+                       ? last
+                       : NULL;
+}
+
 static void interrupts_off(const struct hwaccl_evidence *evidence, const struct evidence_exit *last, const char *place,
                            struct hwaccl_finding *finding)
 {
         bool bounded;
         uint64_t since = evidence_bits_since(evidence, HWACCL_FIELD_INDEX_rflags, RFLAGS_IF, &bounded);
 
+        const struct evidence_line *said = said_so(evidence);
+
+        if (said) {
+                finding_title(finding, WEIGHT_GOOD_END, JUDGEMENT_GOOD, last->number, "halted at %s, as it said: %s",
+                              place, said->text);
+                return;
+        }
         finding_title(
                 finding, WEIGHT_CERTAIN, JUDGEMENT_FAILED, last->number,
                 "halted for good at %s: interrupts are off (RFLAGS.IF is 0), and no device of the machine raises NMI",

@@ -81,6 +81,8 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         if (!last || !hwaccl_known_fields_has(&last->exit_known, HWACCL_FIELD_INDEX_exit_reason))
                 return;
         uint64_t reason = evidence_reason(last);
+        if (last->exit.exit_reason & ~(UINT64_C(0) | HWACCL_EXIT_REASON_BASIC_MASK | HWACCL_EXIT_REASON_ENTRY_FAILURE))
+                return;
         bool failed = last->exit.exit_reason & HWACCL_EXIT_REASON_ENTRY_FAILURE ||
                       hwaccl_exit_reason_verdict((uint32_t)reason) == HWACCL_VERDICT_ENTRY_FAILURE;
         if (!failed && evidence->info->end != HWACCL_END_ENTRY_FAILURE)
