@@ -149,10 +149,6 @@ void evidence_instruction(const struct evidence_exit *exit, char *text, size_t r
 /** evidence_at - both: "0000:7c22h (in al, 0x61)" */
 void evidence_at(const struct evidence_exit *exit, char *text, size_t room);
 
-/** evidence_interruption - VM-exit interruption or IDT-vectoring information in words (SDM 3C, tables 25-17 and 25-19)
- */
-void evidence_interruption(uint64_t information, char *text, size_t room);
-
 /** evidence_real_mode, evidence_code_bits (16, 32 or 64), evidence_linear_rip - of a state that is known */
 bool evidence_real_mode(const struct hwaccl_subject_state *state);
 unsigned evidence_code_bits(const struct hwaccl_subject_state *state);

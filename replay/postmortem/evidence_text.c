@@ -66,26 +66,6 @@ void evidence_at(const struct evidence_exit *exit, char *text, size_t room)
         (void)snprintf(text, room, "%s%s%s%s", place, *instruction ? " (" : "", instruction, *instruction ? ")" : "");
 }
 
-void evidence_interruption(uint64_t information, char *text, size_t room)
-{
-        static const char *const types[8] = {
-                "external interrupt", "reserved type",      "NMI",
-                "hardware exception", "software interrupt", "privileged software exception",
-                "software exception", "other event",
-        };
-        static const char *const exceptions[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM",
-                                                 "#DF", "9",   "#TS", "#NP", "#SS", "#GP", "#PF", "15",
-                                                 "#MF", "#AC", "#MC", "#XM", "#VE", "#CP"};
-        unsigned vector = information & 0xff, type = information >> 8 & 7;
-        bool named = (type == 3 || type == 6 || type == 5) && vector < sizeof(exceptions) / sizeof(exceptions[0]);
-
-        if (!(information >> 31 & 1))
-                (void)snprintf(text, room, "none");
-        else
-                (void)snprintf(text, room, "%s, vector %02xh%s%s%s", types[type], vector, named ? " " : "",
-                               named ? exceptions[vector] : "", information & 0x800 ? ", with an error code" : "");
-}
-
 static void add_image(struct hwaccl_evidence *evidence, const char *what, const char *name, uint64_t address,
                       uint64_t size)
 {

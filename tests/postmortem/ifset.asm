@@ -3,6 +3,7 @@
 ;@ says vector 40h, IRQ 0 (timer)
 ;@ says could not be delivered
 ;@ says RFLAGS.IF is 1 at every exit from here on
+;@ says vector 40h, IRQ 0 (timer) at 0008:7c5eh was not delivered
 %include "guest.inc"
         GUEST "ifset"
         INIT_PIC 0fffeh

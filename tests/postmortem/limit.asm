@@ -3,6 +3,8 @@
 ;@ says 7c45h
 ; a data segment whose descriptor limit is counted in the wrong unit; #GP without an IDT
 %define small_sel 40h
+;@ says #GP (vector 13, error code 0h)
+;@ says FS (selector 40h) has the small limit
 %include "guest.inc"
         GUEST "limit"
         ENTER_PROTECTED32

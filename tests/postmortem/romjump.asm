@@ -1,7 +1,7 @@
 ;@ finding runs-off
 ;@ status 1
 ;@ says runs off
-;@ record --timeout 0.3
+;@ slow
 %include "guest.inc"
         GUEST "romjump"
         jmp 0f000h:0fff0h

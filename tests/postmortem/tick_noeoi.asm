@@ -2,7 +2,7 @@
 ;@ status 1
 ;@ says 8259 #1: IRQ 0 (timer) is in service without EOI
 ;@ says without exits of its own
-;@ record --timeout 0.5
+;@ slow
 %include "guest.inc"
         GUEST "tick_noeoi"
         INIT_PIC 0fffeh

@@ -2,7 +2,7 @@
 ;@ status 1
 ;@ says interrupts off
 ;@ says IRQ 0 (timer) is requested
-;@ record --timeout 0.5
+;@ slow
 %include "guest.inc"
         GUEST "tick_off"
         INIT_PIC 0fffeh

@@ -2,7 +2,7 @@
 ;@ status 1
 ;@ says RAM outside every image
 ;@ says which nothing in the recording wrote
-;@ record --timeout 0.3
+;@ slow
 %include "guest.inc"
         GUEST "zeros"
         ENTER_PROTECTED32

@@ -1,48 +1,40 @@
 /* The processor refused to enter the guest. */
 #include "replay/postmortem/rules.h"
+#include "replay/postmortem/words/words.h"
 
 #include "core/exit/dispatch.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
-/* The field of the state that a rule's text begins with: "GS limit is not …", "CR4.VMXE is clear". */
-static bool field_of(const char *rule, enum hwaccl_field_index *field)
+#define RULES_MAX 8
+
+struct broken_rules {
+        struct hwaccl_broken_rule rule[RULES_MAX];
+        size_t count;
+};
+
+static void take_rule(void *opaque, const struct hwaccl_broken_rule *rule)
 {
-        char name[32];
-        size_t length = 0;
+        struct broken_rules *rules = opaque;
 
-        if (strncmp(rule, "interruptibility", 16) == 0)
-                return hwaccl_field_find("interruptibility", field);
-        while (length + 1 < sizeof(name) && (isalnum((unsigned char)rule[length]) || rule[length] == '_')) {
-                name[length] = (char)tolower((unsigned char)rule[length]);
-                length++;
-        }
-        name[length] = '\0';
-        if (hwaccl_field_find(name, field))
-                return true;
-        const char *part = strncmp(rule + length, " limit", 6) == 0      ? "_limit"
-                           : strncmp(rule + length, " base", 5) == 0     ? "_base"
-                           : strncmp(rule + length, " selector", 9) == 0 ? "_selector"
-                                                                         : "_access_rights";
-        if (length + strlen(part) >= sizeof(name))
-                return false;
-        memcpy(name + length, part, strlen(part) + 1);
-        return hwaccl_field_find(name, field);
+        if (rules->count < RULES_MAX)
+                rules->rule[rules->count++] = *rule;
 }
 
 /* Since when, and by whom, a field has its value. */
-static void field_history(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field, const char *rule,
-                          uint64_t value, struct hwaccl_finding *finding)
+static void field_history(const struct hwaccl_evidence *evidence, const struct hwaccl_broken_rule *rule,
+                          struct hwaccl_finding *finding)
 {
-        const char *name = hwaccl_subject_fields[field].name;
+        const char *name = hwaccl_subject_fields[rule->field].name;
         bool by_handler, bounded;
-        uint64_t writer = evidence_writer(evidence, field, &by_handler);
-        uint64_t since = evidence_bits_since(evidence, field, UINT64_MAX, &bounded);
+        uint64_t writer = evidence_writer(evidence, rule->field, &by_handler);
+        uint64_t since = evidence_bits_since(evidence, rule->field, UINT64_MAX, &bounded);
+        char right[48] = "";
 
-        finding_fact(finding, finding->exit, "%s: %s is %" PRIx64 "h", rule, name, value);
+        if (rule->right != rule->value)
+                (void)snprintf(right, sizeof(right), "; %" PRIx64 "h would be right", rule->right);
+        finding_fact(finding, finding->exit, "%s: %s is %" PRIx64 "h%s", rule->text, name, rule->value, right);
         if (writer != EVIDENCE_NEVER && by_handler)
                 finding_fact(finding, writer, "handling of this exit gave %s its value", name);
         else if (writer != EVIDENCE_NEVER)
@@ -52,58 +44,44 @@ static void field_history(const struct hwaccl_evidence *evidence, enum hwaccl_fi
                 finding_fact(finding, since, "%s has this value at every exit that was looked at", name);
         else
                 finding_fact(finding, since, "%s has this value at every exit from here on", name);
-        finding_advise(finding, "what loads %s: a guest state for VM entry must hold the rule", name);
+        finding_advise(finding, "what loads %s: the state at a VM entry must hold the rule", name);
 }
 
-static void broken_rules(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state, char *rules,
-                         struct hwaccl_finding *finding)
+static bool is_entry_failure(const struct evidence_exit *exit)
 {
-        char *next = NULL;
+        uint64_t reason = exit->exit.exit_reason;
+        uint64_t defined = HWACCL_EXIT_REASON_BASIC_MASK;
 
-        for (char *rule = rules; rule && *rule; rule = next) {
-                enum hwaccl_field_index field;
-                next = strstr(rule, "; ");
-                if (next) {
-                        *next = '\0';
-                        next += 2;
-                }
-                if (field_of(rule, &field))
-                        field_history(evidence, field, rule, hwaccl_field_get(state, field), finding);
-                else
-                        finding_fact(finding, finding->exit, "%s", rule);
-        }
+        defined |= HWACCL_EXIT_REASON_ENTRY_FAILURE;
+        return !(reason & ~defined) &&
+               (reason & HWACCL_EXIT_REASON_ENTRY_FAILURE ||
+                hwaccl_exit_reason_verdict((uint32_t)evidence_reason(exit)) == HWACCL_VERDICT_ENTRY_FAILURE);
 }
 
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
         const struct evidence_exit *last = hwaccl_evidence_last(evidence);
+        struct broken_rules rules = {.count = 0};
+        char place[64];
 
-        if (!last || !hwaccl_known_fields_has(&last->exit_known, HWACCL_FIELD_INDEX_exit_reason))
+        if (!last || !hwaccl_known_fields_has(&last->exit_known, HWACCL_FIELD_INDEX_exit_reason) ||
+            (!is_entry_failure(last) && evidence->info->end != HWACCL_END_ENTRY_FAILURE))
                 return;
-        uint64_t reason = evidence_reason(last);
-        if (last->exit.exit_reason & ~(UINT64_C(0) | HWACCL_EXIT_REASON_BASIC_MASK | HWACCL_EXIT_REASON_ENTRY_FAILURE))
-                return;
-        bool failed = last->exit.exit_reason & HWACCL_EXIT_REASON_ENTRY_FAILURE ||
-                      hwaccl_exit_reason_verdict((uint32_t)reason) == HWACCL_VERDICT_ENTRY_FAILURE;
-        if (!failed && evidence->info->end != HWACCL_END_ENTRY_FAILURE)
-                return;
-        char rules[600] = "", place[64];
-        const struct hwaccl_subject_state *state = &last->exit;
-        if (!hwaccl_entry_failure_describe(state, rules, sizeof(rules))) {
-                state = &last->entry;
-                (void)hwaccl_entry_failure_describe(state, rules, sizeof(rules));
-        }
-        const char *name = hwaccl_exit_reason_name(reason);
-        evidence_place(state, &last->exit_known, place, sizeof(place));
+        if (!hwaccl_entry_check(&last->exit, &last->exit_known, take_rule, &rules))
+                (void)hwaccl_entry_check(&last->entry, &last->entry_known, take_rule, &rules);
+        const char *name = hwaccl_exit_reason_name(evidence_reason(last));
+        evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
         finding_title(finding, WEIGHT_CERTAIN + 9, JUDGEMENT_FAILED, last->number,
-                      "the processor refused to enter the guest at %s (%s): %s", place, name ? name : "entry failure",
-                      *rules ? rules : "no rule for registers and segments is broken");
-        broken_rules(evidence, state, rules, finding);
-        if (state->interrupt_information >> 31 & 1) {
+                      "the processor refused to enter the guest at %s (%s): %s%s", place, name ? name : "entry failure",
+                      rules.count ? rules.rule[0].text : "no rule for registers and segments is broken",
+                      rules.count > 1 ? ", and more" : "");
+        for (size_t i = 0; i < rules.count; i++)
+                field_history(evidence, &rules.rule[i], finding);
+        if (last->exit.interrupt_information & INTERRUPTION_VALID) {
                 char words[96];
-                evidence_interruption(state->interrupt_information, words, sizeof(words));
                 finding_fact(finding, last->number, "interruption information %" PRIx64 "h: %s",
-                             state->interrupt_information, words);
+                             last->exit.interrupt_information,
+                             hwaccl_interruption_describe(last->exit.interrupt_information, words, sizeof(words)));
         }
         if (evidence->info->end_message)
                 finding_fact(finding, last->number, "the VMM says: %s", evidence->info->end_message);

@@ -1,5 +1,6 @@
 /* The VMM met an instruction or an exit that it does not handle; what the guest asked for last, and did not get. */
 #include "replay/postmortem/rules.h"
+#include "replay/postmortem/words/words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,42 +8,22 @@
 
 #define LOOK_BACK 64 /* exits in which a refusal may have caused the end */
 
-/* SVM's exit codes that VMX's reasons have no name for (AMD APM 2, appendix C). */
-static const char *svm_code(uint64_t code)
-{
-        static const struct {
-                uint64_t code;
-                const char *name;
-        } codes[] = {
-                {0x60, "INTR"},    {0x61, "NMI"},    {0x62, "SMI"},         {0x64, "VINTR"},    {0x70, "IRET"},
-                {0x72, "CPUID"},   {0x76, "INVD"},   {0x77, "PAUSE"},       {0x78, "HLT"},      {0x79, "INVLPG"},
-                {0x7b, "IOIO"},    {0x7c, "MSR"},    {0x7d, "task switch"}, {0x7f, "SHUTDOWN"}, {0x80, "VMRUN"},
-                {0x81, "VMMCALL"}, {0x87, "RDTSCP"}, {0x88, "ICEBP"},       {0x89, "WBINVD"},   {0x8a, "MONITOR"},
-                {0x8b, "MWAIT"},   {0x8d, "XSETBV"}, {0x400, "NPF"},
-        };
-
-        for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-                if (codes[i].code == code)
-                        return codes[i].name;
-        return NULL;
-}
-
 static void unknown_exit(const struct evidence_exit *last, const char *at, struct hwaccl_finding *finding)
 {
         uint64_t reason = evidence_reason(last);
-        const char *name = hwaccl_exit_reason_name(reason), *svm = svm_code(reason);
+        const char *name = hwaccl_exit_reason_name(reason);
+        char words[96];
 
         finding_title(finding, WEIGHT_CERTAIN + 8, JUDGEMENT_FAILED, last->number,
                       "the VMM does not handle exit reason %" PRIu64 " (%s), at %s", reason,
                       name ? name : "no reason of VMX", at);
-        if (!name && svm)
-                finding_guess(finding, last->number, "%" PRIx64 "h is SVM's exit code %s: the VMM runs on SVM", reason,
-                              svm);
+        if (!name && hwaccl_svm_exit_describe(reason, words, sizeof(words)))
+                finding_guess(finding, last->number, "%" PRIx64 "h is SVM's exit code of %s: the VMM runs on SVM",
+                              reason, words);
         if (last->exit.interrupt_information >> 31 & 1) {
-                char words[96];
-                evidence_interruption(last->exit.interrupt_information, words, sizeof(words));
                 finding_fact(finding, last->number, "interruption information %" PRIx64 "h: %s",
-                             last->exit.interrupt_information, words);
+                             last->exit.interrupt_information,
+                             hwaccl_interruption_describe(last->exit.interrupt_information, words, sizeof(words)));
         }
 }
 

@@ -1,6 +1,7 @@
 /* A fault that could not be delivered, while a double fault could not be delivered. */
 #include "replay/postmortem/rules.h"
 #include "replay/postmortem/rules/interrupt_blocks.h"
+#include "replay/postmortem/words/words.h"
 
 #include "core/exit/registers.h"
 #include "core/machine/devices/pic.h"
@@ -68,15 +69,29 @@ static const char *source_of(const struct hwaccl_evidence *evidence, uint8_t vec
         return "an interrupt";
 }
 
-/* The vector that was injected before the fault, if one was. */
-static const struct evidence_exit *interrupted(const struct hwaccl_evidence *evidence)
+/* The first link whose delivery failed. */
+static size_t first_failed(const struct hwaccl_fault_chain *chain)
 {
-        const struct evidence_exit *last = hwaccl_evidence_last(evidence);
-
-        return last && last->offered && (!last->settled || last->taken) ? last : NULL;
+        for (unsigned i = 0; i < chain->count; i++)
+                if (chain->link[i].step != HWACCL_DELIVERY_DELIVERED)
+                        return i;
+        return 0;
 }
 
-static void interrupt_facts(const struct hwaccl_evidence *evidence, const struct evidence_exit *exit,
+/* The interrupt with which the faults began: the first link of the chain, or what was injected last. */
+static bool interrupted(const struct hwaccl_fault_chain *chain, const struct evidence_exit *last, uint8_t *vector)
+{
+        size_t first = first_failed(chain);
+
+        if (chain->count) {
+                *vector = chain->link[first].vector;
+                return chain->link[first].source == HWACCL_EVENT_EXTERNAL;
+        }
+        *vector = last->vector;
+        return last->offered && (!last->settled || last->taken);
+}
+
+static void interrupt_facts(const struct hwaccl_evidence *evidence, const struct evidence_exit *exit, uint8_t vector,
                             struct hwaccl_finding *finding)
 {
         bool bounded;
@@ -85,7 +100,7 @@ static void interrupt_facts(const struct hwaccl_evidence *evidence, const struct
 
         evidence_place(&exit->entry, &exit->entry_known, place, sizeof(place));
         finding_fact(finding, exit->number, "vector %02xh, %s, was delivered at the entry before this exit, at %s",
-                     exit->vector, source_of(evidence, exit->vector), place);
+                     vector, source_of(evidence, vector), place);
         if (exit->exit.rflags & RFLAGS_IF) {
                 const struct evidence_exit *first = NULL;
                 for (size_t i = 0; i < evidence->exit_count && !first; i++)
@@ -101,19 +116,105 @@ static void interrupt_facts(const struct hwaccl_evidence *evidence, const struct
         finding_advise(finding, "keep interrupts off (CLI) until the IDT of the new mode is loaded; what set IF?");
 }
 
-static void fault_title(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+/* "#GP (vector 13, error code 202h)", "page fault at 10h", "vector 40h, IRQ 0 (timer)" */
+static void name_event(const struct hwaccl_evidence *evidence, uint8_t source, uint8_t vector,
+                       const uint32_t *error_code, const uint64_t *cr2, char *text, size_t room)
+{
+        const char *name = source == HWACCL_EVENT_EXCEPTION ? hwaccl_vector_name(vector) : NULL;
+        char code[40] = "", address[40] = "";
+
+        if (error_code)
+                (void)snprintf(code, sizeof(code), ", error code %" PRIx32 "h", *error_code);
+        if (cr2)
+                (void)snprintf(address, sizeof(address), ", address %" PRIx64 "h", *cr2);
+        if (source == HWACCL_EVENT_EXTERNAL)
+                (void)snprintf(text, room, "vector %02xh, %s", vector, source_of(evidence, vector));
+        else if (source == HWACCL_EVENT_SOFTWARE)
+                (void)snprintf(text, room, "INT %02xh", vector);
+        else
+                (void)snprintf(text, room, "%s (vector %u%s%s)", name ? name : "exception", vector, code, address);
+}
+
+static void name_link(const struct hwaccl_evidence *evidence, const struct hwaccl_fault_link *link, char *text,
+                      size_t room)
+{
+        name_event(evidence, link->source, link->vector,
+                   link->has & HWACCL_FAULT_HAS_ERROR_CODE ? &link->error_code : NULL,
+                   link->has & HWACCL_FAULT_HAS_CR2 ? &link->cr2 : NULL, text, room);
+}
+
+/* Each event, and the step of its delivery that failed. */
+static void chain_facts(const struct hwaccl_evidence *evidence, const struct hwaccl_fault_chain *chain, uint64_t exit,
                         struct hwaccl_finding *finding)
 {
+        for (unsigned i = 0; i < chain->count; i++) {
+                const struct hwaccl_fault_link *link = &chain->link[i];
+                char event[96], looked[96] = "", limit[48] = "", raised[96] = "nothing";
+                name_link(evidence, link, event, sizeof(event));
+                if (link->step == HWACCL_DELIVERY_DELIVERED) {
+                        finding_fact(finding, exit, "%s at %04x:%" PRIx64 "h was delivered, to %" PRIx64 "h", event,
+                                     link->cs, link->rip, link->address);
+                        continue;
+                }
+                if (link->has & HWACCL_FAULT_HAS_VALUE)
+                        (void)snprintf(looked, sizeof(looked), " (%" PRIx64 "h holds %" PRIx64 "h)", link->address,
+                                       link->value);
+                else if (link->has & HWACCL_FAULT_HAS_ADDRESS)
+                        (void)snprintf(looked, sizeof(looked), " (at %" PRIx64 "h)", link->address);
+                if (link->has & HWACCL_FAULT_HAS_LIMIT)
+                        (void)snprintf(limit, sizeof(limit), ", limit %" PRIx64 "h", link->limit);
+                if (link->has & HWACCL_FAULT_HAS_RAISED)
+                        name_event(evidence, HWACCL_EVENT_EXCEPTION, link->raised,
+                                   link->has & HWACCL_FAULT_HAS_RAISED_ERROR_CODE ? &link->raised_error_code : NULL,
+                                   link->has & HWACCL_FAULT_HAS_RAISED_CR2 ? &link->raised_cr2 : NULL, raised,
+                                   sizeof(raised));
+                finding_fact(finding, exit, "%s at %04x:%" PRIx64 "h was not delivered: %s%s%s; this raised %s", event,
+                             link->cs, link->rip, hwaccl_delivery_step_name(link->step), looked, limit, raised);
+        }
+}
+
+/* A #GP or #SS without a selector may come from an offset beyond a limit, which emulators do not always check. */
+static void limit_facts(const struct evidence_exit *last, const struct hwaccl_fault_chain *chain,
+                        struct hwaccl_finding *finding)
+{
+        const struct {
+                const char *name;
+                const struct hwaccl_segment *segment;
+        } segments[] = {{"CS", &last->exit.cs}, {"SS", &last->exit.ss}, {"DS", &last->exit.ds},
+                        {"ES", &last->exit.es}, {"FS", &last->exit.fs}, {"GS", &last->exit.gs}};
+        size_t first = first_failed(chain);
+
+        if (!chain->count || chain->link[first].source != HWACCL_EVENT_EXCEPTION || chain->link[first].error_code ||
+            (chain->link[first].vector != 12 && chain->link[first].vector != 13))
+                return;
+        for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++)
+                if (segments[i].segment->limit < 0xffff &&
+                    !(segments[i].segment->access_rights & HWACCL_SEGMENT_UNUSABLE))
+                        finding_guess(finding, last->number,
+                                      "%s (selector %" PRIx64
+                                      "h) has the small limit %xh: an offset above it raises this fault; "
+                                      "QEMU's TCG does not check limits and would not have noticed",
+                                      segments[i].name, segments[i].segment->selector, segments[i].segment->limit);
+}
+
+static void fault_title(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                        const struct hwaccl_fault_chain *chain, struct hwaccl_finding *finding)
+{
         const struct hwaccl_subject_state *state = &last->exit;
-        const struct evidence_exit *interrupt = interrupted(evidence);
         char at[160], why[160] = "", what[128] = "a fault";
+        size_t first = first_failed(chain);
+        uint8_t vector;
 
         evidence_at(last, at, sizeof(at));
-        if (interrupt)
-                (void)snprintf(what, sizeof(what), "vector %02xh, %s,", interrupt->vector,
-                               source_of(evidence, interrupt->vector));
+        if (chain->count)
+                name_link(evidence, &chain->link[first], what, sizeof(what));
+        else if (interrupted(chain, last, &vector))
+                name_event(evidence, HWACCL_EVENT_EXTERNAL, vector, NULL, NULL, what, sizeof(what));
         if (real_mode_table(state))
                 (void)snprintf(why, sizeof(why), ": IDTR still holds the real-mode table 0:3ffh in protected mode");
+        else if (chain->count)
+                (void)snprintf(why, sizeof(why), ": %s; nor could the double fault",
+                               hwaccl_delivery_step_name(chain->link[first].step));
         else if (beyond_limit(state, 13) && beyond_limit(state, 8))
                 (void)snprintf(why, sizeof(why), ": IDTR's limit %xh ends before its gate and that of #DF (vector 8)",
                                state->idtr.limit);
@@ -125,18 +226,24 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
 {
         const struct evidence_exit *last = hwaccl_evidence_last(evidence);
         bool ended = evidence->info->end == HWACCL_END_TRIPLE_FAULT;
+        struct hwaccl_fault_chain chain = {.count = 0};
+        uint8_t vector;
 
         if (!last || (!ended && evidence_reason(last) != HWACCL_EXIT_TRIPLE_FAULT))
                 return;
-        fault_title(evidence, last, finding);
-        if (interrupted(evidence))
-                interrupt_facts(evidence, last, finding);
+        if (!hwaccl_recording_faults(evidence->recording, evidence->vcpu, last->number, &chain, NULL))
+                chain.count = 0;
+        fault_title(evidence, last, &chain, finding);
+        chain_facts(evidence, &chain, last->number, finding);
+        if (interrupted(&chain, last, &vector))
+                interrupt_facts(evidence, last, vector, finding);
         table_facts(evidence, last, finding);
-        if (last->exit.cr2 != last->entry.cr2)
-                finding_fact(finding, last->number,
-                             "CR2 changed to %" PRIx64 "h since the entry: a page fault (vector 14) at "
-                             "this address was among them",
-                             last->exit.cr2);
+        limit_facts(last, &chain, finding);
+        if (!chain.count && last->exit.cr2 != last->entry.cr2)
+                finding_guess(finding, last->number,
+                              "CR2 changed to %" PRIx64
+                              "h since the entry: a page fault at this address was among the faults",
+                              last->exit.cr2);
 }
 
 const struct hwaccl_rule hwaccl_rule_triple_fault = {

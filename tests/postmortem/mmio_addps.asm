@@ -1,16 +1,16 @@
 ;@ finding not-emulated
 ;@ status 1
-;@ says movups xmm0
+;@ says addps xmm0
 ;@ says e0000000h
 ;@ says no device claims it
 %include "guest.inc"
-        GUEST "mmiosse"
+        GUEST "mmio_addps"
         ENTER_PROTECTED32
         mov eax, cr4
         or eax, 600h
         mov cr4, eax
         mov edi, 0e0000000h
-        movups xmm0, [edi]
+        addps xmm0, [edi]
         movaps [edi], xmm0
         PASS
 TABLES
