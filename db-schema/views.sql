@@ -17,7 +17,8 @@ UNION ALL SELECT 'problem', problem FROM status WHERE problem IS NOT NULL
 UNION ALL SELECT 'recovered_exits', CAST(recovered AS TEXT) FROM status WHERE recovered IS NOT NULL
 UNION ALL SELECT 'keyframe_interval', CAST(keyframe_interval AS TEXT) FROM status
 UNION ALL SELECT 'vcpus', CAST(count(*) AS TEXT) FROM vcpu
-UNION ALL SELECT 'exits', CAST(count(*) AS TEXT) FROM exit;
+UNION ALL SELECT 'exits', CAST(coalesce((SELECT sum(exits) FROM block), 0) + (SELECT count(*) FROM unsummed u
+  CROSS JOIN exit e ON e.id BETWEEN u.first AND u.last) AS TEXT);
 
 -- Ranges of missing exits.
 CREATE VIEW gaps AS

@@ -226,6 +226,10 @@ static void recordings_and_vcpus_do_not_disturb_each_other(void **state)
                 assert_int_equal(hwaccl_recording_info(recording)->exit_count, 2 * EXITS);
                 for (uint32_t v = 0; v < 2; v++)
                         check_loop(recording, v, threads[2 * i + v].seed, 0, EXITS);
+                /* of each thread's own processor time */
+                assert_string_equal(ask(recording, "SELECT count(DISTINCT vcpu) || min(cpu_ns > 0) FROM thread_times "
+                                                   "WHERE moment = 'keyframe'"),
+                                    "21");
                 assert_checks(recording);
                 hwaccl_recording_close(recording);
         }
