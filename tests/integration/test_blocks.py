@@ -62,7 +62,7 @@ class Blocks(CommandTest):
         self.assert_blocks(recording)
         blocks, keyframes = self.query(recording, "SELECT (SELECT count(*) FROM block), (SELECT count(*) FROM keyframe)")[0]
         self.assertGreater(blocks, keyframes)
-        self.assertEqual(self.query(recording, "SELECT max(n) <= 64 FROM (SELECT count(*) n FROM block_count GROUP BY block)"), [(1,)])
+        self.assertEqual(self.query(recording, "SELECT max(n) <= 48 FROM (SELECT count(*) n FROM block_count GROUP BY block)"), [(1,)])
 
     def without_blocks(self, recording):
         copy = shutil.copy(recording, self.path("without.db"))

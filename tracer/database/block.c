@@ -29,14 +29,15 @@ bool block_is_full(const struct block *block)
 
 static struct block_count *find_count(struct block *block, int64_t kind, int64_t value)
 {
-        struct block_count *count = block->count;
-        struct block_count *end = count + block->counts;
+        uint64_t hash = ((uint64_t)value * BLOCK_KIND_COUNT + (uint64_t)kind) * UINT64_C(0x9e3779b97f4a7c15);
+        struct block_count *count = &block->count[hash >> 58];
 
-        while (count < end && (count->value != value || count->kind != kind))
-                count++;
-        if (count == end) {
+        while (count->exits && (count->value != value || count->kind != kind))
+                count = &block->count[(size_t)(count - block->count + 1) % BLOCK_SLOTS];
+        if (!count->exits) {
                 block->counts++;
-                *count = (struct block_count){.kind = kind, .value = value};
+                count->kind = kind;
+                count->value = value;
         }
         return count;
 }
@@ -65,15 +66,11 @@ void block_add(struct block *block, const struct block_exit *exit)
         }
 }
 
-static const uint64_t *if_known(const struct exit_row *row, enum hwaccl_field_index field, uint64_t *value)
-{
-        *value = hwaccl_field_get((const struct hwaccl_subject_state *)(const void *)row->state, field);
-        return hwaccl_known_fields_has(&row->state_known, field) ? value : NULL;
-}
-
 void block_add_row(struct block *block, const struct exit_row *row, uint64_t vector)
 {
-        uint64_t reason, qualification;
+        const struct hwaccl_subject_state *state = (const struct hwaccl_subject_state *)(const void *)row->state;
+        const struct hwaccl_known_fields *known = &row->state_known;
+        const uint64_t reason = state->exit_reason;
         struct block_exit exit = {
                 .id = row->id,
                 .guest_ns = (uint64_t)row->column[EXIT_HOST_GUEST],
@@ -81,9 +78,12 @@ void block_add_row(struct block *block, const struct exit_row *row, uint64_t vec
                 .handler_ns = (uint64_t)row->column[EXIT_HOST_HANDLER],
         };
 
-        block_classify(&exit, if_known(row, HWACCL_FIELD_INDEX_exit_reason, &reason),
-                       if_known(row, HWACCL_FIELD_INDEX_exit_qualification, &qualification));
-        exit.rip_known = if_known(row, HWACCL_FIELD_INDEX_rip, &exit.rip) != NULL;
+        block_classify(&exit, hwaccl_known_fields_has(known, HWACCL_FIELD_INDEX_exit_reason) ? &reason : NULL,
+                       hwaccl_known_fields_has(known, HWACCL_FIELD_INDEX_exit_qualification)
+                               ? &state->exit_qualification
+                               : NULL);
+        exit.rip_known = hwaccl_known_fields_has(known, HWACCL_FIELD_INDEX_rip);
+        exit.rip = state->rip;
         exit.counted[BLOCK_VECTOR] = vector != 0;
         exit.value[BLOCK_VECTOR] = (int64_t)vector - 1;
         exit.value[BLOCK_OUTCOME] = row->known >> EXIT_OUTCOME & 1 ? row->column[EXIT_OUTCOME] : BLOCK_UNKNOWN;
@@ -109,17 +109,19 @@ void block_count_merge(struct block_count *count, const struct block_count *from
         count->timed += from->timed;
 }
 
+/* Slots that no probe finds are harmless: check compares them with rows. */
 bool block_is_good(const struct block *block, int64_t first, int64_t last)
 {
-        if (block->exits == 0)
-                return block->counts == 0 && block->rips == 0;
-        if (block->counts > BLOCK_COUNT_MAX || block->rips > block->exits || block->first < first ||
-            block->last != last || block->first > last)
-                return false;
-        for (size_t i = 0; i < block->counts; i++)
-                if (block->count[i].kind < 0 || block->count[i].kind >= BLOCK_KIND_COUNT)
+        uint64_t used = 0;
+
+        for (size_t i = 0; i < BLOCK_SLOTS; i++) {
+                const struct block_count *count = &block->count[i];
+                used += count->exits != 0;
+                if (count->kind < 0 || count->kind >= BLOCK_KIND_COUNT || count->exits > block->exits)
                         return false;
-        return true;
+        }
+        return block->counts == used && used <= BLOCK_COUNT_MAX && block->rips <= block->exits &&
+               (block->exits == 0 || (block->first >= first && block->first <= last && block->last == last));
 }
 
 bool block_rows_prepare(struct block_rows *rows, sqlite3 *db, struct hwaccl_error *error)
@@ -187,8 +189,8 @@ bool block_rows_put(struct block_rows *rows, struct block *block, struct hwaccl_
                 result |= sqlite3_bind_null(rows->block, 4) | sqlite3_bind_null(rows->block, 5);
         if (!step(rows, rows->block, result, error))
                 return false;
-        for (size_t i = 0; i < block->counts; i++)
-                if (!put_count(rows, block->first, &block->count[i], error))
+        for (size_t i = 0; i < BLOCK_SLOTS; i++)
+                if (block->count[i].exits && !put_count(rows, block->first, &block->count[i], error))
                         return false;
         memset(block, 0, sizeof(*block));
         return true;

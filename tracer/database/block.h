@@ -14,7 +14,8 @@
 enum block_kind { BLOCK_REASON, BLOCK_PORT, BLOCK_VECTOR, BLOCK_OUTCOME, BLOCK_KIND_COUNT };
 
 #define BLOCK_UNKNOWN   (-1) /* reason or outcome */
-#define BLOCK_COUNT_MAX 64u  /* distinct kinds and values: the block ends before an exit that might exceed it */
+#define BLOCK_COUNT_MAX 48u  /* distinct kinds and values: the block ends before an exit that might exceed it */
+#define BLOCK_SLOTS     64u  /* of a hash table, never full */
 
 struct block_exit {
         int64_t id;
@@ -50,8 +51,8 @@ struct block {
         uint64_t rips;  /* known ones */
         uint64_t rip_min;
         uint64_t rip_max;
-        uint64_t counts;
-        struct block_count count[BLOCK_COUNT_MAX];
+        uint64_t counts; /* slots in use: those with exits */
+        struct block_count count[BLOCK_SLOTS];
 };
 
 /** block_classify - set kinds and values of an exit; @reason and @qualification are NULL where unknown */

@@ -17,8 +17,8 @@ static bool take_scanned(void *opaque, struct block *block, struct hwaccl_error 
 {
         const struct counting *counting = opaque;
 
-        for (size_t i = 0; i < block->counts; i++)
-                if (block->count[i].kind == (int64_t)counting->kind &&
+        for (size_t i = 0; i < BLOCK_SLOTS; i++)
+                if (block->count[i].exits && block->count[i].kind == (int64_t)counting->kind &&
                     !counting->take(counting->opaque, &block->count[i], error))
                         return false;
         return true;
