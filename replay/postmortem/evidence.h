@@ -173,12 +173,12 @@ const char *evidence_memory_owner(const struct hwaccl_evidence *evidence, uint64
 /* evidence_history.c: before the last exits. Each looks at a limited number of exits, and returns EVIDENCE_NEVER for an
  * exit that is not among them. */
 
-/** evidence_port_write - the last OUT to @port before exit @before; *value: what it wrote */
-uint64_t evidence_port_write(const struct hwaccl_evidence *evidence, uint16_t port, uint64_t before, uint64_t *value);
+/** evidence_port_write - the last OUT that wrote @port; *value: the byte that it wrote there */
+uint64_t evidence_port_write(const struct hwaccl_evidence *evidence, uint16_t port, uint64_t *value);
 
-/** evidence_port_write_of - the last such OUT whose value has @bits of @mask */
-uint64_t evidence_port_write_of(const struct hwaccl_evidence *evidence, uint16_t port, uint64_t before, uint64_t mask,
-                                uint64_t bits, uint64_t *value);
+/** evidence_port_write_of - the last such OUT whose byte has @bits of @mask */
+uint64_t evidence_port_write_of(const struct hwaccl_evidence *evidence, uint16_t port, uint64_t mask, uint64_t bits,
+                                uint64_t *value);
 
 /** evidence_line_change - the exit in which line @line last got @level */
 uint64_t evidence_line_change(const struct hwaccl_evidence *evidence, unsigned line, bool level);

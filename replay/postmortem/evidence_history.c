@@ -41,60 +41,122 @@ static uint64_t low_bytes(uint64_t value, unsigned size)
         return size >= 8 ? value : value & ((UINT64_C(1) << 8 * size) - 1);
 }
 
-/* ?3 is the first exit not to look at. */
-static sqlite3_stmt *exits_before(const struct hwaccl_evidence *evidence, const char *sql, uint64_t before)
-{
-        sqlite3_stmt *row = evidence_query(evidence, sql);
+/* A write to one byte of the port space. */
+struct port_write {
+        uint16_t port;
+        uint64_t mask, bits; /* what the byte must have */
+        uint64_t value;
+        uint64_t exit; /* EVIDENCE_NEVER: not found */
+};
 
-        if (row &&
-            sqlite3_bind_int64(row, 3, exit_id(evidence->vcpu, before < evidence->end ? before : evidence->end)) ==
-                    SQLITE_OK)
-                return row;
-        (void)sqlite3_finalize(row);
-        return NULL;
+/* Is it such a write? Then it is stored. */
+static bool take_write(struct port_write *wanted, uint64_t exit, uint64_t qualification, uint64_t rax)
+{
+        unsigned size = (unsigned)(qualification & 7) + 1;
+        uint64_t first = qualification >> 16 & 0xffff;
+
+        if (qualification & 24 || wanted->port < first || wanted->port >= first + size) /* IN, or a string */
+                return false;
+        uint64_t written = low_bytes(rax, size) >> 8 * (wanted->port - first) & 0xff;
+        if ((written & wanted->mask) != wanted->bits)
+                return false;
+        wanted->value = written;
+        wanted->exit = exit;
+        return true;
 }
 
-uint64_t evidence_port_write_of(const struct hwaccl_evidence *evidence, uint16_t port, uint64_t before, uint64_t mask,
-                                uint64_t bits, uint64_t *value)
+/* Back through exits @first to @last (ids). */
+static bool write_in_rows(const struct hwaccl_evidence *evidence, struct port_write *wanted, int64_t first,
+                          int64_t last)
 {
         static const char sql[] =
                 "SELECT e.id, e.exit_qualification, coalesce(e.rax, (SELECT k.rax FROM keyframe k WHERE k.id <= e.id "
-                "ORDER BY k.id DESC LIMIT 1)) FROM exit e WHERE e.id BETWEEN ?1 AND ?2 AND e.id < ?3 AND "
-                "e.id >= ?3 - ?4 AND e.exit_reason & 0xffff = 30 AND e.exit_qualification & 8 = 0 AND "
-                "?5 - (e.exit_qualification >> 16 & 0xffff) BETWEEN 0 AND e.exit_qualification & 7 ORDER BY e.id DESC";
-        sqlite3_stmt *row = exits_before(evidence, sql, before);
-        uint64_t found = EVIDENCE_NEVER;
+                "ORDER "
+                "BY k.id DESC LIMIT 1)) FROM exit e WHERE e.id BETWEEN max(?1, ?3) AND min(?2, ?4) AND e.exit_reason & "
+                "0xffff = 30 AND e.exit_qualification & 8 = 0 AND ?5 - (e.exit_qualification >> 16 & 0xffff) BETWEEN 0 "
+                "AND "
+                "3 ORDER BY e.id DESC";
+        sqlite3_stmt *row = evidence_query(evidence, sql);
+        bool found = false;
+        bool good = row && sqlite3_bind_int64(row, 3, first) == SQLITE_OK &&
+                    sqlite3_bind_int64(row, 4, last) == SQLITE_OK &&
+                    sqlite3_bind_int64(row, 5, wanted->port) == SQLITE_OK;
 
-        *value = 0;
-        if (!row || sqlite3_bind_int64(row, 4, HISTORY_EXITS) != SQLITE_OK ||
-            sqlite3_bind_int64(row, 5, port) != SQLITE_OK) {
-                (void)sqlite3_finalize(row);
-                return found;
-        }
-        while (found == EVIDENCE_NEVER && evidence_row(row)) {
-                uint64_t qualification = (uint64_t)sqlite3_column_int64(row, 1);
-                unsigned shift = 8 * (port - (unsigned)(qualification >> 16 & 0xffff));
-                uint64_t written =
-                        low_bytes((uint64_t)sqlite3_column_int64(row, 2), (unsigned)(qualification & 7) + 1) >> shift;
-                if (qualification & 16 || (written & mask) != bits)
-                        continue;
-                found = exit_number(sqlite3_column_int64(row, 0));
-                *value = written & 0xff;
+        while (good && !found && evidence_row(row))
+                found = take_write(wanted, exit_number(sqlite3_column_int64(row, 0)),
+                                   (uint64_t)sqlite3_column_int64(row, 1), (uint64_t)sqlite3_column_int64(row, 2));
+        (void)sqlite3_finalize(row);
+        return found;
+}
+
+/* Blocks before @last in which the port, or one that reaches over it, was accessed; newest first. */
+static bool write_in_blocks(const struct hwaccl_evidence *evidence, struct port_write *wanted, int64_t last)
+{
+        static const char sql[] =
+                "SELECT DISTINCT b.id, b.last FROM block_count c JOIN block b ON b.id = c.block WHERE "
+                "c.kind = 1 AND c.value BETWEEN ?4 - 3 AND ?4 AND c.block BETWEEN ?1 AND min(?2, ?3) ORDER "
+                "BY b.id DESC LIMIT 1000";
+        sqlite3_stmt *row = evidence_query(evidence, sql);
+        bool found = false;
+        bool good = row && sqlite3_bind_int64(row, 3, last) == SQLITE_OK &&
+                    sqlite3_bind_int64(row, 4, wanted->port) == SQLITE_OK;
+
+        while (good && !found && evidence_row(row)) {
+                int64_t end = sqlite3_column_int64(row, 1);
+                found = write_in_rows(evidence, wanted, sqlite3_column_int64(row, 0), end < last ? end : last);
         }
         (void)sqlite3_finalize(row);
         return found;
 }
 
-uint64_t evidence_port_write(const struct hwaccl_evidence *evidence, uint16_t port, uint64_t before, uint64_t *value)
+/* The newest exit that is in a block, as an id; below the first exit where none is. */
+static int64_t last_in_blocks(const struct hwaccl_evidence *evidence)
 {
-        return evidence_port_write_of(evidence, port, before, 0, 0, value);
+        sqlite3_stmt *row = evidence_query(evidence, "SELECT max(last) FROM block WHERE id BETWEEN ?1 AND ?2");
+        int64_t last = first_id(evidence) - 1;
+
+        if (evidence_row(row) && sqlite3_column_type(row, 0) == SQLITE_INTEGER)
+                last = sqlite3_column_int64(row, 0);
+        (void)sqlite3_finalize(row);
+        return last;
+}
+
+uint64_t evidence_port_write_of(const struct hwaccl_evidence *evidence, uint16_t port, uint64_t mask, uint64_t bits,
+                                uint64_t *value)
+{
+        struct port_write wanted = {port, mask, bits, 0, EVIDENCE_NEVER};
+        bool found = false;
+        uint64_t before = evidence->end;
+
+        for (size_t i = evidence->exit_count; i-- > 0 && !found;) {
+                const struct evidence_exit *exit = &evidence->exits[i];
+                before = exit->number;
+                if (evidence_reason(exit) == HWACCL_EXIT_IO_INSTRUCTION)
+                        found = take_write(&wanted, exit->number, exit->exit.exit_qualification, exit->exit.rax);
+        }
+        if (!found && before > evidence->first) {
+                /* a loop is the same in each round */
+                if (evidence->loop.period && evidence->loop.first < before)
+                        before = evidence->loop.first;
+                int64_t last = exit_id(evidence->vcpu, before) - 1, in_blocks = last_in_blocks(evidence);
+                int64_t rows = last - HISTORY_EXITS > in_blocks ? last - HISTORY_EXITS : in_blocks + 1;
+                found = (last >= rows && write_in_rows(evidence, &wanted, rows, last)) ||
+                        write_in_blocks(evidence, &wanted, last < in_blocks ? last : in_blocks);
+        }
+        *value = wanted.value;
+        return wanted.exit;
+}
+
+uint64_t evidence_port_write(const struct hwaccl_evidence *evidence, uint16_t port, uint64_t *value)
+{
+        return evidence_port_write_of(evidence, port, 0, 0, value);
 }
 
 uint64_t evidence_line_change(const struct hwaccl_evidence *evidence, unsigned line, bool level)
 {
-        sqlite3_stmt *row =
-                evidence_query(evidence, "SELECT exit FROM effect WHERE exit BETWEEN ?1 AND ?2 AND kind = 2 "
-                                         "AND address = ?3 AND value = ?4 ORDER BY exit DESC LIMIT 1");
+        sqlite3_stmt *row = evidence_query(
+                evidence, "SELECT exit FROM effect WHERE exit BETWEEN max(?1, ?2 - 2000000) AND ?2 AND kind = 2 "
+                          "AND address = ?3 AND value = ?4 ORDER BY exit DESC LIMIT 1");
         uint64_t found = EVIDENCE_NEVER;
 
         if (row && sqlite3_bind_int64(row, 3, line) == SQLITE_OK && sqlite3_bind_int64(row, 4, level) == SQLITE_OK &&

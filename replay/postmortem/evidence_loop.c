@@ -43,37 +43,86 @@ static size_t rounds_of(const struct step *step, size_t count, unsigned period)
         return same / period;
 }
 
-/* Did the loop begin before the last exits? Back through the rows, of which each must be one of the loop's, or one that
- * the host caused. */
-static void extend(struct hwaccl_evidence *evidence, const struct step *round)
+/* How far back the loop reaches. */
+struct reach {
+        const struct step *round;
+        unsigned period;
+        uint64_t rip_min, rip_max; /* of the round */
+        int64_t begun;             /* id of its first exit so far */
+        uint64_t members;          /* exits that are not the host's */
+        bool ended;                /* an exit before it is not of the loop */
+};
+
+static bool is_member(const struct reach *reach, uint64_t reason, uint64_t rip, uint64_t qualification)
+{
+        for (unsigned i = 0; i < reach->period; i++)
+                if (reach->round[i].reason == reason && reach->round[i].rip == rip &&
+                    reach->round[i].qualification == qualification)
+                        return true;
+        return false;
+}
+
+/* Back through the rows of exits @first to @last (ids), as long as they are the loop's or the host's. */
+static void reach_rows(const struct hwaccl_evidence *evidence, struct reach *reach, int64_t first, int64_t last)
 {
         static const char sql[] = "SELECT id, exit_reason & 0xffff, rip, exit_qualification FROM exit WHERE id BETWEEN "
-                                  "max(?1, ?2 - 2000000) AND ?2 ORDER BY id DESC";
-        struct evidence_loop *loop = &evidence->loop;
+                                  "max(?1, ?3) AND min(?2, ?4) ORDER BY id DESC LIMIT 100000";
         sqlite3_stmt *row = evidence_query(evidence, sql);
-        uint64_t counted = 0, first_seen = 0;
 
-        while (evidence_row(row)) {
-                uint64_t reason = (uint64_t)sqlite3_column_int64(row, 1), rip = (uint64_t)sqlite3_column_int64(row, 2);
-                bool member = false;
-                for (unsigned i = 0; i < loop->period && !member; i++)
-                        member = round[i].reason == reason && round[i].rip == rip &&
-                                 round[i].qualification == (uint64_t)sqlite3_column_int64(row, 3);
-                bool host = reason == HWACCL_EXIT_EXTERNAL_INTERRUPT || reason == HWACCL_EXIT_PREEMPTION_TIMER ||
-                            reason == HWACCL_EXIT_INTERRUPT_WINDOW;
-                if (!member && !host) {
-                        loop->since_known = true;
-                        break;
-                }
-                first_seen = exit_number(sqlite3_column_int64(row, 0));
-                if (member) {
-                        loop->first = first_seen;
-                        counted++;
-                }
+        if (!row || sqlite3_bind_int64(row, 3, first) != SQLITE_OK || sqlite3_bind_int64(row, 4, last) != SQLITE_OK) {
+                (void)sqlite3_finalize(row);
+                return;
+        }
+        while (!reach->ended && evidence_row(row)) {
+                uint64_t reason = (uint64_t)sqlite3_column_int64(row, 1);
+                bool member = is_member(reach, reason, (uint64_t)sqlite3_column_int64(row, 2),
+                                        (uint64_t)sqlite3_column_int64(row, 3));
+                reach->ended = !member && reason != HWACCL_EXIT_EXTERNAL_INTERRUPT &&
+                               reason != HWACCL_EXIT_PREEMPTION_TIMER && reason != HWACCL_EXIT_INTERRUPT_WINDOW;
+                if (!reach->ended)
+                        reach->begun = sqlite3_column_int64(row, 0);
+                reach->members += member;
         }
         (void)sqlite3_finalize(row);
-        loop->since_known = loop->since_known || first_seen == evidence->first;
-        loop->rounds = counted / loop->period;
+}
+
+/* Did the loop begin before the last exits? Blocks whose RIPs are all in its range are its own. */
+static void extend(struct hwaccl_evidence *evidence, const struct step *round)
+{
+        static const char sql[] =
+                "SELECT id, last, exits, rip_min, rip_max FROM block WHERE id BETWEEN ?1 AND ?2 ORDER BY id "
+                "DESC";
+        struct evidence_loop *loop = &evidence->loop;
+        struct reach reach = {.round = round, .period = loop->period, .rip_min = UINT64_MAX};
+        int64_t next = exit_id(evidence->vcpu, evidence->end) - 1; /* the newest that was not looked at */
+
+        for (unsigned i = 0; i < loop->period; i++) {
+                reach.rip_min = round[i].rip < reach.rip_min ? round[i].rip : reach.rip_min;
+                reach.rip_max = round[i].rip > reach.rip_max ? round[i].rip : reach.rip_max;
+        }
+        reach.begun = next + 1;
+        sqlite3_stmt *row = evidence_query(evidence, sql);
+        while (!reach.ended && evidence_row(row)) {
+                int64_t first = sqlite3_column_int64(row, 0), last = sqlite3_column_int64(row, 1);
+                if (next > last)
+                        reach_rows(evidence, &reach, last + 1, next);
+                if (reach.ended)
+                        break;
+                if ((uint64_t)sqlite3_column_int64(row, 3) >= reach.rip_min &&
+                    (uint64_t)sqlite3_column_int64(row, 4) <= reach.rip_max) {
+                        reach.begun = first;
+                        reach.members += (uint64_t)sqlite3_column_int64(row, 2);
+                } else {
+                        reach_rows(evidence, &reach, first, last);
+                }
+                next = first - 1;
+        }
+        (void)sqlite3_finalize(row);
+        if (!reach.ended)
+                reach_rows(evidence, &reach, 0, next);
+        loop->first = exit_number(reach.begun);
+        loop->since_known = reach.ended || loop->first == evidence->first;
+        loop->rounds = reach.members / loop->period;
 }
 
 void evidence_find_loop(struct hwaccl_evidence *evidence)

@@ -85,7 +85,7 @@ static void pic_in_service(const struct hwaccl_evidence *evidence, const struct 
         unsigned line = input + (slave ? 8 : 0);
         uint64_t count, value;
         uint64_t taken = evidence_vector_taken(evidence, vector, &count);
-        uint64_t eoi = evidence_port_write_of(evidence, port, evidence->end, 0x38, 0x20, &value);
+        uint64_t eoi = evidence_port_write_of(evidence, port, 0x38, 0x20, &value);
         char since[64] = "", seen[80], advice[160];
 
         if (!slave && input == CASCADE)
@@ -110,7 +110,7 @@ static void pic_masked(const struct hwaccl_evidence *evidence, const struct hwac
         uint16_t port = slave ? 0xa1 : 0x21;
         unsigned line = input + (slave ? 8 : 0);
         uint64_t value, since = evidence_line_change(evidence, line, true);
-        uint64_t written = evidence_port_write(evidence, port, evidence->end, &value);
+        uint64_t written = evidence_port_write(evidence, port, &value);
         char when[64] = "", by[64] = "", advice[160];
 
         if (since != EVIDENCE_NEVER)

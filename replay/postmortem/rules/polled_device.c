@@ -70,7 +70,7 @@ static void written_at(const struct hwaccl_evidence *evidence, uint16_t port, st
         uint64_t value;
 
         text[0] = '\0';
-        answer->exit = evidence_port_write(evidence, port, evidence->end, &value);
+        answer->exit = evidence_port_write(evidence, port, &value);
         if (answer->exit != EVIDENCE_NEVER)
                 (void)snprintf(text, room, ", written at exit %" PRIu64, answer->exit);
 }
@@ -135,7 +135,7 @@ static bool explain_keyboard(const struct hwaccl_evidence *evidence, const struc
                 return true;
         if (bit->mask == 0x01) {
                 uint64_t value;
-                answer->exit = evidence_port_write(evidence, 0x64, evidence->end, &value);
+                answer->exit = evidence_port_write(evidence, 0x64, &value);
                 (void)snprintf(answer->why, sizeof(answer->why),
                                "controller and keyboard have nothing to send: no key is pressed, and every command was "
                                "answered");
@@ -181,7 +181,7 @@ static void explain_drive(const struct hwaccl_evidence *evidence, const struct h
         uint16_t base = channel ? 0x170 : 0x1f0;
         uint64_t value;
 
-        answer->exit = evidence_port_write(evidence, (uint16_t)(base + 7), evidence->end, &value);
+        answer->exit = evidence_port_write(evidence, (uint16_t)(base + 7), &value);
         if (drive >= ata->disk_count)
                 (void)snprintf(answer->why, sizeof(answer->why),
                                "no drive: device %u of the channel is selected and absent", drive);
@@ -225,7 +225,7 @@ static bool explain_ata(const struct hwaccl_evidence *evidence, const struct pol
 static bool explain_rtc(const struct hwaccl_evidence *evidence, const struct poll *poll, struct poll_answer *answer)
 {
         uint64_t index;
-        uint64_t selected = evidence_port_write(evidence, 0x70, evidence->end, &index);
+        uint64_t selected = evidence_port_write(evidence, 0x70, &index);
         const struct hwaccl_rtc *rtc = evidence_device(evidence, "rtc");
         char where[64];
 

@@ -95,7 +95,8 @@ static bool page_is_known(const struct hwaccl_evidence *evidence, uint64_t physi
                        "LIMIT 1",
                        from, to) ||
                any_row(evidence,
-                       "SELECT 1 FROM effect WHERE exit BETWEEN ?1 AND ?2 AND kind = 0 AND address BETWEEN ?3 - 4096 "
+                       "SELECT 1 FROM effect WHERE exit BETWEEN max(?1, ?2 - 500000) AND ?2 AND kind = 0 AND address "
+                       "BETWEEN ?3 - 4096 "
                        "AND ?4 "
                        "LIMIT 1",
                        from, to);

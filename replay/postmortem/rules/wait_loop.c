@@ -46,6 +46,39 @@ static void collect_values(const struct hwaccl_evidence *evidence, struct poll *
         poll->zero = (poll->exit->exit.rflags & RFLAGS_ZF) != 0;
 }
 
+/* A register, not that which gets the value, that differs in every round: it counts, and may end the loop. */
+static const char *counter_of(const struct hwaccl_evidence *evidence, const struct poll *poll)
+{
+        static const enum hwaccl_field_index registers[] = {
+                HWACCL_FIELD_INDEX_rbx, HWACCL_FIELD_INDEX_rcx, HWACCL_FIELD_INDEX_rdx, HWACCL_FIELD_INDEX_rsi,
+                HWACCL_FIELD_INDEX_rdi, HWACCL_FIELD_INDEX_rbp, HWACCL_FIELD_INDEX_r8,  HWACCL_FIELD_INDEX_r9,
+                HWACCL_FIELD_INDEX_r10, HWACCL_FIELD_INDEX_r11, HWACCL_FIELD_INDEX_r12, HWACCL_FIELD_INDEX_r13,
+                HWACCL_FIELD_INDEX_r14, HWACCL_FIELD_INDEX_r15,
+        };
+
+        for (size_t r = 0; r < sizeof(registers) / sizeof(registers[0]); r++) {
+                const struct evidence_exit *later = NULL;
+                unsigned rounds = 0;
+                int64_t step = 0;
+                for (size_t i = evidence->exit_count; i-- > 0 && rounds < 6;) {
+                        const struct evidence_exit *exit = &evidence->exits[i];
+                        if (exit->exit.rip != poll->exit->exit.rip || evidence_of_host(exit))
+                                continue;
+                        int64_t change = later ? (int64_t)(hwaccl_field_get(&later->exit, registers[r]) -
+                                                           hwaccl_field_get(&exit->exit, registers[r]))
+                                               : 0;
+                        if (later && (change == 0 || (step && change != step)))
+                                break;
+                        step = change;
+                        later = exit;
+                        rounds++;
+                }
+                if (rounds == 6)
+                        return hwaccl_subject_fields[registers[r]].name;
+        }
+        return NULL;
+}
+
 /* Each exit of a round once. */
 static void list_round(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
@@ -69,14 +102,15 @@ static void list_round(const struct hwaccl_evidence *evidence, struct hwaccl_fin
 }
 
 static void loop_title(const struct hwaccl_evidence *evidence, const struct poll *poll,
-                       const struct poll_answer *answer, struct hwaccl_finding *finding)
+                       const struct poll_answer *answer, const char *counter, struct hwaccl_finding *finding)
 {
         const struct evidence_loop *loop = &evidence->loop;
-        enum hwaccl_judgement judgement = answer->input ? JUDGEMENT_UNKNOWN : JUDGEMENT_FAILED;
+        bool may_end = answer->input || counter;
+        enum hwaccl_judgement judgement = may_end ? JUDGEMENT_UNKNOWN : JUDGEMENT_FAILED;
         char place[64];
 
         evidence_place(&poll->exit->exit, &poll->exit->exit_known, place, sizeof(place));
-        finding_title(finding, *answer->why && !answer->input ? WEIGHT_LIKELY : WEIGHT_POSSIBLE, judgement,
+        finding_title(finding, *answer->why && !may_end ? WEIGHT_LIKELY : WEIGHT_POSSIBLE, judgement,
                       poll->exit->number, "wait loop at %s: %s%" PRIu64 " times it polls %s%s%s", place,
                       loop->since_known ? "" : "more than ", loop->rounds, answer->what, *answer->why ? "; " : "",
                       answer->why);
@@ -94,7 +128,10 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         collect_values(evidence, &poll);
         if (!polled_device_explain(evidence, &poll, &answer))
                 return;
-        loop_title(evidence, &poll, &answer, finding);
+        const char *counter = counter_of(evidence, &poll);
+        loop_title(evidence, &poll, &answer, counter, finding);
+        if (counter)
+                finding_fact(finding, poll.exit->number, "%s counts in each round: the loop may end by it", counter);
         finding_fact(finding, evidence->loop.first, "the loop of %u exit%s a round begins here%s",
                      evidence->loop.period, evidence->loop.period == 1 ? "" : "s",
                      evidence->loop.since_known ? "" : ", or earlier");
