@@ -2,8 +2,7 @@
 ; faults that follow find none either, and the processor shuts down. The soft accelerator records the tick as the first link.
 ;@ reason 2 1
 ;@ end triple fault
-;@ differs kvm-box registers: as in the next line
-;@ may differ kvm registers: after a shutdown SVM leaves nothing behind, and the state is that of the last entry
+;@ may differ registers: after a shutdown SVM leaves nothing behind, and the state is that of the last entry
 ;@ sql SELECT (SELECT value FROM recording WHERE name = 'accel') <> 'soft' OR group_concat(source || ' ' || vector || ': ' || failed, ', ') = 'external interrupt 64: gate type, exception 13: gate type, exception 8: gate type' FROM fault_chain
 %include "guest.inc"
         GUEST "interrupt_without_gate"
