@@ -192,6 +192,34 @@ FROM (
       (h.id & ~0xffffffffff) - 1) AND h.id) AS first
   FROM irq_handoff h);
 
+-- The way of interrupts: 'asserted' and 'lowered' (a line), 'offered', 'taken' and 'returned' (a vector), 'EOI' (written to the
+-- 8259 at `port`, or to the local APIC). In order of id and step.
+CREATE VIEW irq_ledger AS
+SELECT
+  l.id AS id,
+  l.id >> 40 AS vcpu,
+  l.id & 0xffffffffff AS exit,
+  l.step AS step,
+  l.event AS event,
+  l.line AS line,
+  iif(l.vector IS NULL, NULL, printf('0x%x', l.vector)) AS vector,
+  l.port AS port,
+  l.time AS time_ns
+FROM (
+  SELECT id, 0 AS step, 'offered' AS event, NULL AS line, vector, NULL AS port, host_offered AS time FROM irq_handoff
+  UNION ALL SELECT id, 1, iif(taken, 'taken', 'returned'), NULL, vector, NULL, host_settled FROM irq_handoff
+    WHERE taken IS NOT NULL
+  UNION ALL SELECT e.id, 2, 'EOI', NULL, NULL, printf('0x%x', e.exit_qualification >> 16 & 0xffff), k.host_entry + e.host_entry
+    FROM exit e JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
+    WHERE e.exit_reason & 0xffff = 30 AND e.exit_qualification IN (0x200000, 0xa00000, 0x200040, 0xa00040)
+      AND coalesce(e.rax, k.rax) & 0x38 = 0x20
+  UNION ALL SELECT e.id, 2, 'EOI', NULL, NULL, NULL, k.host_entry + e.host_entry
+    FROM exit e JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
+    WHERE (e.exit_reason & 0xffff = 48 AND e.exit_qualification & 2
+        AND coalesce(e.guest_physical_address, k.guest_physical_address) = 0xfee000b0)
+      OR (e.exit_reason & 0xffff = 44 AND e.exit_qualification & 0xffff = 0x10b0)
+  UNION ALL SELECT exit, 3 + sequence, iif(value, 'asserted', 'lowered'), address, NULL, NULL, NULL FROM effect WHERE kind = 2) l;
+
 -- All values that handling read, in order.
 CREATE VIEW inputs AS
 SELECT

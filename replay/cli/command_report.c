@@ -69,6 +69,18 @@ static json_t *console_array(const struct hwaccl_evidence *evidence)
         return lines;
 }
 
+static json_t *ledger_array(const struct hwaccl_evidence *evidence)
+{
+        struct hwaccl_report_event event[REPORT_LEDGER_MAX];
+        size_t count = hwaccl_report_ledger(evidence, event);
+        json_t *events = json_array();
+
+        for (size_t i = 0; i < count; i++)
+                cli_json_append(&events, json_pack("{s:o, s:o}", "exit", exit_number_of(event[i].exit), "text",
+                                                   cli_json_text(event[i].text)));
+        return events;
+}
+
 static json_t *vcpus_array(const struct hwaccl_report *report)
 {
         json_t *vcpus = json_array();
@@ -90,11 +102,12 @@ static bool print_json(const struct hwaccl_report *report)
                 cli_json_append(&findings, finding_object(&report->finding[i]));
         for (size_t i = 0; (text = hwaccl_report_more(report->evidence, i)) != NULL; i++)
                 cli_json_append(&more, cli_json_text(text));
-        return cli_json_print(json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "vcpu",
+        return cli_json_print(json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "vcpu",
                                         (json_int_t)report->evidence->vcpu, "judgement", judgements[report->judgement],
                                         "end", hwaccl_end_name(report->evidence->info->end), "findings", findings,
                                         "registers", registers_object(report->evidence), "console",
-                                        console_array(report->evidence), "vcpus", vcpus_array(report), "more", more));
+                                        console_array(report->evidence), "interrupts", ledger_array(report->evidence),
+                                        "vcpus", vcpus_array(report), "more", more));
 }
 
 static enum cli_status status_of(enum hwaccl_judgement judgement)

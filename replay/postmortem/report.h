@@ -54,6 +54,18 @@ struct hwaccl_report_register {
 bool hwaccl_report_register(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field,
                             struct hwaccl_report_register *shown);
 
+/** hwaccl_report_ledger - the last events of interrupts among the last exits, oldest first: a line each, with its exit
+ * @text: room for REPORT_LEDGER_MAX
+ *
+ * Returns how many. */
+#define REPORT_LEDGER_MAX 12
+struct hwaccl_report_event {
+        uint64_t exit;
+        char text[96]; /* "vector 40h taken" */
+};
+size_t hwaccl_report_ledger(const struct hwaccl_evidence *evidence,
+                            struct hwaccl_report_event event[REPORT_LEDGER_MAX]);
+
 /** hwaccl_report_more - line @index of "what would tell more"; NULL: there are no more */
 const char *hwaccl_report_more(const struct hwaccl_evidence *evidence, size_t index);
 

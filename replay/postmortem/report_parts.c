@@ -1,6 +1,11 @@
 /* What text and JSON both show. */
 #include "replay/postmortem/report.h"
 
+#include "replay/postmortem/evidence_query.h"
+#include "tracer/ring/exit_id.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 bool hwaccl_report_register(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field,
@@ -18,6 +23,37 @@ bool hwaccl_report_register(const struct hwaccl_evidence *evidence, enum hwaccl_
         shown->value = hwaccl_field_get(&evidence->state, field);
         shown->exit = evidence_writer(evidence, field, &shown->by_handler);
         return true;
+}
+
+static void describe_event(sqlite3_stmt *row, struct hwaccl_report_event *event)
+{
+        const char *what = (const char *)sqlite3_column_text(row, 1);
+        const char *vector = (const char *)sqlite3_column_text(row, 3);
+        const char *port = (const char *)sqlite3_column_text(row, 4);
+
+        event->exit = exit_number(sqlite3_column_int64(row, 0));
+        if (vector)
+                (void)snprintf(event->text, sizeof(event->text), "vector %.20s %.20s", vector, what ? what : "");
+        else if (sqlite3_column_type(row, 2) == SQLITE_INTEGER)
+                (void)snprintf(event->text, sizeof(event->text), "line %" PRId64 " %.20s",
+                               (int64_t)sqlite3_column_int64(row, 2), what ? what : "");
+        else
+                (void)snprintf(event->text, sizeof(event->text), "%.20s to %.20s%.20s", what ? what : "",
+                               port ? "port " : "the local APIC", port ? port : "");
+}
+
+size_t hwaccl_report_ledger(const struct hwaccl_evidence *evidence, struct hwaccl_report_event event[REPORT_LEDGER_MAX])
+{
+        static const char sql[] =
+                "SELECT id, event, line, vector, port FROM (SELECT * FROM irq_ledger WHERE id BETWEEN max(?1, "
+                "?2 - 1024) AND ?2 ORDER BY id DESC, step DESC LIMIT 12) ORDER BY id, step";
+        sqlite3_stmt *row = evidence_query(evidence, sql);
+        size_t count = 0;
+
+        while (count < REPORT_LEDGER_MAX && evidence_row(row))
+                describe_event(row, &event[count++]);
+        (void)sqlite3_finalize(row);
+        return count;
 }
 
 const char *hwaccl_report_more(const struct hwaccl_evidence *evidence, size_t index)

@@ -101,6 +101,19 @@ static void print_console(const struct hwaccl_evidence *evidence, FILE *stream)
         }
 }
 
+static void print_ledger(const struct hwaccl_evidence *evidence, FILE *stream)
+{
+        struct hwaccl_report_event event[REPORT_LEDGER_MAX];
+        size_t count = hwaccl_report_ledger(evidence, event);
+
+        for (size_t i = 0; i < count; i++) {
+                if (i == 0)
+                        (void)fprintf(stream, "\nInterrupts:\n");
+                print_exit(event[i].exit, stream);
+                (void)fprintf(stream, "%s\n", event[i].text);
+        }
+}
+
 static void print_vcpus(const struct hwaccl_report *report, FILE *stream)
 {
         if (report->vcpu_count < 2)
@@ -121,6 +134,7 @@ void hwaccl_report_print(const struct hwaccl_report *report, FILE *stream)
         print_vcpus(report, stream);
         if (evidence->exit_count) {
                 print_last_exits(evidence, stream);
+                print_ledger(evidence, stream);
                 print_registers(evidence, stream);
         }
         print_console(evidence, stream);

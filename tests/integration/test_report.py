@@ -80,6 +80,14 @@ class Report(CommandTest):
         self.assertIn("exit      14  HLT at 0000:7c55h (hlt)", text)
         self.assertRegex(text, r"rip +[0-9a-f]+ +(handling of exit|the guest)")
 
+    def test_the_ledger_has_the_way_of_each_interrupt(self):
+        recording, done = self.report(os.path.join(SOURCE, "tests/postmortem/slave_noeoi.asm"))
+        events = [event["text"] for event in json.loads(done.stdout)["interrupts"]]
+        way = ["line 8 asserted", "vector 0x48 offered", "vector 0x48 taken", "line 8 lowered", "EOI to port 0x20"]
+        self.assertEqual([event for event in events if event in way], way, events)
+        self.assertEqual(self.query(recording, "SELECT event FROM irq_ledger WHERE vector = '0x48' ORDER BY id, step"),
+                         [("offered",), ("taken",)])
+
     def test_a_vcpu_that_is_not_there(self):
         self.refuse("report", "--vcpu", "7", self.record(), mention="no virtual CPU 7")
 
