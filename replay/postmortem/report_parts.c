@@ -12,11 +12,12 @@ bool hwaccl_report_register(const struct hwaccl_evidence *evidence, enum hwaccl_
                             struct hwaccl_report_register *shown)
 {
         const struct hwaccl_field *described = &hwaccl_subject_fields[field];
-        bool part = strstr(described->name, "_access_rights") || strstr(described->name, "_limit");
+        bool table = described->group == HWACCL_FIELD_TABLE;
+        bool limit = strstr(described->name, "_limit"), rights = strstr(described->name, "_access_rights");
 
         if (described->group == HWACCL_FIELD_EXIT || strncmp(described->name, "sysenter", 8) == 0 ||
-            strstr(described->name, "_shadow") || (part && described->group == HWACCL_FIELD_SEGMENT) ||
-            !hwaccl_known_fields_has(&evidence->known, field))
+            strstr(described->name, "_shadow") || rights || (limit && !table) ||
+            (table && strstr(described->name, "_selector")) || !hwaccl_known_fields_has(&evidence->known, field))
                 return false;
         shown->name = described->name;
         shown->width = described->width;

@@ -1,7 +1,7 @@
 ;@ finding triple-fault
 ;@ status 1
 ;@ says vector 40h, IRQ 0 (timer)
-;@ says could not be delivered
+;@ says could not be delivered: IDTR still holds the real-mode table 0:ffffh
 ;@ says RFLAGS.IF is 1 at every exit from here on
 ;@ says vector 40h, IRQ 0 (timer) at 0008:7c5eh was not delivered
 %include "guest.inc"

@@ -12,6 +12,7 @@
 
 #define RFLAGS_IF       UINT64_C(0x200)
 #define REAL_MODE_LIMIT 0x3ffu
+#define RESET_LIMIT     0xffffu
 
 /* Bytes of a gate (SDM 3A, 6.11 and 6.14.1; in real mode a far pointer). */
 static unsigned gate_size(const struct hwaccl_subject_state *state)
@@ -28,7 +29,8 @@ static bool beyond_limit(const struct hwaccl_subject_state *state, unsigned vect
 
 static bool real_mode_table(const struct hwaccl_subject_state *state)
 {
-        return state->cr0 & HWACCL_CR0_PE && state->idtr.base == 0 && state->idtr.limit == REAL_MODE_LIMIT;
+        return state->cr0 & HWACCL_CR0_PE && state->idtr.base == 0 &&
+               (state->idtr.limit == REAL_MODE_LIMIT || state->idtr.limit == RESET_LIMIT);
 }
 
 static void table_facts(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
@@ -44,8 +46,9 @@ static void table_facts(const struct hwaccl_evidence *evidence, const struct evi
         if (real_mode_table(state)) {
                 uint64_t mode = evidence_bits_since(evidence, HWACCL_FIELD_INDEX_cr0, HWACCL_CR0_PE, &bounded);
                 finding_fact(finding, mode,
-                             "CR0.PE is set, and IDTR still holds the real-mode table 0:3ffh: its far pointers are no "
-                             "gates");
+                             "CR0.PE is set from here on, and IDTR still holds the real-mode table 0:%xh: its far "
+                             "pointers are no gates",
+                             state->idtr.limit);
                 finding_advise(finding, "load an IDT (LIDT) before interrupts or faults can happen in protected mode");
         } else if (beyond_limit(state, 13)) {
                 finding_fact(
@@ -211,7 +214,8 @@ static void fault_title(const struct hwaccl_evidence *evidence, const struct evi
         else if (interrupted(chain, last, &vector))
                 name_event(evidence, HWACCL_EVENT_EXTERNAL, vector, NULL, NULL, what, sizeof(what));
         if (real_mode_table(state))
-                (void)snprintf(why, sizeof(why), ": IDTR still holds the real-mode table 0:3ffh in protected mode");
+                (void)snprintf(why, sizeof(why), ": IDTR still holds the real-mode table 0:%xh in protected mode",
+                               state->idtr.limit);
         else if (chain->count)
                 (void)snprintf(why, sizeof(why), ": %s; nor could the double fault",
                                hwaccl_delivery_step_name(chain->link[first].step));
