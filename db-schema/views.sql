@@ -192,8 +192,8 @@ FROM (
       (h.id & ~0xffffffffff) - 1) AND h.id) AS first
   FROM irq_handoff h);
 
--- The way of interrupts: 'asserted' and 'lowered' (a line), 'offered', 'taken' and 'returned' (a vector), 'EOI' (written to the
--- 8259 at `port`, or to the local APIC). In order of id and step.
+-- The way of interrupts, in order of id and step: 'asserted' and 'lowered' (a line), 'offered', 'taken' and 'returned' (a
+-- vector), 'EOI' (written to the 8259 at `port`, or to the local APIC where that is NULL).
 CREATE VIEW irq_ledger AS
 SELECT
   l.id AS id,

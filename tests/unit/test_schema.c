@@ -264,7 +264,7 @@ static void views_change_with_a_new_version_only(void **state)
         assert_int_equal(schema_version(), version);
         assert_true(schema_upgrade(db, hwaccl_schema_migrations, version, &error));
         expect_digest(db, "views", version, "SELECT sql FROM sqlite_schema WHERE type = 'view' ORDER BY name",
-                      UINT64_C(0xd641e7e2747738f5));
+                      UINT64_C(0x6b130dfd222f6b0e));
         (void)sqlite3_close(db);
 }
 
