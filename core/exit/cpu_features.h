@@ -69,16 +69,16 @@
         X(EFER, 10, 80000001_EDX, 29)        /* LMA, which a write does not change */                                  \
         X(EFER, 11, 80000001_EDX, 20)        /* NXE */                                                                 \
         X(MISC_ENABLE, 0, ALWAYS, 0)         /* fast strings */                                                        \
-        X(MISC_ENABLE, 3, 1_EDX, 29)         /* automatic thermal control circuit */                                   \
+        X(MISC_ENABLE, 3, ALWAYS, 0)         /* automatic thermal control circuit */                                   \
         X(MISC_ENABLE, 9, ALWAYS, 0)         /* hardware prefetcher disable */                                         \
         X(MISC_ENABLE, 10, ALWAYS, 0)        /* FERR# multiplexing */                                                  \
         X(MISC_ENABLE, 13, 1_ECX, 8)         /* TM2 */                                                                 \
-        X(MISC_ENABLE, 16, 1_ECX, 7)         /* enhanced SpeedStep */                                                  \
-        X(MISC_ENABLE, 18, 1_ECX, 3)         /* MONITOR FSM */                                                         \
+        X(MISC_ENABLE, 16, ALWAYS, 0)        /* enhanced SpeedStep */                                                  \
+        X(MISC_ENABLE, 18, ALWAYS, 0)        /* MONITOR FSM */                                                         \
         X(MISC_ENABLE, 19, ALWAYS, 0)        /* adjacent cache line prefetch disable */                                \
         X(MISC_ENABLE, 20, 1_ECX, 7)         /* enhanced SpeedStep select lock */                                      \
         X(MISC_ENABLE, 22, ALWAYS, 0)        /* limit CPUID maxval */                                                  \
-        X(MISC_ENABLE, 23, 1_ECX, 14)        /* xTPR message disable */                                                \
+        X(MISC_ENABLE, 23, ALWAYS, 0)        /* xTPR message disable */                                                \
         X(MISC_ENABLE, 34, 80000001_EDX, 20) /* XD bit disable */                                                      \
         X(MISC_ENABLE, 37, ALWAYS, 0)        /* DCU prefetcher disable */                                              \
         X(MISC_ENABLE, 38, 6_EAX, 1)         /* dynamic acceleration disable */                                        \
@@ -98,6 +98,9 @@ enum { HWACCL_BITS_OF_CR4, HWACCL_BITS_OF_EFER, HWACCL_BITS_OF_MISC_ENABLE };
 #define HWACCL_EFER_DEFINED        (UINT64_C(0) HWACCL_FEATURE_BITS(HWACCL_EFER_BIT))
 #define HWACCL_MISC_ENABLE_DEFINED (UINT64_C(0) HWACCL_FEATURE_BITS(HWACCL_MISC_ENABLE_BIT))
 
+/* Kept without the feature that they control, as QEMU and KVM do: kvm-unit-tests writes them. #GP in recordings without
+ * a machine's name. */
+#define HWACCL_MISC_ENABLE_IDLE        UINT64_C(0x850008)
 #define HWACCL_MISC_ENABLE_LIMIT_CPUID (UINT64_C(1) << 22)
 #define HWACCL_MISC_ENABLE_XD_DISABLE  (UINT64_C(1) << 34)
 

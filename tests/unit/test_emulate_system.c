@@ -180,11 +180,12 @@ static void bits_whose_feature_cpuid_lacks_are_reserved(void **state)
         };
         static const struct needs efer[] = {
                 {0, 0x80000001, 3, 11}, {8, 0x80000001, 3, 29}, {10, 0x80000001, 3, 29}, {11, 0x80000001, 3, 20}};
-        /* of IA32_MISC_ENABLE, those that no feature goes with need leaf 1's FPU bit here */
+        /* of IA32_MISC_ENABLE, those that no feature goes with, or that QEMU and KVM take without their feature, need
+         * leaf 1's FPU bit here */
         static const struct needs misc_enable[] = {
-                {0, 1, 3, 0},  {3, 1, 3, 29}, {7, 1, 3, 0},  {9, 1, 3, 0},   {10, 1, 3, 0},
-                {11, 1, 3, 0}, {12, 1, 3, 0}, {13, 1, 2, 8}, {16, 1, 2, 7},  {18, 1, 2, 3},
-                {19, 1, 3, 0}, {20, 1, 2, 7}, {22, 1, 3, 0}, {23, 1, 2, 14}, {34, 0x80000001, 3, 20},
+                {0, 1, 3, 0},  {3, 1, 3, 0},  {7, 1, 3, 0},  {9, 1, 3, 0},  {10, 1, 3, 0},
+                {11, 1, 3, 0}, {12, 1, 3, 0}, {13, 1, 2, 8}, {16, 1, 3, 0}, {18, 1, 3, 0},
+                {19, 1, 3, 0}, {20, 1, 2, 7}, {22, 1, 3, 0}, {23, 1, 3, 0}, {34, 0x80000001, 3, 20},
                 {37, 1, 3, 0}, {38, 6, 0, 1}, {39, 1, 3, 0},
         };
 
@@ -251,6 +252,23 @@ static void read_only_bits_of_misc_enable_keep_their_value(void **state)
         assert_int_equal(wrmsr(0x1a0, 0x1881), HWACCL_OUTCOME_COMPLETED);
         assert_int_equal(rdmsr(0x1a0, &value), HWACCL_OUTCOME_COMPLETED);
         assert_int_equal(value, 1);
+}
+
+static void machine_check_has_no_banks(void **state)
+{
+        static const uint32_t machine_check_status = 0x17a, first_bank = 0x400;
+        uint64_t value;
+
+        (void)state;
+        with_handlers(0);
+        for (uint32_t index = 0x179; index <= machine_check_status; index++) {
+                assert_int_equal(rdmsr(index, &value), HWACCL_OUTCOME_COMPLETED);
+                assert_int_equal(value, 0);
+        }
+        assert_int_equal(wrmsr(machine_check_status, 0), HWACCL_OUTCOME_COMPLETED);
+        assert_raises(HWACCL_VECTOR_GP, wrmsr(machine_check_status, 1));
+        assert_raises(HWACCL_VECTOR_GP, wrmsr(0x179, 0));
+        assert_raises(HWACCL_VECTOR_GP, rdmsr(first_bank, &value));
 }
 
 static void registers_of_the_context_are_written_through_their_msrs(void **state)
@@ -565,6 +583,7 @@ int main(void)
                 TEST(xd_disable_takes_nx_from_cpuid_and_efer),
                 TEST(limit_cpuid_maxval_hides_the_leaves_above_2),
                 TEST(read_only_bits_of_misc_enable_keep_their_value),
+                TEST(machine_check_has_no_banks),
                 TEST(registers_of_the_context_are_written_through_their_msrs),
                 TEST(the_time_stamp_counter_follows_the_guest_clock),
                 TEST(privileged_instructions_fault_outside_ring_0),

@@ -20,6 +20,8 @@ enum index {
         IA32_SYSENTER_CS = 0x174,
         IA32_SYSENTER_ESP = 0x175,
         IA32_SYSENTER_EIP = 0x176,
+        IA32_MCG_CAP = 0x179,
+        IA32_MCG_STATUS = 0x17a,
         IA32_MISC_ENABLE = 0x1a0,
         IA32_DEBUGCTL = 0x1d9,
         IA32_MTRR_PHYSBASE0 = 0x200,
@@ -211,7 +213,9 @@ bool hwaccl_processor_rdmsr(struct hwaccl_processor *processor, uint32_t index, 
         case IA32_BIOS_SIGN_ID:
         case IA32_DEBUGCTL: *value = 0; return true;
         case IA32_P5_MC_ADDR:
-        case IA32_P5_MC_TYPE: *value = 0; return hwaccl_processor_has_machine_check(processor);
+        case IA32_P5_MC_TYPE:
+        case IA32_MCG_CAP: /* no banks */
+        case IA32_MCG_STATUS: *value = 0; return hwaccl_processor_has_machine_check(processor);
         case IA32_MTRRCAP: *value = HWACCL_MTRR_VARIABLE_COUNT | MTRRCAP_FIXED | MTRRCAP_WC; return true;
         case IA32_SYSENTER_CS: *value = context->sysenter_cs; return true;
         case IA32_SYSENTER_ESP: *value = context->sysenter_esp; return true;
@@ -252,8 +256,12 @@ static bool write_efer(const struct hwaccl_processor *processor, uint64_t value)
 /* CPUID and IA32_EFER lose NX with it. */
 static bool write_misc_enable(struct hwaccl_processor *processor, uint64_t value)
 {
+        uint64_t defined = HWACCL_MISC_ENABLE_DEFINED;
+
+        if (!hwaccl_processor_has_machine_check(processor))
+                defined &= ~HWACCL_MISC_ENABLE_IDLE;
         value &= ~MISC_ENABLE_READ_ONLY;
-        if (value & ~HWACCL_MISC_ENABLE_DEFINED)
+        if (value & ~defined)
                 return false;
         processor->misc_enable = value;
         if (value & HWACCL_MISC_ENABLE_XD_DISABLE)
@@ -296,7 +304,8 @@ bool hwaccl_processor_wrmsr(struct hwaccl_processor *processor, uint32_t index, 
         case IA32_BIOS_SIGN_ID: return true; /* software clears it before it asks for the microcode's revision */
         case IA32_DEBUGCTL: return value == 0;
         case IA32_P5_MC_ADDR:
-        case IA32_P5_MC_TYPE: return hwaccl_processor_has_machine_check(processor) && value == 0;
+        case IA32_P5_MC_TYPE:
+        case IA32_MCG_STATUS: return hwaccl_processor_has_machine_check(processor) && value == 0;
         case IA32_SYSENTER_CS: return write_sysenter(context, &context->sysenter_cs, value & UINT32_MAX);
         case IA32_SYSENTER_ESP:
                 return address_is_canonical(value) && write_sysenter(context, &context->sysenter_esp, value);
