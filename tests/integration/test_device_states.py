@@ -65,6 +65,16 @@ class DeviceStates(CommandTest):
             self.assertIn(words, shown)
         self.refuse("state", "--devices", recording, 4000, mention="no exit 4000")
 
+    def test_windows_of_a_flight_recorder_give_the_state_too(self):
+        everywhere = self.record("everywhere.db", DEVICES, options=("--keyframe-interval", "1"))
+        window = self.record("flight.db", DEVICES, options=("--keyframe-interval", "4", "--flight-recorder", "16exits",
+                                                            "--trigger", "port=0x71-0x71"))
+        for recording in (self.path("flight-1.db"), window):
+            last = self.query(recording, "SELECT max(id) FROM exit WHERE outcome IS NOT NULL")[0][0]
+            self.assertGreaterEqual(last, 10)
+            self.assertEqual(self.devices(recording, last)[1], self.saved(everywhere, last)[0])
+            self.assertGreater(self.query(recording, "SELECT count(*) FROM block")[0][0], 0)
+
     def test_after_a_recovery_the_state_at_the_last_exit_is_known(self):
         image = self.write("endless.bin", ENDLESS)
         recording = self.path("killed.db")
