@@ -19,10 +19,13 @@
 #define WORDS_MAX 8
 
 struct settings {
+        uint64_t number;
         bool json;
 };
 
 static const struct cli_option options[] = {
+        {"number", 'n', "N", "read dump N of a text with several, one for each vCPU or failure (default 1)",
+         CLI_NUMBER(struct settings, number, 1, UINT32_MAX)},
         {"json", 'j', NULL, "print JSON", CLI_FLAG(struct settings, json)},
         {.name = NULL},
 };
@@ -123,8 +126,7 @@ static void print_text(const struct explanation *explanation)
                              explanation->word[i].text);
         print_code(explanation);
         if (dump->further)
-                (void)printf("not read: %u more dump%s behind the first\n", dump->further,
-                             dump->further == 1 ? "" : "s");
+                (void)printf("not read: %u more dump%s (--number)\n", dump->further, dump->further == 1 ? "" : "s");
 }
 
 static json_t *code_json(const struct explanation *explanation)
@@ -208,7 +210,7 @@ static char *read_input(const struct cli_command *command, const char *path, siz
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
-        struct settings settings = {.json = false};
+        struct settings settings = {.number = 1};
         struct hwaccl_error error;
         enum cli_status status;
         size_t size = 0;
@@ -222,7 +224,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         struct explanation *explanation = calloc(1, sizeof(*explanation));
         if (!text || !explanation) {
                 status = text ? cli_error(command, "out of memory") : CLI_CANNOT;
-        } else if (!hwaccl_dump_read(text, size, &explanation->dump, &error)) {
+        } else if (!hwaccl_dump_read(text, size, settings.number, &explanation->dump, &error)) {
                 status = cli_error(command, "%s: %s", path ? path : "standard input", error.message);
         } else {
                 explain(explanation);

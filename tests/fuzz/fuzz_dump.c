@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct hwaccl_dump dump;
         char text[128];
 
-        if (!hwaccl_dump_read(data, size, &dump, &error)) {
+        if (!hwaccl_dump_read(data, size, 1 + (size & 1), &dump, &error)) {
                 hwaccl_assert(error.message[0] && !strchr(error.message, '\n'));
                 return 0;
         }

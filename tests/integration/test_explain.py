@@ -16,7 +16,8 @@ TABLE = {
     "msr": [("reason = 'WRMSR'", ["IA32_SYSENTER_CS <- 0x8", "sysenter_cs: 0 -> 8"]), ("reason = 'RDMSR'", ["RDMSR: IA32_"])],
     "mov_dr": [("reason = 'MOV DR'", ["dr0 <- rax", "rax held 0x11110000", "processor dr[0]: 0x0 -> 0x11110000"])],
     "hlt": [("reason = 'HLT'", ["executed 'hlt'", "waited in HLT until", "raised interrupt line 0",
-                                "pic master.irr: 0x0 (none) -> 0x1 (IRQ 0)", "outcome halted"]),
+                                "pic master.irr: 0x0 (none) -> 0x1 (IRQ 0)", "outcome halted",
+                                "RIP advances by the instruction's 1 byte to"]),
             ("id = (SELECT id FROM irq_handoffs WHERE outcome = 'taken')", ["(IRQ 0 of the 8259s) was offered before the entry; the "
                                                                          "guest took it"]),
             ("io_port = 67", ["port 0x43", "value 0x", "that is the device pit", "pit "])],
@@ -25,7 +26,7 @@ TABLE = {
     "triple_fault": [("reason = 'triple fault'", ["ended the guest: triple fault"])],
     "vmcall": [("reason = 'VMCALL'", ["executed 'vmcall'"])],
     "cache": [("reason = 'INVD'", ["executed 'invd'", "no device changed"])],
-    "io_string": [("io_string = 1", ["port", "bytes of guest memory at"])],
+    "io_string": [("io_string = 1", ["port", "byte(s) of guest memory at"])],
     "preemption_timer": [("reason = 'preemption timer'", ["was at", "verdict resume", "RIP stays"])],
 }
 

@@ -68,6 +68,11 @@ class ExplainState(CommandTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"\nrip: 7c42\n", done.stdout)
         self.assertIn(b"1 more dump", done.stdout)
+        done = self.explain(text + text.replace(b"EIP=00007c42", b"EIP=00001234"), "--number", "2")
+        self.assertIn(b"\nrip: 1234\n", done.stdout)
+        self.assertNotIn(b"more dump", done.stdout)
+        done = self.explain(text, "-n2")
+        self.assertEqual((done.returncode, done.stderr), (2, b"hwaccl explain-state: standard input: no dump 2: the text has 1\n"))
 
     def test_our_own_states_are_read(self):
         guest = self.write("guest.bin", HELLO)

@@ -168,7 +168,7 @@ static void every_rule_beside_the_subject_state_is_applied(void **state)
                                     "*** Guest State ***\nCR0: actual=0x21, shadow=0x1, gh_mask=0\nRIP = 0x100\n"
                                     "RFLAGS=0x2 DR7 = 0x400\n*** Control State ***\n%s\n",
                                     rules[i].lines);
-                assert_true(hwaccl_dump_read(text, (size_t)size, &dump, &error));
+                assert_true(hwaccl_dump_read(text, (size_t)size, 1, &dump, &error));
                 hwaccl_state_judge(&dump, &findings);
                 bool broken = findings.count && findings.finding[0].severity == HWACCL_SEVERITY_BROKEN;
                 if (broken != !!rules[i].text || (broken && !strstr(findings.finding[0].text, rules[i].text)))
@@ -202,7 +202,7 @@ static void guest_state_beside_the_registers_is_checked(void **state)
                         text, sizeof(text),
                         "*** Guest State ***\nRIP = 0x100\nRFLAGS=0x%s\nDebugCtl = 0x0  DebugExceptions = 0x%s\n%s\n",
                         rules[i].flags, rules[i].debug, rules[i].interruptibility);
-                assert_true(hwaccl_dump_read(text, (size_t)size, &dump, &error));
+                assert_true(hwaccl_dump_read(text, (size_t)size, 1, &dump, &error));
                 hwaccl_state_judge(&dump, &findings);
                 bool broken = findings.count && findings.finding[0].severity == HWACCL_SEVERITY_BROKEN;
                 if (broken != !!rules[i].text || (broken && !strstr(findings.finding[0].text, rules[i].text)))
@@ -228,10 +228,27 @@ static void what_cannot_be_read_is_refused_with_its_line(void **state)
         };
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
                 (void)clear(state);
-                assert_false(hwaccl_dump_read(texts[i].text, strlen(texts[i].text), &dump, &error));
+                assert_false(hwaccl_dump_read(texts[i].text, strlen(texts[i].text), 1, &dump, &error));
                 if (!strstr(error.message, texts[i].message))
                         fail_msg("'%s' is not in '%s'", texts[i].message, error.message);
         }
+}
+
+/* Flags with bit 0, 3 bytes: 0f 01 c1. */
+static void the_bytes_that_kvm_could_not_emulate_are_code(void **state)
+{
+        (void)state;
+        static const char text[] =
+                "KVM internal error. Suberror: 1\nextra data[0]: 0x1\nextra data[1]: 0x9090c1010f03\n"
+                "extra data[2]: 0x9090909090909090\nextra data[3]: 0x30\nextra data[4]: 0x184\n"
+                "extra data[5]: 0x0\nextra data[6]: 0x0\nextra data[7]: 0x0\nEAX=0 EBX=0\nEIP=7c00 EFL=2\n"
+                "CS =0000 00000000 0000ffff 00009b00\nCR0=10 CR2=0\n";
+
+        assert_true(hwaccl_dump_read(text, sizeof(text) - 1, 1, &dump, &error));
+        assert_int_equal(dump.code.size, 3);
+        hwaccl_state_judge(&dump, &findings);
+        assert_string_equal(findings.finding[0].id, "emulation-failure");
+        assert_non_null(strstr(findings.finding[0].text, "'vmcall' (suberror 1); the exit was: EPT violation: "));
 }
 
 static void code_before_rip_is_decoded_so_that_it_ends_there(void **state)
@@ -260,6 +277,7 @@ int main(void)
                 cmocka_unit_test(every_rule_beside_the_subject_state_is_applied),
                 cmocka_unit_test(guest_state_beside_the_registers_is_checked),
                 cmocka_unit_test(what_cannot_be_read_is_refused_with_its_line),
+                cmocka_unit_test_setup(the_bytes_that_kvm_could_not_emulate_are_code, clear),
                 cmocka_unit_test(code_before_rip_is_decoded_so_that_it_ends_there),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "core/text.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct reader {
         struct hwaccl_dump *dump;
         enum dump_section section;
         unsigned long line;
+        uint64_t skip;  /* dumps before the one that is wanted */
         bool done;      /* another dump begins: the rest only counts */
         bool code;      /* the line before was one of code bytes */
         bool code_open; /* … that lacks the byte at RIP so far */
@@ -56,6 +58,11 @@ static void enter_section(struct reader *reader, const struct dump_anchor *ancho
         if (reader->section == SECTION_VIRTUALBOX_OTHER && anchor->format == HWACCL_DUMP_VIRTUALBOX &&
             anchor->text[0] != '!')
                 return;
+        if (has_registers(dump) && anchor->restarts && reader->skip) {
+                reader->skip--;
+                reader->code = reader->code_open = false;
+                memset(dump, 0, sizeof(*dump));
+        }
         if (has_registers(dump) && (anchor->restarts || anchor->format != dump->format)) {
                 dump->further += anchor->restarts && !reader->done;
                 reader->done = reader->done || anchor->format == dump->format;
@@ -199,9 +206,10 @@ static void take_emulated(struct hwaccl_dump *dump)
                 code->byte[code->size++] = (uint8_t)(dump->extra[1 + i / 8] >> i % 8 * 8);
 }
 
-static bool read_text(const char *text, size_t size, struct hwaccl_dump *dump, struct hwaccl_error *error)
+static bool read_text(const char *text, size_t size, uint64_t number, struct hwaccl_dump *dump,
+                      struct hwaccl_error *error)
 {
-        struct reader reader = {.dump = dump};
+        struct reader reader = {.dump = dump, .skip = number - 1};
         const char *end = text + size;
 
         while (text < end) {
@@ -224,7 +232,10 @@ static bool read_text(const char *text, size_t size, struct hwaccl_dump *dump, s
                                        "'hwaccl state --json')",
                                        reader.line);
         }
-        understood = understood && !reader.broken;
+        if (understood && !reader.broken && reader.skip)
+                (void)hwaccl_error_set(error, "no dump %" PRIu64 ": the text has %" PRIu64, number,
+                                       number - reader.skip);
+        understood = understood && !reader.broken && !reader.skip;
         free(reader.broken);
         return understood;
 }
@@ -235,7 +246,8 @@ static bool is_muen(const void *text, size_t size)
         return size == sizeof(struct hwaccl_subject_state) && memchr(text, '\0', size);
 }
 
-bool hwaccl_dump_read(const void *text, size_t size, struct hwaccl_dump *dump, struct hwaccl_error *error)
+bool hwaccl_dump_read(const void *text, size_t size, uint64_t number, struct hwaccl_dump *dump,
+                      struct hwaccl_error *error)
 {
         const char *start = text;
 
@@ -253,5 +265,5 @@ bool hwaccl_dump_read(const void *text, size_t size, struct hwaccl_dump *dump, s
         size -= (size_t)(start - (const char *)text);
         if (size && *start == '{')
                 return dump_read_json(start, size, dump, error);
-        return read_text(text, size + (size_t)(start - (const char *)text), dump, error);
+        return read_text(text, size + (size_t)(start - (const char *)text), number, dump, error);
 }

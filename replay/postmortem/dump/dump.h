@@ -85,15 +85,17 @@ struct hwaccl_dump {
         bool code_unreadable; /* the VMM could not read the byte at RIP */
         bool entry_refused;   /* the text says so */
         bool triple_fault;    /* the text says so */
-        unsigned further;     /* dumps behind the first, which are not read */
+        unsigned further;     /* dumps behind it, which are not read */
 };
 
 /**
- * hwaccl_dump_read - recognise the format and read the first dump of a text
+ * hwaccl_dump_read - recognise the format and read one dump of a text
+ * @number: which, from 1 on, where there are several: one for each vCPU, or each failure
  *
  * Returns false with *error set when nothing of it is understood, or a value in it is none; the error names the line.
  */
-bool hwaccl_dump_read(const void *text, size_t size, struct hwaccl_dump *dump, struct hwaccl_error *error);
+bool hwaccl_dump_read(const void *text, size_t size, uint64_t number, struct hwaccl_dump *dump,
+                      struct hwaccl_error *error);
 
 /** hwaccl_dump_format_name - "QEMU" */
 const char *hwaccl_dump_format_name(enum hwaccl_dump_format format);

@@ -293,6 +293,7 @@ const struct dump_pattern dump_patterns[] = {
         {"KVM internal error. Suberror: %u", {WORD(SUBERROR)}, SECTION_NONE},
         {"KVM: entry failed hardware error %x", {WORD(HARDWARE_ERROR)}, SECTION_NONE},
         {"vmentry failure (reason %x)", {FIELD(exit_reason)}, SECTION_NONE},
+        {"Invalid guest state (%u)", {FIELD(exit_qualification)}, SECTION_NONE},
         {"Failed vm entry (exit reason %x)", {FIELD(exit_reason)}, SECTION_NONE},
         {"kvm: unhandled exit %x", {FIELD(exit_reason)}, SECTION_NONE},
         {"KVM: unknown exit hardware reason %x", {FIELD(exit_reason)}, SECTION_NONE},

@@ -45,11 +45,11 @@ static void say_input(struct explained *explained, const struct hwaccl_input *in
                             bytes);
                 return;
         case HWACCL_INPUT_MEMORY:
-                explain_say(explained, topic, "%" PRIu32 " bytes of guest memory at %" PRIx64 ": %s", input->size,
+                explain_say(explained, topic, "%" PRIu32 " byte(s) of guest memory at %" PRIx64 ": %s", input->size,
                             input->address, bytes);
                 return;
         case HWACCL_INPUT_CONSOLE:
-                explain_say(explained, topic, "%" PRIu32 " typed bytes of %s: %s", input->size,
+                explain_say(explained, topic, "%" PRIu32 " typed byte(s) of %s: %s", input->size,
                             channel_name(input->address), bytes);
                 return;
         case HWACCL_INPUT_WALL_TIME:
@@ -83,7 +83,7 @@ static void say_effect(struct explained *explained, const struct hwaccl_effect *
         explain_bytes(effect->data, effect->size, bytes, sizeof(bytes));
         switch (effect->kind) {
         case HWACCL_EFFECT_MEMORY:
-                explain_say(explained, topic, "%" PRIu32 " bytes of guest memory at %" PRIx64 ": %s", effect->size,
+                explain_say(explained, topic, "%" PRIu32 " byte(s) of guest memory at %" PRIx64 ": %s", effect->size,
                             effect->address, bytes);
                 return;
         case HWACCL_EFFECT_CONSOLE:
@@ -138,11 +138,11 @@ static void advance_text(const struct explained *explained, char *text, size_t r
         else if (!changed(explained, HWACCL_FIELD_INDEX_rip, &before, &after))
                 (void)snprintf(text, room, "RIP stays");
         else if (has_length && after - before == length)
-                (void)snprintf(text, room, "RIP advances by the instruction's %" PRIu64 " bytes to %" PRIx64, length,
-                               after);
+                (void)snprintf(text, room, "RIP advances by the instruction's %" PRIu64 " byte%s to %" PRIx64, length,
+                               length == 1 ? "" : "s", after);
         else if (has_length && after - before == 2 * length)
-                (void)snprintf(text, room, "RIP advances by twice the instruction's %" PRIu64 " bytes to %" PRIx64,
-                               length, after);
+                (void)snprintf(text, room, "RIP advances by twice the instruction's %" PRIu64 " byte%s to %" PRIx64,
+                               length, length == 1 ? "" : "s", after);
         else
                 (void)snprintf(text, room, "RIP goes from %" PRIx64 " to %" PRIx64, before, after);
 }
