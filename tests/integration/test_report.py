@@ -6,6 +6,7 @@ The table is tests/postmortem/*.asm. Each guest says in its own lines what its r
     ;@ finding RULE   identifier of the first finding
     ;@ status N       exit status
     ;@ says TEXT      part of the first finding: title, facts or advice
+    ;@ never TEXT     part of no finding
     ;@ record OPTIONS more options of `hwaccl record`
     ;@ slow           the guest makes no exits: --timeout ends it, the longer the more the machine has to do
     ;@ edit SQL       done to the recording before the report
@@ -64,6 +65,7 @@ class Report(CommandTest):
             if first["id"] != rule:
                 wrong.append(f"{first['id']}, not {rule}")
         wrong += [f"does not say '{part}'" for part in self.lines(source, "says") if part not in text]
+        wrong += [f"says '{part}'" for part in self.lines(source, "never") if part in done.stdout]
         return f"{os.path.basename(source)}: {'; '.join(wrong)}:\n{text}\n" if wrong else ""
 
     def test_every_guest_of_the_table(self):

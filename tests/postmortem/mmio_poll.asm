@@ -2,6 +2,7 @@
 ;@ status 1
 ;@ says address e0000000h
 ;@ says no device is there
+;@ never none of them reads a register
 ;@ record --max-exits 500
 %include "guest.inc"
         GUEST "mmio_poll"

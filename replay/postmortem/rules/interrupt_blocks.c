@@ -5,17 +5,23 @@
 #include "core/machine/devices/pic.h"
 #include "core/machine/devices/pit.h"
 #include "core/machine/devices/rtc.h"
+#include "core/machine/devices/uart.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define SVR_ENABLED      0x100u
-#define LVT_MASKED       0x10000u
-#define REDIRECTION_MASK (UINT64_C(1) << 16)
-#define CASCADE          2u
-#define RTC_B_SOURCES    0x70u
+#define APIC_BASE_ENABLED 0x800u
+#define SVR_ENABLED       0x100u
+#define LVT_MASKED        0x10000u
+#define REDIRECTION_MASK  (UINT64_C(1) << 16)
+#define CASCADE           2u
+#define RTC_B_SOURCES     0x70u
+#define RTC_LINE          8u
+#define MCR_OUT2          0x08u
+#define IER_RECEIVED      0x01u
+#define IER_TRANSMITTER   0x02u
 
 const char *interrupt_line_source(unsigned line)
 {
@@ -165,21 +171,113 @@ static bool apic_timer_armed(const struct hwaccl_local_apic *apic)
         return running && !(apic->lvt[HWACCL_LVT_TIMER] & LVT_MASKED);
 }
 
+/* What a source would be stopped by on its way: text; empty: nothing, or it is not known. */
+static void way_of_line(const struct hwaccl_evidence *evidence, unsigned line, char *text, size_t room)
+{
+        const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
+        const struct hwaccl_io_apic *io_apic = evidence_device(evidence, "io_apic");
+        const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
+        unsigned pin = line ? line : CASCADE; /* the timer's pin is 2 in every PC's table, or 0 */
+
+        text[0] = '\0';
+        if (!pic || (io_apic && (!(io_apic->redirection[line] & REDIRECTION_MASK) ||
+                                 !(io_apic->redirection[pin] & REDIRECTION_MASK))))
+                return;
+        if (line < 8 && pic->master.imr >> line & 1)
+                (void)snprintf(text, room, "it is masked at 8259 #1 (IMR %02xh)", pic->master.imr);
+        else if (line >= 8 && pic->slave.imr >> (line - 8) & 1)
+                (void)snprintf(text, room, "it is masked at 8259 #2 (IMR %02xh)", pic->slave.imr);
+        else if (line >= 8 && pic->master.imr >> CASCADE & 1)
+                (void)snprintf(text, room,
+                               "it is open at 8259 #2, and the cascade (IRQ 2) is masked at 8259 #1 (IMR %02xh)",
+                               pic->master.imr);
+        else if (apic && apic->processor->apic_base & APIC_BASE_ENABLED && apic->lvt[HWACCL_LVT_LINT0] & LVT_MASKED)
+                (void)snprintf(text, room, "LINT0 of the local APIC, the way from the 8259s, is masked (LVT %xh)",
+                               apic->lvt[HWACCL_LVT_LINT0]);
+        if (*text && io_apic) {
+                size_t used = strlen(text);
+                (void)snprintf(text + used, room - used, "; the I/O APIC's pin %u is masked, too", line);
+        }
+}
+
+/* Will the line rise some time, or is its interrupt due? */
+static bool line_armed(const struct hwaccl_evidence *evidence, unsigned line)
+{
+        const struct hwaccl_pit *pit = evidence_device(evidence, "pit");
+        const struct hwaccl_rtc *rtc = evidence_device(evidence, "rtc");
+        const struct hwaccl_uart *uart = evidence_device(evidence, "uart");
+
+        switch (line) {
+        case 0: return pit && hwaccl_pit_counter_next_rise(&pit->channel[0], pit->synchronized) != UINT64_MAX;
+        case HWACCL_UART_LINE: return uart && uart->mcr & MCR_OUT2 && uart->ier & (IER_RECEIVED | IER_TRANSMITTER);
+        case RTC_LINE: return rtc && rtc->cmos[11] & RTC_B_SOURCES;
+        default: return false;
+        }
+}
+
+/* Sources that are armed and would all be stopped by a mask: none of them can end a wait. */
+static void armed_but_masked(const struct hwaccl_evidence *evidence, struct interrupt_blocks *blocks)
+{
+        static const unsigned lines[] = {RTC_LINE, HWACCL_UART_LINE, 0};
+        const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
+        const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
+        char way[3][160];
+
+        if (!pic || (apic && apic_timer_armed(apic)))
+                return;
+        for (size_t i = 0; i < 3; i++) {
+                way_of_line(evidence, lines[i], way[i], sizeof(way[i]));
+                if (line_armed(evidence, lines[i]) && !*way[i])
+                        return;
+        }
+        for (size_t i = 0; i < 3; i++) {
+                const struct hwaccl_pic_chip *chip = lines[i] < 8 ? &pic->master : &pic->slave;
+                unsigned bit = 1u << lines[i] % 8;
+                bool said = chip->irr & chip->imr & bit; /* by pic_masked */
+                if (line_armed(evidence, lines[i]) && !said)
+                        add(blocks, BLOCK_ARMED, EVIDENCE_NEVER, "who should open the way of this interrupt?",
+                            "%s is enabled at its device, and cannot reach the processor: %s",
+                            interrupt_line_source(lines[i]), way[i]);
+        }
+}
+
+/* In a PC, OUT2 connects the UART's interrupt to its line. */
+static void uart_blocks(const struct hwaccl_evidence *evidence, struct interrupt_blocks *blocks)
+{
+        const struct hwaccl_uart *uart = evidence_device(evidence, "uart");
+
+        if (!uart || uart->mcr & MCR_OUT2)
+                return;
+        bool received = uart->ier & IER_RECEIVED && uart->received_count;
+        bool empty = uart->ier & IER_TRANSMITTER && uart->transmitter_empty;
+        if (received || empty)
+                add(blocks, BLOCK_DISABLED, EVIDENCE_NEVER, "who should set bit 3 (OUT2) of port 3fch?",
+                    "COM1: its interrupt is due (%s; IER %02xh), and OUT2 in MCR (%02xh) is 0, which keeps it from IRQ "
+                    "4",
+                    received ? "data ready" : "transmitter empty", uart->ier, uart->mcr);
+        else if (uart->ier & (IER_RECEIVED | IER_TRANSMITTER))
+                add(blocks, BLOCK_ARMED, EVIDENCE_NEVER, "who should set bit 3 (OUT2) of port 3fch?",
+                    "COM1: interrupts are enabled (IER %02xh), and OUT2 in MCR (%02xh) is 0, which keeps them from IRQ "
+                    "4",
+                    uart->ier, uart->mcr);
+}
+
 static void no_timer(const struct hwaccl_evidence *evidence, struct interrupt_blocks *blocks)
 {
         const struct hwaccl_pit *pit = evidence_device(evidence, "pit");
         const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
         const struct hwaccl_rtc *rtc = evidence_device(evidence, "rtc");
         const struct hwaccl_pit_channel *channel = pit ? &pit->channel[0] : NULL;
-        bool periodic = channel && (channel->mode == 2 || channel->mode == 3);
+        char counter[120] = "has no count";
 
-        if (!channel || (channel->counting && (periodic || !channel->expired)))
+        if (!channel || line_armed(evidence, 0) || line_armed(evidence, RTC_LINE) || (apic && apic_timer_armed(apic)))
                 return;
-        if ((apic && apic_timer_armed(apic)) || (rtc && rtc->cmos[11] & RTC_B_SOURCES))
-                return;
+        if (channel->count)
+                (void)snprintf(counter, sizeof(counter),
+                               "has run out (mode %u, one-shot, OUT %s) and was not loaded again", channel->mode,
+                               hwaccl_pit_counter_output(channel, pit->synchronized) ? "is high" : "is low");
         add(blocks, BLOCK_NO_SOURCE, EVIDENCE_NEVER, "which timer should end the wait?",
-            "no timer is armed: counter 0 of the 8253 %s%s%s",
-            channel->count || channel->expired ? "has run out" : "has no count",
+            "no timer is armed: counter 0 of the 8253 %s%s%s", counter,
             apic ? ", the local APIC's timer is off or masked" : "", rtc ? ", the RTC has no interrupt enabled" : "");
 }
 
@@ -244,6 +342,8 @@ void interrupt_blocks_find(const struct hwaccl_evidence *evidence, struct interr
                 apic_blocks(evidence, apic, pic, blocks);
         if (io_apic)
                 io_apic_blocks(evidence, io_apic, pic, blocks);
+        uart_blocks(evidence, blocks);
+        armed_but_masked(evidence, blocks);
         no_timer(evidence, blocks);
 }
 

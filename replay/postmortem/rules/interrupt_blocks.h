@@ -9,6 +9,7 @@
 /* The strongest explanation is the highest. */
 enum interrupt_block_kind {
         BLOCK_NO_SOURCE,      /* nothing is armed that could interrupt */
+        BLOCK_ARMED,          /* a source that is armed would not get through */
         BLOCK_UNACKNOWLEDGED, /* a line stays up: no edge can follow */
         BLOCK_MASKED,
         BLOCK_DISABLED, /* a controller delivers nothing */

@@ -66,7 +66,7 @@ static bool blocked_while_running(const struct hwaccl_evidence *evidence, const 
 
         interrupt_blocks_find(evidence, &blocks);
         const struct interrupt_block *main = interrupt_blocks_main(&blocks);
-        if (!main || main->kind == BLOCK_NO_SOURCE)
+        if (!main || main->kind <= BLOCK_ARMED)
                 return false;
         evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
         finding_title(finding, main->kind == BLOCK_IN_SERVICE ? WEIGHT_LIKELY - 5 : WEIGHT_HINT + 5,

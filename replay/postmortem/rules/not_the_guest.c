@@ -40,9 +40,7 @@ static void stopped(const struct hwaccl_evidence *evidence, uint64_t exit, struc
                       code == HWACCL_STOP_UNTIL ? JUDGEMENT_GOOD : JUDGEMENT_UNKNOWN, exit, "%s; the guest was at %s",
                       code < sizeof(texts) / sizeof(texts[0]) ? texts[code] : texts[0], at);
         if (evidence->loop.period)
-                finding_fact(finding, evidence->loop.first,
-                             "from here%s on, %u exit%s repeat%s, %" PRIu64
-                             " times; none of them reads a register that could end it",
+                finding_fact(finding, evidence->loop.first, "from here%s on, %u exit%s repeat%s, %" PRIu64 " times",
                              evidence->loop.since_known ? "" : " or earlier", evidence->loop.period,
                              evidence->loop.period == 1 ? "" : "s", evidence->loop.period == 1 ? "s" : "",
                              evidence->loop.rounds);
