@@ -254,23 +254,6 @@ static void read_only_bits_of_misc_enable_keep_their_value(void **state)
         assert_int_equal(value, 1);
 }
 
-static void machine_check_has_no_banks(void **state)
-{
-        static const uint32_t machine_check_status = 0x17a, first_bank = 0x400;
-        uint64_t value;
-
-        (void)state;
-        with_handlers(0);
-        for (uint32_t index = 0x179; index <= machine_check_status; index++) {
-                assert_int_equal(rdmsr(index, &value), HWACCL_OUTCOME_COMPLETED);
-                assert_int_equal(value, 0);
-        }
-        assert_int_equal(wrmsr(machine_check_status, 0), HWACCL_OUTCOME_COMPLETED);
-        assert_raises(HWACCL_VECTOR_GP, wrmsr(machine_check_status, 1));
-        assert_raises(HWACCL_VECTOR_GP, wrmsr(0x179, 0));
-        assert_raises(HWACCL_VECTOR_GP, rdmsr(first_bank, &value));
-}
-
 static void registers_of_the_context_are_written_through_their_msrs(void **state)
 {
         (void)state;
@@ -583,7 +566,6 @@ int main(void)
                 TEST(xd_disable_takes_nx_from_cpuid_and_efer),
                 TEST(limit_cpuid_maxval_hides_the_leaves_above_2),
                 TEST(read_only_bits_of_misc_enable_keep_their_value),
-                TEST(machine_check_has_no_banks),
                 TEST(registers_of_the_context_are_written_through_their_msrs),
                 TEST(the_time_stamp_counter_follows_the_guest_clock),
                 TEST(privileged_instructions_fault_outside_ring_0),

@@ -117,6 +117,24 @@ static void values_that_cannot_be_are_refused_by_name(void **state)
         }
 }
 
+static void machine_check_has_no_banks(void **state)
+{
+        static const uint32_t capabilities = 0x179, machine_check_status = 0x17a, first_bank = 0x400;
+        struct hwaccl_processor *processor = &fixture.processor;
+        uint64_t value = 1;
+
+        (void)state;
+        assert_true(hwaccl_processor_rdmsr(processor, capabilities, &value));
+        assert_int_equal(value, 0);
+        assert_false(hwaccl_processor_wrmsr(processor, capabilities, 0));
+        value = 1;
+        assert_true(hwaccl_processor_rdmsr(processor, machine_check_status, &value));
+        assert_int_equal(value, 0);
+        assert_true(hwaccl_processor_wrmsr(processor, machine_check_status, 0));
+        assert_false(hwaccl_processor_wrmsr(processor, machine_check_status, 1));
+        assert_false(hwaccl_processor_rdmsr(processor, first_bank, &value));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -125,6 +143,7 @@ int main(void)
                 TEST(what_the_subject_state_lacks_is_saved_and_put_back),
                 TEST(the_state_at_reset_can_be_loaded),
                 TEST(values_that_cannot_be_are_refused_by_name),
+                TEST(machine_check_has_no_banks),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
