@@ -84,6 +84,10 @@ class Explain(CommandTest):
         last = self.query(recording, "SELECT max(id) FROM exit")
         self.change(recording, f"UPDATE exit SET outcome = NULL, rip_advance = NULL, verdict = NULL WHERE id = {last}")
         _, text = self.explain(recording, last)
+        self.assertIn("time: entered at", text)
+        self.change(recording, f"UPDATE exit SET host_handler = NULL WHERE id = {last}")
+        _, text = self.explain(recording, last)
+        self.assertIn("time: not all times of this exit are known", text)
         self.assertIn("verdict not known, outcome not known; the RIP that it left is not known", text)
 
     def test_an_advance_by_twice_the_instruction_is_named(self):

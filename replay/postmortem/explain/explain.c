@@ -55,6 +55,10 @@ static void explain_time(struct explained *explained)
         const struct hwaccl_recorded_exit *exit = explained->exit;
         char since[64] = "";
 
+        if (!explained->times_known) {
+                explain_say(explained, HWACCL_TOPIC_TIME, "not all times of this exit are known");
+                return;
+        }
         if (explained->previous_known && exit->entry_time_ns >= explained->previous_end)
                 (void)snprintf(since, sizeof(since), ", %" PRIu64 " ns after the exit before was handled",
                                exit->entry_time_ns - explained->previous_end);

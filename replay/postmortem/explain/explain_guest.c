@@ -50,7 +50,7 @@ static void place_text(const struct hwaccl_recorded_exit *exit, char *text, size
 }
 
 /* Columns of the query. */
-enum { COLUMN_REASON, COLUMN_DETAIL, COLUMN_IO_VALUE, COLUMN_IO_DIRECTION, COLUMN_IO_SIZE };
+enum { COLUMN_REASON, COLUMN_DETAIL, COLUMN_IO_VALUE, COLUMN_IO_DIRECTION, COLUMN_TIMES };
 
 static void reason_text(sqlite3_stmt *row, char *text, size_t room)
 {
@@ -93,7 +93,8 @@ static uint64_t reason_of(const struct hwaccl_recorded_exit *exit)
 
 bool explain_guest(struct explained *explained, struct hwaccl_error *error)
 {
-        static const char query[] = "SELECT reason, detail, io_value, io_direction, io_size FROM exits WHERE id = ?1";
+        static const char query[] = "SELECT reason, detail, io_value, io_direction, entry_ns + guest_ns + handler_ns "
+                                    "FROM exits WHERE id = ?1";
         const struct hwaccl_recorded_exit *exit = explained->exit;
         sqlite3 *database = hwaccl_recording_database(explained->recording);
         char place[64], mode[128], instruction[96], reason[200] = "an exit of unknown reason";
@@ -102,8 +103,10 @@ bool explain_guest(struct explained *explained, struct hwaccl_error *error)
         int status = sqlite3_prepare_v2(database, query, -1, &row, NULL);
         if (status == SQLITE_OK)
                 status = sqlite3_bind_int64(row, 1, exit_id(exit->vcpu, exit->number));
-        if (status == SQLITE_OK && (status = sqlite3_step(row)) == SQLITE_ROW)
+        if (status == SQLITE_OK && (status = sqlite3_step(row)) == SQLITE_ROW) {
                 reason_text(row, reason, sizeof(reason));
+                explained->times_known = sqlite3_column_type(row, COLUMN_TIMES) == SQLITE_INTEGER;
+        }
         sqlite3_finalize(row);
         if (status != SQLITE_ROW && status != SQLITE_DONE)
                 return hwaccl_error_set(error, "%s", sqlite3_errmsg(database));

@@ -11,6 +11,7 @@ struct explained {
         const struct hwaccl_recorded_exit *exit;
         const struct hwaccl_subject_state *after; /* NULL: not recorded */
         struct hwaccl_known_fields after_known;
+        bool times_known; /* all of them */
         bool previous_known;
         uint64_t previous_end; /* host clock, ns, when the exit before was handled */
         struct hwaccl_device_states devices;
