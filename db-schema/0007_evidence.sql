@@ -41,6 +41,23 @@ CREATE TABLE thread_time (
 INSERT INTO names SELECT 'thread_time', * FROM (VALUES
   (0, 'keyframe'), (1, 'wait'), (2, 'resumed'), (3, 'end'));
 
+-- The guest's memory at the end of the run, if it was kept. Pages of a range without a row in memory_page are zeros;
+-- everything outside the ranges is unknown. Pages have 4096 bytes.
+CREATE TABLE memory_range (
+  address INTEGER PRIMARY KEY,  -- guest-physical
+  size INTEGER NOT NULL,        -- bytes
+  writable INTEGER NOT NULL     -- 0: ROM
+) STRICT;
+CREATE TABLE memory_page (
+  address INTEGER PRIMARY KEY,
+  page INTEGER NOT NULL         -- page.id
+) STRICT;
+CREATE TABLE page (
+  id INTEGER PRIMARY KEY,
+  sha256 BLOB NOT NULL,         -- of the bytes
+  zstd BLOB NOT NULL            -- the bytes, compressed
+) STRICT;
+
 -- The fault chain: before a triple fault, each event whose delivery failed, and those delivered in the same run before.
 CREATE TABLE fault (
   exit INTEGER NOT NULL,      -- exit.id

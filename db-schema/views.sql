@@ -425,6 +425,13 @@ FROM fault f
 LEFT JOIN names source ON source.kind = 'event_source' AND source.number = f.source
 LEFT JOIN names step ON step.kind = 'delivery_step' AND step.number = f.step;
 
+-- Pages of the guest's memory at the end of the run that are not all zeros; zstd is the compressed page.
+CREATE VIEW memory_pages AS
+SELECT printf('0x%x', m.address) AS address, r.writable AS writable, lower(hex(p.sha256)) AS sha256, p.zstd AS zstd
+FROM memory_page m
+LEFT JOIN page p ON p.id = m.page
+LEFT JOIN memory_range r ON r.address = (SELECT max(s.address) FROM memory_range s WHERE s.address <= m.address);
+
 -- Marks that the VMM set. exit: the last one before the mark.
 CREATE VIEW marks AS
 SELECT

@@ -6,6 +6,7 @@
 #include "replay/cli/parse.h"
 #include "replay/cli/recording_input.h"
 #include "replay/cli/state_devices.h"
+#include "replay/cli/state_memory.h"
 
 #include "hwaccl/exit_reason.h"
 
@@ -14,6 +15,7 @@
 #include <stdio.h>
 
 struct settings {
+        struct state_memory memory; /* first: state_memory_parse() */
         struct cli_exits exits;
         bool changed_only;
         bool devices;
@@ -24,6 +26,9 @@ static const struct cli_option options[] = {
         {"changed", 'c', NULL, "show only what changed", CLI_FLAG(struct settings, changed_only)},
         {"devices", 'D', NULL, "show the state of the devices after the exit's handling",
          CLI_FLAG(struct settings, devices)},
+        {"memory", 'm', "ADDRESS[,LENGTH]",
+         "show guest-physical memory at the end (64 bytes), if it was kept; EXIT is the last one",
+         CLI_PARSED(CLI_VALUE_TEXT, state_memory_parse)},
         CLI_OPTION_VCPU(struct settings, exits),
         CLI_OPTION_JSON(struct settings, json),
         {.name = NULL},
@@ -139,6 +144,11 @@ static enum cli_status show_state(const struct cli_command *command, struct hwac
         struct around around = {.number = exits->first};
         struct hwaccl_error error;
 
+        if (settings->memory.size)
+                return cli_exits_check(command, path, recording, exits)
+                               ? state_memory_show(command, recording, path, exits->vcpu, exits->first,
+                                                   &settings->memory)
+                               : CLI_CANNOT;
         if (settings->devices)
                 return state_devices_show(command, recording, path, exits->vcpu, exits->first, settings->changed_only,
                                           settings->json);

@@ -101,6 +101,14 @@ static bool read_recording(void)
         }
         (void)hwaccl_recording_device_fields(recording, 0, 15, &fields, &count, &error);
         (void)hwaccl_recording_check(recording, ignore, NULL, &error);
+        struct hwaccl_fault_chain chain;
+        for (uint64_t number = 0; number < 40; number++)
+                (void)hwaccl_recording_faults(recording, 0, number, &chain, &error);
+        uint8_t memory[64];
+        uint64_t address, size;
+        bool writable;
+        for (size_t i = 0; hwaccl_recording_memory_range(recording, i, &address, &size, &writable); i++)
+                (void)hwaccl_recording_memory_read(recording, address, memory, sizeof(memory));
         hwaccl_recording_close(recording);
         return true;
 }

@@ -163,6 +163,42 @@ class Ends(CommandTest):
         self.assertEqual(memory.count(0), len(memory) - 8 - 1 + self.read(image).count(0))
         self.assertLess(os.stat(saved).st_blocks * 512, 1 << 20, "not sparse")
 
+    def test_the_memory_of_a_guest_that_failed_is_kept(self):
+        # mov byte [8000h], 5ah; then: a triple fault, HLT for good, an exit code, reset, a loop
+        start = bytes.fromhex("c6 06 00 80 5a")
+        ends = {"fault": "0f 01 1e 80 7d 0f 0b", "halted": "fa f4", "code": "e6 f4 f4", "reset": "b0 fe e6 64 f4",
+                "loop": "90 eb fd"}
+        for end, options, status, kept in (
+                ("fault", [], 1, True), ("fault", ["--keep-memory", "never"], 1, False),
+                ("fault", ["--flight-recorder", "100exits"], 1, True), ("fault", ["--memory", "2G"], 1, False),
+                ("halted", [], 0, True), ("reset", [], 0, True), ("loop", ["--timeout", "0.2"], 0, True),
+                ("code", [], 0, False), ("code", ["--keep-memory", "final"], 0, True),
+                ("code", ["--expect-exit", "1"], 1, True), ("code", ["--until", "text"], 1, True)):
+            with self.subTest(end=end, options=options):
+                image = self.write("guest", start + bytes.fromhex(ends[end]))
+                for name in ("one.db", "two.db"):
+                    done = self.succeed("record", "--accel", "soft", "--clock", "virtual", "--raw", image + "@0x7c00",
+                                        "--memory", "16M", *options, "--force", "-o", self.path(name), status=status)
+                rows = [self.query(self.path(name), "SELECT address, page, sha256, zstd FROM memory_page, page "
+                                                    "WHERE page.id = page ORDER BY 1") for name in ("one.db", "two.db")]
+                self.assertTrue(rows[0] == rows[1] or end == "loop")
+                self.assertEqual("larger" in done.stderr or "1 GiB" in done.stderr, "2G" in options)
+                last = self.query(self.path("one.db"), "SELECT max(exit) FROM exits")[0][0]
+                shown = ("state", self.path("one.db"), last, "--memory", "0x8000,4")
+                if not kept:
+                    self.assertEqual(rows[0], [])
+                    self.refuse(*shown, mention="not kept")
+                    continue
+                if end == "loop":  # it may not have begun
+                    self.assertIn(0x7000, [row[0] for row in rows[0]])
+                    continue
+                self.assertEqual([row[0] for row in rows[0]], [0x7000, 0x8000])
+                self.assertTrue(self.succeed(*shown).stdout.startswith("00008000  5a 00 00 00  "))
+                self.assertIn("no problem", self.succeed("check", self.path("one.db")).stdout)
+        self.assertIn(" 00 00 ?? ?? ", self.succeed("state", self.path("one.db"), last, "-m", "0x9fffe,4").stdout)
+        for wrong in ("", "x", "1,", "1,0", "0,2M", "18446744073709551615,2"):
+            self.refuse("state", self.path("one.db"), last, "-m", wrong, mention="ADDRESS")
+
     def test_the_summary_names_the_recording_and_its_size(self):
         image = self.write("guest", HELLO)
         done = self.succeed("record", "--raw", image + "@0x7c00", "-o", self.path("a.db"))

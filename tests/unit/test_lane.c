@@ -92,7 +92,7 @@ static struct hwaccl_recording *decode(enum stamp_kind stamps, const uint8_t *re
         struct hwaccl_device *const devices[] = {&device.device};
         static const struct hwaccl_recording_option vmm = {HWACCL_OPTION_VMM, "test"};
         const struct recording_head head = {0, 1, INTERVAL, &vmm, 1};
-        const struct recording_end end = {HWACCL_TRACE_END_STOPPED, 0, NULL};
+        const struct recording_end end = {.end = HWACCL_TRACE_END_STOPPED};
         struct hwaccl_error error = {""};
 
         assert_non_null(decoder);

@@ -165,6 +165,18 @@ bool writer_database_status(sqlite3 *db, const struct recording_end *end, const 
         return false;
 }
 
+/* Without the log, which would take as much space and time again. */
+bool writer_database_memory(sqlite3 *db, const struct recording_end *end, struct hwaccl_error *error)
+{
+        if (!end->write_memory)
+                return true;
+        if (database_leave_log(db, error) && database_execute(db, "BEGIN", error) &&
+            end->write_memory(end->memory, db, error) && database_execute(db, "COMMIT", error))
+                return true;
+        (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+        return hwaccl_error_prefix(error, "the guest's memory cannot be kept");
+}
+
 bool writer_database_close(sqlite3 *db, struct hwaccl_error *error)
 {
         bool good = database_leave_log(db, error);

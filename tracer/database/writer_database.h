@@ -36,11 +36,16 @@ bool writer_database_place(const char *made, const char *path, bool replace, str
 /** writer_database_close - leave write-ahead logging, so that the recording is one file, and close */
 bool writer_database_close(sqlite3 *db, struct hwaccl_error *error);
 
+struct hwaccl_guest_memory;
+
 /* How the run ended. */
 struct recording_end {
         unsigned end; /* enum hwaccl_end */
         uint64_t code;
         const char *message; /* one line, or NULL */
+        /* writes the guest's memory as it is then; NULL: it is not kept */
+        bool (*write_memory)(const struct hwaccl_guest_memory *memory, sqlite3 *db, struct hwaccl_error *error);
+        const struct hwaccl_guest_memory *memory;
 };
 
 /**
@@ -50,5 +55,9 @@ struct recording_end {
  */
 bool writer_database_status(sqlite3 *db, const struct recording_end *end, const char *problem, bool finished,
                             struct hwaccl_error *error);
+
+/** writer_database_memory - after the status: the guest's memory, if it is kept. When it fails, nothing of it is there
+ */
+bool writer_database_memory(sqlite3 *db, const struct recording_end *end, struct hwaccl_error *error);
 
 #endif

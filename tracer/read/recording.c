@@ -266,6 +266,7 @@ void hwaccl_recording_close(struct hwaccl_recording *recording)
                 return;
         device_values_destroy(recording->asked);
         state_lookup_destroy(recording->lookup);
+        kept_memory_destroy(recording->memory);
         for (size_t i = 0; i < recording->option_count; i++) {
                 free(recording->option[i].name);
                 free(recording->option[i].value);

@@ -123,6 +123,40 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
         return true;
 }
 
+static bool check_memory(struct check *check, struct hwaccl_error *error)
+{
+        sqlite3_stmt *row;
+        int result;
+        uint8_t bytes[1];
+
+        if (!database_prepare(check->recording->db, "SELECT address FROM memory_page", &row, error))
+                return false;
+        while ((result = sqlite3_step(row)) == SQLITE_ROW) {
+                uint64_t address = (uint64_t)sqlite3_column_int64(row, 0);
+                if (address % 4096 || !hwaccl_recording_memory_read(check->recording, address, bytes, sizeof(bytes)))
+                        found(check, "memory_page: the page at 0x%" PRIx64 " is missing or damaged", address);
+        }
+        (void)sqlite3_finalize(row);
+        return result == SQLITE_DONE || database_error(check->recording->db, error, "cannot read");
+}
+
+/* Ranges that the reader does not take. */
+static bool check_memory_ranges(struct check *check, struct hwaccl_error *error)
+{
+        int64_t rows = 0;
+        size_t taken = 0;
+        uint64_t address, size;
+        bool writable;
+
+        while (hwaccl_recording_memory_range(check->recording, taken, &address, &size, &writable))
+                taken++;
+        if (!database_integer(check->recording->db, "SELECT count(*) FROM memory_range", 0, &rows, error))
+                return false;
+        if (rows != (int64_t)taken)
+                found(check, "memory_range: a range is invalid, overlaps another, or there are too many");
+        return true;
+}
+
 static bool check_faults(struct check *check, struct hwaccl_error *error)
 {
         sqlite3_stmt *row;
@@ -364,7 +398,8 @@ bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(
         for (size_t i = 0; i < recording->foreign_count; i++)
                 found(&check, "schema: %s; it is ignored", recording->foreign[i]);
         good = good && ask(&check, "database: ", "PRAGMA integrity_check(20)", error) &&
-               check_references(&check, error) && check_faults(&check, error);
+               check_references(&check, error) && check_faults(&check, error) && check_memory_ranges(&check, error) &&
+               check_memory(&check, error);
         for (uint32_t i = 0; good && i < recording->info.vcpu_count; i++)
                 good = check_exits(&check, &recording->vcpu[i], error);
         good = good && check_blocks(&check, error);

@@ -54,6 +54,7 @@ struct hwaccl_recording {
         size_t device_bytes;
         struct field_set set[FIELD_SET_COUNT];
         struct device_values *asked; /* last result of hwaccl_recording_device_fields() */
+        struct kept_memory *memory;  /* NULL until it is first asked for */
         struct state_lookup *lookup; /* of hwaccl_recording_state(); NULL until it is first called */
 };
 
@@ -74,6 +75,9 @@ bool recording_has_exit(const struct hwaccl_recording *recording, const struct r
 
 /** state_lookup_destroy - NULL is fine */
 void state_lookup_destroy(struct state_lookup *lookup);
+
+/** kept_memory_destroy - NULL is fine */
+void kept_memory_destroy(struct kept_memory *memory);
 
 /** recording_load_gaps - load table gap, after the vCPUs; exits in gaps do not count as exits */
 bool recording_load_gaps(struct hwaccl_recording *recording, struct hwaccl_error *error);

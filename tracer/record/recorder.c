@@ -124,7 +124,7 @@ void hwaccl_recorder_annotate(struct hwaccl_recorder *recorder, const char *name
 bool hwaccl_recorder_finish(struct hwaccl_recorder *recorder, unsigned end, uint64_t end_code, const char *end_message,
                             struct hwaccl_error *error)
 {
-        struct recording_end how = {end, end_code, end_message};
+        struct recording_end how = {end, end_code, end_message, recorder->write_memory, recorder->memory};
         struct hwaccl_error ignored;
 
         /* in the middle of an exit's handling devices may be between two states */

@@ -4,7 +4,10 @@
 
 #include "tracer/record/recorder.h"
 
+#include "tracer/database/database.h"
 #include "tracer/ring/lane.h"
+
+struct hwaccl_guest_memory;
 
 struct hwaccl_recorder {
         struct hwaccl_probe probe;
@@ -15,6 +18,9 @@ struct hwaccl_recorder {
         size_t device_bytes; /* total */
         struct ring ring;
         struct recorder_sink *sink;
+        /* of struct recording_end */
+        bool (*write_memory)(const struct hwaccl_guest_memory *memory, sqlite3 *db, struct hwaccl_error *error);
+        const struct hwaccl_guest_memory *memory;
 };
 
 extern const struct hwaccl_probe_ops recorder_probe_ops;

@@ -221,7 +221,7 @@ bool hwaccl_trace_error(struct hwaccl_trace *trace, struct hwaccl_error *error)
 bool hwaccl_trace_close(struct hwaccl_trace *trace, unsigned end, uint64_t code, const char *message,
                         struct hwaccl_error *error)
 {
-        struct recording_end how = {end, code, message};
+        struct recording_end how = {.end = end, .code = code, .message = message};
         struct hwaccl_error ignored;
 
         if (!trace)

@@ -367,10 +367,11 @@ static bool finish(struct recorder_sink *sink, const struct recording_end *end, 
         bool good =
                 writer_database_status(writer->db, end, failed ? error->message : NULL, all, failed ? &late : error) &&
                 all;
+        bool kept = failed || writer_database_memory(writer->db, end, error);
         bool gone = failed && good;
         if (gone)
                 destroy_rings(writer, true); /* closing the database may need their disk space */
-        good = writer_database_close(writer->db, good && !failed ? error : &late) && good;
+        good = writer_database_close(writer->db, good && kept && !failed ? error : &late) && good;
         STEP("database closed");
         if (!gone) {
                 if (!good)
@@ -379,7 +380,7 @@ static bool finish(struct recorder_sink *sink, const struct recording_end *end, 
         }
         destroy(writer);
         consumer_unblock_file_size_signal(mine);
-        return good && !failed;
+        return good && kept && !failed;
 }
 
 static uint64_t ring_size(const void *settings)

@@ -380,6 +380,15 @@ static enum cli_status judge(const struct session *session, bool failed)
         }
 }
 
+/* The ends whose memory is of use; what the report says of them is known later. */
+static bool has_failed(const struct session *session)
+{
+        enum hwaccl_end end = hwaccl_machine_end(session->machine);
+        bool timeout = end == HWACCL_END_STOPPED && hwaccl_machine_exit_code(session->machine) == HWACCL_STOP_TIMEOUT;
+
+        return timeout || end == HWACCL_END_HALTED || end == HWACCL_END_RESET || judge(session, false) == CLI_BAD;
+}
+
 /* A trace that lost no event has as many as this line says. */
 static void finish_lttng(struct session *session, enum hwaccl_end end, uint64_t code, const char *message)
 {
@@ -426,6 +435,7 @@ static enum cli_status run_guest(struct session *session)
         record_flight_stop();
         if (recorder) {
                 session->recorder = NULL;
+                record_memory_keep(session->settings, recorder, hwaccl_machine_memory(machine), has_failed(session));
                 finished = hwaccl_recorder_finish(recorder, end, hwaccl_machine_exit_code(machine), message,
                                                   &finish_error);
         }

@@ -57,6 +57,9 @@ enum record_accel { RECORD_ACCEL_AUTO, RECORD_ACCEL_KVM, RECORD_ACCEL_SOFT, RECO
 
 #define RECORD_MACHINES "apic pic" /* the first is the default */
 
+enum record_keep { RECORD_KEEP_ON_FAILURE, RECORD_KEEP_FINAL, RECORD_KEEP_NEVER };
+#define RECORD_KEEPS "on-failure final never" /* in this order */
+
 struct record_settings {
         const struct cli_command *command;
         struct record_image firmware; /* path NULL: none */
@@ -95,6 +98,7 @@ struct record_settings {
         const char *input;       /* NULL: the terminal, if there is one */
         const char *save_memory; /* NULL: nowhere */
         int save_memory_fd;
+        enum record_keep keep_memory;
         bool quiet_debug;
         uint32_t keyframe_interval;
         const char *flight_text; /* of --flight-recorder; NULL: everything is kept */
@@ -247,13 +251,17 @@ void record_console_write(void *opaque, enum hwaccl_channel channel, const void 
 /** record_console_close - false after an error message when something could not be written */
 bool record_console_close(struct record_console *console);
 
-/* record_memory.c: --save-memory. */
+/* record_memory.c: --save-memory and --keep-memory. */
 
 /** record_memory_open - false after an error message; before the guest runs, so that a wrong name costs nothing */
 bool record_memory_open(struct record_settings *settings);
 /** record_memory_save - write the RAM of a guest that has ended; false after an error message */
 bool record_memory_save(const struct record_settings *settings, const struct hwaccl_guest_memory *memory);
 void record_memory_close(struct record_settings *settings);
+/** record_memory_keep - let the recorder write the memory of a guest that has ended, if it is to be kept. @failed: the
+ * guest did */
+void record_memory_keep(const struct record_settings *settings, struct hwaccl_recorder *recorder,
+                        const struct hwaccl_guest_memory *memory, bool failed);
 
 /* record_terminal.c: a terminal on standard input as the guest's serial port; one per process, for the main thread. */
 

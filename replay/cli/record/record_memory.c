@@ -1,8 +1,9 @@
 /* --save-memory: writes the guest's RAM to a file when the guest has ended. File offsets are guest-physical addresses.
- */
+ * --keep-memory: the recorder writes it into the recording. */
 #include "replay/cli/record/record.h"
 
 #include "core/host/file.h"
+#include "tracer/record/kept_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,4 +82,19 @@ void record_memory_close(struct record_settings *settings)
 {
         if (settings->save_memory && settings->save_memory_fd >= 0)
                 (void)close(settings->save_memory_fd);
+}
+
+void record_memory_keep(const struct record_settings *settings, struct hwaccl_recorder *recorder,
+                        const struct hwaccl_guest_memory *memory, bool failed)
+{
+        uint64_t size = 0;
+
+        if (settings->keep_memory == RECORD_KEEP_NEVER || (settings->keep_memory == RECORD_KEEP_ON_FAILURE && !failed))
+                return;
+        for (size_t i = 0; i < memory->run_count; i++)
+                size += memory->run[i].writable ? memory->run[i].size : 0;
+        if (size > HWACCL_KEPT_MEMORY_MAX)
+                cli_notice(settings->command, "the guest's memory is not kept: it has more than 1 GiB of RAM");
+        else
+                hwaccl_recorder_keep_memory(recorder, memory);
 }

@@ -214,6 +214,15 @@ bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t
 bool hwaccl_recording_faults(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
                              struct hwaccl_fault_chain *chain, struct hwaccl_error *error);
 
+/** hwaccl_recording_memory_range - one of the ranges of guest-physical memory that were kept, in ascending order; false
+ * when there are no more: @index is 0 where none was kept */
+bool hwaccl_recording_memory_range(struct hwaccl_recording *recording, size_t index, uint64_t *address, uint64_t *size,
+                                   bool *writable);
+
+/** hwaccl_recording_memory_read - guest-physical memory at the end of the run. False where a byte is not known: it was
+ * not kept, or its page is damaged */
+bool hwaccl_recording_memory_read(struct hwaccl_recording *recording, uint64_t address, void *buffer, size_t size);
+
 /**
  * hwaccl_recording_check - check every row: ranges of numbers, gaps, references, sizes
  * @finding: called with one line, without a newline, for each problem

@@ -119,7 +119,8 @@ static bool write_window(struct flight *flight, const struct flight_dump *dump, 
                 decoder->clock = flight->clock;
                 good = fill(flight, decoder, db, dump, error) &&
                        database_execute(db, "PRAGMA synchronous = FULL", error) && /* all of the file, at the end */
-                       writer_database_status(db, dump->how, NULL, true, error);
+                       writer_database_status(db, dump->how, NULL, true, error) &&
+                       writer_database_memory(db, dump->how, error);
                 decoder_finish(decoder);
                 struct hwaccl_error ignored;
                 good = writer_database_close(db, good ? error : &ignored) && good;
@@ -179,7 +180,7 @@ static char *free_name(struct flight *flight)
 
 void flight_dump_beside(struct flight *flight, const char *reason, uint64_t end)
 {
-        static const struct recording_end running = {HWACCL_END_NONE, 0, NULL};
+        static const struct recording_end running = {.end = HWACCL_END_NONE};
         struct hwaccl_error error = {"no free file name for the window"};
         char text[1024];
         char *path = free_name(flight);
@@ -210,7 +211,7 @@ bool flight_dump_frame(struct flight *flight, struct hwaccl_error *error)
         size_t room = strlen(flight->directory) + sizeof("/" FLIGHT_FRAME);
         char *path = malloc(room);
         struct decoder *decoder = aligned_alloc(64, (sizeof(*decoder) + 63) & ~(size_t)63);
-        static const struct recording_end running = {HWACCL_END_NONE, 0, NULL};
+        static const struct recording_end running = {.end = HWACCL_END_NONE};
         bool good = path && decoder;
 
         if (!good)
