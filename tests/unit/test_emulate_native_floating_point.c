@@ -294,6 +294,10 @@ static void the_whole_state_and_mxcsr_agree_with_the_processor(void **state)
                                 memcpy(other, exchange.state, 512);
                                 random_state();
                                 memcpy(exchange.memory, exchange.state, 512);
+                                exchange.memory[FXSAVE_FCW] = (uint8_t)random_number();
+                                exchange.memory[FXSAVE_FCW + 1] = (uint8_t)random_number();
+                                exchange.memory[FXSAVE_FSW] = (uint8_t)random_number();
+                                exchange.memory[FXSAVE_FSW + 1] = (uint8_t)random_number();
                                 memcpy(exchange.state, other, 512);
                         } else {
                                 memset(exchange.memory + 2, 0, 2);
@@ -329,7 +333,7 @@ static void what_may_not_run_raises_the_exception_of_its_kind(void **state)
                 uint16_t status;
                 uint8_t vector[6]; /* 0: it completes */
         } cases[] = {
-                {HWACCL_CR0_EM, 0, 0, {7, 6, 6, 6, 6, 6}},
+                {HWACCL_CR0_EM, 0, 0, {7, 6, 6, 7, 6, 6}},
                 {HWACCL_CR0_TS, 0, 0, {7, 7, 7, 7, 7, 7}},
                 {0, HWACCL_CR4_OSFXSR, 0, {0, 0, 6, 0, 6, 6}},
                 {0, 0, 0x8081, {16, 16, 0, 0, 13, 13}},

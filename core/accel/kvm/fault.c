@@ -65,6 +65,8 @@ static unsigned operand_kind(enum operation operation, unsigned index)
         case OPERATION_PUSH: return VIOLATION_READ;
         case OPERATION_MOV:
         case OPERATION_MOVBE:
+        case OPERATION_X87:
+        case OPERATION_VECTOR:
         case OPERATION_SETCC:
         case OPERATION_SGDT:
         case OPERATION_SIDT:

@@ -358,11 +358,10 @@ static const cs_insn *disassemble_without(struct decoder *decoder, const uint8_t
 static bool take_floating_point(const cs_x86 *detail, const uint8_t *opcode, const struct prefixes *prefixes,
                                 struct instruction *instruction)
 {
-        struct operand *operand = &instruction->operand[0];
-        uint8_t form, size;
-        bool x87 = x87_form(opcode, &form, &size);
+        struct floating_point_form form;
+        bool x87 = x87_form(opcode, &form);
 
-        if (!x87 && !vector_form(opcode, prefixes, &form, &size))
+        if (!x87 && !vector_form(opcode, prefixes, &form))
                 return false;
         instruction->operation = OPERATION_NONE;
         for (unsigned i = 0; i < detail->op_count; i++) {
@@ -370,10 +369,10 @@ static bool take_floating_point(const cs_x86 *detail, const uint8_t *opcode, con
                     !take_memory(&detail->operands[i].mem, prefixes, instruction))
                         continue;
                 instruction->operation = x87 ? OPERATION_X87 : OPERATION_VECTOR;
-                instruction->form = form;
-                *operand = (struct operand){OPERAND_MEMORY,
-                                            (uint8_t)(opcode[x87 ? 1 : 2] >> 3 & 7) | (prefixes->rex & REX_R ? 8 : 0),
-                                            size};
+                instruction->form = form.row;
+                instruction->operand[!form.stores] = (struct operand){
+                        OPERAND_MEMORY, (uint8_t)((opcode[x87 ? 1 : 2] >> 3 & 7) | (prefixes->rex & REX_R ? 8 : 0)),
+                        form.size};
         }
         return true;
 }

@@ -49,11 +49,26 @@ int64_t extended_to_integer(struct extended number, unsigned size, enum x87_roun
 
 #define EXTENDED_INDEFINITE ((struct extended){UINT64_C(0xc000000000000000), 0xffff})
 
-/* Which instruction on the state it is, by its opcode: the number of its form, and the size of its operand. False for
- * others, and without an operand in memory. */
+/* Which instruction on the state it is, by its opcode: the row of its table, and its operand in memory. */
+struct floating_point_form {
+        uint8_t row;
+        uint16_t size;
+        bool stores;
+};
+
+/* False for other instructions, and without an operand in memory. */
 struct prefixes;
-bool x87_form(const uint8_t *opcode, uint8_t *form, uint8_t *size);
-bool vector_form(const uint8_t *opcode, const struct prefixes *prefixes, uint8_t *form, uint8_t *size);
+bool x87_form(const uint8_t *opcode, struct floating_point_form *form);
+bool vector_form(const uint8_t *opcode, const struct prefixes *prefixes, struct floating_point_form *form);
+
+/* The destination is operand 0, the source 1. */
+static inline const struct operand *memory_operand(const struct instruction *instruction)
+{
+        return &instruction->operand[instruction->operand[0].kind != OPERAND_MEMORY];
+}
+
+/* x87.c: what the processor makes of control and status words that are loaded: bit 6, and the summary of exceptions */
+void x87_settle(struct hwaccl_floating_point *state);
 
 /* The state, from the accelerator and back to it. STEP_UNSUPPORTED: this one does not give it. */
 enum step floating_point_read(struct emulation *emulation, struct hwaccl_floating_point *state);

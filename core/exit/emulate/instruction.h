@@ -134,7 +134,7 @@ enum operand_kind {
 struct operand {
         uint8_t kind;
         uint8_t number; /* of the register; with OPERATION_VECTOR, of the other operand */
-        uint8_t size;   /* bytes: 1, 2, 4, 8 or 16 */
+        uint16_t size;  /* bytes: 1, 2, 4, 8 or 16; of an FPU's number 10, of its whole state 512 */
 };
 
 enum repeat { REPEAT_NONE, REPEAT_EQUAL /* F3 */, REPEAT_NOT_EQUAL /* F2 */ };

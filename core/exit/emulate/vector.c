@@ -27,7 +27,7 @@ enum prefix { NONE, P66, F3, F2 };
 static const struct form {
         uint8_t prefix, opcode; /* behind 0fh */
         uint8_t extension;      /* the ModRM byte's reg field, if that is part of the opcode */
-        uint8_t size;           /* of FXSAVE: 0, for 512 */
+        uint16_t size;
         uint16_t flags;
 } forms[] = {
 #define MOVE(prefix, opcode, size, flags)                                                                              \
@@ -75,13 +75,13 @@ static const struct form {
         MOVE(P66, 0xe7, 16, STORE | ALIGN),
         MOVE(F2, 0xf0, 16, 0),
 #undef MOVE
-        {NONE, 0xae, 0, 0, FXSAVE | STORE},
-        {NONE, 0xae, 1, 0, FXSAVE},
+        {NONE, 0xae, 0, 512, FXSAVE | STORE},
+        {NONE, 0xae, 1, 512, FXSAVE},
         {NONE, 0xae, 2, 4, MXCSR},
         {NONE, 0xae, 3, 4, MXCSR | STORE},
 };
 
-bool vector_form(const uint8_t *opcode, const struct prefixes *prefixes, uint8_t *form, uint8_t *size)
+bool vector_form(const uint8_t *opcode, const struct prefixes *prefixes, struct floating_point_form *form)
 {
         enum prefix prefix = prefixes->repeat == REPEAT_EQUAL       ? F3
                              : prefixes->repeat == REPEAT_NOT_EQUAL ? F2
@@ -92,8 +92,9 @@ bool vector_form(const uint8_t *opcode, const struct prefixes *prefixes, uint8_t
                 if (opcode[0] == 0x0f && forms[i].opcode == opcode[1] && forms[i].prefix == prefix &&
                     (forms[i].extension == ANY_EXTENSION || forms[i].extension == (opcode[2] >> 3 & 7)) &&
                     opcode[2] < 0xc0) {
-                        *form = (uint8_t)i;
-                        *size = forms[i].flags & WIDE && prefixes->rex & REX_W ? 8 : forms[i].size;
+                        bool wide = forms[i].flags & WIDE && prefixes->rex & REX_W;
+                        *form = (struct floating_point_form){(uint8_t)i, wide ? 8 : forms[i].size,
+                                                             forms[i].flags & STORE};
                         return true;
                 }
         return false;
@@ -113,8 +114,11 @@ void floating_point_write(struct emulation *emulation, const struct hwaccl_float
 static enum step check(struct emulation *emulation, const struct form *form)
 {
         const struct hwaccl_machine_context *context = emulation->context;
-        bool needs_sse = !(form->flags & (MMX | FXSAVE));
+        bool needs_sse = !(form->flags & MMX);
 
+        if (form->flags & FXSAVE) /* the FPU's exception: so QEMU and KVM have it too */
+                return context->cr0 & (HWACCL_CR0_EM | HWACCL_CR0_TS) ? raise_fault(emulation, HWACCL_VECTOR_NM)
+                                                                      : STEP_DONE;
         if (context->cr0 & HWACCL_CR0_EM || (needs_sse && !(context->cr4 & HWACCL_CR4_OSFXSR)))
                 return raise_fault(emulation, HWACCL_VECTOR_UD);
         return context->cr0 & HWACCL_CR0_TS ? raise_fault(emulation, HWACCL_VECTOR_NM) : STEP_DONE;
@@ -173,7 +177,7 @@ static void load_register(uint8_t *to, const struct form *form, unsigned size, c
 
 static enum step move(struct emulation *emulation, struct hwaccl_floating_point *state, const struct form *form)
 {
-        const struct operand *operand = &emulation->instruction->operand[0];
+        const struct operand *operand = memory_operand(emulation->instruction);
         bool stores = form->flags & STORE;
         uint8_t *place_of_register = state->image + (form->flags & MMX ? FXSAVE_ST(operand->number & 7u)
                                                                        : FXSAVE_XMM((unsigned)operand->number));
@@ -241,6 +245,7 @@ static enum step move_all(struct emulation *emulation, struct hwaccl_floating_po
         if (!mxcsr_allowed(emulation, bytes + FXSAVE_MXCSR))
                 return STEP_EXCEPTION;
         memcpy(state->image, bytes, size);
+        x87_settle(state);
         floating_point_write(emulation, state);
         return STEP_DONE;
 }

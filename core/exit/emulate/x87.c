@@ -38,12 +38,16 @@ static const struct form {
         {0xdf, 7, STORE_INTEGER, 8, true},
 };
 
-bool x87_form(const uint8_t *opcode, uint8_t *form, uint8_t *size)
+static bool stores(const struct form *form)
+{
+        return (form->kind >= STORE_FLOAT && form->kind <= STORE_EXTENDED) || form->kind > LOAD_CONTROL;
+}
+
+bool x87_form(const uint8_t *opcode, struct floating_point_form *form)
 {
         for (unsigned i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
                 if (forms[i].opcode == opcode[0] && forms[i].extension == (opcode[1] >> 3 & 7) && opcode[1] < 0xc0) {
-                        *form = (uint8_t)i;
-                        *size = forms[i].size;
+                        *form = (struct floating_point_form){(uint8_t)i, forms[i].size, stores(&forms[i])};
                         return true;
                 }
         return false;
@@ -172,13 +176,14 @@ static enum step check(struct emulation *emulation, const struct hwaccl_floating
         return raise_fault(emulation, HWACCL_VECTOR_MF);
 }
 
-static void load_control(struct hwaccl_floating_point *state, unsigned value)
+void x87_settle(struct hwaccl_floating_point *state)
 {
+        unsigned control = (word(state, FXSAVE_FCW) & 0x1f3fu) | 0x40;
         unsigned status = word(state, FXSAVE_FSW) & ~(unsigned)(X87_SUMMARY | X87_BUSY);
 
-        set_word(state, FXSAVE_FCW, (value & 0x1f3f) | 0x40);
-        if (status & X87_EXCEPTIONS & ~value)
+        if (status & X87_EXCEPTIONS & ~control)
                 status |= X87_SUMMARY | X87_BUSY;
+        set_word(state, FXSAVE_FCW, control);
         set_word(state, FXSAVE_FSW, status);
 }
 
@@ -206,7 +211,7 @@ enum step execute_x87(struct emulation *emulation)
 {
         const struct instruction *instruction = emulation->instruction;
         const struct form *form = &forms[instruction->form];
-        bool stores = (form->kind >= STORE_FLOAT && form->kind <= STORE_EXTENDED) || form->kind > LOAD_CONTROL;
+        bool is_store = stores(form);
         struct hwaccl_floating_point state;
         struct place place;
         uint8_t bytes[10] = {0};
@@ -218,16 +223,18 @@ enum step execute_x87(struct emulation *emulation)
                 step = check(emulation, &state, (enum kind)form->kind);
         if (step != STEP_DONE)
                 return step;
-        if (!operand_locate(emulation, &instruction->operand[0], stores ? HWACCL_ACCESS_WRITE : HWACCL_ACCESS_READ,
+        if (!operand_locate(emulation, memory_operand(instruction), is_store ? HWACCL_ACCESS_WRITE : HWACCL_ACCESS_READ,
                             &place))
                 return STEP_EXCEPTION;
-        if (stores)
+        if (is_store)
                 return store(emulation, &state, form, &place);
         place_read(emulation, &place, bytes);
-        if (form->kind == LOAD_CONTROL)
-                load_control(&state, (unsigned)little_endian(bytes, 2));
-        else
+        if (form->kind == LOAD_CONTROL) {
+                memcpy(state.image + FXSAVE_FCW, bytes, 2);
+                x87_settle(&state);
+        } else {
                 load(&state, form, bytes);
+        }
         floating_point_write(emulation, &state);
         return STEP_DONE;
 }
