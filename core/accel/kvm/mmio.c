@@ -5,6 +5,7 @@
  */
 #include "core/accel/kvm/kvm.h"
 #include "core/exit/emulate/emulation.h"
+#include "core/exit/emulate/floating_point.h"
 #include "core/subject/transfer.h"
 
 #include <inttypes.h>
@@ -103,6 +104,8 @@ static bool undo(struct kvm_accel *kvm, struct hwaccl_subject_state *state, cons
         uint64_t mask = size_mask(instruction->address_size);
 
         switch (instruction->operation) {
+        case OPERATION_X87:
+        case OPERATION_VECTOR:
         case OPERATION_MOV: return true;
         case OPERATION_PUSH: undo_stack(kvm, state, instruction->operand_size); return true;
         case OPERATION_POP: undo_stack(kvm, state, (uint64_t)0 - instruction->operand_size); return true;
@@ -123,9 +126,21 @@ static bool read_source(struct kvm_accel *kvm, const struct instruction *instruc
         const struct emulation emulation = {.context = &kvm->context, .instruction = instruction};
         const struct hwaccl_machine_context *context = &kvm->context;
         const struct operand *operand = &instruction->operand[instruction->operation == OPERATION_MOV];
+        struct hwaccl_floating_point registers;
+        struct hwaccl_error error;
+        const uint8_t *stored;
         uint64_t number;
 
         switch (instruction->operation) {
+        case OPERATION_X87:
+        case OPERATION_VECTOR:
+                if (!kvm_floating_point_read(&kvm->accel, &registers, &error))
+                        return false;
+                stored = instruction->operation == OPERATION_X87 ? x87_stored(instruction, &registers)
+                                                                 : vector_stored(instruction, &registers);
+                if (stored)
+                        memcpy(value, stored, instruction->operand[0].size);
+                return stored != NULL;
         case OPERATION_MOVS:
                 return kvm_data_read(kvm, instruction->segment,
                                      context->gpr[HWACCL_RSI] & size_mask(instruction->address_size), value,
@@ -152,11 +167,12 @@ static bool accounts_for_write(struct kvm_accel *kvm, const struct instruction *
 {
         const struct kvm_run *run = kvm->kvm->run;
         size_t length = run->mmio.len <= sizeof(run->mmio.data) ? run->mmio.len : 0;
-        size_t size =
-                instruction->operation == OPERATION_MOV ? instruction->operand[0].size : instruction->operand_size;
+        bool moves = instruction->operation == OPERATION_MOV || instruction->operation == OPERATION_VECTOR ||
+                     instruction->operation == OPERATION_X87;
+        size_t size = moves ? instruction->operand[0].size : instruction->operand_size;
         uint8_t value[16] = {0};
 
-        return length && length <= size && size <= 8 && kvm_find_access(kvm, instruction, state) &&
+        return length && length <= size && size <= sizeof(value) && kvm_find_access(kvm, instruction, state) &&
                state->guest_physical_address == run->mmio.phys_addr && read_source(kvm, instruction, value) &&
                (memcmp(value, run->mmio.data, length) == 0 ||
                 memcmp(value + size - length, run->mmio.data, length) == 0);

@@ -67,6 +67,12 @@ static inline const struct operand *memory_operand(const struct instruction *ins
         return &instruction->operand[instruction->operand[0].kind != OPERAND_MEMORY];
 }
 
+/* vector.c: the bytes that a store of OPERATION_VECTOR, of 16 bytes at most, takes from the registers */
+const uint8_t *vector_stored(const struct instruction *instruction, const struct hwaccl_floating_point *state);
+
+/* x87.c: the same of the control and status words; NULL for other instructions */
+const uint8_t *x87_stored(const struct instruction *instruction, const struct hwaccl_floating_point *state);
+
 /* x87.c: what the processor makes of control and status words that are loaded: bit 6, and the summary of exceptions */
 void x87_settle(struct hwaccl_floating_point *state);
 

@@ -175,12 +175,23 @@ static void load_register(uint8_t *to, const struct form *form, unsigned size, c
                 memset(to + 8, 0xff, 2);
 }
 
+static size_t register_offset(const struct instruction *instruction)
+{
+        unsigned number = memory_operand(instruction)->number;
+
+        return forms[instruction->form].flags & MMX ? FXSAVE_ST(number & 7) : FXSAVE_XMM(number);
+}
+
+const uint8_t *vector_stored(const struct instruction *instruction, const struct hwaccl_floating_point *state)
+{
+        return state->image + register_offset(instruction) + (forms[instruction->form].flags & HIGH ? 8 : 0);
+}
+
 static enum step move(struct emulation *emulation, struct hwaccl_floating_point *state, const struct form *form)
 {
         const struct operand *operand = memory_operand(emulation->instruction);
         bool stores = form->flags & STORE;
-        uint8_t *place_of_register = state->image + (form->flags & MMX ? FXSAVE_ST(operand->number & 7u)
-                                                                       : FXSAVE_XMM((unsigned)operand->number));
+        uint8_t *place_of_register = state->image + register_offset(emulation->instruction);
         struct place place;
         uint8_t bytes[16];
 
@@ -190,7 +201,7 @@ static enum step move(struct emulation *emulation, struct hwaccl_floating_point 
         if (form->flags & MMX)
                 enter_mmx(state);
         if (stores) {
-                place_write(emulation, &place, place_of_register + (form->flags & HIGH ? 8 : 0));
+                place_write(emulation, &place, vector_stored(emulation->instruction, state));
         } else {
                 place_read(emulation, &place, bytes);
                 load_register(place_of_register, form, operand->size, bytes);

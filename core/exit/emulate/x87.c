@@ -159,11 +159,6 @@ static void convert(const struct hwaccl_floating_point *state, const struct form
         bytes[9] = (uint8_t)(number.exponent >> 8);
 }
 
-static bool is_control(enum kind kind)
-{
-        return kind >= LOAD_CONTROL;
-}
-
 /* #NM, #MF and what a waiting instruction does where CR0.NE is clear. */
 static enum step check(struct emulation *emulation, const struct hwaccl_floating_point *state, enum kind kind)
 {
@@ -187,14 +182,24 @@ void x87_settle(struct hwaccl_floating_point *state)
         set_word(state, FXSAVE_FSW, status);
 }
 
+const uint8_t *x87_stored(const struct instruction *instruction, const struct hwaccl_floating_point *state)
+{
+        switch (forms[instruction->form].kind) {
+        case STORE_CONTROL: return state->image + FXSAVE_FCW;
+        case STORE_STATUS: return state->image + FXSAVE_FSW;
+        default: return NULL;
+        }
+}
+
 static enum step store(struct emulation *emulation, struct hwaccl_floating_point *state, const struct form *form,
                        const struct place *place)
 {
         uint8_t bytes[10] = {0};
         unsigned flags = 0;
 
-        if (is_control((enum kind)form->kind)) {
-                place_write(emulation, place, state->image + (form->kind == STORE_STATUS ? FXSAVE_FSW : FXSAVE_FCW));
+        const uint8_t *words = x87_stored(emulation->instruction, state);
+        if (words) {
+                place_write(emulation, place, words);
                 return STEP_DONE;
         }
         convert(state, form, bytes, &flags);
