@@ -2,6 +2,7 @@
 
 #include "core/machine/devices/ata.h"
 #include "core/machine/devices/i8042.h"
+#include "core/machine/devices/io_apic.h"
 #include "core/machine/devices/local_apic.h"
 #include "core/machine/devices/pic.h"
 #include "core/machine/devices/pit.h"
@@ -9,6 +10,7 @@
 #include "core/machine/devices/uart.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,36 +34,128 @@ static const struct status_bit ata_bits[] = {
 static const struct status_bit rtc_a_bits[] = {{0x80, true, "UIP"}, {0x80, false, "UIP"}, {0, false, NULL}};
 static const struct status_bit rtc_c_bits[] = {
         {0x80, true, "IRQF"}, {0x40, true, "PF"}, {0x10, true, "UF"}, {0x20, true, "AF"}, {0, false, NULL}};
+static const struct status_bit redirection_bits[] = {
+        {0x1000, false, "delivery status"}, {0x4000, false, "remote IRR"}, {0, false, NULL}};
 static const struct status_bit icr_bits[] = {{0x1000, false, "delivery status"}, {0, false, NULL}};
 
-/* The bit that is awaited: one that never had the level that software waits for. What the test gave last (ZF) says at
- * which level it is. */
-static const struct status_bit *awaited(const struct status_bit *bits, const struct poll *poll)
+/* May the guest wait for this bit to get the level that software usually waits for? */
+static bool is_awaited(const struct status_bit *bit, const struct poll *poll)
 {
-        const struct status_bit *fallback = NULL;
+        bool stuck = bit->awaited ? !(poll->ever & bit->mask) : (poll->always & bit->mask) == bit->mask;
 
-        for (; bits->name; bits++) {
-                bool stuck = bits->awaited ? !(poll->ever & bits->mask) : (poll->always & bits->mask) == bits->mask;
-                if (!stuck)
-                        continue;
-                if (bits->awaited == poll->zero)
-                        return bits;
-                if (!fallback)
-                        fallback = bits;
-        }
-        return fallback;
+        if (poll->test == POLL_TESTED)
+                return bit->awaited == poll->awaited && bit->mask & poll->candidates && (poll->exact || stuck);
+        return poll->test == POLL_UNKNOWN && stuck;
 }
 
-static void say_bit(const struct poll *poll, const char *where, const struct status_bit *bit,
-                    struct poll_answer *answer)
+/* The bit that is awaited; NULL where several may be, or none that has a name. */
+static const struct status_bit *awaited(const struct status_bit *bits, const struct poll *poll)
 {
-        if (!bit) {
-                (void)snprintf(answer->what, sizeof(answer->what), "%s (reads %" PRIx64 "h)", where, poll->last);
+        const struct status_bit *only = NULL;
+
+        for (; bits->name; bits++) {
+                if (!is_awaited(bits, poll))
+                        continue;
+                if (only)
+                        return NULL;
+                only = bits;
+        }
+        return only;
+}
+
+static const char *name_of(const struct status_bit *bits, uint64_t mask)
+{
+        for (; bits && bits->name; bits++)
+                if (bits->mask == mask)
+                        return bits->name;
+        return NULL;
+}
+
+static void append(char *text, size_t room, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void append(char *text, size_t room, const char *format, ...)
+{
+        size_t used = strlen(text);
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void)vsnprintf(text + used, room - used, format, arguments);
+        va_end(arguments);
+}
+
+/* Bits that have a name, and are rarely awaited at this level. */
+static void say_unlikely(const struct poll *poll, const struct status_bit *bits, const char *before, char *text,
+                         size_t room)
+{
+        uint64_t said = 0;
+
+        for (const struct status_bit *bit = bits; bit && bit->name; bit++)
+                if (is_awaited(bit, poll))
+                        said |= bit->mask;
+        for (const struct status_bit *bit = bits; bit && bit->name; bit++) {
+                if (said & bit->mask || !(poll->candidates & bit->mask))
+                        continue;
+                append(text, room, "%s bit %u (%s) to become %d", before, (unsigned)__builtin_ctzll(bit->mask),
+                       bit->name, poll->awaited);
+                before = ", or";
+                said |= bit->mask;
+        }
+}
+
+/* "for bit 5 (OUT of counter 2) to become 1", "for one of: bit 6 (DRDY) to become 1, bit 3 (DRQ) to become 1" */
+static void say_bits(const struct poll *poll, const struct status_bit *bits, char *text, size_t room)
+{
+        unsigned count = 0, listed = 0;
+
+        for (const struct status_bit *bit = bits; bit && bit->name; bit++)
+                count += is_awaited(bit, poll);
+        for (const struct status_bit *bit = bits; bit && bit->name; bit++)
+                if (is_awaited(bit, poll))
+                        append(text, room, "%sbit %u (%s) to become %d",
+                               listed++    ? ", "
+                               : count > 1 ? " for one of: "
+                                           : " for ",
+                               (unsigned)__builtin_ctzll(bit->mask), bit->name, bit->awaited);
+        if (poll->test != POLL_TESTED)
+                return;
+        uint64_t left = poll->candidates;
+        if (count || __builtin_popcountll(left) > 4) {
+                say_unlikely(poll, bits, count ? ", or" : " perhaps for", text, room);
                 return;
         }
-        unsigned number = (unsigned)__builtin_ctzll(bit->mask);
-        (void)snprintf(answer->what, sizeof(answer->what), "%s (reads %" PRIx64 "h) for bit %u (%s) to become %d",
-                       where, poll->last, number, bit->name, bit->awaited);
+        append(text, room, " for %sbit%s", left & (left - 1) ? "one of " : "", left & (left - 1) ? "s" : "");
+        for (const char *comma = " "; left; left &= left - 1, comma = ", ") {
+                const char *name = name_of(bits, left & -left);
+                append(text, room, "%s%u%s%s%s", comma, (unsigned)__builtin_ctzll(left), name ? " (" : "",
+                       name ? name : "", name ? ")" : "");
+        }
+        append(text, room, " to become %d", poll->awaited);
+}
+
+/* " (reads 60h)"; "" where the value is not known */
+static const char *reads(const struct poll *poll, char text[32])
+{
+        text[0] = '\0';
+        if (poll->reads)
+                (void)snprintf(text, 32, " (reads %" PRIx64 "h)", poll->last);
+        return text;
+}
+
+static void say(const struct poll *poll, const struct status_bit *bits, struct poll_answer *answer, const char *format,
+                ...) __attribute__((format(printf, 4, 5)));
+
+/* Register, value, and what is awaited. */
+static void say(const struct poll *poll, const struct status_bit *bits, struct poll_answer *answer, const char *format,
+                ...)
+{
+        va_list arguments;
+        char value[32];
+
+        va_start(arguments, format);
+        (void)vsnprintf(answer->what, sizeof(answer->what), format, arguments);
+        va_end(arguments);
+        append(answer->what, sizeof(answer->what), "%s", reads(poll, value));
+        say_bits(poll, bits, answer->what, sizeof(answer->what));
 }
 
 static void written_at(const struct hwaccl_evidence *evidence, uint16_t port, struct poll_answer *answer, char *text,
@@ -108,7 +202,7 @@ static bool explain_port_b(const struct hwaccl_evidence *evidence, const struct 
 {
         const struct status_bit *bit = awaited(port_b_bits, poll);
 
-        say_bit(poll, "port 61h", bit, answer);
+        say(poll, port_b_bits, answer, "port 61h");
         if (bit && bit->mask == 0x20)
                 explain_counter(evidence, 2, answer);
         return true;
@@ -118,8 +212,7 @@ static bool explain_pit(const struct hwaccl_evidence *evidence, const struct pol
 {
         unsigned number = (unsigned)(poll->access.address - 0x40);
 
-        (void)snprintf(answer->what, sizeof(answer->what), "port %xh, the count of counter %u (reads %" PRIx64 "h)",
-                       0x40 + number, number, poll->last);
+        say(poll, NULL, answer, "port %xh, the count of counter %u", 0x40 + number, number);
         explain_counter(evidence, number, answer);
         return true;
 }
@@ -130,7 +223,7 @@ static bool explain_keyboard(const struct hwaccl_evidence *evidence, const struc
         const struct status_bit *bit = awaited(keyboard_bits, poll);
         const struct hwaccl_i8042 *controller = evidence_device(evidence, "i8042");
 
-        say_bit(poll, "port 64h, the keyboard controller's status", bit, answer);
+        say(poll, keyboard_bits, answer, "port 64h, the keyboard controller's status");
         if (!bit || !controller)
                 return true;
         if (bit->mask == 0x01) {
@@ -154,15 +247,14 @@ static bool explain_uart(const struct hwaccl_evidence *evidence, const struct po
         uint16_t port = (uint16_t)poll->access.address;
         unsigned number = (port & 0xff8) == 0x3f8 ? 0 : (port & 0xff8) == 0x2f8 ? 1 : (port & 0xff8) == 0x3e8 ? 2 : 3;
         const char *owner = evidence_port_owner(evidence, port);
-        char where[64];
+        const struct status_bit *bits = (port & 7) == 5 ? line_bits : NULL;
+        const struct status_bit *bit = bits ? awaited(bits, poll) : NULL;
 
-        (void)snprintf(where, sizeof(where), "port %xh, %s's %s", port, names[number],
-                       (port & 7) == 5   ? "line status"
-                       : (port & 7) == 2 ? "interrupt identification"
-                       : (port & 7) == 6 ? "modem status"
-                                         : "register");
-        const struct status_bit *bit = (port & 7) == 5 ? awaited(line_bits, poll) : NULL;
-        say_bit(poll, where, bit, answer);
+        say(poll, bits, answer, "port %xh, %s's %s", port, names[number],
+            (port & 7) == 5   ? "line status"
+            : (port & 7) == 2 ? "interrupt identification"
+            : (port & 7) == 6 ? "modem status"
+                              : "register");
         if (owner && !*owner) {
                 (void)snprintf(answer->why, sizeof(answer->why),
                                "the machine has no %s: the port reads ff (floating bus)", names[number]);
@@ -204,11 +296,8 @@ static bool explain_ata(const struct hwaccl_evidence *evidence, const struct pol
         const struct hwaccl_ata *ata = evidence_device(evidence, channel ? "ata1" : "ata0");
         const char *owner = evidence_port_owner(evidence, port);
         const struct status_bit *bit = awaited(ata_bits, poll);
-        char where[80];
 
-        (void)snprintf(where, sizeof(where), "port %xh, the status of the %s ATA channel", port,
-                       channel ? "second" : "first");
-        say_bit(poll, where, bit, answer);
+        say(poll, ata_bits, answer, "port %xh, the status of the %s ATA channel", port, channel ? "second" : "first");
         if (owner && !*owner) {
                 (void)snprintf(
                         answer->why, sizeof(answer->why),
@@ -227,15 +316,13 @@ static bool explain_rtc(const struct hwaccl_evidence *evidence, const struct pol
         uint64_t index;
         uint64_t selected = evidence_port_write(evidence, 0x70, &index);
         const struct hwaccl_rtc *rtc = evidence_device(evidence, "rtc");
-        char where[64];
 
         index &= 0x7f;
-        (void)snprintf(where, sizeof(where), "port 71h, the RTC's register %02" PRIx64 "h", index);
-        say_bit(poll, where,
-                index == 10   ? awaited(rtc_a_bits, poll)
-                : index == 12 ? awaited(rtc_c_bits, poll)
-                              : NULL,
-                answer);
+        say(poll,
+            index == 10   ? rtc_a_bits
+            : index == 12 ? rtc_c_bits
+                          : NULL,
+            answer, "port 71h, the RTC's register %02" PRIx64 "h", index);
         answer->exit = selected;
         if (!rtc)
                 return true;
@@ -256,8 +343,13 @@ static bool explain_pic(const struct hwaccl_evidence *evidence, const struct pol
         const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
         bool slave = poll->access.address >= 0xa0;
 
-        (void)snprintf(answer->what, sizeof(answer->what), "port %" PRIx64 "h, 8259 #%d (reads %" PRIx64 "h)",
-                       poll->access.address, slave + 1, poll->last);
+        bool mask = poll->access.address & 1;
+        say(poll, NULL, answer, "port %" PRIx64 "h, %s of 8259 #%d", poll->access.address,
+            mask                                                   ? "IMR"
+            : !pic                                                 ? "IRR or ISR"
+            : (slave ? pic->slave.read_isr : pic->master.read_isr) ? "ISR"
+                                                                   : "IRR",
+            slave + 1);
         if (pic) {
                 const struct hwaccl_pic_chip *chip = slave ? &pic->slave : &pic->master;
                 (void)snprintf(answer->why, sizeof(answer->why), "its lines are %02xh, IRR %02xh, ISR %02xh, IMR %02xh",
@@ -285,25 +377,56 @@ static bool explain_port(const struct hwaccl_evidence *evidence, const struct po
                 if (port >= ports[i].first && port <= ports[i].last)
                         return ports[i].explain(evidence, poll, answer);
         const char *owner = evidence_port_owner(evidence, port);
-        if (owner && !*owner) {
-                (void)snprintf(answer->what, sizeof(answer->what), "port %xh (reads %" PRIx64 "h)", port, poll->last);
+        struct poll untested = *poll; /* flags that nobody set behind the read are no test */
+        bool state = owner && !*owner;
+
+        if (!state)
+                untested.test = POLL_UNKNOWN;
+        say(&untested, NULL, answer, "port %xh%s%s", port, owner && *owner ? " of device " : "", owner ? owner : "");
+        if (state)
                 (void)snprintf(answer->why, sizeof(answer->why),
                                "no device of the machine claims the port: it reads as ones (floating bus)");
-        } else {
-                (void)snprintf(answer->what, sizeof(answer->what), "port %xh%s%s (reads %" PRIx64 "h)", port,
-                               owner ? " of device " : "", owner ? owner : "", poll->last);
-        }
+        else
+                answer->no_state = true;
         return true;
+}
+
+static const char *apic_register(unsigned offset)
+{
+        static const struct {
+                unsigned first, last;
+                const char *name;
+        } names[] = {
+                {0x020, 0x020, "ID"},
+                {0x030, 0x030, "version"},
+                {0x080, 0x080, "TPR"},
+                {0x0a0, 0x0a0, "PPR"},
+                {0x0f0, 0x0f0, "SVR"},
+                {0x100, 0x170, "ISR"},
+                {0x180, 0x1f0, "TMR"},
+                {0x200, 0x270, "IRR"},
+                {0x280, 0x280, "ESR"},
+                {0x300, 0x300, "ICR"},
+                {0x310, 0x310, "ICR"},
+                {0x320, 0x370, "LVT"},
+                {0x380, 0x380, "initial count"},
+                {0x390, 0x390, "current count"},
+        };
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+                if (offset >= names[i].first && offset <= names[i].last)
+                        return names[i].name;
+        return NULL;
 }
 
 static void explain_apic(const struct hwaccl_evidence *evidence, unsigned offset, const struct poll *poll,
                          struct poll_answer *answer)
 {
         const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
-        char where[64];
+        const char *name = apic_register(offset);
 
-        (void)snprintf(where, sizeof(where), "the local APIC's register %xh", offset);
-        say_bit(poll, where, offset == 0x300 ? awaited(icr_bits, poll) : NULL, answer);
+        say(poll, offset == 0x300 ? icr_bits : NULL, answer, "the local APIC's register %xh%s%s%s", offset,
+            name ? " (" : "", name ? name : "", name ? ")" : "");
         if (!apic || offset != 0x390)
                 return;
         if (!apic->timer_initial)
@@ -322,12 +445,13 @@ static bool explain_memory(const struct hwaccl_evidence *evidence, const struct 
                 explain_apic(evidence, (unsigned)(address & 0xff0), poll, answer);
                 return true;
         }
-        if (owner && *owner)
-                (void)snprintf(answer->what, sizeof(answer->what),
-                               "address %" PRIx64 "h of device %s (reads %" PRIx64 "h)", address, owner, poll->last);
+        const struct hwaccl_io_apic *io_apic = evidence_device(evidence, "io_apic");
+        if (io_apic && address == HWACCL_IO_APIC_BASE + 0x10 && io_apic->select >= 0x10)
+                say(poll, redirection_bits, answer, "the I/O APIC's redirection entry %u, %s half",
+                    (io_apic->select - 0x10u) / 2, io_apic->select & 1 ? "high" : "low");
         else
-                (void)snprintf(answer->what, sizeof(answer->what), "address %" PRIx64 "h (reads %" PRIx64 "h)", address,
-                               poll->last);
+                say(poll, NULL, answer, "address %" PRIx64 "h%s%s", address, owner && *owner ? " of device " : "",
+                    owner ? owner : "");
         if (owner && !*owner)
                 (void)snprintf(answer->why, sizeof(answer->why), "no device is there (%s): it reads as ones",
                                evidence_region(evidence, address));
@@ -342,8 +466,13 @@ bool polled_device_explain(const struct hwaccl_evidence *evidence, const struct 
         case ACCESS_PORT: return explain_port(evidence, poll, answer);
         case ACCESS_MEMORY: return explain_memory(evidence, poll, answer);
         case ACCESS_MSR:
-                (void)snprintf(answer->what, sizeof(answer->what), "MSR %" PRIx64 "h (reads %" PRIx64 "h)",
-                               poll->access.address, poll->last);
+                if (poll->access.address - 0x800 < 0x40)
+                        explain_apic(evidence, (unsigned)(poll->access.address - 0x800) << 4, poll, answer);
+                else
+                        say(poll, NULL, answer, "MSR %" PRIx64 "h%s", poll->access.address,
+                            poll->access.address == 0x1b   ? " (IA32_APIC_BASE)"
+                            : poll->access.address == 0x10 ? " (IA32_TIME_STAMP_COUNTER)"
+                                                           : "");
                 return true;
         default: return false;
         }

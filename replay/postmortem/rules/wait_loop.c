@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define RFLAGS_ZF UINT64_C(0x40)
+#define POST_PORT 0x80u /* its reads are delays */
 
 /* The read of the loop on which it turns: the last one of a round. */
-static bool find_read(const struct hwaccl_evidence *evidence, struct poll *poll)
+static bool find_read(const struct hwaccl_evidence *evidence, struct poll *poll, size_t *index)
 {
         const struct evidence_loop *loop = &evidence->loop;
         unsigned left = loop->period;
@@ -20,6 +20,9 @@ static bool find_read(const struct hwaccl_evidence *evidence, struct poll *poll)
                 struct evidence_access access = evidence_access(evidence, i);
                 if (access.kind == ACCESS_NONE || access.write || access.fetch)
                         continue;
+                if (poll->exit && access.kind == ACCESS_PORT && access.address == POST_PORT)
+                        continue;
+                *index = i;
                 poll->access = access;
                 poll->exit = &evidence->exits[i];
         }
@@ -42,8 +45,6 @@ static void collect_values(const struct hwaccl_evidence *evidence, struct poll *
                 poll->last = access.value;
                 poll->reads++;
         }
-        /* at the entry of a later round the flags are those of the test */
-        poll->zero = (poll->exit->exit.rflags & RFLAGS_ZF) != 0;
 }
 
 /* A register, not that which gets the value, that differs in every round: it counts, and may end the loop. */
@@ -105,14 +106,15 @@ static void loop_title(const struct hwaccl_evidence *evidence, const struct poll
                        const struct poll_answer *answer, const char *counter, struct hwaccl_finding *finding)
 {
         const struct evidence_loop *loop = &evidence->loop;
-        bool may_end = answer->input || counter;
+        bool may_end = answer->input || counter || answer->no_state;
         enum hwaccl_judgement judgement = may_end ? JUDGEMENT_UNKNOWN : JUDGEMENT_FAILED;
         char place[64];
 
         evidence_place(&poll->exit->exit, &poll->exit->exit_known, place, sizeof(place));
         finding_title(finding, *answer->why && !may_end ? WEIGHT_LIKELY : WEIGHT_POSSIBLE, judgement,
-                      poll->exit->number, "wait loop at %s: %s%" PRIu64 " times it polls %s%s%s", place,
-                      loop->since_known ? "" : "more than ", loop->rounds, answer->what, *answer->why ? "; " : "",
+                      poll->exit->number, "%s at %s: %s%" PRIu64 " times it %s %s%s%s",
+                      answer->no_state ? "loop" : "wait loop", place, loop->since_known ? "" : "more than ",
+                      loop->rounds, answer->no_state ? "reads" : "polls", answer->what, *answer->why ? "; " : "",
                       answer->why);
 }
 
@@ -121,14 +123,16 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         struct poll poll = {.always = UINT64_MAX};
         struct poll_answer answer;
         unsigned end = evidence->info->end;
+        size_t index = 0;
 
         if (!evidence->loop.period || (end != HWACCL_END_STOPPED && end != HWACCL_END_NONE) ||
-            !find_read(evidence, &poll))
+            !find_read(evidence, &poll, &index))
                 return;
         collect_values(evidence, &poll);
+        const char *counter = counter_of(evidence, &poll);
+        polled_test_find(evidence, index, counter != NULL, &poll);
         if (!polled_device_explain(evidence, &poll, &answer))
                 return;
-        const char *counter = counter_of(evidence, &poll);
         loop_title(evidence, &poll, &answer, counter, finding);
         if (counter)
                 finding_fact(finding, poll.exit->number, "%s counts in each round: the loop may end by it", counter);
@@ -139,9 +143,13 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         if (poll.reads)
                 finding_fact(finding, poll.exit->number,
                              "%" PRIu64 " reads among the last exits: bits that were always 1: %" PRIx64
-                             "h, bits that were ever 1: %" PRIx64
-                             "h; the test behind the read gives %szero (RFLAGS.ZF)",
-                             poll.reads, poll.always, poll.ever, poll.zero ? "" : "non-");
+                             "h, bits that were ever 1: %" PRIx64 "h",
+                             poll.reads, poll.always, poll.ever);
+        if (poll.test == POLL_TESTED && !answer.no_state)
+                finding_fact(finding, poll.exit->number, "by the flags behind it, the bits that the guest tests are %s",
+                             poll.awaited ? "all 0" : "not all 0");
+        if (answer.no_state)
+                finding_fact(finding, EVIDENCE_NEVER, "no state of a device that could end the loop is known there");
         if (*answer.why)
                 finding_fact(finding, answer.exit, "%s", answer.why);
         if (*answer.advice)
