@@ -171,7 +171,7 @@ class Ends(CommandTest):
         for end, options, status, kept in (
                 ("fault", [], 1, True), ("fault", ["--keep-memory", "never"], 1, False),
                 ("fault", ["--flight-recorder", "100exits"], 1, True), ("fault", ["--memory", "2G"], 1, False),
-                ("halted", [], 0, True), ("reset", [], 0, True), ("loop", ["--timeout", "0.2"], 0, True),
+                ("halted", [], 1, True), ("reset", [], 1, True), ("loop", ["--timeout", "0.2"], 0, True),
                 ("code", [], 0, False), ("code", ["--keep-memory", "final"], 0, True),
                 ("code", ["--expect-exit", "1"], 1, True), ("code", ["--until", "text"], 1, True)):
             with self.subTest(end=end, options=options):

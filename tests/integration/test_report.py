@@ -74,6 +74,40 @@ class Report(CommandTest):
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             self.assertEqual("".join(pool.map(self.check_guest, sources)), "")
 
+    def facts(self, recording):
+        first = json.loads(self.succeed("report", "--json", recording, status=1).stdout)["findings"][0]
+        self.assertEqual(first["id"], "triple-fault")
+        return [fact["text"] for fact in first["facts"]]
+
+    def test_faults_that_were_not_recorded_are_derived_as_they_were(self):
+        """The processor shows no chain (KVM, Muen): the same comes of registers and memory."""
+        no_table = "0f 01 1e 80 7c "  # lidt [7c80h]: limit and base 0
+        for name, code in (
+                ("UD2", no_table + "0f 0b"), ("INT n", no_table + "cd 20"), ("INT3", no_table + "cc"),
+                # mov ax, [ffffh]
+                ("segment limit", no_table + "a1 ff ff"),
+                # mov sp, 1; int 20h
+                ("no room on the stack", "bc 01 00 cd 20"),
+                # xor bx, bx; div bx
+                ("DE", no_table + "31 db f7 f3"),
+                # mov eax, 10000h; mov cr3, eax; mov eax, cr0; or eax, 80000001h; mov cr0, eax
+                ("paging without tables", "66 b8 00 00 01 00 0f 22 d8 0f 20 c0 66 0d 01 00 00 80 0f 22 c0 90")):
+            with self.subTest(name):
+                guest, recording = self.write("guest", bytes.fromhex(code).ljust(0x90, b"\0")), self.path("guest.db")
+                self.succeed("record", "--accel", "soft", "--clock", "virtual", "--raw", guest + "@0x7c00", "--memory",
+                             "16M", "--timeout", "20", "--force", "-o", recording, status=1)
+                recorded = [text for text in self.facts(recording) if "was not delivered" in text]
+                self.assertGreater(len(recorded), 1)
+                self.change(recording, "DELETE FROM fault")
+                facts = self.facts(recording)
+                self.assertEqual([text for text in facts if "was not delivered" in text], recorded)
+                self.assertIn("derived from the registers", "".join(facts))
+                self.change(recording, "UPDATE page SET zstd = x'00'")
+                if name != "paging without tables":  # all bytes that this one reads are zeros
+                    self.assertIn("memory that it needs is not known", "".join(self.facts(recording)))
+                self.change(recording, "DELETE FROM memory_range")
+                self.assertIn("the faults cannot be derived: the guest's memory was not kept", self.facts(recording))
+
     def test_the_text_begins_with_the_first_finding_and_names_exits(self):
         recording, _ = self.report(os.path.join(SOURCE, "tests/postmortem/noeoi.asm"))
         text = self.succeed("report", recording, status=1).stdout

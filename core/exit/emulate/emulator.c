@@ -358,7 +358,8 @@ static enum hwaccl_outcome deliver(const struct emulation *emulation, const stru
                                    struct hwaccl_error *error)
 {
         const struct hwaccl_event event = {.kind = HWACCL_EVENT_EXCEPTION, .exception = emulation->exception};
-        struct hwaccl_delivery_observer observer = {.link = hwaccl_fault_chain_add, .opaque = emulation->faults};
+        struct hwaccl_delivery_observer observer = {hwaccl_fault_chain_add, emulation->faults,
+                                                    &emulation->host->failed};
         const char *refusal;
 
         emulation->faults->count = 0;

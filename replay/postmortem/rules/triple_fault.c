@@ -1,4 +1,5 @@
 /* A fault that could not be delivered, while a double fault could not be delivered. */
+#include "replay/postmortem/derive.h"
 #include "replay/postmortem/rules.h"
 #include "replay/postmortem/rules/interrupt_blocks.h"
 #include "replay/postmortem/words/words.h"
@@ -226,6 +227,24 @@ static void fault_title(const struct hwaccl_evidence *evidence, const struct evi
                       "triple fault at %s: %s could not be delivered%s", at, what, why);
 }
 
+/* The processor does not show the chain: what the following facts rest on. */
+static void derived_facts(const struct hwaccl_derived_faults *derived, uint64_t exit, struct hwaccl_finding *finding)
+{
+        if (derived->chain.count && derived->guess)
+                finding_guess(
+                        finding, exit,
+                        "the faults below are derived from the registers at the entry, as the processor leaves no "
+                        "others, and from the memory at the end: they happened between this entry and the end");
+        else if (derived->chain.count)
+                finding_fact(
+                        finding, exit,
+                        "the processor does not show the faults: those below are derived from the registers at the "
+                        "exit and the memory at the end");
+        if (derived->problem)
+                finding_fact(finding, exit, "the faults cannot be derived%s: %s",
+                             derived->chain.count ? " further" : "", derived->problem);
+}
+
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
         const struct evidence_exit *last = hwaccl_evidence_last(evidence);
@@ -235,9 +254,15 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
 
         if (!last || (!ended && evidence_reason(last) != HWACCL_EXIT_TRIPLE_FAULT))
                 return;
+        struct hwaccl_derived_faults derived = {.problem = NULL};
         if (!hwaccl_recording_faults(evidence->recording, evidence->vcpu, last->number, &chain, NULL))
                 chain.count = 0;
+        bool shown = chain.count > 0;
+        if (!shown && hwaccl_derive_faults(evidence->recording, evidence->vcpu, last->number, &derived, NULL))
+                chain = derived.chain;
         fault_title(evidence, last, &chain, finding);
+        if (!shown)
+                derived_facts(&derived, last->number, finding);
         chain_facts(evidence, &chain, last->number, finding);
         if (interrupted(&chain, last, &vector))
                 interrupt_facts(evidence, last, vector, finding);
