@@ -3,6 +3,7 @@
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
 #include "replay/cli/recording_input.h"
+#include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/report.h"
 
 #include <getopt.h>
@@ -81,6 +82,33 @@ static json_t *ledger_array(const struct hwaccl_evidence *evidence)
         return events;
 }
 
+static json_t *code_array(const struct hwaccl_evidence *evidence)
+{
+        struct hwaccl_code_line line[HWACCL_CODE_LINES];
+        json_t *lines = json_array();
+        struct hwaccl_code code;
+        size_t count = 0;
+
+        if (evidence->exit_count && evidence_code(evidence, &evidence->state, &code))
+                count = hwaccl_code_disassemble(&code, evidence->state.rip, evidence_code_bits(&evidence->state), line);
+        for (size_t i = 0; i < count; i++)
+                cli_json_append(&lines, json_pack("{s:o, s:b, s:o}", "address", cli_json_hex(line[i].address), "at_rip",
+                                                  line[i].at, "text", cli_json_text(line[i].text)));
+        return lines;
+}
+
+static json_t *backtrace_array(const struct hwaccl_evidence *evidence)
+{
+        struct evidence_frame frame[EVIDENCE_FRAMES];
+        size_t count = evidence->exit_count ? evidence_backtrace(evidence, &evidence->state, frame) : 0;
+        json_t *frames = json_array();
+
+        for (size_t i = 0; i < count; i++)
+                cli_json_append(&frames, json_pack("{s:o, s:o, s:b}", "address", cli_json_hex(frame[i].address),
+                                                   "stack", cli_json_hex(frame[i].stack), "guess", frame[i].guess));
+        return frames;
+}
+
 static json_t *vcpus_array(const struct hwaccl_report *report)
 {
         json_t *vcpus = json_array();
@@ -102,12 +130,13 @@ static bool print_json(const struct hwaccl_report *report)
                 cli_json_append(&findings, finding_object(&report->finding[i]));
         for (size_t i = 0; (text = hwaccl_report_more(report->evidence, i)) != NULL; i++)
                 cli_json_append(&more, cli_json_text(text));
-        return cli_json_print(json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "vcpu",
+        return cli_json_print(json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vcpu",
                                         (json_int_t)report->evidence->vcpu, "judgement", judgements[report->judgement],
                                         "end", hwaccl_end_name(report->evidence->info->end), "findings", findings,
                                         "registers", registers_object(report->evidence), "console",
                                         console_array(report->evidence), "interrupts", ledger_array(report->evidence),
-                                        "vcpus", vcpus_array(report), "more", more));
+                                        "code", code_array(report->evidence), "backtrace",
+                                        backtrace_array(report->evidence), "vcpus", vcpus_array(report), "more", more));
 }
 
 static enum cli_status status_of(enum hwaccl_judgement judgement)

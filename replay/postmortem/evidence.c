@@ -1,6 +1,7 @@
 #include "replay/postmortem/evidence.h"
 
 #include "replay/postmortem/evidence_internal.h"
+#include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/evidence_query.h"
 #include "replay/session.h"
 
@@ -125,6 +126,19 @@ static void replay_end(struct hwaccl_evidence *evidence)
                 (void)snprintf(evidence->no_replay, sizeof(evidence->no_replay), "%.199s", error.message);
 }
 
+/* The instruction of the last exit, where its handler read none, from the memory that was kept. */
+static void read_last_code(struct hwaccl_evidence *evidence)
+{
+        struct evidence_exit *last = evidence->exit_count ? &evidence->exits[evidence->exit_count - 1] : NULL;
+        struct hwaccl_code code;
+
+        if (!last || last->code_size || !evidence_code(evidence, &last->exit, &code))
+                return;
+        size_t size = code.size - code.at;
+        last->code_size = (uint8_t)(size < sizeof(last->code) ? size : sizeof(last->code));
+        memcpy(last->code, code.byte + code.at, last->code_size);
+}
+
 static bool read_text(struct hwaccl_evidence *evidence, const char *sql, char *text, size_t room)
 {
         sqlite3_stmt *row = evidence_query(evidence, sql);
@@ -154,6 +168,7 @@ struct hwaccl_evidence *hwaccl_evidence_gather(struct hwaccl_recording *recordin
                 return NULL;
         }
         (void)read_text(evidence, "SELECT problem FROM status", evidence->problem, sizeof(evidence->problem));
+        read_last_code(evidence);
         replay_end(evidence);
         evidence_read_memory_map(evidence);
         evidence_read_console(evidence);

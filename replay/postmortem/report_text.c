@@ -1,6 +1,8 @@
 /* The report as text. */
 #include "replay/postmortem/report.h"
 
+#include "replay/postmortem/evidence_memory.h"
+
 #include <inttypes.h>
 
 #define LAST_EXITS     8
@@ -88,6 +90,32 @@ static void print_last_exits(const struct hwaccl_evidence *evidence, FILE *strea
         }
 }
 
+static void print_code(const struct hwaccl_evidence *evidence, FILE *stream)
+{
+        struct hwaccl_code code;
+        struct hwaccl_code_line line[HWACCL_CODE_LINES];
+
+        if (!evidence_code(evidence, &evidence->state, &code))
+                return;
+        size_t count = hwaccl_code_disassemble(&code, evidence->state.rip, evidence_code_bits(&evidence->state), line);
+        (void)fprintf(stream, "\nCode at RIP, from the memory at the end:\n");
+        for (size_t i = 0; i < count; i++)
+                (void)fprintf(stream, "  %s %8" PRIx64 "  %s\n", line[i].at ? "->" : "  ", line[i].address,
+                              line[i].text);
+}
+
+static void print_backtrace(const struct hwaccl_evidence *evidence, FILE *stream)
+{
+        struct evidence_frame frame[EVIDENCE_FRAMES];
+        size_t count = evidence_backtrace(evidence, &evidence->state, frame);
+
+        if (count)
+                (void)fprintf(stream, "\nBacktrace, from the stack at %" PRIx64 "h:\n", evidence->state.rsp);
+        for (size_t i = 0; i < count; i++)
+                (void)fprintf(stream, "  %s%" PRIx64 "h, at stack %" PRIx64 "h\n", frame[i].guess ? "guess: " : "",
+                              frame[i].address, frame[i].stack);
+}
+
 static void print_console(const struct hwaccl_evidence *evidence, FILE *stream)
 {
         if (evidence->line_count == 0) {
@@ -136,6 +164,8 @@ void hwaccl_report_print(const struct hwaccl_report *report, FILE *stream)
                 print_last_exits(evidence, stream);
                 print_ledger(evidence, stream);
                 print_registers(evidence, stream);
+                print_code(evidence, stream);
+                print_backtrace(evidence, stream);
         }
         print_console(evidence, stream);
         for (size_t i = 0; (more = hwaccl_report_more(evidence, i)) != NULL; i++)

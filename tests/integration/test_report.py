@@ -124,6 +124,14 @@ class Report(CommandTest):
         self.assertEqual(self.query(recording, "SELECT event FROM irq_ledger WHERE vector = '0x48' ORDER BY id, step"),
                          [("offered",), ("taken",)])
 
+    def test_code_and_backtrace_are_those_of_the_memory_at_the_end(self):
+        guest = self.write("calls.asm", b'%include "guest.inc"\n GUEST "calls"\n call one\n hlt\none: push bp\n mov bp, sp\n'
+                                        b' call two\n hlt\ntwo: push bp\n mov bp, sp\n cli\n hlt\n')
+        _, done = self.report(guest)
+        report = json.loads(done.stdout)
+        self.assertEqual([frame["guess"] for frame in report["backtrace"]], [False, False], report["backtrace"])
+        self.assertIn("hlt", [line["text"] for line in report["code"]])
+
     def test_a_vcpu_that_is_not_there(self):
         self.refuse("report", "--vcpu", "7", self.record(), mention="no virtual CPU 7")
 

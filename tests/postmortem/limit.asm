@@ -1,3 +1,4 @@
+;@ says fs:[0x4a]
 ;@ finding triple-fault
 ;@ status 1
 ;@ says 7c45h

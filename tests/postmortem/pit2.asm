@@ -1,10 +1,11 @@
+;@ says behind the read, in the memory at the end: test al, 0x20; je
 ;@ finding wait-loop
 ;@ status 1
 ;@ says 1995 times
 ;@ says port 61h
 ;@ says bit 5 (OUT of counter 2)
 ;@ says gate of counter 2 is off (port 61h bit 0 is 0, written at exit 1)
-;@ record --max-exits 2000
+;@ record --max-exits 2000 --keep-memory final
 %include "guest.inc"
         GUEST "pit2"
         in al, 61h

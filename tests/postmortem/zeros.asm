@@ -1,3 +1,4 @@
+;@ says memory holds only zeros
 ;@ finding runs-off
 ;@ status 1
 ;@ says RAM outside every image

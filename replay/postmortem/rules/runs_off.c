@@ -1,4 +1,5 @@
 /* The guest executes where no code is. */
+#include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/evidence_query.h"
 #include "replay/postmortem/rules.h"
 
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #define PAGE_MASK UINT64_C(0xfff)
+#define ZEROS_MIN 24u /* bytes */
 
 static bool paged(const struct hwaccl_subject_state *state)
 {
@@ -154,6 +156,39 @@ static void outside_images(const struct hwaccl_evidence *evidence, const struct 
                        "a wrong pointer");
 }
 
+/* The memory at the end shows zeros, or ones, from RIP on: no code. False where it shows something else, or was not
+ * kept. */
+static bool through_nothing(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                            struct hwaccl_finding *finding)
+{
+        struct hwaccl_code code;
+        char place[64];
+
+        if (!evidence_code(evidence, &last->exit, &code) || code.size - code.at < ZEROS_MIN)
+                return false;
+        size_t zeros = hwaccl_code_run(&code, 0), ones = hwaccl_code_run(&code, 0xff);
+        if (zeros < ZEROS_MIN && ones < ZEROS_MIN)
+                return false;
+        evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
+        finding_title(
+                finding, WEIGHT_CERTAIN, JUDGEMENT_FAILED, last->number,
+                "the guest runs off: it executes at %s, linear %" PRIx64 "h, where memory holds only %s, in %s%s",
+                place, evidence_linear_rip(&last->exit), zeros ? "zeros" : "ones",
+                paged(&last->exit) ? "mapped memory" : evidence_region(evidence, evidence_linear_rip(&last->exit)),
+                page_is_known(evidence, evidence_linear_rip(&last->exit)) ? ""
+                                                                          : ", which nothing in the recording wrote");
+        if (zeros)
+                finding_fact(finding, last->number, "the bytes at RIP are 00 00, ADD [memory], AL, again and again");
+        growth_fact(evidence, finding);
+        target_register(last, finding);
+        last_sane(evidence, evidence->exit_count - 1, finding);
+        stack_fact(last, finding);
+        finding_advise(finding,
+                       "a jump, call or return to this area: an image that was not loaded there or is incomplete, or "
+                       "a wrong pointer");
+        return true;
+}
+
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
         const struct evidence_exit *last = hwaccl_evidence_last(evidence);
@@ -163,7 +198,8 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         struct evidence_access access = evidence_access(evidence, evidence->exit_count - 1);
         if (access.kind == ACCESS_MEMORY && access.fetch && evidence->info->end != HWACCL_END_EXIT_CODE)
                 fetch_without_memory(evidence, last, access.address, finding);
-        else if (evidence->info->end == HWACCL_END_STOPPED && evidence_of_host(last))
+        else if (evidence->info->end == HWACCL_END_STOPPED && evidence_of_host(last) &&
+                 !through_nothing(evidence, last, finding))
                 outside_images(evidence, last, finding);
 }
 

@@ -1,6 +1,9 @@
 /* The guest polls a device that does not change. */
+#include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/rules.h"
 #include "replay/postmortem/rules/polled_device.h"
+
+#include "core/exit/emulate/emulator.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -80,6 +83,29 @@ static const char *counter_of(const struct hwaccl_evidence *evidence, const stru
         return NULL;
 }
 
+/* The instructions behind the read, which decide whether it is repeated. */
+static void test_behind(const struct hwaccl_evidence *evidence, const struct poll *poll, struct hwaccl_finding *finding)
+{
+        const struct hwaccl_subject_state *state = &poll->exit->exit;
+        unsigned bits = evidence_code_bits(state);
+        uint8_t bytes[48];
+        char text[3][64], first[64];
+
+        if (!poll->exit->code_size ||
+            !evidence_read_linear(evidence, state, evidence_linear_rip(state), bytes, sizeof(bytes)))
+                return;
+        size_t at = hwaccl_instruction_disassemble(bytes, sizeof(bytes), state->rip, bits, first, sizeof(first));
+        for (unsigned i = 0; i < 3; i++) {
+                unsigned length = hwaccl_instruction_disassemble(bytes + at, sizeof(bytes) - at, state->rip + at, bits,
+                                                                 text[i], sizeof(text[i]));
+                if (!length)
+                        return;
+                at += length;
+        }
+        finding_fact(finding, poll->exit->number, "behind the read, in the memory at the end: %s; %s; %s", text[0],
+                     text[1], text[2]);
+}
+
 /* Each exit of a round once. */
 static void list_round(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
@@ -150,6 +176,7 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                              poll.awaited ? "all 0" : "not all 0");
         if (answer.no_state)
                 finding_fact(finding, EVIDENCE_NEVER, "no state of a device that could end the loop is known there");
+        test_behind(evidence, &poll, finding);
         if (*answer.why)
                 finding_fact(finding, answer.exit, "%s", answer.why);
         if (*answer.advice)
