@@ -8,6 +8,7 @@ const struct hwaccl_rule *const hwaccl_rules[] = {
         &hwaccl_rule_handler_fault,
         &hwaccl_rule_triple_fault,
         &hwaccl_rule_not_emulated,
+        &hwaccl_rule_vector_without_handler,
         &hwaccl_rule_runs_off,
         &hwaccl_rule_dead_halt,
         &hwaccl_rule_storm,
