@@ -4,5 +4,6 @@
 ;@ slow
 %include "guest.inc"
         GUEST "int_without_handler"
+        xor ax, ax                      ; 00 00, ADD [BX+SI], AL, changes nothing
         int 60h
         jmp $

@@ -6,6 +6,7 @@
         GUEST "irq_without_handler"
         INIT_PIC 0fffeh
         TIMER_PERIODIC 11932
+        xor ax, ax                      ; 00 00, ADD [BX+SI], AL, changes nothing
         sti
 .l:     hlt
         jmp .l

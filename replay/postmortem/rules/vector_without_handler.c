@@ -21,7 +21,7 @@ static bool is_low(const struct hwaccl_evidence *evidence, const struct evidence
 static bool low_code_exits(const struct hwaccl_evidence *evidence)
 {
         for (size_t i = 0; i < evidence->exit_count; i++)
-                if (evidence->exits[i].code_size && is_low(evidence, &evidence->exits[i]))
+                if (!evidence_of_host(&evidence->exits[i]) && is_low(evidence, &evidence->exits[i]))
                         return true;
         return false;
 }
@@ -45,7 +45,7 @@ static void report(const struct hwaccl_evidence *evidence, const struct evidence
         char place[64], frame[160];
 
         evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
-        finding_title(finding, WEIGHT_LIKELY + 3, JUDGEMENT_FAILED, first->number,
+        finding_title(finding, WEIGHT_CERTAIN + 1, JUDGEMENT_FAILED, first->number,
                       "%s has no handler%s: the guest runs through low memory, now at %s", what,
                       certain ? "" : ", it seems", place);
         (void)snprintf(frame, sizeof(frame), "the stack pointer went from %" PRIx64 "h to %" PRIx64 "h", stack,
