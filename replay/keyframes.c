@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* One vCPU's keyframes, in order; those behind the last exit with which a replay could begin end the loop. */
 static bool check_vcpu(struct hwaccl_recording *recording, struct replay_engine *engine, uint32_t vcpu,
@@ -40,18 +41,16 @@ bool hwaccl_replay_check_keyframes(struct hwaccl_recording *recording, void (*fi
         error->message[0] = '\0';
         if (info->vmm)
                 return true; /* its devices are not known here */
-        const char *memory = NULL;
-        if (!hwaccl_recording_option(recording, HWACCL_OPTION_MEMORY_SIZE, &memory, error))
-                return false;
-        if (!memory)
-                return true; /* an import may lack options: it can be read, and `hwaccl replay` says what it needs */
         struct replay_engine *engine = calloc(1, sizeof(*engine));
         if (!engine)
                 return hwaccl_error_set(error, "out of memory");
         bool good = true;
-        if (!hwaccl_machine_options_read(recording, &config, &reason) || !replay_engine_build(engine, &config, &reason))
-                finding(opaque, reason.message);
-        else
+        if (!hwaccl_machine_options_read(recording, &config, &reason) ||
+            !replay_engine_build(engine, &config, &reason)) {
+                /* an import may lack options: it can be read, and `hwaccl replay` says what it needs */
+                if (strncmp(reason.message, HWACCL_OPTION_MISSING, strlen(HWACCL_OPTION_MISSING)) != 0)
+                        finding(opaque, reason.message);
+        } else
                 for (uint32_t i = 0; good && i < info->vcpu_count; i++)
                         good = check_vcpu(recording, engine, hwaccl_recording_vcpu_number(recording, i), finding,
                                           opaque, error);

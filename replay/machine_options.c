@@ -20,7 +20,7 @@ static bool read_number(struct hwaccl_recording *recording, const char *name, co
                 return true;
         }
         if (!text)
-                return hwaccl_error_set(error, "the recording has no option %s: the machine cannot be built", name);
+                return hwaccl_error_set(error, HWACCL_OPTION_MISSING "%s: the machine cannot be built", name);
 
         char *end;
         errno = 0;

@@ -11,6 +11,9 @@
 
 #include <stdbool.h>
 
+/* How the error of an option that is missing begins, as in imports of a trace that lost it. */
+#define HWACCL_OPTION_MISSING "the recording has no option "
+
 #define HWACCL_OPTION_MEMORY_SIZE   "memory_size" /* bytes of RAM */
 #define HWACCL_OPTION_TSC_KHZ       "tsc_khz"     /* of the guest's TSC */
 #define HWACCL_OPTION_MACHINE       "machine"     /* pic or apic; absent: as recordings were before there was one */

@@ -146,6 +146,7 @@ class LTTng(unittest.TestCase):
         """Row for row, but for the times of the host."""
         tables = [name for name, in ask(one, "SELECT name FROM sqlite_schema WHERE type = 'table'")]
         self.assertGreater(len(tables), 15)
+        tables = [name for name in tables if name not in ("memory_range", "memory_page", "page")]  # no trace has memory
         for table in tables:
             columns = [row[1] for row in ask(one, f"PRAGMA table_info({table})") if not row[1].startswith("host_")]
             sql = f"SELECT {', '.join(columns)} FROM {table} ORDER BY {', '.join(columns)}"

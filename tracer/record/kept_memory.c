@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -29,6 +30,7 @@ struct page {
 struct batch {
         uint64_t number; /* of the stretch; UINT64_MAX: being compressed, or free */
         bool failed;
+        bool gone; /* memory that was lent was taken away */
         size_t count;
         struct page page[BATCH_PAGES];
         uint8_t data[BATCH_PAGES * ZSTD_COMPRESSBOUND(PAGE)];
@@ -56,6 +58,7 @@ struct kept_writer {
         sqlite3 *db;
         sqlite3_stmt *page;
         sqlite3_stmt *place;
+        bool gone;
         struct known_page *known;
         size_t room; /* a power of two, twice what can be in it */
         int64_t last_id;
@@ -86,28 +89,39 @@ static bool compress_page(ZSTD_CCtx *context, struct batch *batch, size_t *used,
         return true;
 }
 
-static void compress(const struct pool *pool, ZSTD_CCtx *context, uint64_t number, struct batch *batch)
+/* A copy, by the kernel: of memory that another process lent and cut short, reading would end in SIGBUS. */
+static bool copy(const uint8_t *host, uint8_t *to, size_t size)
+{
+        const struct iovec local = {to, size};
+        const struct iovec remote = {(void *)(uintptr_t)host, size};
+
+        return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
+
+/* @bytes: room for a stretch; NULL: there is no memory for it */
+static void compress(const struct pool *pool, ZSTD_CCtx *context, uint8_t *bytes, uint64_t number, struct batch *batch)
 {
         static const uint8_t zeros[PAGE];
         const struct hwaccl_memory_run *run = pool->memory->run;
         size_t used = 0;
 
         batch->count = 0;
-        batch->failed = !context;
+        batch->failed = !context || !bytes;
         for (uint64_t batches; number >= (batches = batches_of(run)); run++)
                 number -= batches;
         uint64_t offset = number * BATCH_BYTES;
-        uint64_t end = run->size - offset < BATCH_BYTES ? run->size : offset + BATCH_BYTES;
-        for (; !batch->failed && offset < end; offset += PAGE)
-                if (memcmp(run->host + offset, zeros, PAGE) != 0)
-                        batch->failed =
-                                !compress_page(context, batch, &used, run->address + offset, run->host + offset);
+        uint64_t size = run->size - offset < BATCH_BYTES ? run->size - offset : BATCH_BYTES;
+        batch->gone = !batch->failed && !copy(run->host + offset, bytes, size);
+        for (uint64_t i = 0; !batch->failed && !batch->gone && i < size; i += PAGE)
+                if (memcmp(bytes + i, zeros, PAGE) != 0)
+                        batch->failed = !compress_page(context, batch, &used, run->address + offset + i, bytes + i);
 }
 
 static void *work(void *opaque)
 {
         struct pool *pool = opaque;
         ZSTD_CCtx *context = ZSTD_createCCtx();
+        uint8_t *bytes = malloc(BATCH_BYTES);
 
         (void)pthread_mutex_lock(&pool->lock);
         for (;;) {
@@ -118,12 +132,13 @@ static void *work(void *opaque)
                 uint64_t number = pool->next++;
                 struct batch *batch = &pool->slot[number % SLOT_COUNT];
                 (void)pthread_mutex_unlock(&pool->lock);
-                compress(pool, context, number, batch);
+                compress(pool, context, bytes, number, batch);
                 (void)pthread_mutex_lock(&pool->lock);
                 batch->number = number;
                 (void)pthread_cond_broadcast(&pool->changed);
         }
         (void)pthread_mutex_unlock(&pool->lock);
+        free(bytes);
         (void)ZSTD_freeCCtx(context);
         return NULL;
 }
@@ -183,17 +198,19 @@ static bool put_page(struct kept_writer *writer, const struct page *page, struct
 static bool put_batches(struct kept_writer *writer, struct pool *pool, bool threads, struct hwaccl_error *error)
 {
         ZSTD_CCtx *context = threads ? NULL : ZSTD_createCCtx();
+        uint8_t *bytes = threads ? NULL : malloc(BATCH_BYTES);
         bool good = true;
 
-        for (uint64_t number = 0; good && number < pool->end; number++) {
+        for (uint64_t number = 0; good && !writer->gone && number < pool->end; number++) {
                 struct batch *batch = &pool->slot[number % SLOT_COUNT];
                 if (!threads)
-                        compress(pool, context, number, batch);
+                        compress(pool, context, bytes, number, batch);
                 (void)pthread_mutex_lock(&pool->lock);
                 while (threads && batch->number != number)
                         (void)pthread_cond_wait(&pool->changed, &pool->lock);
                 (void)pthread_mutex_unlock(&pool->lock);
                 good = !batch->failed || hwaccl_error_set(error, "cannot compress a page: out of memory");
+                writer->gone = batch->gone;
                 for (size_t i = 0; good && i < batch->count; i++)
                         good = put_page(writer, &batch->page[i], error);
                 (void)pthread_mutex_lock(&pool->lock);
@@ -201,6 +218,7 @@ static bool put_batches(struct kept_writer *writer, struct pool *pool, bool thre
                 (void)pthread_cond_broadcast(&pool->changed);
                 (void)pthread_mutex_unlock(&pool->lock);
         }
+        free(bytes);
         (void)ZSTD_freeCCtx(context);
         return good;
 }
@@ -264,6 +282,9 @@ static bool write_memory(const struct hwaccl_guest_memory *memory, sqlite3 *db, 
         (void)sqlite3_finalize(writer.page);
         (void)sqlite3_finalize(writer.place);
         free(writer.known);
+        if (good && writer.gone) /* then nothing of it is known */
+                good = database_execute(db, "DELETE FROM memory_range; DELETE FROM memory_page; DELETE FROM page",
+                                        error);
         return good;
 }
 
