@@ -43,7 +43,7 @@ class FlightRecorder(CommandTest):
     def test_a_guest_that_dies_leaves_its_last_exits(self):
         done = self.succeed("record", "--raw", self.write("guest.bin", DYING) + "@0x7c00", "-o", self.path("f.db"),
                             "--flight-recorder", "500exits", status=1)
-        self.assertIn("triple fault; 2001 exits", done.stderr)
+        self.assertRegex(done.stderr, "triple fault.*; 2001 exits")
         self.assertIn("the newest of them (500exits) recorded in", done.stderr)
         self.assertEqual(self.files(), ["f.db"])
         first, end = self.window("f.db")
