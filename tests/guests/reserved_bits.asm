@@ -68,7 +68,7 @@
         REFUSED_MSR 200h, 100h, 0       ; IA32_MTRR_PHYSBASE0 beyond the physical address
         REFUSED_MSR 0c0000082h, 8000h, 0        ; IA32_LSTAR, not canonical
         REFUSED_MSR 175h, 8000h, 0      ; IA32_SYSENTER_ESP
-        REFUSED_MSR 1a0h, 0, 40001h     ; IA32_MISC_ENABLE: MONITOR, which CPUID lacks
+        REFUSED_MSR 1a0h, 0, 100001h    ; IA32_MISC_ENABLE: the lock of SpeedStep, which CPUID lacks
         ; XD bit disable exists, and IA32_EFER follows it
         mov ecx, 1a0h
         rdmsr
