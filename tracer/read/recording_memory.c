@@ -41,14 +41,14 @@ void kept_memory_destroy(struct kept_memory *memory)
 
 static bool take_range(struct kept_memory *memory, sqlite3_stmt *row)
 {
-        const struct range *before = &memory->range[memory->range_count - 1]; /* if there is one */
+        const struct range *before = memory->range_count ? &memory->range[memory->range_count - 1] : NULL;
         int64_t address = sqlite3_column_int64(row, 0);
         int64_t size = sqlite3_column_int64(row, 1);
 
         if (memory->range_count == RANGE_MAX || address < 0 || size <= 0 || size > INT64_MAX - address ||
             address % PAGE || size % PAGE)
                 return false;
-        if (memory->range_count && (uint64_t)address < before->address + before->size)
+        if (before && (uint64_t)address < before->address + before->size)
                 return false;
         memory->range[memory->range_count++] =
                 (struct range){(uint64_t)address, (uint64_t)size, sqlite3_column_int64(row, 2) != 0};
