@@ -67,7 +67,7 @@ void dump_put(struct hwaccl_dump *dump, unsigned target, uint64_t value)
 {
         if (target == TARGET_NONE)
                 return;
-        if (target >= HWACCL_FIELD_COUNT && target < TARGET_DESCRIPTORS) {
+        if (target >= HWACCL_FIELD_COUNT && target < HWACCL_FIELD_COUNT + HWACCL_DUMP_WORD_COUNT) {
                 unsigned word = target - HWACCL_FIELD_COUNT;
                 if (!(dump->words_known >> word & 1))
                         dump->word[word] = value;
