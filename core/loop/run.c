@@ -80,25 +80,32 @@ static bool interrupted(struct hwaccl_vcpu *vcpu)
                (interrupts_enabled(vcpu) && hwaccl_trap_manager_pending(&vcpu->traps));
 }
 
-/* From deadline to deadline until an interrupt comes. */
-static void sleep_until_interrupt(struct hwaccl_vcpu *vcpu)
+/* From deadline to deadline until an interrupt comes. @probe learns when the host begins to sleep; NULL: it does not
+ * sleep. Returns whether it did. */
+static bool sleep_until_interrupt(struct hwaccl_vcpu *vcpu, struct hwaccl_probe *probe)
 {
+        bool slept = false;
+
         while (!interrupted(vcpu)) {
                 heed_stop_request(vcpu);
                 if (has_ended(vcpu))
-                        return;
+                        return slept;
                 uint64_t deadline = hwaccl_board_wake_deadline(vcpu->board, interrupts_enabled(vcpu));
                 if (can_never_wake(vcpu, deadline)) {
                         hwaccl_board_stop(vcpu->board, HWACCL_END_HALTED, 0);
-                        return;
+                        return slept;
                 }
+                if (probe && !slept)
+                        hwaccl_probe_wait(probe, true);
+                slept = true;
                 hwaccl_host_wait(&vcpu->host, deadline);
                 if (has_ended(vcpu))
-                        return;
+                        return slept;
                 hwaccl_board_advance(vcpu->board);
                 hwaccl_machine_poll_console(vcpu->machine);
         }
         hwaccl_machine_set_halted(vcpu->machine, false);
+        return slept;
 }
 
 /* HLT */
@@ -107,10 +114,7 @@ static void wait_for_interrupt(struct hwaccl_vcpu *vcpu)
         struct hwaccl_probe *probe = vcpu->host.inputs->sleeps ? vcpu->host.probe : NULL;
 
         hwaccl_machine_set_halted(vcpu->machine, true);
-        if (probe)
-                hwaccl_probe_wait(probe, true);
-        sleep_until_interrupt(vcpu);
-        if (probe)
+        if (sleep_until_interrupt(vcpu, probe) && probe)
                 hwaccl_probe_wait(probe, false);
 }
 

@@ -222,6 +222,29 @@ static void a_pending_interrupt_ends_hlt_at_once(void **state)
         fixture_destroy(&f);
 }
 
+static void the_probe_learns_of_a_wait_only_if_the_host_sleeps(void **state)
+{
+        static const script_step never[] = {halts, NULL};
+        static const script_step at_once[] = {halts_with_interrupts, takes_interrupt, triple_faults, NULL};
+        static const script_step timer[] = {halts_with_interrupts, takes_interrupt, triple_faults, NULL};
+        static const script_step *const scripts[] = {never, at_once, timer};
+        struct hwaccl_error error;
+
+        (void)state;
+        for (unsigned i = 0; i < 3; i++) {
+                struct fixture f;
+                set_up(&f, scripts[i]);
+                start_timer(&f);
+                f.inputs.sleeps = true;
+                f.clock = i == 1 ? 20000000 : 0;
+                (void)run(&f, &error);
+                assert_int_equal(strstr(f.log, "instruction sleeps wait line0=0 line0=1 woke handled") != NULL, i == 2);
+                assert_int_equal(strstr(f.log, "sleeps") != NULL, i == 2);
+                assert_int_equal(strstr(f.log, "woke") != NULL, i == 2);
+                fixture_destroy(&f);
+        }
+}
+
 static void typing_ends_hlt_when_the_uart_interrupts(void **state)
 {
         (void)state;
@@ -512,6 +535,7 @@ int main(void)
                 cmocka_unit_test(hlt_that_no_device_will_end_ends_halted),
                 cmocka_unit_test(hlt_waits_for_the_timer_and_hands_its_interrupt_over),
                 cmocka_unit_test(a_pending_interrupt_ends_hlt_at_once),
+                cmocka_unit_test(the_probe_learns_of_a_wait_only_if_the_host_sleeps),
                 cmocka_unit_test(typing_ends_hlt_when_the_uart_interrupts),
                 cmocka_unit_test(a_stop_request_ends_a_wait),
                 cmocka_unit_test(a_stop_request_is_heeded_once_the_exit_is_handled),
