@@ -168,11 +168,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
 
         if (!cli_parse_options(command, argc, argv, &settings, &status))
                 return status;
-        if (argc - optind == 1)
-                return cli_usage_error(command, "no exit given");
-        const char *path = cli_recording_operands(command, argc, argv, &settings.exits);
-        if (path && settings.exits.first != settings.exits.last)
-                return cli_usage_error(command, "invalid exit '%s': expected the number of one exit", argv[optind + 1]);
+        const char *path = cli_exit_operands(command, argc, argv, &settings.exits);
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;

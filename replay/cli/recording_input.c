@@ -47,6 +47,19 @@ const char *cli_recording_operands(const struct cli_command *command, int argc, 
         return path;
 }
 
+const char *cli_exit_operands(const struct cli_command *command, int argc, char **argv, struct cli_exits *exits)
+{
+        if (argc - optind == 1) {
+                (void)cli_usage_error(command, "no exit given");
+                return NULL;
+        }
+        const char *path = cli_recording_operands(command, argc, argv, exits);
+        if (!path || exits->first == exits->last)
+                return path;
+        (void)cli_usage_error(command, "invalid exit '%s': expected the number of one exit", argv[optind + 1]);
+        return NULL;
+}
+
 struct hwaccl_recording *cli_recording_open(const struct cli_command *command, const char *path)
 {
         struct hwaccl_error error;

@@ -28,6 +28,10 @@ struct cli_exits {
 /** cli_recording_operands - "RECORDING [FIRST..LAST]": the path, or NULL after an error message */
 const char *cli_recording_operands(const struct cli_command *command, int argc, char **argv, struct cli_exits *exits);
 
+/** cli_exit_operands - "RECORDING EXIT", one exit, which becomes first and last: the path, or NULL after an error
+ * message */
+const char *cli_exit_operands(const struct cli_command *command, int argc, char **argv, struct cli_exits *exits);
+
 /** cli_recording_open - in a sandbox, see cli_sandbox_enter(); NULL after an error message */
 struct hwaccl_recording *cli_recording_open(const struct cli_command *command, const char *path);
 
