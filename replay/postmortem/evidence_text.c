@@ -1,6 +1,7 @@
 /* Places and instructions in words, and what stands where in guest-physical memory. */
 #include "replay/postmortem/evidence.h"
 #include "replay/postmortem/evidence_internal.h"
+#include "replay/postmortem/words/words.h"
 
 #include "core/exit/emulate/emulator.h"
 #include "core/exit/registers.h"
@@ -11,7 +12,6 @@
 #include <string.h>
 
 #define RFLAGS_VM  UINT64_C(0x20000)
-#define RIGHTS_DB  0x4000u
 #define FOUR_GIB   (UINT64_C(1) << 32)
 #define LOCAL_APIC UINT64_C(0xfee00000)
 #define IO_APIC    UINT64_C(0xfec00000)
@@ -24,11 +24,9 @@ bool evidence_real_mode(const struct hwaccl_subject_state *state)
 
 unsigned evidence_code_bits(const struct hwaccl_subject_state *state)
 {
-        if (evidence_real_mode(state))
-                return state->cs.access_rights & RIGHTS_DB && !(state->rflags & RFLAGS_VM) ? 32 : 16;
-        if (state->efer & HWACCL_EFER_LMA && state->cs.access_rights & HWACCL_ACCESS_RIGHTS_LONG)
-                return 64;
-        return state->cs.access_rights & RIGHTS_DB ? 32 : 16;
+        const struct hwaccl_known_fields all = hwaccl_known_fields_all();
+
+        return hwaccl_mode_code_bits(state, &all);
 }
 
 uint64_t evidence_linear_rip(const struct hwaccl_subject_state *state)
