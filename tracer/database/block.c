@@ -30,7 +30,7 @@ bool block_is_full(const struct block *block)
 static struct block_count *find_count(struct block *block, int64_t kind, int64_t value)
 {
         uint64_t hash = ((uint64_t)value * BLOCK_KIND_COUNT + (uint64_t)kind) * UINT64_C(0x9e3779b97f4a7c15);
-        struct block_count *count = &block->count[hash >> 58];
+        struct block_count *count = &block->count[hash >> (64 - BLOCK_SLOT_BITS)];
 
         while (count->exits && (count->value != value || count->kind != kind))
                 count = &block->count[(size_t)(count - block->count + 1) % BLOCK_SLOTS];

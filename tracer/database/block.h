@@ -15,7 +15,8 @@ enum block_kind { BLOCK_REASON, BLOCK_PORT, BLOCK_VECTOR, BLOCK_OUTCOME, BLOCK_K
 
 #define BLOCK_UNKNOWN   (-1) /* reason or outcome */
 #define BLOCK_COUNT_MAX 48u  /* distinct kinds and values: the block ends before an exit that might exceed it */
-#define BLOCK_SLOTS     64u  /* of a hash table, never full */
+#define BLOCK_SLOT_BITS 6u
+#define BLOCK_SLOTS     (1u << BLOCK_SLOT_BITS) /* of a hash table, never full */
 
 struct block_exit {
         int64_t id;
