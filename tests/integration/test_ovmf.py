@@ -12,16 +12,12 @@ FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 @unittest.skipUnless(os.access(FIRMWARE, os.R_OK), "package ovmf is not installed")
 class Ovmf(CommandTest):
     def test_a_command_in_the_shell(self):
-        path, seen = self.path("ovmf.db"), b""
+        path = self.path("ovmf.db")
         answers = {b"any other key to continue.": b"\x1b", b"Shell> ": b"memmap\r"}
         command = [HWACCL, "record", "--accel", "soft", "--firmware", FIRMWARE, "--input", "-", "--timeout", "200", "--until",
                    "Total Memory", "-o", path]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-            while letter := process.stdout.read(1):
-                seen += letter
-                for prompt in [prompt for prompt in answers if seen.endswith(prompt)]:
-                    process.stdin.write(answers.pop(prompt))
-                    process.stdin.flush()
+            seen = self.answer(process, answers)
         self.assertEqual(process.returncode, 0, seen[-500:])
         waits = self.query(path, "SELECT count(*) FROM exits WHERE reason = 'HLT'")
         self.assertGreater(waits[0][0], 0, "the shell does not wait for its command")

@@ -17,14 +17,10 @@ class UBoot(CommandTest):
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def test_a_command_at_the_prompt(self):
-        path, seen = self.path("uboot.db"), b""
+        path = self.path("uboot.db")
         answers = {b"stop autoboot: ": b"\n", b"=> ": b"version\n"}
         with self.boot(path, "--until", "GNU ld") as process:
-            while letter := process.stdout.read(1):
-                seen += letter
-                for prompt in [prompt for prompt in answers if seen.endswith(prompt)]:
-                    process.stdin.write(answers.pop(prompt))
-                    process.stdin.flush()
+            seen = self.answer(process, answers)
         self.assertEqual(process.returncode, 0, seen[-500:])
         self.assertIn(b"U-Boot 20", seen)
         self.assertIn('"divergences": 0', self.succeed("replay", "--json", path).stdout.replace('s":0', 's": 0'))

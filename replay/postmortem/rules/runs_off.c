@@ -125,6 +125,17 @@ static void growth_fact(const struct hwaccl_evidence *evidence, struct hwaccl_fi
                              last, count);
 }
 
+static void way_there(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                      struct hwaccl_finding *finding)
+{
+        target_register(last, finding);
+        last_sane(evidence, evidence->exit_count - 1, finding);
+        stack_fact(last, finding);
+        finding_advise(finding,
+                       "a jump, call or return to this area: an image that was not loaded there or is incomplete, or "
+                       "a wrong pointer");
+}
+
 /* The host interrupted the guest where no image is, and nothing that is recorded wrote code. */
 static void outside_images(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
                            struct hwaccl_finding *finding)
@@ -148,12 +159,7 @@ static void outside_images(const struct hwaccl_evidence *evidence, const struct 
         finding_guess(finding, last->number,
                       "memory that nobody wrote holds zeros, and 00 00 is ADD [memory], AL: the guest "
                       "runs through them without a fault");
-        target_register(last, finding);
-        last_sane(evidence, evidence->exit_count - 1, finding);
-        stack_fact(last, finding);
-        finding_advise(finding,
-                       "a jump, call or return to this area: an image that was not loaded there or is incomplete, or "
-                       "a wrong pointer");
+        way_there(evidence, last, finding);
 }
 
 /* The memory at the end shows zeros, or ones, from RIP on: no code. False where it shows something else, or was not
@@ -180,12 +186,7 @@ static bool through_nothing(const struct hwaccl_evidence *evidence, const struct
         if (zeros)
                 finding_fact(finding, last->number, "the bytes at RIP are 00 00, ADD [memory], AL, again and again");
         growth_fact(evidence, finding);
-        target_register(last, finding);
-        last_sane(evidence, evidence->exit_count - 1, finding);
-        stack_fact(last, finding);
-        finding_advise(finding,
-                       "a jump, call or return to this area: an image that was not loaded there or is incomplete, or "
-                       "a wrong pointer");
+        way_there(evidence, last, finding);
         return true;
 }
 
