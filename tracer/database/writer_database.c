@@ -149,8 +149,8 @@ static bool put_status(sqlite3 *db, const struct recording_end *end, const char 
                                        (long long)end->code, end->message, problem);
 }
 
-bool writer_database_status(sqlite3 *db, const struct recording_end *end, const char *problem, bool finished,
-                            struct hwaccl_error *error)
+static bool commit_status(sqlite3 *db, const struct recording_end *end, const char *problem, bool finished,
+                          struct hwaccl_error *error)
 {
         if (!database_execute(db, "BEGIN", error))
                 return false;
@@ -163,6 +163,18 @@ bool writer_database_status(sqlite3 *db, const struct recording_end *end, const 
         }
         (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
         return false;
+}
+
+/*
+ * The log may be full to the last byte that the disk or the limit of a file's size allows. Its pages have their place
+ * in the database, so it can begin again, and the reason of the end is not lost.
+ */
+bool writer_database_status(sqlite3 *db, const struct recording_end *end, const char *problem, bool finished,
+                            struct hwaccl_error *error)
+{
+        return commit_status(db, end, problem, finished, error) ||
+               (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK &&
+                commit_status(db, end, problem, finished, error));
 }
 
 /* Without the log, which would take as much space and time again. */
