@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "tests/fixtures/recording_fixture.h"
+#include "tracer/database/database.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -336,23 +337,29 @@ static void options_are_looked_up_by_name_and_checked(void **state)
         assert_int_equal(check().count, 0);
 }
 
-static unsigned models_built;
-
-sqlite3 *__real_schema_model_open(struct hwaccl_error *error);
-sqlite3 *__wrap_schema_model_open(struct hwaccl_error *error);
-sqlite3 *__wrap_schema_model_open(struct hwaccl_error *error)
+static int64_t temporary_views(void)
 {
-        models_built++;
-        return __real_schema_model_open(error);
+        struct hwaccl_recording *recording = open_recording();
+        struct hwaccl_error error;
+        int64_t count = -1;
+
+        assert_true(database_integer(hwaccl_recording_database(recording),
+                                     "SELECT count(*) FROM temp.sqlite_schema WHERE type = 'view'", -1, &count,
+                                     &error));
+        hwaccl_recording_close(recording);
+        return count;
 }
 
-static void the_expected_schema_is_built_once_for_an_open(void **state)
+static void views_of_the_file_are_used_only_if_they_are_hwaccls_own(void **state)
 {
         (void)state;
         record(3, 5, INTERVAL, 0);
-        models_built = 0;
-        hwaccl_recording_close(open_recording());
-        assert_int_equal(models_built, 1);
+        assert_int_equal(temporary_views(), 0);
+        execute("DROP VIEW gaps; CREATE VIEW gaps AS SELECT 1 AS vcpu");
+        int64_t views = temporary_views();
+        assert_true(views > 1);
+        execute("DROP VIEW gaps");
+        assert_int_equal(temporary_views(), views);
 }
 
 int main(void)
@@ -368,7 +375,7 @@ int main(void)
                 cmocka_unit_test_teardown(check_goes_on_behind_damage, remove_recording),
                 cmocka_unit_test_teardown(numbers_of_the_status_row_are_checked, remove_recording),
                 cmocka_unit_test_teardown(options_are_looked_up_by_name_and_checked, remove_recording),
-                cmocka_unit_test_teardown(the_expected_schema_is_built_once_for_an_open, remove_recording),
+                cmocka_unit_test_teardown(views_of_the_file_are_used_only_if_they_are_hwaccls_own, remove_recording),
                 cmocka_unit_test_teardown(flipped_bytes_never_crash_a_reader, remove_recording),
                 cmocka_unit_test_teardown(a_recording_on_read_only_media_can_be_read, remove_recording),
         };

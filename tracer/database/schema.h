@@ -1,4 +1,4 @@
-/* The database schema: creation, migration of older versions, verification. */
+/* The database schema: creation, and migration of older versions. */
 #ifndef HWACCL_TRACER_SCHEMA_H
 #define HWACCL_TRACER_SCHEMA_H
 
@@ -17,22 +17,6 @@ unsigned schema_version(void);
  */
 bool schema_upgrade(sqlite3 *db, const struct hwaccl_schema_migration *migrations, unsigned count,
                     struct hwaccl_error *error);
-
-/**
- * schema_model_open - a database in memory with the current schema, for comparison; NULL with *error set
- *
- * Takes milliseconds: once for each recording that is opened. Close it with sqlite3_close().
- */
-sqlite3 *schema_model_open(struct hwaccl_error *error);
-
-/**
- * schema_verify - whether the tables and indexes are defined exactly as this build defines them
- * @model: of schema_model_open()
- * @views: the views too
- *
- * Further tables are ignored. The text of the definitions is compared, so that nothing can replace a table.
- */
-bool schema_verify(sqlite3 *db, sqlite3 *model, bool views, struct hwaccl_error *error);
 
 #define SCHEMA_FIELDS_NOW 0u /* the fields of the field table: for views and queries */
 

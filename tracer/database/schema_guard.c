@@ -1,6 +1,7 @@
 #include "tracer/database/schema_guard.h"
 
 #include "tracer/database/schema.h"
+#include "tracer/database/schema_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,43 +17,35 @@
 enum verdict { OWN, ALTERED, FOREIGN };
 
 /* What the model has under that name. */
-static enum verdict judge(sqlite3_stmt *lookup, const char *type, const char *name, const char *sql)
+static enum verdict judge(const char *type, const char *name, const char *sql)
 {
-        enum verdict verdict = FOREIGN;
+        const struct schema_object *own = schema_model_find(name);
 
-        if (sqlite3_bind_text(lookup, 1, name, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_step(lookup) == SQLITE_ROW) {
-                const char *own_type = (const char *)sqlite3_column_text(lookup, 0);
-                const char *own = (const char *)sqlite3_column_text(lookup, 1);
-                if (own_type && own && strcmp(own_type, type) == 0)
-                        verdict = strcmp(own, sql) == 0 ? OWN : ALTERED;
-        }
-        (void)sqlite3_reset(lookup);
-        return verdict;
+        if (!own || strcmp(own->type, type) != 0)
+                return FOREIGN;
+        return strcmp(own->sql, sql) == 0 ? OWN : ALTERED;
 }
 
 /* Calls @see for every object of the file. */
-static bool for_each_object(sqlite3 *db, sqlite3 *model,
+static bool for_each_object(sqlite3 *db,
                             bool (*see)(void *opaque, enum verdict verdict, const char *type, const char *name),
                             void *opaque, struct hwaccl_error *error)
 {
-        sqlite3_stmt *lookup = NULL;
         sqlite3_stmt *objects = NULL;
         int result = SQLITE_DONE;
-        bool good = database_prepare(model, "SELECT type, sql FROM sqlite_schema WHERE name = ?1", &lookup, error) &&
-                    database_prepare(db, "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL", &objects,
+        bool good = database_prepare(db, "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL", &objects,
                                      error);
 
         while (good && (result = sqlite3_step(objects)) == SQLITE_ROW) {
                 const char *type = (const char *)sqlite3_column_text(objects, 0);
                 const char *name = (const char *)sqlite3_column_text(objects, 1);
                 const char *sql = (const char *)sqlite3_column_text(objects, 2);
-                good = type && name && sql ? see(opaque, judge(lookup, type, name, sql), type, name)
+                good = type && name && sql ? see(opaque, judge(type, name, sql), type, name)
                                            : hwaccl_error_set(error, "out of memory");
         }
         if (good && result != SQLITE_DONE)
                 good = database_error(db, error, "cannot read its schema");
         (void)sqlite3_finalize(objects);
-        (void)sqlite3_finalize(lookup);
         return good;
 }
 
@@ -76,49 +69,50 @@ static bool report(void *opaque, enum verdict verdict, const char *type, const c
 }
 
 /* Views of this version that the file lacks. */
-static bool find_missing(sqlite3 *db, sqlite3 *model, const struct finder *finder, struct hwaccl_error *error)
+static bool find_missing(sqlite3 *db, const struct finder *finder, struct hwaccl_error *error)
 {
-        sqlite3_stmt *views = NULL;
         sqlite3_stmt *lookup = NULL;
-        int result = SQLITE_DONE;
-        bool good = database_prepare(model, "SELECT name FROM sqlite_schema WHERE type = 'view'", &views, error) &&
-                    database_prepare(db, "SELECT 1 FROM sqlite_schema WHERE name = ?1", &lookup, error);
+        bool good = database_prepare(db, "SELECT 1 FROM sqlite_schema WHERE name = ?1", &lookup, error);
 
-        while (good && (result = sqlite3_step(views)) == SQLITE_ROW) {
-                const char *name = (const char *)sqlite3_column_text(views, 0);
+        for (size_t i = 0; good && i < schema_model_count; i++) {
+                const struct schema_object *own = &schema_model[i];
                 char text[256];
-                if (!name || sqlite3_bind_text(lookup, 1, name, -1, SQLITE_STATIC) != SQLITE_OK) {
-                        good = hwaccl_error_set(error, "out of memory");
-                        break;
-                }
-                (void)snprintf(text, sizeof(text), "view %s is missing", name);
-                if (sqlite3_step(lookup) == SQLITE_DONE)
+                if (strcmp(own->type, "view") != 0)
+                        continue;
+                good = sqlite3_bind_text(lookup, 1, own->name, -1, SQLITE_STATIC) == SQLITE_OK ||
+                       hwaccl_error_set(error, "out of memory");
+                (void)snprintf(text, sizeof(text), "view %s is missing", own->name);
+                if (good && sqlite3_step(lookup) == SQLITE_DONE)
                         finder->found(finder->opaque, text);
                 (void)sqlite3_reset(lookup);
         }
-        if (good && result != SQLITE_DONE)
-                good = database_error(model, error, "cannot read the expected schema");
         (void)sqlite3_finalize(lookup);
-        (void)sqlite3_finalize(views);
         return good;
 }
 
-bool schema_find_foreign(sqlite3 *db, sqlite3 *model, void (*found)(void *opaque, const char *text), void *opaque,
-                         struct hwaccl_error *error)
+static bool is_current(sqlite3 *db, bool *current, struct hwaccl_error *error)
 {
-        struct finder finder = {found, opaque, false};
         int64_t version = 0;
 
         if (!database_integer(db, "PRAGMA user_version", 0, &version, error))
                 return false;
-        finder.current = version == (int64_t)schema_version();
-        return for_each_object(db, model, report, &finder, error) &&
-               (!finder.current || find_missing(db, model, &finder, error));
+        *current = version == (int64_t)schema_version();
+        return true;
+}
+
+bool schema_find_foreign(sqlite3 *db, void (*found)(void *opaque, const char *text), void *opaque,
+                         struct hwaccl_error *error)
+{
+        struct finder finder = {found, opaque, false};
+
+        return is_current(db, &finder.current, error) && for_each_object(db, report, &finder, error) &&
+               (!finder.current || find_missing(db, &finder, error));
 }
 
 struct hider {
         char **name;
         size_t count;
+        bool current; /* a view of another version goes, whatever it is */
         struct hwaccl_error *error;
 };
 
@@ -126,8 +120,9 @@ static bool remember(void *opaque, enum verdict verdict, const char *type, const
 {
         struct hider *hider = opaque;
         bool statistics = strncmp(name, "sqlite_stat", 11) == 0;
+        bool view = strcmp(type, "view") == 0;
 
-        if (strcmp(type, "view") != 0 && !statistics && (verdict == OWN || strcmp(type, "table") == 0))
+        if (!statistics && (view ? verdict == OWN && hider->current : verdict == OWN || strcmp(type, "table") == 0))
                 return true;
         char **more = realloc(hider->name, (hider->count + 1) * sizeof(*more));
         if (more)
@@ -153,10 +148,10 @@ static bool forget(sqlite3 *db, const struct hider *hider, struct hwaccl_error *
         return good && database_execute(db, "PRAGMA writable_schema = RESET", error);
 }
 
-bool schema_hide_foreign(sqlite3 *db, sqlite3 *model, struct hwaccl_error *error)
+bool schema_hide_foreign(sqlite3 *db, struct hwaccl_error *error)
 {
         struct hider hider = {.error = error};
-        bool good = for_each_object(db, model, remember, &hider, error);
+        bool good = is_current(db, &hider.current, error) && for_each_object(db, remember, &hider, error);
 
         if (good && hider.count) {
                 (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);

@@ -1,7 +1,7 @@
 /*
  * What a file's schema holds beyond hwaccl's own: views, triggers, indexes and tables that somebody added or altered.
- * Nothing of it is ever executed. Queries use views that are made here, in the connection's temporary schema, where
- * they come before those of the same name in the file.
+ * Nothing of it is ever executed. Unless the views of a file are hwaccl's own, to the letter, queries use views that
+ * are made here, in the connection's temporary schema, where they come before those of the same name in the file.
  */
 #ifndef HWACCL_TRACER_DATABASE_SCHEMA_GUARD_H
 #define HWACCL_TRACER_DATABASE_SCHEMA_GUARD_H
@@ -10,17 +10,16 @@
 
 /**
  * schema_find_foreign - look for what is not hwaccl's
- * @model: of schema_model_open()
  * @found: called for each with one line: "view exits is altered", "trigger x is not hwaccl's"
  *
  * Views of older schema versions are not judged. Returns false with *error set when the schema cannot be read.
  */
-bool schema_find_foreign(sqlite3 *db, sqlite3 *model, void (*found)(void *opaque, const char *text), void *opaque,
+bool schema_find_foreign(sqlite3 *db, void (*found)(void *opaque, const char *text), void *opaque,
                          struct hwaccl_error *error);
 
-/** schema_hide_foreign - in a private view: views, and triggers, indexes and statistics that are not hwaccl's, are
- * gone. Tables of others stay: nothing reads them */
-bool schema_hide_foreign(sqlite3 *db, sqlite3 *model, struct hwaccl_error *error);
+/** schema_hide_foreign - in a private view: views, triggers, indexes and statistics that are not hwaccl's are gone, and
+ * all views of another version. Tables of others stay: nothing reads them */
+bool schema_hide_foreign(sqlite3 *db, struct hwaccl_error *error);
 
 /** schema_create_own_views - the documented views, as temporary ones */
 bool schema_create_own_views(sqlite3 *db, struct hwaccl_error *error);

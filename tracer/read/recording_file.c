@@ -7,6 +7,7 @@
 
 #include "tracer/database/private_view.h"
 #include "tracer/database/schema.h"
+#include "tracer/database/schema_model.h"
 #include "tracer/ring/ring_reader.h"
 
 #include <errno.h>
@@ -170,19 +171,18 @@ static bool check_version(struct hwaccl_recording *recording, int64_t *version, 
 }
 
 /* The file's own SQL first goes: not even a check of pages or a migration may run into it. */
-static bool compare_schema(struct hwaccl_recording *recording, sqlite3 *model, int64_t version, bool pages,
-                           struct hwaccl_error *error)
+static bool compare_schema(struct hwaccl_recording *recording, int64_t version, bool pages, struct hwaccl_error *error)
 {
         struct hwaccl_error reason;
 
-        if (!schema_find_foreign(recording->db, model, add_foreign, recording, &reason) ||
-            (recording->is_private && !schema_hide_foreign(recording->db, model, &reason)))
+        if (!schema_find_foreign(recording->db, add_foreign, recording, &reason) ||
+            (recording->is_private && !schema_hide_foreign(recording->db, &reason)))
                 return recording_error(recording, error, "%s", reason.message);
         /* pages of what was hidden would be reported as unused */
         if (!bring_to_this_version(recording, version, error) ||
             (pages && !recording->foreign_count && !quick_check(recording, error)))
                 return false;
-        if (!schema_verify(recording->db, model, false, &reason))
+        if (!schema_verify(recording->db, false, &reason))
                 return recording_error(recording, error, "not a complete recording: %s", reason.message);
         return true;
 }
@@ -194,22 +194,37 @@ static bool check_schema(struct hwaccl_recording *recording, bool pages, struct 
         if (!check_version(recording, &version, error))
                 return false;
         recording->file_version = (unsigned)version;
-        sqlite3 *model = schema_model_open(error);
-        bool good = model && compare_schema(recording, model, version, pages, error);
-        (void)sqlite3_close(model);
-        return good;
+        return compare_schema(recording, version, pages, error);
+}
+
+/* From here on the view is that of one transaction: its schema is the one that was compared, even if somebody changes
+ * the file. While a recorder writes it, readers see what is new. */
+static bool keep_schema(struct hwaccl_recording *recording, struct hwaccl_error *error)
+{
+        return !recording->is_private ||
+               sqlite3_exec(recording->db, "BEGIN; SELECT 1 FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK ||
+               database_error(recording->db, error, "cannot read");
+}
+
+/* Views that are exactly those of this build can be used as they are: making them takes longer than a short replay. */
+static bool have_views(struct hwaccl_recording *recording, struct hwaccl_error *error)
+{
+        struct hwaccl_error reason;
+
+        if ((recording->is_private && schema_verify(recording->db, true, &reason)) ||
+            schema_create_own_views(recording->db, &reason))
+                return true;
+        return recording_error(recording, error, "%s", reason.message);
 }
 
 bool recording_open_file(struct hwaccl_recording *recording, bool quick, struct hwaccl_error *error)
 {
-        struct hwaccl_error reason;
         int64_t size = 0;
 
         if (!database_name_is_plain(recording->path, error) || !check_file(recording, &size, error) ||
-            !open_view(recording, error) || !check_schema(recording, !quick && size <= QUICK_CHECK_MAX, error))
+            !open_view(recording, error) || !check_schema(recording, !quick && size <= QUICK_CHECK_MAX, error) ||
+            !keep_schema(recording, error) || !have_views(recording, error))
                 return false;
-        if (!schema_create_own_views(recording->db, &reason))
-                return recording_error(recording, error, "%s", reason.message);
         schema_guard_queries(recording->db, size, &recording->budget);
         return true;
 }
