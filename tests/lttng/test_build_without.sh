@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../fixtures/lib.sh"
 
 build=$work/build
-cmake -S "$HWACCL_SOURCE" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DHWACCL_TESTS=OFF -DHWACCL_LTTNG=OFF \
+cmake -S "$HWACCL_SOURCE" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=None -DHWACCL_TESTS=OFF -DHWACCL_LTTNG=OFF \
         -DHWACCL_BABELTRACE=OFF -DHWACCL_WARNINGS_AS_ERRORS=ON >"$work/log" 2>&1 || fail "$(tail "$work/log")"
 if ninja -C "$build" -t targets all | grep -E '^hwaccl-(lttng|ctf)'; then
         fail "a part that was switched off is built"

@@ -232,10 +232,20 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"INSERT INTO block_count VALUES (7, 7, 0, 1, 1, 1, 1, 1, 1, 1, 1)", NULL},
         };
 
+        struct stat status;
+        int fd;
+
         (void)state;
+        record(9, EXITS, INTERVAL, 0);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_int_equal(fstat(fd, &status), 0);
+        char *good = malloc((size_t)status.st_size);
+        assert_non_null(good);
+        assert_int_equal(read(fd, good, (size_t)status.st_size), status.st_size);
+        (void)close(fd);
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct hwaccl_error error = {""};
-                record(9, EXITS, INTERVAL, 0);
+                write_file(good, (size_t)status.st_size);
                 execute(cases[i].sql);
                 int result = read_all(&error);
                 if (cases[i].says && *cases[i].says && (result != -1 || !strstr(error.message, cases[i].says)))
@@ -248,6 +258,7 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                         fail_msg("%s: %u findings: %s", cases[i].sql, findings.count, findings.first);
                 (void)remove_recording(NULL);
         }
+        free(good);
 }
 
 static void check_goes_on_behind_damage(void **state)
