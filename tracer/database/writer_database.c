@@ -80,13 +80,18 @@ void writer_database_remove(const char *path)
         (void)make_way(path, true, &ignored);
 }
 
+bool writer_database_add_vcpu(sqlite3 *db, uint32_t vcpu, struct hwaccl_error *error)
+{
+        return database_execute_format(db, error, "INSERT INTO vcpu(id) VALUES (%u)", vcpu);
+}
+
 bool writer_database_fill(sqlite3 *db, const struct recording_head *head, struct hwaccl_error *error)
 {
         if (!database_execute_format(db, error, "INSERT INTO status(id, status, keyframe_interval) VALUES (1, %d, %u)",
                                      HWACCL_RECORDING_RUNNING, head->keyframe_interval))
                 return false;
         for (unsigned i = 0; i < head->vcpu_count; i++)
-                if (!database_execute_format(db, error, "INSERT INTO vcpu(id) VALUES (%u)", head->vcpu + i))
+                if (!writer_database_add_vcpu(db, head->vcpu + i, error))
                         return false;
         for (size_t i = 0; i < head->option_count; i++)
                 if (!database_execute_format(db, error, "INSERT OR REPLACE INTO option(name, value) VALUES (%Q, %Q)",

@@ -26,6 +26,9 @@ struct recording_head {
 /** writer_database_fill - options, status and vCPUs: with these, in one transaction, it is a recording */
 bool writer_database_fill(sqlite3 *db, const struct recording_head *head, struct hwaccl_error *error);
 
+/** writer_database_add_vcpu - the row of one that appeared later */
+bool writer_database_add_vcpu(sqlite3 *db, uint32_t vcpu, struct hwaccl_error *error);
+
 /** writer_database_remove - one that was just made, and could not be filled */
 void writer_database_remove(const char *path);
 

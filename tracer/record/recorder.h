@@ -27,8 +27,9 @@ struct hwaccl_recorder_config {
         /* devices whose state is saved at keyframes; names are unique. Not owned; must outlive the recorder */
         struct hwaccl_device *const *devices;
         size_t device_count;
-        uint32_t keyframe_interval;           /* exits; 0: the default */
-        size_t ring_size;                     /* bytes, a power of two; 0: the default */
+        uint32_t keyframe_interval; /* exits; 0: the default */
+        size_t ring_size;           /* bytes, a power of two; 0: the default */
+        unsigned vcpu_max; /* the producers are in other processes, and there may be so many; 0: they are in this one */
         const struct recorder_sink_ops *sink; /* NULL: the writer, which keeps every exit */
         const void *sink_settings;            /* as the sink says. Lent for the call */
 };

@@ -29,6 +29,11 @@ struct recorder_sink_ops {
         struct recorder_sink *(*create)(const struct hwaccl_recorder_config *config, struct ring *const *rings,
                                         unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error);
 
+        /* Drain one more @ring, of the vCPU after the last one; returns when the recording has that vCPU. Not from two
+         * threads at a time, and only with config->vcpu_max. On failure *error is set and the ring is the caller's.
+         * NULL: the sink has the rings that it was created with */
+        bool (*add)(struct recorder_sink *sink, struct ring *ring, struct hwaccl_error *error);
+
         /* Why the thread stopped, if a ring is marked as failed. Returns false */
         bool (*error)(struct recorder_sink *sink, struct hwaccl_error *error);
 

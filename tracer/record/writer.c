@@ -14,6 +14,9 @@
 /* Long rest: each wake-up disturbs a guest that shares the processor or its caches with the writer. */
 #define REST_NS 100000000L
 
+/* The same while producers in other processes cannot end it: a ring must not fill. */
+#define REST_REMOTE_NS 20000000L
+
 /* About 40,000 exits of 200 bytes: half a boot of a firmware, or a slow commit. A larger one takes longer to create. */
 #define RING_SIZE_DEFAULT (UINT64_C(8) << 20)
 
@@ -123,6 +126,60 @@ static void sample_clock(struct writer_lane *lane)
                 atomic_store_explicit(&lane->ring->header->stamp_khz, stamp_clock_khz(clock), memory_order_relaxed);
 }
 
+/* All lanes have the same time 0. */
+static bool init_lane(struct writer *writer, struct ring *ring, const struct hwaccl_recorder_config *devices,
+                      struct hwaccl_error *error)
+{
+        unsigned index = writer->lane_count++;
+        struct writer_lane *lane = &writer->lane[index];
+        struct decoder *decoder = &lane->decoder;
+
+        lane->ring = ring;
+        consumer_attach(&writer->consumer, ring);
+        if (index > 0)
+                decoder->clock = writer->lane[0].decoder.clock;
+        ring->header->stamp_kind = decoder->clock.kind;
+        ring->header->stamp_origin = decoder->clock.origin_stamp;
+        if (!decoder_init(decoder, writer->db, writer->vcpu + index, writer->keyframe_interval, error) ||
+            !decoder_declare_devices(decoder, devices ? devices->devices : NULL, devices ? devices->device_count : 0,
+                                     error))
+                return false;
+        lane->committed_devices = calloc(1, decoder->device_bytes + 1);
+        if (!lane->committed_devices)
+                return hwaccl_error_set(error, "out of memory");
+        lane->committed = decoder->state;
+        sample_clock(lane);
+        return checkpoint_write(decoder, ring->header->identity, 0, error);
+}
+
+static void drop_last_lane(struct writer *writer)
+{
+        struct writer_lane *lane = &writer->lane[--writer->lane_count];
+
+        decoder_finish(&lane->decoder);
+        free(lane->committed_devices);
+        memset(lane, 0, sizeof(*lane));
+}
+
+/* A vCPU that appeared while others run. Its row and its checkpoint are committed before its ring is used, so that
+ * recovery finds the ring. */
+static bool take_joining(struct writer *writer)
+{
+        struct ring *ring = atomic_load_explicit(&writer->joining, memory_order_acquire);
+
+        if (!ring)
+                return true;
+        if (!begin(writer) || !writer_database_add_vcpu(writer->db, writer->vcpu + writer->lane_count, &writer->error))
+                return false;
+        if (!init_lane(writer, ring, NULL, &writer->error) || !commit(writer)) {
+                drop_last_lane(writer);
+                return false;
+        }
+        STEP("vCPU added");
+        atomic_store_explicit(&writer->joining, NULL, memory_order_release);
+        return true;
+}
+
 enum pace {
         PACE_SLOW,   /* all producers */
         PACE_STEADY, /* none of those */
@@ -162,7 +219,7 @@ static bool run(struct writer *writer)
         for (;;) {
                 bool closing = consumer_is_closing(&writer->consumer);
                 enum pace pace;
-                if (!drain_lanes(writer, &pace))
+                if (!take_joining(writer) || !drain_lanes(writer, &pace))
                         return false;
                 if (pace == PACE_FAST)
                         continue;
@@ -240,30 +297,6 @@ static void discard(struct writer *writer, const char *path)
         destroy(writer);
 }
 
-/* All lanes have the same time 0. */
-static bool init_lane(struct writer *writer, unsigned index, const struct hwaccl_recorder_config *config,
-                      struct ring *ring, struct hwaccl_error *error)
-{
-        struct writer_lane *lane = &writer->lane[index];
-
-        lane->ring = ring;
-        consumer_attach(&writer->consumer, ring);
-        if (index > 0)
-                lane->decoder.clock = writer->lane[0].decoder.clock;
-        ring->header->stamp_kind = lane->decoder.clock.kind;
-        ring->header->stamp_origin = lane->decoder.clock.origin_stamp;
-        writer->lane_count = index + 1;
-        if (!decoder_init(&lane->decoder, writer->db, config->vcpu + index, config->keyframe_interval, error) ||
-            !decoder_declare_devices(&lane->decoder, config->devices, config->device_count, error))
-                return false;
-        lane->committed_devices = calloc(1, lane->decoder.device_bytes + 1);
-        if (!lane->committed_devices)
-                return hwaccl_error_set(error, "out of memory");
-        lane->committed = lane->decoder.state;
-        sample_clock(lane);
-        return checkpoint_write(&lane->decoder, ring->header->identity, 0, error);
-}
-
 /* One commit makes the file a recording that recovery can continue. */
 static bool begin_recording(struct writer *writer, const struct hwaccl_recorder_config *config,
                             struct ring *const *rings, unsigned ring_count, struct hwaccl_error *error)
@@ -274,7 +307,7 @@ static bool begin_recording(struct writer *writer, const struct hwaccl_recorder_
         if (!database_execute(writer->db, "BEGIN", error) || !writer_database_fill(writer->db, &head, error))
                 return false;
         for (unsigned i = 0; i < ring_count; i++)
-                if (!init_lane(writer, i, config, rings[i], error))
+                if (!init_lane(writer, rings[i], config, error))
                         return false;
         STEP("recording filled");
         if (!database_execute(writer->db, "COMMIT", error))
@@ -293,11 +326,14 @@ static struct recorder_sink *create(const struct hwaccl_recorder_config *config,
                 return NULL;
         }
         writer->sink.ops = &recorder_writer;
-        if (!consumer_init(&writer->consumer, REST_NS, error)) {
+        writer->vcpu = config->vcpu;
+        writer->keyframe_interval = config->keyframe_interval;
+        writer->lane_max = config->vcpu_max > ring_count ? config->vcpu_max : ring_count;
+        if (!consumer_init(&writer->consumer, config->vcpu_max ? REST_REMOTE_NS : REST_NS, error)) {
                 free(writer);
                 return NULL;
         }
-        size_t size = ring_count * sizeof(*writer->lane); /* a multiple of their alignment */
+        size_t size = writer->lane_max * sizeof(*writer->lane); /* a multiple of their alignment */
         writer->lane = aligned_alloc(_Alignof(struct writer_lane), size);
         if (!writer->lane) {
                 hwaccl_error_set(error, "out of memory");
@@ -316,6 +352,24 @@ static struct recorder_sink *create(const struct hwaccl_recorder_config *config,
                 return &writer->sink;
         discard(writer, config->path);
         return NULL;
+}
+
+static bool add(struct recorder_sink *sink, struct ring *ring, struct hwaccl_error *error)
+{
+        struct writer *writer = writer_of(sink);
+        const struct timespec wait = {0, 200000};
+
+        /* only this function makes the thread add lanes: their number does not change meanwhile */
+        if (writer->lane_count == writer->lane_max)
+                return hwaccl_error_set(error, "more than %u vCPUs", writer->lane_max);
+        atomic_store_explicit(&writer->joining, ring, memory_order_release);
+        consumer_call(&writer->consumer);
+        while (atomic_load_explicit(&writer->joining, memory_order_acquire)) {
+                if (ring_failed(writer->lane[0].ring))
+                        return hwaccl_error_set(error, "%s", writer->error.message);
+                (void)nanosleep(&wait, NULL);
+        }
+        return true;
 }
 
 static bool why_it_stopped(struct recorder_sink *sink, struct hwaccl_error *error)
@@ -406,6 +460,7 @@ const struct recorder_sink_ops recorder_writer = {
         .keyframe_interval = keyframe_interval,
         .keyframe_bytes = keyframe_bytes,
         .create = create,
+        .add = add,
         .error = why_it_stopped,
         .dump = dump,
         .finish = finish,

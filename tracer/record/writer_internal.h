@@ -23,7 +23,11 @@ struct writer {
         sqlite3 *db;
         struct writer_lane *lane;
         unsigned lane_count;
-        uint64_t commit_ns; /* CLOCK_MONOTONIC of the last commit */
+        unsigned lane_max;
+        uint32_t vcpu; /* number of the first one */
+        uint32_t keyframe_interval;
+        _Atomic(struct ring *) joining; /* to be added; NULL: none, or it was */
+        uint64_t commit_ns;             /* CLOCK_MONOTONIC of the last commit */
         bool in_transaction;
         bool trimming; /* free the rings' disk space with every commit */
         struct consumer consumer;

@@ -278,12 +278,13 @@ static bool open_rings(struct recovery *recovery, struct hwaccl_error *error)
         return true;
 }
 
-/* Remove the first ring last: as long as it exists, recovery can be run again. */
+/* Remove the first ring last: as long as it exists, recovery can be run again. There may be one more than vCPUs: its
+ * recorder died before that vCPU was in the recording, and it is empty. */
 static bool remove_rings(const struct recovery *recovery, struct hwaccl_error *error)
 {
         bool good = true;
 
-        for (unsigned i = recovery->lane_count ? recovery->lane_count : RECOVERY_LANE_MAX; good && i-- > 0;) {
+        for (unsigned i = RECOVERY_LANE_MAX; good && i-- > 0;) {
                 char *name = ring_name(recovery, i);
                 if (!name)
                         return hwaccl_error_set(error, "out of memory");

@@ -137,6 +137,25 @@ bool ring_create(struct ring *ring, const char *path, uint64_t size, unsigned mo
         return false;
 }
 
+bool ring_attach(struct ring *ring, int fd, struct hwaccl_error *error)
+{
+        struct stat status;
+
+        memset(ring, 0, sizeof(*ring));
+        ring->fd = -1;
+        if (fstat(fd, &status) != 0)
+                return hwaccl_error_set(error, "cannot read the ring's size: %s", strerror(errno));
+        uint64_t size = (uint64_t)status.st_size - RING_HEADER_SIZE;
+        if (status.st_size < (off_t)RING_HEADER_SIZE || size < RING_SIZE_MIN || size > RING_SIZE_MAX ||
+            (size & (size - 1)))
+                return hwaccl_error_set(error, "not a ring: %lld bytes", (long long)status.st_size);
+        ring->size = size;
+        ring->fd = fd;
+        bool mapped = map(ring);
+        ring->fd = -1;
+        return mapped || hwaccl_error_set(error, "cannot map the ring: %s", strerror(errno));
+}
+
 void ring_destroy(struct ring *ring, bool remove)
 {
         /* remove it first: once the lock is released, the name may belong to another ring */
@@ -220,6 +239,8 @@ bool ring_look(struct ring_producer *producer, size_t size)
                 STEP("producer looks for room");
                 if (set_limit(producer, size))
                         return true;
+                if (ring->consumer_gone && ring->consumer_gone())
+                        return false;
                 if (round < 64) {
                         __builtin_ia32_pause();
                 } else {

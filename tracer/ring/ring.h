@@ -68,7 +68,8 @@ struct ring {
         uint64_t size;
         int fd;
         char *path;
-        struct consumer *consumer; /* woken when the ring fills; NULL: it has no long rests */
+        struct consumer *consumer;   /* woken when the ring fills; NULL: it has no long rests */
+        bool (*consumer_gone)(void); /* whether the consumer's process has ended; NULL: it is the producer's */
 };
 
 /**
@@ -79,6 +80,10 @@ struct ring {
  * the header and then calls ring_announce().
  */
 bool ring_create(struct ring *ring, const char *path, uint64_t size, unsigned mode, struct hwaccl_error *error);
+
+/** ring_attach - map a ring that another process created, for its producer. Keeps neither @fd nor the path, so
+ * ring_destroy() unmaps only */
+bool ring_attach(struct ring *ring, int fd, struct hwaccl_error *error);
 
 /** ring_announce - mark the header as complete. Recovery treats a ring without the mark as never used */
 void ring_announce(struct ring *ring);

@@ -1,0 +1,131 @@
+#include "tracer/record/remote.h"
+
+#include "tracer/database/writer_database.h"
+#include "tracer/record/recorder_internal.h"
+#include "tracer/record/writer.h"
+#include "tracer/ring/consumer.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct remote_recording {
+        struct recorder_sink *sink;
+        struct hwaccl_recorder_config config; /* of the rings; path owned */
+        _Atomic unsigned vcpu_count;
+        struct ring ring[REMOTE_VCPU_MAX];
+};
+
+static void destroy(struct remote_recording *remote)
+{
+        free((char *)(uintptr_t)remote->config.path);
+        free(remote);
+}
+
+static bool open_first(struct remote_recording *remote, const struct hwaccl_recorder_config *config,
+                       struct hwaccl_error *error)
+{
+        struct ring *first = &remote->ring[0];
+
+        if (!recorder_create_ring(first, config, 0, error))
+                return false;
+        remote->sink = config->sink->create(config, &first, 1, stamp_kind_detect(), error);
+        if (!remote->sink)
+                ring_destroy(first, true);
+        return remote->sink != NULL;
+}
+
+struct remote_recording *remote_create(const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+{
+        struct remote_recording *remote = aligned_alloc(64, (sizeof(*remote) + 63) & ~(size_t)63);
+        struct hwaccl_recorder_config settings = *config;
+
+        if (!remote) {
+                hwaccl_error_set(error, "out of memory");
+                return NULL;
+        }
+        memset(remote, 0, sizeof(*remote));
+        settings.vcpu = 0;
+        settings.vcpu_max = REMOTE_VCPU_MAX;
+        settings.sink = &recorder_writer;
+        if (settings.keyframe_interval == 0)
+                settings.keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
+        bool mine = consumer_block_file_size_signal();
+        bool good = open_first(remote, &settings, error);
+        consumer_unblock_file_size_signal(mine);
+        if (!good) {
+                destroy(remote);
+                return NULL;
+        }
+        /* what the other rings need */
+        remote->config = (struct hwaccl_recorder_config){.path = strdup(settings.path),
+                                                         .mode = settings.mode,
+                                                         .keyframe_interval = settings.keyframe_interval,
+                                                         .ring_size = settings.ring_size,
+                                                         .sink = settings.sink};
+        remote->vcpu_count = 1;
+        if (remote->config.path)
+                return remote;
+        hwaccl_error_set(error, "out of memory");
+        (void)remote_finish(remote, HWACCL_END_ERROR, 0, "out of memory", &(struct hwaccl_error){""});
+        return NULL;
+}
+
+unsigned remote_vcpu_count(const struct remote_recording *remote)
+{
+        return atomic_load(&remote->vcpu_count);
+}
+
+bool remote_add_vcpu(struct remote_recording *remote, struct hwaccl_error *error)
+{
+        unsigned number = remote->vcpu_count;
+        struct ring *ring = &remote->ring[number];
+
+        if (number == REMOTE_VCPU_MAX)
+                return hwaccl_error_set(error, "more than %u vCPUs", REMOTE_VCPU_MAX);
+        bool mine = consumer_block_file_size_signal();
+        bool good = recorder_create_ring(ring, &remote->config, number, error);
+        consumer_unblock_file_size_signal(mine);
+        if (!good)
+                return false;
+        if (!remote->sink->ops->add(remote->sink, ring, error)) {
+                ring_destroy(ring, true);
+                return false;
+        }
+        atomic_store(&remote->vcpu_count, number + 1);
+        return true;
+}
+
+int remote_ring_fd(const struct remote_recording *remote, unsigned vcpu)
+{
+        return vcpu < remote_vcpu_count(remote) ? remote->ring[vcpu].fd : -1;
+}
+
+uint64_t remote_exits(const struct remote_recording *remote)
+{
+        uint64_t exits = 0;
+
+        for (unsigned i = 0; i < remote_vcpu_count(remote); i++)
+                exits += atomic_load_explicit(&remote->ring[i].header->completed, memory_order_relaxed);
+        return exits;
+}
+
+/* Continues where the producer has stopped: an annotation may stand anywhere. */
+void remote_annotate(struct remote_recording *remote, const char *name, const char *value)
+{
+        struct lane lane = {.stopped = false};
+
+        lane_init(&lane, stamp_kind_detect(), remote->config.keyframe_interval, UINT64_MAX);
+        ring_producer_init(&lane.producer, &remote->ring[0]);
+        (void)lane_annotation(&lane, name, value);
+}
+
+bool remote_finish(struct remote_recording *remote, unsigned end, uint64_t end_code, const char *end_message,
+                   struct hwaccl_error *error)
+{
+        const struct recording_end how = {.end = end, .code = end_code, .message = end_message};
+        bool good = remote->sink->ops->finish(remote->sink, &how, error);
+
+        destroy(remote);
+        return good;
+}
