@@ -244,6 +244,26 @@ bool cli_parse_options(const struct cli_command *command, int argc, char **argv,
         return true;
 }
 
+const struct cli_option *cli_find_option(const struct cli_command *command, int argc, char **argv,
+                                         bool (*match)(const struct cli_option *option))
+{
+        struct option longs[OPTION_MAX + 2];
+        char shorts[2 * OPTION_MAX + 3];
+        const struct cli_option *option = NULL;
+        int operands = optind;
+        int found;
+
+        translate(command, longs, shorts);
+        optind = 0; /* getopt(3): begin again */
+        while (!option && (found = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+                option = find_option(command, found);
+                if (option && !match(option))
+                        option = NULL;
+        }
+        optind = operands;
+        return option;
+}
+
 const char *cli_one_operand(const struct cli_command *command, int argc, char **argv, const char *what)
 {
         if (optind >= argc) {

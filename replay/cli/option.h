@@ -86,6 +86,13 @@ void cli_print_help(const struct cli_command *command);
 bool cli_parse_options(const struct cli_command *command, int argc, char **argv, void *settings,
                        enum cli_status *status);
 
+/**
+ * cli_find_option - the first option of a command line that cli_parse_options() accepted for which @match is true; NULL
+ * if there is none
+ */
+const struct cli_option *cli_find_option(const struct cli_command *command, int argc, char **argv,
+                                         bool (*match)(const struct cli_option *option));
+
 /** cli_parse_value - store one value as if it were the argument of @option; false after an error message */
 bool cli_parse_value(const struct cli_command *command, const struct cli_option *option, const char *text,
                      void *settings);

@@ -501,6 +501,12 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
 
         if (!record_parse(&settings, command, argc, argv, &status)) {
                 record_free_settings(&settings);
+                return status == CLI_CANNOT && record_names_vmm(argc, argv) ? (enum cli_status)RECORD_VMM_FAILED
+                                                                            : status;
+        }
+        if (settings.vmm) {
+                status = (enum cli_status)record_run_vmm(&settings, argc, argv);
+                record_free_settings(&settings);
                 return status;
         }
         record_flight_prepare(&settings);
@@ -522,7 +528,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
 
 const struct cli_command cli_command_record = {
         .name = "record",
-        .arguments = "[OPTION]... -o FILE",
+        .arguments = "[OPTION]... -o FILE [-- VMM ARGUMENT...]",
         .summary = "run a guest and record every exit",
         .options = record_option_table,
         .details =
@@ -534,11 +540,16 @@ const struct cli_command cli_command_record = {
                 "help.\n"
                 "Without terminal input (--clock virtual, --input FILE, </dev/null), Ctrl-C ends the guest. SIGINT,\n"
                 "SIGTERM and SIGHUP always do, and finish the recording.\n\n"
+                "After --: run a VMM that uses KVM, such as QEMU, as it is, and record what its vCPUs do. Its exit "
+                "status "
+                "is\n"
+                "then that of hwaccl record, 125 if recording fails.\n\n"
                 "Exit status: 0 the guest ended by itself or was stopped as requested; 1 the guest failed (triple "
                 "fault,\n"
                 "entry failure, error, or by the report: a HLT for good, a hang until the time limit, a reset before "
                 "any\n"
                 "output), or did not end as --until or --expect-exit requested; 2 failure.\n\n"
-                "Example: hwaccl record --firmware /usr/share/seabios/bios-256k.bin --timeout 10 -o boot.db\n",
+                "Example: hwaccl record --firmware /usr/share/seabios/bios-256k.bin --timeout 10 -o boot.db\n"
+                "         hwaccl record -o q.db -- qemu-system-x86_64 -accel kvm -kernel vmlinuz\n",
         .run = run,
 };

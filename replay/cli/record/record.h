@@ -105,6 +105,7 @@ struct record_settings {
         struct hwaccl_flight_window flight_window;
         struct hwaccl_flight_trigger trigger[HWACCL_FLIGHT_TRIGGER_MAX];
         size_t trigger_count;
+        char **vmm; /* a program and its arguments, which is run instead of the machine; NULL: none */
         bool expect_exit;
         uint64_t exit_expected;
 };
@@ -161,6 +162,22 @@ bool record_take_over_images(struct record_settings *settings, const struct hwac
 /** record_subject_failed - true with *error set when the other side took away a page. @muen may be NULL */
 bool record_subject_failed(const struct hwaccl_muen *muen, struct hwaccl_error *error);
 
+/* record_vmm.c: a VMM that is run as it is. */
+
+/** record_names_vmm - whether a command line names one: then hwaccl's own failures have RECORD_VMM_FAILED as exit
+ * status */
+bool record_names_vmm(int argc, char **argv);
+#define RECORD_VMM_FAILED 125
+
+/** record_run_vmm - run settings->vmm and record its vCPUs; returns the exit status, the VMM's own if it ran */
+int record_run_vmm(const struct record_settings *settings, int argc, char **argv);
+
+/* record_program.c */
+
+/** record_find_program - the file that execvp(3) would execute for @name; *path is the caller's. False with *error set
+ * if there is none, or if no library can be loaded into it */
+bool record_find_program(const char *name, char **path, struct hwaccl_error *error);
+
 /* record_flight.c */
 
 /** record_flight_config - the recorder's configuration; valid as long as @settings */
@@ -186,9 +203,6 @@ bool record_load_images(struct record_settings *settings);
 void record_digest_image(struct record_image *image, const uint8_t *data, size_t size);
 /** record_free_images - release the bytes, after they were copied to guest memory; names and digests remain */
 void record_free_images(struct record_settings *settings);
-
-/** record_file_name - a file's name as it was given, with --anonymous without its directories */
-const char *record_file_name(const struct record_settings *settings, const char *path);
 
 /* record_kernel.c */
 
@@ -298,6 +312,9 @@ struct record_options {
 /** record_options_collect - everything that a replay needs, and facts about the run; false after an error message */
 bool record_options_collect(struct record_options *options, const struct record_settings *settings,
                             const struct hwaccl_accel *accel, int argc, char **argv);
+/** record_options_collect_vmm - the same for a VMM of its own */
+bool record_options_collect_vmm(struct record_options *options, const struct record_settings *settings, int argc,
+                                char **argv);
 void record_options_free(struct record_options *options);
 
 #endif

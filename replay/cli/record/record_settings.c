@@ -280,6 +280,32 @@ const struct cli_option record_option_table[] = {
 
 #undef S
 
+/* What applies to a VMM that runs by itself; the others are the machine's. */
+static bool is_for_machine(const struct cli_option *option)
+{
+        static const char *const common[] = {"output",           "force", "mode", "anonymous", "max-exits", "timeout",
+                                             "keyframe-interval"};
+
+        for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
+                if (strcmp(option->name, common[i]) == 0)
+                        return false;
+        return true;
+}
+
+static bool check_vmm(const struct record_settings *settings, int argc, char **argv)
+{
+        const struct cli_command *command = settings->command;
+        const struct cli_option *option = cli_find_option(command, argc, argv, is_for_machine);
+
+        if (option)
+                (void)cli_usage_error(command, "--%s does not apply to a VMM of its own (after --)", option->name);
+        else if (!settings->output)
+                (void)cli_usage_error(command, "no recording given; use -o FILE");
+        else
+                return true;
+        return false;
+}
+
 static bool check_settings(struct record_settings *settings)
 {
         const struct cli_command *command = settings->command;
@@ -340,6 +366,10 @@ bool record_parse(struct record_settings *settings, const struct cli_command *co
         spell_out_smp(argc, argv);
         if (!accel_from_environment(settings) || !cli_parse_options(command, argc, argv, settings, status))
                 return false;
+        if (optind < argc && strcmp(argv[optind - 1], "--") == 0) {
+                settings->vmm = &argv[optind];
+                return check_vmm(settings, argc, argv);
+        }
         if (optind < argc) {
                 *status = cli_usage_error(command, "unexpected argument '%s'", argv[optind]);
                 return false;

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""hwaccl record -- VMM: a VMM that knows nothing of the recorder, on a simulated KVM (tests/interpose)."""
+import os
+import signal
+import subprocess
+import unittest
+
+import hwaccl_cli
+from hwaccl_cli import BUILD, HWACCL
+
+VMM = os.path.join(BUILD, "tests", "plain_vmm")
+
+
+class RecordVmm(hwaccl_cli.CommandTest):
+    def record(self, *command, options=(), status=7, env=None):
+        """Record into q.db; the result has the recorder's one line on stderr."""
+        path = self.path("q.db")
+        result = subprocess.run([HWACCL, "record", "--force", "-o", path, *options, "--", *command], stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, env={**os.environ, **(env or {})}, timeout=120)
+        self.assertEqual(result.returncode, status, result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        return result
+
+    def rows(self, query):
+        return subprocess.run(["sqlite3", "-readonly", self.path("q.db"), query], check=True, capture_output=True,
+                              text=True).stdout.split("\n")[:-1]
+
+    def check(self, exits, message=""):
+        self.assertEqual(sorted(os.listdir(self._scratch.name)), ["q.db"])
+        result = subprocess.run([HWACCL, "check", self.path("q.db")], capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stderr), (0, message))
+        self.assertRegex(result.stdout, f"^{exits} exits, no problem found")
+
+    def test_every_exit_and_its_registers(self):
+        result = self.record(VMM, "run", "1000")
+        self.assertRegex(result.stderr, "^hwaccl record: .*plain_vmm ended: exit status 7; 999 exits of 1 vCPU in .* s; "
+                                        "recorded in .*/q.db, [0-9.]+ bytes per exit\n$")
+        self.check(1000)
+        self.assertEqual(self.rows("SELECT reason, detail, rip, outcome FROM exits WHERE exit BETWEEN 4 AND 7"), [
+            "I/O instruction|out port 0x3f8, 1 byte|0x1004|completed", "I/O instruction|in port 0x60, 1 byte|0x1005|completed",
+            "EPT violation|write 0xd0000|0x1006|completed", "HLT||0x1007|halted"])
+        self.assertEqual(self.rows("SELECT rax, cr0, rbx FROM registers WHERE exit = 777 AND moment = 'exit'"),
+                         ["0x309|0x60000010|0x0"])
+        self.assertEqual(self.rows("SELECT count(*) FROM registers WHERE moment = 'entry' AND rip IS NOT NULL"), ["0"])
+        # the last exit had no entry after it
+        self.assertEqual(self.rows("SELECT exit FROM exits WHERE outcome IS NULL"), ["999"])
+        self.assertEqual(self.rows("SELECT value FROM recording WHERE name IN ('vmm', 'end', 'end_code', 'vmm_end', "
+                                   "'vmm_wait_status', 'status') ORDER BY name"),
+                         ["exit code", "7", "complete", "plain_vmm", "exit status 7", str(7 << 8)])
+
+    def test_registers_by_calls_where_the_kernel_shares_none(self):
+        self.record(VMM, "run", "6", env={"FAKE_KVM_NO_SYNC": "1"})
+        self.assertEqual(self.rows("SELECT rip, rax, cr0 FROM registers WHERE exit = 5 AND moment = 'exit'"),
+                         ["0x1005|0x5|0x60000010"])
+
+    def test_a_vcpu_for_each_that_appears(self):
+        self.record(VMM, "threads", "5000")
+        self.check(15001)
+        self.assertEqual(self.rows("SELECT vcpu, count(*), max(rip) FROM exits GROUP BY vcpu"),
+                         ["0|5000|0x2387", "1|5000|0x2387", "2|5001|0x2388"])
+
+    def test_two_vms_in_one_process(self):
+        self.record(VMM, "two", "8")
+        self.check(16)
+        self.assertEqual(self.rows("SELECT vcpu, count(*) FROM exits GROUP BY vcpu"), ["0|8", "1|8"])
+
+    def test_vms_of_children_and_of_programs_that_they_start(self):
+        self.record(VMM, "forks", "8")
+        self.check(9 + 8 + 5)
+        self.assertEqual(self.rows("SELECT vcpu, count(*) FROM exits GROUP BY vcpu"), ["0|9", "1|8", "2|5"])
+        self.assertEqual(self.rows("SELECT count(DISTINCT substr(value, 1, instr(value, ','))) FROM option "
+                                   "WHERE name LIKE 'host_vcpu_%'"), ["3"])
+
+    def test_behind_a_shell(self):
+        self.record("sh", "-c", f"'{VMM}' run 8; exit 5", status=5)
+        self.check(8)
+
+    def test_one_that_goes_to_the_background(self):
+        self.record(VMM, "background", "8")
+        self.check(8)
+
+    def test_an_interrupted_run_is_no_exit(self):
+        self.record(VMM, "interrupted")
+        self.check(2)
+
+    def test_the_vmm_is_killed(self):
+        result = self.record(VMM, "die", "12", status=128 + signal.SIGKILL)
+        self.assertIn("ended: killed by signal 9 (Killed); 11 exits", result.stderr)
+        self.check(12)
+        self.assertEqual(self.rows("SELECT value FROM recording WHERE name IN ('end', 'end_message', 'vmm_wait_status') ORDER BY name"),
+                         ["error", "the VMM was killed by signal 9 (Killed)", "9"])
+
+    def test_the_recorder_is_killed(self):
+        path = self.path("q.db")
+        recorder = subprocess.Popen([HWACCL, "record", "-o", path, "--", VMM, "until-told"], stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE, text=True)
+        self.assertEqual(recorder.stdout.readline(), "ready\n")
+        recorder.kill()
+        recorder.wait()
+        recorder.stdin.write("go on\n")
+        recorder.stdin.close()
+        self.assertEqual(recorder.stdout.read(), "done\n")  # the VMM goes on, also beyond the end of its ring
+        recorder.stdout.close()
+        result = subprocess.run([HWACCL, "recover", path], capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        exits = int(self.rows("SELECT count(*) FROM exits")[0])
+        self.assertGreaterEqual(exits, 1000)
+        self.check(exits, f"hwaccl check: {path}: the recording ends where the recorder died\n")
+
+    def test_a_limit_on_exits_ends_it(self):
+        result = self.record(VMM, "until-told", options=["--max-exits", "500"], status=128 + signal.SIGTERM)
+        self.assertEqual(result.stdout, "")
+        exits = int(self.rows("SELECT count(*) FROM exits")[0])
+        self.assertIn(exits, (500, 501))
+        self.assertEqual(self.rows("SELECT value FROM recording WHERE name IN ('end', 'end_code') ORDER BY name"), ["stopped", "3"])
+
+    def test_a_limit_on_time_ends_it(self):
+        self.record("sleep", "60", options=["-t", "0.1"], status=128 + signal.SIGTERM)
+        self.assertEqual(self.rows("SELECT value FROM recording WHERE name IN ('end', 'end_code') ORDER BY name"), ["stopped", "2"])
+
+    def test_what_kvm_says_of_a_failure(self):
+        for what, text in (("internal-error", "KVM_EXIT_INTERNAL_ERROR: suberror 1 (emulation)"),
+                           ("fail-entry", "KVM_EXIT_FAIL_ENTRY: hardware reason 0x80000021")):
+            self.record(VMM, what)
+            self.assertEqual(self.rows("SELECT exit, text FROM marks"), [f"3|{text}"])
+
+    def test_nothing_to_record(self):
+        for command, status, why in (((VMM, "no-vcpu"), 7, "it created no vCPU of KVM"), (("true",), 0, "it did not use KVM")):
+            result = self.record(*command, status=status)
+            self.assertIn(f"; {why}: nothing is recorded in ", result.stderr)
+            self.check(0)
+
+    def test_what_cannot_be_recorded(self):
+        static = self.path("static")
+        subprocess.run(["cc", "-static", "-x", "c", "-o", static, "-"], input="int main(void) { return 0; }", text=True, check=True)
+        script = self.write("text", b"no program")
+        for options, command, why in (
+                ([], [static], ": statically linked: libhwaccl-interpose.so cannot be loaded into it; use a dynamically linked build"),
+                ([], ["no-such-program"], "no-such-program: no such program (not found in PATH)"),
+                ([], [script], ": cannot execute: not a program, or no permission"),
+                (["-m", "64M"], ["true"], "--memory does not apply to a VMM of its own (after --)"),
+                (["--raw", "x@0"], ["true"], "--raw does not apply to a VMM of its own (after --)"),
+                (["--bad"], ["true"], "unknown or ambiguous option '--bad'")):
+            result = self.record(*command, options=options, status=125)
+            self.assertIn(why, result.stderr)
+            self.assertNotIn("q.db", os.listdir(self._scratch.name))
+
+    def test_an_existing_recording_stays(self):
+        path = self.write("q.db", b"")
+        result = subprocess.run([HWACCL, "record", "-o", path, "--", VMM, "run"], capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stderr),
+                         (125, f"hwaccl record: {path}: already exists; use --force to replace it\n"))
+        self.assertEqual(os.listdir(self._scratch.name), ["q.db"])
+
+    def test_without_a_vmm_the_status_is_as_ever(self):
+        result = subprocess.run([HWACCL, "record", "-o", self.path("q.db"), "true"], capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stderr),
+                         (2, "hwaccl record: unexpected argument 'true'; see 'hwaccl record --help'\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,170 @@
+/*
+ * A simulated /dev/kvm for VMMs that are linked with it: its vCPUs run no guest, KVM_RUN returns one exit after the
+ * other: OUT to port 3f8h, IN from port 60h, a write to memory at d0000h, HLT. RIP is 1000h plus the exit's number, RAX
+ * that number. A vCPU's KVM_SET_REGS with RBX = N makes its exit N another one: KVM_EXIT_* RCX, and RDX in its first
+ * word.
+ *
+ * FAKE_KVM_NO_SYNC: KVM_CAP_SYNC_REGS is lacking. With it, KVM_GET_REGS ends the process, because no VMM here calls
+ * that: it is one system call more than without a recorder.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RUN_SIZE 12288u
+#define FD_MAX   1024
+
+enum kind { NOTHING, SYSTEM, VM, VCPU };
+
+static struct object {
+        enum kind kind;
+        struct kvm_run *run;
+        __u64 exits;
+        struct kvm_regs regs;
+} objects[FD_MAX];
+
+static int make(enum kind kind)
+{
+        int fd = memfd_create("fake-kvm", MFD_CLOEXEC);
+
+        if (fd < 0 || fd >= FD_MAX)
+                return -1;
+        objects[fd] = (struct object){.kind = kind};
+        if (kind != VCPU)
+                return fd;
+        if (ftruncate(fd, RUN_SIZE) != 0)
+                return -1;
+        objects[fd].run = mmap(NULL, RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        return objects[fd].run == MAP_FAILED ? -1 : fd;
+}
+
+int open(const char *path, int flags, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, flags);
+        mode_t mode = va_arg(arguments, mode_t);
+        va_end(arguments);
+        return strcmp(path, "/dev/kvm") == 0 ? make(SYSTEM) : openat(AT_FDCWD, path, flags, mode);
+}
+
+static bool has_sync(void)
+{
+        return !getenv("FAKE_KVM_NO_SYNC");
+}
+
+static void set_exit(struct object *vcpu)
+{
+        struct kvm_run *run = vcpu->run;
+        __u64 number = vcpu->exits;
+
+        memset(&run->hw, 0, sizeof(run->padding));
+        if (number == vcpu->regs.rbx && vcpu->regs.rcx) {
+                run->exit_reason = (__u32)vcpu->regs.rcx;
+                memcpy(run->padding, &vcpu->regs.rdx, sizeof(vcpu->regs.rdx));
+                return;
+        }
+        switch (number % 4) {
+        case 0:
+        case 1:
+                run->exit_reason = KVM_EXIT_IO;
+                run->io.direction = number % 4 ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+                run->io.port = number % 4 ? 0x60 : 0x3f8;
+                run->io.size = 1;
+                run->io.count = 1;
+                run->io.data_offset = 4096;
+                ((char *)run)[4096] = (char)number;
+                return;
+        case 2:
+                run->exit_reason = KVM_EXIT_MMIO;
+                run->mmio.phys_addr = 0xd0000;
+                run->mmio.len = 1;
+                run->mmio.is_write = 1;
+                return;
+        default: run->exit_reason = KVM_EXIT_HLT;
+        }
+}
+
+static void get_regs(const struct object *vcpu, struct kvm_regs *regs)
+{
+        *regs = vcpu->regs;
+        regs->rip = 0x1000 + vcpu->exits;
+        regs->rax = vcpu->exits;
+}
+
+static int run_vcpu(struct object *vcpu)
+{
+        struct kvm_run *run = vcpu->run;
+
+        if (run->immediate_exit) {
+                run->exit_reason = KVM_EXIT_UNKNOWN;
+                errno = EINTR;
+                return -1;
+        }
+        set_exit(vcpu);
+        if (run->kvm_valid_regs & KVM_SYNC_X86_REGS)
+                get_regs(vcpu, &run->s.regs.regs);
+        if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS)
+                run->s.regs.sregs = (struct kvm_sregs){.cr0 = 0x60000010};
+        vcpu->exits++;
+        return 0;
+}
+
+static int get_registers(struct object *vcpu, unsigned long request, void *argument)
+{
+        if (has_sync()) {
+                (void)fputs("fake_kvm: KVM_GET_REGS or KVM_GET_SREGS: expected KVM_CAP_SYNC_REGS to be used\n", stderr);
+                _exit(98);
+        }
+        vcpu->exits--; /* the exit that KVM_RUN returned */
+        if (request == KVM_GET_REGS)
+                get_regs(vcpu, argument);
+        else
+                *(struct kvm_sregs *)argument = (struct kvm_sregs){.cr0 = 0x60000010};
+        vcpu->exits++;
+        return 0;
+}
+
+static int control(struct object *object, unsigned long request, void *argument)
+{
+        switch (request) {
+        case KVM_CREATE_VM: return make(VM);
+        case KVM_CREATE_VCPU: return make(VCPU);
+        case KVM_GET_VCPU_MMAP_SIZE: return RUN_SIZE;
+        case KVM_CHECK_EXTENSION:
+                return (unsigned long)argument == KVM_CAP_SYNC_REGS && has_sync()
+                               ? KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS
+                               : 0;
+        case KVM_SET_USER_MEMORY_REGION:
+        case KVM_SET_SREGS: return 0;
+        case KVM_SET_REGS: object->regs = *(struct kvm_regs *)argument; return 0;
+        case KVM_GET_REGS:
+        case KVM_GET_SREGS: return get_registers(object, request, argument);
+        case KVM_RUN: return run_vcpu(object);
+        default: errno = EINVAL; return -1;
+        }
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+        static int (*next)(int, unsigned long, ...);
+        va_list arguments;
+
+        va_start(arguments, request);
+        void *argument = va_arg(arguments, void *);
+        va_end(arguments);
+        if (fd >= 0 && fd < FD_MAX && objects[fd].kind != NOTHING)
+                return control(&objects[fd], request, argument);
+        if (!next)
+                *(void **)&next = dlsym(RTLD_NEXT, "ioctl");
+        return next(fd, request, argument);
+}

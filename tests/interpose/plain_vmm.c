@@ -1,0 +1,227 @@
+/*
+ * A VMM on KVM that knows nothing of a recorder. Usage: plain_vmm WHAT [NUMBER]; see main(). Exit status 7; 99 when it
+ * fails. With fake_kvm.c instead of KVM its guest does as that says.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct vcpu {
+        int fd;
+        struct kvm_run *run;
+};
+
+static void die(const char *what)
+{
+        perror(what);
+        _exit(99);
+}
+
+static int control(int fd, unsigned long request, void *argument)
+{
+        int result = ioctl(fd, request, argument);
+
+        if (result < 0)
+                die("ioctl");
+        return result;
+}
+
+static int kvm;
+
+static int make_vm(void)
+{
+        kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+        if (kvm < 0)
+                die("/dev/kvm");
+        return control(kvm, KVM_CREATE_VM, NULL);
+}
+
+static struct vcpu make_vcpu(int vm, unsigned long id)
+{
+        struct vcpu vcpu = {.fd = control(vm, KVM_CREATE_VCPU, (void *)id)};
+        size_t size = (size_t)control(kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
+
+        vcpu.run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd, 0);
+        if (vcpu.run == MAP_FAILED)
+                die("mmap");
+        return vcpu;
+}
+
+static void run_once(struct vcpu vcpu)
+{
+        errno = EDOM; /* no recorder may change it */
+        if (control(vcpu.fd, KVM_RUN, NULL) != 0 || errno != EDOM || vcpu.run->kvm_valid_regs)
+                die("KVM_RUN changed something");
+}
+
+static void run(struct vcpu vcpu, long count)
+{
+        for (long i = 0; i < count; i++)
+                run_once(vcpu);
+}
+
+/* After 3 exits a last one: KVM_EXIT_* @reason, with @data */
+static void run_to(struct vcpu vcpu, unsigned reason, unsigned long long data)
+{
+        struct kvm_regs regs = {.rbx = 3, .rcx = reason, .rdx = data};
+
+        (void)control(vcpu.fd, KVM_SET_REGS, &regs);
+        run(vcpu, 4);
+}
+
+struct work {
+        struct vcpu vcpu;
+        long count;
+};
+
+static void *run_thread(void *opaque)
+{
+        const struct work *work = opaque;
+
+        run(work->vcpu, work->count);
+        return NULL;
+}
+
+/* Two vCPUs at a time, and a third that appears while the others run. */
+static void threads(long count)
+{
+        int vm = make_vm();
+        struct work work[3];
+        pthread_t thread[3];
+
+        for (unsigned i = 0; i < 3; i++) {
+                work[i] = (struct work){make_vcpu(vm, i), count};
+                if (i == 2)
+                        run(work[i].vcpu, 1);
+                if (pthread_create(&thread[i], NULL, run_thread, &work[i]) != 0)
+                        die("pthread_create");
+        }
+        for (unsigned i = 0; i < 3; i++)
+                (void)pthread_join(thread[i], NULL);
+}
+
+static void wait_for(pid_t child)
+{
+        int status;
+
+        if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 7)
+                die("a child");
+}
+
+/* A VM here, one in a child, and one in a program that another child starts. */
+static void forks(char *program, long count)
+{
+        struct vcpu vcpu = make_vcpu(make_vm(), 0);
+
+        run(vcpu, count);
+        pid_t child = fork();
+        if (child == 0) {
+                run(make_vcpu(make_vm(), 0), count);
+                _exit(7);
+        }
+        wait_for(child);
+        child = fork();
+        if (child == 0) {
+                (void)execl(program, program, "run", "5", NULL);
+                _exit(99);
+        }
+        wait_for(child);
+        run(vcpu, 1);
+}
+
+/* Ready, then run until a line comes; the newline tells that the VMM saw it. */
+static void until_told(void)
+{
+        struct vcpu vcpu = make_vcpu(make_vm(), 0);
+        char line;
+
+        run(vcpu, 1000);
+        (void)!write(STDOUT_FILENO, "ready\n", 6);
+        if (fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) != 0)
+                die("fcntl");
+        while (read(STDIN_FILENO, &line, 1) != 1)
+                run_once(vcpu);
+        run(vcpu, 200000); /* more than a ring has room for */
+        (void)!write(STDOUT_FILENO, "done\n", 5);
+}
+
+static void interrupted(void)
+{
+        struct vcpu vcpu = make_vcpu(make_vm(), 0);
+
+        vcpu.run->immediate_exit = 1;
+        if (ioctl(vcpu.fd, KVM_RUN, NULL) != -1 || errno != EINTR)
+                die("immediate_exit");
+        vcpu.run->immediate_exit = 0;
+        run(vcpu, 2);
+}
+
+/* As QEMU's -daemonize: the parent ends when its child is ready. */
+static void background(long count)
+{
+        int ready[2], gone[2];
+        char byte = 0;
+
+        if (pipe(ready) != 0 || pipe(gone) != 0)
+                die("pipe");
+        pid_t child = fork();
+        if (child != 0) {
+                if (read(ready[0], &byte, 1) != 1)
+                        die("the child");
+                return;
+        }
+        (void)setsid();
+        struct vcpu vcpu = make_vcpu(make_vm(), 0);
+        (void)!write(ready[1], &byte, 1);
+        (void)close(gone[1]);
+        (void)!read(gone[0], &byte, 1); /* the end of the parent */
+        run(vcpu, count);
+        _exit(3);
+}
+
+int main(int argc, char **argv)
+{
+        const char *what = argc > 1 ? argv[1] : "";
+        long count = argc > 2 ? atol(argv[2]) : 10;
+
+        if (strcmp(what, "run") == 0)
+                run(make_vcpu(make_vm(), 0), count);
+        else if (strcmp(what, "threads") == 0)
+                threads(count);
+        else if (strcmp(what, "two") == 0)
+                for (int i = 0; i < 2; i++)
+                        run(make_vcpu(make_vm(), 0), count);
+        else if (strcmp(what, "forks") == 0)
+                forks(argv[0], count);
+        else if (strcmp(what, "interrupted") == 0)
+                interrupted();
+        else if (strcmp(what, "internal-error") == 0)
+                run_to(make_vcpu(make_vm(), 0), KVM_EXIT_INTERNAL_ERROR, 1);
+        else if (strcmp(what, "fail-entry") == 0)
+                run_to(make_vcpu(make_vm(), 0), KVM_EXIT_FAIL_ENTRY, 0x80000021);
+        else if (strcmp(what, "shutdown") == 0)
+                run_to(make_vcpu(make_vm(), 0), KVM_EXIT_SHUTDOWN, 0);
+        else if (strcmp(what, "never") == 0)
+                (void)make_vcpu(make_vm(), 0);
+        else if (strcmp(what, "no-vcpu") == 0)
+                (void)make_vm();
+        else if (strcmp(what, "until-told") == 0)
+                until_told();
+        else if (strcmp(what, "background") == 0)
+                background(count);
+        else if (strcmp(what, "die") == 0) {
+                run(make_vcpu(make_vm(), 0), count);
+                (void)raise(SIGKILL);
+        } else
+                return 99;
+        return 7;
+}

@@ -1,0 +1,50 @@
+/*
+ * The memory that `hwaccl record` shares with the libhwaccl-interpose.so in each process that it started: which vCPUs
+ * there are, and where their rings are. It is an anonymous file of the recorder, opened by the name in the environment
+ * variable INTERPOSE_VARIABLE, /proc/PID/fd/NUMBER, so that programs which the first one starts find it too and no
+ * process has a descriptor more than without us.
+ *
+ * A process that creates a vCPU takes the next slot and waits until the recorder has named a ring for it.
+ */
+#ifndef HWACCL_TRACER_INTERPOSE_CONTROL_H
+#define HWACCL_TRACER_INTERPOSE_CONTROL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define INTERPOSE_VARIABLE "HWACCL_INTERPOSE"
+#define INTERPOSE_LIBRARY  "libhwaccl-interpose.so"
+#define INTERPOSE_MAGIC    UINT64_C(0x31306c6363617768) /* "hwaccl01": recorder and library are of one build */
+#define INTERPOSE_SLOT_MAX 64u
+
+enum interpose_slot_state {
+        INTERPOSE_SLOT_WAITING,
+        INTERPOSE_SLOT_READY,   /* ring_path names the ring */
+        INTERPOSE_SLOT_REFUSED, /* the recorder could not make one */
+};
+
+/* One vCPU. */
+struct interpose_slot {
+        _Alignas(64) _Atomic uint32_t state; /* enum interpose_slot_state; a futex */
+        _Atomic int32_t pid;                 /* of its process, written by that */
+        char ring_path[48];                  /* /proc/PID/fd/NUMBER */
+};
+
+struct interpose_control {
+        uint64_t magic;
+        uint64_t size;      /* of this structure */
+        uint64_t max_exits; /* SIGTERM to the process that has this exit; 0: no limit */
+        uint32_t keyframe_interval;
+        uint32_t unused;
+        pthread_mutex_t alive;                /* robust; the recorder holds it as long as it drains the rings */
+        _Alignas(64) _Atomic uint64_t exits;  /* of all vCPUs; counted if there is a limit */
+        _Alignas(64) _Atomic uint32_t wanted; /* slots taken, a futex; may exceed INTERPOSE_SLOT_MAX */
+        _Atomic uint32_t processes;           /* that have loaded the library */
+        _Atomic uint32_t kvm_processes;       /* of them, that used KVM */
+        _Atomic uint32_t vms;
+        _Atomic uint32_t unrecorded; /* vCPUs that could not be recorded */
+        struct interpose_slot slot[INTERPOSE_SLOT_MAX];
+};
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * The functions of the C library that libhwaccl-interpose.so stands in for. Everything but KVM's requests passes
+ * through. A VMM that makes system calls without them (statically linked, or by its own code) is not seen.
+ */
+#include "tracer/interpose/library/process.h"
+#include "tracer/interpose/library/vcpu.h"
+
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int ioctl(int fd, unsigned long request, ...);
+EXPORT void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+EXPORT void *mmap64(void *address, size_t size, int protection, int flags, int fd, off64_t offset);
+EXPORT int munmap(void *address, size_t size);
+
+/* Requests that tell what there is. */
+static void note_request(struct interpose_control *control, int fd, uint32_t request, void *argument, int result)
+{
+        static _Atomic bool noted;
+
+        if (!atomic_load_explicit(&noted, memory_order_relaxed) && !atomic_exchange(&noted, true))
+                atomic_fetch_add(&control->kvm_processes, 1);
+        if (result < 0)
+                return;
+        if (request == KVM_CREATE_VM)
+                atomic_fetch_add(&control->vms, 1);
+        else if (request == KVM_CREATE_VCPU)
+                vcpu_create(fd, result, (unsigned long)(uintptr_t)argument);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+        struct interpose_control *control = process_control();
+        va_list arguments;
+
+        va_start(arguments, request);
+        void *argument = va_arg(arguments, void *);
+        va_end(arguments);
+        /* the kernel looks at 32 bits; callers extend the sign of an int */
+        const uint32_t number = (uint32_t)request;
+        if (__builtin_expect(_IOC_TYPE(number) != KVMIO || !control, 1))
+                return next_ioctl(fd, request, argument);
+        if (number == KVM_RUN) {
+                struct interpose_vcpu *vcpu = vcpu_find(fd);
+                return vcpu ? vcpu_run(vcpu, fd, argument) : next_ioctl(fd, request, argument);
+        }
+        int result = next_ioctl(fd, request, argument);
+        note_request(control, fd, number, argument, result);
+        return result;
+}
+
+static void *map(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+        void *result = next_mmap(address, size, protection, flags, fd, offset);
+
+        if (fd >= 0 && offset == 0 && result != MAP_FAILED && !(flags & MAP_ANONYMOUS)) {
+                struct interpose_vcpu *vcpu = vcpu_find(fd);
+                if (vcpu)
+                        vcpu_mapped(vcpu, result, size);
+        }
+        return result;
+}
+
+void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+        return map(address, size, protection, flags, fd, offset);
+}
+
+void *mmap64(void *address, size_t size, int protection, int flags, int fd, off64_t offset)
+{
+        return map(address, size, protection, flags, fd, offset);
+}
+
+int munmap(void *address, size_t size)
+{
+        vcpu_unmapped(address, size);
+        return next_munmap(address, size);
+}

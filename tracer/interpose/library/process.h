@@ -1,0 +1,23 @@
+/* libhwaccl-interpose.so in one process: its connection to the recorder, and the functions behind the interposed ones.
+ */
+#ifndef HWACCL_INTERPOSE_PROCESS_H
+#define HWACCL_INTERPOSE_PROCESS_H
+
+#include "tracer/interpose/control.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* What the process would call without us: the next library's functions, or the system calls until they are known. */
+int next_ioctl(int fd, unsigned long request, void *argument);
+void *next_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+int next_munmap(void *address, size_t size);
+
+/** process_control - what is shared with the recorder; NULL without one, and before this library is initialized */
+struct interpose_control *process_control(void);
+
+/** process_recorder_gone - whether the recorder has ended. No system call. Async-signal-safe */
+bool process_recorder_gone(void);
+
+#endif

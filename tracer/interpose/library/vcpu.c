@@ -1,0 +1,316 @@
+#include "tracer/interpose/library/vcpu.h"
+
+#include "hwaccl/trace_kvm.h"
+#include "tracer/interpose/futex.h"
+#include "tracer/interpose/library/exit_text.h"
+#include "tracer/interpose/library/process.h"
+#include "tracer/ring/lane.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define KEYFRAME_BYTES UINT64_MAX
+#define LOOK_INTERVAL  64u /* exits after which the recorder's life is checked again */
+#define CHUNK_SIZE     1024u
+#define CHUNK_MAX      1024u
+
+struct interpose_vcpu {
+        _Atomic(const void *) owner; /* address of a variable of the thread that is in KVM_RUN; NULL: none */
+        _Atomic(struct kvm_run *) run;
+        size_t run_size;
+        uint64_t sync_registers; /* KVM_SYNC_X86_*: what KVM_RUN leaves in struct kvm_run; 0: KVM_GET_* is needed */
+        unsigned until_look;
+        bool halted; /* the last exit was HLT */
+        struct lane lane;
+        struct ring ring;
+        struct lane_masks masks;
+};
+
+struct chunk {
+        _Atomic(struct interpose_vcpu *) vcpu[CHUNK_SIZE];
+};
+
+/* The kernel fills it with zeros in a child of fork(2). */
+struct vcpus {
+        _Atomic(struct chunk *) chunk[CHUNK_MAX];
+        _Atomic(struct interpose_vcpu *) all[INTERPOSE_SLOT_MAX];
+        _Alignas(64) struct interpose_vcpu room[INTERPOSE_SLOT_MAX]; /* a vCPU has the place of its slot */
+};
+
+static _Atomic(struct vcpus *) vcpus;
+static __thread char this_thread;
+
+static void *map_zeros(size_t size)
+{
+        void *memory =
+                next_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        return memory == MAP_FAILED ? NULL : memory;
+}
+
+static struct vcpus *get_vcpus(void)
+{
+        struct vcpus *known = atomic_load_explicit(&vcpus, memory_order_acquire);
+
+        if (known)
+                return known;
+        struct vcpus *made = map_zeros(sizeof(*made));
+        if (!made)
+                return NULL;
+        if (madvise(made, sizeof(*made), MADV_WIPEONFORK) == 0 && atomic_compare_exchange_strong(&vcpus, &known, made))
+                return made;
+        (void)next_munmap(made, sizeof(*made));
+        return known;
+}
+
+static _Atomic(struct interpose_vcpu *) *find_place(int fd, bool make)
+{
+        struct vcpus *known = make ? get_vcpus() : atomic_load_explicit(&vcpus, memory_order_acquire);
+        unsigned index = (unsigned)fd / CHUNK_SIZE;
+
+        if (!known || fd < 0 || index >= CHUNK_MAX)
+                return NULL;
+        struct chunk *chunk = atomic_load_explicit(&known->chunk[index], memory_order_acquire);
+        if (!chunk && make) {
+                struct chunk *made = map_zeros(sizeof(*made));
+                if (made && atomic_compare_exchange_strong(&known->chunk[index], &chunk, made))
+                        chunk = made;
+                else if (made)
+                        (void)next_munmap(made, sizeof(*made));
+        }
+        return chunk ? &chunk->vcpu[(unsigned)fd % CHUNK_SIZE] : NULL;
+}
+
+struct interpose_vcpu *vcpu_find(int fd)
+{
+        _Atomic(struct interpose_vcpu *) *place = find_place(fd, false);
+
+        return place ? atomic_load_explicit(place, memory_order_acquire) : NULL;
+}
+
+void vcpu_forget(int fd)
+{
+        _Atomic(struct interpose_vcpu *) *place = find_place(fd, false);
+
+        if (place && atomic_load_explicit(place, memory_order_relaxed))
+                atomic_store_explicit(place, NULL, memory_order_release);
+}
+
+void vcpu_mapped(struct interpose_vcpu *vcpu, void *run, size_t size)
+{
+        vcpu->run_size = size;
+        atomic_store_explicit(&vcpu->run, run, memory_order_release);
+}
+
+void vcpu_unmapped(const void *address, size_t size)
+{
+        struct vcpus *known = atomic_load_explicit(&vcpus, memory_order_acquire);
+
+        for (unsigned i = 0; known && i < INTERPOSE_SLOT_MAX; i++) {
+                struct interpose_vcpu *vcpu = atomic_load_explicit(&known->all[i], memory_order_acquire);
+                struct kvm_run *run = vcpu ? atomic_load_explicit(&vcpu->run, memory_order_relaxed) : NULL;
+                if (run && (uintptr_t)run - (uintptr_t)address < size)
+                        (void)atomic_compare_exchange_strong(&vcpu->run, &run, NULL);
+        }
+}
+
+/* The recorder creates the ring: milliseconds, while the VMM is still being set up. */
+static bool wait_for_ring(struct interpose_slot *slot)
+{
+        while (atomic_load_explicit(&slot->state, memory_order_acquire) == INTERPOSE_SLOT_WAITING) {
+                if (process_recorder_gone())
+                        return false;
+                futex_wait(&slot->state, INTERPOSE_SLOT_WAITING, 100);
+        }
+        return atomic_load_explicit(&slot->state, memory_order_acquire) == INTERPOSE_SLOT_READY;
+}
+
+static bool attach(struct interpose_vcpu *vcpu, const struct interpose_slot *slot, uint32_t keyframe_interval)
+{
+        struct hwaccl_error error;
+        int fd = open(slot->ring_path, O_RDWR | O_CLOEXEC);
+        bool good = fd >= 0 && ring_attach(&vcpu->ring, fd, &error);
+
+        if (fd >= 0)
+                (void)close(fd);
+        if (!good)
+                return false;
+        vcpu->ring.consumer_gone = process_recorder_gone;
+        enum stamp_kind stamps = vcpu->ring.header->stamp_kind == STAMP_TSC ? STAMP_TSC : STAMP_MONOTONIC;
+        lane_init(&vcpu->lane, stamps, keyframe_interval, KEYFRAME_BYTES);
+        vcpu->lane.masks = &vcpu->masks;
+        ring_producer_init(&vcpu->lane.producer, &vcpu->ring);
+        return true;
+}
+
+static void describe(struct interpose_vcpu *vcpu, int vm, unsigned long id)
+{
+        char name[32], text[96];
+
+        (void)snprintf(name, sizeof(name), "host_vcpu_%u", vcpu->ring.header->vcpu);
+        (void)snprintf(text, sizeof(text), "process %ld, VM of descriptor %d, KVM vCPU %lu", (long)getpid(), vm, id);
+        (void)lane_annotation(&vcpu->lane, name, text);
+}
+
+static bool create(struct interpose_control *control, int vm, int fd, unsigned long id)
+{
+        struct vcpus *known = get_vcpus();
+        _Atomic(struct interpose_vcpu *) *place = find_place(fd, true);
+
+        if (!known || !place || process_recorder_gone())
+                return false;
+        uint32_t number = atomic_fetch_add(&control->wanted, 1);
+        futex_wake(&control->wanted);
+        if (number >= INTERPOSE_SLOT_MAX)
+                return false;
+        struct interpose_slot *slot = &control->slot[number];
+        struct interpose_vcpu *vcpu = &known->room[number];
+        atomic_store(&slot->pid, getpid());
+        if (!wait_for_ring(slot) || !attach(vcpu, slot, control->keyframe_interval))
+                return false;
+        int sync = next_ioctl(vm, KVM_CHECK_EXTENSION, (void *)(uintptr_t)KVM_CAP_SYNC_REGS);
+        const uint64_t wanted = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+        vcpu->sync_registers = sync > 0 && ((uint64_t)sync & wanted) == wanted ? wanted : 0;
+        vcpu->until_look = LOOK_INTERVAL;
+        describe(vcpu, vm, id);
+        atomic_store_explicit(&known->all[number], vcpu, memory_order_release);
+        atomic_store_explicit(place, vcpu, memory_order_release);
+        return true;
+}
+
+void vcpu_create(int vm, int fd, unsigned long id)
+{
+        struct interpose_control *control = process_control();
+        int before = errno;
+
+        vcpu_forget(fd);
+        if (!create(control, vm, fd, id))
+                atomic_fetch_add(&control->unrecorded, 1);
+        errno = before;
+}
+
+/* A signal handler may leave KVM_RUN with siglongjmp(3); then the thread still is the owner. */
+static bool enter(struct interpose_vcpu *vcpu)
+{
+        const void *owner = NULL;
+
+        return atomic_compare_exchange_strong_explicit(&vcpu->owner, &owner, &this_thread, memory_order_acquire,
+                                                       memory_order_relaxed) ||
+               owner == &this_thread;
+}
+
+static void leave(struct interpose_vcpu *vcpu)
+{
+        atomic_store_explicit(&vcpu->owner, NULL, memory_order_release);
+}
+
+/* False when nothing is recorded any more. */
+static bool is_recording(struct interpose_vcpu *vcpu)
+{
+        if (lane_failed(&vcpu->lane))
+                return false;
+        if (--vcpu->until_look == 0) {
+                vcpu->until_look = LOOK_INTERVAL;
+                if (process_recorder_gone())
+                        vcpu->lane.stopped = true;
+        }
+        return !vcpu->lane.stopped;
+}
+
+/* The VMM enters again: the handling of the last exit has ended. */
+static void record_entry(struct interpose_vcpu *vcpu)
+{
+        struct lane *lane = &vcpu->lane;
+
+        if (lane->phase == LANE_HANDLING) {
+                (void)lane_handled(lane, vcpu->halted ? HWACCL_OUTCOME_HALTED : HWACCL_OUTCOME_COMPLETED,
+                                   lane_now(lane));
+                (void)lane_keyframe_due(lane);
+                lane_complete(lane);
+        }
+        if (lane->phase == LANE_BETWEEN)
+                (void)lane_entry(lane, (struct hwaccl_known_state){NULL, NULL});
+}
+
+/* What is known after KVM_RUN. */
+static void read_registers(const struct interpose_vcpu *vcpu, int fd, const struct kvm_run *run,
+                           struct hwaccl_trace_state *state)
+{
+        if (vcpu->sync_registers) {
+                hwaccl_trace_kvm_state(state, run, &run->s.regs.regs, &run->s.regs.sregs);
+                return;
+        }
+        struct kvm_regs regs;
+        struct kvm_sregs sregs;
+        bool has_regs = next_ioctl(fd, KVM_GET_REGS, &regs) == 0;
+        bool has_sregs = next_ioctl(fd, KVM_GET_SREGS, &sregs) == 0;
+        hwaccl_trace_kvm_state(state, run, has_regs ? &regs : NULL, has_sregs ? &sregs : NULL);
+}
+
+/* SIGTERM at the exit that was asked for, from here, because only the vCPU's thread is there in time. */
+static void count_exit(struct interpose_control *control)
+{
+        if (control->max_exits && atomic_fetch_add(&control->exits, 1) + 1 == control->max_exits)
+                (void)kill(getpid(), SIGTERM);
+}
+
+static void record_exit(struct interpose_vcpu *vcpu, int fd, const struct kvm_run *run, uint64_t stamp)
+{
+        struct lane *lane = &vcpu->lane;
+        struct hwaccl_trace_state state;
+        char text[EXIT_TEXT_ROOM];
+
+        read_registers(vcpu, fd, run, &state);
+        const struct hwaccl_known_fields known = hwaccl_known_fields_of_words(state.known);
+        vcpu->halted = run->exit_reason == KVM_EXIT_HLT;
+        (void)lane_exit(lane, (struct hwaccl_known_state){&state.values, &known}, NULL, stamp);
+        size_t length = exit_text(run, text);
+        if (__builtin_expect(length > 0, 0))
+                (void)lane_mark(lane, text, length, stamp);
+        count_exit(process_control());
+}
+
+/* KVM_RUN failed: a mark, where it is no interruption. */
+static void record_failure(struct interpose_vcpu *vcpu, int reason, uint64_t stamp)
+{
+        char text[EXIT_TEXT_ROOM];
+        const char *name = strerrorname_np(reason);
+        int length = snprintf(text, sizeof(text), "KVM_RUN failed: error %d (%s)", reason, name ? name : "unknown");
+
+        (void)lane_mark(&vcpu->lane, text, (size_t)length, stamp);
+}
+
+int vcpu_run(struct interpose_vcpu *vcpu, int fd, void *argument)
+{
+        struct kvm_run *run = atomic_load_explicit(&vcpu->run, memory_order_acquire);
+
+        if (!run || !enter(vcpu))
+                return next_ioctl(fd, KVM_RUN, argument);
+        if (!is_recording(vcpu)) {
+                leave(vcpu);
+                return next_ioctl(fd, KVM_RUN, argument);
+        }
+        int before = errno;
+        record_entry(vcpu);
+        const uint64_t valid = run->kvm_valid_regs;
+        run->kvm_valid_regs = valid | vcpu->sync_registers;
+        errno = before;
+        vcpu->lane.entry_stamp = lane_now(&vcpu->lane);
+        int result = next_ioctl(fd, KVM_RUN, argument);
+        int reason = errno;
+        uint64_t stamp = lane_now(&vcpu->lane);
+        run->kvm_valid_regs = valid;
+        if (result >= 0 || (reason == EINTR && run->exit_reason == KVM_EXIT_INTR))
+                record_exit(vcpu, fd, run, stamp);
+        else if (reason != EINTR && reason != EAGAIN)
+                record_failure(vcpu, reason, stamp);
+        leave(vcpu);
+        errno = reason;
+        return result;
+}

@@ -1,0 +1,31 @@
+/*
+ * The vCPUs of this process: each has a slot of the recorder's, a ring, and a lane that its thread writes. After
+ * fork(2) the child has none: its parent's cannot run there, and it creates its own.
+ */
+#ifndef HWACCL_INTERPOSE_VCPU_H
+#define HWACCL_INTERPOSE_VCPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct interpose_vcpu;
+
+/** vcpu_create - the VMM has created a vCPU: get a ring for it
+ * @vm: descriptor of its VM, @fd: its own, @id: KVM's number of it */
+void vcpu_create(int vm, int fd, unsigned long id);
+
+/** vcpu_find - the vCPU of a descriptor; NULL if it is none, or is not recorded */
+struct interpose_vcpu *vcpu_find(int fd);
+
+/** vcpu_forget - a descriptor was closed */
+void vcpu_forget(int fd);
+
+/** vcpu_mapped - its struct kvm_run was mapped */
+void vcpu_mapped(struct interpose_vcpu *vcpu, void *run, size_t size);
+/** vcpu_unmapped - memory was unmapped, perhaps a struct kvm_run */
+void vcpu_unmapped(const void *address, size_t size);
+
+/** vcpu_run - ioctl(fd, KVM_RUN, argument), recorded */
+int vcpu_run(struct interpose_vcpu *vcpu, int fd, void *argument);
+
+#endif

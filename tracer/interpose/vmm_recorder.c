@@ -1,0 +1,195 @@
+#include "tracer/interpose/vmm_recorder.h"
+
+#include "tracer/interpose/control.h"
+#include "tracer/interpose/futex.h"
+#include "tracer/record/remote.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct vmm_recorder {
+        struct interpose_control *control;
+        int fd;        /* of its memory */
+        char path[64]; /* of that */
+        struct remote_recording *remote;
+        pthread_t server;
+        _Atomic bool closing;
+};
+
+static void destroy(struct vmm_recorder *recorder)
+{
+        if (recorder->control)
+                (void)munmap(recorder->control, sizeof(*recorder->control));
+        if (recorder->fd >= 0)
+                (void)close(recorder->fd);
+        free(recorder);
+}
+
+/* Robust: when this process dies, the kernel tells those that try to take it. */
+static bool lock_alive(pthread_mutex_t *alive)
+{
+        pthread_mutexattr_t attributes;
+        bool good;
+
+        if (pthread_mutexattr_init(&attributes) != 0)
+                return false;
+        good = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0 &&
+               pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 &&
+               pthread_mutex_init(alive, &attributes) == 0 && pthread_mutex_lock(alive) == 0;
+        (void)pthread_mutexattr_destroy(&attributes);
+        return good;
+}
+
+static bool make_control(struct vmm_recorder *recorder, uint64_t max_exits, uint32_t keyframe_interval,
+                         struct hwaccl_error *error)
+{
+        const size_t size = sizeof(*recorder->control);
+
+        recorder->fd = memfd_create("hwaccl-record", MFD_CLOEXEC);
+        void *memory = MAP_FAILED;
+        if (recorder->fd >= 0 && ftruncate(recorder->fd, (off_t)size) == 0)
+                memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, recorder->fd, 0);
+        if (memory == MAP_FAILED)
+                return hwaccl_error_set(error, "cannot create memory to share with the VMM: %s", strerror(errno));
+        recorder->control = memory;
+        recorder->control->max_exits = max_exits;
+        recorder->control->keyframe_interval = keyframe_interval;
+        recorder->control->size = size;
+        if (!lock_alive(&recorder->control->alive))
+                return hwaccl_error_set(error, "cannot create a robust mutex");
+        (void)snprintf(recorder->path, sizeof(recorder->path), "/proc/%ld/fd/%d", (long)getpid(), recorder->fd);
+        recorder->control->magic = INTERPOSE_MAGIC;
+        return true;
+}
+
+/* vCPU 0 has its ring already. */
+static void serve(struct vmm_recorder *recorder, uint32_t number)
+{
+        struct interpose_slot *slot = &recorder->control->slot[number];
+        struct hwaccl_error error;
+        bool good = number == 0 || remote_add_vcpu(recorder->remote, &error);
+
+        if (good)
+                (void)snprintf(slot->ring_path, sizeof(slot->ring_path), "/proc/%ld/fd/%d", (long)getpid(),
+                               remote_ring_fd(recorder->remote, remote_vcpu_count(recorder->remote) - 1));
+        atomic_store_explicit(&slot->state, good ? INTERPOSE_SLOT_READY : INTERPOSE_SLOT_REFUSED, memory_order_release);
+        futex_wake(&slot->state);
+}
+
+static void *serve_slots(void *opaque)
+{
+        struct vmm_recorder *recorder = opaque;
+        struct interpose_control *control = recorder->control;
+        uint32_t served = 0;
+
+        while (!atomic_load(&recorder->closing)) {
+                uint32_t wanted = atomic_load_explicit(&control->wanted, memory_order_acquire);
+                while (served < wanted && served < INTERPOSE_SLOT_MAX)
+                        serve(recorder, served++);
+                futex_wait(&control->wanted, wanted, 1000);
+        }
+        return NULL;
+}
+
+static bool start_server(struct vmm_recorder *recorder, struct hwaccl_error *error)
+{
+        sigset_t all, before;
+
+        (void)sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        int result = pthread_create(&recorder->server, NULL, serve_slots, recorder);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        return result == 0 || hwaccl_error_set(error, "cannot start a thread: %s", strerror(result));
+}
+
+struct vmm_recorder *vmm_recorder_create(const struct hwaccl_recorder_config *config, uint64_t max_exits,
+                                         struct hwaccl_error *error)
+{
+        struct vmm_recorder *recorder = calloc(1, sizeof(*recorder));
+        uint32_t interval = config->keyframe_interval ? config->keyframe_interval : HWACCL_KEYFRAME_INTERVAL_DEFAULT;
+
+        if (!recorder) {
+                hwaccl_error_set(error, "out of memory");
+                return NULL;
+        }
+        recorder->fd = -1;
+        if (make_control(recorder, max_exits, interval, error))
+                recorder->remote = remote_create(config, error);
+        if (recorder->remote && start_server(recorder, error))
+                return recorder;
+        if (recorder->remote)
+                (void)remote_finish(recorder->remote, HWACCL_END_ERROR, 0, error->message, &(struct hwaccl_error){""});
+        destroy(recorder);
+        return NULL;
+}
+
+bool vmm_recorder_environment(const struct vmm_recorder *recorder, const char *library)
+{
+        const char *others = getenv("LD_PRELOAD");
+        char *list = NULL;
+
+        if (asprintf(&list, "%s%s%s", library, others && *others ? ":" : "", others ? others : "") < 0)
+                return false;
+        bool good = setenv("LD_PRELOAD", list, 1) == 0 && setenv(INTERPOSE_VARIABLE, recorder->path, 1) == 0;
+        free(list);
+        return good;
+}
+
+unsigned vmm_recorder_signal(const struct vmm_recorder *recorder, int number)
+{
+        unsigned alive = 0;
+        pid_t last = 0;
+
+        for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++) {
+                pid_t pid = atomic_load(&recorder->control->slot[i].pid);
+                if (pid <= 0 || pid == last)
+                        continue;
+                last = pid;
+                alive += kill(pid, number) == 0 || errno == EPERM;
+        }
+        return alive;
+}
+
+bool vmm_recorder_reached_limit(const struct vmm_recorder *recorder)
+{
+        const struct interpose_control *control = recorder->control;
+
+        return control->max_exits && atomic_load(&control->exits) >= control->max_exits;
+}
+
+struct vmm_recorder_counts vmm_recorder_counts(const struct vmm_recorder *recorder)
+{
+        const struct interpose_control *control = recorder->control;
+        uint32_t wanted = atomic_load(&control->wanted);
+
+        return (struct vmm_recorder_counts){
+                .exits = remote_exits(recorder->remote),
+                .vcpus = wanted ? remote_vcpu_count(recorder->remote) : 0,
+                .processes = atomic_load(&control->processes),
+                .kvm = atomic_load(&control->kvm_processes),
+                .unrecorded = atomic_load(&control->unrecorded),
+        };
+}
+
+void vmm_recorder_annotate(struct vmm_recorder *recorder, const char *name, const char *value)
+{
+        remote_annotate(recorder->remote, name, value);
+}
+
+bool vmm_recorder_finish(struct vmm_recorder *recorder, unsigned end, uint64_t end_code, const char *end_message,
+                         struct hwaccl_error *error)
+{
+        atomic_store(&recorder->closing, true);
+        futex_wake(&recorder->control->wanted);
+        (void)pthread_join(recorder->server, NULL);
+        (void)pthread_mutex_unlock(&recorder->control->alive);
+        bool good = remote_finish(recorder->remote, end, end_code, end_message, error);
+        destroy(recorder);
+        return good;
+}

@@ -1,0 +1,53 @@
+/*
+ * The recorder of a VMM that knows nothing of it: `hwaccl record -- VMM`. The VMM's vCPU threads write their exits into
+ * rings, through libhwaccl-interpose.so; this process makes the rings and drains them. A VMM that dies ends a finished
+ * recording; if this process dies, the rings are left for a recovery and the VMM goes on unrecorded.
+ */
+#ifndef HWACCL_TRACER_VMM_RECORDER_H
+#define HWACCL_TRACER_VMM_RECORDER_H
+
+#include "tracer/record/recorder.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct vmm_recorder;
+
+struct vmm_recorder_counts {
+        uint64_t exits;
+        unsigned vcpus;      /* that were recorded */
+        unsigned processes;  /* that loaded the library */
+        unsigned kvm;        /* of them, that used KVM */
+        unsigned unrecorded; /* vCPUs that could not be recorded */
+};
+
+/** vmm_recorder_create - create the recording; NULL with *error set, nothing left behind
+ * @config: as for hwaccl_recorder_create(), without devices
+ * @max_exits: the process whose exit is this one gets SIGTERM; 0: no limit
+ *
+ * The thread that calls this has to call vmm_recorder_finish(). */
+struct vmm_recorder *vmm_recorder_create(const struct hwaccl_recorder_config *config, uint64_t max_exits,
+                                         struct hwaccl_error *error);
+
+/** vmm_recorder_environment - set the variables that make a program load @library and find this recorder, in the
+ * calling process: a child, before execve(2). Other preloaded libraries stay */
+bool vmm_recorder_environment(const struct vmm_recorder *recorder, const char *library);
+
+/** vmm_recorder_signal - send a signal to all processes that have vCPUs; the number of those that live. @number: or 0
+ */
+unsigned vmm_recorder_signal(const struct vmm_recorder *recorder, int number);
+
+/** vmm_recorder_reached_limit - whether the exit of max_exits was there */
+bool vmm_recorder_reached_limit(const struct vmm_recorder *recorder);
+
+struct vmm_recorder_counts vmm_recorder_counts(const struct vmm_recorder *recorder);
+
+/** vmm_recorder_annotate - set an option, after all processes with vCPUs have ended */
+void vmm_recorder_annotate(struct vmm_recorder *recorder, const char *name, const char *value);
+
+/** vmm_recorder_finish - write the end and free the recorder; as hwaccl_recorder_finish() */
+bool vmm_recorder_finish(struct vmm_recorder *recorder, unsigned end, uint64_t end_code, const char *end_message,
+                         struct hwaccl_error *error);
+
+#endif
