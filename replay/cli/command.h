@@ -7,6 +7,7 @@ enum cli_status {
         CLI_CLEAN = 0,  /* success */
         CLI_BAD = 1,    /* completed with a negative result: a divergence, a guest that failed */
         CLI_CANNOT = 2, /* failure: usage, input, environment */
+        CLI_SKIP = 125, /* failure, as 'git bisect run' has it: nothing is known of this version */
 };
 
 struct cli_option;

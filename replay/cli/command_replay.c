@@ -5,16 +5,21 @@
 #include "replay/cli/output.h"
 #include "replay/cli/parse.h"
 #include "replay/cli/recording_input.h"
+#include "replay/cli/replay_corpus.h"
+#include "replay/cli/replay_print.h"
 
-#include "core/text.h"
-#include "hwaccl/exit_reason.h"
 #include "hwaccl/replay.h"
+#include "replay/corpus/corpus_jobs.h"
 
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define LIMIT_DEFAULT 20
+#define LIMIT_OF_MANY 3    /* of each recording */
+#define LIMIT_MAX     1000 /* of each recording: they are kept until the end */
 
 struct report {
         struct cli_exits exits;
@@ -26,74 +31,35 @@ struct report {
 };
 
 static const struct cli_option options[] = {
-        CLI_OPTION_FROM(struct report, exits),
-        CLI_OPTION_TO(struct report, exits),
-        CLI_OPTION_VCPU(struct report, exits),
+        CLI_OPTION_FROM(struct replay_settings, exits),
+        CLI_OPTION_TO(struct replay_settings, exits),
+        CLI_OPTION_VCPU(struct replay_settings, exits),
         {"first", '1', NULL, "stop at the first divergence (default: count all of them)",
-         CLI_FLAG(struct report, first_only)},
-        {"limit", 'l', "N", "show N divergences, count the others (default 20; 0: show all)",
-         CLI_NUMBER(struct report, limit, 0, 0)},
-        CLI_OPTION_JSON(struct report, json),
+         CLI_FLAG(struct replay_settings, first_only)},
+        {"limit", 'l', "N",
+         "show N divergences, count the others (default 20, of several recordings 3 each; 0: show all)",
+         CLI_NUMBER(struct replay_settings, limit, 0, 0), .given = CLI_FIELD(bool, struct replay_settings, limited)},
+        {"jobs", 0, "N", "replay N recordings at a time (default: one for each processor)",
+         CLI_NUMBER_32(struct replay_settings, jobs, 1, CORPUS_JOBS_MAX)},
+        {"time-limit", 0, "SECONDS", "end the replay of a recording after this time",
+         CLI_SECONDS(struct replay_settings, time_limit)},
+        {"memory-limit", 0, "SIZE", "end the replay of a recording that needs more memory (K, M, G)",
+         CLI_PARSED(CLI_VALUE_TEXT, cli_parse_memory_limit),
+         .field = CLI_FIELD(uint64_t, struct replay_settings, memory_limit)},
+        {"shard", 0, "I/N", "replay only part I, from 1 on, of N parts of the recordings",
+         CLI_PARSED(CLI_VALUE_TEXT, cli_parse_shard),
+         .field = CLI_FIELD(struct replay_shard, struct replay_settings, shard)},
+        {"filter", 0, "GLOB", "replay only recordings whose name, or with a slash whose path, matches",
+         CLI_TEXT(struct replay_settings, filter)},
+        {"fail-fast", 0, NULL, "end at the first recording that is not clean (default: replay all)",
+         CLI_FLAG(struct replay_settings, fail_fast)},
+        {"junit", 0, "FILE", "write a JUnit report", CLI_FILE(struct replay_settings, junit)},
+        {"markdown", 0, "FILE", "write a report to post as a comment", CLI_FILE(struct replay_settings, markdown)},
+        {"bisect", 0, NULL, "exit with 125 if a recording could not be replayed, for 'git bisect run'",
+         CLI_FLAG(struct replay_settings, bisect)},
+        CLI_OPTION_JSON(struct replay_settings, json),
         {.name = NULL},
 };
-
-static void print_reason(uint64_t exit_reason)
-{
-        uint64_t basic = exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
-        const char *name = hwaccl_exit_reason_name(basic);
-        if (name)
-                (void)printf("%s", name);
-        else
-                (void)printf("reason %" PRIu64, basic);
-}
-
-static void print_text(const struct hwaccl_divergence *divergence)
-{
-        int what_width = 0, recorded_width = 0;
-
-        (void)printf("%sexit %" PRIu64 ": ", cli_colour(CLI_BOLD), divergence->exit);
-        print_reason(divergence->exit_reason);
-        (void)printf(" at 0x%" PRIx64 "%s%s%s\n", divergence->rip, divergence->instruction[0] ? ": " : "",
-                     divergence->instruction, cli_colour(CLI_PLAIN));
-        for (unsigned i = 0; i < divergence->difference_count; i++) {
-                const struct hwaccl_difference *difference = &divergence->difference[i];
-                int what = (int)strlen(difference->what), recorded = (int)strlen(difference->recorded);
-                what_width = what > what_width ? what : what_width;
-                recorded_width = recorded > recorded_width ? recorded : recorded_width;
-        }
-        for (unsigned i = 0; i < divergence->difference_count; i++) {
-                char what[64], recorded[96], replayed[96];
-                const struct hwaccl_difference *difference = &divergence->difference[i];
-                (void)snprintf(what, sizeof(what), "%s", difference->what);
-                (void)snprintf(recorded, sizeof(recorded), "%s", difference->recorded);
-                (void)snprintf(replayed, sizeof(replayed), "%s", difference->replayed);
-                hwaccl_text_make_safe(what);
-                hwaccl_text_make_safe(recorded);
-                hwaccl_text_make_safe(replayed);
-                (void)printf("  %-*s  recorded %s%-*s%s  replayed %s%s%s\n", what_width, what, cli_colour(CLI_GREEN),
-                             recorded_width, recorded, cli_colour(CLI_PLAIN), cli_colour(CLI_RED), replayed,
-                             cli_colour(CLI_PLAIN));
-        }
-}
-
-static json_t *divergence_object(const struct hwaccl_divergence *divergence)
-{
-        json_t *differences = json_array();
-        const char *name = hwaccl_exit_reason_name(divergence->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK);
-
-        for (unsigned i = 0; i < divergence->difference_count; i++) {
-                const struct hwaccl_difference *difference = &divergence->difference[i];
-                cli_json_append(&differences, json_pack("{s:o, s:o, s:o}", "what", cli_json_text(difference->what),
-                                                        "recorded", cli_json_text(difference->recorded), "replayed",
-                                                        cli_json_text(difference->replayed)));
-        }
-        return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "vcpu", (json_int_t)divergence->vcpu, "exit",
-                         (json_int_t)divergence->exit, "reason_number",
-                         (json_int_t)(divergence->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK), "reason",
-                         cli_json_text(name), "rip", cli_json_hex(divergence->rip), "instruction",
-                         divergence->instruction[0] ? cli_json_text(divergence->instruction) : json_null(),
-                         "differences", differences);
-}
 
 static void diverged(void *opaque, const struct hwaccl_divergence *divergence)
 {
@@ -103,9 +69,9 @@ static void diverged(void *opaque, const struct hwaccl_divergence *divergence)
                 return;
         cli_progress_clear();
         if (report->json)
-                (void)cli_json_list_add(&report->list, divergence_object(divergence));
+                (void)cli_json_list_add(&report->list, cli_divergence_object(divergence));
         else
-                print_text(divergence);
+                cli_divergence_print(divergence, "");
         report->shown++;
 }
 
@@ -175,30 +141,94 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
         return result.divergences ? CLI_BAD : CLI_CLEAN;
 }
 
-static enum cli_status run(const struct cli_command *command, int argc, char **argv)
+static enum cli_status replay_one(const struct cli_command *command, const struct replay_settings *settings,
+                                  const char *path)
 {
-        struct report report = {.exits = CLI_EXITS_ALL, .limit = LIMIT_DEFAULT, .list.name = "details"};
-        enum cli_status status;
+        struct report report = {
+                .exits = settings->exits,
+                .first_only = settings->first_only,
+                .limit = settings->limit,
+                .json = settings->json,
+                .list.name = "details",
+        };
+        struct hwaccl_recording *recording = cli_recording_open(command, path);
 
-        if (!cli_parse_options(command, argc, argv, &report, &status))
-                return status;
-        const char *path = cli_recording_operands(command, argc, argv, &report.exits);
-        struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;
-        status = replay(command, recording, path, &report);
+        enum cli_status status = replay(command, recording, path, &report);
         return cli_recording_close(command, path, recording, status);
+}
+
+/* In a process of its own: only the document is printed on stdout. */
+static enum cli_status replay_of_many(const struct cli_command *command, const struct replay_settings *settings,
+                                      const char *path)
+{
+        struct replay_settings own = *settings;
+
+        own.json = true;
+        own.limit = !settings->limited ? LIMIT_OF_MANY : !own.limit || own.limit > LIMIT_MAX ? LIMIT_MAX : own.limit;
+        return replay_one(command, &own, path);
+}
+
+static bool is_path(const char *text)
+{
+        struct stat status;
+        size_t length = strlen(text);
+
+        return stat(text, &status) == 0 || strchr(text, '/') || (length > 3 && strcmp(text + length - 3, ".db") == 0);
+}
+
+/* "RECORDING [FIRST..LAST]", or several recordings and directories? */
+static bool is_one(int count, char **operand)
+{
+        struct stat status;
+        uint64_t first, last;
+
+        if (count == 1)
+                return stat(operand[0], &status) != 0 || !S_ISDIR(status.st_mode);
+        return !is_path(operand[1]) && (count == 2 || cli_parse_range(operand[1], &first, &last));
+}
+
+static enum cli_status run_parsed(const struct cli_command *command, int argc, char **argv,
+                                  struct replay_settings *settings)
+{
+        int count = argc - optind, first = optind;
+        bool one = count < 1 || is_one(count, argv + optind);
+        const char *path = one || settings->exits.first > settings->exits.last
+                                   ? cli_recording_operands(command, argc, argv, &settings->exits)
+                                   : argv[optind];
+
+        if (!path)
+                return CLI_CANNOT;
+        if (one && !cli_replay_is_corpus(settings))
+                return replay_one(command, settings, path);
+        return cli_replay_corpus(command, settings, argv + first, one ? 1 : count, replay_of_many);
+}
+
+static enum cli_status run(const struct cli_command *command, int argc, char **argv)
+{
+        struct replay_settings settings = {.exits = CLI_EXITS_ALL, .limit = LIMIT_DEFAULT};
+        enum cli_status status;
+
+        if (cli_parse_options(command, argc, argv, &settings, &status))
+                status = run_parsed(command, argc, argv, &settings);
+        return status == CLI_CANNOT && settings.bisect ? CLI_SKIP : status;
 }
 
 const struct cli_command cli_command_replay = {
         .name = "replay",
-        .arguments = "[OPTION]... RECORDING [FIRST..LAST]",
+        .arguments = "[OPTION]... PATH... [FIRST..LAST]",
         .summary = "rerun the handling of recorded exits and compare with the recording",
         .options = options,
         .details = "Needs neither the guest nor its images. Compares every known field of the state, IRQ handoffs, "
                    "verdicts,\n"
-                   "outcomes, inputs, effects, and the state of devices at keyframes. Exit status: 0 no divergence;\n"
-                   "1 divergences; 2 the recording cannot be replayed.\n\n"
-                   "Example: hwaccl replay boot.db 1000..2000\n",
+                   "outcomes, inputs, effects, and the state of devices at keyframes. PATH is a recording, or a "
+                   "directory\n"
+                   "with recordings (*.db) in it. Several are replayed by a process each; ranges are then --from and "
+                   "--to.\n"
+                   "Exit status: 0 no divergence; 1 divergences; 2 a recording cannot be replayed, and no other "
+                   "diverged.\n\n"
+                   "Examples: hwaccl replay boot.db 1000..2000\n"
+                   "          hwaccl replay --junit report.xml corpus\n",
         .run = run,
 };

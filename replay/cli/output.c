@@ -136,6 +136,7 @@ bool cli_table_finish(struct cli_table *table)
 
 static struct {
         uint64_t total;
+        const char *unit; /* what is counted */
         struct timespec start;
         double shown; /* seconds after the start */
         bool visible;
@@ -151,7 +152,13 @@ static double seconds_since_start(void)
 
 void cli_progress_start(uint64_t total)
 {
+        cli_progress_start_of(total, "exits");
+}
+
+void cli_progress_start_of(uint64_t total, const char *unit)
+{
         bar.total = total;
+        bar.unit = unit;
         bar.enabled = total && isatty(STDERR_FILENO);
         bar.visible = false;
         bar.shown = 0.9;
@@ -171,8 +178,8 @@ void cli_progress(uint64_t done)
         static const char full[] = "########################################";
         int width = (int)sizeof(full) - 1;
         int filled = done >= bar.total ? width : (int)((double)done * width / (double)bar.total);
-        (void)fprintf(stderr, "\r[%.*s%*s] %3.0f %%  %" PRIu64 " exits", filled, full, width - filled, "",
-                      100.0 * (double)done / (double)bar.total, done);
+        (void)fprintf(stderr, "\r[%.*s%*s] %3.0f %%  %" PRIu64 " %s", filled, full, width - filled, "",
+                      100.0 * (double)done / (double)bar.total, done, bar.unit);
         (void)fflush(stderr);
 }
 

@@ -33,8 +33,9 @@ void cli_table_cell(struct cli_table *table, const char *format, ...) __attribut
 /** cli_table_finish - print the rows held back and release the table; false when memory ran out before */
 bool cli_table_finish(struct cli_table *table);
 
-/* A bar on stderr when that is a terminal and the work takes over a second. */
+/* A bar on stderr when that is a terminal and the work takes over a second. It counts exits, or @unit. */
 void cli_progress_start(uint64_t total);
+void cli_progress_start_of(uint64_t total, const char *unit);
 void cli_progress(uint64_t done);
 void cli_progress_clear(void);
 

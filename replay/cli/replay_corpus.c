@@ -1,0 +1,318 @@
+#include "replay/cli/replay_corpus.h"
+
+#include "replay/cli/json.h"
+#include "replay/cli/message.h"
+#include "replay/cli/output.h"
+#include "replay/cli/parse.h"
+#include "replay/cli/replay_print.h"
+
+#include "core/text.h"
+#include "replay/corpus/corpus_jobs.h"
+#include "replay/corpus/corpus_report.h"
+#include "replay/corpus/corpus_text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MEMORY_LIMIT_MIN (UINT64_C(1) << 20)
+
+struct corpus {
+        const struct cli_command *command;
+        const struct replay_settings *settings;
+        enum cli_status (*replay)(const struct cli_command *, const struct replay_settings *, const char *);
+        struct corpus_list list;
+        struct corpus_totals totals;
+        uint64_t finished;
+        FILE *junit, *markdown;
+};
+
+bool cli_parse_memory_limit(const struct cli_command *command, const struct cli_option *option, const char *text,
+                            void *field)
+{
+        uint64_t size;
+
+        if (!cli_parse_size(text, &size) || size < MEMORY_LIMIT_MIN || size > INT64_MAX)
+                return cli_value_error(command, option, text, "a size of at least 1M, such as 512M");
+        *(uint64_t *)field = size;
+        return true;
+}
+
+bool cli_parse_shard(const struct cli_command *command, const struct cli_option *option, const char *text, void *field)
+{
+        struct replay_shard *shard = field;
+        const char *slash = strchr(text, '/');
+        char index[24];
+
+        if (slash && slash - text < (ptrdiff_t)sizeof(index)) {
+                (void)snprintf(index, sizeof(index), "%.*s", (int)(slash - text), text);
+                if (cli_parse_number(index, &shard->index) && cli_parse_number(slash + 1, &shard->count) &&
+                    shard->index >= 1 && shard->index <= shard->count)
+                        return true;
+        }
+        return cli_value_error(command, option, text, "a part and the number of parts, such as 1/4");
+}
+
+bool cli_replay_is_corpus(const struct replay_settings *settings)
+{
+        return settings->jobs || settings->time_limit || settings->memory_limit || settings->shard.count ||
+               settings->filter || settings->fail_fast || settings->junit || settings->markdown || settings->bisect;
+}
+
+static int replay_process(void *opaque, const char *path)
+{
+        const struct corpus *corpus = opaque;
+
+        return (int)corpus->replay(corpus->command, corpus->settings, path);
+}
+
+static void finished(void *opaque, const struct corpus_file *file)
+{
+        struct corpus *corpus = opaque;
+
+        (void)file;
+        cli_progress(++corpus->finished);
+}
+
+static void print_diverged(const struct corpus_file *file)
+{
+        const struct corpus_result *result = &file->result;
+        struct hwaccl_divergence divergence;
+        size_t count = corpus_result_details(result);
+
+        (void)printf("%sdiverged: ", cli_colour(CLI_BOLD));
+        corpus_text_terminal(stdout, file->path);
+        (void)printf("%s: %" PRIu64 " of %" PRIu64 " exits\n", cli_colour(CLI_PLAIN), result->divergences,
+                     result->exits);
+        for (size_t i = 0; i < count; i++) {
+                corpus_result_divergence(result, i, &divergence);
+                cli_divergence_print(&divergence, "  ");
+        }
+        if (result->divergences > count)
+                (void)printf("  %" PRIu64 " more not shown\n", result->divergences - count);
+        corpus_result_divergence(result, 0, &divergence);
+        (void)printf("  reproduce: ");
+        corpus_command_print(stdout, file->path, &divergence, "");
+        (void)putchar('\n');
+}
+
+static bool is_failed(enum corpus_status status)
+{
+        return status != CORPUS_CLEAN && status != CORPUS_DIVERGED && status != CORPUS_NOT_RUN;
+}
+
+static void print_failed(const struct corpus *corpus, const struct corpus_file *file)
+{
+        const struct corpus_result *result = &file->result;
+        bool plain = result->status == CORPUS_UNREADABLE;
+        char *text = NULL;
+        size_t size;
+        FILE *line = open_memstream(&text, &size);
+
+        if (line) {
+                corpus_text_terminal(line, file->path);
+                (void)fprintf(line, ": %s%s", plain ? "" : corpus_status_name(result->status), plain ? "" : ": ");
+                corpus_text_terminal(line, corpus_result_error(result));
+        }
+        (void)cli_error(corpus->command, "%s", line && fclose(line) == 0 ? text : "out of memory");
+        free(text);
+}
+
+static json_t *file_object(const struct corpus_file *file)
+{
+        const struct corpus_result *result = &file->result;
+        json_t *details = json_object_get(result->document, "details");
+        json_t *complete = json_object_get(result->document, "complete");
+        json_t *object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:f, s:O, s:o}", "path", cli_json_text(file->path),
+                                   "status", corpus_status_name(result->status), "exits", cli_json_count(result->exits),
+                                   "divergences", cli_json_count(result->divergences), "first_divergence",
+                                   result->divergences ? cli_json_count(result->first) : json_null(), "seconds",
+                                   result->seconds, "complete", complete ? complete : json_null(), "details",
+                                   details ? json_incref(details) : json_array());
+
+        if (is_failed(result->status))
+                cli_json_set(&object, "error", cli_json_text(corpus_result_error(result)));
+        return object;
+}
+
+static bool print_json(const struct corpus *corpus)
+{
+        const struct corpus_totals *totals = &corpus->totals;
+        struct cli_json_list list = {.name = "recordings"};
+        json_t *counts = json_object();
+
+        for (size_t i = 0; i < corpus->list.count; i++)
+                if (!cli_json_list_add(&list, file_object(&corpus->list.file[i])))
+                        break;
+        for (unsigned i = 0; i < CORPUS_STATUS_COUNT; i++)
+                cli_json_set(&counts, corpus_status_name(i), cli_json_count(totals->count[i]));
+        return cli_json_list_end(&list, json_pack("{s:o, s:o, s:f}", "counts", counts, "exits",
+                                                  cli_json_count(totals->exits), "seconds", totals->seconds));
+}
+
+static void print_text(const struct corpus *corpus)
+{
+        bool bad = corpus->totals.count[CORPUS_DIVERGED] || corpus_totals_failed(&corpus->totals);
+
+        for (size_t i = 0; i < corpus->list.count && !cli_output_broken(); i++)
+                if (corpus->list.file[i].result.status == CORPUS_DIVERGED)
+                        print_diverged(&corpus->list.file[i]);
+        (void)printf("%s", cli_colour(bad ? CLI_RED : CLI_GREEN));
+        corpus_totals_print(stdout, &corpus->totals);
+        (void)printf("%s\n", cli_colour(CLI_PLAIN));
+}
+
+/* Before the replay, which takes minutes: is the report's place one that can be written? */
+static bool open_report(const struct cli_command *command, const char *path, FILE **file)
+{
+        if (!path)
+                return true;
+        *file = fopen(path, "we");
+        if (!*file)
+                (void)cli_error(command, "%s: cannot write: %s", path, strerror(errno));
+        return *file != NULL;
+}
+
+static bool close_report(const struct cli_command *command, const char *path, FILE *file)
+{
+        bool failed = ferror(file) != 0;
+
+        if (fclose(file) == 0 && !failed)
+                return true;
+        (void)cli_error(command, "%s: cannot write: %s", path, strerror(errno));
+        return false;
+}
+
+static bool write_summary(const struct corpus *corpus)
+{
+        const char *path = getenv("GITHUB_STEP_SUMMARY");
+        FILE *file = path && *path ? fopen(path, "ae") : NULL;
+
+        if (!path || !*path)
+                return true;
+        if (!file) {
+                (void)cli_error(corpus->command, "%s: cannot write: %s", path, strerror(errno));
+                return false;
+        }
+        corpus_markdown_print(file, &corpus->list, &corpus->totals, "");
+        return close_report(corpus->command, path, file);
+}
+
+/* The reports in files, and GitHub's where it is seen. */
+static bool write_reports(const struct corpus *corpus)
+{
+        const struct replay_settings *settings = corpus->settings;
+        const char *github = getenv("GITHUB_ACTIONS");
+        bool good = true;
+
+        if (corpus->junit) {
+                corpus_junit_print(corpus->junit, &corpus->list, &corpus->totals, "");
+                good &= close_report(corpus->command, settings->junit, corpus->junit);
+        }
+        if (corpus->markdown) {
+                corpus_markdown_print(corpus->markdown, &corpus->list, &corpus->totals, "");
+                good &= close_report(corpus->command, settings->markdown, corpus->markdown);
+        }
+        if (github && strcmp(github, "true") == 0) {
+                (void)fflush(stdout);
+                corpus_annotations_print(stderr, &corpus->list);
+                good &= write_summary(corpus);
+        }
+        return good;
+}
+
+static bool find_recordings(struct corpus *corpus, char **path, int count)
+{
+        const struct replay_settings *settings = corpus->settings;
+        struct hwaccl_error error;
+
+        for (int i = 0; i < count; i++)
+                if (!corpus_list_add(&corpus->list, path[i], &error)) {
+                        (void)cli_error(corpus->command, "%s", error.message);
+                        return false;
+                }
+        corpus_list_sort(&corpus->list);
+        if (!corpus->list.count) {
+                (void)cli_error(corpus->command, "%s%s: no recordings: expected files *.db", path[0],
+                                count > 1 ? " and others" : "");
+                return false;
+        }
+        if (settings->filter)
+                corpus_list_filter(&corpus->list, settings->filter);
+        if (!corpus->list.count) {
+                (void)cli_error(corpus->command, "no recording matches '%s'", settings->filter);
+                return false;
+        }
+        if (settings->shard.count)
+                corpus_list_shard(&corpus->list, settings->shard.index, settings->shard.count);
+        return true;
+}
+
+static double now(void)
+{
+        struct timespec time;
+        (void)clock_gettime(CLOCK_MONOTONIC, &time);
+        return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static bool replay_all(struct corpus *corpus)
+{
+        const struct replay_settings *settings = corpus->settings;
+        const struct corpus_jobs jobs = {
+                .count = settings->jobs ? settings->jobs : corpus_jobs_processors(),
+                .time_limit = settings->time_limit,
+                .memory_limit = settings->memory_limit,
+                .fail_fast = settings->fail_fast,
+                .replay = replay_process,
+                .finished = finished,
+                .opaque = corpus,
+        };
+        struct hwaccl_error error;
+        double start = now();
+
+        (void)signal(SIGCHLD, SIG_DFL); /* it may have been ignored: processes could not be waited for */
+        cli_progress_start_of(corpus->list.count, "recordings");
+        bool good = corpus_jobs_run(&corpus->list, &jobs, &error);
+        cli_progress_clear();
+        corpus->totals.seconds = now() - start;
+        corpus_totals_count(&corpus->totals, &corpus->list);
+        if (!good)
+                (void)cli_error(corpus->command, "%s", error.message);
+        return good;
+}
+
+static enum cli_status replay_and_report(struct corpus *corpus)
+{
+        bool good = replay_all(corpus);
+
+        if (!corpus->settings->json)
+                print_text(corpus);
+        else if (!print_json(corpus))
+                good = cli_error(corpus->command, "out of memory") == CLI_CLEAN;
+        for (size_t i = 0; i < corpus->list.count; i++)
+                if (is_failed(corpus->list.file[i].result.status))
+                        print_failed(corpus, &corpus->list.file[i]);
+        good &= write_reports(corpus);
+        if (corpus->totals.count[CORPUS_DIVERGED])
+                return CLI_BAD;
+        return good && !corpus_totals_failed(&corpus->totals) ? CLI_CLEAN : CLI_CANNOT;
+}
+
+enum cli_status cli_replay_corpus(const struct cli_command *command, const struct replay_settings *settings,
+                                  char **path, int count,
+                                  enum cli_status (*replay)(const struct cli_command *command,
+                                                            const struct replay_settings *settings, const char *path))
+{
+        struct corpus corpus = {.command = command, .settings = settings, .replay = replay};
+        enum cli_status status = CLI_CANNOT;
+
+        if (find_recordings(&corpus, path, count) && open_report(command, settings->junit, &corpus.junit) &&
+            open_report(command, settings->markdown, &corpus.markdown))
+                status = replay_and_report(&corpus);
+        corpus_list_release(&corpus.list);
+        return status;
+}

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""hwaccl replay of many recordings: which it takes, what it says about each, and the reports that CI systems read."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import unittest
+import xml.etree.ElementTree as ElementTree
+
+from hwaccl_cli import SANITIZED, CommandTest, counter, main
+
+SCHEMA = os.path.join(os.environ["HWACCL_SOURCE"], "tests", "fixtures", "junit.xsd")
+EVIL = "x ]]>&<\"'\n::error::|`~~~~ @team #1 ##[error] \u202e\x1b[31m\ufffe.db"
+
+
+class Corpus(CommandTest):
+    """a.db and sub/c.db are clean, sub/b.db diverges at exit 5 and others, and d.db is no recording."""
+
+    def setUp(self):
+        super().setUp()
+        os.makedirs(self.path("corpus/sub/.hidden"))
+        recording = self.record("corpus/a.db", guest=counter(60))
+        os.remove(recording + ".bin")
+        for name in ("sub/b.db", "sub/c.db"):
+            shutil.copy(recording, self.path("corpus/" + name))
+        self.change(self.path("corpus/sub/b.db"), "UPDATE effect SET data = x'4c' WHERE exit IN (5, 9, 11, 12)")
+        for name in ("d.db", "notes.txt", "sub/.hidden/e.db", ".f.db"):
+            self.write("corpus/" + name, b"junk")
+        self.corpus = self.path("corpus")
+
+    def replay(self, *arguments, status, environment=None):
+        return self.succeed("replay", *arguments, status=status, env={**os.environ, "GITHUB_ACTIONS": "", **(environment or {})})
+
+    def statuses(self, *arguments, status):
+        document = json.loads(self.replay("--json", *arguments, status=status).stdout)
+        return {os.path.relpath(row["path"], self.corpus): row["status"] for row in document["recordings"]}
+
+
+class Recordings(Corpus):
+    def test_each_recording_below_a_directory_once_and_in_order(self):
+        os.symlink(self.corpus, self.path("corpus/loop.db"))
+        os.link(self.path("corpus/a.db"), self.path("corpus/z.db"))
+        expected = {"a.db": "clean", "d.db": "unreadable", "sub/b.db": "diverged", "sub/c.db": "clean"}
+        found = self.statuses(self.corpus, self.path("corpus/a.db"), status=1)
+        self.assertEqual((found, list(found)), (expected, list(expected)))
+        for jobs in (1, 3):
+            self.assertEqual(self.statuses("--jobs", jobs, self.corpus, status=1), expected)
+
+    def test_a_divergence_outranks_a_file_that_cannot_be_read_and_both_are_listed(self):
+        done = self.replay(self.corpus, self.path("missing.db"), status=1)
+        self.assertIn("sub/b.db: 4 of 61 exits\n  exit 5: I/O instruction at 0x7c05: out 0xe9, al\n", done.stdout)
+        self.assertIn("1 more not shown", done.stdout)
+        self.assertRegex(done.stdout, r"\n5 recordings: 2 clean, 1 diverged, 2 unreadable; 183 exits in [0-9.]+ s\n$")
+        self.assertEqual(len(re.findall(r"^hwaccl replay: \S+/(?:corpus/d|missing)\.db: ", done.stderr, re.M)), 2)
+        (command,) = re.findall(r"reproduce: hwaccl (.*)", done.stdout)
+        self.assertIn("exit 5: ", self.succeed(*command.split(), status=1).stdout)
+        self.replay("--filter", "[ad].db", self.corpus, status=2)
+        self.replay("--filter", "[ac].db", self.corpus, status=0)
+
+    def test_filters_and_shards(self):
+        self.assertEqual(list(self.statuses("--filter", "*/sub/c*", self.corpus, status=0)), ["sub/c.db"])
+        self.refuse("replay", "--filter", "nothing", self.corpus, mention="'nothing'")
+        parts = [self.statuses("--shard", f"{i}/3", self.corpus, status=status) for i, status in ((1, 0), (2, 2), (3, 1))]
+        self.assertEqual([list(part) for part in parts], [["a.db", "sub/c.db"], ["d.db"], ["sub/b.db"]])
+        self.assertEqual(self.statuses("--shard", "9/9", self.corpus, status=0), {})
+
+    def test_a_range_for_all(self):
+        self.assertEqual(self.statuses("--from", 13, "--filter", "?.db", self.corpus, status=2)["sub/b.db"], "clean")
+        document = json.loads(self.replay("--json", "--from", 4, "--to", 9, "--filter", "b.db", self.corpus, status=1).stdout)
+        self.assertEqual([(row["exits"], row["divergences"]) for row in document["recordings"]], [(6, 2)])
+        one = self.path("corpus/a.db")
+        self.assertRegex(self.replay("--jobs", 1, one, "5..6", status=0).stdout, "1 recording: 1 clean; 2 exits")
+
+    def test_fail_fast_leaves_the_others(self):
+        os.truncate(self.path("corpus/d.db"), 2 << 20)  # the largest is replayed first
+        found = self.statuses("--jobs", 1, "--fail-fast", self.corpus, status=2)
+        self.assertEqual(sorted(found.values()), ["not replayed"] * 3 + ["unreadable"])
+        self.assertEqual(list(self.statuses("--fail-fast", "--filter", "[ac].db", self.corpus, status=0).values()), ["clean"] * 2)
+
+    def test_limits(self):
+        self.assertEqual(self.statuses("--time-limit", "0.000001", "--filter", "[ab].db", self.corpus, status=2),
+                         {"a.db": "time limit", "sub/b.db": "time limit"})
+        self.assertEqual(self.statuses("--time-limit", "100", "--memory-limit", "2G", "--filter", "a.db", self.corpus, status=0),
+                         {"a.db": "clean"})
+
+    @unittest.skipIf(SANITIZED, "a sanitizer's memory is not the program's")
+    def test_limit_of_memory(self):
+        self.assertEqual(self.statuses("--memory-limit", "1M", "--filter", "[ab].db", self.corpus, status=2),
+                         {"a.db": "memory limit", "sub/b.db": "memory limit"})
+
+    def test_bisect_skips_what_cannot_be_judged(self):
+        for arguments, status in ((["--filter", "a.db"], 0), (["--filter", "[ab].db"], 1), ([], 1), (["--filter", "d.db"], 125),
+                                  (["--filter", "a.db", "--time-limit", "0.000001"], 125), (["--filter", "none"], 125)):
+            self.replay("--bisect", *arguments, self.corpus, status=status)
+        self.replay("--bisect", self.path("missing.db"), status=125)
+
+    def test_nothing_to_replay_is_an_error(self):
+        os.mkdir(self.path("empty"))
+        self.refuse("replay", self.path("empty"), mention="no recordings")
+        for arguments in (["--shard", "0/2"], ["--shard", "3/2"], ["--shard", "1"], ["--memory-limit", "1"], ["--jobs", "0"]):
+            self.refuse("replay", *arguments, self.corpus, mention=arguments[1])
+        self.refuse("replay", "--junit", self.path("none/report.xml"), self.corpus, mention="cannot write")
+
+
+class Reports(Corpus):
+    def setUp(self):
+        super().setUp()
+        os.rename(self.path("corpus/d.db"), self.path("corpus/" + EVIL))
+        shutil.copy(self.path("corpus/sub/b.db"), self.path("corpus/diverges " + EVIL))
+
+    def test_junit(self):
+        report = self.path("report.xml")
+        self.replay("--junit", report, "--limit", 0, self.corpus, status=1)
+        subprocess.run(["xmllint", "--noout", "--nonet", "--schema", SCHEMA, report], check=True, capture_output=True)
+        suite = ElementTree.parse(report).getroot().find("testsuite")
+        self.assertEqual([suite.get(name) for name in ("tests", "failures", "errors", "skipped")], ["5", "2", "1", "0"])
+        (failure,) = [case.find("failure") for case in suite if case.get("name").endswith("sub/b.db")]
+        self.assertEqual(failure.get("message"), "4 of 61 exits; first: exit 5: I/O instruction at 0x7c05: out 0xe9, al")
+        self.assertEqual(failure.text.count("recorded console 2+1: 4c  replayed console 2+1: 78"), 4)
+        self.assertTrue(any("]]>&<\"'" in case.get("name") for case in suite))
+        # the schema refuses what is no such file
+        self.write("report.xml", b'<testsuites name="" tests="1"/>')
+        self.assertNotEqual(subprocess.run(["xmllint", "--noout", "--schema", SCHEMA, report], capture_output=True,
+                                           check=False).returncode, 0)
+
+    def test_markdown(self):
+        report = self.path("report.md")
+        self.replay("--markdown", report, self.corpus, status=1)
+        text = self.read(report).decode()
+        self.assertIn("\n~~~~\nexit 5: I/O instruction at 0x7c05: out 0xe9, al\n  effect 0  recorded console 2+1: 4c", text)
+        self.assertIn("Reproduce: <code>hwaccl replay ", text)
+        self.assertEqual(text.count("~~~~"), 4)
+        for markup in ("@team", "##[", "<\"", "|", "::error", "\x1b", "\u202e"):
+            self.assertNotIn(markup, text)
+
+    def test_github(self):
+        summary = self.write("summary.md", b"before\n")
+        done = self.replay(self.corpus, status=1, environment={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": summary})
+        commands = [line for line in (done.stdout + done.stderr).splitlines() if re.match(r"\s*::", line) or "##[" in line]
+        self.assertEqual(len(commands), 3)
+        for command in commands:
+            self.assertRegex(command, r"^::error title=hwaccl replay%3A [^:,]*::(\S+%3A |\S+: |4 of 61 exits diverged\.)")
+        self.assertIn("exit 5%3A I/O instruction at 0x7c05%3A out 0xe9%2C al%0Aeffect 0  recorded console 2+1%3A 4c",
+                      done.stderr)
+        self.assertTrue(self.read(summary).startswith(b"before\n### hwaccl replay: the exit handling diverges"))
+        self.assertNotIn("::error", self.replay(self.corpus, status=1).stderr.replace("?::error", ""))
+
+    def test_a_terminal_is_safe(self):
+        done = self.replay(self.corpus, status=1)
+        for text in (done.stdout, done.stderr):
+            self.assertNotRegex(text, "[\x1b\u202e\r]")
+        self.assertEqual(self.replay("--json", self.corpus, status=1).stdout.count("\x1b"), 0)
+
+    def test_many_recordings_fit_a_comment(self):
+        for number in range(150):
+            os.symlink("missing", self.path(f"corpus/{'_' * 100}{number}.db"))
+        report = self.path("report.md")
+        self.replay("--markdown", report, self.corpus, status=1)
+        text = self.read(report).decode()
+        self.assertLess(len(text), 65536)
+        self.assertRegex(text, r"\n\d+ more recordings are not shown here\.\n$")
+
+
+if __name__ == "__main__":
+    main()
