@@ -67,10 +67,10 @@ static void list(struct hwaccl_device_states *states, struct hwaccl_device *cons
 }
 
 /* SDM 3C, tables 28-5 and 28-7. */
-static const char *owner_of(const struct hwaccl_session *session)
+static const char *owner_of(const struct replay_session *session)
 {
-        const struct hwaccl_bus *bus = &hwaccl_machine_board(hwaccl_session_machine(session))->bus;
-        const struct hwaccl_subject_state *state = hwaccl_session_exit(session)->exit;
+        const struct hwaccl_bus *bus = &hwaccl_machine_board(replay_session_machine(session))->bus;
+        const struct hwaccl_subject_state *state = replay_session_exit(session)->exit;
         uint64_t address = state->guest_physical_address;
         uint8_t owner;
 
@@ -88,14 +88,14 @@ static const char *owner_of(const struct hwaccl_session *session)
 }
 
 /* Names of fields are static: they outlive the session's machine. */
-static bool replay(struct hwaccl_session *session, uint64_t number, struct hwaccl_device_states *states,
+static bool replay(struct replay_session *session, uint64_t number, struct hwaccl_device_states *states,
                    struct hwaccl_error *error)
 {
         size_t fields = 0, bytes = 0, count;
 
-        if (!hwaccl_session_seek(session, number, error))
+        if (!replay_session_seek(session, number, error))
                 return false;
-        struct hwaccl_device *const *devices = hwaccl_machine_devices(hwaccl_session_machine(session), &count);
+        struct hwaccl_device *const *devices = hwaccl_machine_devices(replay_session_machine(session), &count);
         for (size_t i = 0; i < count; i++) {
                 fields += devices[i]->ops->field_count;
                 bytes += hwaccl_device_state_size(devices[i]);
@@ -103,10 +103,10 @@ static bool replay(struct hwaccl_session *session, uint64_t number, struct hwacc
         if (!allocate(states, fields, bytes, error))
                 return false;
         save(devices, count, states->bytes);
-        enum hwaccl_step step = hwaccl_session_step(session, error);
-        if (step == HWACCL_STEP_FAILED || step == HWACCL_STEP_END)
-                return step == HWACCL_STEP_FAILED ? false : hwaccl_error_set(error, "the exit is missing");
-        states->diverged = step == HWACCL_STEP_DIVERGED;
+        enum replay_step step = replay_session_step(session, error);
+        if (step == REPLAY_STEP_FAILED || step == REPLAY_STEP_END)
+                return step == REPLAY_STEP_FAILED ? false : hwaccl_error_set(error, "the exit is missing");
+        states->diverged = step == REPLAY_STEP_DIVERGED;
         states->owner = owner_of(session);
         save(devices, count, states->bytes + bytes);
         list(states, devices, count, states->bytes, states->bytes + bytes);
@@ -122,9 +122,9 @@ bool hwaccl_device_states_after(struct hwaccl_recording *recording, uint32_t vcp
         size_t count;
 
         *states = (struct hwaccl_device_states){0};
-        struct hwaccl_session *session = hwaccl_session_open(recording, vcpu, error);
+        struct replay_session *session = replay_session_open(recording, vcpu, error);
         bool good = session && replay(session, number, states, error);
-        hwaccl_session_close(session);
+        replay_session_close(session);
         bool saved = hwaccl_recording_device_fields(recording, vcpu, number, &fields, &count, &unsaved);
         if (good && !saved && hwaccl_recording_replay_start(recording, vcpu, number, &start, error))
                 states->replayed = number - start + 1;

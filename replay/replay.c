@@ -16,10 +16,10 @@ static double now(void)
         return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void count_divergence(const struct hwaccl_session *session, const struct hwaccl_replay_config *config,
+static void count_divergence(const struct replay_session *session, const struct hwaccl_replay_config *config,
                              struct hwaccl_replay_result *result)
 {
-        const struct hwaccl_divergence *divergence = hwaccl_session_divergence(session);
+        const struct hwaccl_divergence *divergence = replay_session_divergence(session);
 
         if (!result->divergences++)
                 result->first_divergence = divergence->exit;
@@ -27,17 +27,17 @@ static void count_divergence(const struct hwaccl_session *session, const struct 
                 config->diverged(config->opaque, divergence);
 }
 
-static bool run_exits(struct hwaccl_session *session, const struct hwaccl_replay_config *config,
+static bool run_exits(struct replay_session *session, const struct hwaccl_replay_config *config,
                       struct hwaccl_replay_result *result, struct hwaccl_error *error)
 {
-        while (hwaccl_session_next(session) <= config->last) {
-                enum hwaccl_step step = hwaccl_session_step(session, error);
-                if (step == HWACCL_STEP_FAILED)
+        while (replay_session_next(session) <= config->last) {
+                enum replay_step step = replay_session_step(session, error);
+                if (step == REPLAY_STEP_FAILED)
                         return false;
-                if (step == HWACCL_STEP_END)
+                if (step == REPLAY_STEP_END)
                         return true;
                 result->exits++;
-                if (step == HWACCL_STEP_DIVERGED) {
+                if (step == REPLAY_STEP_DIVERGED) {
                         count_divergence(session, config, result);
                         if (config->stop_at_first)
                                 return true;
@@ -48,13 +48,13 @@ static bool run_exits(struct hwaccl_session *session, const struct hwaccl_replay
         return true;
 }
 
-static bool run_range(struct hwaccl_session *session, struct hwaccl_recording *recording,
+static bool run_range(struct replay_session *session, struct hwaccl_recording *recording,
                       const struct hwaccl_replay_config *config, struct hwaccl_replay_result *result,
                       struct hwaccl_error *error)
 {
         struct hwaccl_recording_gap gap;
 
-        if (!hwaccl_session_seek(session, config->first, error))
+        if (!replay_session_seek(session, config->first, error))
                 return false;
         if (hwaccl_recording_gap(recording, config->vcpu, config->first, config->last, &gap))
                 return replay_refuse_gap(recording, config->vcpu, config->first, &gap, error);
@@ -68,12 +68,12 @@ bool hwaccl_replay_run(struct hwaccl_recording *recording, const struct hwaccl_r
         if (config->first > config->last)
                 return hwaccl_error_set(error, "exits %" PRIu64 " to %" PRIu64 " are not a range", config->first,
                                         config->last);
-        struct hwaccl_session *session = hwaccl_session_open(recording, config->vcpu, error);
+        struct replay_session *session = replay_session_open(recording, config->vcpu, error);
         if (!session)
                 return false;
         double start = now();
         bool done = run_range(session, recording, config, result, error);
         result->seconds = now() - start;
-        hwaccl_session_close(session);
+        replay_session_close(session);
         return done;
 }

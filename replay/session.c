@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct hwaccl_session {
+struct replay_session {
         struct replay_engine engine;
         struct hwaccl_recording *recording;
         struct hwaccl_machine_config config;
@@ -21,11 +21,11 @@ struct hwaccl_session {
         bool failed;   /* a seek is due */
 };
 
-struct hwaccl_session *hwaccl_session_open(struct hwaccl_recording *recording, uint32_t vcpu,
+struct replay_session *replay_session_open(struct hwaccl_recording *recording, uint32_t vcpu,
                                            struct hwaccl_error *error)
 {
         const char *vmm = hwaccl_recording_info(recording)->vmm;
-        struct hwaccl_session *session = calloc(1, sizeof(*session));
+        struct replay_session *session = calloc(1, sizeof(*session));
 
         if (!session) {
                 hwaccl_error_set(error, "out of memory");
@@ -39,18 +39,18 @@ struct hwaccl_session *hwaccl_session_open(struct hwaccl_recording *recording, u
         else if (hwaccl_machine_options_read(recording, &session->config, error) &&
                  replay_engine_build(&session->engine, &session->config, error))
                 return session;
-        hwaccl_session_close(session);
+        replay_session_close(session);
         return NULL;
 }
 
-static void stand_nowhere(struct hwaccl_session *session)
+static void stand_nowhere(struct replay_session *session)
 {
         hwaccl_exit_cursor_close(session->cursor);
         session->cursor = NULL;
         session->exit = NULL;
 }
 
-void hwaccl_session_close(struct hwaccl_session *session)
+void replay_session_close(struct replay_session *session)
 {
         if (!session)
                 return;
@@ -77,7 +77,7 @@ bool replay_refuse_gap(struct hwaccl_recording *recording, uint32_t vcpu, uint64
 }
 
 /* Devices as saved after the exit before @start, the context as the guest was entered with. */
-static bool load_start(struct hwaccl_session *session, uint64_t start, struct hwaccl_error *error)
+static bool load_start(struct replay_session *session, uint64_t start, struct hwaccl_error *error)
 {
         const struct hwaccl_recorded_device_field *fields;
         struct hwaccl_subject_state state;
@@ -96,7 +96,7 @@ static bool load_start(struct hwaccl_session *session, uint64_t start, struct hw
 }
 
 /* A machine as it was before exit @start, where a replay can begin. */
-static bool restart(struct hwaccl_session *session, uint64_t start, struct hwaccl_error *error)
+static bool restart(struct replay_session *session, uint64_t start, struct hwaccl_error *error)
 {
         stand_nowhere(session);
         if (!session->fresh) {
@@ -113,7 +113,7 @@ static bool restart(struct hwaccl_session *session, uint64_t start, struct hwacc
         return session->cursor != NULL;
 }
 
-bool hwaccl_session_seek(struct hwaccl_session *session, uint64_t exit, struct hwaccl_error *error)
+bool replay_session_seek(struct replay_session *session, uint64_t exit, struct hwaccl_error *error)
 {
         struct hwaccl_recording_gap gap;
         uint64_t start;
@@ -126,10 +126,10 @@ bool hwaccl_session_seek(struct hwaccl_session *session, uint64_t exit, struct h
         if (!on_the_way && !restart(session, start, error))
                 return false;
         while (session->next < exit) {
-                enum hwaccl_step step = hwaccl_session_step(session, error);
-                if (step == HWACCL_STEP_END)
+                enum replay_step step = replay_session_step(session, error);
+                if (step == REPLAY_STEP_END)
                         return hwaccl_error_set(error, "exit %" PRIu64 " is missing", session->next);
-                if (step == HWACCL_STEP_FAILED)
+                if (step == REPLAY_STEP_FAILED)
                         return false;
         }
         session->exit = NULL;
@@ -138,24 +138,24 @@ bool hwaccl_session_seek(struct hwaccl_session *session, uint64_t exit, struct h
         return true;
 }
 
-static enum hwaccl_step fail(struct hwaccl_session *session)
+static enum replay_step fail(struct replay_session *session)
 {
         stand_nowhere(session);
         session->failed = true;
-        return HWACCL_STEP_FAILED;
+        return REPLAY_STEP_FAILED;
 }
 
-static bool seek_first(struct hwaccl_session *session, struct hwaccl_error *error)
+static bool seek_first(struct replay_session *session, struct hwaccl_error *error)
 {
         uint64_t first, end;
 
         if (session->failed)
                 return hwaccl_error_set(error, "the replay failed before exit %" PRIu64, session->next);
         return hwaccl_recording_range(session->recording, session->vcpu, &first, &end, error) &&
-               hwaccl_session_seek(session, first, error);
+               replay_session_seek(session, first, error);
 }
 
-enum hwaccl_step hwaccl_session_step(struct hwaccl_session *session, struct hwaccl_error *error)
+enum replay_step replay_session_step(struct replay_session *session, struct hwaccl_error *error)
 {
         const struct hwaccl_recorded_exit *exit;
         struct replay_engine *engine = &session->engine;
@@ -164,7 +164,7 @@ enum hwaccl_step hwaccl_session_step(struct hwaccl_session *session, struct hwac
                 return fail(session);
         int more = hwaccl_exit_cursor_next(session->cursor, &exit, error);
         if (more == 0)
-                return HWACCL_STEP_END;
+                return REPLAY_STEP_END;
         if (more < 0)
                 return fail(session);
         if (exit->missing) {
@@ -186,32 +186,32 @@ enum hwaccl_step hwaccl_session_step(struct hwaccl_session *session, struct hwac
                 return fail(session);
         replay_engine_settle(engine, after, &known);
         session->next = exit->number + 1;
-        return replay_report_close(&engine->report, exit) ? HWACCL_STEP_DIVERGED : HWACCL_STEP_CLEAN;
+        return replay_report_close(&engine->report, exit) ? REPLAY_STEP_DIVERGED : REPLAY_STEP_CLEAN;
 }
 
-const struct hwaccl_divergence *hwaccl_session_divergence(const struct hwaccl_session *session)
+const struct hwaccl_divergence *replay_session_divergence(const struct replay_session *session)
 {
         const struct hwaccl_divergence *divergence = &session->engine.report.divergence;
 
         return session->exit && divergence->difference_count ? divergence : NULL;
 }
 
-const struct hwaccl_recorded_exit *hwaccl_session_exit(const struct hwaccl_session *session)
+const struct hwaccl_recorded_exit *replay_session_exit(const struct replay_session *session)
 {
         return session->exit;
 }
 
-uint64_t hwaccl_session_next(const struct hwaccl_session *session)
+uint64_t replay_session_next(const struct replay_session *session)
 {
         return session->next;
 }
 
-const struct hwaccl_subject_state *hwaccl_session_state(const struct hwaccl_session *session, enum hwaccl_moment moment)
+const struct hwaccl_subject_state *replay_session_state(const struct replay_session *session, enum hwaccl_moment moment)
 {
         return session->cursor ? session->engine.state[moment] : NULL;
 }
 
-struct hwaccl_machine *hwaccl_session_machine(const struct hwaccl_session *session)
+struct hwaccl_machine *replay_session_machine(const struct replay_session *session)
 {
         return session->cursor ? session->engine.machine : NULL;
 }

@@ -6,8 +6,8 @@
  * Any number of sessions can be open; they share only the recording on which they were opened. An open recording
  * belongs to one thread: sessions in several threads open the file once each.
  */
-#ifndef HWACCL_SESSION_H
-#define HWACCL_SESSION_H
+#ifndef HWACCL_REPLAY_SESSION_H
+#define HWACCL_REPLAY_SESSION_H
 
 #include "core/machine/machine.h"
 #include "hwaccl/error.h"
@@ -17,63 +17,63 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct hwaccl_session;
+struct replay_session;
 
-/* Why hwaccl_session_step() returned. */
-enum hwaccl_step {
-        HWACCL_STEP_CLEAN,    /* replayed, no difference */
-        HWACCL_STEP_DIVERGED, /* replayed, with differences: hwaccl_session_divergence() */
-        HWACCL_STEP_END,      /* no further exit; the session stays after the last one */
-        HWACCL_STEP_FAILED,   /* *error says why; continue with a seek */
+/* Why replay_session_step() returned. */
+enum replay_step {
+        REPLAY_STEP_CLEAN,    /* replayed, no difference */
+        REPLAY_STEP_DIVERGED, /* replayed, with differences: replay_session_divergence() */
+        REPLAY_STEP_END,      /* no further exit; the session stays after the last one */
+        REPLAY_STEP_FAILED,   /* *error says why; continue with a seek */
 };
 
 /**
- * hwaccl_session_open - open a session on the exits of one vCPU
+ * replay_session_open - open a session on the exits of one vCPU
  *
  * The machine is built from the recording's options. Without a seek the first step is at the first exit. @recording
  * must outlive the session. Returns NULL with *error set if the recording's exits cannot be replayed: those of another
  * VMM (trace.h) were not handled by hwaccl.
  */
-struct hwaccl_session *hwaccl_session_open(struct hwaccl_recording *recording, uint32_t vcpu,
+struct replay_session *replay_session_open(struct hwaccl_recording *recording, uint32_t vcpu,
                                            struct hwaccl_error *error);
-void hwaccl_session_close(struct hwaccl_session *session);
+void replay_session_close(struct replay_session *session);
 
 /**
- * hwaccl_session_seek - set the position before exit @exit, forwards or backwards
+ * replay_session_seek - set the position before exit @exit, forwards or backwards
  *
  * Starts at the previous keyframe, or at the current position if that is nearer, and replays the exits
  * in between without reporting differences. Returns false with *error set if there is no such exit, or no
  * replay can begin before it.
  */
-bool hwaccl_session_seek(struct hwaccl_session *session, uint64_t exit, struct hwaccl_error *error);
+bool replay_session_seek(struct replay_session *session, uint64_t exit, struct hwaccl_error *error);
 
 /**
- * hwaccl_session_step - replay the next exit and compare it, including the state after its handling
+ * replay_session_step - replay the next exit and compare it, including the state after its handling
  *
  * After a divergence the machine is set to the recorded state, so that the next exit is replayed from there.
  */
-enum hwaccl_step hwaccl_session_step(struct hwaccl_session *session, struct hwaccl_error *error);
+enum replay_step replay_session_step(struct replay_session *session, struct hwaccl_error *error);
 
-/** hwaccl_session_divergence - differences of the last step, valid until the session moves; NULL if there were none */
-const struct hwaccl_divergence *hwaccl_session_divergence(const struct hwaccl_session *session);
+/** replay_session_divergence - differences of the last step, valid until the session moves; NULL if there were none */
+const struct hwaccl_divergence *replay_session_divergence(const struct replay_session *session);
 
-/** hwaccl_session_exit - recorded data of the exit that the last step replayed, valid until the session moves; NULL
+/** replay_session_exit - recorded data of the exit that the last step replayed, valid until the session moves; NULL
  * after a seek */
-const struct hwaccl_recorded_exit *hwaccl_session_exit(const struct hwaccl_session *session);
+const struct hwaccl_recorded_exit *replay_session_exit(const struct replay_session *session);
 
-/** hwaccl_session_next - number of the exit that the next step replays */
-uint64_t hwaccl_session_next(const struct hwaccl_session *session);
+/** replay_session_next - number of the exit that the next step replays */
+uint64_t replay_session_next(const struct replay_session *session);
 
 /**
- * hwaccl_session_state - the machine's state of the exit that the last step replayed, valid until the session moves
+ * replay_session_state - the machine's state of the exit that the last step replayed, valid until the session moves
  *
  * After a seek there is only that before the entry of the next exit. NULL if there is none: the exit
  * was not reached, or the context is not valid for an entry.
  */
-const struct hwaccl_subject_state *hwaccl_session_state(const struct hwaccl_session *session,
+const struct hwaccl_subject_state *replay_session_state(const struct replay_session *session,
                                                         enum hwaccl_moment moment);
 
-/** hwaccl_session_machine - devices and processor as they are now. NULL where the session stands nowhere */
-struct hwaccl_machine *hwaccl_session_machine(const struct hwaccl_session *session);
+/** replay_session_machine - devices and processor as they are now. NULL where the session stands nowhere */
+struct hwaccl_machine *replay_session_machine(const struct replay_session *session);
 
 #endif

@@ -106,22 +106,22 @@ static void replay_end(struct hwaccl_evidence *evidence)
         uint64_t count = evidence->end - evidence->first;
         uint64_t from = count > REPLAY_EXITS ? evidence->end - REPLAY_EXITS : evidence->first;
         struct hwaccl_error error = {""};
-        enum hwaccl_step step = HWACCL_STEP_CLEAN;
+        enum replay_step step = REPLAY_STEP_CLEAN;
         uint64_t start;
 
-        evidence->session = hwaccl_session_open(evidence->recording, evidence->vcpu, &error);
+        evidence->session = replay_session_open(evidence->recording, evidence->vcpu, &error);
         bool good = evidence->session != NULL;
         if (good && !hwaccl_recording_replay_start(evidence->recording, evidence->vcpu, from, &start, &error))
                 good = hwaccl_recording_replay_after(evidence->recording, evidence->vcpu, from, &start, &error);
-        good = good && hwaccl_session_seek(evidence->session, start, &error);
-        while (good && (step = hwaccl_session_step(evidence->session, &error)) != HWACCL_STEP_END) {
-                good = step != HWACCL_STEP_FAILED;
-                const struct hwaccl_divergence *divergence = hwaccl_session_divergence(evidence->session);
+        good = good && replay_session_seek(evidence->session, start, &error);
+        while (good && (step = replay_session_step(evidence->session, &error)) != REPLAY_STEP_END) {
+                good = step != REPLAY_STEP_FAILED;
+                const struct hwaccl_divergence *divergence = replay_session_divergence(evidence->session);
                 if (good && divergence)
                         note_divergence(evidence, divergence);
         }
         if (good)
-                evidence->machine = hwaccl_session_machine(evidence->session);
+                evidence->machine = replay_session_machine(evidence->session);
         else
                 (void)snprintf(evidence->no_replay, sizeof(evidence->no_replay), "%.199s", error.message);
 }
@@ -180,7 +180,7 @@ void hwaccl_evidence_free(struct hwaccl_evidence *evidence)
 {
         if (!evidence)
                 return;
-        hwaccl_session_close(evidence->session);
+        replay_session_close(evidence->session);
         free(evidence->exits);
         free(evidence);
 }

@@ -98,7 +98,7 @@ struct hwaccl_evidence {
         struct hwaccl_subject_state state; /* that, or that of the last exit */
         struct hwaccl_known_fields known;
 
-        struct hwaccl_session *session; /* NULL: these exits cannot be replayed */
+        struct replay_session *session; /* NULL: these exits cannot be replayed */
         char no_replay[200];            /* why */
         struct hwaccl_machine *machine; /* the devices after the last exit; NULL: not known */
         struct evidence_divergence divergence[EVIDENCE_DIVERGENCES];

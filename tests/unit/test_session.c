@@ -26,37 +26,37 @@ static struct hwaccl_recording *open_recording(const char *file)
         return recording;
 }
 
-static struct hwaccl_session *open_session(struct hwaccl_recording *recording)
+static struct replay_session *open_session(struct hwaccl_recording *recording)
 {
         struct hwaccl_error error = {""};
-        struct hwaccl_session *session = hwaccl_session_open(recording, 0, &error);
+        struct replay_session *session = replay_session_open(recording, 0, &error);
         if (!session)
                 fail_msg("%s", error.message);
         return session;
 }
 
-static void seek(struct hwaccl_session *session, uint64_t exit)
+static void seek(struct replay_session *session, uint64_t exit)
 {
         struct hwaccl_error error = {""};
-        if (!hwaccl_session_seek(session, exit, &error))
+        if (!replay_session_seek(session, exit, &error))
                 fail_msg("%s", error.message);
-        assert_int_equal(hwaccl_session_next(session), exit);
-        assert_null(hwaccl_session_exit(session));
-        assert_null(hwaccl_session_divergence(session));
+        assert_int_equal(replay_session_next(session), exit);
+        assert_null(replay_session_exit(session));
+        assert_null(replay_session_divergence(session));
 }
 
-static void step(struct hwaccl_session *session, uint64_t exit, enum hwaccl_step expected)
+static void step(struct replay_session *session, uint64_t exit, enum replay_step expected)
 {
         struct hwaccl_error error = {""};
-        enum hwaccl_step found = hwaccl_session_step(session, &error);
-        if (found == HWACCL_STEP_FAILED)
+        enum replay_step found = replay_session_step(session, &error);
+        if (found == REPLAY_STEP_FAILED)
                 fail_msg("%s", error.message);
         assert_int_equal(found, expected);
-        assert_int_equal(hwaccl_session_exit(session)->number, exit);
-        assert_int_equal(hwaccl_session_divergence(session) != NULL, expected == HWACCL_STEP_DIVERGED);
+        assert_int_equal(replay_session_exit(session)->number, exit);
+        assert_int_equal(replay_session_divergence(session) != NULL, expected == REPLAY_STEP_DIVERGED);
 }
 
-static void assert_state(struct hwaccl_session *session, struct hwaccl_recording *recording, uint64_t exit,
+static void assert_state(struct replay_session *session, struct hwaccl_recording *recording, uint64_t exit,
                          enum hwaccl_moment moment)
 {
         struct hwaccl_error error = {""};
@@ -66,22 +66,22 @@ static void assert_state(struct hwaccl_session *session, struct hwaccl_recording
         if (!hwaccl_recording_state(recording, 0, exit, moment, &state, &known, &error))
                 fail_msg("%s", error.message);
         assert_true(hwaccl_known_fields_equal(known, hwaccl_known_fields_all()));
-        assert_non_null(hwaccl_session_state(session, moment));
-        assert_memory_equal(hwaccl_session_state(session, moment), &state, sizeof(state));
+        assert_non_null(replay_session_state(session, moment));
+        assert_memory_equal(replay_session_state(session, moment), &state, sizeof(state));
 }
 
 /* Steps from the first exit to the end. Returns how many diverged. */
-static uint64_t step_through(struct hwaccl_session *session)
+static uint64_t step_through(struct replay_session *session)
 {
         struct hwaccl_error error = {""};
-        enum hwaccl_step found;
+        enum replay_step found;
         uint64_t exits = 0, diverged = 0;
 
-        while ((found = hwaccl_session_step(session, &error)) <= HWACCL_STEP_DIVERGED) {
-                diverged += found == HWACCL_STEP_DIVERGED;
+        while ((found = replay_session_step(session, &error)) <= REPLAY_STEP_DIVERGED) {
+                diverged += found == REPLAY_STEP_DIVERGED;
                 exits++;
         }
-        if (found != HWACCL_STEP_END || exits != LAST + 1)
+        if (found != REPLAY_STEP_END || exits != LAST + 1)
                 return UINT64_MAX;
         return diverged;
 }
@@ -92,18 +92,18 @@ static void a_seek_goes_to_any_exit_forwards_and_backwards(void **state)
         (void)state;
         record();
         struct hwaccl_recording *recording = open_recording(path);
-        struct hwaccl_session *session = open_session(recording);
+        struct replay_session *session = open_session(recording);
 
         for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
                 seek(session, exits[i]);
                 assert_state(session, recording, exits[i], HWACCL_MOMENT_ENTRY);
-                assert_null(hwaccl_session_state(session, HWACCL_MOMENT_EXIT));
-                assert_null(hwaccl_session_state(session, HWACCL_MOMENT_HANDLED));
-                step(session, exits[i], HWACCL_STEP_CLEAN);
+                assert_null(replay_session_state(session, HWACCL_MOMENT_EXIT));
+                assert_null(replay_session_state(session, HWACCL_MOMENT_HANDLED));
+                step(session, exits[i], REPLAY_STEP_CLEAN);
                 for (unsigned moment = 0; moment < HWACCL_MOMENT_COUNT; moment++)
                         assert_state(session, recording, exits[i], (enum hwaccl_moment)moment);
         }
-        hwaccl_session_close(session);
+        replay_session_close(session);
         hwaccl_recording_close(recording);
 }
 
@@ -113,17 +113,17 @@ static void a_session_begins_at_the_first_exit_and_ends_behind_the_last(void **s
         (void)state;
         record();
         struct hwaccl_recording *recording = open_recording(path);
-        struct hwaccl_session *session = open_session(recording);
+        struct replay_session *session = open_session(recording);
 
-        assert_null(hwaccl_session_state(session, HWACCL_MOMENT_ENTRY));
+        assert_null(replay_session_state(session, HWACCL_MOMENT_ENTRY));
         assert_int_equal(step_through(session), 0);
-        assert_int_equal(hwaccl_session_step(session, &error), HWACCL_STEP_END);
-        assert_int_equal(hwaccl_session_exit(session)->number, LAST);
-        assert_false(hwaccl_session_seek(session, LAST + 1, &error));
+        assert_int_equal(replay_session_step(session, &error), REPLAY_STEP_END);
+        assert_int_equal(replay_session_exit(session)->number, LAST);
+        assert_false(replay_session_seek(session, LAST + 1, &error));
         assert_non_null(strstr(error.message, "has no exit 301"));
         seek(session, LAST);
-        step(session, LAST, HWACCL_STEP_CLEAN);
-        hwaccl_session_close(session);
+        step(session, LAST, REPLAY_STEP_CLEAN);
+        replay_session_close(session);
         hwaccl_recording_close(recording);
 }
 
@@ -134,26 +134,26 @@ static void a_step_owns_what_its_exit_left(void **state)
         change("UPDATE handler_change SET rdx = 4660 WHERE id = 30");
         change("UPDATE exit SET rip_advance = rip_advance + 1 WHERE id = 300");
         struct hwaccl_recording *recording = open_recording(path);
-        struct hwaccl_session *session = open_session(recording);
+        struct replay_session *session = open_session(recording);
 
         seek(session, 29);
-        step(session, 29, HWACCL_STEP_CLEAN);
-        step(session, 30, HWACCL_STEP_DIVERGED);
-        const struct hwaccl_divergence *divergence = hwaccl_session_divergence(session);
+        step(session, 29, REPLAY_STEP_CLEAN);
+        step(session, 30, REPLAY_STEP_DIVERGED);
+        const struct hwaccl_divergence *divergence = replay_session_divergence(session);
         assert_int_equal(divergence->exit, 30);
         assert_int_equal(divergence->difference_count, 1);
         assert_string_equal(divergence->difference[0].what, "rdx");
         assert_string_equal(divergence->difference[0].recorded, "0x1234");
         /* the machine's own, not what was recorded */
-        assert_int_not_equal(hwaccl_session_state(session, HWACCL_MOMENT_HANDLED)->rdx, 0x1234);
+        assert_int_not_equal(replay_session_state(session, HWACCL_MOMENT_HANDLED)->rdx, 0x1234);
         /* it goes on from what was recorded */
-        step(session, 31, HWACCL_STEP_CLEAN);
-        assert_int_equal(hwaccl_session_state(session, HWACCL_MOMENT_ENTRY)->rdx, 0x1234);
+        step(session, 31, REPLAY_STEP_CLEAN);
+        assert_int_equal(replay_session_state(session, HWACCL_MOMENT_ENTRY)->rdx, 0x1234);
 
         seek(session, LAST);
-        step(session, LAST, HWACCL_STEP_DIVERGED);
-        assert_string_equal(hwaccl_session_divergence(session)->difference[0].what, "rip");
-        hwaccl_session_close(session);
+        step(session, LAST, REPLAY_STEP_DIVERGED);
+        assert_string_equal(replay_session_divergence(session)->difference[0].what, "rip");
+        replay_session_close(session);
         hwaccl_recording_close(recording);
 }
 
@@ -163,16 +163,16 @@ static void a_seek_passes_divergences_in_silence(void **state)
         record();
         change(CHANGE);
         struct hwaccl_recording *recording = open_recording(path);
-        struct hwaccl_session *session = open_session(recording);
+        struct replay_session *session = open_session(recording);
 
         seek(session, 31);
         assert_state(session, recording, 31, HWACCL_MOMENT_ENTRY);
-        step(session, 31, HWACCL_STEP_CLEAN);
+        step(session, 31, REPLAY_STEP_CLEAN);
         seek(session, 60);
-        step(session, 60, HWACCL_STEP_DIVERGED);
+        step(session, 60, REPLAY_STEP_DIVERGED);
         seek(session, 60);
-        step(session, 60, HWACCL_STEP_DIVERGED);
-        hwaccl_session_close(session);
+        step(session, 60, REPLAY_STEP_DIVERGED);
+        replay_session_close(session);
         hwaccl_recording_close(recording);
 }
 
@@ -183,20 +183,20 @@ static void a_broken_recording_fails_the_step_and_a_seek_goes_on(void **state)
         record();
         change("DELETE FROM exit WHERE id = 40");
         struct hwaccl_recording *recording = open_recording(path);
-        struct hwaccl_session *session = open_session(recording);
+        struct replay_session *session = open_session(recording);
 
         seek(session, 38);
-        step(session, 38, HWACCL_STEP_CLEAN);
-        step(session, 39, HWACCL_STEP_CLEAN);
-        assert_int_equal(hwaccl_session_step(session, &error), HWACCL_STEP_FAILED);
+        step(session, 38, REPLAY_STEP_CLEAN);
+        step(session, 39, REPLAY_STEP_CLEAN);
+        assert_int_equal(replay_session_step(session, &error), REPLAY_STEP_FAILED);
         assert_non_null(strstr(error.message, "exit 40 is missing"));
-        assert_null(hwaccl_session_exit(session));
-        assert_null(hwaccl_session_state(session, HWACCL_MOMENT_ENTRY));
-        assert_int_equal(hwaccl_session_step(session, &error), HWACCL_STEP_FAILED);
-        assert_false(hwaccl_session_seek(session, 47, &error));
+        assert_null(replay_session_exit(session));
+        assert_null(replay_session_state(session, HWACCL_MOMENT_ENTRY));
+        assert_int_equal(replay_session_step(session, &error), REPLAY_STEP_FAILED);
+        assert_false(replay_session_seek(session, 47, &error));
         seek(session, 48);
-        step(session, 48, HWACCL_STEP_CLEAN);
-        hwaccl_session_close(session);
+        step(session, 48, REPLAY_STEP_CLEAN);
+        replay_session_close(session);
         hwaccl_recording_close(recording);
 }
 
@@ -213,26 +213,26 @@ static void sessions_by_turns_do_not_meet(void **state)
         (void)state;
         record_two();
         struct hwaccl_recording *recordings[] = {open_recording(path), open_recording(path), open_recording(other)};
-        struct hwaccl_session *session[4];
+        struct replay_session *session[4];
 
         for (size_t i = 0; i < 4; i++)
                 session[i] = open_session(recordings[i ? i - 1 : 0]); /* the first two on the same one */
         for (uint64_t i = 0; i <= LAST; i++) {
                 bool changed = i == 30 || i == 60;
-                step(session[0], i, changed ? HWACCL_STEP_DIVERGED : HWACCL_STEP_CLEAN);
-                step(session[3], i, HWACCL_STEP_CLEAN);
-                step(session[2], i, changed ? HWACCL_STEP_DIVERGED : HWACCL_STEP_CLEAN);
+                step(session[0], i, changed ? REPLAY_STEP_DIVERGED : REPLAY_STEP_CLEAN);
+                step(session[3], i, REPLAY_STEP_CLEAN);
+                step(session[2], i, changed ? REPLAY_STEP_DIVERGED : REPLAY_STEP_CLEAN);
                 seek(session[1], LAST - i);
-                step(session[1], LAST - i, LAST - i == 30 || LAST - i == 60 ? HWACCL_STEP_DIVERGED : HWACCL_STEP_CLEAN);
+                step(session[1], LAST - i, LAST - i == 30 || LAST - i == 60 ? REPLAY_STEP_DIVERGED : REPLAY_STEP_CLEAN);
                 if (!changed)
-                        assert_memory_equal(hwaccl_session_state(session[0], HWACCL_MOMENT_HANDLED),
-                                            hwaccl_session_state(session[2], HWACCL_MOMENT_HANDLED),
+                        assert_memory_equal(replay_session_state(session[0], HWACCL_MOMENT_HANDLED),
+                                            replay_session_state(session[2], HWACCL_MOMENT_HANDLED),
                                             sizeof(struct hwaccl_subject_state));
         }
-        assert_int_not_equal(hwaccl_session_state(session[0], HWACCL_MOMENT_HANDLED)->rbx,
-                             hwaccl_session_state(session[3], HWACCL_MOMENT_HANDLED)->rbx);
+        assert_int_not_equal(replay_session_state(session[0], HWACCL_MOMENT_HANDLED)->rbx,
+                             replay_session_state(session[3], HWACCL_MOMENT_HANDLED)->rbx);
         for (size_t i = 0; i < 4; i++)
-                hwaccl_session_close(session[i]);
+                replay_session_close(session[i]);
         for (size_t i = 0; i < 3; i++)
                 hwaccl_recording_close(recordings[i]);
         assert_int_equal(unlink(other), 0);
@@ -250,13 +250,13 @@ static void *work(void *opaque)
         struct worker *worker = opaque;
         struct hwaccl_error error;
         struct hwaccl_recording *recording = hwaccl_recording_open(worker->path, &error);
-        struct hwaccl_session *session = recording ? hwaccl_session_open(recording, 0, &error) : NULL;
+        struct replay_session *session = recording ? replay_session_open(recording, 0, &error) : NULL;
 
         worker->diverged = UINT64_MAX;
         for (unsigned i = 0; session && i < 3; i++)
-                if (hwaccl_session_seek(session, 0, &error))
+                if (replay_session_seek(session, 0, &error))
                         worker->diverged = step_through(session);
-        hwaccl_session_close(session);
+        replay_session_close(session);
         hwaccl_recording_close(recording);
         return NULL;
 }
