@@ -256,7 +256,8 @@ SELECT
   f.kind AS kind_number,
   CASE f.kind WHEN 0 THEN printf('0x%x', f.address) WHEN 1 THEN channel.name WHEN 2 THEN 'irq ' || f.address
     WHEN 3 THEN end_status.name WHEN 4 THEN printf('disk %d, 0x%x', f.value, f.address)
-    WHEN 5 THEN 'disk ' || f.value END AS target,
+    WHEN 5 THEN 'disk ' || f.value WHEN 7 THEN printf('port 0x%x', f.address) WHEN 8 THEN printf('0x%x', f.address)
+    END AS target,
   f.address AS address,
   f.value AS value,
   f.data AS data,
@@ -441,3 +442,44 @@ SELECT
   host_time AS time_ns,
   text
 FROM mark;
+
+-- The data of port and MMIO accesses, as another VMM recorded them: what the guest wrote, and what it was answered. size
+-- is that of one access; count is above 1 for string instructions with REP.
+CREATE VIEW accesses AS
+SELECT
+  a.id AS id,
+  a.id >> 40 AS vcpu,
+  a.id & 0xffffffffff AS exit,
+  a.access AS access,
+  printf('0x%x', a.address) AS address,
+  a.size AS size,
+  length(a.data) / a.size AS count,
+  lower(hex(a.data)) AS data
+FROM (
+  SELECT exit AS id, iif(kind = 10, 'port write', 'MMIO write') AS access, address,
+    coalesce(iif(kind = 10, nullif(value, 0), NULL), nullif(length(data), 0)) AS size, data
+    FROM input WHERE kind IN (10, 11)
+  UNION ALL SELECT exit, iif(kind = 7, 'port read', 'MMIO read'), address,
+    coalesce(iif(kind = 7, nullif(value, 0), NULL), nullif(length(data), 0)), data
+    FROM effect WHERE kind IN (7, 8)) a;
+
+-- The fields of struct kvm_run beside registers and data, at each exit for which the VMM recorded them.
+CREATE VIEW kvm_runs AS
+SELECT
+  e.id AS id,
+  e.id >> 40 AS vcpu,
+  e.id & 0xffffffffff AS exit,
+  r.ready_for_interrupt_injection AS ready_for_interrupt_injection,
+  r.if_flag AS if_flag,
+  r.request_interrupt_window AS request_interrupt_window,
+  r.immediate_exit AS immediate_exit,
+  printf('0x%x', r.cr8) AS cr8,
+  printf('0x%x', r.apic_base) AS apic_base
+FROM exit e
+JOIN kvm_run r ON r.id = (SELECT max(id) FROM kvm_run WHERE id BETWEEN e.id & ~0xffffffffff AND e.id)
+WHERE r.if_flag IS NOT NULL;
+
+-- The VMM's own state, part by part, as it was before the entry that led to exit.
+CREATE VIEW vmm_states AS
+SELECT exit AS id, exit >> 40 AS vcpu, exit & 0xffffffffff AS exit, name AS name, total AS size
+FROM vmm_state WHERE piece = 0;

@@ -179,6 +179,12 @@ static void describe_effect(char *text, size_t room, const struct hwaccl_effect 
                 used = snprintf(text, room, "disk %" PRIu64 " at 0x%" PRIx64 "+%" PRIu32 ":", effect->value,
                                 effect->address, effect->size);
                 break;
+        case HWACCL_EFFECT_PORT_READ:
+                used = snprintf(text, room, "port 0x%" PRIx64 "+%" PRIu32 ":", effect->address, effect->size);
+                break;
+        case HWACCL_EFFECT_MMIO_READ:
+                used = snprintf(text, room, "device 0x%" PRIx64 "+%" PRIu32 ":", effect->address, effect->size);
+                break;
         case HWACCL_EFFECT_FLOATING_POINT: used = snprintf(text, room, "floating point:"); break;
         case HWACCL_EFFECT_DISK_FLUSH: (void)snprintf(text, room, "disk %" PRIu64 " flushed", effect->value); return;
         default: (void)snprintf(text, room, "kind %u", (unsigned)effect->kind); return;

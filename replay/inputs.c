@@ -22,6 +22,8 @@ static void describe(char *text, size_t room, enum hwaccl_input_kind kind, uint6
         const char *name = hwaccl_input_kind_name(kind);
         switch (kind) {
         case HWACCL_INPUT_INSTRUCTION:
+        case HWACCL_INPUT_PORT_WRITE:
+        case HWACCL_INPUT_MMIO_WRITE:
         case HWACCL_INPUT_MEMORY: (void)snprintf(text, room, "%s 0x%" PRIx64 "+%zu", name, address, size); break;
         case HWACCL_INPUT_WAIT: (void)snprintf(text, room, "%s until %" PRIu64 " ns", name, address); break;
         case HWACCL_INPUT_DISK:

@@ -62,6 +62,10 @@ static const struct {
         M(block.rip_max),
         M(block.counts),
         M(block.count),
+        M(run),
+        M(run_written),
+        M(run_there),
+        M(run_known),
         M(inputs),
         M(effects),
         M(marks),
@@ -130,6 +134,7 @@ static void a_layout_that_changes_has_another_version(void **state)
         static const uint64_t layouts[] = {
                 UINT64_C(0x4589073632fbde72),
                 UINT64_C(0x1683dbe27abdb510),
+                UINT64_C(0xb62f59bd9dfcf43a),
         };
         const size_t version = sizeof(layouts) / sizeof(layouts[0]);
 

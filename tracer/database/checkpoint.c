@@ -76,7 +76,8 @@ static bool walk_is_good(const struct walk *walk)
 static bool is_good(const struct decoder_state *from)
 {
         bool flags = (from->row_open | from->handoff_open | from->handoff.settled | from->handoff.taken |
-                      from->thread_time_open | from->system_written | from->segment_written | from->snapshots) <= 1;
+                      from->thread_time_open | from->system_written | from->segment_written | from->snapshots |
+                      from->run_there | from->run_known) <= 1;
 
         return flags && from->vector <= HWACCL_VECTOR_COUNT && from->phase <= DECODER_HANDLING &&
                from->first <= from->exits && from->exits <= EXIT_NUMBER_MAX &&

@@ -33,7 +33,8 @@ bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t 
         decoder->vcpu = vcpu;
         decoder->state.row.id = exit_id(vcpu, 0);
         decoder->keyframe_interval = keyframe_interval;
-        if (!rows_prepare(&decoder->rows, db, error) || !block_rows_prepare(&decoder->block_rows, db, error))
+        if (!rows_prepare(&decoder->rows, db, error) || !block_rows_prepare(&decoder->block_rows, db, error) ||
+            !vmm_rows_prepare(&decoder->vmm_rows, db, error))
                 return false;
         decoder->system_mask = set_mask(&decoder->rows.set[FIELD_SET_SYSTEM], &decoder->system_fields);
         decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT], &decoder->segment_fields);
@@ -113,6 +114,7 @@ void decoder_finish(struct decoder *decoder)
 {
         rows_finalize(&decoder->rows);
         block_rows_finalize(&decoder->block_rows);
+        vmm_rows_finalize(&decoder->vmm_rows);
         free(decoder->field_size);
         free(decoder->device_state);
 }
@@ -139,6 +141,21 @@ static bool add_to_block(struct decoder *decoder, struct hwaccl_error *error)
         return true;
 }
 
+/* A row where something changed. */
+static bool flush_kvm_run(struct decoder *decoder, struct hwaccl_error *error)
+{
+        struct decoder_state *state = &decoder->state;
+        bool there = state->run_there;
+
+        state->run_there = false;
+        if (there ? state->run_known && memcmp(&state->run, &state->run_written, sizeof(state->run)) == 0
+                  : !state->run_known)
+                return true;
+        state->run_known = there;
+        state->run_written = state->run;
+        return vmm_rows_kvm_run(&decoder->vmm_rows, state->row.id, there ? &state->run : NULL, error);
+}
+
 static bool flush_row(struct decoder *decoder, struct hwaccl_error *error)
 {
         struct decoder_state *state = &decoder->state;
@@ -146,7 +163,7 @@ static bool flush_row(struct decoder *decoder, struct hwaccl_error *error)
         if (!state->row_open)
                 return true;
         state->row_open = false;
-        return decoder_flush_walk(decoder, error) &&
+        return decoder_flush_walk(decoder, error) && flush_kvm_run(decoder, error) &&
                rows_exit(&decoder->rows, &state->row, &state->base, &state->base_known, error) &&
                add_to_block(decoder, error);
 }
@@ -452,6 +469,12 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, str
         case RING_RECORD_ANNOTATION: return take_annotation(decoder, body, error);
         case RING_RECORD_MARK: return take_mark(decoder, body, error);
         case RING_RECORD_THREAD_TIME: return take_thread_time(decoder, body, error);
+        case RING_RECORD_KVM_RUN:
+                state->run = ((const struct ring_kvm_run *)body)->run;
+                state->run_there = true;
+                return true;
+        case RING_RECORD_VMM_STATE:
+                return vmm_rows_state(&decoder->vmm_rows, exit_id(decoder->vcpu, state->exits), body, error);
         }
         return hwaccl_error_set(error, "ring: unknown record type %u", record->type);
 }

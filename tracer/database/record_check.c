@@ -3,6 +3,7 @@
 
 #include "core/host/inputs.h"
 #include "core/host/probe.h"
+#include "tracer/ring/lane.h"
 
 #include <string.h>
 
@@ -141,6 +142,28 @@ static const char *snapshot_problem(const struct decoder *decoder, const struct 
         return state->phase == DECODER_BETWEEN && after_exit ? NULL : "a snapshot without an exit";
 }
 
+static const char *kvm_run_problem(const struct decoder *decoder, const struct ring_kvm_run *record, size_t size)
+{
+        if (size != sizeof(*record))
+                return "fields of kvm_run of another length";
+        if (record->run.reserved)
+                return "fields of kvm_run that there are not";
+        return decoder->state.phase == DECODER_HANDLING ? NULL : "fields of kvm_run without an exit";
+}
+
+static const char *vmm_state_problem(const struct decoder *decoder, const struct ring_vmm_state *record, size_t size)
+{
+        const size_t name_size = record->record.extra;
+
+        if (size < sizeof(*record) || record->size < 1 || record->size > RING_VMM_STATE_PIECE || record->total < 1 ||
+            record->total > LANE_VMM_STATE_MAX || record->piece > LANE_VMM_STATE_MAX ||
+            size != sizeof(*record) + round_up(name_size + record->size))
+                return "a VMM's state of another length";
+        if (name_size < 1 || name_size > LANE_VMM_STATE_NAME_MAX || memchr(record->data, 0, name_size))
+                return "a VMM's state without a name";
+        return decoder->state.phase == DECODER_BETWEEN ? NULL : "a VMM's state in the middle of an exit";
+}
+
 /* Two texts, each with its terminating zero. */
 static const char *annotation_problem(const struct ring_bytes *record, size_t size)
 {
@@ -178,6 +201,8 @@ const char *ring_record_problem(const struct decoder *decoder, const struct ring
         case RING_RECORD_ANNOTATION: return annotation_problem(body, size);
         case RING_RECORD_MARK: return mark_problem(decoder, body, size);
         case RING_RECORD_THREAD_TIME: return thread_time_problem(decoder, body, size);
+        case RING_RECORD_KVM_RUN: return kvm_run_problem(decoder, body, size);
+        case RING_RECORD_VMM_STATE: return vmm_state_problem(decoder, body, size);
         }
         return "a record of unknown type";
 }

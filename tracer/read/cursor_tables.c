@@ -52,6 +52,54 @@ bool cursor_load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
         return stream_next(stream, cursor->recording, error);
 }
 
+bool cursor_open_kvm_run(struct hwaccl_exit_cursor *cursor, int64_t first, int64_t last, struct hwaccl_error *error)
+{
+#define COLUMN(member) ", " #member
+        static const char columns[] =
+                "SELECT id" HWACCL_KVM_RUN_FIELDS(COLUMN) " FROM kvm_run WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+#undef COLUMN
+        char sql[160];
+        int64_t valid = first;
+
+        (void)sqlite3_snprintf(sizeof(sql), sql, "SELECT max(id) FROM kvm_run WHERE id BETWEEN %lld AND %lld",
+                               (long long)(first & ~(int64_t)EXIT_NUMBER_MAX), (long long)first);
+        return database_integer(cursor->recording->db, sql, first, &valid, error) &&
+               stream_prepare(&cursor->kvm_run, cursor->recording, "kvm_run", columns, true, error) &&
+               stream_start(&cursor->kvm_run, cursor->recording, valid, last, error);
+}
+
+/* All columns of the row, or none. */
+static bool take_kvm_run(struct hwaccl_exit_cursor *cursor, struct hwaccl_error *error)
+{
+        const struct stream *stream = &cursor->kvm_run;
+        struct hwaccl_kvm_run *run = &cursor->result.kvm_run;
+        int64_t value = 0;
+        int column = 1;
+
+        cursor->result.kvm_run_known = sqlite3_column_type(stream->statement, 1) != SQLITE_NULL;
+        if (!cursor->result.kvm_run_known)
+                return true;
+        memset(run, 0, sizeof(*run));
+#define TAKE(member)                                                                                                   \
+        if (!stream_integer(stream, cursor->recording, column++, sizeof(run->member) == 1 ? 0 : INT64_MIN,             \
+                            sizeof(run->member) == 1 ? UINT8_MAX : INT64_MAX, &value, error))                          \
+                return false;                                                                                          \
+        run->member = (__typeof__(run->member))value;
+        HWACCL_KVM_RUN_FIELDS(TAKE)
+#undef TAKE
+        return true;
+}
+
+bool cursor_load_kvm_run(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
+{
+        struct stream *stream = &cursor->kvm_run;
+
+        while (stream->waiting && stream->key <= id)
+                if (!take_kvm_run(cursor, error) || !stream_next(stream, cursor->recording, error))
+                        return false;
+        return true;
+}
+
 bool cursor_load_devices(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
 {
         struct hwaccl_recorded_exit *result = &cursor->result;

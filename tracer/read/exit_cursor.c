@@ -72,7 +72,8 @@ static bool open_streams(struct hwaccl_exit_cursor *cursor, int64_t first, struc
                                     tables[i].stream != &cursor->device_state, error) ||
                     !stream_start(tables[i].stream, recording, first, last, error))
                         return false;
-        return cursor_events_open(&cursor->events, recording, first, last, error);
+        return cursor_open_kvm_run(cursor, first, last, error) &&
+               cursor_events_open(&cursor->events, recording, first, last, error);
 }
 
 struct hwaccl_exit_cursor *hwaccl_exit_cursor_open(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t first,
@@ -112,6 +113,7 @@ void hwaccl_exit_cursor_close(struct hwaccl_exit_cursor *cursor)
         stream_close(&cursor->pending);
         stream_close(&cursor->handoff);
         stream_close(&cursor->snapshot);
+        stream_close(&cursor->kvm_run);
         stream_close(&cursor->device_state);
         cursor_events_close(&cursor->events);
         device_values_destroy(cursor->devices);
@@ -128,7 +130,8 @@ int hwaccl_exit_cursor_next(struct hwaccl_exit_cursor *cursor, const struct hwac
         const int64_t id = cursor->reader.at.id;
         put_columns(cursor);
         if (!cursor_load_pending(cursor, id, error) || !cursor_load_handoff(cursor, id, error) ||
-            !cursor_load_devices(cursor, id, error) || !put_events(cursor, error))
+            !cursor_load_kvm_run(cursor, id, error) || !cursor_load_devices(cursor, id, error) ||
+            !put_events(cursor, error))
                 return -1;
         *exit = &cursor->result;
         return 1;

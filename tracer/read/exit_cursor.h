@@ -62,6 +62,7 @@ struct hwaccl_exit_cursor {
         struct stream pending;
         struct stream handoff;
         struct stream snapshot;
+        struct stream kvm_run;
         struct stream device_state;
         struct cursor_events events;
         struct device_values *devices;
@@ -69,8 +70,12 @@ struct hwaccl_exit_cursor {
         struct hwaccl_recorded_exit result;
 };
 
+/** cursor_open_kvm_run - from the row on that is valid for exit @first */
+bool cursor_open_kvm_run(struct hwaccl_exit_cursor *cursor, int64_t first, int64_t last, struct hwaccl_error *error);
+
 /* Add the rows of other tables for exit @id to cursor->result. */
 bool cursor_load_pending(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error);
+bool cursor_load_kvm_run(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error);
 bool cursor_load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error);
 bool cursor_load_devices(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error);
 

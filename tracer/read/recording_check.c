@@ -82,6 +82,11 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 ORPHANS(keyframe, id),
                 ORPHANS(entry_state, id),
                 ORPHANS(pending, id),
+                ORPHANS(kvm_run, id),
+                /* the VMM may have saved its state after the last exit */
+                ORPHANS_AND(vmm_state, exit,
+                            "AND exit <> 1 + coalesce((SELECT max(id) FROM exit WHERE id >= (vmm_state.exit >> 40) << "
+                            "40 AND id < ((vmm_state.exit >> 40) + 1) << 40), ((vmm_state.exit >> 40) << 40) - 1)"),
                 ORPHANS(block, id),
                 /* an offer before an entry without exit has a row after the last exit */
                 ORPHANS_AND(irq_handoff, id,
@@ -171,6 +176,27 @@ static bool check_faults(struct check *check, struct hwaccl_error *error)
                 struct hwaccl_error reason;
                 if (!hwaccl_recording_faults(check->recording, (uint32_t)(id >> VCPU_SHIFT), exit_number(id), &chain,
                                              &reason))
+                        found(check, "%s", reason.message);
+        }
+        (void)sqlite3_finalize(row);
+        return result == SQLITE_DONE || database_error(check->recording->db, error, "cannot read");
+}
+
+static bool check_vmm_states(struct check *check, struct hwaccl_error *error)
+{
+        sqlite3_stmt *row;
+        int result;
+
+        if (!database_prepare(check->recording->db, "SELECT DISTINCT exit FROM vmm_state", &row, error))
+                return false;
+        while ((result = sqlite3_step(row)) == SQLITE_ROW) {
+                int64_t id = sqlite3_column_int64(row, 0);
+                struct hwaccl_recorded_vmm_state state;
+                struct hwaccl_error reason;
+                if (hwaccl_recording_vmm_state(check->recording, (uint32_t)(id >> VCPU_SHIFT), exit_number(id), &state,
+                                               &reason))
+                        hwaccl_recorded_vmm_state_free(&state);
+                else
                         found(check, "%s", reason.message);
         }
         (void)sqlite3_finalize(row);
@@ -398,8 +424,8 @@ bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(
         for (size_t i = 0; i < recording->foreign_count; i++)
                 found(&check, "schema: %s; it is ignored", recording->foreign[i]);
         good = good && ask(&check, "database: ", "PRAGMA integrity_check(20)", error) &&
-               check_references(&check, error) && check_faults(&check, error) && check_memory_ranges(&check, error) &&
-               check_memory(&check, error);
+               check_references(&check, error) && check_faults(&check, error) && check_vmm_states(&check, error) &&
+               check_memory_ranges(&check, error) && check_memory(&check, error);
         for (uint32_t i = 0; good && i < recording->info.vcpu_count; i++)
                 good = check_exits(&check, &recording->vcpu[i], error);
         good = good && check_blocks(&check, error);

@@ -24,6 +24,8 @@ HWACCL_GUEST_ENDS(END)
 HWACCL_INPUT_KINDS(INPUT)
 HWACCL_EFFECT_KINDS(EFFECT)
 _Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_INPUT_SIZE_MAX, "data of inputs");
+_Static_assert(HWACCL_TRACE_SNAPSHOT_NAME_MAX == LANE_VMM_STATE_NAME_MAX, "name of a snapshot's part");
+_Static_assert(HWACCL_TRACE_SNAPSHOT_MAX == LANE_VMM_STATE_MAX, "size of a snapshot's part");
 _Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_EFFECT_SIZE_MAX, "data of effects");
 
 #define OWN_OPTIONS 4
@@ -160,6 +162,7 @@ static bool start(struct hwaccl_trace *trace, const struct hwaccl_recorder_confi
         for (uint32_t i = 0; i < trace->vcpu_count; i++) {
                 struct hwaccl_trace_vcpu *vcpu = &trace->vcpu[i];
                 lane_init(&vcpu->lane, stamps, config->keyframe_interval, UINT64_MAX);
+                vcpu->due = true;
                 vcpu->lane.masks = &vcpu->masks;
                 vcpu->lane.own_times = true;
                 ring_producer_init(&vcpu->lane.producer, &vcpu->ring);

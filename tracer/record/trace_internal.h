@@ -16,11 +16,17 @@ struct trace_offer {
         uint64_t stamp;
 };
 
+#define TRACE_SNAPSHOT_PARTS_MAX 16u
+
 struct hwaccl_trace_vcpu {
         struct lane lane;
         struct trace_offer next;    /* for the next entry */
         struct trace_offer current; /* of the entry that was recorded last */
-        uint64_t clock;             /* last recorded guest clock; it never decreases */
+        uint32_t snapshots;         /* parts recorded for the next entry */
+        char snapshot[TRACE_SNAPSHOT_PARTS_MAX][HWACCL_TRACE_SNAPSHOT_NAME_MAX + 1]; /* their names */
+        bool run_there; /* the exit that is handled has its fields of kvm_run */
+        bool due;       /* the next entry begins a keyframe */
+        uint64_t clock; /* last recorded guest clock; it never decreases */
         struct ring ring;
         struct lane_masks masks; /* of the lane */
 };

@@ -30,6 +30,8 @@ bool hwaccl_trace_vcpu_entry(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl
                 (void)hwaccl_trace_vcpu_handled(vcpu, HWACCL_TRACE_OUTCOME_UNKNOWN);
         vcpu->current = vcpu->next;
         vcpu->next.there = false;
+        vcpu->snapshots = 0;
+        vcpu->due = false;
         bool good = lane_entry(lane, given(state, &known)) &&
                     (!vcpu->current.there || lane_offer(lane, vcpu->current.vector, vcpu->current.stamp));
         lane->entry_stamp = lane_now(lane);
@@ -57,6 +59,7 @@ bool hwaccl_trace_vcpu_exit(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_
                         return false;
                 lane->entry_stamp = stamp;
         }
+        vcpu->run_there = false;
         return lane_exit(lane, given(state, &known), NULL, stamp) &&
                (!vcpu->current.there || !vcpu->current.settled || write_settlement(vcpu, stamp));
 }
@@ -77,7 +80,7 @@ bool hwaccl_trace_vcpu_handled(struct hwaccl_trace_vcpu *vcpu, unsigned outcome)
         vcpu->current.there = false;
         struct lane *lane = &vcpu->lane;
         (void)lane_handled(lane, outcome, lane_now(lane));
-        (void)lane_keyframe_due(lane); /* there are no devices to save */
+        vcpu->due = lane_keyframe_due(lane);
         lane_complete(lane);
         return alive(vcpu);
 }
@@ -167,6 +170,34 @@ bool hwaccl_trace_vcpu_effect(struct hwaccl_trace_vcpu *vcpu, unsigned kind, uin
         if (!may_take(vcpu, data, size) || kind >= HWACCL_EFFECT_KIND_COUNT)
                 return false;
         return lane_effect(&vcpu->lane, &effect);
+}
+
+bool hwaccl_trace_vcpu_kvm_run(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_kvm_run *run)
+{
+        if (!alive(vcpu) || vcpu->lane.phase != LANE_HANDLING || vcpu->run_there || !run || run->reserved)
+                return false;
+        vcpu->run_there = true;
+        return lane_kvm_run(&vcpu->lane, run);
+}
+
+bool hwaccl_trace_vcpu_snapshot_due(const struct hwaccl_trace_vcpu *vcpu)
+{
+        return alive(vcpu) && vcpu->lane.phase == LANE_BETWEEN && vcpu->due;
+}
+
+bool hwaccl_trace_vcpu_snapshot(struct hwaccl_trace_vcpu *vcpu, const char *name, const void *data, size_t size)
+{
+        if (!alive(vcpu) || vcpu->lane.phase != LANE_BETWEEN || !name || !data || size < 1 ||
+            size > HWACCL_TRACE_SNAPSHOT_MAX || vcpu->snapshots == TRACE_SNAPSHOT_PARTS_MAX)
+                return false;
+        const size_t name_size = strnlen(name, HWACCL_TRACE_SNAPSHOT_NAME_MAX + 1);
+        if (name_size < 1 || name_size > HWACCL_TRACE_SNAPSHOT_NAME_MAX)
+                return false;
+        for (uint32_t i = 0; i < vcpu->snapshots; i++)
+                if (strcmp(vcpu->snapshot[i], name) == 0)
+                        return false;
+        memcpy(vcpu->snapshot[vcpu->snapshots++], name, name_size + 1);
+        return lane_vmm_state(&vcpu->lane, name, name_size, data, size);
 }
 
 /* Truncate at a character boundary. */

@@ -4,6 +4,9 @@
 
 #include <time.h>
 
+_Static_assert(sizeof(struct ring_vmm_state) + LANE_VMM_STATE_NAME_MAX + RING_VMM_STATE_PIECE + 8 <= RING_SIZE_MIN / 2,
+               "a piece of a VMM's state fits");
+
 /* A record takes at most half of the smallest ring. */
 _Static_assert(sizeof(struct ring_bytes) + LANE_ANNOTATION_NAME_MAX + LANE_ANNOTATION_VALUE_MAX + 16 <=
                        RING_SIZE_MIN / 2,
@@ -167,6 +170,48 @@ bool lane_fault(struct lane *lane, unsigned index, const struct hwaccl_fault_lin
         record->link = *link;
         ring_publish(&lane->producer);
         return true;
+}
+
+bool lane_kvm_run(struct lane *lane, const struct hwaccl_kvm_run *run)
+{
+        struct ring_kvm_run *record = lane_reserve(lane, sizeof(*record), RING_RECORD_KVM_RUN, 0);
+
+        if (!record)
+                return false;
+        record->run = *run;
+        ring_publish(&lane->producer);
+        return true;
+}
+
+static bool put_vmm_state(struct lane *lane, const char *name, size_t name_size, const struct ring_vmm_state *head,
+                          const uint8_t *data)
+{
+        struct ring_vmm_state *record =
+                lane_reserve(lane, sizeof(*record) + RING_WORD_ROUND(name_size + (size_t)head->size),
+                             RING_RECORD_VMM_STATE, (uint8_t)name_size);
+
+        if (!record)
+                return false;
+        STEP("vmm state");
+        record->piece = head->piece;
+        record->total = head->total;
+        record->size = head->size;
+        memcpy(record->data, name, name_size);
+        memcpy(record->data + name_size, data, (size_t)head->size);
+        ring_publish(&lane->producer);
+        return true;
+}
+
+bool lane_vmm_state(struct lane *lane, const char *name, size_t name_size, const void *data, size_t size)
+{
+        struct ring_vmm_state head = {.total = size};
+        bool good = true;
+
+        for (size_t done = 0; good && done < size; done += (size_t)head.size, head.piece++) {
+                head.size = size - done < RING_VMM_STATE_PIECE ? size - done : RING_VMM_STATE_PIECE;
+                good = put_vmm_state(lane, name, name_size, &head, (const uint8_t *)data + done);
+        }
+        return good;
 }
 
 bool lane_annotation(struct lane *lane, const char *name, const char *value)

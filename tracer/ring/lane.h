@@ -2,11 +2,11 @@
  * A lane encodes the exits of one vCPU as ring records (ring_records.h). It is the only code that writes them. The
  * core's probe, the library for other VMMs and the importers call it in the order of an exit:
  *
- *      lane_entry, lane_offer, lane_exit, lane_input | lane_effect | lane_page_walk | lane_fault | lane_verdict …,
- *      lane_reclaim, lane_handled, lane_snapshot if lane_keyframe_due(); then lane_complete
+ *      lane_entry, lane_offer, lane_exit, lane_input | lane_effect | lane_page_walk | lane_fault | lane_kvm_run |
+ *      lane_verdict …, lane_reclaim, lane_handled, lane_snapshot if lane_keyframe_due(); then lane_complete
  *
- * lane_mark and lane_annotation are allowed anywhere, lane_end is the last. The caller must keep the order and pass
- * values in range: the decoder trusts the records.
+ * lane_vmm_state is allowed before an entry, lane_mark and lane_annotation are allowed anywhere, lane_end is the last.
+ * The caller must keep the order and pass values in range: the decoder trusts the records.
  *
  * Records go into a ring, or into a record buffer (record_buffer.h), as the lane's producer was initialized. A lane
  * allocates no memory, and makes no system call unless its ring fills, but one for each record of the thread's time.
@@ -374,6 +374,14 @@ bool lane_fault(struct lane *lane, unsigned index, const struct hwaccl_fault_lin
 
 /** lane_annotation - an option of the recording set after its start */
 bool lane_annotation(struct lane *lane, const char *name, const char *value);
+
+/** lane_kvm_run - fields of struct kvm_run at the exit that is handled */
+bool lane_kvm_run(struct lane *lane, const struct hwaccl_kvm_run *run);
+
+/** lane_vmm_state - a part of the VMM's state before the next entry. @name_size: at most LANE_VMM_STATE_NAME_MAX */
+bool lane_vmm_state(struct lane *lane, const char *name, size_t name_size, const void *data, size_t size);
+#define LANE_VMM_STATE_NAME_MAX 63u
+#define LANE_VMM_STATE_MAX      (16u << 20)
 
 /** lane_mark - @size bytes of text for the reader */
 bool lane_mark(struct lane *lane, const char *text, size_t size, uint64_t stamp);

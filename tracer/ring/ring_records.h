@@ -2,12 +2,13 @@
  * The record format, as a lane (lane.h) writes it into a ring or buffer. ring_record_problem() checks it where the file
  * is not trusted. One stream of records for each vCPU, in the order of the trip round the loop:
  *
- *      [THREAD_TIME] ENTRY [OFFER…] EXIT {CLOCK | INPUT | WALK | EFFECT | FAULT | THREAD_TIME | RECLAIM}… HANDLED
- * [SNAPSHOT]
+ *      [THREAD_TIME] ENTRY [OFFER…] EXIT {CLOCK | INPUT | WALK | EFFECT | FAULT | THREAD_TIME | KVM_RUN | RECLAIM}…
+ *      HANDLED [SNAPSHOT] [VMM_STATE…]
  *
- * An ENTRY that no EXIT follows is replaced by the next one. MARK and ANNOTATION stand anywhere. UNHANDLED in the place
- * of HANDLED is the end of the run; after it, or after an ENTRY, come the last SNAPSHOT and THREAD_TIME. Little endian;
- * all sizes are multiples of 8 bytes, padding is what was there before. Bump RING_VERSION when a layout changes.
+ * VMM_STATE may come before the first ENTRY too. An ENTRY that no EXIT follows is replaced by the next one. MARK and
+ * ANNOTATION stand anywhere. UNHANDLED in the place of HANDLED is the end of the run; after it, or after an ENTRY, come
+ * the last SNAPSHOT and THREAD_TIME. Little endian; all sizes are multiples of 8 bytes, padding is what was there
+ * before. Bump RING_VERSION when a layout changes.
  */
 #ifndef HWACCL_TRACER_RING_RECORDS_H
 #define HWACCL_TRACER_RING_RECORDS_H
@@ -18,6 +19,7 @@
 #include "core/host/inputs.h"
 #include "hwaccl/exit_reason.h"
 #include "hwaccl/fault_chain.h"
+#include "hwaccl/kvm_run.h"
 
 enum ring_record_type {
         RING_RECORD_ENTRY = 1,     /* struct ring_entry; extra: enum ring_entry_extra */
@@ -34,7 +36,9 @@ enum ring_record_type {
         RING_RECORD_MARK = 12,        /* struct ring_text; extra: 0 */
         RING_RECORD_WALK = 13,        /* struct ring_walk; extra: bytes of each entry, 4 or 8. Since version 3 */
         RING_RECORD_THREAD_TIME = 14, /* struct ring_thread_time; extra: enum ring_thread_moment. Since version 4 */
-        RING_RECORD_FAULT = 15        /* struct ring_fault; extra: position in the chain. Since version 4 */
+        RING_RECORD_FAULT = 15,       /* struct ring_fault; extra: position in the chain. Since version 4 */
+        RING_RECORD_KVM_RUN = 16,     /* struct ring_kvm_run; extra: 0. Since version 5 */
+        RING_RECORD_VMM_STATE = 17    /* struct ring_vmm_state; extra: bytes of the name. Since version 5 */
 };
 
 /* As in names of kind thread_time. */
@@ -110,6 +114,21 @@ struct ring_walk {
 struct ring_fault {
         struct ring_record record;
         struct hwaccl_fault_link link;
+};
+
+struct ring_kvm_run {
+        struct ring_record record;
+        struct hwaccl_kvm_run run;
+};
+
+/* One piece of a part of the state. */
+#define RING_VMM_STATE_PIECE (32u << 10) /* bytes of each piece but the last */
+struct ring_vmm_state {
+        struct ring_record record;
+        uint64_t piece; /* from 0 */
+        uint64_t total; /* bytes of the part */
+        uint64_t size;  /* bytes of the piece */
+        uint8_t data[]; /* the name without a terminating zero, then the piece */
 };
 
 struct ring_handled { /* HANDLED, UNHANDLED */

@@ -24,7 +24,9 @@ extern "C" {
         X(6, STOP, "stop request")       /* value: enum hwaccl_stop_request */                                         \
         X(7, DISK, "disk")               /* data: read from a disk; address: byte offset; value: its number */         \
         X(8, DISK_FAULT, "disk fault")   /* a read, write or flush of a disk failed; address and value as for DISK */  \
-        X(9, FLOATING_POINT, "floating point") /* data: registers of FPU and SSE as FXSAVE writes them, 512 bytes */
+        X(9, FLOATING_POINT, "floating point") /* data: registers of FPU and SSE as FXSAVE writes them, 512 bytes */   \
+        X(10, PORT_WRITE, "port write") /* data: what OUT or OUTS carried; address: port; value: bytes per access */   \
+        X(11, MMIO_WRITE, "MMIO write") /* data: what a write to a device carried; address: guest-physical */
 
 enum hwaccl_input_kind {
 #define X(number, identifier, name) HWACCL_INPUT_##identifier = (number),
@@ -98,7 +100,9 @@ enum hwaccl_end {
         X(3, STOP, "stop")             /* the guest ended; address: enum hwaccl_end; value: its exit code, if any */   \
         X(4, DISK_WRITE, "disk write") /* data written to a disk; address: byte offset; value: disk number */          \
         X(5, DISK_FLUSH, "disk flush") /* writes to disk number value are made durable */                              \
-        X(6, FLOATING_POINT, "floating point") /* data: the registers of FPU and SSE from now on, 512 bytes */
+        X(6, FLOATING_POINT, "floating point") /* data: the registers of FPU and SSE from now on, 512 bytes */         \
+        X(7, PORT_READ, "port read") /* data: what IN or INS was answered; address: port; value: bytes per access */   \
+        X(8, MMIO_READ, "MMIO read") /* data: what a read from a device was answered; address: guest-physical */
 
 enum hwaccl_effect_kind {
 #define X(number, identifier, name) HWACCL_EFFECT_##identifier = (number),

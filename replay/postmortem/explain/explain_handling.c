@@ -65,6 +65,13 @@ static void say_input(struct explained *explained, const struct hwaccl_input *in
                             input->kind == HWACCL_INPUT_DISK ? "disk" : "a failure of disk", input->value,
                             input->address, *bytes ? ": " : "", bytes);
                 return;
+        case HWACCL_INPUT_PORT_WRITE:
+                explain_say(explained, topic, "what the guest wrote to port %" PRIx64 ": %s", input->address, bytes);
+                return;
+        case HWACCL_INPUT_MMIO_WRITE:
+                explain_say(explained, topic, "what the guest wrote to the device at %" PRIx64 ": %s", input->address,
+                            bytes);
+                return;
         default: explain_say(explained, topic, "%s", hwaccl_input_kind_name(input->kind));
         }
 }
@@ -101,6 +108,13 @@ static void say_effect(struct explained *explained, const struct hwaccl_effect *
         case HWACCL_EFFECT_DISK_WRITE:
                 explain_say(explained, topic, "disk %" PRIu64 " at byte %" PRIu64 ": %" PRIu32 " bytes: %s",
                             effect->value, effect->address, effect->size, bytes);
+                return;
+        case HWACCL_EFFECT_PORT_READ:
+                explain_say(explained, topic, "answered the read of port %" PRIx64 ": %s", effect->address, bytes);
+                return;
+        case HWACCL_EFFECT_MMIO_READ:
+                explain_say(explained, topic, "answered the read of the device at %" PRIx64 ": %s", effect->address,
+                            bytes);
                 return;
         default:
                 explain_say(explained, topic, "%s, disk %" PRIu64, hwaccl_effect_kind_name(effect->kind),

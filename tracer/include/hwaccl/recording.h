@@ -13,6 +13,7 @@
 #include "hwaccl/exit_reason.h"
 #include "hwaccl/fault_chain.h"
 #include "hwaccl/known_fields.h"
+#include "hwaccl/kvm_run.h"
 #include "hwaccl/subject_fields.h"
 #include "hwaccl/subject_state.h"
 
@@ -83,6 +84,8 @@ struct hwaccl_recorded_exit {
         size_t input_count;
         const struct hwaccl_effect *effects; /* in order */
         size_t effect_count;
+        bool kvm_run_known; /* another VMM recorded it */
+        struct hwaccl_kvm_run kvm_run;
         bool keyframe; /* device state was saved after this exit was handled */
         const struct hwaccl_recorded_device_field *device_fields; /* if keyframe: all known fields */
         size_t device_field_count;
@@ -204,6 +207,33 @@ bool hwaccl_recording_replay_after(struct hwaccl_recording *recording, uint32_t 
 bool hwaccl_recording_device_fields(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
                                     const struct hwaccl_recorded_device_field **fields, size_t *count,
                                     struct hwaccl_error *error);
+
+/* A part of another VMM's own state, in its format. */
+struct hwaccl_recorded_vmm_part {
+        char *name;
+        void *data;
+        size_t size;
+        size_t total; /* the same */
+};
+
+#define HWACCL_RECORDED_VMM_PARTS_MAX 16u
+
+/* The state before the entry that led to an exit. */
+struct hwaccl_recorded_vmm_state {
+        struct hwaccl_recorded_vmm_part part[HWACCL_RECORDED_VMM_PARTS_MAX]; /* by name */
+        size_t count;
+};
+
+/** hwaccl_recording_vmm_state_before - the latest exit at or before @number with a state of the VMM; false without an
+ * error (empty message) if there is none */
+bool hwaccl_recording_vmm_state_before(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
+                                       uint64_t *exit, struct hwaccl_error *error);
+
+/** hwaccl_recording_vmm_state - read it; no parts where there is none. Free it after use. Returns false with *error set
+ * if it is damaged; there is then nothing to free */
+bool hwaccl_recording_vmm_state(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
+                                struct hwaccl_recorded_vmm_state *state, struct hwaccl_error *error);
+void hwaccl_recorded_vmm_state_free(struct hwaccl_recorded_vmm_state *state);
 
 /**
  * hwaccl_recording_faults - the fault chain of an exit

@@ -13,6 +13,12 @@
  *         hwaccl_trace_vcpu_effect(vcpu, ...);            and does, in order
  *         hwaccl_trace_vcpu_irq_taken(vcpu, 0x20);        or _returned
  *         hwaccl_trace_vcpu_handled(vcpu, HWACCL_OUTCOME_COMPLETED);
+ *         if (hwaccl_trace_vcpu_snapshot_due(vcpu))
+ *                 hwaccl_trace_vcpu_snapshot(vcpu, "devices", &devices, sizeof(devices));
+ *
+ * A recording that is to be replayed through the VMM's own handler (hwaccl/session.h) needs the data of each port and
+ * MMIO access (INPUT_PORT_WRITE and so on), everything else that the handler reads, as inputs, and snapshots where a
+ * replay shall be able to begin at another exit than the first.
  *
  * Leave out what the VMM does not know: it is NULL in the database, displayed as unknown, and never compared.
  *
@@ -38,6 +44,7 @@
 #include "hwaccl/error.h"
 #include "hwaccl/exit_reason.h"
 #include "hwaccl/known_fields.h"
+#include "hwaccl/kvm_run.h"
 #include "hwaccl/subject_fields.h"
 #include "hwaccl/subject_state.h"
 
@@ -185,7 +192,12 @@ enum hwaccl_trace_input {
         HWACCL_TRACE_INPUT_STOP = 6,        /* value: 1 interrupted, 2 time limit, 3 exit limit, 4 text printed */
         HWACCL_TRACE_INPUT_DISK = 7,        /* data: read from a disk; address: byte offset; value: disk number */
         HWACCL_TRACE_INPUT_DISK_FAULT = 8,  /* disk I/O error; address and value as for INPUT_DISK */
-        HWACCL_TRACE_INPUT_FLOATING_POINT = 9 /* data: registers of FPU and SSE as FXSAVE writes them, 512 bytes */
+        HWACCL_TRACE_INPUT_FLOATING_POINT = 9, /* data: registers of FPU and SSE as FXSAVE writes them, 512 bytes */
+        HWACCL_TRACE_INPUT_PORT_WRITE =
+                10,                        /* data: what OUT or OUTS carried; address: port; value: bytes of one access,
+                                              1, 2 or 4. With REP, one after the other: size / value accesses */
+        HWACCL_TRACE_INPUT_MMIO_WRITE = 11 /* data: what a write to a device in memory carried, 1 to 64 bytes; address:
+                                              guest-physical */
 };
 
 enum hwaccl_trace_effect {
@@ -195,7 +207,11 @@ enum hwaccl_trace_effect {
         HWACCL_TRACE_EFFECT_STOP = 3,       /* the guest ended; address: enum hwaccl_trace_end; value: its exit code */
         HWACCL_TRACE_EFFECT_DISK_WRITE = 4, /* data: written to a disk; address: byte offset; value: disk number */
         HWACCL_TRACE_EFFECT_DISK_FLUSH = 5, /* value: disk number */
-        HWACCL_TRACE_EFFECT_FLOATING_POINT = 6 /* data: these registers from now on, 512 bytes */
+        HWACCL_TRACE_EFFECT_FLOATING_POINT = 6, /* data: these registers from now on, 512 bytes */
+        HWACCL_TRACE_EFFECT_PORT_READ =
+                7,                        /* data: what IN or INS was answered; address and value as INPUT_PORT_WRITE */
+        HWACCL_TRACE_EFFECT_MMIO_READ = 8 /* data: what a read from a device in memory was answered; address:
+                                             guest-physical */
 };
 
 #define HWACCL_TRACE_DATA_MAX 4096u /* bytes per input or effect; record longer data as several */
@@ -213,6 +229,32 @@ bool hwaccl_trace_vcpu_input(struct hwaccl_trace_vcpu *vcpu, unsigned kind, uint
 /** hwaccl_trace_vcpu_effect - record what the handling did; arguments as above, @kind: enum hwaccl_trace_effect */
 bool hwaccl_trace_vcpu_effect(struct hwaccl_trace_vcpu *vcpu, unsigned kind, uint64_t address, uint64_t value,
                               const void *data, size_t size);
+
+/**
+ * hwaccl_trace_vcpu_kvm_run - record the fields of struct kvm_run that are neither registers nor data of the exit
+ * @run: as they are after KVM_RUN; trace_kvm.h has hwaccl_trace_kvm_fields()
+ *
+ * Between an exit and the end of its handling, once. Costs nothing in the recording while they do not change.
+ */
+bool hwaccl_trace_vcpu_kvm_run(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_kvm_run *run);
+
+/** hwaccl_trace_vcpu_snapshot_due - whether the next entry begins a keyframe: before the first exit, and each time that
+ * keyframe_interval exits were recorded. False between an exit and the end of its handling, and for a NULL handle */
+bool hwaccl_trace_vcpu_snapshot_due(const struct hwaccl_trace_vcpu *vcpu);
+
+/**
+ * hwaccl_trace_vcpu_snapshot - record a part of the VMM's own state, as it is before the next entry
+ * @name: of the part, 1 to HWACCL_TRACE_SNAPSHOT_NAME_MAX bytes of UTF-8; each at most once, and at most 16 for an
+ * entry
+ * @data, @size: in the VMM's own format, 1 to HWACCL_TRACE_SNAPSHOT_MAX bytes; all that its exit handler depends on
+ *
+ * After the handling of an exit, or before the first entry; at any exit, but hwaccl_trace_vcpu_snapshot_due() says when
+ * it is worth it. A replay through the VMM's own handler (hwaccl/session.h) starts there. It is stored as it is: give
+ * it no padding, no pointers, and a version if its format may change.
+ */
+bool hwaccl_trace_vcpu_snapshot(struct hwaccl_trace_vcpu *vcpu, const char *name, const void *data, size_t size);
+#define HWACCL_TRACE_SNAPSHOT_NAME_MAX 63u
+#define HWACCL_TRACE_SNAPSHOT_MAX      (16u << 20)
 
 /** hwaccl_trace_vcpu_mark - record an annotation, at any time: UTF-8, truncated to HWACCL_TRACE_MARK_MAX bytes. Appears
  * in the view marks */

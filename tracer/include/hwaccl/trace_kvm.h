@@ -3,8 +3,9 @@
  * hwaccl_trace_vcpu_exit(). Inline functions only; needs <linux/kvm.h>.
  *
  * KVM reports less than the hardware. Unknown, and therefore not recorded: the instruction length; the read shadows of
- * CR0 and CR4; the SYSENTER registers. INS and OUTS are recorded as IN and OUT, unless KVM reports several accesses at
- * once.
+ * CR0 and CR4; the SYSENTER registers. For a replay through the VMM's own handler (hwaccl/session.h), record also
+ * hwaccl_trace_kvm_written(), hwaccl_trace_kvm_answered() and hwaccl_trace_kvm_fields(). INS and OUTS are recorded as
+ * IN and OUT, unless KVM reports several accesses at once.
  */
 #ifndef HWACCL_TRACE_KVM_H
 #define HWACCL_TRACE_KVM_H
@@ -123,6 +124,51 @@ static inline void hwaccl_trace_kvm_state(struct hwaccl_trace_state *state, cons
                 hwaccl_trace_kvm_regs(state, regs);
         if (sregs)
                 hwaccl_trace_kvm_sregs(state, sregs);
+}
+
+/** hwaccl_trace_kvm_fields - the fields for hwaccl_trace_vcpu_kvm_run() */
+static inline void hwaccl_trace_kvm_fields(struct hwaccl_kvm_run *fields, const struct kvm_run *run)
+{
+        memset(fields, 0, sizeof(*fields));
+        fields->ready_for_interrupt_injection = run->ready_for_interrupt_injection;
+        fields->if_flag = run->if_flag;
+        fields->request_interrupt_window = run->request_interrupt_window;
+        fields->immediate_exit = run->immediate_exit;
+        fields->cr8 = run->cr8;
+        fields->apic_base = run->apic_base;
+}
+
+/** hwaccl_trace_kvm_data - the data of a KVM_EXIT_IO. It is part of the mapping that KVM_GET_VCPU_MMAP_SIZE describes
+ */
+static inline const void *hwaccl_trace_kvm_data(const struct kvm_run *run)
+{
+        return (const unsigned char *)run + run->io.data_offset;
+}
+
+/** hwaccl_trace_kvm_written - record what the guest wrote with this exit to a port or a device: call it after
+ * hwaccl_trace_vcpu_exit(), before the VMM handles the exit. True where it wrote nothing */
+static inline bool hwaccl_trace_kvm_written(struct hwaccl_trace_vcpu *vcpu, const struct kvm_run *run)
+{
+        if (run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT)
+                return hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_PORT_WRITE, run->io.port, run->io.size,
+                                               hwaccl_trace_kvm_data(run), (size_t)run->io.size * run->io.count);
+        if (run->exit_reason == KVM_EXIT_MMIO && run->mmio.is_write)
+                return hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_MMIO_WRITE, run->mmio.phys_addr, 0,
+                                               run->mmio.data, run->mmio.len);
+        return true;
+}
+
+/** hwaccl_trace_kvm_answered - record what the VMM answered to a read of a port or a device: call it when the VMM has
+ * handled the exit, before hwaccl_trace_vcpu_handled(). True where the exit reads nothing */
+static inline bool hwaccl_trace_kvm_answered(struct hwaccl_trace_vcpu *vcpu, const struct kvm_run *run)
+{
+        if (run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_IN)
+                return hwaccl_trace_vcpu_effect(vcpu, HWACCL_TRACE_EFFECT_PORT_READ, run->io.port, run->io.size,
+                                                hwaccl_trace_kvm_data(run), (size_t)run->io.size * run->io.count);
+        if (run->exit_reason == KVM_EXIT_MMIO && !run->mmio.is_write)
+                return hwaccl_trace_vcpu_effect(vcpu, HWACCL_TRACE_EFFECT_MMIO_READ, run->mmio.phys_addr, 0,
+                                                run->mmio.data, run->mmio.len);
+        return true;
 }
 
 #ifdef __cplusplus
