@@ -49,36 +49,26 @@ void replay_engine_stand(struct replay_engine *engine)
 
 static void begin_exit(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit)
 {
-        engine->exit = exit;
-        engine->input_next = 0;
-        engine->effect_next = 0;
+        replay_comparison_begin(&engine->comparison, exit, exit->outcome_known);
         engine->offered = false;
-        engine->inputs_lost = false;
-        engine->cut_short = false;
         engine->refused = false;
         memset(engine->state, 0, sizeof(engine->state));
-        replay_report_open(&engine->report);
 }
 
 /* Checks at the end of the handling: inputs that were not read, and a guest that ended only in the replay.
  */
 static void finish_exit(struct replay_engine *engine, bool ended, const struct hwaccl_error *error)
 {
-        const struct hwaccl_recorded_exit *exit = engine->exit;
+        const struct hwaccl_recorded_exit *exit = engine->comparison.exit;
         enum hwaccl_end end = hwaccl_machine_end(engine->machine);
 
-        if (engine->cut_short || !exit->outcome_known)
+        if (engine->comparison.cut_short || !exit->outcome_known)
                 return;
-        if (engine->input_next < exit->input_count && !engine->inputs_lost) {
-                char unread[64];
-                (void)snprintf(unread, sizeof(unread), "%zu more", exit->input_count - engine->input_next);
-                replay_report_texts(&engine->report,
-                                    replay_report_name(&engine->report, "input %zu", engine->input_next), unread,
-                                    "not read");
-        }
+        replay_comparison_inputs_end(&engine->comparison);
         bool failed = ended && (end == HWACCL_END_ERROR || end == HWACCL_END_ENTRY_FAILURE);
-        if (failed && !engine->inputs_lost && exit->outcome != HWACCL_OUTCOME_FAILED)
-                replay_report_texts(&engine->report, "handling", hwaccl_outcome_name(exit->outcome), error->message);
+        if (failed && !engine->comparison.inputs_lost && exit->outcome != HWACCL_OUTCOME_FAILED)
+                replay_report_texts(&engine->comparison.report, "handling", hwaccl_outcome_name(exit->outcome),
+                                    error->message);
 }
 
 void replay_engine_run(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit, bool compare_entry)
@@ -93,7 +83,7 @@ void replay_engine_run(struct replay_engine *engine, const struct hwaccl_recorde
         if (engine->transferred)
                 finish_exit(engine, !more, &error);
         else
-                replay_report_texts(&engine->report, "entry", "possible", error.message);
+                replay_report_texts(&engine->comparison.report, "entry", "possible", error.message);
 }
 
 void replay_engine_settle(struct replay_engine *engine, const struct hwaccl_subject_state *after,
@@ -101,11 +91,11 @@ void replay_engine_settle(struct replay_engine *engine, const struct hwaccl_subj
 {
         struct hwaccl_error error = {""};
 
-        expect(engine, HWACCL_MOMENT_HANDLED, engine->cut_short ? NULL : after, known);
+        expect(engine, HWACCL_MOMENT_HANDLED, engine->comparison.cut_short ? NULL : after, known);
         bool possible = hwaccl_vcpu_close(engine->vcpu, &error);
-        if (!after || (possible && !engine->cut_short))
+        if (!after || (possible && !engine->comparison.cut_short))
                 return;
         if (!possible)
-                replay_report_texts(&engine->report, "next entry", "possible", error.message);
+                replay_report_texts(&engine->comparison.report, "next entry", "possible", error.message);
         replay_resynchronise(engine, after, known);
 }

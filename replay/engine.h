@@ -10,16 +10,9 @@
 #include "core/loop/vcpu.h"
 #include "core/machine/machine.h"
 #include "hwaccl/replay.h"
+#include "replay/comparison.h"
 
 #include <stddef.h>
-
-/* Differences of the exit being replayed. */
-struct replay_report {
-        uint8_t code[15]; /* of the instruction, those that were read */
-        uint8_t code_size;
-        struct hwaccl_divergence divergence;
-        char name[HWACCL_DIFFERENCE_MAX][48]; /* for generated names */
-};
 
 struct replay_engine {
         struct hwaccl_accel accel;
@@ -28,16 +21,11 @@ struct replay_engine {
         struct hwaccl_machine *machine;
         struct hwaccl_vcpu *vcpu;
 
-        const struct hwaccl_recorded_exit *exit; /* the one being replayed */
-        size_t input_next;                       /* next in exit->inputs */
-        size_t effect_next;                      /* next in exit->effects */
+        struct replay_comparison comparison; /* with the exit that is replayed */
         bool offered;
         uint8_t offered_vector;
-        bool inputs_lost; /* a wrong input was requested: suppress consequential differences */
-        bool cut_short;   /* the recording ends during this exit's handling: do not compare further */
-        bool refused;     /* the devices' state at this keyframe cannot be: the replay ends */
+        bool refused; /* the devices' state at this keyframe cannot be: the replay ends */
         struct hwaccl_error refusal;
-        struct replay_report report;
 
         /* The next transfer in. */
         enum hwaccl_moment moment;                   /* HWACCL_MOMENT_ENTRY or _HANDLED */
@@ -85,36 +73,6 @@ void replay_engine_settle(struct replay_engine *engine, const struct hwaccl_subj
  * replayed. Returns false */
 bool replay_refuse_gap(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t start,
                        const struct hwaccl_recording_gap *gap, struct hwaccl_error *error);
-
-/* report.c: the differences of one exit. */
-
-/** replay_report_open - begin the report of an exit */
-void replay_report_open(struct replay_report *report);
-
-/** replay_report_code - save bytes of the instruction for the report */
-void replay_report_code(struct replay_report *report, const void *data, size_t size);
-
-/** replay_report_name - generate the name of the next difference, printf style; valid until the report is opened again
- */
-const char *replay_report_name(struct replay_report *report, const char *format, ...)
-        __attribute__((format(printf, 2, 3)));
-
-/** replay_report_add - add a difference for the caller to fill in; NULL if there are too many */
-struct hwaccl_difference *replay_report_add(struct replay_report *report, const char *what);
-
-/** replay_report_numbers, replay_report_texts - add a difference of two numbers (hexadecimal), of two texts */
-void replay_report_numbers(struct replay_report *report, const char *what, uint64_t recorded, uint64_t replayed);
-void replay_report_texts(struct replay_report *report, const char *what, const char *recorded, const char *replayed);
-
-/** replay_report_bytes - add a difference of two byte arrays: the bytes from the first that differs */
-void replay_report_bytes(struct replay_report *report, const char *what, const void *recorded, const void *replayed,
-                         size_t size);
-
-/** replay_report_close - set the exit of the differences. Returns true if there are any */
-bool replay_report_close(struct replay_report *report, const struct hwaccl_recorded_exit *exit);
-
-/** replay_format_bytes - "41 42 43 …", as many as fit */
-void replay_format_bytes(char *text, size_t room, const void *data, size_t size);
 
 /* devices.c: device state at keyframes. */
 

@@ -13,77 +13,18 @@ static struct replay_engine *inputs_engine(struct hwaccl_inputs *inputs)
 
 static const struct hwaccl_input *peek(const struct replay_engine *engine)
 {
-        const struct hwaccl_recorded_exit *exit = engine->exit;
-        return engine->input_next < exit->input_count ? &exit->inputs[engine->input_next] : NULL;
+        return replay_comparison_peek(&engine->comparison);
 }
 
-static void describe(char *text, size_t room, enum hwaccl_input_kind kind, uint64_t address, size_t size)
-{
-        const char *name = hwaccl_input_kind_name(kind);
-        switch (kind) {
-        case HWACCL_INPUT_INSTRUCTION:
-        case HWACCL_INPUT_PORT_WRITE:
-        case HWACCL_INPUT_MMIO_WRITE:
-        case HWACCL_INPUT_MEMORY: (void)snprintf(text, room, "%s 0x%" PRIx64 "+%zu", name, address, size); break;
-        case HWACCL_INPUT_WAIT: (void)snprintf(text, room, "%s until %" PRIu64 " ns", name, address); break;
-        case HWACCL_INPUT_DISK:
-        case HWACCL_INPUT_DISK_FAULT: (void)snprintf(text, room, "%s at 0x%" PRIx64 "+%zu", name, address, size); break;
-        case HWACCL_INPUT_CONSOLE: (void)snprintf(text, room, "%s %" PRIu64 "+%zu", name, address, size); break;
-        default: (void)snprintf(text, room, "%s", name); break;
-        }
-}
-
-/* Only the first wrong request of an exit is reported; later ones are its consequences. */
 static void lost(struct replay_engine *engine, enum hwaccl_input_kind kind, uint64_t address, size_t size)
 {
-        const struct hwaccl_input *recorded = peek(engine);
-
-        if (!recorded && !engine->exit->outcome_known)
-                engine->cut_short = true; /* the recording ends before this read */
-        if (engine->inputs_lost || engine->cut_short)
-                return;
-        engine->inputs_lost = true;
-
-        const char *name = replay_report_name(&engine->report, "input %zu", engine->input_next);
-        struct hwaccl_difference *difference = replay_report_add(&engine->report, name);
-        if (!difference)
-                return;
-        (void)snprintf(difference->recorded, sizeof(difference->recorded), "none");
-        if (recorded)
-                describe(difference->recorded, sizeof(difference->recorded), recorded->kind, recorded->address,
-                         recorded->size);
-        describe(difference->replayed, sizeof(difference->replayed), kind, address, size);
+        replay_comparison_lost(&engine->comparison, kind, address, size);
 }
 
-/* The next input, if it is the requested one. One of the same kind is used even if address or size differ:
- * it is the best available value. */
 static const struct hwaccl_input *take(struct replay_engine *engine, enum hwaccl_input_kind kind, uint64_t address,
                                        size_t size)
 {
-        const struct hwaccl_input *input = peek(engine);
-
-        if (!input || input->kind != kind) {
-                lost(engine, kind, address, size);
-                return NULL;
-        }
-        if (input->address != address || (input->size != size && kind != HWACCL_INPUT_INSTRUCTION))
-                lost(engine, kind, address, size);
-        engine->input_next++;
-        return input;
-}
-
-/* Copy the data of an input, padded with zeros. Returns the number of bytes copied. */
-static size_t give(const struct hwaccl_input *input, void *buffer, size_t size)
-{
-        size_t known = 0;
-
-        if (input && input->data) {
-                known = input->size < size ? input->size : size;
-                memcpy(buffer, input->data, known);
-        }
-        if (known < size)
-                memset((uint8_t *)buffer + known, 0, size - known);
-        return known;
+        return replay_comparison_take(&engine->comparison, kind, address, size);
 }
 
 static bool clock_read(struct hwaccl_inputs *inputs, uint64_t *now_ns, struct hwaccl_error *error)
@@ -110,7 +51,9 @@ static bool wait(struct hwaccl_inputs *inputs, uint64_t deadline_ns, uint64_t *n
 /* Does the input that was given last hold the byte at this address too? */
 static const struct hwaccl_input *last_code(const struct replay_engine *engine, uint64_t address)
 {
-        const struct hwaccl_input *last = engine->input_next ? &engine->exit->inputs[engine->input_next - 1] : NULL;
+        const struct hwaccl_input *last = engine->comparison.input_next
+                                                  ? &engine->comparison.exit->inputs[engine->comparison.input_next - 1]
+                                                  : NULL;
 
         return last && last->kind == HWACCL_INPUT_INSTRUCTION && last->data && address > last->address &&
                                address - last->address < last->size
@@ -137,10 +80,10 @@ static void code_read(struct replay_engine *engine, uint64_t address, uint8_t *b
                 if (!input || input->kind != HWACCL_INPUT_INSTRUCTION || input->address != address + known)
                         break;
                 if (known < size)
-                        engine->input_next++;
+                        engine->comparison.input_next++;
         }
         memset(buffer + known, 0, size - known);
-        replay_report_code(&engine->report, buffer, known);
+        replay_report_code(&engine->comparison.report, buffer, known);
 }
 
 static bool memory_read(struct hwaccl_inputs *inputs, enum hwaccl_input_kind kind, uint64_t address, void *buffer,
@@ -152,7 +95,7 @@ static bool memory_read(struct hwaccl_inputs *inputs, enum hwaccl_input_kind kin
         if (kind == HWACCL_INPUT_INSTRUCTION)
                 code_read(engine, address, buffer, size);
         else
-                (void)give(take(engine, kind, address, size), buffer, size);
+                (void)replay_comparison_give(take(engine, kind, address, size), buffer, size);
         return true;
 }
 
@@ -165,8 +108,8 @@ bool replay_floating_point_read(struct hwaccl_accel *accel, struct hwaccl_floati
         (void)error;
         if (!next || next->kind != HWACCL_INPUT_FLOATING_POINT)
                 return false;
-        (void)give(take(engine, HWACCL_INPUT_FLOATING_POINT, 0, sizeof(state->image)), state->image,
-                   sizeof(state->image));
+        (void)replay_comparison_give(take(engine, HWACCL_INPUT_FLOATING_POINT, 0, sizeof(state->image)), state->image,
+                                     sizeof(state->image));
         return true;
 }
 
@@ -187,7 +130,7 @@ static bool console_read(struct hwaccl_inputs *inputs, enum hwaccl_channel chann
         *size = input->size < room ? input->size : room;
         if (*size)
                 memcpy(buffer, input->data, *size);
-        engine->input_next++;
+        engine->comparison.input_next++;
         return true;
 }
 
@@ -211,7 +154,7 @@ static bool stop_requested(struct hwaccl_inputs *inputs, enum hwaccl_stop_reques
                 return true;
         if (input->value <= HWACCL_STOP_UNTIL)
                 *request = (enum hwaccl_stop_request)input->value;
-        engine->input_next++;
+        engine->comparison.input_next++;
         return true;
 }
 
@@ -222,7 +165,7 @@ static bool disk_faulted(struct replay_engine *engine, unsigned disk, uint64_t o
 
         if (!input || input->kind != HWACCL_INPUT_DISK_FAULT || input->value != disk || input->address != offset)
                 return false;
-        engine->input_next++;
+        engine->comparison.input_next++;
         return true;
 }
 
@@ -239,7 +182,7 @@ static bool disk_read(struct hwaccl_inputs *inputs, unsigned disk, uint64_t offs
         if (input && input->kind == HWACCL_INPUT_DISK && input->value != disk)
                 lost(engine, HWACCL_INPUT_DISK, offset, size); /* wrong disk: report it, use the recorded data */
         input = take(engine, HWACCL_INPUT_DISK, offset, size);
-        give(input, buffer, size);
+        replay_comparison_give(input, buffer, size);
         return true;
 }
 

@@ -1,6 +1,7 @@
-#include "replay/engine.h"
+#include "replay/report.h"
 
 #include "core/exit/emulate/emulator.h"
+#include "hwaccl/exit_reason.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -125,4 +126,35 @@ bool replay_report_close(struct replay_report *report, const struct hwaccl_recor
                 hwaccl_instruction_describe(report->code, report->code_size, divergence->rip, code_bits(exit->exit),
                                             divergence->instruction, sizeof(divergence->instruction));
         return true;
+}
+
+static void print_title(const struct hwaccl_divergence *divergence, const char *access, FILE *out)
+{
+        const uint64_t reason = divergence->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
+        const char *name = hwaccl_exit_reason_name(reason);
+        const char *what = divergence->instruction[0] ? divergence->instruction : access;
+
+        if (name)
+                (void)fprintf(out, "exit %" PRIu64 ": %s", divergence->exit, name);
+        else
+                (void)fprintf(out, "exit %" PRIu64 ": reason %" PRIu64, divergence->exit, reason);
+        (void)fprintf(out, " at 0x%" PRIx64 "%s%s\n", divergence->rip, *what ? ": " : "", what);
+}
+
+void replay_report_print(const struct hwaccl_divergence *divergence, const char *access, FILE *out)
+{
+        int what_width = 0, recorded_width = 0;
+
+        print_title(divergence, access, out);
+        for (unsigned i = 0; i < divergence->difference_count; i++) {
+                const struct hwaccl_difference *difference = &divergence->difference[i];
+                int what = (int)strlen(difference->what), recorded = (int)strlen(difference->recorded);
+                what_width = what > what_width ? what : what_width;
+                recorded_width = recorded > recorded_width ? recorded : recorded_width;
+        }
+        for (unsigned i = 0; i < divergence->difference_count; i++) {
+                const struct hwaccl_difference *difference = &divergence->difference[i];
+                (void)fprintf(out, "  %-*s  recorded %-*s  replayed %s\n", what_width, difference->what, recorded_width,
+                              difference->recorded, difference->replayed);
+        }
 }

@@ -186,12 +186,12 @@ enum replay_step replay_session_step(struct replay_session *session, struct hwac
                 return fail(session);
         replay_engine_settle(engine, after, &known);
         session->next = exit->number + 1;
-        return replay_report_close(&engine->report, exit) ? REPLAY_STEP_DIVERGED : REPLAY_STEP_CLEAN;
+        return replay_report_close(&engine->comparison.report, exit) ? REPLAY_STEP_DIVERGED : REPLAY_STEP_CLEAN;
 }
 
 const struct hwaccl_divergence *replay_session_divergence(const struct replay_session *session)
 {
-        const struct hwaccl_divergence *divergence = &session->engine.report.divergence;
+        const struct hwaccl_divergence *divergence = &session->engine.comparison.report.divergence;
 
         return session->exit && divergence->difference_count ? divergence : NULL;
 }
