@@ -4,6 +4,8 @@
  *
  *     cc -o kvm_vmm kvm_vmm.c $(pkg-config --cflags --libs hwaccl-tracer)
  */
+#include "kvm_vmm_handler.h"
+
 #include <hwaccl/trace.h>
 #include <hwaccl/trace_kvm.h>
 
@@ -15,10 +17,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MEMORY_SIZE  0x10000u
-#define GUEST_START  0x1000u
-#define DEVICE       0xd0000u
-#define TIMER_VECTOR 0x20u
+#define MEMORY_SIZE 0x10000u
+#define GUEST_START 0x1000u
 
 /* Real mode, at 1000h. */
 static const unsigned char guest[] = {
@@ -64,34 +64,43 @@ static int control(int fd, unsigned long request, void *argument)
         return result;
 }
 
-/* A port access: true when the guest ends with it. */
-static bool port_access(struct kvm_run *run)
+static unsigned char read_key(void)
 {
-        unsigned char *data = (unsigned char *)run + run->io.data_offset;
+        const unsigned char key = 'i'; /* what was typed */
 
-        if (run->io.direction == KVM_EXIT_IO_IN) {
-                *data = 'i';
-                hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_CONSOLE, 0, 0, data, 1);
-        } else if (run->io.port == 0xe9) {
-                hwaccl_trace_vcpu_effect(vcpu, HWACCL_TRACE_EFFECT_CONSOLE, 2, 0, data, 1);
-                (void)putchar(*data);
-        }
-        return run->io.port == 0xf4;
+        hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_CONSOLE, 0, 0, &key, 1);
+        return key;
 }
 
-static void device_access(struct kvm_run *run)
+static void print(unsigned char letter)
 {
-        static unsigned char latch;
+        hwaccl_trace_vcpu_effect(vcpu, HWACCL_TRACE_EFFECT_CONSOLE, 2, 0, &letter, 1);
+        (void)putchar(letter);
+}
 
-        if (run->mmio.is_write)
-                latch = run->mmio.data[0];
-        else
-                run->mmio.data[0] = (unsigned char)(latch - 'a' + 'A');
+static void end(unsigned char code)
+{
+        hwaccl_trace_vcpu_effect(vcpu, HWACCL_TRACE_EFFECT_STOP, HWACCL_TRACE_END_EXIT_CODE, code, NULL, 0);
+}
+
+/* The data of the exit, its handling, and what that answered. Returns the outcome. */
+static unsigned handle_recorded(struct vmm *vmm, struct kvm_run *run)
+{
+        static const struct world world = {read_key, print, end};
+        struct hwaccl_kvm_run fields;
+
+        hwaccl_trace_kvm_fields(&fields, run);
+        hwaccl_trace_vcpu_kvm_run(vcpu, &fields);
+        hwaccl_trace_kvm_written(vcpu, run);
+        unsigned outcome = handle_exit(vmm, run, &world);
+        hwaccl_trace_kvm_answered(vcpu, run);
+        hwaccl_trace_vcpu_handled(vcpu, outcome);
+        return outcome;
 }
 
 int main(int argc, char **argv)
 {
-        struct hwaccl_trace_config config = {.size = sizeof(config), .vmm = "kvm_vmm 1.0"};
+        struct hwaccl_trace_config config = {.size = sizeof(config), .vmm = "kvm_vmm 1.0", .keyframe_interval = 4};
         struct hwaccl_error error;
         int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
@@ -121,15 +130,15 @@ int main(int argc, char **argv)
         }
         vcpu = hwaccl_trace_vcpu(trace, 0);
         hwaccl_trace_vcpu_mark(vcpu, "the guest starts");
-        bool ended = false;
-        bool halted = false;
-        while (!ended) {
-                if (halted && run->ready_for_interrupt_injection && run->if_flag) {
+        struct vmm vmm = {0};
+        while (!vmm.ended) {
+                if (hwaccl_trace_vcpu_snapshot_due(vcpu))
+                        hwaccl_trace_vcpu_snapshot(vcpu, "vmm", &vmm, sizeof(vmm));
+                if (timer_interrupts(&vmm)) {
                         struct kvm_interrupt interrupt = {TIMER_VECTOR};
                         hwaccl_trace_vcpu_mark(vcpu, "timer");
                         hwaccl_trace_vcpu_irq_injected(vcpu, TIMER_VECTOR);
                         (void)control(cpu, KVM_INTERRUPT, &interrupt);
-                        halted = false;
                 }
                 hwaccl_trace_vcpu_entry(vcpu, NULL); /* the kernel completes IN and memory reads: not known */
                 (void)control(cpu, KVM_RUN, NULL);
@@ -139,22 +148,12 @@ int main(int argc, char **argv)
                 (void)control(cpu, KVM_GET_SREGS, &sregs);
                 hwaccl_trace_kvm_state(&state, run, &regs, &sregs);
                 hwaccl_trace_vcpu_exit(vcpu, &state);
-                unsigned outcome = HWACCL_OUTCOME_COMPLETED;
-                switch (run->exit_reason) {
-                case KVM_EXIT_IO: ended = port_access(run); break;
-                case KVM_EXIT_MMIO: device_access(run); break;
-                case KVM_EXIT_HLT:
-                        halted = true;
-                        outcome = HWACCL_OUTCOME_HALTED;
-                        break;
-                default: die("an exit that this VMM does not know");
-                }
-                hwaccl_trace_vcpu_handled(vcpu, outcome);
+                if (handle_recorded(&vmm, run) == HWACCL_OUTCOME_FAILED)
+                        die("an exit that this VMM does not know");
         }
-        int code = *((unsigned char *)run + run->io.data_offset);
-        if (!hwaccl_trace_close(trace, HWACCL_TRACE_END_EXIT_CODE, (uint64_t)code, NULL, &error)) {
+        if (!hwaccl_trace_close(trace, HWACCL_TRACE_END_EXIT_CODE, vmm.code, NULL, &error)) {
                 (void)fprintf(stderr, "kvm_vmm: %s\n", error.message);
                 return 99;
         }
-        return code;
+        return vmm.code;
 }

@@ -1,4 +1,21 @@
 # shellcheck shell=bash
+# replay_vmm RECORDING PROGRAM FAULT: kvm_vmm's handler does what it did in the recording of its nine exits, from every exit on;
+# with a seeded fault, that is found and exit and port are named.
+replay_vmm() {
+        local exit
+        for exit in 0 3 4 8; do
+                run 0 "$2" "$1" "$exit" >"$work/output"
+                grep -qx "replayed $((9 - exit / 4 * 4)) exits: 0 divergences" "$work/output" || fail "replay of $1 from $exit: $(cat "$work/output")"
+        done
+        run 1 "$3" "$1" >"$work/output"
+        grep -q "^exit 1: I/O instruction at 0x[0-9a-f]*: in port 0x60, 1 byte$" "$work/output" &&
+                grep -q "^  effect 0  recorded port 0x60+1: 69  replayed port 0x60+1: 68$" "$work/output" ||
+                fail "a seeded fault: $(cat "$work/output")"
+        run 0 "$3" "$1" 4 >"$work/output" # it is before exit 4
+        run 2 "$2" "$1" 9 2>"$work/message"
+        grep -q "has no exit 9" "$work/message" || fail "an exit that is not there: $(cat "$work/message")"
+}
+
 # For tests, after lib.sh: open_everywhere RECORDING VMM EXITS: every command reads what another VMM recorded, the documented
 # queries run, and what nobody knows is unknown everywhere.
 open_everywhere() {

@@ -1,6 +1,7 @@
 #!/bin/bash
-# libhwaccl-tracer as other VMMs get it: what it exports, what state it keeps, and the examples of tests/embedding built out of
-# tree against an installation, with both compilers, shared and static; what they record opens in every command.
+# libhwaccl-tracer and libhwaccl-replay as other VMMs get them: what they export, what state they keep, and the examples of
+# tests/embedding built out of tree against an installation, with both compilers, shared and static; what they record opens in
+# every command, and is replayed through the VMM's own exit handler.
 . "$(dirname "$0")/../fixtures/lib.sh"
 # shellcheck source=tests/embedding/open_everywhere.sh
 . "$HWACCL_SOURCE/tests/embedding/open_everywhere.sh"
@@ -9,19 +10,28 @@ cmake --install "$HWACCL_BUILD" --prefix "$prefix" >"$work/log"
 library=$(find "$prefix" -name libhwaccl-tracer.so.1)
 pc=$(find "$prefix" -name hwaccl-tracer.pc)
 if [ -z "$library" ] || [ -z "$pc" ]; then fail "libhwaccl-tracer.so.1 or hwaccl-tracer.pc is not installed: $(cat "$work/log")"; fi
+if [ ! -e "${library%/*}/libhwaccl-replay.so.1" ] || [ ! -e "${pc%/*}/hwaccl-replay.pc" ]; then
+        fail "libhwaccl-replay.so.1 or hwaccl-replay.pc is not installed: $(cat "$work/log")"
+fi
 
 # The ABI: names are only added.
 exported() { nm -D --defined-only --with-symbol-versions "$1" | awk '$2 != "A" { print $2, $3 }' | LC_ALL=C sort; }
-exported "$library" >"$work/exported"
-diff "$HWACCL_SOURCE/tests/embedding/symbols.txt" "$work/exported" ||
-        fail "libhwaccl-tracer.so does not export what tests/embedding/symbols.txt lists"
-grep -o 'hwaccl_trace_[a-z_]*(' "$HWACCL_SOURCE/tracer/include/hwaccl/trace.h" | tr -d '(' | LC_ALL=C sort -u >"$work/declared"
-sed 's/^T \(.*\)@@.*/\1/' "$work/exported" | while read -r name; do
-        grep -qx "$name" "$work/declared" || fail "$name is exported, but not declared in hwaccl/trace.h"
-done
-[ "$(nm -g --defined-only "$(dirname "$library")/libhwaccl-tracer.a" | grep -c ' T ')" = "$(wc -l <"$work/exported")" ] ||
-        fail "libhwaccl-tracer.a shows other names than the shared library"
-readelf -d "$library" | grep NEEDED | grep -q unicorn && fail "libhwaccl-tracer.so needs Unicorn"
+# check_abi LIBRARY SYMBOLS HEADER: $work/exported is what LIBRARY exports
+check_abi() {
+        local name shared=${library%/*}/$1.so.1
+        exported "$shared" >"$work/exported"
+        diff "$HWACCL_SOURCE/tests/embedding/$2" "$work/exported" || fail "$1.so does not export what tests/embedding/$2 lists"
+        grep -o 'hwaccl_[a-z]*_[a-z_]*(' "$prefix/include/hwaccl/$3" | tr -d '(' | LC_ALL=C sort -u >"$work/declared"
+        sed 's/^T \(.*\)@@.*/\1/' "$work/exported" | while read -r name; do
+                grep -qx "$name" "$work/declared" || fail "$name is exported, but not declared in hwaccl/$3"
+        done
+        [ "$(nm -g --defined-only "${library%/*}/$1.a" | grep -c ' T ')" = "$(wc -l <"$work/exported")" ] ||
+                fail "$1.a shows other names than the shared library"
+        readelf -d "$shared" | grep NEEDED | grep -q unicorn && fail "$1.so needs Unicorn"
+        return 0
+}
+check_abi libhwaccl-replay replay_symbols.txt session.h
+check_abi libhwaccl-tracer symbols.txt trace.h
 
 # No state in globals. The core keeps two things for each thread: what it disassembled last, and whose timer's signal it takes.
 writable() {
@@ -30,7 +40,9 @@ writable() {
 }
 writable "$(dirname "$library")/libhwaccl-tracer.a" >"$work/state"
 [ ! -s "$work/state" ] || fail "libhwaccl-tracer has state in globals: $(cat "$work/state")"
-writable "$HWACCL_BUILD"/libhwaccl-{core,db-schema,recording,replay}.a | grep -vxE '\.tbss[^ ]* (described|current)' >"$work/state" || true
+writable "$(dirname "$library")/libhwaccl-replay.a" | grep -vxE '\.tbss[^ ]* described' >"$work/state" || true
+[ ! -s "$work/state" ] || fail "libhwaccl-replay has state in globals: $(cat "$work/state")"
+writable "$HWACCL_BUILD"/libhwaccl-{core,db-schema,recording,engine}.a | grep -vxE '\.tbss[^ ]* (described|current)' >"$work/state" || true
 [ ! -s "$work/state" ] || fail "the libraries have state in globals: $(cat "$work/state")"
 # the check itself can fail
 printf 'int counter; static int kept; int next(void) { return ++kept + counter; }' | cc -x c -c -o "$work/global.o" -
@@ -79,6 +91,24 @@ done
 expect_sql "$work/gcc-shared.db" "SELECT count(*) FROM registers WHERE rbx IS NOT NULL OR cs_base IS NOT NULL" 0
 expect_sql "$work/gcc-shared.db" "SELECT count(*), count(outcome), count(DISTINCT vcpu) FROM irq_handoffs WHERE outcome = 'taken'" "250|250|2"
 
+# what kvm_vmm records, here on a simulated /dev/kvm, is replayed through its own handler; a fault in it is found and named
+read -ra replay_shared <<<"$(pkg-config --libs hwaccl-replay)"
+read -ra replay_static <<<"$(pkg-config --static --libs hwaccl-replay | sed 's/-lhwaccl-replay/-l:libhwaccl-replay.a/')"
+examples=$HWACCL_SOURCE/tests/embedding
+strict=(-std=c11 -D_DEFAULT_SOURCE -pedantic -Wall -Wextra -Werror "${cflags[@]}")
+gcc "${strict[@]}" -o "$work/kvm_vmm" "$examples/kvm_vmm.c" "$examples/simulated_kvm.c" "${shared[@]}" \
+        -Wl,--wrap=open,--wrap=ioctl,--wrap=mmap || fail "kvm_vmm does not build with a simulated /dev/kvm"
+run 7 "$work/kvm_vmm" "$work/vmm.db" >"$work/console"
+[ "$(cat "$work/console")" = "hiI!" ] || fail "the simulated guest printed: $(cat "$work/console")"
+HWACCL=$prefix/bin/hwaccl open_everywhere "$work/vmm.db" "kvm_vmm 1.0" 9
+gcc "${strict[@]}" -o "$work/kvm_vmm_replay" "$examples/kvm_vmm_replay.c" "${replay_shared[@]}" || fail "kvm_vmm_replay does not build"
+clang-14 "${strict[@]}" -DSEEDED_FAULT -o "$work/kvm_vmm_fault" "$examples/kvm_vmm_replay.c" "${replay_static[@]}" ||
+        fail "kvm_vmm_replay does not build, static"
+replay_vmm "$work/vmm.db" "$work/kvm_vmm_replay" "$work/kvm_vmm_fault"
+# one recording of an exit loop that kept no state
+run 2 "$work/kvm_vmm_replay" "$work/gcc-shared.db" 9 2>"$work/message"
+grep -q "from exit 0 only" "$work/message" || fail "a recording without snapshots: $(cat "$work/message")"
+
 # a VMM that dies leaves what its vCPUs had done
 cp "$work/loop_vmm" "$work/killed_vmm"
 "$work/killed_vmm" "$work/killed.db" 1000000000 &
@@ -98,7 +128,7 @@ expect_sql "$work/killed.db" "SELECT count(DISTINCT vcpu), min(exits) > 100 FROM
 expect_sql "$work/killed.db" "SELECT count(*) FROM marks" 2
 
 # C++ reads the headers.
-printf '#include <hwaccl/trace.h>\n#include <hwaccl/trace_kvm.h>\nint main() { hwaccl_trace_state s = {}; %s }\n' \
+printf '#include <hwaccl/trace.h>\n#include <hwaccl/trace_kvm.h>\n#include <hwaccl/session_kvm.h>\nint main() { hwaccl_trace_state s = {}; %s }\n' \
         'hwaccl_trace_put_exit(&s, HWACCL_EXIT_HLT, 0, 1); hwaccl_trace_put_segment(&s, cs, 0, 0, 0, 0); return hwaccl_trace_open("", 0, 0) != 0;' \
         >"$work/program.cc"
 for standard in c++11 c++20; do

@@ -5,7 +5,7 @@
 prefix=$work/usr
 cmake --install "$HWACCL_BUILD" --prefix "$prefix" >"$work/log"
 for file in bin/hwaccl share/man/man1/hwaccl.1 share/bash-completion/completions/hwaccl include/hwaccl/trace.h \
-        include/hwaccl/recording.h include/hwaccl/replay.h; do
+        include/hwaccl/recording.h include/hwaccl/replay.h include/hwaccl/session.h include/hwaccl/session_kvm.h; do
         [ -s "$prefix/$file" ] || fail "$file is not installed: $(cat "$work/log")"
 done
 run 0 "$prefix/bin/hwaccl" --version >"$work/version"

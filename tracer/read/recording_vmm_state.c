@@ -16,8 +16,9 @@ void hwaccl_recorded_vmm_state_free(struct hwaccl_recorded_vmm_state *state)
         state->count = 0;
 }
 
-bool hwaccl_recording_vmm_state_before(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
-                                       uint64_t *exit, struct hwaccl_error *error)
+/* The first or last one of those before exits @from to @to. */
+static bool find_state(struct hwaccl_recording *recording, uint32_t vcpu, const char *which, uint64_t from, uint64_t to,
+                       uint64_t *exit, struct hwaccl_error *error)
 {
         char sql[160];
         int64_t id = -1;
@@ -25,14 +26,25 @@ bool hwaccl_recording_vmm_state_before(struct hwaccl_recording *recording, uint3
         error->message[0] = '\0';
         if (!recording_vcpu(recording, vcpu, error))
                 return false;
-        if (number > EXIT_NUMBER_MAX)
-                number = EXIT_NUMBER_MAX;
-        (void)sqlite3_snprintf(sizeof(sql), sql, "SELECT max(exit) FROM vmm_state WHERE exit BETWEEN %lld AND %lld",
-                               (long long)exit_id(vcpu, 0), (long long)exit_id(vcpu, number));
+        (void)sqlite3_snprintf(sizeof(sql), sql, "SELECT %s(exit) FROM vmm_state WHERE exit BETWEEN %lld AND %lld",
+                               which, (long long)exit_id(vcpu, from), (long long)exit_id(vcpu, to));
         if (!database_integer(recording->db, sql, -1, &id, error) || id < 0)
                 return false;
         *exit = exit_number(id);
         return true;
+}
+
+bool hwaccl_recording_vmm_state_before(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
+                                       uint64_t *exit, struct hwaccl_error *error)
+{
+        return find_state(recording, vcpu, "max", 0, number < EXIT_NUMBER_MAX ? number : EXIT_NUMBER_MAX, exit, error);
+}
+
+bool hwaccl_recording_vmm_state_after(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
+                                      uint64_t *exit, struct hwaccl_error *error)
+{
+        return find_state(recording, vcpu, "min", number < EXIT_NUMBER_MAX ? number + 1 : EXIT_NUMBER_MAX,
+                          EXIT_NUMBER_MAX, exit, error);
 }
 
 /* Add a part for the row's name, with room for what it is said to have. */

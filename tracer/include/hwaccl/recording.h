@@ -229,6 +229,10 @@ struct hwaccl_recorded_vmm_state {
 bool hwaccl_recording_vmm_state_before(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
                                        uint64_t *exit, struct hwaccl_error *error);
 
+/** hwaccl_recording_vmm_state_after - the same, the first one after @number */
+bool hwaccl_recording_vmm_state_after(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
+                                      uint64_t *exit, struct hwaccl_error *error);
+
 /** hwaccl_recording_vmm_state - read it; no parts where there is none. Free it after use. Returns false with *error set
  * if it is damaged; there is then nothing to free */
 bool hwaccl_recording_vmm_state(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,

@@ -95,6 +95,12 @@ static inline void hwaccl_trace_know(struct hwaccl_trace_state *state, enum hwac
         state->known[(unsigned)field / 64] |= UINT64_C(1) << ((unsigned)field % 64);
 }
 
+/** hwaccl_trace_is_known - whether a field is known */
+static inline bool hwaccl_trace_is_known(const struct hwaccl_trace_state *state, enum hwaccl_field_index field)
+{
+        return state->known[(unsigned)field / 64] >> ((unsigned)field % 64) & 1;
+}
+
 /** hwaccl_trace_put - set a field by its name (rax, rip, cr3, exit_reason …) and mark it as known */
 #define hwaccl_trace_put(state, name, value)                                                                           \
         ((state)->values.name = (value), hwaccl_trace_know((state), HWACCL_FIELD_INDEX_##name))
