@@ -114,9 +114,12 @@ static json_t *vcpus_array(const struct hwaccl_report *report)
         json_t *vcpus = json_array();
 
         for (size_t i = 0; i < report->vcpu_count; i++)
-                cli_json_append(&vcpus, json_pack("{s:I, s:o, s:o}", "vcpu", (json_int_t)report->vcpu[i].number, "exit",
-                                                  exit_number_of(report->vcpu[i].exit), "title",
-                                                  cli_json_text(report->vcpu[i].title)));
+                cli_json_append(&vcpus,
+                                json_pack("{s:I, s:o, s:o, s:o, s:o}", "vcpu", (json_int_t)report->vcpu[i].number,
+                                          "exit", exit_number_of(report->vcpu[i].exit), "place",
+                                          cli_json_text(report->vcpu[i].place), "silent_ns",
+                                          cli_json_count(report->vcpu[i].silent_ns), "title",
+                                          cli_json_text(report->vcpu[i].title)));
         return vcpus;
 }
 
@@ -130,13 +133,13 @@ static bool print_json(const struct hwaccl_report *report)
                 cli_json_append(&findings, finding_object(&report->finding[i]));
         for (size_t i = 0; (text = hwaccl_report_more(report->evidence, i)) != NULL; i++)
                 cli_json_append(&more, cli_json_text(text));
-        return cli_json_print(json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vcpu",
-                                        (json_int_t)report->evidence->vcpu, "judgement", judgements[report->judgement],
-                                        "end", hwaccl_end_name(report->evidence->info->end), "findings", findings,
-                                        "registers", registers_object(report->evidence), "console",
-                                        console_array(report->evidence), "interrupts", ledger_array(report->evidence),
-                                        "code", code_array(report->evidence), "backtrace",
-                                        backtrace_array(report->evidence), "vcpus", vcpus_array(report), "more", more));
+        return cli_json_print(json_pack(
+                "{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vcpu", (json_int_t)report->evidence->vcpu,
+                "judgement", judgements[report->judgement], "end",
+                hwaccl_end_name(hwaccl_recording_info(report->evidence->recording)->end), "findings", findings,
+                "registers", registers_object(report->evidence), "console", console_array(report->evidence),
+                "interrupts", ledger_array(report->evidence), "code", code_array(report->evidence), "backtrace",
+                backtrace_array(report->evidence), "vcpus", vcpus_array(report), "more", more));
 }
 
 static enum cli_status status_of(enum hwaccl_judgement judgement)

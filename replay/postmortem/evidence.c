@@ -160,13 +160,15 @@ struct hwaccl_evidence *hwaccl_evidence_gather(struct hwaccl_recording *recordin
                 return NULL;
         }
         evidence->recording = recording;
-        evidence->info = hwaccl_recording_info(recording);
+        evidence->own = *hwaccl_recording_info(recording);
+        evidence->info = &evidence->own;
         evidence->vcpu = vcpu;
         if (!hwaccl_recording_range(recording, vcpu, &evidence->first, &evidence->end, error) ||
             !read_exits(evidence, error)) {
                 hwaccl_evidence_free(evidence);
                 return NULL;
         }
+        evidence_compare_vcpus(evidence);
         (void)read_text(evidence, "SELECT problem FROM status", evidence->problem, sizeof(evidence->problem));
         read_last_code(evidence);
         replay_end(evidence);

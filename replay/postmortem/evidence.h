@@ -86,7 +86,10 @@ struct evidence_divergence {
 
 struct hwaccl_evidence {
         struct hwaccl_recording *recording;
-        const struct hwaccl_recording_info *info;
+        const struct hwaccl_recording_info *info; /* own */
+        struct hwaccl_recording_info own;         /* the recording's, with the end of this vCPU */
+        bool ended_by_other;                      /* another vCPU ended the run */
+        uint64_t silent_ns;                       /* from its last exit to the last one of all vCPUs */
         uint32_t vcpu;
         uint64_t first; /* exits of the vCPU: first to end - 1 */
         uint64_t end;
@@ -136,6 +139,27 @@ struct evidence_access evidence_access(const struct hwaccl_evidence *evidence, s
 
 /** evidence_next_rip - RIP after the handling of the exit at @index; that of the exit where it is not known */
 uint64_t evidence_next_rip(const struct hwaccl_evidence *evidence, size_t index);
+
+/* evidence_pauses.c: times in which the vCPU's thread did not run, and did not wait for an interrupt either */
+
+#define EVIDENCE_PAUSES   3
+#define EVIDENCE_PAUSE_NS UINT64_C(1000000000) /* shorter ones do not count */
+
+struct evidence_pause {
+        uint64_t from, to; /* exits */
+        uint64_t elapsed_ns;
+        uint64_t idle_ns; /* of those */
+};
+
+struct evidence_pauses {
+        struct evidence_pause pause[EVIDENCE_PAUSES]; /* longest first */
+        size_t count;
+        uint64_t elapsed_ns; /* of the whole recording, without waits */
+        uint64_t idle_ns;
+};
+
+/** evidence_find_pauses - none where the recording has no processor times */
+void evidence_find_pauses(const struct hwaccl_evidence *evidence, struct evidence_pauses *pauses);
 
 /* evidence_text.c */
 

@@ -6,6 +6,7 @@
 
 void evidence_read_memory_map(struct hwaccl_evidence *evidence);
 void evidence_read_console(struct hwaccl_evidence *evidence);
+void evidence_compare_vcpus(struct hwaccl_evidence *evidence);
 void evidence_find_loop(struct hwaccl_evidence *evidence);
 
 #endif

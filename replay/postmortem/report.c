@@ -33,6 +33,10 @@ static void note_vcpu(const struct hwaccl_report *report, struct hwaccl_report_v
         vcpu->number = report->evidence->vcpu;
         vcpu->exit = last ? last->number : EVIDENCE_NEVER;
         vcpu->time_ns = last ? last->entry_ns + last->guest_ns : UINT64_MAX;
+        vcpu->silent_ns = report->evidence->silent_ns;
+        if (last)
+                evidence_at(last, vcpu->place, sizeof(vcpu->place));
+        vcpu->reason = last ? hwaccl_exit_reason_name(evidence_reason(last)) : NULL;
         vcpu->judgement = report->judgement;
         memcpy(vcpu->title, report->finding[0].title, sizeof(vcpu->title));
 }

@@ -13,6 +13,9 @@ struct hwaccl_report_vcpu {
         uint32_t number;
         uint64_t exit; /* EVIDENCE_NEVER: it has none */
         uint64_t time_ns;
+        uint64_t silent_ns; /* from then to the last exit of all vCPUs */
+        const char *reason; /* of the exit; NULL: not known */
+        char place[160];
         enum hwaccl_judgement judgement;
         char title[320]; /* of its first finding */
 };

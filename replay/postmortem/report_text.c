@@ -30,6 +30,8 @@ static void print_findings(const struct hwaccl_report *report, FILE *stream)
 {
         const struct hwaccl_finding *first = &report->finding[0];
 
+        if (report->vcpu_count > 1)
+                (void)fprintf(stream, "vCPU %" PRIu32 ": ", report->evidence->vcpu);
         (void)fprintf(stream, "%s\n", first->title);
         (void)fprintf(stream, "\nHow it came to that (rule %s):\n", first->rule->id);
         print_facts(first, FINDING_FACTS, stream);
@@ -146,10 +148,19 @@ static void print_vcpus(const struct hwaccl_report *report, FILE *stream)
 {
         if (report->vcpu_count < 2)
                 return;
-        (void)fprintf(stream, "\nVirtual CPUs (this report is about number %" PRIu32 "):\n", report->evidence->vcpu);
+        (void)fprintf(stream, "\nVirtual CPUs, and the last exit of each:\n");
         for (size_t i = 0; i < report->vcpu_count; i++) {
-                print_exit(report->vcpu[i].exit, stream);
-                (void)fprintf(stream, "vCPU %" PRIu32 ": %s\n", report->vcpu[i].number, report->vcpu[i].title);
+                const struct hwaccl_report_vcpu *vcpu = &report->vcpu[i];
+                print_exit(vcpu->exit, stream);
+                (void)fprintf(stream, "vCPU %" PRIu32 ": ", vcpu->number);
+                if (vcpu->exit == EVIDENCE_NEVER)
+                        (void)fprintf(stream, "it made no exit\n");
+                else
+                        (void)fprintf(stream, "%s at %s, %" PRIu64 " ms before the last exit of all\n",
+                                      vcpu->reason ? vcpu->reason : "unknown exit", vcpu->place,
+                                      vcpu->silent_ns / 1000000);
+                if (vcpu->number != report->evidence->vcpu)
+                        (void)fprintf(stream, "                %s\n", vcpu->title);
         }
 }
 

@@ -42,6 +42,14 @@ static void interrupts_off(const struct hwaccl_evidence *evidence, const struct 
                               place, said->text);
                 return;
         }
+        if (evidence->info->vcpu_count > 1 && evidence->info->end != HWACCL_END_HALTED) {
+                finding_title(
+                        finding, WEIGHT_POSSIBLE, JUDGEMENT_UNKNOWN, last->number,
+                        "halted at %s with interrupts off (RFLAGS.IF is 0): only an NMI or INIT of another vCPU ends "
+                        "this, as processors wait that are not started or were stopped",
+                        place);
+                return;
+        }
         finding_title(
                 finding, WEIGHT_CERTAIN, JUDGEMENT_FAILED, last->number,
                 "halted for good at %s: interrupts are off (RFLAGS.IF is 0), and no device of the machine raises NMI",
