@@ -74,23 +74,29 @@ bool evidence_code(const struct hwaccl_evidence *evidence, const struct hwaccl_s
         return true;
 }
 
-/* Does a near CALL end right before the offset @address? */
-static bool follows_call(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state,
-                         uint64_t address)
+bool evidence_call_before(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state,
+                          uint64_t address, char *text, size_t room)
 {
         uint64_t base = evidence_code_bits(state) == 64 ? 0 : state->cs.base;
         uint8_t bytes[CALL_MAX];
-        char text[64];
 
         if (address < CALL_MAX || !evidence_read_linear(evidence, state, base + address - CALL_MAX, bytes, CALL_MAX))
                 return false;
         for (size_t size = 2; size <= CALL_MAX; size++) {
                 unsigned length = hwaccl_instruction_disassemble(bytes + CALL_MAX - size, size, address - size,
-                                                                 evidence_code_bits(state), text, sizeof(text));
+                                                                 evidence_code_bits(state), text, room);
                 if (length == size && strncmp(text, "call ", 5) == 0)
                         return true;
         }
         return false;
+}
+
+static bool follows_call(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state,
+                         uint64_t address)
+{
+        char text[64];
+
+        return evidence_call_before(evidence, state, address, text, sizeof(text));
 }
 
 static bool read_slot(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state, uint64_t offset,
@@ -101,6 +107,29 @@ static bool read_slot(const struct hwaccl_evidence *evidence, const struct hwacc
         *value = 0;
         *linear = bits == 64 ? offset : (state->ss.base + offset) & UINT32_MAX;
         return evidence_read_linear(evidence, state, *linear, value, bits / 8);
+}
+
+bool evidence_stack_slot(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state, int slots,
+                         uint64_t *linear, uint64_t *value)
+{
+        int64_t offset = (int64_t)slots * (evidence_code_bits(state) / 8);
+
+        return read_slot(evidence, state, state->rsp + (uint64_t)offset, linear, value);
+}
+
+bool evidence_all_zeros(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state, uint64_t from,
+                        uint64_t to)
+{
+        static const uint8_t zeros[PAGE];
+        uint8_t bytes[PAGE];
+
+        while (from < to) {
+                size_t part = to - from < PAGE ? (size_t)(to - from) : PAGE;
+                if (!evidence_read_linear(evidence, state, from, bytes, part) || memcmp(bytes, zeros, part) != 0)
+                        return false;
+                from += part;
+        }
+        return true;
 }
 
 static void add_frame(struct evidence_frame *frame, size_t *count, uint64_t stack, uint64_t address, bool guess)

@@ -13,6 +13,19 @@ bool evidence_read_linear(const struct hwaccl_evidence *evidence, const struct h
 bool evidence_code(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state,
                    struct hwaccl_code *code);
 
+/** evidence_call_before - the near CALL that ends right before the offset @address; false where none does, or the
+ * memory was not kept. @text: the instruction */
+bool evidence_call_before(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state,
+                          uint64_t address, char *text, size_t room);
+
+/** evidence_stack_slot - the word, of the code's size, @slots above the stack pointer. @linear: its address */
+bool evidence_stack_slot(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state, int slots,
+                         uint64_t *linear, uint64_t *value);
+
+/** evidence_all_zeros - is all memory from linear address @from to @to - 1 known and zero? */
+bool evidence_all_zeros(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state, uint64_t from,
+                        uint64_t to);
+
 /* A place that the guest may return to. */
 struct evidence_frame {
         uint64_t stack;   /* linear address of the slot */

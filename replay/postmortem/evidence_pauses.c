@@ -79,7 +79,7 @@ static void look_between(const struct hwaccl_evidence *evidence, const struct mo
                 uint64_t halted = waited(evidence, a->exit, b->exit + (b->kind == RING_THREAD_END));
                 idle = idle > halted ? idle - halted : 0;
         }
-        if (idle < EVIDENCE_PAUSE_NS)
+        if (idle < EVIDENCE_PAUSE_NS || idle < elapsed / 4) /* a busy host takes a little all the time */
                 return;
         pauses->idle_ns += idle;
         take(pauses, &(struct evidence_pause){exit_number(a->exit), exit_number(b->exit), elapsed, idle});

@@ -6,7 +6,9 @@ The table is tests/postmortem/*.asm. Each guest says in its own lines what its r
     ;@ finding RULE   identifier of the first finding
     ;@ status N       exit status
     ;@ says TEXT      part of the first finding: title, facts or advice
+    ;@ also TEXT      part of the report
     ;@ never TEXT     part of no finding
+    ;@ nearly RULE    what the guest does is nearly the rule's case: the rule finds nothing
     ;@ record OPTIONS more options of `hwaccl record`
     ;@ slow           the guest makes no exits: --timeout ends it, the longer the more the machine has to do
     ;@ edit SQL       done to the recording before the report
@@ -35,8 +37,9 @@ class Report(CommandTest):
         subprocess.run(["nasm", "-f", "bin", "-w-all", "-I", os.path.join(SOURCE, "tests/guests/"), "-o", binary, source],
                        check=True)
         more = " ".join(self.lines(source, "record")).replace("{disk}", self.write(name + ".img", bytes(65536))).split()
-        self.run_hwaccl("record", "--accel", "soft", "--raw", binary + "@0x7c00", "--memory", "16M", "--clock", "virtual",
-                        "--timeout", seconds, "--max-exits", "20000", "--force", *more, "-o", recording)
+        done = self.run_hwaccl("record", "--accel", "soft", "--raw", binary + "@0x7c00", "--memory", "16M", "--clock",
+                               "virtual", "--timeout", seconds, "--max-exits", "20000", "--force", *more, "-o", recording)
+        self.assertTrue(os.path.exists(recording), done)
         for statement in self.lines(source, "edit"):
             self.assertEqual(self.change(recording, statement), 1, f"{name}: {statement}")
         return recording, self.run_hwaccl("report", "--json", recording)
@@ -65,7 +68,10 @@ class Report(CommandTest):
             if first["id"] != rule:
                 wrong.append(f"{first['id']}, not {rule}")
         wrong += [f"does not say '{part}'" for part in self.lines(source, "says") if part not in text]
+        wrong += [f"does not mention '{part}'" for part in self.lines(source, "also") if part not in done.stdout]
         wrong += [f"says '{part}'" for part in self.lines(source, "never") if part in done.stdout]
+        found = [finding["id"] for finding in json.loads(done.stdout)["findings"]]
+        wrong += [f"{rule} is found" for rule in self.lines(source, "nearly") if rule in found]
         return f"{os.path.basename(source)}: {'; '.join(wrong)}:\n{text}\n" if wrong else ""
 
     def test_every_guest_of_the_table(self):
@@ -73,6 +79,17 @@ class Report(CommandTest):
         self.assertTrue(sources)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             self.assertEqual("".join(pool.map(self.check_guest, sources)), "")
+
+    def test_every_rule_has_a_guest_that_triggers_it_and_one_that_nearly_does(self):
+        rules, table = set(), {"finding": set(), "nearly": set()}
+        for source in glob.glob(os.path.join(SOURCE, "replay/postmortem/rules/*.c")):
+            with open(source, encoding="utf-8") as file:
+                rules.update(re.findall(r'\.id = "(.*)"', file.read()))
+        for source in glob.glob(os.path.join(SOURCE, "tests/postmortem/*.asm")):
+            for key, found in table.items():
+                found.update(self.lines(source, key))
+        self.assertGreater(len(rules), 10)
+        self.assertEqual(table, {"finding": rules, "nearly": rules})
 
     def facts(self, recording):
         first = json.loads(self.succeed("report", "--json", recording, status=1).stdout)["findings"][0]

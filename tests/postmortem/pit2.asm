@@ -1,4 +1,4 @@
-;@ says behind the read, in the memory at the end: test al, 0x20; je
+;@ says after the read, in the memory at the end: test al, 0x20; je
 ;@ finding wait-loop
 ;@ status 1
 ;@ says 1995 times

@@ -14,12 +14,12 @@
 static const char *wish_of_port(const struct evidence_access *access)
 {
         switch (access->address) {
-        case 0x64: return "pulse the reset line through the keyboard controller (port 64h)";
-        case 0x60: return "write the keyboard controller's output port with bit 0, the reset line, clear (port 60h)";
-        case 0x92: return "set bit 0 of port 92h, fast reset";
-        case 0xcf9: return "reset through the PIIX's reset control register (port cf9h)";
+        case 0x64: return "command feh of the keyboard controller (port 64h) pulses the reset line";
+        case 0x60: return "the keyboard controller's output port gets bit 0, the reset line, clear (port 60h)";
+        case 0x92: return "bit 0 of port 92h is the fast reset";
+        case 0xcf9: return "bit 2 of the PIIX's reset control register (port cf9h) resets the machine";
         case 0xf4:
-        case 0x501: return "end with an exit code (isa-debug-exit)";
+        case 0x501: return "this port is isa-debug-exit: the value is an exit code";
         default: return NULL;
         }
 }
@@ -63,9 +63,9 @@ static void asked(const struct hwaccl_evidence *evidence, const struct evidence_
                       "the guest asked %s%s at %s%s", reset ? "for a reset" : "to be switched off", value, at,
                       evidence->printed ? "" : "; nothing was printed before");
         if (wish)
-                finding_fact(finding, last->number, "it did so to %s", wish);
+                finding_fact(finding, last->number, "%s", wish);
         else if (!reset)
-                finding_fact(finding, last->number, "it did so by ACPI: SLP_EN with the sleep type of S5 in PM1_CNT");
+                finding_fact(finding, last->number, "this is ACPI: SLP_EN with the sleep type of S5 in PM1_CNT");
         report_output(evidence, finding);
         list_before(evidence, finding);
         if (!evidence->printed)

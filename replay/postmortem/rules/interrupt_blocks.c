@@ -1,5 +1,6 @@
 #include "replay/postmortem/rules/interrupt_blocks.h"
 
+#include "core/machine/devices/i8042.h"
 #include "core/machine/devices/io_apic.h"
 #include "core/machine/devices/local_apic.h"
 #include "core/machine/devices/pic.h"
@@ -13,6 +14,8 @@
 #include <string.h>
 
 #define APIC_BASE_ENABLED 0x800u
+#define APIC_EOI          UINT64_C(0xfee000b0)
+#define X2APIC_EOI        0x80bu
 #define SVR_ENABLED       0x100u
 #define LVT_MASKED        0x10000u
 #define REDIRECTION_MASK  (UINT64_C(1) << 16)
@@ -33,6 +36,34 @@ const char *interrupt_line_source(unsigned line)
         };
 
         return line < 16 ? names[line] : "a pin of the I/O APIC";
+}
+
+const char *interrupt_vector_source(const struct hwaccl_evidence *evidence, uint8_t vector)
+{
+        const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
+        const struct hwaccl_io_apic *io_apic = evidence_device(evidence, "io_apic");
+        const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
+
+        for (unsigned pin = 0; io_apic && pin < HWACCL_IO_APIC_PINS; pin++)
+                if (!(io_apic->redirection[pin] & REDIRECTION_MASK) && (io_apic->redirection[pin] & 0xff) == vector)
+                        return interrupt_line_source(pin == CASCADE ? 0 : pin);
+        if (apic && !(apic->lvt[HWACCL_LVT_TIMER] & LVT_MASKED) && (apic->lvt[HWACCL_LVT_TIMER] & 0xff) == vector)
+                return "the local APIC's timer";
+        if (pic && vector - (unsigned)pic->master.base < 8)
+                return interrupt_line_source(vector - (unsigned)pic->master.base);
+        if (pic && vector - (unsigned)pic->slave.base < 8)
+                return interrupt_line_source(8 + vector - (unsigned)pic->slave.base);
+        return "an interrupt";
+}
+
+/* Does the line interrupt through the I/O APIC? Then masks of the 8259s do not matter. */
+static bool through_io_apic(const struct hwaccl_evidence *evidence, unsigned line)
+{
+        const struct hwaccl_io_apic *io_apic = evidence_device(evidence, "io_apic");
+        unsigned pin = line ? line : CASCADE; /* the timer's pin is 2 in every PC's table, or 0 */
+
+        return io_apic &&
+               (!(io_apic->redirection[line] & REDIRECTION_MASK) || !(io_apic->redirection[pin] & REDIRECTION_MASK));
 }
 
 static const char *acknowledge(unsigned line)
@@ -157,6 +188,8 @@ static void chip_blocks(const struct hwaccl_evidence *evidence, const struct hwa
                 bool cascade = !slave && input == CASCADE;
                 if (chip->isr & bit)
                         pic_in_service(evidence, chip, slave, input, blocks);
+                else if (through_io_apic(evidence, input + (slave ? 8 : 0)))
+                        continue;
                 else if (chip->irr & bit && chip->imr & bit)
                         pic_masked(evidence, chip, slave, input, blocks);
                 else if (chip->lines & bit && !(chip->irr & bit) && !cascade && !(slave == false && input == 0))
@@ -177,17 +210,19 @@ static void way_of_line(const struct hwaccl_evidence *evidence, unsigned line, c
         const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
         const struct hwaccl_io_apic *io_apic = evidence_device(evidence, "io_apic");
         const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
-        unsigned pin = line ? line : CASCADE; /* the timer's pin is 2 in every PC's table, or 0 */
 
         text[0] = '\0';
-        if (!pic || (io_apic && (!(io_apic->redirection[line] & REDIRECTION_MASK) ||
-                                 !(io_apic->redirection[pin] & REDIRECTION_MASK))))
+        if (!pic || through_io_apic(evidence, line))
                 return;
-        if (line < 8 && pic->master.imr >> line & 1)
-                (void)snprintf(text, room, "it is masked at 8259 #1 (IMR %02xh)", pic->master.imr);
-        else if (line >= 8 && pic->slave.imr >> (line - 8) & 1)
-                (void)snprintf(text, room, "it is masked at 8259 #2 (IMR %02xh)", pic->slave.imr);
-        else if (line >= 8 && pic->master.imr >> CASCADE & 1)
+        bool slave = line >= 8;
+        uint8_t mask = slave ? pic->slave.imr : pic->master.imr;
+        if (mask >> line % 8 & 1) {
+                char by[64] = "";
+                uint64_t value, written = evidence_port_write(evidence, slave ? 0xa1 : 0x21, &value);
+                if (written != EVIDENCE_NEVER)
+                        (void)snprintf(by, sizeof(by), ", written at exit %" PRIu64, written);
+                (void)snprintf(text, room, "it is masked at 8259 #%u (IMR %02xh%s)", slave + 1u, mask, by);
+        } else if (slave && pic->master.imr >> CASCADE & 1)
                 (void)snprintf(text, room,
                                "it is open at 8259 #2, and the cascade (IRQ 2) is masked at 8259 #1 (IMR %02xh)",
                                pic->master.imr);
@@ -281,6 +316,33 @@ static void no_timer(const struct hwaccl_evidence *evidence, struct interrupt_bl
             apic ? ", the local APIC's timer is off or masked" : "", rtc ? ", the RTC has no interrupt enabled" : "");
 }
 
+/* Among the last exits. */
+static uint64_t last_apic_eoi(const struct hwaccl_evidence *evidence)
+{
+        for (size_t i = evidence->exit_count; i-- > 0;) {
+                struct evidence_access access = evidence_access(evidence, i);
+                if (access.write && ((access.kind == ACCESS_MEMORY && access.address == APIC_EOI) ||
+                                     (access.kind == ACCESS_MSR && access.address == X2APIC_EOI)))
+                        return evidence->exits[i].number;
+        }
+        return EVIDENCE_NEVER;
+}
+
+/* The keyboard controller has something, and must not interrupt. */
+static void keyboard_blocks(const struct hwaccl_evidence *evidence, struct interrupt_blocks *blocks)
+{
+        const struct hwaccl_i8042 *controller = evidence_device(evidence, "i8042");
+        const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
+
+        if (controller && pic && controller->count && !(controller->ram[0] & 1) &&
+            (!(pic->master.imr & 2) || through_io_apic(evidence, 1)))
+                add(blocks, BLOCK_DISABLED, EVIDENCE_NEVER,
+                    "who should set bit 0 of the controller's command byte (command 60h to port 64h)?",
+                    "keyboard controller: %u byte%s in the output buffer, and IRQ 1 is off in its command byte "
+                    "(%02xh, bit 0)",
+                    controller->count, controller->count == 1 ? " is" : "s are", controller->ram[0]);
+}
+
 static void apic_blocks(const struct hwaccl_evidence *evidence, const struct hwaccl_local_apic *apic,
                         const struct hwaccl_pic *pic, struct interrupt_blocks *blocks)
 {
@@ -290,12 +352,23 @@ static void apic_blocks(const struct hwaccl_evidence *evidence, const struct hwa
                 if (!(apic->isr[vector / 64] >> vector % 64 & 1))
                         continue;
                 uint64_t count, taken = evidence_vector_taken(evidence, (uint8_t)vector, &count);
-                char since[64] = "";
+                char since[64] = "", seen[80] = "; no EOI is recorded", advice[160];
+                uint64_t value, eoi = evidence_port_write_of(evidence, 0x20, 0x38, 0x20, &value);
                 if (taken != EVIDENCE_NEVER)
-                        (void)snprintf(since, sizeof(since), " since exit %" PRIu64, taken);
-                add(blocks, BLOCK_IN_SERVICE, taken, "the handler: does it write 0 to the EOI register, offset b0h?",
-                    "local APIC: vector %02xh is in service without EOI%s and blocks every vector up to %02xh", vector,
-                    since, vector | 15u);
+                        (void)snprintf(since, sizeof(since), " since it was taken (exit %" PRIu64 ")", taken);
+                if (eoi != EVIDENCE_NEVER && taken != EVIDENCE_NEVER && eoi >= taken)
+                        (void)snprintf(seen, sizeof(seen), "; the EOI at exit %" PRIu64 " went to port 20h, the 8259",
+                                       eoi);
+                else if (last_apic_eoi(evidence) != EVIDENCE_NEVER)
+                        (void)snprintf(seen, sizeof(seen), "; the last EOI was at exit %" PRIu64,
+                                       last_apic_eoi(evidence));
+                (void)snprintf(
+                        advice, sizeof(advice),
+                        "the handler of vector %02xh: does it write 0 to the local APIC's EOI register, offset b0h?",
+                        vector);
+                add(blocks, BLOCK_IN_SERVICE, taken, advice,
+                    "local APIC: vector %02xh is in service without EOI%s and blocks every vector up to %02xh%s",
+                    vector, since, vector | 15u, seen);
         }
         if (!(apic->svr & SVR_ENABLED) && (apic->irr[0] | apic->irr[1] | apic->irr[2] | apic->irr[3]))
                 add(blocks, BLOCK_DISABLED, EVIDENCE_NEVER, "who should set bit 8 of the SVR, offset f0h?",
@@ -343,6 +416,7 @@ void interrupt_blocks_find(const struct hwaccl_evidence *evidence, struct interr
         if (io_apic)
                 io_apic_blocks(evidence, io_apic, pic, blocks);
         uart_blocks(evidence, blocks);
+        keyboard_blocks(evidence, blocks);
         armed_but_masked(evidence, blocks);
         no_timer(evidence, blocks);
 }
@@ -361,8 +435,12 @@ void interrupt_blocks_report(const struct interrupt_blocks *blocks, struct hwacc
 {
         for (size_t i = 0; i < blocks->state_count; i++)
                 finding_fact(finding, EVIDENCE_NEVER, "%s", blocks->state[i]);
-        for (size_t i = 0; i < blocks->count; i++) {
-                finding_fact(finding, blocks->block[i].exit, "%s", blocks->block[i].text);
-                finding_advise(finding, "%s", blocks->block[i].advice);
-        }
+        /* what blocks most comes first; the rest is no reason to act */
+        for (int kind = BLOCK_KINDS; kind-- > 0;)
+                for (size_t i = 0; i < blocks->count; i++)
+                        if (blocks->block[i].kind == (enum interrupt_block_kind)kind)
+                                finding_fact(finding, blocks->block[i].exit, "%s", blocks->block[i].text);
+        for (size_t i = 0; i < blocks->count; i++)
+                if (blocks->block[i].kind == interrupt_blocks_main(blocks)->kind)
+                        finding_advise(finding, "%s", blocks->block[i].advice);
 }

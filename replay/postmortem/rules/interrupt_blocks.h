@@ -14,6 +14,7 @@ enum interrupt_block_kind {
         BLOCK_MASKED,
         BLOCK_DISABLED, /* a controller delivers nothing */
         BLOCK_IN_SERVICE,
+        BLOCK_KINDS
 };
 
 struct interrupt_block {
@@ -41,5 +42,8 @@ void interrupt_blocks_report(const struct interrupt_blocks *blocks, struct hwacc
 
 /** interrupt_line_source - "IRQ 0 (timer)" */
 const char *interrupt_line_source(unsigned line);
+
+/** interrupt_vector_source - the same of a vector that a controller gives; "an interrupt" for others */
+const char *interrupt_vector_source(const struct hwaccl_evidence *evidence, uint8_t vector);
 
 #endif

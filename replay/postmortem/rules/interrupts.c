@@ -1,6 +1,7 @@
 /* Interrupts that do not reach the guest while it runs, or that reach nothing. */
 #include "replay/postmortem/rules.h"
 #include "replay/postmortem/rules/interrupt_blocks.h"
+#include "replay/postmortem/rules/spin.h"
 
 #include "core/machine/devices/pic.h"
 
@@ -62,6 +63,7 @@ static bool blocked_while_running(const struct hwaccl_evidence *evidence, const 
                                   struct hwaccl_finding *finding)
 {
         struct interrupt_blocks blocks;
+        struct spin spin;
         char place[64];
 
         interrupt_blocks_find(evidence, &blocks);
@@ -69,10 +71,16 @@ static bool blocked_while_running(const struct hwaccl_evidence *evidence, const 
         if (!main || main->kind <= BLOCK_ARMED)
                 return false;
         evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
-        finding_title(finding, main->kind == BLOCK_IN_SERVICE ? WEIGHT_LIKELY - 5 : WEIGHT_HINT + 5,
-                      main->kind == BLOCK_IN_SERVICE ? JUDGEMENT_FAILED : JUDGEMENT_UNKNOWN, last->number,
-                      "the guest runs at %s without exits of its own, and an interrupt does not reach it: %s", place,
-                      main->text);
+        bool spins = spin_find(evidence, &spin);
+        bool certain = spins || main->kind == BLOCK_IN_SERVICE;
+        finding_title(finding, certain ? WEIGHT_LIKELY - 5 : WEIGHT_HINT + 5,
+                      certain ? JUDGEMENT_FAILED : JUDGEMENT_UNKNOWN, last->number,
+                      "the guest %s at %s%s%s%s without exits of its own, and an interrupt does not reach it: %s",
+                      spins ? "spins" : "runs", place, spins ? " (" : "",
+                      !spins       ? ""
+                      : *spin.read ? spin.read
+                                   : spin.jump,
+                      spins ? ")" : "", main->text);
         interrupt_blocks_report(&blocks, finding);
         return true;
 }

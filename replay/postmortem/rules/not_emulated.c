@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOOK_BACK 64 /* exits in which a refusal may have caused the end */
+#define POST_PORT 0x80u /* whose writes are delays */
+#define LOOK_BACK 64    /* exits in which a refusal may have caused the end */
 
 static void unknown_exit(const struct evidence_exit *last, const char *at, struct hwaccl_finding *finding)
 {
@@ -57,31 +58,88 @@ static bool failed_emulation(const struct hwaccl_evidence *evidence)
         return evidence->info->end == HWACCL_END_ERROR && message && strncmp(message, "cannot emulate", 14) == 0;
 }
 
-/* Ports, leaves and MSRs that the guest asked for shortly before it failed, and did not get. */
+/* An exception instead of what the guest asked for. */
+static bool refused(const struct hwaccl_evidence *evidence, size_t index, char *text, size_t room)
+{
+        const struct evidence_exit *exit = &evidence->exits[index];
+        struct evidence_access access = evidence_access(evidence, index);
+        bool fault = exit->outcome == HWACCL_OUTCOME_EXCEPTION || exit->outcome == HWACCL_OUTCOME_TRIPLE_FAULT;
+        char at[160];
+
+        if (!exit->outcome_known || !fault || evidence_reason(exit) == HWACCL_EXIT_TRIPLE_FAULT)
+                return false;
+        evidence_at(exit, at, sizeof(at));
+        if (access.kind == ACCESS_MSR)
+                (void)snprintf(text, room, "%s of MSR %" PRIx64 "h was refused with an exception, at %s",
+                               access.write ? "WRMSR" : "RDMSR", access.address, at);
+        else
+                (void)snprintf(text, room, "the instruction was refused with an exception: %s", at);
+        return true;
+}
+
+/* A port or address that no device has. */
+static bool unclaimed(const struct hwaccl_evidence *evidence, size_t index, char *text, size_t room)
+{
+        struct evidence_access access = evidence_access(evidence, index);
+        const char *owner = access.kind == ACCESS_PORT ? evidence_port_owner(evidence, (uint16_t)access.address)
+                            : access.kind == ACCESS_MEMORY && !access.fetch
+                                    ? evidence_memory_owner(evidence, access.address)
+                                    : NULL;
+        char at[160];
+
+        if (!owner || *owner || (access.kind == ACCESS_PORT && access.address == POST_PORT))
+                return false;
+        evidence_at(&evidence->exits[index], at, sizeof(at));
+        (void)snprintf(text, room, "no device has %s %" PRIx64 "h, which the guest %s at %s",
+                       access.kind == ACCESS_PORT ? "port" : "address", access.address,
+                       access.write ? "wrote to" : "read", at);
+        return true;
+}
+
+static bool asked_leaf(const struct hwaccl_evidence *evidence, size_t index, char *text, size_t room)
+{
+        const struct evidence_exit *exit = &evidence->exits[index];
+        const struct hwaccl_subject_state *next =
+                index + 1 < evidence->exit_count ? &evidence->exits[index + 1].entry : &evidence->state;
+        char at[160];
+
+        if (evidence_reason(exit) != HWACCL_EXIT_CPUID ||
+            !hwaccl_known_fields_has(&exit->exit_known, HWACCL_FIELD_INDEX_rax))
+                return false;
+        evidence_at(exit, at, sizeof(at));
+        (void)snprintf(text, room,
+                       "CPUID leaf %" PRIx64 "h, subleaf %" PRIx64 "h: EAX %08" PRIx64 "h, EBX %08" PRIx64
+                       "h, ECX %08" PRIx64 "h, EDX %08" PRIx64 "h, at %s",
+                       exit->exit.rax & UINT32_MAX, exit->exit.rcx & UINT32_MAX, next->rax & UINT32_MAX,
+                       next->rbx & UINT32_MAX, next->rcx & UINT32_MAX, next->rdx & UINT32_MAX, at);
+        return true;
+}
+
+/* What the guest asked for shortly before it failed, and did not get: the latest of each kind. */
 static void refusals(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
+        static const struct {
+                bool (*matches)(const struct hwaccl_evidence *evidence, size_t index, char *text, size_t room);
+                const char *what;
+        } kinds[] = {{refused, "the guest got an exception"},
+                     {unclaimed, "the guest accessed what no device has"},
+                     {asked_leaf, "the guest asked for a CPUID leaf"}};
         const struct evidence_exit *last = hwaccl_evidence_last(evidence);
         size_t begin = evidence->exit_count > LOOK_BACK ? evidence->exit_count - LOOK_BACK : 0;
+        char text[280];
 
-        for (size_t i = evidence->exit_count; i-- > begin;) {
-                const struct evidence_exit *exit = &evidence->exits[i];
-                struct evidence_access access = evidence_access(evidence, i);
-                char at[160];
-                evidence_at(exit, at, sizeof(at));
-                if (exit->outcome_known && exit->outcome == HWACCL_OUTCOME_EXCEPTION && access.kind == ACCESS_MSR)
-                        finding_fact(finding, exit->number,
-                                     "%s of MSR %" PRIx64 "h was refused with an exception, at %s",
-                                     access.write ? "WRMSR" : "RDMSR", access.address, at);
-                else if (exit->outcome_known && exit->outcome == HWACCL_OUTCOME_EXCEPTION)
-                        finding_fact(finding, exit->number, "the instruction was refused with an exception: %s", at);
-                else
-                        continue;
-                finding_title(finding, WEIGHT_HINT, JUDGEMENT_UNKNOWN, exit->number,
-                              "shortly before the end, exit %" PRIu64 " of %" PRIu64
-                              ", the guest got an exception at %s",
-                              exit->number, last->number, at);
-                return;
-        }
+        for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++)
+                for (size_t i = evidence->exit_count; i-- > begin;) {
+                        if (!kinds[kind].matches(evidence, i, text, sizeof(text)))
+                                continue;
+                        uint64_t number = evidence->exits[i].number;
+                        if (!finding->weight)
+                                finding_title(finding, WEIGHT_HINT, JUDGEMENT_UNKNOWN, number,
+                                              "shortly before the end, exit %" PRIu64 " of %" PRIu64 ", %s", number,
+                                              last->number, kinds[kind].what);
+                        finding_fact(finding, number, "%s", text);
+                        break;
+                }
 }
 
 static bool guest_failed(const struct hwaccl_evidence *evidence)

@@ -60,7 +60,7 @@ static void stopped(const struct hwaccl_evidence *evidence, const struct evidenc
                 text = "another vCPU ended the run";
         finding_title(finding,
                       code == HWACCL_STOP_UNTIL ? WEIGHT_CERTAIN
-                      : starved                 ? WEIGHT_POSSIBLE
+                      : starved                 ? WEIGHT_HINT + 10
                                                 : WEIGHT_HINT,
                       code == HWACCL_STOP_UNTIL ? JUDGEMENT_GOOD : JUDGEMENT_UNKNOWN, exit, "%s%s; the guest was at %s",
                       text, paused, at);

@@ -1,4 +1,4 @@
-#include "replay/postmortem/rules/polled_device.h"
+#include "replay/postmortem/rules/polled_words.h"
 
 #include "core/machine/devices/ata.h"
 #include "core/machine/devices/i8042.h"
@@ -10,153 +10,25 @@
 #include "core/machine/devices/uart.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* A status bit, and the level that software waits for. */
-struct status_bit {
-        uint64_t mask;
-        bool awaited; /* 1 */
-        const char *name;
-};
-
-static const struct status_bit port_b_bits[] = {
+static const struct poll_bit port_b_bits[] = {
         {0x20, true, "OUT of counter 2"}, {0x10, true, "refresh toggle"}, {0, false, NULL}};
-static const struct status_bit keyboard_bits[] = {
+static const struct poll_bit keyboard_bits[] = {
         {0x02, false, "input buffer full"}, {0x01, true, "output buffer full"}, {0, false, NULL}};
-static const struct status_bit line_bits[] = {{0x20, true, "THRE, transmitter ready"},
-                                              {0x40, true, "TEMT, transmitter empty"},
-                                              {0x01, true, "DR, data ready"},
-                                              {0, false, NULL}};
-static const struct status_bit ata_bits[] = {
+static const struct poll_bit line_bits[] = {{0x20, true, "THRE, transmitter ready"},
+                                            {0x40, true, "TEMT, transmitter empty"},
+                                            {0x01, true, "DR, data ready"},
+                                            {0, false, NULL}};
+static const struct poll_bit ata_bits[] = {
         {0x80, false, "BSY"}, {0x08, true, "DRQ"}, {0x40, true, "DRDY"}, {0x08, false, "DRQ"}, {0, false, NULL}};
-static const struct status_bit rtc_a_bits[] = {{0x80, true, "UIP"}, {0x80, false, "UIP"}, {0, false, NULL}};
-static const struct status_bit rtc_c_bits[] = {
+static const struct poll_bit rtc_a_bits[] = {{0x80, true, "UIP"}, {0x80, false, "UIP"}, {0, false, NULL}};
+static const struct poll_bit rtc_c_bits[] = {
         {0x80, true, "IRQF"}, {0x40, true, "PF"}, {0x10, true, "UF"}, {0x20, true, "AF"}, {0, false, NULL}};
-static const struct status_bit redirection_bits[] = {
+static const struct poll_bit redirection_bits[] = {
         {0x1000, false, "delivery status"}, {0x4000, false, "remote IRR"}, {0, false, NULL}};
-static const struct status_bit icr_bits[] = {{0x1000, false, "delivery status"}, {0, false, NULL}};
-
-/* May the guest wait for this bit to get the level that software usually waits for? */
-static bool is_awaited(const struct status_bit *bit, const struct poll *poll)
-{
-        bool stuck = bit->awaited ? !(poll->ever & bit->mask) : (poll->always & bit->mask) == bit->mask;
-
-        if (poll->test == POLL_TESTED)
-                return bit->awaited == poll->awaited && bit->mask & poll->candidates && (poll->exact || stuck);
-        return poll->test == POLL_UNKNOWN && stuck;
-}
-
-/* The bit that is awaited; NULL where several may be, or none that has a name. */
-static const struct status_bit *awaited(const struct status_bit *bits, const struct poll *poll)
-{
-        const struct status_bit *only = NULL;
-
-        for (; bits->name; bits++) {
-                if (!is_awaited(bits, poll))
-                        continue;
-                if (only)
-                        return NULL;
-                only = bits;
-        }
-        return only;
-}
-
-static const char *name_of(const struct status_bit *bits, uint64_t mask)
-{
-        for (; bits && bits->name; bits++)
-                if (bits->mask == mask)
-                        return bits->name;
-        return NULL;
-}
-
-static void append(char *text, size_t room, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void append(char *text, size_t room, const char *format, ...)
-{
-        size_t used = strlen(text);
-        va_list arguments;
-
-        va_start(arguments, format);
-        (void)vsnprintf(text + used, room - used, format, arguments);
-        va_end(arguments);
-}
-
-/* Bits that have a name, and are rarely awaited at this level. */
-static void say_unlikely(const struct poll *poll, const struct status_bit *bits, const char *before, char *text,
-                         size_t room)
-{
-        uint64_t said = 0;
-
-        for (const struct status_bit *bit = bits; bit && bit->name; bit++)
-                if (is_awaited(bit, poll))
-                        said |= bit->mask;
-        for (const struct status_bit *bit = bits; bit && bit->name; bit++) {
-                if (said & bit->mask || !(poll->candidates & bit->mask))
-                        continue;
-                append(text, room, "%s bit %u (%s) to become %d", before, (unsigned)__builtin_ctzll(bit->mask),
-                       bit->name, poll->awaited);
-                before = ", or";
-                said |= bit->mask;
-        }
-}
-
-/* "for bit 5 (OUT of counter 2) to become 1", "for one of: bit 6 (DRDY) to become 1, bit 3 (DRQ) to become 1" */
-static void say_bits(const struct poll *poll, const struct status_bit *bits, char *text, size_t room)
-{
-        unsigned count = 0, listed = 0;
-
-        for (const struct status_bit *bit = bits; bit && bit->name; bit++)
-                count += is_awaited(bit, poll);
-        for (const struct status_bit *bit = bits; bit && bit->name; bit++)
-                if (is_awaited(bit, poll))
-                        append(text, room, "%sbit %u (%s) to become %d",
-                               listed++    ? ", "
-                               : count > 1 ? " for one of: "
-                                           : " for ",
-                               (unsigned)__builtin_ctzll(bit->mask), bit->name, bit->awaited);
-        if (poll->test != POLL_TESTED)
-                return;
-        uint64_t left = poll->candidates;
-        if (count || __builtin_popcountll(left) > 4) {
-                say_unlikely(poll, bits, count ? ", or" : " perhaps for", text, room);
-                return;
-        }
-        append(text, room, " for %sbit%s", left & (left - 1) ? "one of " : "", left & (left - 1) ? "s" : "");
-        for (const char *comma = " "; left; left &= left - 1, comma = ", ") {
-                const char *name = name_of(bits, left & -left);
-                append(text, room, "%s%u%s%s%s", comma, (unsigned)__builtin_ctzll(left), name ? " (" : "",
-                       name ? name : "", name ? ")" : "");
-        }
-        append(text, room, " to become %d", poll->awaited);
-}
-
-/* " (reads 60h)"; "" where the value is not known */
-static const char *reads(const struct poll *poll, char text[32])
-{
-        text[0] = '\0';
-        if (poll->reads)
-                (void)snprintf(text, 32, " (reads %" PRIx64 "h)", poll->last);
-        return text;
-}
-
-static void say(const struct poll *poll, const struct status_bit *bits, struct poll_answer *answer, const char *format,
-                ...) __attribute__((format(printf, 4, 5)));
-
-/* Register, value, and what is awaited. */
-static void say(const struct poll *poll, const struct status_bit *bits, struct poll_answer *answer, const char *format,
-                ...)
-{
-        va_list arguments;
-        char value[32];
-
-        va_start(arguments, format);
-        (void)vsnprintf(answer->what, sizeof(answer->what), format, arguments);
-        va_end(arguments);
-        append(answer->what, sizeof(answer->what), "%s", reads(poll, value));
-        say_bits(poll, bits, answer->what, sizeof(answer->what));
-}
+static const struct poll_bit icr_bits[] = {{0x1000, false, "delivery status"}, {0, false, NULL}};
 
 static void written_at(const struct hwaccl_evidence *evidence, uint16_t port, struct poll_answer *answer, char *text,
                        size_t room)
@@ -167,6 +39,19 @@ static void written_at(const struct hwaccl_evidence *evidence, uint16_t port, st
         answer->exit = evidence_port_write(evidence, port, &value);
         if (answer->exit != EVIDENCE_NEVER)
                 (void)snprintf(text, room, ", written at exit %" PRIu64, answer->exit);
+}
+
+/* When the counter's mode was set: a control word that is no latch command. */
+static uint64_t mode_written(const struct hwaccl_evidence *evidence, unsigned number)
+{
+        uint64_t latest = EVIDENCE_NEVER, value;
+
+        for (unsigned access = 1; access < 4; access++) {
+                uint64_t exit = evidence_port_write_of(evidence, 0x43, 0xf0, number << 6 | access << 4, &value);
+                if (exit != EVIDENCE_NEVER && (latest == EVIDENCE_NEVER || exit > latest))
+                        latest = exit;
+        }
+        return latest;
 }
 
 static void explain_counter(const struct hwaccl_evidence *evidence, unsigned number, struct poll_answer *answer)
@@ -184,9 +69,13 @@ static void explain_counter(const struct hwaccl_evidence *evidence, unsigned num
                 (void)snprintf(answer->advice, sizeof(answer->advice),
                                "set bit 0 of port 61h before the count is loaded");
         } else if (!channel->count && !channel->written) {
-                written_at(evidence, 0x43, answer, when, sizeof(when));
+                answer->exit = mode_written(evidence, number);
+                if (answer->exit != EVIDENCE_NEVER)
+                        (void)snprintf(when, sizeof(when), " at exit %" PRIu64, answer->exit);
+                else
+                        when[0] = '\0';
                 (void)snprintf(answer->why, sizeof(answer->why),
-                               "counter %u has no count since its mode was set (port 43h%s), so it does not count",
+                               "counter %u has no count since its mode was set (port 43h)%s, so it does not count",
                                number, when);
         } else if (!channel->counting) {
                 written_at(evidence, (uint16_t)(0x40 + number), answer, when, sizeof(when));
@@ -200,9 +89,9 @@ static void explain_counter(const struct hwaccl_evidence *evidence, unsigned num
 
 static bool explain_port_b(const struct hwaccl_evidence *evidence, const struct poll *poll, struct poll_answer *answer)
 {
-        const struct status_bit *bit = awaited(port_b_bits, poll);
+        const struct poll_bit *bit = poll_awaited(port_b_bits, poll);
 
-        say(poll, port_b_bits, answer, "port 61h");
+        poll_say(poll, port_b_bits, answer, "port 61h");
         if (bit && bit->mask == 0x20)
                 explain_counter(evidence, 2, answer);
         return true;
@@ -212,7 +101,7 @@ static bool explain_pit(const struct hwaccl_evidence *evidence, const struct pol
 {
         unsigned number = (unsigned)(poll->access.address - 0x40);
 
-        say(poll, NULL, answer, "port %xh, the count of counter %u", 0x40 + number, number);
+        poll_say(poll, NULL, answer, "port %xh, the count of counter %u", 0x40 + number, number);
         explain_counter(evidence, number, answer);
         return true;
 }
@@ -220,10 +109,10 @@ static bool explain_pit(const struct hwaccl_evidence *evidence, const struct pol
 static bool explain_keyboard(const struct hwaccl_evidence *evidence, const struct poll *poll,
                              struct poll_answer *answer)
 {
-        const struct status_bit *bit = awaited(keyboard_bits, poll);
+        const struct poll_bit *bit = poll_awaited(keyboard_bits, poll);
         const struct hwaccl_i8042 *controller = evidence_device(evidence, "i8042");
 
-        say(poll, keyboard_bits, answer, "port 64h, the keyboard controller's status");
+        poll_say(poll, keyboard_bits, answer, "port 64h, the keyboard controller's status");
         if (!bit || !controller)
                 return true;
         if (bit->mask == 0x01) {
@@ -241,20 +130,72 @@ static bool explain_keyboard(const struct hwaccl_evidence *evidence, const struc
         return true;
 }
 
+static bool explain_keyboard_data(const struct hwaccl_evidence *evidence, const struct poll *poll,
+                                  struct poll_answer *answer)
+{
+        const struct hwaccl_i8042 *controller = evidence_device(evidence, "i8042");
+        uint64_t value;
+
+        poll_say(poll, NULL, answer, "port 60h, the keyboard controller's data");
+        if (!controller || controller->count)
+                return true;
+        answer->exit = evidence_port_write(evidence, 0x64, &value);
+        (void)snprintf(answer->why, sizeof(answer->why),
+                       "its output buffer is empty: no key is pressed, and every command was answered, so it reads the "
+                       "last byte again");
+        (void)snprintf(answer->advice, sizeof(answer->advice),
+                       "wait for bit 0 of port 64h (output buffer full) before port 60h is read");
+        answer->input = true;
+        return true;
+}
+
+/* The function that port cf8h selects. */
+static bool explain_pci(const struct hwaccl_evidence *evidence, const struct poll *poll, struct poll_answer *answer)
+{
+        uint32_t selected = 0;
+
+        answer->exit = EVIDENCE_NEVER;
+        for (size_t i = evidence->exit_count; i-- > 0 && answer->exit == EVIDENCE_NEVER;) {
+                struct evidence_access access = evidence_access(evidence, i);
+                if (access.kind != ACCESS_PORT || !access.write || access.address != 0xcf8 || access.size != 4)
+                        continue;
+                answer->exit = evidence->exits[i].number;
+                selected = (uint32_t)access.value;
+        }
+        if (answer->exit == EVIDENCE_NEVER) {
+                answer->no_state = true;
+                poll_say(poll, NULL, answer, "port %" PRIx64 "h, PCI configuration data", poll->access.address);
+                return true;
+        }
+        poll_say(poll, NULL, answer, "port %" PRIx64 "h, PCI configuration of %02x:%02x.%u, register %02xh",
+                 poll->access.address, selected >> 16 & 0xff, selected >> 11 & 31, selected >> 8 & 7,
+                 (selected & 0xfc) + (unsigned)(poll->access.address & 3));
+        if (!(selected >> 31))
+                (void)snprintf(answer->why, sizeof(answer->why),
+                               "port cf8h holds %xh: without bit 31 nothing is selected, and the port reads as ones",
+                               selected);
+        else if (poll->reads && poll->always == poll_all_ones(poll->access.size))
+                (void)snprintf(answer->why, sizeof(answer->why),
+                               "no such function: the machine has no device there, and the port reads as ones");
+        else
+                answer->no_state = true;
+        return true;
+}
+
 static bool explain_uart(const struct hwaccl_evidence *evidence, const struct poll *poll, struct poll_answer *answer)
 {
         static const char *const names[] = {"COM1", "COM2", "COM3", "COM4"};
         uint16_t port = (uint16_t)poll->access.address;
         unsigned number = (port & 0xff8) == 0x3f8 ? 0 : (port & 0xff8) == 0x2f8 ? 1 : (port & 0xff8) == 0x3e8 ? 2 : 3;
         const char *owner = evidence_port_owner(evidence, port);
-        const struct status_bit *bits = (port & 7) == 5 ? line_bits : NULL;
-        const struct status_bit *bit = bits ? awaited(bits, poll) : NULL;
+        const struct poll_bit *bits = (port & 7) == 5 ? line_bits : NULL;
+        const struct poll_bit *bit = bits ? poll_awaited(bits, poll) : NULL;
 
-        say(poll, bits, answer, "port %xh, %s's %s", port, names[number],
-            (port & 7) == 5   ? "line status"
-            : (port & 7) == 2 ? "interrupt identification"
-            : (port & 7) == 6 ? "modem status"
-                              : "register");
+        poll_say(poll, bits, answer, "port %xh, %s's %s", port, names[number],
+                 (port & 7) == 5   ? "line status"
+                 : (port & 7) == 2 ? "interrupt identification"
+                 : (port & 7) == 6 ? "modem status"
+                                   : "register");
         if (owner && !*owner) {
                 (void)snprintf(answer->why, sizeof(answer->why),
                                "the machine has no %s: the port reads ff (floating bus)", names[number]);
@@ -267,17 +208,19 @@ static bool explain_uart(const struct hwaccl_evidence *evidence, const struct po
 }
 
 static void explain_drive(const struct hwaccl_evidence *evidence, const struct hwaccl_ata *ata, unsigned channel,
-                          const struct status_bit *bit, struct poll_answer *answer)
+                          const struct poll_bit *bit, struct poll_answer *answer)
 {
         unsigned drive = ata->select >> 4 & 1;
         uint16_t base = channel ? 0x170 : 0x1f0;
         uint64_t value;
 
         answer->exit = evidence_port_write(evidence, (uint16_t)(base + 7), &value);
-        if (drive >= ata->disk_count)
+        if (drive >= ata->disk_count) {
                 (void)snprintf(answer->why, sizeof(answer->why),
                                "no drive: device %u of the channel is selected and absent", drive);
-        else if (bit && bit->mask == 0x08 && !bit->awaited)
+                (void)snprintf(answer->advice, sizeof(answer->advice),
+                               "a status of 0 means 'no drive'; or add a disk with --disk");
+        } else if (bit && bit->mask == 0x08 && !bit->awaited)
                 (void)snprintf(answer->why, sizeof(answer->why),
                                "data is not fetched: %u bytes of the block wait at port %xh (command %02" PRIx64 "h)",
                                (unsigned)(ata->size - ata->position), base, value);
@@ -295,9 +238,10 @@ static bool explain_ata(const struct hwaccl_evidence *evidence, const struct pol
         unsigned channel = port < 0x1f0 || port == 0x376;
         const struct hwaccl_ata *ata = evidence_device(evidence, channel ? "ata1" : "ata0");
         const char *owner = evidence_port_owner(evidence, port);
-        const struct status_bit *bit = awaited(ata_bits, poll);
+        const struct poll_bit *bit = poll_awaited(ata_bits, poll);
 
-        say(poll, ata_bits, answer, "port %xh, the status of the %s ATA channel", port, channel ? "second" : "first");
+        poll_say(poll, ata_bits, answer, "port %xh, the status of the %s ATA channel", port,
+                 channel ? "second" : "first");
         if (owner && !*owner) {
                 (void)snprintf(
                         answer->why, sizeof(answer->why),
@@ -318,11 +262,11 @@ static bool explain_rtc(const struct hwaccl_evidence *evidence, const struct pol
         const struct hwaccl_rtc *rtc = evidence_device(evidence, "rtc");
 
         index &= 0x7f;
-        say(poll,
-            index == 10   ? rtc_a_bits
-            : index == 12 ? rtc_c_bits
-                          : NULL,
-            answer, "port 71h, the RTC's register %02" PRIx64 "h", index);
+        poll_say(poll,
+                 index == 10   ? rtc_a_bits
+                 : index == 12 ? rtc_c_bits
+                               : NULL,
+                 answer, "port 71h, the RTC's register %02" PRIx64 "h", index);
         answer->exit = selected;
         if (!rtc)
                 return true;
@@ -344,18 +288,45 @@ static bool explain_pic(const struct hwaccl_evidence *evidence, const struct pol
         bool slave = poll->access.address >= 0xa0;
 
         bool mask = poll->access.address & 1;
-        say(poll, NULL, answer, "port %" PRIx64 "h, %s of 8259 #%d", poll->access.address,
-            mask                                                   ? "IMR"
-            : !pic                                                 ? "IRR or ISR"
-            : (slave ? pic->slave.read_isr : pic->master.read_isr) ? "ISR"
-                                                                   : "IRR",
-            slave + 1);
+        poll_say(poll, NULL, answer, "port %" PRIx64 "h, %s of 8259 #%d", poll->access.address,
+                 mask                                                   ? "IMR"
+                 : !pic                                                 ? "IRR or ISR"
+                 : (slave ? pic->slave.read_isr : pic->master.read_isr) ? "ISR"
+                                                                        : "IRR",
+                 slave + 1);
         if (pic) {
                 const struct hwaccl_pic_chip *chip = slave ? &pic->slave : &pic->master;
                 (void)snprintf(answer->why, sizeof(answer->why), "its lines are %02xh, IRR %02xh, ISR %02xh, IMR %02xh",
                                chip->lines, chip->irr, chip->isr, chip->imr);
         }
         return true;
+}
+
+/* Registers of devices that PCs may have, and this machine has not. */
+static const char *port_name(uint16_t port)
+{
+        static const struct {
+                uint16_t first, last;
+                const char *name;
+        } names[] = {
+                {0x3c0, 0x3cf, ", the VGA"},
+                {0x3ba, 0x3ba, ", the VGA's input status"},
+                {0x3da, 0x3da, ", the VGA's input status"},
+                {0x3f4, 0x3f4, ", the floppy controller's main status"},
+                {0x3f0, 0x3f7, ", the floppy controller"},
+                {0x379, 0x379, ", the first parallel port's status"},
+                {0x279, 0x279, ", the second parallel port's status"},
+                {0x000, 0x00f, ", the first DMA controller"},
+                {0x0c0, 0x0df, ", the second DMA controller"},
+                {0x0b2, 0x0b3, ", the APM port, which raises SMI"},
+                {0x220, 0x22f, ", a sound card"},
+                {0x1ce, 0x1cf, ", the Bochs display"},
+        };
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+                if (port >= names[i].first && port <= names[i].last)
+                        return names[i].name;
+        return "";
 }
 
 static bool explain_port(const struct hwaccl_evidence *evidence, const struct poll *poll, struct poll_answer *answer)
@@ -365,11 +336,12 @@ static bool explain_port(const struct hwaccl_evidence *evidence, const struct po
                 bool (*explain)(const struct hwaccl_evidence *evidence, const struct poll *poll,
                                 struct poll_answer *answer);
         } ports[] = {
-                {0x20, 0x21, explain_pic},    {0xa0, 0xa1, explain_pic},      {0x40, 0x42, explain_pit},
-                {0x61, 0x61, explain_port_b}, {0x64, 0x64, explain_keyboard}, {0x71, 0x71, explain_rtc},
-                {0x170, 0x177, explain_ata},  {0x1f0, 0x1f7, explain_ata},    {0x376, 0x376, explain_ata},
-                {0x3f6, 0x3f6, explain_ata},  {0x2e8, 0x2ef, explain_uart},   {0x2f8, 0x2ff, explain_uart},
-                {0x3e8, 0x3ef, explain_uart}, {0x3f8, 0x3ff, explain_uart},
+                {0x20, 0x21, explain_pic},           {0xa0, 0xa1, explain_pic},    {0x40, 0x42, explain_pit},
+                {0x60, 0x60, explain_keyboard_data}, {0xcfc, 0xcff, explain_pci},  {0x61, 0x61, explain_port_b},
+                {0x64, 0x64, explain_keyboard},      {0x71, 0x71, explain_rtc},    {0x170, 0x177, explain_ata},
+                {0x1f0, 0x1f7, explain_ata},         {0x376, 0x376, explain_ata},  {0x3f6, 0x3f6, explain_ata},
+                {0x2e8, 0x2ef, explain_uart},        {0x2f8, 0x2ff, explain_uart}, {0x3e8, 0x3ef, explain_uart},
+                {0x3f8, 0x3ff, explain_uart},
         };
         uint16_t port = (uint16_t)poll->access.address;
 
@@ -382,12 +354,18 @@ static bool explain_port(const struct hwaccl_evidence *evidence, const struct po
 
         if (!state)
                 untested.test = POLL_UNKNOWN;
-        say(&untested, NULL, answer, "port %xh%s%s", port, owner && *owner ? " of device " : "", owner ? owner : "");
-        if (state)
+        const char *name = port_name(port);
+        poll_say(&untested, NULL, answer, "port %xh%s%s%s", port, name, owner && *owner ? " of device " : "",
+                 owner ? owner : "");
+        if (state) {
                 (void)snprintf(answer->why, sizeof(answer->why),
                                "no device of the machine claims the port: it reads as ones (floating bus)");
-        else
+                (void)snprintf(answer->advice, sizeof(answer->advice),
+                               "is the port right for this machine? A driver takes ones as 'no device', or bounds the "
+                               "wait");
+        } else {
                 answer->no_state = true;
+        }
         return true;
 }
 
@@ -425,14 +403,16 @@ static void explain_apic(const struct hwaccl_evidence *evidence, unsigned offset
         const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
         const char *name = apic_register(offset);
 
-        say(poll, offset == 0x300 ? icr_bits : NULL, answer, "the local APIC's register %xh%s%s%s", offset,
-            name ? " (" : "", name ? name : "", name ? ")" : "");
+        poll_say(poll, offset == 0x300 ? icr_bits : NULL, answer, "the local APIC's register %xh%s%s%s", offset,
+                 name ? " (" : "", name ? name : "", name ? ")" : "");
         if (!apic || offset != 0x390)
                 return;
-        if (!apic->timer_initial)
+        if (!apic->timer_initial) {
                 (void)snprintf(answer->why, sizeof(answer->why),
                                "the timer does not count: its initial count (offset 380h) is 0");
-        else if (!apic->timer_running)
+                (void)snprintf(answer->advice, sizeof(answer->advice),
+                               "write the initial count, offset 380h, before the current count is polled");
+        } else if (!apic->timer_running)
                 (void)snprintf(answer->why, sizeof(answer->why), "the timer has run out: its count stays 0");
 }
 
@@ -447,14 +427,19 @@ static bool explain_memory(const struct hwaccl_evidence *evidence, const struct 
         }
         const struct hwaccl_io_apic *io_apic = evidence_device(evidence, "io_apic");
         if (io_apic && address == HWACCL_IO_APIC_BASE + 0x10 && io_apic->select >= 0x10)
-                say(poll, redirection_bits, answer, "the I/O APIC's redirection entry %u, %s half",
-                    (io_apic->select - 0x10u) / 2, io_apic->select & 1 ? "high" : "low");
+                poll_say(poll, redirection_bits, answer, "the I/O APIC's redirection entry %u, %s half",
+                         (io_apic->select - 0x10u) / 2, io_apic->select & 1 ? "high" : "low");
         else
-                say(poll, NULL, answer, "address %" PRIx64 "h%s%s", address, owner && *owner ? " of device " : "",
-                    owner ? owner : "");
+                poll_say(poll, NULL, answer, "address %" PRIx64 "h%s%s", address, owner && *owner ? " of device " : "",
+                         owner ? owner : "");
         if (owner && !*owner)
                 (void)snprintf(answer->why, sizeof(answer->why), "no device is there (%s): it reads as ones",
                                evidence_region(evidence, address));
+        if (owner && !*owner)
+                (void)snprintf(
+                        answer->advice, sizeof(answer->advice),
+                        "is the address right (a BAR, an ACPI table, a device tree), and does the machine have the "
+                        "device?");
         return true;
 }
 
@@ -469,10 +454,10 @@ bool polled_device_explain(const struct hwaccl_evidence *evidence, const struct 
                 if (poll->access.address - 0x800 < 0x40)
                         explain_apic(evidence, (unsigned)(poll->access.address - 0x800) << 4, poll, answer);
                 else
-                        say(poll, NULL, answer, "MSR %" PRIx64 "h%s", poll->access.address,
-                            poll->access.address == 0x1b   ? " (IA32_APIC_BASE)"
-                            : poll->access.address == 0x10 ? " (IA32_TIME_STAMP_COUNTER)"
-                                                           : "");
+                        poll_say(poll, NULL, answer, "MSR %" PRIx64 "h%s", poll->access.address,
+                                 poll->access.address == 0x1b   ? " (IA32_APIC_BASE)"
+                                 : poll->access.address == 0x10 ? " (IA32_TIME_STAMP_COUNTER)"
+                                                                : "");
                 return true;
         default: return false;
         }

@@ -23,6 +23,9 @@ struct poll {
         uint64_t candidates; /* POLL_TESTED: bits that the test can be about */
         bool exact;          /* it is about all of them */
         bool awaited;        /* POLL_TESTED: the loop ends when one becomes 1; else, when all become 0 */
+        bool wanted_known;   /* POLL_COMPARED: the loop ends when the bits candidates are those of wanted */
+        bool wanted_other;   /* when they are not */
+        uint64_t wanted;
 };
 
 struct poll_answer {
@@ -39,6 +42,10 @@ struct poll_answer {
  * @flags_count: the flags at the next exit are those of a counter
  */
 void polled_test_find(const struct hwaccl_evidence *evidence, size_t index, bool flags_count, struct poll *poll);
+
+/** polled_code_find - the same from the instructions behind the read; false where the memory at the end was not kept,
+ * or they are too involved. poll->exit and poll->access are known */
+bool polled_code_find(const struct hwaccl_evidence *evidence, struct poll *poll);
 
 /** polled_device_explain - false where nothing is known about the register */
 bool polled_device_explain(const struct hwaccl_evidence *evidence, const struct poll *poll, struct poll_answer *answer);

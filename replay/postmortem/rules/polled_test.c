@@ -93,6 +93,8 @@ void polled_test_find(const struct hwaccl_evidence *evidence, size_t index, bool
                                                                                : NULL;
         if (poll->access.kind == ACCESS_MEMORY && after && tested_in_memory(poll->exit, after, poll))
                 return;
+        if (polled_code_find(evidence, poll))
+                return;
         while (next < evidence->exit_count && evidence_of_host(&evidence->exits[next]))
                 next++;
         if (next == evidence->exit_count) { /* the last read: what followed the one of the round before */

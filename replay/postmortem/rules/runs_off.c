@@ -10,7 +10,9 @@
 #include <string.h>
 
 #define PAGE_MASK UINT64_C(0xfff)
-#define ZEROS_MIN 24u /* bytes */
+#define ZEROS_MIN 24u         /* bytes */
+#define ENTRY_MIN 0x600u      /* smaller numbers in registers are no addresses */
+#define ENTRY_FAR (64u << 20) /* bytes to look at */
 
 static bool paged(const struct hwaccl_subject_state *state)
 {
@@ -34,6 +36,14 @@ static void last_sane(const struct hwaccl_evidence *evidence, size_t index, stru
                      "here is not recorded");
 }
 
+/* Is there nothing but zeros from @address to RIP? */
+static bool is_entry(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state, uint64_t address,
+                     uint64_t rip)
+{
+        return address >= ENTRY_MIN && address <= rip && rip - address < ENTRY_FAR &&
+               evidence_all_zeros(evidence, state, address, rip + 1);
+}
+
 /* A general register with the address: an indirect jump or call goes through one. */
 static void target_register(const struct evidence_exit *exit, struct hwaccl_finding *finding)
 {
@@ -50,6 +60,53 @@ static void target_register(const struct evidence_exit *exit, struct hwaccl_find
                                       "%s holds exactly this address: it came by an indirect jump or call through %s",
                                       hwaccl_subject_fields[registers[i]].name,
                                       hwaccl_subject_fields[registers[i]].name);
+}
+
+/* A CALL left its return address at the top of the stack; a RET left the address below it. */
+static void came_by_stack(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                          struct hwaccl_finding *finding)
+{
+        const struct hwaccl_subject_state *state = &last->exit;
+        uint64_t linear, value;
+        char text[64];
+
+        if (evidence_stack_slot(evidence, state, 0, &linear, &value) && value != state->rip &&
+            evidence_call_before(evidence, state, value, text, sizeof(text)) && strpbrk(text, "[r"))
+                finding_guess(finding, last->number,
+                              "the top of the stack is the return address of '%s' before %" PRIx64
+                              "h: it came by this call, through a pointer",
+                              text, value);
+        else if (evidence_stack_slot(evidence, state, -1, &linear, &value) && value == state->rip && value)
+                finding_guess(finding, last->number,
+                              "the word below the stack pointer, at %" PRIx64
+                              "h, is this address: it came by a RET that popped it",
+                              linear);
+}
+
+/* It runs through zeros: where may it have entered them? */
+static void zeros_entered(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                          struct hwaccl_finding *finding)
+{
+        const struct hwaccl_subject_state *state = &last->exit;
+        uint64_t rip = evidence_linear_rip(state), base = rip - state->rip, linear, value;
+
+        if (evidence_stack_slot(evidence, state, -1, &linear, &value) && is_entry(evidence, state, base + value, rip))
+                finding_guess(finding, last->number,
+                              "the word below the stack pointer, at %" PRIx64 "h, is %" PRIx64
+                              "h, from where on all is zero: it came there by a RET",
+                              linear, value);
+        for (unsigned i = HWACCL_FIELD_INDEX_rax; i < HWACCL_FIELD_COUNT; i++) {
+                if (hwaccl_subject_fields[i].group != HWACCL_FIELD_GENERAL || i == HWACCL_FIELD_INDEX_rip ||
+                    i == HWACCL_FIELD_INDEX_rsp || i == HWACCL_FIELD_INDEX_rflags)
+                        continue;
+                value = hwaccl_field_get(state, (enum hwaccl_field_index)i);
+                if (is_entry(evidence, state, base + value, rip))
+                        finding_guess(
+                                finding, last->number,
+                                "%s is %" PRIx64
+                                "h, from where on all is zero: it may have come there by a jump or call through it",
+                                hwaccl_subject_fields[i].name, value);
+        }
 }
 
 static void stack_fact(const struct evidence_exit *exit, struct hwaccl_finding *finding)
@@ -69,6 +126,7 @@ static void fetch_without_memory(const struct hwaccl_evidence *evidence, const s
                       "the guest executes where no memory is: fetch at %s from %" PRIx64 "h, %s", place, physical,
                       evidence_region(evidence, physical));
         target_register(last, finding);
+        came_by_stack(evidence, last, finding);
         last_sane(evidence, evidence->exit_count - 1, finding);
         stack_fact(last, finding);
         finding_advise(finding,
@@ -143,8 +201,11 @@ static void outside_images(const struct hwaccl_evidence *evidence, const struct 
         uint64_t linear = evidence_linear_rip(&last->exit);
         char place[64];
 
+        struct hwaccl_code code;
+
+        /* memory that was kept, and is neither zeros nor ones, was written by the guest itself */
         if (evidence->image_count == 0 || paged(&last->exit) || evidence_is_loaded(evidence, linear) ||
-            page_is_known(evidence, linear))
+            page_is_known(evidence, linear) || evidence_code(evidence, &last->exit, &code))
                 return;
         evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
         finding_title(finding, WEIGHT_LIKELY, JUDGEMENT_FAILED, last->number,
@@ -186,6 +247,8 @@ static bool through_nothing(const struct hwaccl_evidence *evidence, const struct
         if (zeros)
                 finding_fact(finding, last->number, "the bytes at RIP are 00 00, ADD [memory], AL, again and again");
         growth_fact(evidence, finding);
+        if (zeros)
+                zeros_entered(evidence, last, finding);
         way_there(evidence, last, finding);
         return true;
 }

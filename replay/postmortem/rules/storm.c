@@ -8,7 +8,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define TAKEN_MIN 32u
+#define TAKEN_MIN         32u
+#define REDIRECTION_LEVEL (UINT64_C(1) << 15)
+#define REDIRECTION_MASK  (UINT64_C(1) << 16)
 
 struct storm {
         unsigned taken; /* among the last exits */
@@ -51,6 +53,24 @@ static void look_at(const struct hwaccl_evidence *evidence, uint8_t vector, stru
         }
 }
 
+static void io_apic_facts(const struct hwaccl_evidence *evidence, uint8_t vector, struct hwaccl_finding *finding)
+{
+        const struct hwaccl_io_apic *io_apic = evidence_device(evidence, "io_apic");
+
+        for (unsigned pin = 0; io_apic && pin < HWACCL_IO_APIC_PINS; pin++) {
+                bool up = io_apic->pins >> pin & 1, level = io_apic->redirection[pin] & REDIRECTION_LEVEL;
+                if ((io_apic->redirection[pin] & 0xff) != vector || io_apic->redirection[pin] & REDIRECTION_MASK)
+                        continue;
+                finding_fact(finding, up ? evidence_line_change(evidence, pin, true) : EVIDENCE_NEVER,
+                             "vector %02xh is pin %u of the I/O APIC, %s, %s-triggered; the pin is %s", vector, pin,
+                             interrupt_line_source(pin), level ? "level" : "edge",
+                             up ? "up since this exit: the cause is not acknowledged" : "down");
+                finding_advise(finding,
+                               "the handler of vector %02xh: does it clear the cause at the device before the EOI?",
+                               vector);
+        }
+}
+
 /* The line of the vector, and whether it is still up. */
 static void line_facts(const struct hwaccl_evidence *evidence, uint8_t vector, struct hwaccl_finding *finding)
 {
@@ -70,6 +90,7 @@ static void line_facts(const struct hwaccl_evidence *evidence, uint8_t vector, s
                                "the handler of vector %02xh: does it clear the cause at the device before the EOI?",
                                vector);
         }
+        io_apic_facts(evidence, vector, finding);
 }
 
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)

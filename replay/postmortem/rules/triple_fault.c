@@ -1,17 +1,19 @@
 /* A fault that could not be delivered, while a double fault could not be delivered. */
 #include "replay/postmortem/derive.h"
+#include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/rules.h"
 #include "replay/postmortem/rules/interrupt_blocks.h"
 #include "replay/postmortem/words/words.h"
 
 #include "core/exit/registers.h"
-#include "core/machine/devices/pic.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define RFLAGS_IF       UINT64_C(0x200)
+#define ERROR_IDT       2u
+#define ERROR_LDT       4u
 #define REAL_MODE_LIMIT 0x3ffu
 #define RESET_LIMIT     0xffffu
 
@@ -61,16 +63,18 @@ static void table_facts(const struct hwaccl_evidence *evidence, const struct evi
         }
 }
 
-/* "IRQ 0 (timer)" for a vector of the 8259s; "" for others. */
-static const char *source_of(const struct hwaccl_evidence *evidence, uint8_t vector)
+/* Why an event could not be delivered, in the words of a title. */
+static const char *why_undelivered(const struct hwaccl_fault_link *link)
 {
-        const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
+        bool zero = link->has & HWACCL_FAULT_HAS_VALUE && !link->value;
 
-        if (pic && vector - (unsigned)pic->master.base < 8)
-                return interrupt_line_source(vector - (unsigned)pic->master.base);
-        if (pic && vector - (unsigned)pic->slave.base < 8)
-                return interrupt_line_source(8 + vector - (unsigned)pic->slave.base);
-        return "an interrupt";
+        switch (link->step) {
+        case HWACCL_DELIVERY_GATE_TYPE:
+                return zero ? "its entry of the IDT is empty" : "its entry of the IDT is no gate";
+        case HWACCL_DELIVERY_GATE_ABSENT: return "its entry of the IDT is not present";
+        case HWACCL_DELIVERY_TABLE_LIMIT: return "its entry is beyond the IDT's limit";
+        default: return hwaccl_delivery_step_name(link->step);
+        }
 }
 
 /* The first link whose delivery failed. */
@@ -95,8 +99,8 @@ static bool interrupted(const struct hwaccl_fault_chain *chain, const struct evi
         return last->offered && (!last->settled || last->taken);
 }
 
-static void interrupt_facts(const struct hwaccl_evidence *evidence, const struct evidence_exit *exit, uint8_t vector,
-                            struct hwaccl_finding *finding)
+static void interrupt_facts(const struct hwaccl_evidence *evidence, const struct evidence_exit *exit,
+                            const struct hwaccl_fault_chain *chain, uint8_t vector, struct hwaccl_finding *finding)
 {
         bool bounded;
         uint64_t since = evidence_bits_since(evidence, HWACCL_FIELD_INDEX_rflags, RFLAGS_IF, &bounded);
@@ -104,7 +108,7 @@ static void interrupt_facts(const struct hwaccl_evidence *evidence, const struct
 
         evidence_place(&exit->entry, &exit->entry_known, place, sizeof(place));
         finding_fact(finding, exit->number, "vector %02xh, %s, was delivered at the entry before this exit, at %s",
-                     vector, source_of(evidence, vector), place);
+                     vector, interrupt_vector_source(evidence, vector), place);
         if (exit->exit.rflags & RFLAGS_IF) {
                 const struct evidence_exit *first = NULL;
                 for (size_t i = 0; i < evidence->exit_count && !first; i++)
@@ -117,7 +121,13 @@ static void interrupt_facts(const struct hwaccl_evidence *evidence, const struct
                              bounded ? "before" : "between this exit and the one before",
                              bounded ? " the exits that were looked at" : "");
         }
-        finding_advise(finding, "keep interrupts off (CLI) until the IDT of the new mode is loaded; what set IF?");
+        if (chain->count && !real_mode_table(&exit->exit) &&
+            chain->link[first_failed(chain)].step != HWACCL_DELIVERY_TABLE_LIMIT)
+                finding_advise(finding, "who should have set the IDT's entry of vector %02xh, or have masked %s?",
+                               vector, interrupt_vector_source(evidence, vector));
+        else
+                finding_advise(finding,
+                               "keep interrupts off (CLI) until the IDT of the new mode is loaded; what set IF?");
 }
 
 /* "#GP (vector 13, error code 202h)", "page fault at 10h", "vector 40h, IRQ 0 (timer)" */
@@ -132,7 +142,7 @@ static void name_event(const struct hwaccl_evidence *evidence, uint8_t source, u
         if (cr2)
                 (void)snprintf(address, sizeof(address), ", address %" PRIx64 "h", *cr2);
         if (source == HWACCL_EVENT_EXTERNAL)
-                (void)snprintf(text, room, "vector %02xh, %s", vector, source_of(evidence, vector));
+                (void)snprintf(text, room, "vector %02xh, %s", vector, interrupt_vector_source(evidence, vector));
         else if (source == HWACCL_EVENT_SOFTWARE)
                 (void)snprintf(text, room, "INT %02xh", vector);
         else
@@ -173,8 +183,74 @@ static void chain_facts(const struct hwaccl_evidence *evidence, const struct hwa
                                    link->has & HWACCL_FAULT_HAS_RAISED_CR2 ? &link->raised_cr2 : NULL, raised,
                                    sizeof(raised));
                 finding_fact(finding, exit, "%s at %04x:%" PRIx64 "h was not delivered: %s%s%s; this raised %s", event,
-                             link->cs, link->rip, hwaccl_delivery_step_name(link->step), looked, limit, raised);
+                             link->cs, link->rip, why_undelivered(link), looked, limit, raised);
         }
+}
+
+/* The selector of an error code, and what the table has there. */
+static void selector_fact(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                          const struct hwaccl_fault_chain *chain, struct hwaccl_finding *finding)
+{
+        const struct hwaccl_fault_link *link = &chain->link[first_failed(chain)];
+        uint32_t code = link->error_code, selector = code & 0xfff8;
+        const struct hwaccl_subject_state *state = &last->exit;
+        bool local = code & ERROR_LDT;
+        uint64_t base = local ? state->ldtr.base : state->gdtr.base;
+        uint32_t limit = local ? state->ldtr.limit : state->gdtr.limit;
+        uint8_t bytes[8];
+
+        if (!chain->count || link->source != HWACCL_EVENT_EXCEPTION || !(link->has & HWACCL_FAULT_HAS_ERROR_CODE) ||
+            link->vector < 10 || link->vector > 13 || !selector || code & ERROR_IDT)
+                return;
+        if (selector + 7 > limit)
+                finding_fact(finding, last->number,
+                             "the error code names selector %xh: it is beyond the %s, whose limit is %xh", selector,
+                             local ? "LDT" : "GDT", limit);
+        else if (evidence_read_linear(evidence, state, base + selector, bytes, sizeof(bytes)))
+                finding_fact(
+                        finding, last->number,
+                        "the error code names selector %xh: its descriptor in the %s has access byte %02xh (%spresent, "
+                        "DPL %u, %s)",
+                        selector, local ? "LDT" : "GDT", bytes[5], bytes[5] & 0x80 ? "" : "not ", bytes[5] >> 5 & 3,
+                        !(bytes[5] & 0x10) ? "system"
+                        : bytes[5] & 0x08  ? "code"
+                        : bytes[5] & 0x02  ? "data, writable"
+                                           : "data, read-only");
+        else
+                finding_fact(finding, last->number, "the error code names selector %xh of the %s", selector,
+                             local ? "LDT" : "GDT");
+}
+
+/* Where to look, by the step that failed first. */
+static void chain_advice(const struct evidence_exit *last, const struct hwaccl_fault_chain *chain,
+                         struct hwaccl_finding *finding)
+{
+        const struct hwaccl_fault_link *link = &chain->link[first_failed(chain)];
+
+        if (!chain->count || link->source != HWACCL_EVENT_EXCEPTION)
+                return;
+        if (link->step == HWACCL_DELIVERY_GATE_TYPE || link->step == HWACCL_DELIVERY_GATE_ABSENT)
+                finding_advise(finding, "who should have set the IDT's entries of vectors %u and 8 (#DF)?",
+                               link->vector);
+        else if (link->step == HWACCL_DELIVERY_FRAME_SEGMENT || link->step == HWACCL_DELIVERY_FRAME_WRITE ||
+                 link->step == HWACCL_DELIVERY_STACK_POINTER)
+                finding_advise(
+                        finding,
+                        "the stack pointer, %" PRIx64
+                        "h: a stack that overflowed, or is not mapped? A stack of its own for #DF (a task gate, or "
+                        "in 64-bit mode the IST) would let its handler run",
+                        last->exit.rsp);
+}
+
+/* What the VMM refused with the fault that then could not be delivered. */
+static void refusal_fact(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                         struct hwaccl_finding *finding)
+{
+        struct evidence_access access = evidence_access(evidence, evidence->exit_count - 1);
+
+        if (access.kind == ACCESS_MSR)
+                finding_fact(finding, last->number, "the instruction is %s of MSR %" PRIx64 "h, which the VMM refused",
+                             access.write ? "WRMSR" : "RDMSR", access.address);
 }
 
 /* A #GP or #SS without a selector may come from an offset beyond a limit, which emulators do not always check. */
@@ -219,7 +295,7 @@ static void fault_title(const struct hwaccl_evidence *evidence, const struct evi
                                state->idtr.limit);
         else if (chain->count)
                 (void)snprintf(why, sizeof(why), ": %s; nor could the double fault",
-                               hwaccl_delivery_step_name(chain->link[first].step));
+                               why_undelivered(&chain->link[first]));
         else if (beyond_limit(state, 13) && beyond_limit(state, 8))
                 (void)snprintf(why, sizeof(why), ": IDTR's limit %xh ends before its gate and that of #DF (vector 8)",
                                state->idtr.limit);
@@ -265,9 +341,12 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                 derived_facts(&derived, last->number, finding);
         chain_facts(evidence, &chain, last->number, finding);
         if (interrupted(&chain, last, &vector))
-                interrupt_facts(evidence, last, vector, finding);
+                interrupt_facts(evidence, last, &chain, vector, finding);
         table_facts(evidence, last, finding);
         limit_facts(last, &chain, finding);
+        selector_fact(evidence, last, &chain, finding);
+        refusal_fact(evidence, last, finding);
+        chain_advice(last, &chain, finding);
         if (!chain.count && last->exit.cr2 != last->entry.cr2)
                 finding_guess(finding, last->number,
                               "CR2 changed to %" PRIx64

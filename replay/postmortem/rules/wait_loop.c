@@ -2,12 +2,14 @@
 #include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/rules.h"
 #include "replay/postmortem/rules/polled_device.h"
+#include "replay/postmortem/rules/spin.h"
 
 #include "core/exit/emulate/emulator.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
+#define RFLAGS_IF UINT64_C(0x200)
 #define POST_PORT 0x80u /* its reads are delays */
 
 /* The read of the loop on which it turns: the last one of a round. */
@@ -102,7 +104,7 @@ static void test_behind(const struct hwaccl_evidence *evidence, const struct pol
                         return;
                 at += length;
         }
-        finding_fact(finding, poll->exit->number, "behind the read, in the memory at the end: %s; %s; %s", text[0],
+        finding_fact(finding, poll->exit->number, "after the read, in the memory at the end: %s; %s; %s", text[0],
                      text[1], text[2]);
 }
 
@@ -144,6 +146,35 @@ static void loop_title(const struct hwaccl_evidence *evidence, const struct poll
                       answer->why);
 }
 
+/* A loop without exits: what it reads can change only by an interrupt's handler, a device or another processor. */
+static void spins(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
+{
+        const struct evidence_exit *last = hwaccl_evidence_last(evidence);
+        struct spin spin;
+        char place[64];
+
+        if (!spin_find(evidence, &spin))
+                return;
+        bool alone = evidence->info->vcpu_count == 1, off = !(last->exit.rflags & RFLAGS_IF);
+        evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
+        finding_title(finding, WEIGHT_POSSIBLE, off && (alone || !*spin.read) ? JUDGEMENT_FAILED : JUDGEMENT_UNKNOWN,
+                      last->number, "the guest spins at %s (%s)%s", place, *spin.read ? spin.read : spin.jump,
+                      off && !*spin.read ? " with interrupts off: nothing ends this loop"
+                      : off && alone     ? " with interrupts off: no handler can change what it reads"
+                      : *spin.read       ? ": it waits until memory changes"
+                                         : ": only interrupt handlers run besides");
+        finding_fact(finding, last->number, "the loop, in the memory at the end: %" PRIx64 "h to %" PRIx64 "h, %s%s%s",
+                     spin.first, spin.last, spin.read, *spin.read ? "; " : "", spin.jump);
+        finding_fact(finding, last->number, "RFLAGS %" PRIx64 "h: IF (bit 9) is %d", last->exit.rflags, !off);
+        if (*spin.read)
+                finding_advise(finding, "who should write the memory that '%s' reads?", spin.read);
+        else
+                finding_advise(
+                        finding,
+                        "the code that leads to %s: an endless loop is how kernels and firmware stop after a failure",
+                        place);
+}
+
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
         struct poll poll = {.always = UINT64_MAX};
@@ -151,6 +182,8 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         unsigned end = evidence->info->end;
         size_t index = 0;
 
+        if (!evidence->loop.period && end == HWACCL_END_STOPPED)
+                spins(evidence, finding);
         if (!evidence->loop.period || (end != HWACCL_END_STOPPED && end != HWACCL_END_NONE) ||
             !find_read(evidence, &poll, &index))
                 return;
@@ -171,13 +204,13 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                              "%" PRIu64 " reads among the last exits: bits that were always 1: %" PRIx64
                              "h, bits that were ever 1: %" PRIx64 "h",
                              poll.reads, poll.always, poll.ever);
-        if (poll.test == POLL_TESTED && !answer.no_state)
-                finding_fact(finding, poll.exit->number, "by the flags behind it, the bits that the guest tests are %s",
+        if (poll.test == POLL_TESTED && !poll.exact && !answer.no_state)
+                finding_fact(finding, poll.exit->number, "by the flags after it, the bits that the guest tests are %s",
                              poll.awaited ? "all 0" : "not all 0");
         if (answer.no_state)
                 finding_fact(finding, EVIDENCE_NEVER, "no state of a device that could end the loop is known there");
         test_behind(evidence, &poll, finding);
-        if (*answer.why)
+        if (*answer.why && answer.exit != EVIDENCE_NEVER)
                 finding_fact(finding, answer.exit, "%s", answer.why);
         if (*answer.advice)
                 finding_advise(finding, "%s", answer.advice);
