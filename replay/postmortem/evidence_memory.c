@@ -41,6 +41,8 @@ bool evidence_read_linear(const struct hwaccl_evidence *evidence, const struct h
 {
         uint8_t *to = buffer;
 
+        if (state->efer & HWACCL_EFER_LMA && !address_is_canonical(linear))
+                return false;
         while (size) {
                 size_t part = PAGE - linear % PAGE < size ? PAGE - linear % PAGE : size;
                 uint64_t physical;

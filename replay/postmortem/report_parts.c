@@ -2,10 +2,12 @@
 #include "replay/postmortem/report.h"
 
 #include "replay/postmortem/evidence_query.h"
+#include "replay/postmortem/rules/spurious.h"
 #include "tracer/ring/exit_id.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool hwaccl_report_register(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field,
@@ -26,7 +28,7 @@ bool hwaccl_report_register(const struct hwaccl_evidence *evidence, enum hwaccl_
         return true;
 }
 
-static void describe_event(sqlite3_stmt *row, struct hwaccl_report_event *event)
+static void describe_event(const struct hwaccl_evidence *evidence, sqlite3_stmt *row, struct hwaccl_report_event *event)
 {
         const char *what = (const char *)sqlite3_column_text(row, 1);
         const char *vector = (const char *)sqlite3_column_text(row, 3);
@@ -34,7 +36,11 @@ static void describe_event(sqlite3_stmt *row, struct hwaccl_report_event *event)
 
         event->exit = exit_number(sqlite3_column_int64(row, 0));
         if (vector)
-                (void)snprintf(event->text, sizeof(event->text), "vector %.20s %.20s", vector, what ? what : "");
+                (void)snprintf(event->text, sizeof(event->text), "vector %.20s %.20s%s", vector, what ? what : "",
+                               what && strcmp(what, "taken") == 0 &&
+                                               spurious_vector(evidence, (uint8_t)strtoul(vector, NULL, 16))
+                                       ? " (spurious)"
+                                       : "");
         else if (sqlite3_column_type(row, 2) == SQLITE_INTEGER)
                 (void)snprintf(event->text, sizeof(event->text), "line %" PRId64 " %.20s",
                                (int64_t)sqlite3_column_int64(row, 2), what ? what : "");
@@ -52,7 +58,7 @@ size_t hwaccl_report_ledger(const struct hwaccl_evidence *evidence, struct hwacc
         size_t count = 0;
 
         while (count < REPORT_LEDGER_MAX && evidence_row(row))
-                describe_event(row, &event[count++]);
+                describe_event(evidence, row, &event[count++]);
         (void)sqlite3_finalize(row);
         return count;
 }

@@ -225,6 +225,54 @@ static void a_guest_on_another_processor_does_not_run_in_the_thread(void **state
         assert_null(strstr(text, "the host did not run"));
 }
 
+static void out(struct hwaccl_trace_vcpu *vcpu, uint64_t port, uint64_t value)
+{
+        struct hwaccl_trace_state state = {.known = {0, 0}};
+
+        hwaccl_trace_put_exit(&state, HWACCL_EXIT_IO_INSTRUCTION, port << 16, 2);
+        hwaccl_trace_put(&state, rax, value);
+        assert_true(hwaccl_trace_vcpu_exit(vcpu, &state));
+        assert_true(hwaccl_trace_vcpu_handled(vcpu, HWACCL_OUTCOME_COMPLETED));
+}
+
+/* 8259 #1 at 40h, #2 at 48h; vector @taken is taken. */
+static void record_vector(uint8_t taken, unsigned line)
+{
+        struct hwaccl_trace *trace = open_trace(path, 1);
+        struct hwaccl_trace_vcpu *vcpu = hwaccl_trace_vcpu(trace, 0);
+
+        out(vcpu, 0x20, 0x11);
+        out(vcpu, 0x21, 0x40);
+        out(vcpu, 0xa0, 0x11);
+        out(vcpu, 0xa1, 0x48);
+        struct hwaccl_trace_state state = {.known = {0, 0}};
+        hwaccl_trace_put_exit(&state, HWACCL_EXIT_EXTERNAL_INTERRUPT, 0, 0);
+        assert_true(hwaccl_trace_vcpu_exit(vcpu, &state));
+        assert_true(hwaccl_trace_vcpu_effect(vcpu, HWACCL_TRACE_EFFECT_IRQ_LINE, line, 1, NULL, 0));
+        assert_true(hwaccl_trace_vcpu_handled(vcpu, HWACCL_OUTCOME_RESUMED));
+        assert_true(hwaccl_trace_vcpu_irq_injected(vcpu, taken));
+        exit_at(vcpu, HWACCL_EXIT_IO_INSTRUCTION, 0x100 << 16, 0x2000, RFLAGS_IF | 2, HWACCL_OUTCOME_COMPLETED);
+        close_with(trace, HWACCL_TRACE_END_STOPPED);
+        report_about(REPORT_ANY_VCPU, 0, "not-the-guest", JUDGEMENT_UNKNOWN);
+}
+
+static void the_vector_of_a_line_that_nothing_asserted_is_spurious(void **state)
+{
+        (void)state;
+        record_vector(0x47, 0);
+        assert_says("vector 47h, taken before this exit, is spurious by all signs: nothing asserted IRQ 7");
+        assert_says("vector 0x47 taken (spurious)");
+        assert_int_equal(remove(path), 0);
+        record_vector(0x4f, 7);
+        assert_says("nothing asserted IRQ 15; 8259 #2 gives its vector");
+        assert_int_equal(remove(path), 0);
+        record_vector(0x47, 7);
+        assert_null(strstr(text, "spurious"));
+        assert_int_equal(remove(path), 0);
+        record_vector(0x46, 0);
+        assert_null(strstr(text, "spurious"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -236,6 +284,7 @@ int main(void)
                 cmocka_unit_test_teardown(time_in_which_the_host_did_not_run_the_guest_is_a_fact, remove_files),
                 cmocka_unit_test_teardown(time_in_which_the_guest_ran_or_waited_is_none, remove_files),
                 cmocka_unit_test_teardown(a_guest_on_another_processor_does_not_run_in_the_thread, remove_files),
+                cmocka_unit_test_teardown(the_vector_of_a_line_that_nothing_asserted_is_spurious, remove_files),
         };
 
         return cmocka_run_group_tests(tests, make_directory, remove_directory);

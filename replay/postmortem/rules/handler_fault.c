@@ -146,27 +146,46 @@ static void wrong_length(const struct hwaccl_evidence *evidence, struct hwaccl_f
         }
 }
 
+static void report_twice(const struct advance *advance, struct hwaccl_finding *finding)
+{
+        finding_title(finding, WEIGHT_LIKELY, JUDGEMENT_FAILED, advance->exit,
+                      "the VMM's handling of exit %" PRIu64 " is at fault: RIP was advanced by 2 x %" PRIu64
+                      ": the instruction's length twice",
+                      advance->exit, advance->length);
+        finding_fact(finding, advance->exit,
+                     "RIP at the next entry is %" PRIu64 " further, and the instruction has %" PRIu64 " bytes",
+                     advance->advance, advance->length);
+        finding_advise(finding, "who advances RIP: the kernel, or the VMM's handler, or both?");
+}
+
+static void report_blocked(const struct evidence_exit *blocked, struct hwaccl_finding *finding)
+{
+        char place[64];
+
+        evidence_place(&blocked->entry, &blocked->entry_known, place, sizeof(place));
+        finding_title(finding, WEIGHT_LIKELY, JUDGEMENT_FAILED, blocked->number,
+                      "the VMM injected vector %02xh before exit %" PRIu64
+                      " while the guest cannot take interrupts (RFLAGS %" PRIx64 "h, interruptibility %" PRIx64 "h)",
+                      blocked->vector, blocked->number, blocked->entry.rflags, blocked->entry.interruptibility);
+        finding_fact(finding, blocked->number, "at the entry, at %s, %s", place,
+                     blocked->entry.rflags & RFLAGS_IF ? "STI or MOV SS blocked interrupts for one instruction"
+                                                       : "IF (bit 9 of RFLAGS) was 0");
+        finding_advise(finding, "the VMM's injection: does it wait for the interrupt-window exit?");
+}
+
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
         struct advance advance;
         const struct evidence_exit *blocked;
 
-        if (evidence->divergence_count) {
+        if (evidence->divergence_count)
                 diverged(evidence, finding);
-        } else if (!evidence->machine && advanced_twice(evidence, &advance)) {
-                finding_title(finding, WEIGHT_LIKELY, JUDGEMENT_FAILED, advance.exit,
-                              "the VMM's handling of exit %" PRIu64 " is at fault: RIP was advanced by 2 x %" PRIu64
-                              ": the instruction's length twice",
-                              advance.exit, advance.length);
-        } else if (!evidence->machine && (blocked = injected_blocked(evidence)) != NULL) {
-                finding_title(finding, WEIGHT_LIKELY, JUDGEMENT_FAILED, blocked->number,
-                              "the VMM injected vector %02xh before exit %" PRIu64
-                              " while the guest cannot take interrupts "
-                              "(RFLAGS %" PRIx64 "h, interruptibility %" PRIx64 "h)",
-                              blocked->vector, blocked->number, blocked->entry.rflags, blocked->entry.interruptibility);
-        } else {
+        else if (!evidence->machine && advanced_twice(evidence, &advance))
+                report_twice(&advance, finding);
+        else if (!evidence->machine && (blocked = injected_blocked(evidence)) != NULL)
+                report_blocked(blocked, finding);
+        else
                 wrong_length(evidence, finding);
-        }
 }
 
 const struct hwaccl_rule hwaccl_rule_handler_fault = {

@@ -2,7 +2,7 @@
 
 #include "core/machine/devices/i8042.h"
 #include "core/machine/devices/io_apic.h"
-#include "core/machine/devices/local_apic.h"
+#include "core/machine/devices/local_apic_internal.h"
 #include "core/machine/devices/pic.h"
 #include "core/machine/devices/pit.h"
 #include "core/machine/devices/rtc.h"
@@ -13,18 +13,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#define APIC_BASE_ENABLED 0x800u
-#define APIC_EOI          UINT64_C(0xfee000b0)
-#define X2APIC_EOI        0x80bu
-#define SVR_ENABLED       0x100u
-#define LVT_MASKED        0x10000u
-#define REDIRECTION_MASK  (UINT64_C(1) << 16)
-#define CASCADE           2u
-#define RTC_B_SOURCES     0x70u
-#define RTC_LINE          8u
-#define MCR_OUT2          0x08u
-#define IER_RECEIVED      0x01u
-#define IER_TRANSMITTER   0x02u
+#define APIC_BASE_ENABLED   0x800u
+#define APIC_EOI            UINT64_C(0xfee000b0)
+#define X2APIC_EOI          0x80bu
+#define SVR_ENABLED         0x100u
+#define LVT_MASKED          0x10000u
+#define REDIRECTION_MASK    (UINT64_C(1) << 16)
+#define REDIRECTION_LOGICAL (UINT64_C(1) << 11)
+#define ALL_APICS           0xffu
+#define CASCADE             2u
+#define RTC_B_SOURCES       0x70u
+#define RTC_LINE            8u
+#define MCR_OUT2            0x08u
+#define IER_RECEIVED        0x01u
+#define IER_TRANSMITTER     0x02u
 
 const char *interrupt_line_source(unsigned line)
 {
@@ -281,6 +283,12 @@ static void uart_blocks(const struct hwaccl_evidence *evidence, struct interrupt
 {
         const struct hwaccl_uart *uart = evidence_device(evidence, "uart");
 
+        const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
+        bool only = pic && (pic->master.imr | 1u << CASCADE) == (0xffu & ~(1u << HWACCL_UART_LINE));
+
+        if (uart && only && !uart->ier)
+                add(blocks, BLOCK_ARMED, EVIDENCE_NEVER, "who should enable COM1's interrupts (IER, port 3f9h)?",
+                    "the 8259s let only IRQ 4 (COM1) through, and COM1 raises none: IER is 00h");
         if (!uart || uart->mcr & MCR_OUT2)
                 return;
         bool received = uart->ier & IER_RECEIVED && uart->received_count;
@@ -314,6 +322,30 @@ static void no_timer(const struct hwaccl_evidence *evidence, struct interrupt_bl
         add(blocks, BLOCK_NO_SOURCE, EVIDENCE_NEVER, "which timer should end the wait?",
             "no timer is armed: counter 0 of the 8253 %s%s%s", counter,
             apic ? ", the local APIC's timer is off or masked" : "", rtc ? ", the RTC has no interrupt enabled" : "");
+}
+
+static bool uses_io_apic(const struct hwaccl_evidence *evidence)
+{
+        const struct hwaccl_io_apic *io_apic = evidence_device(evidence, "io_apic");
+
+        for (unsigned pin = 0; io_apic && pin < HWACCL_IO_APIC_PINS; pin++)
+                if (!(io_apic->redirection[pin] & REDIRECTION_MASK))
+                        return true;
+        return false;
+}
+
+/* Vectors that are requested, or that the timer will request, and not above the task priority. */
+static void priority_blocks(const struct hwaccl_local_apic *apic, struct interrupt_blocks *blocks)
+{
+        unsigned priority = (unsigned)hwaccl_local_apic_tpr(apic) >> 4;
+        for (unsigned vector = 16; vector < 256 && priority; vector++) {
+                bool requested = apic->irr[vector / 64] >> vector % 64 & 1;
+                bool due = apic_timer_armed(apic) && (apic->lvt[HWACCL_LVT_TIMER] & 0xff) == vector;
+                if (vector >> 4 <= priority && (requested || due))
+                        add(blocks, BLOCK_DISABLED, EVIDENCE_NEVER, "who should lower the TPR, offset 80h (or CR8)?",
+                            "local APIC: vector %02xh%s, and TPR %x0h holds back every vector up to %xfh", vector,
+                            requested ? " is requested" : ", the timer's, is armed", priority, priority);
+        }
 }
 
 /* Among the last exits. */
@@ -370,9 +402,11 @@ static void apic_blocks(const struct hwaccl_evidence *evidence, const struct hwa
                     "local APIC: vector %02xh is in service without EOI%s and blocks every vector up to %02xh%s",
                     vector, since, vector | 15u, seen);
         }
-        if (!(apic->svr & SVR_ENABLED) && (apic->irr[0] | apic->irr[1] | apic->irr[2] | apic->irr[3]))
+        if (!(apic->svr & SVR_ENABLED) &&
+            (apic->irr[0] | apic->irr[1] | apic->irr[2] | apic->irr[3] || uses_io_apic(evidence)))
                 add(blocks, BLOCK_DISABLED, EVIDENCE_NEVER, "who should set bit 8 of the SVR, offset f0h?",
-                    "local APIC: it is disabled by software (SVR %xh)", apic->svr);
+                    "local APIC: it is disabled by software (SVR %xh, bit 8 is 0) and accepts no interrupt", apic->svr);
+        priority_blocks(apic, blocks);
         if (pic_asks && apic->lvt[HWACCL_LVT_LINT0] & LVT_MASKED)
                 add(blocks, BLOCK_MASKED, EVIDENCE_NEVER, "is the guest to use the 8259s or the I/O APIC?",
                     "local APIC: the 8259s request an interrupt, and LINT0 is masked (LVT %xh)",
@@ -385,6 +419,7 @@ static void apic_blocks(const struct hwaccl_evidence *evidence, const struct hwa
 static void io_apic_blocks(const struct hwaccl_evidence *evidence, const struct hwaccl_io_apic *io_apic,
                            const struct hwaccl_pic *pic, struct interrupt_blocks *blocks)
 {
+        const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
         bool used = false;
 
         for (unsigned pin = 0; pin < HWACCL_IO_APIC_PINS; pin++)
@@ -392,11 +427,19 @@ static void io_apic_blocks(const struct hwaccl_evidence *evidence, const struct 
         for (unsigned pin = 0; pin < HWACCL_IO_APIC_PINS; pin++) {
                 bool up = io_apic->pins >> pin & 1, open = !(io_apic->redirection[pin] & REDIRECTION_MASK);
                 bool pic_open = pic && pin < 16 && !((pin < 8 ? pic->master.imr : pic->slave.imr) >> pin % 8 & 1);
+                unsigned line = pin == CASCADE ? 0 : pin; /* of the ISA bus */
+                unsigned target = (unsigned)(io_apic->redirection[pin] >> 56);
+                if (open && !(io_apic->redirection[pin] & REDIRECTION_LOGICAL) && apic && target != apic->id &&
+                    target != ALL_APICS)
+                        add(blocks, BLOCK_DISABLED, EVIDENCE_NEVER, "which APIC ID should the redirection entry have?",
+                            "I/O APIC: pin %u (%s) is sent to APIC ID %u, and the processor's is %u", pin,
+                            interrupt_line_source(line), target, apic->id);
                 if (up && !open && !pic_open && used)
                         add(blocks, BLOCK_MASKED, evidence_line_change(evidence, pin, true),
-                            "who should clear bit 16 of the redirection entry?",
+                            line ? "who should clear bit 16 of the redirection entry?"
+                                 : "the timer is on pin 2, not 0 (source override in the MADT): who should open pin 2?",
                             "I/O APIC: pin %u (%s) is up and masked (redirection entry %" PRIx64 "h)", pin,
-                            interrupt_line_source(pin), io_apic->redirection[pin]);
+                            interrupt_line_source(line), io_apic->redirection[pin]);
         }
 }
 

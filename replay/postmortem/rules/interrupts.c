@@ -2,6 +2,7 @@
 #include "replay/postmortem/rules.h"
 #include "replay/postmortem/rules/interrupt_blocks.h"
 #include "replay/postmortem/rules/spin.h"
+#include "replay/postmortem/rules/spurious.h"
 
 #include "core/machine/devices/pic.h"
 
@@ -85,16 +86,38 @@ static bool blocked_while_running(const struct hwaccl_evidence *evidence, const 
         return true;
 }
 
+/* The latest vector among the last exits that was spurious. */
+static void spurious(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
+{
+        bool seen[256] = {false};
+
+        for (size_t i = evidence->exit_count; i-- > 0;) {
+                const struct evidence_exit *exit = &evidence->exits[i];
+                if (!exit->offered || !exit->taken || seen[exit->vector])
+                        continue;
+                seen[exit->vector] = true;
+                const char *why = spurious_vector(evidence, exit->vector);
+                if (!why)
+                        continue;
+                if (!finding->weight)
+                        finding_title(finding, WEIGHT_HINT - 1, JUDGEMENT_UNKNOWN, exit->number,
+                                      "vector %02xh, taken before exit %" PRIu64 ", was spurious", exit->vector,
+                                      exit->number);
+                finding_fact(finding, exit->number, "vector %02xh, taken before this exit, is %s", exit->vector, why);
+        }
+}
+
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
         const struct evidence_exit *last = hwaccl_evidence_last(evidence);
+        bool stopped = evidence->info->end == HWACCL_END_STOPPED;
 
-        if (!last || evidence->info->end != HWACCL_END_STOPPED)
+        if (!last)
                 return;
-        if (evidence_of_host(last) &&
-            (requested_while_off(evidence, last, finding) || blocked_while_running(evidence, last, finding)))
-                return;
-        (void)never_taken(evidence, finding);
+        if (stopped && !(evidence_of_host(last) && (requested_while_off(evidence, last, finding) ||
+                                                    blocked_while_running(evidence, last, finding))))
+                (void)never_taken(evidence, finding);
+        spurious(evidence, finding);
 }
 
 const struct hwaccl_rule hwaccl_rule_interrupts = {

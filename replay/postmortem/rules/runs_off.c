@@ -1,4 +1,5 @@
 /* The guest executes where no code is. */
+#include "replay/postmortem/rules/runs_off.h"
 #include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/evidence_query.h"
 #include "replay/postmortem/rules.h"
@@ -83,6 +84,13 @@ static void came_by_stack(const struct hwaccl_evidence *evidence, const struct e
                               linear);
 }
 
+void runs_off_origin(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                     struct hwaccl_finding *finding)
+{
+        target_register(last, finding);
+        came_by_stack(evidence, last, finding);
+}
+
 /* It runs through zeros: where may it have entered them? */
 static void zeros_entered(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
                           struct hwaccl_finding *finding)
@@ -125,8 +133,7 @@ static void fetch_without_memory(const struct hwaccl_evidence *evidence, const s
         finding_title(finding, WEIGHT_CERTAIN, JUDGEMENT_FAILED, last->number,
                       "the guest executes where no memory is: fetch at %s from %" PRIx64 "h, %s", place, physical,
                       evidence_region(evidence, physical));
-        target_register(last, finding);
-        came_by_stack(evidence, last, finding);
+        runs_off_origin(evidence, last, finding);
         last_sane(evidence, evidence->exit_count - 1, finding);
         stack_fact(last, finding);
         finding_advise(finding,

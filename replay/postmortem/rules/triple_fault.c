@@ -1,7 +1,7 @@
 /* A fault that could not be delivered, while a double fault could not be delivered. */
 #include "replay/postmortem/derive.h"
-#include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/rules.h"
+#include "replay/postmortem/rules/fault_details.h"
 #include "replay/postmortem/rules/interrupt_blocks.h"
 #include "replay/postmortem/words/words.h"
 
@@ -12,8 +12,6 @@
 #include <string.h>
 
 #define RFLAGS_IF       UINT64_C(0x200)
-#define ERROR_IDT       2u
-#define ERROR_LDT       4u
 #define REAL_MODE_LIMIT 0x3ffu
 #define RESET_LIMIT     0xffffu
 
@@ -43,9 +41,9 @@ static void table_facts(const struct hwaccl_evidence *evidence, const struct evi
         bool bounded;
         uint64_t since = evidence_bits_since(evidence, HWACCL_FIELD_INDEX_idtr_base, UINT64_MAX, &bounded);
 
-        finding_fact(finding, since, "IDTR %" PRIx64 "h:%xh%s, gates of %u bytes: room for vectors up to %d",
-                     state->idtr.base, state->idtr.limit, bounded ? " as at the start" : "", gate_size(state),
-                     (int)((state->idtr.limit + 1) / gate_size(state)) - 1);
+        finding_fact(finding, since, "IDTR %" PRIx64 "h:%xh%s, entries of %u bytes: room for %u", state->idtr.base,
+                     state->idtr.limit, bounded ? " as at the start" : "", gate_size(state),
+                     (state->idtr.limit + 1) / gate_size(state));
         if (real_mode_table(state)) {
                 uint64_t mode = evidence_bits_since(evidence, HWACCL_FIELD_INDEX_cr0, HWACCL_CR0_PE, &bounded);
                 finding_fact(finding, mode,
@@ -187,40 +185,6 @@ static void chain_facts(const struct hwaccl_evidence *evidence, const struct hwa
         }
 }
 
-/* The selector of an error code, and what the table has there. */
-static void selector_fact(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
-                          const struct hwaccl_fault_chain *chain, struct hwaccl_finding *finding)
-{
-        const struct hwaccl_fault_link *link = &chain->link[first_failed(chain)];
-        uint32_t code = link->error_code, selector = code & 0xfff8;
-        const struct hwaccl_subject_state *state = &last->exit;
-        bool local = code & ERROR_LDT;
-        uint64_t base = local ? state->ldtr.base : state->gdtr.base;
-        uint32_t limit = local ? state->ldtr.limit : state->gdtr.limit;
-        uint8_t bytes[8];
-
-        if (!chain->count || link->source != HWACCL_EVENT_EXCEPTION || !(link->has & HWACCL_FAULT_HAS_ERROR_CODE) ||
-            link->vector < 10 || link->vector > 13 || !selector || code & ERROR_IDT)
-                return;
-        if (selector + 7 > limit)
-                finding_fact(finding, last->number,
-                             "the error code names selector %xh: it is beyond the %s, whose limit is %xh", selector,
-                             local ? "LDT" : "GDT", limit);
-        else if (evidence_read_linear(evidence, state, base + selector, bytes, sizeof(bytes)))
-                finding_fact(
-                        finding, last->number,
-                        "the error code names selector %xh: its descriptor in the %s has access byte %02xh (%spresent, "
-                        "DPL %u, %s)",
-                        selector, local ? "LDT" : "GDT", bytes[5], bytes[5] & 0x80 ? "" : "not ", bytes[5] >> 5 & 3,
-                        !(bytes[5] & 0x10) ? "system"
-                        : bytes[5] & 0x08  ? "code"
-                        : bytes[5] & 0x02  ? "data, writable"
-                                           : "data, read-only");
-        else
-                finding_fact(finding, last->number, "the error code names selector %xh of the %s", selector,
-                             local ? "LDT" : "GDT");
-}
-
 /* Where to look, by the step that failed first. */
 static void chain_advice(const struct evidence_exit *last, const struct hwaccl_fault_chain *chain,
                          struct hwaccl_finding *finding)
@@ -240,17 +204,6 @@ static void chain_advice(const struct evidence_exit *last, const struct hwaccl_f
                         "h: a stack that overflowed, or is not mapped? A stack of its own for #DF (a task gate, or "
                         "in 64-bit mode the IST) would let its handler run",
                         last->exit.rsp);
-}
-
-/* What the VMM refused with the fault that then could not be delivered. */
-static void refusal_fact(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
-                         struct hwaccl_finding *finding)
-{
-        struct evidence_access access = evidence_access(evidence, evidence->exit_count - 1);
-
-        if (access.kind == ACCESS_MSR)
-                finding_fact(finding, last->number, "the instruction is %s of MSR %" PRIx64 "h, which the VMM refused",
-                             access.write ? "WRMSR" : "RDMSR", access.address);
 }
 
 /* A #GP or #SS without a selector may come from an offset beyond a limit, which emulators do not always check. */
@@ -344,8 +297,8 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                 interrupt_facts(evidence, last, &chain, vector, finding);
         table_facts(evidence, last, finding);
         limit_facts(last, &chain, finding);
-        selector_fact(evidence, last, &chain, finding);
-        refusal_fact(evidence, last, finding);
+        if (chain.count)
+                fault_detail_facts(evidence, &chain.link[first_failed(&chain)], finding);
         chain_advice(last, &chain, finding);
         if (!chain.count && last->exit.cr2 != last->entry.cr2)
                 finding_guess(finding, last->number,

@@ -162,10 +162,11 @@ static void runs_through_low_memory(const struct hwaccl_evidence *evidence, stru
 static void name_link(const struct hwaccl_evidence *evidence, const struct hwaccl_fault_link *link, char *text,
                       size_t room)
 {
-        bool external = link->source == HWACCL_EVENT_EXTERNAL;
-
-        (void)snprintf(text, room, "vector %02xh%s%s", link->vector, external ? ", " : "",
-                       external ? interrupt_vector_source(evidence, link->vector) : "");
+        if (link->source == HWACCL_EVENT_EXTERNAL)
+                (void)snprintf(text, room, "vector %02xh, %s,", link->vector,
+                               interrupt_vector_source(evidence, link->vector));
+        else
+                (void)snprintf(text, room, "vector %02xh", link->vector);
 }
 
 /* What the chain of faults says: a vector delivered to offset 0, or an interrupt or INT n whose entry is empty. */
@@ -182,7 +183,7 @@ static void ends_in_triple_fault(const struct hwaccl_evidence *evidence, struct 
         evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
         if (link->step == HWACCL_DELIVERY_DELIVERED && link->address == 0 && chain.count > 1) {
                 finding_title(finding, WEIGHT_CERTAIN + 1, JUDGEMENT_FAILED, last->number,
-                              "%s, has no handler: it was delivered to address 0, and the guest ran through low memory "
+                              "%s has no handler: it was delivered to address 0, and the guest ran through low memory "
                               "into a triple fault at %s",
                               what, place);
                 finding_fact(finding, last->number, "it came at %04x:%" PRIx64 "h, and the first instruction was at 0",
@@ -191,11 +192,14 @@ static void ends_in_triple_fault(const struct hwaccl_evidence *evidence, struct 
                 advise(evidence, link->vector, finding);
         } else if (link->source != HWACCL_EVENT_EXCEPTION &&
                    ((link->step == HWACCL_DELIVERY_GATE_TYPE && link->has & HWACCL_FAULT_HAS_VALUE && !link->value) ||
-                    link->step == HWACCL_DELIVERY_GATE_ABSENT)) {
+                    link->step == HWACCL_DELIVERY_GATE_ABSENT || link->step == HWACCL_DELIVERY_TABLE_LIMIT)) {
                 finding_title(finding, WEIGHT_LIKELY, JUDGEMENT_FAILED, last->number,
-                              "%s, has no handler: its entry of "
+                              "%s has no handler: its entry of "
                               "the IDT, at %" PRIx64 "h, is %s",
-                              what, link->address, link->value ? "not present" : "empty");
+                              what, link->address,
+                              link->step == HWACCL_DELIVERY_TABLE_LIMIT ? "beyond its limit"
+                              : link->value                             ? "not present"
+                                                                        : "empty");
                 advise(evidence, link->vector, finding);
         }
 }
