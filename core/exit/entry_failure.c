@@ -130,7 +130,8 @@ static void check_control_registers(struct check *check)
         rule(check, lma && !(cr4 & HWACCL_CR4_PAE), FIELD(efer), FIELD(cr4), "EFER", ".LMA is set but CR4.PAE is clear",
              efer & ~HWACCL_EFER_LMA);
         rule(check, paging && lma != lme, FIELD(efer), FIELD(cr0), "EFER", ".LMA and EFER.LME differ with CR0.PG set",
-             lma ? efer | HWACCL_EFER_LME : efer & ~HWACCL_EFER_LME);
+             cr4 & HWACCL_CR4_PAE ? efer | HWACCL_EFER_LMA | HWACCL_EFER_LME
+                                  : efer & ~(HWACCL_EFER_LMA | HWACCL_EFER_LME));
         rule(check, (efer & ~EFER_DEFINED) != 0, FIELD(efer), FIELD(efer), "EFER", " has reserved bits set",
              efer & EFER_DEFINED);
         rule(check, !lma && (cr4 & HWACCL_CR4_PCIDE), FIELD(cr4), FIELD(efer), "CR4",

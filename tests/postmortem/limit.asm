@@ -5,7 +5,7 @@
 ; a data segment whose descriptor limit is counted in the wrong unit; #GP without an IDT
 %define small_sel 40h
 ;@ says #GP (vector 13, error code 0h)
-;@ says FS (selector 40h) has the small limit
+;@ says offset 4ah is above the limit of FS (selector 40h), fh
 %include "guest.inc"
         GUEST "limit"
         ENTER_PROTECTED32

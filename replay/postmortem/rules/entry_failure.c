@@ -44,7 +44,7 @@ static void field_history(const struct hwaccl_evidence *evidence, const struct h
                 finding_fact(finding, since, "%s has this value at every exit that was looked at", name);
         else
                 finding_fact(finding, since, "%s has this value at every exit from here on", name);
-        finding_advise(finding, "what loads %s: the state at a VM entry must hold the rule", name);
+        finding_advise(finding, "who gives %s this value: the guest, or the VMM when it restores or emulates?", name);
 }
 
 static bool is_entry_failure(const struct evidence_exit *exit)
@@ -73,10 +73,18 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
         finding_title(finding, WEIGHT_CERTAIN + 9, JUDGEMENT_FAILED, last->number,
                       "the processor refused to enter the guest at %s (%s): %s%s", place, name ? name : "entry failure",
-                      rules.count ? rules.rule[0].text : "no rule for registers and segments is broken",
+                      rules.count ? rules.rule[0].text
+                      : evidence_reason(last) == HWACCL_EXIT_ENTRY_FAILURE_MSR_LOADING
+                              ? "an entry of the MSR-load area"
+                              : "no rule for registers and segments is broken",
                       rules.count > 1 ? ", and more" : "");
         for (size_t i = 0; i < rules.count; i++)
                 field_history(evidence, &rules.rule[i], finding);
+        if (evidence_reason(last) == HWACCL_EXIT_ENTRY_FAILURE_MSR_LOADING)
+                finding_fact(finding, last->number,
+                             "the exit qualification, %" PRIu64
+                             ", is the number of the MSR-load entry that was refused",
+                             last->exit.exit_qualification);
         if (last->exit.interrupt_information & INTERRUPTION_VALID) {
                 char words[96];
                 finding_fact(finding, last->number, "interruption information %" PRIx64 "h: %s",

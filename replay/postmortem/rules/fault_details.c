@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ERROR_IDT     2u /* of a selector's error code */
@@ -21,6 +22,7 @@
 #define ENTRY_LARGE   0x80u
 #define ENTRY_ADDRESS UINT64_C(0x000ffffffffff000)
 #define VECTOR_PF     14u
+#define VECTOR_SS     12u
 #define VECTOR_GP     13u
 
 /* The selector of an error code, and what the table has there. */
@@ -132,6 +134,78 @@ static const char *broken_control(const struct hwaccl_subject_state *state, unsi
         return NULL;
 }
 
+/* The segment that the operand in brackets goes through, and its offset; false where the text has none. */
+static bool operand_offset(const struct hwaccl_subject_state *state, const char *text, const char **name,
+                           const struct hwaccl_segment **segment, uint64_t *offset)
+{
+        const struct {
+                const char *name;
+                const struct hwaccl_segment *segment;
+        } segments[] = {{"es", &state->es}, {"cs", &state->cs}, {"ss", &state->ss},
+                        {"ds", &state->ds}, {"fs", &state->fs}, {"gs", &state->gs}};
+        const char *at = strchr(text, '[');
+        bool minus = false, stack = false;
+
+        if (!at)
+                return false;
+        *offset = 0;
+        const char *colon = at[-1] == ':' ? at - 3 : NULL;
+        for (at++; *at && *at != ']';) {
+                size_t length = strcspn(at, " ]*");
+                uint64_t value;
+                unsigned size, scale = 1;
+                char *end;
+                if (hwaccl_register_value(state, at, length, &value, &size)) {
+                        stack = stack || strncmp(at, "bp", 2) == 0 || strncmp(at, "ebp", 3) == 0;
+                } else if (length >= 2 && strncmp(at + length - 2, "sp", 2) == 0) {
+                        value = state->rsp;
+                        stack = true;
+                } else {
+                        value = strtoull(at, &end, 0);
+                        if (end != at + length)
+                                return false;
+                }
+                at += length;
+                if (*at == '*')
+                        scale = (unsigned)strtoul(at + 1, &end, 10), at = end;
+                *offset += (minus ? -value : value) * scale;
+                minus = strncmp(at, " - ", 3) == 0;
+                at += *at == ' ' ? strspn(at, " +-") : 0;
+        }
+        for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+                const char *wanted = stack ? "ss" : "ds";
+                if (strncmp(segments[i].name, colon ? colon : wanted, 2) != 0)
+                        continue;
+                *name = segments[i].name;
+                *segment = segments[i].segment;
+                return true;
+        }
+        return false;
+}
+
+/* A #GP or #SS without a selector: an offset beyond the limit, which emulators do not always check? */
+static void limit_fact(const struct evidence_exit *last, const struct hwaccl_fault_link *link,
+                       struct hwaccl_finding *finding)
+{
+        const struct hwaccl_segment *segment;
+        unsigned bits = evidence_code_bits(&last->exit);
+        const char *name;
+        uint64_t offset;
+        char text[96];
+
+        if (bits == 64 || link->error_code || link->rip != last->exit.rip)
+                return;
+        evidence_instruction(last, text, sizeof(text));
+        if (!operand_offset(&last->exit, text, &name, &segment, &offset))
+                return;
+        offset &= bits == 16 && !strstr(text, "[e") ? 0xffff : UINT32_MAX;
+        if (offset > segment->limit)
+                finding_fact(finding, last->number,
+                             "offset %" PRIx64 "h is above the limit of %c%c (selector %" PRIx64
+                             "h), %xh. QEMU's TCG does not check limits and would not have noticed",
+                             offset, name[0] - 32, name[1] - 32, segment->selector, segment->limit);
+}
+
 /* MOV to a control register, which the processor or the VMM refused. */
 static void control_fact(const struct evidence_exit *last, struct hwaccl_finding *finding)
 {
@@ -171,6 +245,8 @@ void fault_detail_facts(const struct hwaccl_evidence *evidence, const struct hwa
         selector_fact(evidence, last, link, finding);
         page_fault_facts(evidence, last, link, finding);
         fetch_facts(evidence, last, link, finding);
+        if (link->vector == VECTOR_GP || link->vector == VECTOR_SS)
+                limit_fact(last, link, finding);
         if (link->vector == VECTOR_GP) {
                 control_fact(last, finding);
                 msr_fact(evidence, last, finding);

@@ -98,7 +98,8 @@ static void diverged(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                              divergence->what, divergence->recorded, divergence->replayed);
         }
         finding_advise(finding,
-                       "hwaccl replay and hwaccl state %" PRIu64 "; a recording of another version may differ too",
+                       "'hwaccl explain FILE %" PRIu64
+                       "': the exit in words. A recording that another version made may differ here, too",
                        first->exit);
 }
 

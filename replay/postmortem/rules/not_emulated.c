@@ -134,7 +134,7 @@ static void refusals(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                                 continue;
                         uint64_t number = evidence->exits[i].number;
                         if (!finding->weight)
-                                finding_title(finding, WEIGHT_HINT, JUDGEMENT_UNKNOWN, number,
+                                finding_title(finding, WEIGHT_HINT - 2, JUDGEMENT_UNKNOWN, number,
                                               "shortly before the end, exit %" PRIu64 " of %" PRIu64 ", %s", number,
                                               last->number, kinds[kind].what);
                         finding_fact(finding, number, "%s", text);

@@ -101,7 +101,7 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                 finding_title(finding, WEIGHT_CERTAIN, JUDGEMENT_UNKNOWN, exit, "the accelerator gave up: %s",
                               info->end_message);
         else if (info->end == HWACCL_END_ERROR)
-                finding_title(finding, WEIGHT_HINT, JUDGEMENT_FAILED, exit, "the VMM gave up: %s",
+                finding_title(finding, WEIGHT_POSSIBLE, JUDGEMENT_FAILED, exit, "the VMM gave up: %s",
                               info->end_message ? info->end_message : "it left no message");
         else if (pauses.count)
                 finding_title(finding, WEIGHT_HINT, JUDGEMENT_UNKNOWN, pauses.pause[0].to,

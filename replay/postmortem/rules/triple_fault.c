@@ -206,30 +206,6 @@ static void chain_advice(const struct evidence_exit *last, const struct hwaccl_f
                         last->exit.rsp);
 }
 
-/* A #GP or #SS without a selector may come from an offset beyond a limit, which emulators do not always check. */
-static void limit_facts(const struct evidence_exit *last, const struct hwaccl_fault_chain *chain,
-                        struct hwaccl_finding *finding)
-{
-        const struct {
-                const char *name;
-                const struct hwaccl_segment *segment;
-        } segments[] = {{"CS", &last->exit.cs}, {"SS", &last->exit.ss}, {"DS", &last->exit.ds},
-                        {"ES", &last->exit.es}, {"FS", &last->exit.fs}, {"GS", &last->exit.gs}};
-        size_t first = first_failed(chain);
-
-        if (!chain->count || chain->link[first].source != HWACCL_EVENT_EXCEPTION || chain->link[first].error_code ||
-            (chain->link[first].vector != 12 && chain->link[first].vector != 13))
-                return;
-        for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++)
-                if (segments[i].segment->limit < 0xffff &&
-                    !(segments[i].segment->access_rights & HWACCL_SEGMENT_UNUSABLE))
-                        finding_guess(finding, last->number,
-                                      "%s (selector %" PRIx64
-                                      "h) has the small limit %xh: an offset above it raises this fault; "
-                                      "QEMU's TCG does not check limits and would not have noticed",
-                                      segments[i].name, segments[i].segment->selector, segments[i].segment->limit);
-}
-
 static void fault_title(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
                         const struct hwaccl_fault_chain *chain, struct hwaccl_finding *finding)
 {
@@ -296,7 +272,6 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         if (interrupted(&chain, last, &vector))
                 interrupt_facts(evidence, last, &chain, vector, finding);
         table_facts(evidence, last, finding);
-        limit_facts(last, &chain, finding);
         if (chain.count)
                 fault_detail_facts(evidence, &chain.link[first_failed(&chain)], finding);
         chain_advice(last, &chain, finding);
