@@ -314,3 +314,16 @@ bool hwaccl_derive_faults(struct hwaccl_recording *recording, uint32_t vcpu, uin
         free(derivation);
         return good;
 }
+
+bool hwaccl_known_faults(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t exit,
+                         struct hwaccl_fault_chain *chain)
+{
+        struct hwaccl_derived_faults derived = {.problem = NULL};
+
+        if (hwaccl_recording_faults(recording, vcpu, exit, chain, NULL) && chain->count)
+                return true;
+        if (!hwaccl_derive_faults(recording, vcpu, exit, &derived, NULL))
+                return false;
+        *chain = derived.chain;
+        return chain->count > 0;
+}

@@ -18,4 +18,8 @@ struct hwaccl_derived_faults {
 bool hwaccl_derive_faults(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number,
                           struct hwaccl_derived_faults *derived, struct hwaccl_error *error);
 
+/** hwaccl_known_faults - the chain that was recorded, or else the derived one; false where there is neither */
+bool hwaccl_known_faults(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t exit,
+                         struct hwaccl_fault_chain *chain);
+
 #endif

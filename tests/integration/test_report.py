@@ -41,7 +41,7 @@ class Report(CommandTest):
                                "virtual", "--timeout", seconds, "--max-exits", "20000", "--force", *more, "-o", recording)
         self.assertTrue(os.path.exists(recording), done)
         for statement in self.lines(source, "edit"):
-            self.assertEqual(self.change(recording, statement), 1, f"{name}: {statement}")
+            self.assertGreater(self.change(recording, statement), 0, f"{name}: {statement}")
         return recording, self.run_hwaccl("report", "--json", recording)
 
     def check_guest(self, source):

@@ -1,6 +1,7 @@
-;@ finding triple-fault
+;@ finding runs-off
 ;@ status 1
-;@ says RIP f000000000000000h, which is not canonical
+;@ says the fetch at f000000000000000h faults (it is not canonical), and ends in a triple fault
+;@ also RIP f000000000000000h, which is not canonical
 ;@ says rax holds exactly this address
 ;@ never add byte ptr
 %include "guest.inc"

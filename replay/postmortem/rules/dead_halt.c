@@ -29,6 +29,14 @@ static const struct evidence_line *said_so(const struct hwaccl_evidence *evidenc
                        : NULL;
 }
 
+static void last_line(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
+{
+        const struct evidence_line *line = evidence->line_count ? &evidence->line[evidence->line_count - 1] : NULL;
+
+        if (line)
+                finding_fact(finding, line->exit, "the last line printed: %s", line->text);
+}
+
 static void interrupts_off(const struct hwaccl_evidence *evidence, const struct evidence_exit *last, const char *place,
                            struct hwaccl_finding *finding)
 {
@@ -59,6 +67,7 @@ static void interrupts_off(const struct hwaccl_evidence *evidence, const struct 
                 finding_fact(finding, since, "IF is 0 in all exits that were looked at");
         else
                 finding_fact(finding, since, "IF is 0 at every exit from here on");
+        last_line(evidence, finding);
         finding_advise(finding,
                        "the code that leads to %s: a CLI; HLT loop is how kernels and firmware stop after a failure",
                        place);
@@ -78,6 +87,7 @@ static void interrupts_on(const struct hwaccl_evidence *evidence, const struct e
                       last->number, "%s at %s with interrupts on: %s", ended ? "halted for good" : "waits in HLT",
                       place, main ? main->text : "no device can interrupt the processor");
         finding_fact(finding, last->number, "HLT with RFLAGS %" PRIx64 "h: IF (bit 9) is 1", last->exit.rflags);
+        last_line(evidence, finding);
         interrupt_blocks_report(&blocks, finding);
         if (!evidence->machine)
                 finding_fact(finding, EVIDENCE_NEVER, "the devices' state is not known: %s", evidence->no_replay);

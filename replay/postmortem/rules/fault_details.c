@@ -112,11 +112,10 @@ static void fetch_facts(const struct hwaccl_evidence *evidence, const struct evi
 {
         bool canonical = address_is_canonical(link->rip);
 
-        if (canonical && (link->vector != VECTOR_PF || link->cr2 != link->rip))
-                return;
-        finding_fact(finding, last->number,
-                     "the fault is the fetch at RIP %" PRIx64 "h%s: a jump, call or return led there", link->rip,
-                     canonical ? "" : ", which is not canonical");
+        if (!canonical || (link->vector == VECTOR_PF && link->cr2 == link->rip))
+                finding_fact(finding, last->number,
+                             "the fault is the fetch at RIP %" PRIx64 "h%s: a jump, call or return led there",
+                             link->rip, canonical ? "" : ", which is not canonical");
         runs_off_origin(evidence, last, finding);
 }
 

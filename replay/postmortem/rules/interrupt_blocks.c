@@ -136,8 +136,12 @@ static void pic_in_service(const struct hwaccl_evidence *evidence, const struct 
         else
                 (void)snprintf(seen, sizeof(seen), "the last EOI (OUT %xh, %02" PRIx64 "h) was at exit %" PRIu64, port,
                                value, eoi);
-        (void)snprintf(advice, sizeof(advice), "the handler of vector %02xh: does it write 20h to port %xh%s?", vector,
-                       port, slave ? " and to port 20h" : "");
+        if (!slave && input == CASCADE)
+                (void)snprintf(advice, sizeof(advice),
+                               "the handlers of IRQ 8 to 15: do they write 20h to port 20h, beside port a0h?");
+        else
+                (void)snprintf(advice, sizeof(advice), "the handler of vector %02xh: does it write 20h to port %xh%s?",
+                               vector, port, slave ? " and to port 20h" : "");
         add(blocks, BLOCK_IN_SERVICE, taken, advice,
             "8259 #%u: %s is in service without EOI%s and blocks itself and all lines of lower priority; %s",
             slave + 1u, interrupt_line_source(line), since, seen);
@@ -185,6 +189,12 @@ static void chip_blocks(const struct hwaccl_evidence *evidence, const struct hwa
         describe(blocks, "8259 #%u: IRR %02xh, ISR %02xh, IMR %02xh, lines %02xh, vectors %02xh to %02xh%s", slave + 1u,
                  chip->irr, chip->isr, chip->imr, chip->lines, chip->base, chip->base + 7,
                  chip->step == HWACCL_PIC_READY ? "" : ", not initialized");
+        if (chip->step != HWACCL_PIC_READY && chip->irr & ~(unsigned)chip->imr)
+                add(blocks, BLOCK_DISABLED, EVIDENCE_NEVER,
+                    "who should initialize the 8259s (ICW1 to port 20h, and on)?",
+                    "8259 #%u: %s is requested, and the controller is not initialized: it passes on nothing",
+                    slave + 1u,
+                    interrupt_line_source((unsigned)__builtin_ctz(chip->irr & ~(unsigned)chip->imr) + (slave ? 8 : 0)));
         for (unsigned input = 0; input < 8; input++) {
                 unsigned bit = 1u << input;
                 bool cascade = !slave && input == CASCADE;
@@ -394,10 +404,11 @@ static void apic_blocks(const struct hwaccl_evidence *evidence, const struct hwa
                 else if (last_apic_eoi(evidence) != EVIDENCE_NEVER)
                         (void)snprintf(seen, sizeof(seen), "; the last EOI was at exit %" PRIu64,
                                        last_apic_eoi(evidence));
-                (void)snprintf(
-                        advice, sizeof(advice),
-                        "the handler of vector %02xh: does it write 0 to the local APIC's EOI register, offset b0h?",
-                        vector);
+                (void)snprintf(advice, sizeof(advice),
+                               "the handler of vector %02xh: does it write 0 to the local APIC's EOI register, offset "
+                               "b0h (x2APIC: "
+                               "MSR 80bh)?",
+                               vector);
                 add(blocks, BLOCK_IN_SERVICE, taken, advice,
                     "local APIC: vector %02xh is in service without EOI%s and blocks every vector up to %02xh%s",
                     vector, since, vector | 15u, seen);

@@ -3,6 +3,7 @@
 #include "replay/postmortem/rules/interrupt_blocks.h"
 #include "replay/postmortem/rules/spin.h"
 #include "replay/postmortem/rules/spurious.h"
+#include "replay/postmortem/words/words.h"
 
 #include "core/machine/devices/pic.h"
 
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #define RFLAGS_IF    UINT64_C(0x200)
+#define EXCEPTIONS   32u /* vectors */
 #define RETURNED_MIN 3u
 
 /* An interrupt that was handed over again and again, and came back. */
@@ -86,6 +88,35 @@ static bool blocked_while_running(const struct hwaccl_evidence *evidence, const 
         return true;
 }
 
+/* In protected mode vectors below 32 are the processor's: an 8259 that still gives them makes exceptions of its lines.
+ */
+static void not_remapped(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
+{
+        const struct hwaccl_pic *pic = evidence_device(evidence, "pic");
+
+        if (!pic || pic->master.base >= EXCEPTIONS)
+                return;
+        for (size_t i = evidence->exit_count; i-- > 0;) {
+                const struct evidence_exit *exit = &evidence->exits[i];
+                const char *name = hwaccl_vector_name(exit->vector);
+                if (!exit->offered || !exit->taken || exit->vector - (unsigned)pic->master.base >= 8 ||
+                    evidence_real_mode(&exit->entry))
+                        continue;
+                finding_title(
+                        finding, WEIGHT_LIKELY, JUDGEMENT_FAILED, exit->number,
+                        "%s came as vector %u, which is the processor's exception %s in protected mode: 8259 #1 was "
+                        "not moved to vectors above 31",
+                        interrupt_line_source(exit->vector - (unsigned)pic->master.base), exit->vector,
+                        name ? name : "(reserved)");
+                finding_fact(finding, exit->number,
+                             "vector %02xh was taken before this exit; 8259 #1 gives vectors %02xh to "
+                             "%02xh",
+                             exit->vector, pic->master.base, pic->master.base + 7);
+                finding_advise(finding, "initialize the 8259s with ICW2 20h and 28h, or above, before STI");
+                return;
+        }
+}
+
 /* The latest vector among the last exits that was spurious. */
 static void spurious(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
@@ -117,6 +148,8 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         if (stopped && !(evidence_of_host(last) && (requested_while_off(evidence, last, finding) ||
                                                     blocked_while_running(evidence, last, finding))))
                 (void)never_taken(evidence, finding);
+        if (!finding->weight)
+                not_remapped(evidence, finding);
         spurious(evidence, finding);
 }
 

@@ -1,18 +1,25 @@
 /* The guest executes where no code is. */
 #include "replay/postmortem/rules/runs_off.h"
+#include "replay/postmortem/derive.h"
 #include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/evidence_query.h"
 #include "replay/postmortem/rules.h"
+#include "replay/postmortem/words/words.h"
 
 #include "core/exit/registers.h"
+#include "hwaccl/fault_chain.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define PAGE_MASK UINT64_C(0xfff)
+#define VECTOR_PF 14u
+#define TEXT_MIN  16u         /* bytes */
 #define ZEROS_MIN 24u         /* bytes */
 #define ENTRY_MIN 0x600u      /* smaller numbers in registers are no addresses */
+#define NEAR      64u         /* bytes that it may have gone on */
 #define ENTRY_FAR (64u << 20) /* bytes to look at */
 
 static bool paged(const struct hwaccl_subject_state *state)
@@ -29,7 +36,7 @@ static void last_sane(const struct hwaccl_evidence *evidence, size_t index, stru
                         continue;
                 char at[160];
                 evidence_at(exit, at, sizeof(at));
-                finding_fact(finding, exit->number, "the last exit at an instruction that was read: %s", at);
+                finding_fact(finding, exit->number, "the last exit before that, at known code: %s", at);
                 return;
         }
         finding_fact(finding, EVIDENCE_NEVER,
@@ -63,6 +70,15 @@ static void target_register(const struct evidence_exit *exit, struct hwaccl_find
                                       hwaccl_subject_fields[registers[i]].name);
 }
 
+/* "call eax", and it is 0. */
+static bool is_null(const struct hwaccl_subject_state *state, const char *call)
+{
+        uint64_t value;
+        unsigned size;
+
+        return hwaccl_register_value(state, call + 5, strlen(call + 5), &value, &size) && value == 0;
+}
+
 /* A CALL left its return address at the top of the stack; a RET left the address below it. */
 static void came_by_stack(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
                           struct hwaccl_finding *finding)
@@ -72,16 +88,16 @@ static void came_by_stack(const struct hwaccl_evidence *evidence, const struct e
         char text[64];
 
         if (evidence_stack_slot(evidence, state, 0, &linear, &value) && value != state->rip &&
-            evidence_call_before(evidence, state, value, text, sizeof(text)) && strpbrk(text, "[r"))
+            evidence_call_before(evidence, state, value, text, sizeof(text)) && !isdigit((unsigned char)text[5]))
                 finding_guess(finding, last->number,
                               "the top of the stack is the return address of '%s' before %" PRIx64
-                              "h: it came by this call, through a pointer",
-                              text, value);
-        else if (evidence_stack_slot(evidence, state, -1, &linear, &value) && value == state->rip && value)
+                              "h: it came by this call, through %s",
+                              text, value, is_null(state, text) ? "a null pointer" : "a pointer");
+        else if (evidence_stack_slot(evidence, state, -1, &linear, &value) && value && state->rip - value < NEAR)
                 finding_guess(finding, last->number,
-                              "the word below the stack pointer, at %" PRIx64
-                              "h, is this address: it came by a RET that popped it",
-                              linear);
+                              "the word below the stack pointer, at %" PRIx64 "h, is %" PRIx64
+                              "h: it came by a RET that popped it",
+                              linear, value);
 }
 
 void runs_off_origin(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
@@ -260,6 +276,58 @@ static bool through_nothing(const struct hwaccl_evidence *evidence, const struct
         return true;
 }
 
+/* Bytes of text around RIP. */
+static size_t text_around(const struct hwaccl_code *code, char *text, size_t room)
+{
+        size_t first = code->at, end = code->at, count = 0;
+
+        while (first > 0 && isprint(code->byte[first - 1]))
+                first--;
+        while (end < code->size && isprint(code->byte[end]))
+                end++;
+        for (size_t i = first; i < end && count + 1 < room; i++)
+                text[count++] = (char)code->byte[i];
+        text[count] = '\0';
+        return end - first;
+}
+
+/* It ended in a triple fault: was the first fault that of a fetch, or of data that were executed? */
+static void faulted_there(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                          struct hwaccl_finding *finding)
+{
+        struct hwaccl_fault_chain chain = {.count = 0};
+        struct hwaccl_code code;
+        char place[64], text[80];
+
+        if (!hwaccl_known_faults(evidence->recording, evidence->vcpu, last->number, &chain))
+                return;
+        const struct hwaccl_fault_link *link = &chain.link[0];
+        if (link->source != HWACCL_EVENT_EXCEPTION || link->rip != last->exit.rip)
+                return;
+        bool canonical = !(last->exit.efer & HWACCL_EFER_LMA) || address_is_canonical(link->rip);
+        uint64_t linear = evidence_linear_rip(&last->exit);
+        evidence_place(&last->exit, &last->exit_known, place, sizeof(place));
+        /* where it did not jump, the page tables changed under the code */
+        bool jumped = (last->entry.rip ^ last->exit.rip) & ~PAGE_MASK;
+        if (!canonical || (jumped && link->vector == VECTOR_PF && link->cr2 == linear))
+                finding_title(finding, WEIGHT_CERTAIN + 1, JUDGEMENT_FAILED, last->number,
+                              "the guest executes where no memory is: the fetch at %s faults (%s), and ends in a "
+                              "triple fault",
+                              place, canonical ? "its page is not mapped, or not for fetches" : "it is not canonical");
+        else if (evidence_code(evidence, &last->exit, &code) && text_around(&code, text, sizeof(text)) >= TEXT_MIN)
+                finding_title(finding, WEIGHT_CERTAIN + 1, JUDGEMENT_FAILED, last->number,
+                              "the guest executes data: at %s is text, \"%s\", and it ends in a triple fault", place,
+                              text);
+        if (!finding->weight)
+                return;
+        runs_off_origin(evidence, last, finding);
+        last_sane(evidence, evidence->exit_count - 1, finding);
+        stack_fact(last, finding);
+        finding_advise(finding,
+                       "where was this address computed or loaded: a null or wild pointer, a stack that is out of "
+                       "step, or an image that was not loaded?");
+}
+
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
         const struct evidence_exit *last = hwaccl_evidence_last(evidence);
@@ -267,7 +335,9 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         if (!last)
                 return;
         struct evidence_access access = evidence_access(evidence, evidence->exit_count - 1);
-        if (access.kind == ACCESS_MEMORY && access.fetch && evidence->info->end != HWACCL_END_EXIT_CODE)
+        if (evidence_reason(last) == HWACCL_EXIT_TRIPLE_FAULT)
+                faulted_there(evidence, last, finding);
+        else if (access.kind == ACCESS_MEMORY && access.fetch && evidence->info->end != HWACCL_END_EXIT_CODE)
                 fetch_without_memory(evidence, last, access.address, finding);
         else if (evidence->info->end == HWACCL_END_STOPPED && evidence_of_host(last) &&
                  !through_nothing(evidence, last, finding))

@@ -1,5 +1,6 @@
 /* An interrupt or INT n went through an empty entry of the vector table. In real mode, or where the gate's offset is 0,
  * the guest then runs through low memory; else it ends in a triple fault. */
+#include "replay/postmortem/derive.h"
 #include "replay/postmortem/rules.h"
 #include "replay/postmortem/rules/interrupt_blocks.h"
 #include "replay/postmortem/rules/vector_table.h"
@@ -176,7 +177,7 @@ static void ends_in_triple_fault(const struct hwaccl_evidence *evidence, struct 
         struct hwaccl_fault_chain chain = {.count = 0};
         char what[96], place[64];
 
-        if (!hwaccl_recording_faults(evidence->recording, evidence->vcpu, last->number, &chain, NULL) || !chain.count)
+        if (!hwaccl_known_faults(evidence->recording, evidence->vcpu, last->number, &chain))
                 return;
         const struct hwaccl_fault_link *link = &chain.link[0];
         name_link(evidence, link, what, sizeof(what));
