@@ -164,3 +164,10 @@ size_t evidence_backtrace(const struct hwaccl_evidence *evidence, const struct h
                         add_frame(frame, &count, linear, value, true);
         return count;
 }
+
+bool evidence_keeps_memory(const struct hwaccl_evidence *evidence)
+{
+        struct hwaccl_code code;
+
+        return evidence_code(evidence, &evidence->state, &code);
+}

@@ -13,6 +13,9 @@ bool evidence_read_linear(const struct hwaccl_evidence *evidence, const struct h
 bool evidence_code(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state,
                    struct hwaccl_code *code);
 
+/** evidence_keeps_memory - is the instruction at the end in memory that was kept? */
+bool evidence_keeps_memory(const struct hwaccl_evidence *evidence);
+
 /** evidence_call_before - the near CALL that ends right before the offset @address; false where none does, or the
  * memory was not kept. @text: the instruction */
 bool evidence_call_before(const struct hwaccl_evidence *evidence, const struct hwaccl_subject_state *state,

@@ -1,6 +1,7 @@
 /* What text and JSON both show. */
 #include "replay/postmortem/report.h"
 
+#include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/evidence_query.h"
 #include "replay/postmortem/rules/spurious.h"
 #include "tracer/ring/exit_id.h"
@@ -65,7 +66,7 @@ size_t hwaccl_report_ledger(const struct hwaccl_evidence *evidence, struct hwacc
 
 const char *hwaccl_report_more(const struct hwaccl_evidence *evidence, size_t index)
 {
-        const char *lines[4];
+        const char *lines[5];
         size_t count = 0;
 
         if (!evidence->machine && evidence->exit_count)
@@ -74,8 +75,10 @@ const char *hwaccl_report_more(const struct hwaccl_evidence *evidence, size_t in
                 lines[count++] = "where the guest was in between: record again with a shorter --timeout, or with "
                                  "--max-exits, and compare";
         if (evidence->info->end == HWACCL_END_STOPPED)
-                lines[count++] = "a longer recording, if the guest had only not come further";
+                lines[count++] = "a longer recording (--timeout, --max-exits), if the guest was only slow";
         if (evidence->loop.period)
                 lines[count++] = "the exits before the loop: hwaccl show FILE ..N";
+        if (evidence->loop.period && !evidence_keeps_memory(evidence))
+                lines[count++] = "the instructions after the read: record again with --keep-memory final";
         return index < count ? lines[index] : NULL;
 }

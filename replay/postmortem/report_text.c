@@ -46,26 +46,44 @@ static void print_findings(const struct hwaccl_report *report, FILE *stream)
         }
 }
 
+static void print_changed(const struct hwaccl_evidence *evidence, const struct hwaccl_report_register *shown,
+                          FILE *stream)
+{
+        (void)fprintf(stream, "  %-13s %0*" PRIx64, shown->name, (int)shown->width * 2, shown->value);
+        (void)fprintf(stream, "%*s", (int)(REGISTER_WIDTH - shown->width * 2) + 2, "");
+        if (shown->by_handler)
+                (void)fprintf(stream, "handling of exit %" PRIu64 "\n", shown->exit);
+        else if (shown->exit == evidence->first)
+                (void)fprintf(stream, "the guest, before exit %" PRIu64 "\n", shown->exit);
+        else
+                (void)fprintf(stream, "the guest, between exits %" PRIu64 " and %" PRIu64 "\n", shown->exit - 1,
+                              shown->exit);
+}
+
+/* Those that changed among the last exits, each with who changed it; the others after them. */
 static void print_registers(const struct hwaccl_evidence *evidence, FILE *stream)
 {
         struct hwaccl_report_register shown;
+        unsigned others = 0;
 
         (void)fprintf(stream, "\nRegisters at the end, and who changed them last:\n");
+        for (unsigned field = 0; field < HWACCL_FIELD_COUNT; field++)
+                if (hwaccl_report_register(evidence, (enum hwaccl_field_index)field, &shown) &&
+                    shown.exit != EVIDENCE_NEVER)
+                        print_changed(evidence, &shown, stream);
         for (unsigned field = 0; field < HWACCL_FIELD_COUNT; field++) {
-                if (!hwaccl_report_register(evidence, (enum hwaccl_field_index)field, &shown))
+                if (!hwaccl_report_register(evidence, (enum hwaccl_field_index)field, &shown) ||
+                    shown.exit != EVIDENCE_NEVER)
                         continue;
-                (void)fprintf(stream, "  %-13s %0*" PRIx64, shown.name, (int)shown.width * 2, shown.value);
-                (void)fprintf(stream, "%*s", (int)(REGISTER_WIDTH - shown.width * 2) + 2, "");
-                if (shown.exit == EVIDENCE_NEVER)
-                        (void)fprintf(stream, "unchanged in the last %zu exits\n", evidence->exit_count);
-                else if (shown.by_handler)
-                        (void)fprintf(stream, "handling of exit %" PRIu64 "\n", shown.exit);
-                else if (shown.exit == evidence->first)
-                        (void)fprintf(stream, "the guest, before exit %" PRIu64 "\n", shown.exit);
-                else
-                        (void)fprintf(stream, "the guest, between exits %" PRIu64 " and %" PRIu64 "\n", shown.exit - 1,
-                                      shown.exit);
+                if (others == 0 && evidence->exit_count > 1)
+                        (void)fprintf(stream, "Unchanged in the last %zu exits:\n", evidence->exit_count);
+                else if (others == 0)
+                        (void)fprintf(stream, "Unchanged:\n");
+                (void)fprintf(stream, "  %-13s %16" PRIx64 "%s", shown.name, shown.value, others % 3 == 2 ? "\n" : "");
+                others++;
         }
+        if (others % 3)
+                (void)fprintf(stream, "\n");
 }
 
 static void print_last_exits(const struct hwaccl_evidence *evidence, FILE *stream)

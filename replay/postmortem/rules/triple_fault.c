@@ -38,11 +38,13 @@ static void table_facts(const struct hwaccl_evidence *evidence, const struct evi
                         struct hwaccl_finding *finding)
 {
         const struct hwaccl_subject_state *state = &last->exit;
-        bool bounded;
-        uint64_t since = evidence_bits_since(evidence, HWACCL_FIELD_INDEX_idtr_base, UINT64_MAX, &bounded);
+        bool handler, bounded;
+        uint64_t base = evidence_writer(evidence, HWACCL_FIELD_INDEX_idtr_base, &handler);
+        uint64_t limit = evidence_writer(evidence, HWACCL_FIELD_INDEX_idtr_limit, &handler);
+        uint64_t since = base == EVIDENCE_NEVER || (limit != EVIDENCE_NEVER && limit > base) ? limit : base;
 
         finding_fact(finding, since, "IDTR %" PRIx64 "h:%xh%s, entries of %u bytes: room for %u", state->idtr.base,
-                     state->idtr.limit, bounded ? " as at the start" : "", gate_size(state),
+                     state->idtr.limit, since == EVIDENCE_NEVER ? "" : ", loaded before this exit", gate_size(state),
                      (state->idtr.limit + 1) / gate_size(state));
         if (real_mode_table(state)) {
                 uint64_t mode = evidence_bits_since(evidence, HWACCL_FIELD_INDEX_cr0, HWACCL_CR0_PE, &bounded);
@@ -269,11 +271,11 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         if (!shown)
                 derived_facts(&derived, last->number, finding);
         chain_facts(evidence, &chain, last->number, finding);
+        if (chain.count)
+                fault_detail_facts(evidence, &chain.link[first_failed(&chain)], finding);
         if (interrupted(&chain, last, &vector))
                 interrupt_facts(evidence, last, &chain, vector, finding);
         table_facts(evidence, last, finding);
-        if (chain.count)
-                fault_detail_facts(evidence, &chain.link[first_failed(&chain)], finding);
         chain_advice(last, &chain, finding);
         if (!chain.count && last->exit.cr2 != last->entry.cr2)
                 finding_guess(finding, last->number,

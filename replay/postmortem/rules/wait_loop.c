@@ -108,6 +108,18 @@ static void test_behind(const struct hwaccl_evidence *evidence, const struct pol
                      text[1], text[2]);
 }
 
+static void values_fact(const struct poll *poll, struct hwaccl_finding *finding)
+{
+        if (poll->always == poll->ever)
+                finding_fact(finding, poll->exit->number, "%" PRIu64 " reads among the last exits gave %" PRIx64 "h",
+                             poll->reads, poll->last);
+        else
+                finding_fact(finding, poll->exit->number,
+                             "%" PRIu64 " reads among the last exits: bits %" PRIx64 "h were always 1, bits %" PRIx64
+                             "h changed",
+                             poll->reads, poll->always, poll->always ^ poll->ever);
+}
+
 /* Each exit of a round once. */
 static void list_round(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
@@ -200,12 +212,10 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                      evidence->loop.since_known ? "" : ", or earlier");
         list_round(evidence, finding);
         if (poll.reads)
-                finding_fact(finding, poll.exit->number,
-                             "%" PRIu64 " reads among the last exits: bits that were always 1: %" PRIx64
-                             "h, bits that were ever 1: %" PRIx64 "h",
-                             poll.reads, poll.always, poll.ever);
+                values_fact(&poll, finding);
         if (poll.test == POLL_TESTED && !poll.exact && !answer.no_state)
-                finding_fact(finding, poll.exit->number, "by the flags after it, the bits that the guest tests are %s",
+                finding_fact(finding, poll.exit->number,
+                             "by the flags at the next exit, the bits that the guest tests are %s",
                              poll.awaited ? "all 0" : "not all 0");
         if (answer.no_state)
                 finding_fact(finding, EVIDENCE_NEVER, "no state of a device that could end the loop is known there");
