@@ -194,6 +194,12 @@ const void *evidence_device(const struct hwaccl_evidence *evidence, const char *
 const char *evidence_port_owner(const struct hwaccl_evidence *evidence, uint16_t port);
 const char *evidence_memory_owner(const struct hwaccl_evidence *evidence, uint64_t address);
 
+/* evidence_spurious.c */
+
+/** evidence_spurious - why @vector was, or may have been, spurious: its controller gives it when the request has gone
+ * before it was acknowledged. NULL: it was not. Static string */
+const char *evidence_spurious(const struct hwaccl_evidence *evidence, uint8_t vector);
+
 /* evidence_history.c: before the last exits. Each looks at a limited number of exits, and returns EVIDENCE_NEVER for an
  * exit that is not among them. */
 

@@ -3,7 +3,6 @@
 
 #include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/evidence_query.h"
-#include "replay/postmortem/rules/spurious.h"
 #include "tracer/ring/exit_id.h"
 
 #include <inttypes.h>
@@ -39,7 +38,7 @@ static void describe_event(const struct hwaccl_evidence *evidence, sqlite3_stmt 
         if (vector)
                 (void)snprintf(event->text, sizeof(event->text), "vector %.20s %.20s%s", vector, what ? what : "",
                                what && strcmp(what, "taken") == 0 &&
-                                               spurious_vector(evidence, (uint8_t)strtoul(vector, NULL, 16))
+                                               evidence_spurious(evidence, (uint8_t)strtoul(vector, NULL, 16))
                                        ? " (spurious)"
                                        : "");
         else if (sqlite3_column_type(row, 2) == SQLITE_INTEGER)

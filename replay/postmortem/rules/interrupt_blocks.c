@@ -2,7 +2,7 @@
 
 #include "core/machine/devices/i8042.h"
 #include "core/machine/devices/io_apic.h"
-#include "core/machine/devices/local_apic_internal.h"
+#include "core/machine/devices/local_apic.h"
 #include "core/machine/devices/pic.h"
 #include "core/machine/devices/pit.h"
 #include "core/machine/devices/rtc.h"
@@ -345,9 +345,12 @@ static bool uses_io_apic(const struct hwaccl_evidence *evidence)
 }
 
 /* Vectors that are requested, or that the timer will request, and not above the task priority. */
-static void priority_blocks(const struct hwaccl_local_apic *apic, struct interrupt_blocks *blocks)
+static void priority_blocks(const struct hwaccl_evidence *evidence, const struct hwaccl_local_apic *apic,
+                            struct interrupt_blocks *blocks)
 {
-        unsigned priority = (unsigned)hwaccl_local_apic_tpr(apic) >> 4;
+        const struct hwaccl_processor *processor = evidence_device(evidence, "processor");
+        unsigned priority = processor ? (unsigned)(processor->cr8 & 15) : 0;
+
         for (unsigned vector = 16; vector < 256 && priority; vector++) {
                 bool requested = apic->irr[vector / 64] >> vector % 64 & 1;
                 bool due = apic_timer_armed(apic) && (apic->lvt[HWACCL_LVT_TIMER] & 0xff) == vector;
@@ -417,7 +420,7 @@ static void apic_blocks(const struct hwaccl_evidence *evidence, const struct hwa
             (apic->irr[0] | apic->irr[1] | apic->irr[2] | apic->irr[3] || uses_io_apic(evidence)))
                 add(blocks, BLOCK_DISABLED, EVIDENCE_NEVER, "who should set bit 8 of the SVR, offset f0h?",
                     "local APIC: it is disabled by software (SVR %xh, bit 8 is 0) and accepts no interrupt", apic->svr);
-        priority_blocks(apic, blocks);
+        priority_blocks(evidence, apic, blocks);
         if (pic_asks && apic->lvt[HWACCL_LVT_LINT0] & LVT_MASKED)
                 add(blocks, BLOCK_MASKED, EVIDENCE_NEVER, "is the guest to use the 8259s or the I/O APIC?",
                     "local APIC: the 8259s request an interrupt, and LINT0 is masked (LVT %xh)",

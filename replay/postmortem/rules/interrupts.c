@@ -2,7 +2,6 @@
 #include "replay/postmortem/rules.h"
 #include "replay/postmortem/rules/interrupt_blocks.h"
 #include "replay/postmortem/rules/spin.h"
-#include "replay/postmortem/rules/spurious.h"
 #include "replay/postmortem/words/words.h"
 
 #include "core/machine/devices/pic.h"
@@ -127,7 +126,7 @@ static void spurious(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                 if (!exit->offered || !exit->taken || seen[exit->vector])
                         continue;
                 seen[exit->vector] = true;
-                const char *why = spurious_vector(evidence, exit->vector);
+                const char *why = evidence_spurious(evidence, exit->vector);
                 if (!why)
                         continue;
                 if (!finding->weight)

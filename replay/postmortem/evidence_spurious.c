@@ -1,4 +1,5 @@
-#include "replay/postmortem/rules/spurious.h"
+/* Vectors that a controller gives when the request has gone before it was acknowledged. */
+#include "replay/postmortem/evidence.h"
 
 #include "core/machine/devices/io_apic.h"
 #include "core/machine/devices/local_apic.h"
@@ -47,7 +48,7 @@ static bool is_used(const struct hwaccl_evidence *evidence, const struct hwaccl_
         return false;
 }
 
-const char *spurious_vector(const struct hwaccl_evidence *evidence, uint8_t vector)
+const char *evidence_spurious(const struct hwaccl_evidence *evidence, uint8_t vector)
 {
         const struct hwaccl_local_apic *apic = evidence_device(evidence, "local_apic");
         bool master = vector == first_vector(evidence, false) + LINE_7;
