@@ -1,5 +1,5 @@
 ; Instructions beyond moves and arithmetic with an operand, or the stack, where no device is: reads give ones, writes vanish.
-;@ kvm the kernel emulates CALL, PUSHA and SETcc itself, and their writes are not recognized
+;@ software no BOUND, no ENTER with nested frames, and SGDT there never ends
 ;@ reason 48 32
 %include "guest.inc"
         GUEST "device_memory"

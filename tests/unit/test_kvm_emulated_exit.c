@@ -195,9 +195,113 @@ static void a_write_outside_ram_that_has_been_emulated_exits_at_the_instruction(
         assert_true(fixture.kvm.completed);
         assert_int_equal(fixture.kvm.after.rip, CODE + 5);
         run->mmio.data[0] = 0x78; /* another value */
+        fixture.kvm.left.rip = CODE;
         exit_behind(code, sizeof(code), 5, EXIT_ERROR);
-        assert_non_null(
-                strstr(fixture.error.message, "KVM wrote to a0010, outside RAM, but no instruction before 7c05"));
+        assert_non_null(strstr(
+                fixture.error.message,
+                "KVM wrote to a0010, outside RAM, but no instruction before 7c05 is known to do it (the last: mov "));
+}
+
+static void write_of(uint64_t address, uint32_t size, uint64_t data)
+{
+        struct kvm_run *run = &fixture.page.run;
+
+        run->exit_reason = KVM_EXIT_MMIO;
+        run->mmio.phys_addr = address;
+        run->mmio.len = size;
+        run->mmio.is_write = 1;
+        memcpy(run->mmio.data, &data, sizeof(data));
+}
+
+/* Real mode, the stack and DS in the window. RIP is 7c00h before the instruction. */
+static const struct written {
+        const char *name;
+        uint8_t code[8];
+        uint8_t length;
+        uint16_t rip; /* where the kernel leaves it */
+        uint16_t stack;
+        uint8_t size; /* of the last value that it wrote, at the stack's top, or with @operand there */
+        uint32_t value;
+        uint16_t operand;
+} written[] = {
+        {"call rel16", {0xe8, 0x10, 0}, 3, 0x7c13, 2, 2, 0x7c03, 0},
+        {"call rel32", {0x66, 0xe8, 0x10, 0, 0, 0}, 6, 0x7c16, 4, 4, 0x7c06, 0},
+        {"call bx", {0xff, 0xd3}, 2, 0x2222, 2, 2, 0x7c02, 0},
+        {"call cs:[7c05h]", {0x2e, 0xff, 0x16, 0x05, 0x7c, 0x34, 0x12}, 5, 0x1234, 2, 2, 0x7c05, 0},
+        {"call far 0:7c40h", {0x9a, 0x40, 0x7c, 0, 0}, 5, 0x7c40, 4, 2, 0x7c05, 0},
+        {"call to the next one", {0xe8, 0, 0}, 3, 0x7c03, 2, 2, 0x7c03, 0},
+        {"pusha", {0x60}, 1, 0x7c01, 16, 2, 0x5555, 0},
+        {"pushad", {0x66, 0x60}, 2, 0x7c02, 32, 4, 0x5555, 0},
+        {"pushf", {0x9c}, 1, 0x7c01, 2, 2, 0x3, 0},
+        {"enter 0, 0", {0xc8, 0, 0, 0}, 4, 0x7c04, 2, 2, 0x4444, 0},
+        {"setc [20h]", {0x0f, 0x92, 0x06, 0x20, 0}, 5, 0x7c05, 0, 1, 1, 0x20},
+        {"setnc [20h]", {0x0f, 0x93, 0x06, 0x20, 0}, 5, 0x7c05, 0, 1, 0, 0x20},
+        {"smsw [20h]", {0x0f, 0x01, 0x26, 0x20, 0}, 5, 0x7c05, 0, 2, 0x10, 0x20},
+};
+
+static void written_by(const struct written *write, uint32_t value, enum exit_kind expected)
+{
+        struct hwaccl_subject_state *state = &fixture.state;
+
+        fixture.kvm.completed = false;
+        state->ds.base = state->ss.base = WINDOW;
+        state->cr0 = 0x10;
+        state->rflags = 0x3;
+        state->rbx = 0x2222;
+        state->rdi = 0x5555;
+        state->rsp = 0x1000u - write->stack;
+        state->rbp = write->code[0] == 0xc8 ? state->rsp : 0x4444;
+        write_of(WINDOW + (write->operand ? write->operand : state->rsp), write->size, value);
+        completions = 0;
+        exit_behind(write->code, sizeof(write->code), write->rip - CODE, expected);
+}
+
+static void a_write_is_found_by_what_its_instruction_does(void **unused)
+{
+        struct hwaccl_subject_state *state = &fixture.state;
+
+        (void)unused;
+        for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
+                print_message("%s\n", written[i].name);
+                written_by(&written[i], written[i].value, EXIT_HANDLER);
+                assert_int_equal(state->exit_reason, HWACCL_EXIT_EPT_VIOLATION);
+                assert_int_equal(state->exit_qualification, 0x182);
+                assert_int_equal(state->rip, CODE);
+                assert_int_equal(state->instruction_length, written[i].length);
+                assert_int_equal(state->rsp, 0x1000);
+                assert_int_equal(state->rbp, 0x4444);
+                assert_int_equal(state->guest_physical_address, fixture.page.run.mmio.phys_addr);
+                assert_int_equal(fixture.kvm.after.rip, written[i].rip);
+                assert_int_equal(completions, 1);
+                if (strncmp(written[i].name, "enter", 5) != 0) /* any RBP may have been pushed */
+                        written_by(&written[i], written[i].value ^ 0x80, EXIT_ERROR);
+        }
+}
+
+/* call ax, where AX is not where the guest is: another instruction wrote the value. */
+static void a_call_goes_where_the_guest_is(void **unused)
+{
+        static const struct written call = {"call ax", {0xff, 0xd0}, 2, 0x2222, 2, 2, 0x7c02, 0};
+
+        (void)unused;
+        written_by(&call, call.value, EXIT_ERROR);
+}
+
+/* fnsave [20h] and int 21h */
+static void a_write_of_an_unknown_instruction_names_it(void **unused)
+{
+        static const struct written save = {"fnsave [20h]", {0xdd, 0x36, 0x20, 0}, 4, 0x7c04, 0, 4, 1, 0x20};
+        static const struct written interrupt = {"int 21h", {0xcd, 0x21}, 2, 0x3333, 6, 2, 0x7c02, 0};
+
+        (void)unused;
+        written_by(&save, save.value, EXIT_ERROR);
+        assert_non_null(strstr(fixture.error.message,
+                               "KVM wrote to a0020, outside RAM, but no instruction before 7c04 is "
+                               "known to do it (the last: fnsave"));
+        written_by(&interrupt, interrupt.value, EXIT_ERROR);
+        assert_non_null(strstr(fixture.error.message,
+                               "delivery by the instruction at 7c00 (int 0x21) accesses an address "
+                               "outside guest RAM"));
 }
 
 int main(void)
@@ -209,6 +313,9 @@ int main(void)
                 TEST(an_output_between_two_is_told_by_the_completion),
                 TEST(the_entry_says_where_an_instruction_begins),
                 TEST(a_write_outside_ram_that_has_been_emulated_exits_at_the_instruction),
+                TEST(a_write_is_found_by_what_its_instruction_does),
+                TEST(a_call_goes_where_the_guest_is),
+                TEST(a_write_of_an_unknown_instruction_names_it),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,6 +132,13 @@ bool kvm_floating_point_write(struct hwaccl_accel *accel, const struct hwaccl_fl
 /* boundary.c: which of the lengths, bits of a set that is not empty, has the instruction that ends at @rip? */
 unsigned kvm_choose_length(struct kvm_accel *kvm, uint64_t rip, uint32_t lengths);
 
+/* undo.c: of an instruction that the kernel's emulator executed and that only writes */
+bool kvm_undo(struct kvm_accel *kvm, struct hwaccl_subject_state *state, const struct instruction *instruction);
+/* the last value that it writes, of 16 bytes at most, by the registers before it; false: not known */
+bool kvm_written_value(struct kvm_accel *kvm, const struct instruction *instruction, uint8_t *value);
+bool kvm_call_target(struct kvm_accel *kvm, const struct instruction *instruction, uint64_t *offset,
+                     uint16_t *selector);
+
 /* mmio.c: the kernel's emulator accessed an address outside RAM */
 enum exit_kind kvm_exit_mmio(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error);
 

@@ -4,6 +4,7 @@
  * taken back. With a write the instruction is over: the state before it is found, as for OUT.
  */
 #include "core/accel/kvm/kvm.h"
+#include "core/exit/descriptor.h"
 #include "core/exit/emulate/emulation.h"
 #include "core/exit/emulate/floating_point.h"
 #include "core/subject/transfer.h"
@@ -11,7 +12,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define RFLAGS_DF  UINT64_C(0x400)
 #define RFLAGS_RF  UINT64_C(0x10000)
 #define SAVED_MAX  6
 #define SAVED_SIZE 32u /* bytes around an operand: more than an instruction writes there */
@@ -82,83 +82,18 @@ static bool finish_read(struct kvm_accel *kvm, const struct instruction *instruc
         return finished && (!moves_vector || kvm_floating_point_write(&kvm->accel, &before, error));
 }
 
-static void undo_step(uint64_t *place, const struct hwaccl_subject_state *state, const struct instruction *instruction)
+static size_t written_size(const struct instruction *instruction)
 {
-        uint64_t mask = size_mask(instruction->address_size);
-        uint64_t step = state->rflags & RFLAGS_DF ? instruction->operand_size : 0 - (uint64_t)instruction->operand_size;
-        uint64_t value = *place + step;
-
-        *place = mask == UINT32_MAX ? value & mask : (*place & ~mask) | (value & mask);
-}
-
-static void undo_stack(struct kvm_accel *kvm, struct hwaccl_subject_state *state, uint64_t size)
-{
-        uint64_t mask = size_mask(kvm_stack_width(kvm));
-
-        state->rsp = (state->rsp & ~mask) | ((state->rsp + size) & mask);
-}
-
-/* The registers before an instruction that only writes. False for others: the kernel reads first, or it is unknown. */
-static bool undo(struct kvm_accel *kvm, struct hwaccl_subject_state *state, const struct instruction *instruction)
-{
-        uint64_t mask = size_mask(instruction->address_size);
-
         switch (instruction->operation) {
-        case OPERATION_X87:
+        case OPERATION_MOV:
         case OPERATION_VECTOR:
-        case OPERATION_MOV: return true;
-        case OPERATION_PUSH: undo_stack(kvm, state, instruction->operand_size); return true;
-        case OPERATION_POP: undo_stack(kvm, state, (uint64_t)0 - instruction->operand_size); return true;
-        case OPERATION_MOVS: undo_step(&state->rsi, state, instruction); break;
-        case OPERATION_STOS: break;
-        default: return false;
-        }
-        undo_step(&state->rdi, state, instruction);
-        if (instruction->repeat != REPEAT_NONE)
-                state->rcx =
-                        mask == UINT32_MAX ? (state->rcx + 1) & mask : (state->rcx & ~mask) | ((state->rcx + 1) & mask);
-        state->rflags &= ~RFLAGS_RF;
-        return true;
-}
-
-static bool read_source(struct kvm_accel *kvm, const struct instruction *instruction, uint8_t *value)
-{
-        const struct emulation emulation = {.context = &kvm->context, .instruction = instruction};
-        const struct hwaccl_machine_context *context = &kvm->context;
-        const struct operand *operand = &instruction->operand[instruction->operation == OPERATION_MOV];
-        struct hwaccl_floating_point registers;
-        struct hwaccl_error error;
-        const uint8_t *stored;
-        uint64_t number;
-
-        switch (instruction->operation) {
         case OPERATION_X87:
-        case OPERATION_VECTOR:
-                if (!kvm_floating_point_read(&kvm->accel, &registers, &error))
-                        return false;
-                stored = instruction->operation == OPERATION_X87 ? x87_stored(instruction, &registers)
-                                                                 : vector_stored(instruction, &registers);
-                if (stored)
-                        memcpy(value, stored, instruction->operand[0].size);
-                return stored != NULL;
-        case OPERATION_MOVS:
-                return kvm_data_read(kvm, instruction->segment,
-                                     context->gpr[HWACCL_RSI] & size_mask(instruction->address_size), value,
-                                     instruction->operand_size);
-        case OPERATION_POP:
-                return kvm_data_read(kvm, HWACCL_SS, context->gpr[HWACCL_RSP] & size_mask(kvm_stack_width(kvm)), value,
-                                     instruction->operand_size);
-        case OPERATION_STOS: number = context->gpr[HWACCL_RAX]; break;
-        default:
-                if (operand->kind == OPERAND_MEMORY)
-                        return kvm_data_read(kvm, instruction->segment, effective_address(&emulation), value,
-                                             operand->size);
-                if (operand->kind == OPERAND_NONE || operand->kind == OPERAND_SYSTEM_REGISTER)
-                        return false;
-                number = operand_read_plain(&emulation, operand);
+        case OPERATION_SETCC:
+        case OPERATION_SMSW:
+        case OPERATION_SLDT:
+        case OPERATION_STR: return instruction->operand[0].size;
+        default: return instruction->operand_size;
         }
-        memcpy(value, &number, sizeof(number));
-        return true;
 }
 
 /* Does the instruction write what the kernel reports, or the part of it that is not RAM? In kvm->context. */
@@ -167,23 +102,21 @@ static bool accounts_for_write(struct kvm_accel *kvm, const struct instruction *
 {
         const struct kvm_run *run = kvm->kvm->run;
         size_t length = run->mmio.len <= sizeof(run->mmio.data) ? run->mmio.len : 0;
-        bool moves = instruction->operation == OPERATION_MOV || instruction->operation == OPERATION_VECTOR ||
-                     instruction->operation == OPERATION_X87;
-        size_t size = moves ? instruction->operand[0].size : instruction->operand_size;
+        size_t size = written_size(instruction);
         uint8_t value[16] = {0};
 
         return length && length <= size && size <= sizeof(value) && kvm_find_access(kvm, instruction, state) &&
-               state->guest_physical_address == run->mmio.phys_addr && read_source(kvm, instruction, value) &&
+               state->guest_physical_address == run->mmio.phys_addr && kvm_written_value(kvm, instruction, value) &&
                (memcmp(value, run->mmio.data, length) == 0 ||
                 memcmp(value + size - length, run->mmio.data, length) == 0);
 }
 
 /* Take back the instruction of @length bytes that ends at RIP, or with 0 the iteration at it. */
-static bool rewind_write(struct kvm_accel *kvm, struct hwaccl_subject_state *state, unsigned length)
+static bool rewind_write(struct kvm_accel *kvm, struct hwaccl_subject_state *state, unsigned length,
+                         struct instruction *instruction)
 {
         const struct hwaccl_machine_context after = kvm->context;
         uint8_t bytes[INSTRUCTION_SIZE_MAX];
-        struct instruction instruction;
         struct hwaccl_error error;
         size_t size = length ? length : sizeof(bytes);
         unsigned code_bits = hwaccl_context_code_bits(&kvm->context);
@@ -191,37 +124,132 @@ static bool rewind_write(struct kvm_accel *kvm, struct hwaccl_subject_state *sta
         if (state->rip < length)
                 return false;
         size = kvm_code_read(kvm, state->rip - length, bytes, size);
-        if (!size || !decoder_decode(&kvm->decoder, bytes, size, code_bits, &instruction) ||
-            (length ? instruction.length != length : instruction.repeat == REPEAT_NONE))
+        if (!size || !decoder_decode(&kvm->decoder, bytes, size, code_bits, instruction) ||
+            (length ? instruction->length != length : instruction->repeat == REPEAT_NONE))
                 return false;
         state->rip -= length;
-        state->instruction_length = instruction.length;
-        if (undo(kvm, state, &instruction) && hwaccl_transfer_out(state, &kvm->context, &error) &&
-            accounts_for_write(kvm, &instruction, state))
+        state->instruction_length = instruction->length;
+        if (kvm_undo(kvm, state, instruction) && hwaccl_transfer_out(state, &kvm->context, &error) &&
+            accounts_for_write(kvm, instruction, state))
                 return true;
         kvm->context = after;
         return false;
+}
+
+/* Which instruction made the write: the one before RIP, or a call that pushed where it ends. */
+enum writer { WRITER_BEFORE_RIP, WRITER_CALL, WRITER_CALL_FAR, WRITER_COUNT };
+
+static uint64_t end_of_writer(const struct kvm_accel *kvm, const struct hwaccl_subject_state *after, enum writer writer)
+{
+        const struct kvm_run *run = kvm->kvm->run;
+
+        return writer == WRITER_BEFORE_RIP
+                       ? after->rip
+                       : little_endian(run->mmio.data, run->mmio.len <= 8 ? (unsigned)run->mmio.len : 8);
+}
+
+/* Where CALL goes to, in kvm->context; what it reads is not known if that has changed since. */
+static bool calls(struct kvm_accel *kvm, const struct instruction *instruction,
+                  const struct hwaccl_subject_state *after, enum writer writer)
+{
+        uint64_t offset;
+        uint16_t selector;
+
+        if (instruction->operation == OPERATION_CALL)
+                return writer == WRITER_CALL && kvm_call_target(kvm, instruction, &offset, &selector) &&
+                       offset == after->rip;
+        if (instruction->operation == OPERATION_CALL_FAR)
+                return writer == WRITER_CALL_FAR && kvm_call_target(kvm, instruction, &offset, &selector) &&
+                       offset == after->rip && (selector | 3) == (after->cs.selector | 3);
+        return writer == WRITER_BEFORE_RIP;
+}
+
+/* The state before the instruction, if @writer of @length bytes it was; a far call from the segment of the entry. */
+static bool try_writer(struct kvm_accel *kvm, const struct hwaccl_subject_state *after, enum writer writer,
+                       unsigned length, struct hwaccl_subject_state *state)
+{
+        struct instruction instruction;
+        struct hwaccl_error error;
+
+        *state = *after;
+        state->rip = end_of_writer(kvm, after, writer);
+        if (writer == WRITER_CALL_FAR)
+                state->cs = kvm->left.cs;
+        return hwaccl_transfer_out(state, &kvm->context, &error) && rewind_write(kvm, state, length, &instruction) &&
+               calls(kvm, &instruction, after, writer);
+}
+
+/* INT n, INT3, INTO or INT1, which has pushed where it ends. */
+static bool refuse_interrupt(struct kvm_accel *kvm, const struct hwaccl_subject_state *after,
+                             struct hwaccl_error *error)
+{
+        uint64_t end = end_of_writer(kvm, after, WRITER_CALL);
+        uint8_t bytes[2];
+        char text[96];
+
+        kvm->context.segment[HWACCL_CS] = kvm->left.cs;
+        if (end < sizeof(bytes) || kvm_code_read(kvm, end - sizeof(bytes), bytes, sizeof(bytes)) != sizeof(bytes))
+                return false;
+        bool one_byte = bytes[1] == 0xcc || bytes[1] == 0xce || bytes[1] == 0xf1;
+        if (bytes[0] != 0xcd && !one_byte)
+                return false;
+        kvm->context.rip = end - (bytes[0] == 0xcd ? 2 : 1);
+        kvm_describe_at_rip(kvm, text, sizeof(text));
+        hwaccl_error_set(error, "delivery by the instruction at %" PRIx64 " (%s) accesses an address outside guest RAM",
+                         kvm->context.rip, text);
+        return true;
+}
+
+/* No instruction is known to have written that. Name the last one, by its most likely length. */
+static bool refuse_write(struct kvm_accel *kvm, const struct hwaccl_subject_state *after, struct hwaccl_error *error)
+{
+        unsigned code_bits = hwaccl_context_code_bits(&kvm->context);
+        uint8_t bytes[INSTRUCTION_SIZE_MAX];
+        struct instruction instruction;
+        uint32_t lengths = 0;
+        char text[96] = "no instruction";
+
+        kvm->context.segment[HWACCL_CS] = after->cs;
+        for (unsigned length = 1; length <= INSTRUCTION_SIZE_MAX && length <= after->rip; length++)
+                if (kvm_code_read(kvm, after->rip - length, bytes, length) == length &&
+                    decoder_decode(&kvm->decoder, bytes, length, code_bits, &instruction) &&
+                    instruction.length == length)
+                        lengths |= UINT32_C(1) << length;
+        if (lengths) {
+                unsigned length = kvm_choose_length(kvm, after->rip, lengths);
+                kvm->context.rip = after->rip - length;
+                kvm_describe_at_rip(kvm, text, sizeof(text));
+        }
+        return hwaccl_error_set(error,
+                                "KVM wrote to %" PRIx64 ", outside RAM, but no instruction before %" PRIx64
+                                " is known to do it (the last: %s)",
+                                (uint64_t)kvm->kvm->run->mmio.phys_addr, after->rip, text);
 }
 
 static bool settle_write(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
         const struct hwaccl_subject_state after = *state;
         const struct hwaccl_machine_context context = kvm->context;
-        uint32_t lengths = 0;
+        uint32_t lengths[WRITER_COUNT] = {0};
+        struct instruction instruction;
 
-        if (state->rflags & RFLAGS_RF && rewind_write(kvm, state, 0))
+        if (state->rflags & RFLAGS_RF && rewind_write(kvm, state, 0, &instruction))
                 return true;
-        for (unsigned length = 1; length <= INSTRUCTION_SIZE_MAX; length++) {
-                *state = after;
-                lengths |= (uint32_t)rewind_write(kvm, state, length) << length;
-                kvm->context = context;
-        }
+        for (unsigned writer = 0; writer < WRITER_COUNT; writer++)
+                for (unsigned length = 1; length <= INSTRUCTION_SIZE_MAX; length++)
+                        lengths[writer] |= (uint32_t)try_writer(kvm, &after, writer, length, state) << length;
+        kvm->context = context;
+        /* a call is found by three values, the others by one */
+        for (unsigned writer = WRITER_COUNT; writer-- > 0;)
+                if (lengths[writer]) {
+                        if (writer == WRITER_CALL_FAR)
+                                kvm->context.segment[HWACCL_CS] = kvm->left.cs;
+                        uint64_t end = end_of_writer(kvm, &after, writer);
+                        return try_writer(kvm, &after, writer, kvm_choose_length(kvm, end, lengths[writer]), state);
+                }
         *state = after;
-        if (lengths)
-                return rewind_write(kvm, state, kvm_choose_length(kvm, state->rip, lengths));
-        return hwaccl_error_set(error,
-                                "KVM wrote to %" PRIx64 ", outside RAM, but no instruction before %" PRIx64 " does it",
-                                (uint64_t)kvm->kvm->run->mmio.phys_addr, state->rip);
+        (void)(refuse_interrupt(kvm, &after, error) || refuse_write(kvm, &after, error));
+        return false;
 }
 
 enum exit_kind kvm_exit_mmio(struct kvm_accel *kvm, struct hwaccl_subject_state *state, struct hwaccl_error *error)

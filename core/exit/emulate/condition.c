@@ -3,7 +3,7 @@
 
 #include "core/exit/registers.h"
 
-static bool holds(unsigned condition, uint64_t flags)
+bool condition_holds(unsigned condition, uint64_t flags)
 {
         bool less = !(flags & RFLAGS_SF) != !(flags & RFLAGS_OF);
         bool result;
@@ -24,7 +24,7 @@ static bool holds(unsigned condition, uint64_t flags)
 enum step execute_set_condition(struct emulation *emulation)
 {
         const struct instruction *instruction = emulation->instruction;
-        bool value = holds(instruction->condition, emulation->context->rflags);
+        bool value = condition_holds(instruction->condition, emulation->context->rflags);
 
         return operand_write(emulation, &instruction->operand[0], value) ? STEP_DONE : STEP_EXCEPTION;
 }
@@ -38,7 +38,7 @@ enum step execute_move_condition(struct emulation *emulation)
 
         if (!operand_read(emulation, &instruction->operand[1], &value))
                 return STEP_EXCEPTION;
-        if (!holds(instruction->condition, emulation->context->rflags))
+        if (!condition_holds(instruction->condition, emulation->context->rflags))
                 value = operand_read_plain(emulation, to);
         operand_write_plain(emulation, to, value);
         return STEP_DONE;

@@ -118,6 +118,7 @@ enum step execute_multiply(struct emulation *emulation);
 enum step execute_multiply_register(struct emulation *emulation);
 enum step execute_divide(struct emulation *emulation);
 enum step execute_bit_scan(struct emulation *emulation);
+bool condition_holds(unsigned condition, uint64_t flags); /* as in the opcode */
 enum step execute_set_condition(struct emulation *emulation);
 enum step execute_move_condition(struct emulation *emulation);
 enum step execute_move_swapped(struct emulation *emulation);
