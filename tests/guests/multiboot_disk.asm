@@ -2,7 +2,7 @@
 ;@ kernel
 ;@ append from nowhere
 ;@ disk 64,ro
-;@ console command line: from nowhere
+;@ console guests/multiboot_disk.bin from nowhere
 ;@ console loader: hwaccl
 ;@ console sector 0 ends with 00000000
 %include "kernel.inc"

@@ -6,7 +6,7 @@
 ;@ module [two]
 ;@ module [three] 3
 ;@ reason 30 100
-;@ console command line: first "second word" third=3
+;@ console guests/multiboot_elf.bin first "second word" third=3
 ;@ console loader: hwaccl
 ;@ console module: [one] module one
 ;@ console module: [two] without text

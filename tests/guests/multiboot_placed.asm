@@ -3,7 +3,7 @@
 ;@ kernel
 ;@ append none
 ;@ reason 30 10
-;@ console command line: none
+;@ console guests/multiboot_placed.bin none
 ;@ sql SELECT value = 'multiboot' FROM option WHERE name = 'kernel_format'
 ;@ sql SELECT count(*) = 1 FROM option WHERE name LIKE 'loaded_%' AND value LIKE '0x200000+0x%'
 %include "kernel.inc"

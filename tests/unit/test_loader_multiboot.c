@@ -215,12 +215,13 @@ static void modules_are_page_aligned_in_order_with_their_texts(void **state)
         (void)state;
         make_elf(&image, false, 3);
         struct hwaccl_loader_input input = image_input(&image);
-        input.command_line = "kernel's line";
+        input.kernel_name = "a/kernel";
+        input.command_line = "its line";
         input.module = module;
         input.module_count = 3;
         expect_good(&input, &loaded);
         const uint8_t *info = loaded_at(&loaded, loaded.entry.rbx, 116);
-        (void)text_at(&loaded, hwaccl_load32(info + 16), "kernel's line");
+        (void)text_at(&loaded, hwaccl_load32(info + 16), "a/kernel its line");
         assert_int_equal(hwaccl_load32(info + 20), 3);
         const uint8_t *list = loaded_at(&loaded, hwaccl_load32(info + 24), 3 * (size_t)16);
         for (unsigned i = 0; i < 3; i++) {
@@ -237,6 +238,10 @@ static void modules_are_page_aligned_in_order_with_their_texts(void **state)
                         assert_int_equal(hwaccl_load32(list + i * 16 + 8), 0);
                 end = start + size;
         }
+        hwaccl_loader_free(&loaded);
+        input.command_line = NULL;
+        expect_good(&input, &loaded);
+        (void)text_at(&loaded, hwaccl_load32(loaded_at(&loaded, loaded.entry.rbx, 116) + 16), "a/kernel ");
         hwaccl_loader_free(&loaded);
         image_input_free(&input);
 }

@@ -39,6 +39,7 @@ struct hwaccl_loader_module {
 struct hwaccl_loader_input {
         const uint8_t *kernel; /* lent */
         size_t kernel_size;
+        const char *kernel_name;                   /* NULL: none; in front of a Multiboot kernel's command line */
         const char *command_line;                  /* NULL: none; of Linux: HWACCL_LINUX_COMMAND_LINE */
         const struct hwaccl_loader_module *module; /* of Linux: one at most, the initrd */
         size_t module_count;                       /* HWACCL_LOADER_MODULE_MAX at most */

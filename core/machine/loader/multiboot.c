@@ -4,6 +4,8 @@
 #include "core/machine/loader/handover.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The image's header (3.1). */
@@ -228,9 +230,19 @@ static bool load_sections(const struct hwaccl_elf *elf, struct hwaccl_layout *la
         return true;
 }
 
-static size_t info_size(const struct hwaccl_loader_input *input)
+/* The kernel's name comes first, as from QEMU: kernels skip it. NULL: out of memory. */
+static char *make_command_line(const struct hwaccl_loader_input *input)
 {
-        const char *command_line = input->command_line ? input->command_line : "";
+        const char *arguments = input->command_line ? input->command_line : "";
+        char *line = NULL;
+
+        if (!input->kernel_name)
+                return strdup(arguments);
+        return asprintf(&line, "%s %s", input->kernel_name, arguments) < 0 ? NULL : line;
+}
+
+static size_t info_size(const struct hwaccl_loader_input *input, const char *command_line)
+{
         size_t size = hwaccl_handover_room(INFO_SIZE) + hwaccl_handover_room(HWACCL_MEMORY_MAP_MAX * MEMORY_MAP_SIZE) +
                       hwaccl_handover_text_room(loader_name) + hwaccl_handover_text_room(command_line);
 
@@ -290,7 +302,8 @@ static bool load_kernel(const struct hwaccl_loader_input *input, const struct he
                hwaccl_elf_physical_entry(elf, entry, error);
 }
 
-static bool load(const struct hwaccl_loader_input *input, struct hwaccl_layout *layout, struct hwaccl_error *error)
+static bool load(const struct hwaccl_loader_input *input, const char *command_line, struct hwaccl_layout *layout,
+                 struct hwaccl_error *error)
 {
         uint64_t module[HWACCL_LOADER_MODULE_MAX], entry, sections = 0, rsdp, address;
         struct hwaccl_elf elf = {0};
@@ -300,14 +313,13 @@ static bool load(const struct hwaccl_loader_input *input, struct hwaccl_layout *
         if (!read_header(input, &header, error) || !load_kernel(input, &header, &elf, layout, &entry, error) ||
             !hwaccl_handover_modules(layout, input, module, error) || !hwaccl_handover_bios(layout, &rsdp, error) ||
             !load_sections(&elf, layout, &sections, error) ||
-            !hwaccl_handover_begin(layout, &block, "the Multiboot information", info_size(input), error))
+            !hwaccl_handover_begin(layout, &block, "the Multiboot information", info_size(input, command_line), error))
                 return false;
         uint8_t *info = hwaccl_handover_take(&block, INFO_SIZE, &address);
         uint32_t flags = INFO_MEMORY | INFO_COMMAND_LINE | INFO_MODULES | INFO_MEMORY_MAP | INFO_LOADER_NAME;
         add_modules(input, module, &block, info);
         add_memory_map(layout, &block, info);
-        hwaccl_store32(info + 16,
-                       (uint32_t)hwaccl_handover_text(&block, input->command_line ? input->command_line : ""));
+        hwaccl_store32(info + 16, (uint32_t)hwaccl_handover_text(&block, command_line));
         hwaccl_store32(info + 64, (uint32_t)hwaccl_handover_text(&block, loader_name));
         if (elf.section_count) {
                 flags |= INFO_SECTIONS;
@@ -327,7 +339,10 @@ bool hwaccl_loader_load_multiboot(const struct hwaccl_loader_input *input, struc
         struct hwaccl_layout layout;
 
         hwaccl_layout_begin(&layout, input, HWACCL_IMAGE_MULTIBOOT, loaded);
-        if (load(input, &layout, error))
+        char *command_line = make_command_line(input);
+        bool done = command_line ? load(input, command_line, &layout, error) : hwaccl_error_set(error, "out of memory");
+        free(command_line);
+        if (done)
                 return true;
         hwaccl_loader_free(loaded);
         return false;

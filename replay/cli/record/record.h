@@ -204,6 +204,9 @@ void record_digest_image(struct record_image *image, const uint8_t *data, size_t
 /** record_free_images - release the bytes, after they were copied to guest memory; names and digests remain */
 void record_free_images(struct record_settings *settings);
 
+/** record_file_name - a file's name as it was given, with --anonymous without its directories */
+const char *record_file_name(const struct record_settings *settings, const char *path);
+
 /* record_kernel.c */
 
 /** record_check_kernel - are the options for a kernel compatible? False after an error message */

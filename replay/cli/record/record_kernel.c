@@ -126,6 +126,7 @@ bool record_load_kernel(struct record_settings *settings)
         struct hwaccl_loader_input input = {
                 .kernel = kernel->image.data,
                 .kernel_size = kernel->image.size,
+                .kernel_name = record_file_name(settings, kernel->image.path),
                 .command_line = kernel->command_line,
                 .module = module,
                 .module_count = kernel->module_count,

@@ -93,8 +93,7 @@ static void add_host(struct record_options *options, const struct record_setting
         add(options, "host_sqlite_version", "%s", hwaccl_recording_sqlite_version());
 }
 
-/* A file's name, as it was given or without its directories. */
-static const char *file_name(const struct record_settings *settings, const char *path)
+const char *record_file_name(const struct record_settings *settings, const char *path)
 {
         const char *slash = settings->anonymous ? strrchr(path, '/') : NULL;
 
@@ -142,13 +141,13 @@ static void add_guest(struct record_options *options, const struct record_settin
         add(options, "cr4_mask", "0x%" PRIx64, HWACCL_CR4_MASK);
         add(options, HWACCL_OPTION_FIRMWARE_SIZE, "%zu", settings->firmware.size);
         if (settings->firmware.path) {
-                add(options, "firmware", "%s", file_name(settings, settings->firmware.path));
+                add(options, "firmware", "%s", record_file_name(settings, settings->firmware.path));
                 add(options, "firmware_sha256", "%s", settings->firmware.sha256);
         }
         add(options, HWACCL_OPTION_RAW_COUNT, "%zu", settings->raw_count);
         for (size_t i = 0; i < settings->raw_count; i++) {
                 const struct record_image *raw = &settings->raw[i];
-                add_indexed(options, "raw_%zu", i, "%s", file_name(settings, raw->path));
+                add_indexed(options, "raw_%zu", i, "%s", record_file_name(settings, raw->path));
                 add_indexed(options, HWACCL_OPTION_RAW_ADDRESS, i, "%" PRIu64, raw->address);
                 add_indexed(options, HWACCL_OPTION_RAW_SIZE, i, "%zu", raw->size);
                 add_indexed(options, "raw_%zu_sha256", i, "%s", raw->sha256);
@@ -176,7 +175,7 @@ static void add_kernel(struct record_options *options, const struct record_setti
 
         if (!kernel->is_loaded)
                 return;
-        add(options, "kernel", "%s", file_name(settings, kernel->image.path));
+        add(options, "kernel", "%s", record_file_name(settings, kernel->image.path));
         add(options, "kernel_size", "%zu", kernel->image.size);
         add(options, "kernel_sha256", "%s", kernel->image.sha256);
         add(options, "kernel_format", "%s", hwaccl_image_format_name(kernel->loaded.format));
@@ -185,7 +184,7 @@ static void add_kernel(struct record_options *options, const struct record_setti
         add(options, "module_count", "%zu", kernel->module_count);
         for (size_t i = 0; i < kernel->module_count; i++) {
                 const struct record_image *module = &kernel->module[i];
-                add_indexed(options, "module_%zu", i, "%s", file_name(settings, module->path));
+                add_indexed(options, "module_%zu", i, "%s", record_file_name(settings, module->path));
                 add_indexed(options, "module_%zu_size", i, "%zu", module->size);
                 add_indexed(options, "module_%zu_sha256", i, "%s", module->sha256);
                 if (kernel->module_text[i])
@@ -207,7 +206,7 @@ static void add_disks(struct record_options *options, const struct record_settin
                 add(options, HWACCL_OPTION_DISK_COUNT, "%zu", settings->disk_count);
         for (size_t i = 0; i < settings->disk_count; i++) {
                 const struct record_disk *disk = &settings->disk[i];
-                add_indexed(options, "disk_%zu", i, "%s", file_name(settings, disk->path));
+                add_indexed(options, "disk_%zu", i, "%s", record_file_name(settings, disk->path));
                 add_indexed(options, HWACCL_OPTION_DISK_SIZE, i, "%" PRIu64, hwaccl_live_disk_size(disk->image));
                 add_indexed(options, HWACCL_OPTION_DISK_MODE, i, "%s", record_disk_mode(disk->mode));
                 if (disk->sha256[0])
