@@ -79,7 +79,8 @@ struct hwaccl_machine_context {
         struct hwaccl_segment idtr; /* base and limit only */
         bool interrupts_inhibited;  /* by STI or MOV SS, while RIP is inhibited_rip */
         uint64_t inhibited_rip;
-        bool ss_loaded; /* inhibited by the MOV or POP SS that was emulated, whatever the state said at the exit */
+        bool ss_loaded;     /* inhibited by the MOV or POP SS that was emulated, whatever the state said at the exit */
+        bool nmi_unblocked; /* by an IRET that was emulated, whatever the state said at the exit */
         bool fpu_used_by_recompiler; /* must be false at every entry: the FPU state is not shared */
         uint32_t changed;            /* enum hwaccl_context_change */
 };

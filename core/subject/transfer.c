@@ -46,6 +46,8 @@ uint64_t hwaccl_transfer_interruptibility(const struct hwaccl_machine_context *c
 {
         uint64_t others = state->interruptibility & ~BLOCKING_MASK;
 
+        if (context->nmi_unblocked)
+                others &= ~(uint64_t)HWACCL_INTERRUPTIBILITY_NMI;
         if (!inhibited_here(context))
                 return others;
         return context->ss_loaded ? others | HWACCL_INTERRUPTIBILITY_MOV_SS : state->interruptibility;
@@ -70,6 +72,7 @@ bool hwaccl_transfer_in(struct hwaccl_machine_context *context, struct hwaccl_su
         state->interruptibility = hwaccl_transfer_interruptibility(context, state);
         context->interrupts_inhibited = inhibited_here(context);
         context->ss_loaded = false;
+        context->nmi_unblocked = false;
 
         state->rip = context->rip;
         state->rsp = context->gpr[HWACCL_RSP];
@@ -183,6 +186,7 @@ bool hwaccl_transfer_out(const struct hwaccl_subject_state *state, struct hwaccl
         context->efer = state->efer;
         context->changed |= changed;
 
+        context->nmi_unblocked = false;
         context->interrupts_inhibited = (state->interruptibility & BLOCKING_MASK) != 0;
         if (context->interrupts_inhibited)
                 context->inhibited_rip = context->rip;

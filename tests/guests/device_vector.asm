@@ -59,6 +59,41 @@
         movd eax, mm3
         EXPECT eax, 11223344h, "MOVQ"
         emms
+        ; decimals, and the FPU's environment
+        mov dword [edi], 76543210h
+        mov dword [edi + 4], 98h
+        mov word [edi + 8], 8000h
+        fbld [edi]
+        fbstp [edi + 16]
+        EXPECT dword [edi + 16], 76543210h, "FBSTP, lower digits"
+        EXPECT dword [edi + 20], 98h, "FBSTP, upper digits"
+        EXPECT word [edi + 24], 8000h, "FBSTP, sign"
+        fld1
+        fldz
+        fnstenv [edi]
+        EXPECT word [edi + 4], 3000h, "FNSTENV: two numbers on the stack"
+        EXPECT word [edi + 8], 1fffh, "FNSTENV: one of them is zero"
+        fninit
+        fldenv [edi]
+        fnstsw ax
+        EXPECT ax, 3000h, "FLDENV"
+        fnsave [edi + 128]
+        fnstsw ax
+        EXPECT ax, 0, "the status after FNSAVE"
+        EXPECT word [edi + 128 + 28 + 18], 3fffh, "FNSAVE: ST1"
+        frstor [edi + 128]
+        faddp
+        fistp dword [edi]
+        EXPECT dword [edi], 1, "FRSTOR"
+        ; bytes by a mask
+        pcmpeqd xmm2, xmm2
+        pslldq xmm2, 15
+        por xmm2, xmm0                  ; bytes whose bit 7 is set: 8 to 15, and the highest
+        mov dword [edi + 64], 0
+        mov dword [edi + 72], 0
+        maskmovdqu xmm0, xmm2           ; to [edi]
+        EXPECT dword [edi + 8], 99aabbcch, "MASKMOVDQU, bytes that are selected"
+        EXPECT dword [edi], 1, "MASKMOVDQU, bytes that are not"
         ; everything
         fld1
         fxsave [edi + 1024]

@@ -1,77 +1,6 @@
 /* Instructions on device memory beyond what test_emulate_native_* compare: which accesses they make, in which order,
  * and the exceptions that they raise. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "core/subject/transfer.h"
-#include "tests/fixtures/emulate_fixture.h"
-
-#define EPT   48
-#define STACK UINT64_C(0x8000)
-#define GDT   UINT64_C(0x5000)
-#define IDT   UINT64_C(0x4000)
-
-static struct fixture fixture;
-static struct hwaccl_machine_context *context;
-
-/* 32-bit protected mode; the handler of a vector is at 10000h plus its number. */
-static int set_up(void **state)
-{
-        static const uint64_t descriptors[] = {
-                0, 0x00cf9b000000ffff, 0x00cf93000000ffff, /* flat */
-        };
-
-        (void)state;
-        fixture_create(&fixture);
-        fixture_protected_mode(&fixture, 0);
-        context = fixture.context;
-        fixture_poke(&fixture, GDT, descriptors, sizeof(descriptors));
-        for (uint64_t vector = 0; vector < 32; vector++) {
-                uint64_t gate = vector | UINT64_C(8) << 16 | UINT64_C(0x18e00) << 32;
-                fixture_poke(&fixture, IDT + vector * 8, &gate, 8);
-        }
-        context->gdtr = (struct hwaccl_segment){.base = GDT, .limit = 0xff};
-        context->idtr = (struct hwaccl_segment){.base = IDT, .limit = 0xff};
-        context->gpr[HWACCL_RSP] = STACK;
-        context->gpr[HWACCL_RDI] = FIXTURE_MMIO;
-        context->gpr[HWACCL_RBX] = FIXTURE_MMIO;
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        fixture_destroy(&fixture);
-        return 0;
-}
-
-static void assert_access(unsigned index, bool write, uint64_t address, unsigned size, uint64_t value)
-{
-        assert_true(index < fixture.device.access_count);
-        assert_int_equal(fixture.device.access[index].write, write);
-        assert_int_equal(fixture.device.access[index].address, address);
-        assert_int_equal(fixture.device.access[index].size, size);
-        assert_int_equal(fixture.device.access[index].value, value);
-}
-
-static void set_device(uint64_t value)
-{
-        memcpy(fixture.device.bytes, &value, sizeof(value));
-}
-
-/* A fault of the instruction at FIXTURE_CODE, which has changed nothing. */
-static void assert_fault(enum hwaccl_vector vector, bool error_code)
-{
-        assert_int_equal(context->rip, 0x10000 + vector);
-        assert_int_equal(context->gpr[HWACCL_RSP], STACK - (error_code ? 16 : 12));
-        assert_int_equal(fixture_peek(&fixture, STACK - 12, 4), FIXTURE_CODE);
-}
-
-#define EMULATE(...) fixture_emulate(&fixture, EPT, 0, __VA_ARGS__)
+#include "tests/fixtures/device_memory_fixture.h"
 
 /* ---- shifts, bits, conditions ------------------------------------------------------------------------------------ */
 
@@ -252,11 +181,6 @@ static void registers_are_pushed_all_or_not_at_all(void **state)
 /* ---- segments ---------------------------------------------------------------------------------------------------- */
 
 #define ROM_GDT FIXTURE_ROM
-
-static void set_descriptor(uint64_t table, uint16_t selector, uint64_t value)
-{
-        fixture_poke(&fixture, table + selector, &value, 8);
-}
 
 static void a_selector_from_a_device_loads_its_descriptor(void **state)
 {

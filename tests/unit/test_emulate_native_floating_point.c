@@ -236,6 +236,79 @@ static void x87_loads_and_stores_agree_with_the_processor(void **state)
                                 check_form(NULL, 0, extensions[i][0], *extension, *extension, false);
 }
 
+/* The fields of the pointers, in memory: what the processor has there is not compared. */
+static void forget_pointers(uint8_t *environment, unsigned width)
+{
+        for (unsigned i = 3 * width; i < 7 * width - (width == 4 ? 2 : 0); i++)
+                environment[i] = 0;
+}
+
+static void environment_agrees(const uint8_t *instruction, size_t size, unsigned width, bool stores)
+{
+        random_state();
+        random_memory();
+        if (stores) {
+                memcpy(registers.image, exchange.state, 512);
+                memcpy(fixture.device.bytes, exchange.memory, 512);
+        } else {
+                forget_pointers(exchange.memory, width);
+        }
+        struct hwaccl_floating_point before;
+        memcpy(before.image, exchange.state, 512);
+        memcpy(registers.image, exchange.state, 512);
+        memcpy(fixture.device.bytes, exchange.memory, 512);
+        fixture.context->gpr[HWACCL_RSI] = FIXTURE_MMIO;
+        fixture_code(&fixture, instruction, size, EPT, 0);
+        enum hwaccl_outcome outcome = fixture_run(&fixture);
+        if (outcome != HWACCL_OUTCOME_COMPLETED)
+                fail_msg("%02x %02x: %s: %s", instruction[0], instruction[1], hwaccl_outcome_name(outcome),
+                         fixture.error.message);
+        run_native(instruction, size);
+        if (stores) {
+                forget_pointers(exchange.memory, width);
+                forget_pointers(fixture.device.bytes, width);
+        }
+        compare(instruction, size, &before);
+}
+
+static void environments_agree_with_the_processor(void **state)
+{
+        static const uint8_t instruction[][3] = {{0xd9, 0x36}, {0xd9, 0x26}, {0xdd, 0x36}, {0xdd, 0x26}};
+
+        (void)state;
+        for (unsigned i = 0; i < 4; i++)
+                for (unsigned narrow = 0; narrow < 2; narrow++)
+                        for (unsigned round = 0; round < 5 * ROUNDS; round++) {
+                                uint8_t bytes[3] = {0x66, instruction[i][0], instruction[i][1]};
+                                environment_agrees(bytes + !narrow, 2 + narrow, narrow ? 2 : 4, i % 2 == 0);
+                        }
+}
+
+static void decimals_agree_with_the_processor(void **state)
+{
+        static const uint8_t load[] = {0xdf, 0x26}, store[] = {0xdf, 0x36};
+
+        (void)state;
+        for (unsigned round = 0; round < 10 * ROUNDS; round++) {
+                random_state();
+                random_memory();
+                for (unsigned i = 0; i < 9; i++) /* digits */
+                        exchange.memory[i] = (uint8_t)(random_number() % 10 | random_number() % 10 << 4);
+                if (random_number() % 4 == 0)
+                        memset(exchange.memory, 0, 9);
+                check_once(load, 2);
+                random_state();
+                if (random_number() % 2) { /* near the end of the format */
+                        uint64_t significand = UINT64_C(0xde0b6b3a76400000) - 32 + random_number() % 64;
+                        uint16_t exponent = (uint16_t)(0x3fff + 59 - random_number() % 70);
+                        exponent |= (uint16_t)(random_number() << 15);
+                        memcpy(exchange.state + FXSAVE_ST(0), &significand, 8);
+                        memcpy(exchange.state + FXSAVE_ST(0) + 8, &exponent, 2);
+                }
+                check_once(store, 2);
+        }
+}
+
 static const struct {
         uint8_t prefix;
         uint8_t opcodes[20];
@@ -253,6 +326,35 @@ static void sse_moves_agree_with_the_processor(void **state)
                 for (const uint8_t *opcode = moves[i].opcodes; *opcode; opcode++)
                         for (unsigned reg = 0; reg < 16; reg += 5)
                                 check_form(&moves[i].prefix, moves[i].prefix != 0, *opcode, reg, reg, true);
+}
+
+static void masked_moves_agree_with_the_processor(void **state)
+{
+        /* the operand is [rDI], which run_native needs: exchange it with RSI */
+        static const uint8_t instruction[][13] = {
+                {0x48, 0x87, 0xf7, 0x0f, 0xf7, 0xca, 0x48, 0x87, 0xf7},
+                {0x48, 0x87, 0xf7, 0x66, 0x0f, 0xf7, 0xca, 0x48, 0x87, 0xf7},
+                {0x48, 0x87, 0xf7, 0x66, 0x45, 0x0f, 0xf7, 0xda, 0x48, 0x87, 0xf7},
+        };
+        static const uint8_t length[] = {3, 4, 5};
+
+        (void)state;
+        for (unsigned i = 0; i < 3; i++)
+                for (unsigned round = 0; round < ROUNDS; round++) {
+                        struct hwaccl_floating_point before;
+                        random_state();
+                        random_memory();
+                        if (i == 0) /* a number with exponent 0 is the register's upper part */
+                                memset(exchange.state + FXSAVE_ST(1) + 8, 0xff, 2);
+                        memcpy(before.image, exchange.state, 512);
+                        memcpy(registers.image, exchange.state, 512);
+                        memcpy(fixture.device.bytes, exchange.memory, 512);
+                        fixture.context->gpr[HWACCL_RDI] = FIXTURE_MMIO;
+                        fixture_code(&fixture, instruction[i] + 3, length[i], EPT, 0);
+                        assert_int_equal(fixture_run(&fixture), HWACCL_OUTCOME_COMPLETED);
+                        run_native(instruction[i], length[i] + 6u);
+                        compare(instruction[i] + 3, length[i], &before);
+                }
 }
 
 static void mmx_moves_agree_with_the_processor(void **state)
@@ -381,7 +483,10 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(x87_loads_and_stores_agree_with_the_processor, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(environments_agree_with_the_processor, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(decimals_agree_with_the_processor, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(sse_moves_agree_with_the_processor, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(masked_moves_agree_with_the_processor, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(mmx_moves_agree_with_the_processor, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(moves_of_eight_bytes_by_rex_w_agree_with_the_processor, set_up,
                                                 tear_down),

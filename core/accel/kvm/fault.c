@@ -58,6 +58,8 @@ static unsigned operand_kind(enum operation operation, unsigned index)
         case OPERATION_LGDT:
         case OPERATION_LIDT:
         case OPERATION_LMSW:
+        case OPERATION_VERR:
+        case OPERATION_VERW:
         case OPERATION_MUL:
         case OPERATION_IMUL:
         case OPERATION_DIV:
@@ -155,6 +157,7 @@ static int stack_values(const struct instruction *instruction)
         case OPERATION_RET:
         case OPERATION_LEAVE: return -1;
         case OPERATION_RET_FAR: return -2;
+        case OPERATION_IRET: return instruction->code_bits == 64 ? -5 : -3;
         case OPERATION_POPA: return -8;
         default: return 0;
         }

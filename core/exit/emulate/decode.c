@@ -278,6 +278,10 @@ static void settle_sizes(const uint8_t *opcode, const struct prefixes *prefixes,
         case OPERATION_LOAD_FAR_POINTER:
                 instruction->operand[2] = (struct operand){OPERAND_SEGMENT_REGISTER, far_pointer_register(opcode), 2};
                 break;
+        case OPERATION_LAR:
+        case OPERATION_LSL: instruction->operand[1].size = 2; break;
+        case OPERATION_VERR:
+        case OPERATION_VERW: instruction->operand[0].size = 2; break;
         case OPERATION_SMSW:
         case OPERATION_SLDT:
         case OPERATION_STR:
@@ -359,11 +363,20 @@ static bool take_floating_point(const cs_x86 *detail, const uint8_t *opcode, con
                                 struct instruction *instruction)
 {
         struct floating_point_form form;
-        bool x87 = x87_form(opcode, &form);
+        bool x87 = x87_form(opcode, operand_size_of(prefixes, instruction->code_bits) == 2, &form);
 
         if (!x87 && !vector_form(opcode, prefixes, &form))
                 return false;
         instruction->operation = OPERATION_NONE;
+        if (!x87 && form.masked) {
+                instruction->operation = OPERATION_VECTOR;
+                instruction->form = form.row;
+                instruction->base = HWACCL_RDI;
+                instruction->operand[0] = (struct operand){
+                        OPERAND_MEMORY, (uint8_t)((opcode[2] >> 3 & 7) | (prefixes->rex & REX_R ? 8 : 0)), form.size};
+                instruction->operand[1].number = (uint8_t)((opcode[2] & 7) | (prefixes->rex & REX_B ? 8 : 0));
+                return true;
+        }
         for (unsigned i = 0; i < detail->op_count; i++) {
                 if (detail->operands[i].type != X86_OP_MEM ||
                     !take_memory(&detail->operands[i].mem, prefixes, instruction))

@@ -12,6 +12,7 @@ enum step {
         STEP_DONE,
         STEP_REPEAT,    /* a REP instruction has iterations left */
         STEP_BRANCHED,  /* RIP is where it goes on */
+        STEP_RETURNED,  /* by IRET: RF too is as it goes on */
         STEP_SS_LOADED, /* by MOV or POP: interrupts are blocked until after the next instruction */
         STEP_HALT,
         STEP_EXCEPTION,   /* emulation->exception says which */
@@ -89,6 +90,8 @@ uint64_t stack_move(const struct emulation *emulation, uint64_t pointer, uint64_
 bool stack_locate(struct emulation *emulation, uint64_t pointer, unsigned size, unsigned access, struct place *place);
 bool stack_locate_push(struct emulation *emulation, uint64_t *pointer, unsigned size, struct place *place);
 bool stack_read(struct emulation *emulation, uint64_t pointer, unsigned size, uint64_t *value);
+/* the flags that POPF and IRET to the same level load */
+void load_flags(struct hwaccl_machine_context *context, uint64_t value, unsigned size);
 
 /* branch.c: #GP unless @rip lies in the segment */
 bool branch_allowed(struct emulation *emulation, const struct hwaccl_segment *code, bool code_64, uint64_t rip);
@@ -96,6 +99,8 @@ bool branch_allowed(struct emulation *emulation, const struct hwaccl_segment *co
 /* segment.c: false with the exception set */
 struct descriptor;
 enum step raise_fault_code(struct emulation *emulation, enum hwaccl_vector vector, uint32_t error_code);
+bool find_segment(struct emulation *emulation, enum hwaccl_segment_register number, uint16_t selector,
+                  struct hwaccl_segment *segment); /* what a selector gives; the register is not yet loaded */
 bool read_descriptor(struct emulation *emulation, uint16_t selector, struct descriptor *descriptor);
 bool set_accessed(struct emulation *emulation, struct descriptor *descriptor);
 bool read_far_pointer(struct emulation *emulation, uint64_t *offset, uint16_t *selector);
@@ -142,6 +147,8 @@ enum step execute_return(struct emulation *emulation);
 enum step execute_call_far(struct emulation *emulation);
 enum step execute_jump_far(struct emulation *emulation);
 enum step execute_return_far(struct emulation *emulation);
+enum step execute_interrupt_return(struct emulation *emulation);
+enum step execute_check_segment(struct emulation *emulation);
 enum step execute_move_to_segment(struct emulation *emulation);
 enum step execute_pop_segment(struct emulation *emulation);
 enum step execute_load_far_pointer(struct emulation *emulation);

@@ -143,6 +143,11 @@ static const struct {
         [OPERATION_CALL_FAR] = {execute_call_far, 0, false},
         [OPERATION_JMP_FAR] = {execute_jump_far, 0, false},
         [OPERATION_RET_FAR] = {execute_return_far, 0, false},
+        [OPERATION_IRET] = {execute_interrupt_return, 0, false},
+        [OPERATION_LAR] = {execute_check_segment, 0, false},
+        [OPERATION_LSL] = {execute_check_segment, 0, false},
+        [OPERATION_VERR] = {execute_check_segment, 0, false},
+        [OPERATION_VERW] = {execute_check_segment, 0, false},
         [OPERATION_MOV_TO_SEGMENT] = {execute_move_to_segment, 0, false},
         [OPERATION_POP_SEGMENT] = {execute_pop_segment, 0, false},
         [OPERATION_LOAD_FAR_POINTER] = {execute_load_far_pointer, 0, false},
@@ -372,9 +377,10 @@ static enum hwaccl_outcome deliver(const struct emulation *emulation, const stru
  */
 static void retire(struct hwaccl_machine_context *context, const struct instruction *instruction, enum step step)
 {
-        if (step != STEP_BRANCHED)
+        if (step != STEP_BRANCHED && step != STEP_RETURNED)
                 context->rip = (context->rip + instruction->length) & size_mask(instruction->code_bits == 64 ? 8 : 4);
-        context->rflags &= ~RFLAGS_RF;
+        if (step != STEP_RETURNED)
+                context->rflags &= ~RFLAGS_RF;
         context->interrupts_inhibited = false;
 }
 

@@ -1,4 +1,5 @@
-/* Far CALL, JMP and RET to the same privilege level. Gates, tasks and outer levels are not emulated. */
+/* Far CALL, JMP, RET and IRET to the same privilege level. Gates, tasks, outer levels and virtual-8086 mode are not
+ * emulated. */
 #include "core/exit/emulate/emulation.h"
 
 #include "core/exit/descriptor.h"
@@ -135,4 +136,68 @@ enum step execute_return_far(struct emulation *emulation)
                 return step;
         context->gpr[HWACCL_RSP] = stack_move(emulation, pointer, 2 * size + (instruction->immediate & UINT16_MAX));
         return enter(emulation, &target);
+}
+
+/* To another task or to virtual-8086 mode (SDM 2A, IRET). */
+static enum step check_flags(struct emulation *emulation, uint64_t flags)
+{
+        const struct hwaccl_machine_context *context = emulation->context;
+
+        if (is_real(context))
+                return STEP_DONE;
+        if (context->efer & HWACCL_EFER_LMA)
+                return context->rflags & RFLAGS_NT ? raise_fault_code(emulation, HWACCL_VECTOR_GP, 0) : STEP_DONE;
+        if (context->rflags & RFLAGS_NT)
+                return STEP_UNSUPPORTED;
+        return (flags & RFLAGS_VM) && hwaccl_context_cpl(context) == 0 ? STEP_UNSUPPORTED : STEP_DONE;
+}
+
+/* In 64-bit code IRET takes RSP and SS whatever the level. */
+static bool read_stack(struct emulation *emulation, uint64_t pointer, unsigned size, uint64_t *rsp,
+                       struct hwaccl_segment *stack)
+{
+        uint64_t selector;
+
+        return stack_read(emulation, pointer, size, rsp) &&
+               stack_read(emulation, stack_move(emulation, pointer, size), size, &selector) &&
+               find_segment(emulation, HWACCL_SS, (uint16_t)selector, stack);
+}
+
+static void load_returned_flags(struct hwaccl_machine_context *context, uint64_t flags, unsigned size)
+{
+        load_flags(context, flags, size);
+        if (size > 2)
+                context->rflags = (context->rflags & ~RFLAGS_RF) | (flags & RFLAGS_RF);
+}
+
+enum step execute_interrupt_return(struct emulation *emulation)
+{
+        struct hwaccl_machine_context *context = emulation->context;
+        const struct instruction *instruction = emulation->instruction;
+        unsigned size = instruction->operand_size;
+        uint64_t value[3], rsp = context->gpr[HWACCL_RSP]; /* RIP, CS, RFLAGS */
+        struct hwaccl_segment stack;
+        struct target target;
+
+        if ((context->rflags & RFLAGS_VM) && (context->cr0 & HWACCL_CR0_PE) &&
+            (context->rflags & RFLAGS_IOPL) != RFLAGS_IOPL)
+                return raise_fault_zero(emulation, HWACCL_VECTOR_GP);
+        for (unsigned i = 0; i < 3; i++, rsp = stack_move(emulation, rsp, size))
+                if (!stack_read(emulation, rsp, size, &value[i]))
+                        return STEP_EXCEPTION;
+        enum step step = check_flags(emulation, value[2]);
+        if (step == STEP_DONE)
+                step = find_target(emulation, (uint16_t)value[1], value[0], true, &target);
+        if (step != STEP_DONE)
+                return step;
+        if (instruction->code_bits == 64) {
+                if (!read_stack(emulation, rsp, size, &rsp, &stack))
+                        return STEP_EXCEPTION;
+                context->segment[HWACCL_SS] = stack;
+        }
+        context->gpr[HWACCL_RSP] = rsp;
+        load_returned_flags(context, value[2], size);
+        context->nmi_unblocked = true;
+        (void)enter(emulation, &target);
+        return STEP_RETURNED;
 }

@@ -47,6 +47,10 @@ uint64_t extended_to_float(struct extended number, unsigned size, enum x87_round
                            unsigned *flags);
 int64_t extended_to_integer(struct extended number, unsigned size, enum x87_rounding rounding, unsigned *flags);
 
+/* 18 decimal digits and a sign; *flags as above */
+struct extended extended_from_decimal(const uint8_t bytes[10]);
+void extended_to_decimal(struct extended number, enum x87_rounding rounding, uint8_t bytes[10], unsigned *flags);
+
 #define EXTENDED_INDEFINITE ((struct extended){UINT64_C(0xc000000000000000), 0xffff})
 
 /* Which instruction on the state it is, by its opcode: the row of its table, and its operand in memory. */
@@ -54,11 +58,12 @@ struct floating_point_form {
         uint8_t row;
         uint16_t size;
         bool stores;
+        bool masked; /* MASKMOV: two registers, and its operand is [rDI] */
 };
 
 /* False for other instructions, and without an operand in memory. */
 struct prefixes;
-bool x87_form(const uint8_t *opcode, struct floating_point_form *form);
+bool x87_form(const uint8_t *opcode, bool operands_16, struct floating_point_form *form);
 bool vector_form(const uint8_t *opcode, const struct prefixes *prefixes, struct floating_point_form *form);
 
 /* The destination is operand 0, the source 1. */
@@ -72,6 +77,34 @@ const uint8_t *vector_stored(const struct instruction *instruction, const struct
 
 /* x87.c: the same of the control and status words; NULL for other instructions */
 const uint8_t *x87_stored(const struct instruction *instruction, const struct hwaccl_floating_point *state);
+
+/* What FNSTENV and FNSAVE write, with operands of 16 and of 32 bits. */
+#define X87_ENVIRONMENT_16 14u
+#define X87_ENVIRONMENT_32 28u
+#define X87_ALL_16         94u
+#define X87_ALL_32         108u
+
+static inline uint16_t x87_word(const struct hwaccl_floating_point *state, unsigned offset)
+{
+        return (uint16_t)(state->image[offset] | state->image[offset + 1] << 8);
+}
+
+static inline void x87_set_word(struct hwaccl_floating_point *state, unsigned offset, unsigned value)
+{
+        state->image[offset] = (uint8_t)value;
+        state->image[offset + 1] = (uint8_t)(value >> 8);
+}
+
+static inline unsigned x87_top(const struct hwaccl_floating_point *state)
+{
+        return x87_word(state, FXSAVE_FSW) >> 11 & 7;
+}
+
+/* x87_environment.c: of @size, one of the four; the store leaves the state as the instruction does */
+void x87_environment_load(const struct emulation *emulation, struct hwaccl_floating_point *state, unsigned size,
+                          const uint8_t *bytes);
+void x87_environment_store(const struct emulation *emulation, struct hwaccl_floating_point *state, unsigned size,
+                           uint8_t *bytes);
 
 /* x87.c: what the processor makes of control and status words that are loaded: bit 6, and the summary of exceptions */
 void x87_settle(struct hwaccl_floating_point *state);

@@ -76,6 +76,7 @@ enum operation {
         OPERATION_CALL_FAR,
         OPERATION_JMP_FAR,
         OPERATION_RET_FAR,
+        OPERATION_IRET,
         OPERATION_MOV_TO_SEGMENT,
         OPERATION_POP_SEGMENT,
         OPERATION_LOAD_FAR_POINTER, /* LDS and its like; operand 2 is the segment register */
@@ -88,6 +89,10 @@ enum operation {
         OPERATION_SLDT,
         OPERATION_STR,
         OPERATION_SMSW,
+        OPERATION_LAR,
+        OPERATION_LSL,
+        OPERATION_VERR,
+        OPERATION_VERW,
         OPERATION_X87,
         OPERATION_VECTOR,
         OPERATION_MOVS,
@@ -134,7 +139,7 @@ enum operand_kind {
 struct operand {
         uint8_t kind;
         uint8_t number; /* of the register; with OPERATION_VECTOR, of the other operand */
-        uint16_t size;  /* bytes: 1, 2, 4, 8 or 16; of an FPU's number 10, of its whole state 512 */
+        uint16_t size;  /* bytes: 1, 2, 4, 8 or 16; of an FPU's number 10, of its state 14 to 512 */
 };
 
 enum repeat { REPEAT_NONE, REPEAT_EQUAL /* F3 */, REPEAT_NOT_EQUAL /* F2 */ };

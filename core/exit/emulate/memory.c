@@ -1,5 +1,6 @@
 /* Memory operands: RAM through the host, everything else through the bus, page by page. */
 #include "core/exit/emulate/emulation.h"
+#include "core/exit/emulate/floating_point.h"
 
 #include "core/exit/descriptor.h"
 #include "core/exit/registers.h"
@@ -8,10 +9,18 @@
 
 #define PAGE 4096u
 
-/* What #AC asks for (SDM 3A, table 6-7): of an 80-bit number 8 bytes; of a vector nothing, or #GP has come before. */
+/* What #AC asks for (SDM 3A, table 6-7): of an 80-bit number 8 bytes, of the FPU's state the size of a field; of a
+ * vector nothing, or #GP has come before. */
 static unsigned alignment_of(unsigned size)
 {
-        return size <= 8 ? size : size == 10 ? 8 : 1;
+        switch (size) {
+        case 10: return 8;
+        case X87_ENVIRONMENT_16:
+        case X87_ALL_16: return 2;
+        case X87_ENVIRONMENT_32:
+        case X87_ALL_32: return 4;
+        default: return size <= 8 ? size : 1;
+        }
 }
 
 static bool misaligned(const struct hwaccl_machine_context *context, uint64_t linear, unsigned size)

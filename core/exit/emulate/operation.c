@@ -70,6 +70,13 @@
         X(LJMP, JMP_FAR)                                                                                               \
         X(RETF, RET_FAR)                                                                                               \
         X(RETFQ, RET_FAR)                                                                                              \
+        X(IRET, IRET)                                                                                                  \
+        X(IRETD, IRET)                                                                                                 \
+        X(IRETQ, IRET)                                                                                                 \
+        X(LAR, LAR)                                                                                                    \
+        X(LSL, LSL)                                                                                                    \
+        X(VERR, VERR)                                                                                                  \
+        X(VERW, VERW)                                                                                                  \
         X(LDS, LOAD_FAR_POINTER)                                                                                       \
         X(LES, LOAD_FAR_POINTER)                                                                                       \
         X(LFS, LOAD_FAR_POINTER)                                                                                       \

@@ -50,9 +50,8 @@ static bool segment_allowed(const struct emulation *emulation, enum hwaccl_segme
         return (code && (rights & SEGMENT_TYPE_CONFORMING)) || (rpl <= dpl && cpl <= dpl);
 }
 
-/* What a selector gives; the register is not yet loaded. */
-static bool find_segment(struct emulation *emulation, enum hwaccl_segment_register number, uint16_t selector,
-                         struct hwaccl_segment *segment)
+bool find_segment(struct emulation *emulation, enum hwaccl_segment_register number, uint16_t selector,
+                  struct hwaccl_segment *segment)
 {
         const struct hwaccl_machine_context *context = emulation->context;
         struct descriptor descriptor;

@@ -18,6 +18,7 @@ enum {
         ODD = 1 << 8,
         FXSAVE = 1 << 9, /* the whole state */
         MXCSR = 1 << 10,
+        MASKED = 1 << 11, /* MASKMOV: bytes of the register whose bit 7 in another one is set, to [rDI] */
 };
 
 enum prefix { NONE, P66, F3, F2 };
@@ -74,6 +75,8 @@ static const struct form {
         MOVE(NONE, 0xe7, 8, MMX | STORE),
         MOVE(P66, 0xe7, 16, STORE | ALIGN),
         MOVE(F2, 0xf0, 16, 0),
+        MOVE(NONE, 0xf7, 8, MMX | STORE | MASKED),
+        MOVE(P66, 0xf7, 16, STORE | MASKED),
 #undef MOVE
         {NONE, 0xae, 0, 512, FXSAVE | STORE},
         {NONE, 0xae, 1, 512, FXSAVE},
@@ -91,10 +94,10 @@ bool vector_form(const uint8_t *opcode, const struct prefixes *prefixes, struct 
         for (unsigned i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
                 if (opcode[0] == 0x0f && forms[i].opcode == opcode[1] && forms[i].prefix == prefix &&
                     (forms[i].extension == ANY_EXTENSION || forms[i].extension == (opcode[2] >> 3 & 7)) &&
-                    opcode[2] < 0xc0) {
+                    (opcode[2] >= 0xc0) == !!(forms[i].flags & MASKED)) {
                         bool wide = forms[i].flags & WIDE && prefixes->rex & REX_W;
                         *form = (struct floating_point_form){(uint8_t)i, wide ? 8 : forms[i].size,
-                                                             forms[i].flags & STORE};
+                                                             forms[i].flags & STORE, forms[i].flags & MASKED};
                         return true;
                 }
         return false;
@@ -187,6 +190,38 @@ const uint8_t *vector_stored(const struct instruction *instruction, const struct
         return state->image + register_offset(instruction) + (forms[instruction->form].flags & HIGH ? 8 : 0);
 }
 
+/* A register by its number. */
+static uint8_t *register_of(struct hwaccl_floating_point *state, const struct form *form, unsigned number)
+{
+        return state->image + (form->flags & MMX ? FXSAVE_ST(number & 7) : FXSAVE_XMM(number));
+}
+
+/* The whole operand must be there; the bytes that are not selected are not accessed. */
+static enum step move_masked(struct emulation *emulation, struct hwaccl_floating_point *state, const struct form *form)
+{
+        const struct instruction *instruction = emulation->instruction;
+        unsigned size = instruction->operand[0].size;
+        struct place place, byte[16];
+
+        if (!locate_operand(emulation, size, 1, HWACCL_ACCESS_WRITE, &place))
+                return STEP_EXCEPTION;
+        for (unsigned i = 0; i < size; i++)
+                if (!locate(emulation, instruction->segment,
+                            (effective_address(emulation) + i) & size_mask(instruction->address_size), 1,
+                            HWACCL_ACCESS_WRITE, &byte[i]))
+                        return STEP_EXCEPTION;
+        if (form->flags & MMX)
+                enter_mmx(state);
+        const uint8_t *from = register_of(state, form, instruction->operand[0].number);
+        const uint8_t *mask = register_of(state, form, instruction->operand[1].number);
+        for (unsigned i = 0; i < size; i++)
+                if (mask[i] & 0x80)
+                        place_write(emulation, &byte[i], from + i);
+        if (form->flags & MMX)
+                floating_point_write(emulation, state);
+        return STEP_DONE;
+}
+
 static enum step move(struct emulation *emulation, struct hwaccl_floating_point *state, const struct form *form)
 {
         const struct operand *operand = memory_operand(emulation->instruction);
@@ -277,5 +312,7 @@ enum step execute_vector(struct emulation *emulation)
                                                                : STEP_UNSUPPORTED;
         if (form->flags & FXSAVE)
                 return move_all(emulation, &state, stores);
+        if (form->flags & MASKED)
+                return move_masked(emulation, &state, form);
         return form->flags & MXCSR ? move_mxcsr(emulation, &state, stores) : move(emulation, &state, form);
 }

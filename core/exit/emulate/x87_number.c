@@ -1,6 +1,8 @@
 /* Conversions between the formats of the x87 FPU (SDM 1, 4.2, 4.8 and 8.5), in integers: the same on every host. */
 #include "core/exit/emulate/floating_point.h"
 
+#include <string.h>
+
 #define SIGN         0x8000
 #define EXPONENT_MAX 0x7fff
 #define BIAS         16383
@@ -162,4 +164,40 @@ int64_t extended_to_integer(struct extended number, unsigned size, enum x87_roun
         }
         *flags |= (inexact ? X87_PRECISION : 0u) | (inexact && up ? X87_C1 : 0u);
         return negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
+}
+
+#define DECIMAL_MAX    UINT64_C(999999999999999999)
+#define DECIMAL_DIGITS 18u
+#define DECIMAL_SIGN   0x80u
+
+struct extended extended_from_decimal(const uint8_t bytes[10])
+{
+        struct extended number;
+        uint64_t value = 0;
+
+        for (unsigned i = DECIMAL_DIGITS; i-- > 0;)
+                value = value * 10 + (bytes[i / 2] >> 4 * (i & 1) & 15);
+        number = extended_from_integer((int64_t)value);
+        if (bytes[9] & DECIMAL_SIGN)
+                number.exponent |= (uint16_t)SIGN;
+        return number;
+}
+
+void extended_to_decimal(struct extended number, enum x87_rounding rounding, uint8_t bytes[10], unsigned *flags)
+{
+        static const uint8_t indefinite[10] = {[7] = 0xc0, 0xff, 0xff};
+        unsigned rounded = 0;
+        int64_t value = extended_to_integer(number, 8, rounding, &rounded);
+        uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+        if (magnitude > DECIMAL_MAX || rounded & X87_INVALID) {
+                *flags |= X87_INVALID;
+                memcpy(bytes, indefinite, sizeof(indefinite));
+                return;
+        }
+        *flags |= rounded;
+        memset(bytes, 0, 10);
+        for (unsigned i = 0; i < DECIMAL_DIGITS; i++, magnitude /= 10)
+                bytes[i / 2] |= (uint8_t)(magnitude % 10 << 4 * (i & 1));
+        bytes[9] = number.exponent & SIGN ? DECIMAL_SIGN : 0;
 }
