@@ -14,11 +14,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Debug registers, where DR7 enables a breakpoint. */
+struct hwaccl_breakpoints {
+        uint64_t address[4];
+        uint64_t dr7;
+};
+
 /* What the VMM asks of one run, beyond the state itself. */
 struct hwaccl_run_request {
         bool interrupt_window; /* exit with reason 7 before the first instruction at which an interrupt could be taken
                                 */
         uint64_t deadline_ns;  /* guest clock at which to exit with reason 52; UINT64_MAX: no timer */
+        const struct hwaccl_breakpoints *breakpoints; /* NULL: none; of accelerators without a processor's own */
 };
 
 struct hwaccl_accel;

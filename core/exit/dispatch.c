@@ -11,6 +11,10 @@
 #define INFORMATION_KIND UINT64_C(0x80000700)
 #define INFORMATION_NMI  UINT64_C(0x80000200)
 
+/* And the whole of it for a debug exception: valid, a hardware exception, vector 1. */
+#define INFORMATION_WHOLE UINT64_C(0x800007ff)
+#define INFORMATION_DEBUG UINT64_C(0x80000301)
+
 #define CR8_DEFINED UINT64_C(0xf)
 
 static uint64_t basic_reason(const struct hwaccl_subject_state *state)
@@ -29,7 +33,9 @@ enum hwaccl_verdict hwaccl_exit_dispatch(struct hwaccl_subject_state *state, str
                 if (!hwaccl_control_register_access(state, context))
                         return HWACCL_VERDICT_EMULATE;
                 break;
-        case HWACCL_EXIT_EXCEPTION_OR_NMI: /* the host's NMI is over; no exception is intercepted */
+        case HWACCL_EXIT_EXCEPTION_OR_NMI: /* the host's NMI is over; no exception but #DB is intercepted */
+                if ((state->interrupt_information & INFORMATION_WHOLE) == INFORMATION_DEBUG)
+                        return HWACCL_VERDICT_EMULATE;
                 if ((state->interrupt_information & INFORMATION_KIND) != INFORMATION_NMI)
                         return HWACCL_VERDICT_UNKNOWN;
                 break;

@@ -7,6 +7,8 @@
 #include "core/machine/machine.h"
 #include "core/subject/transfer.h"
 
+#include <string.h>
+
 #define RFLAGS_IF UINT64_C(0x200)
 
 static void report_faults(struct hwaccl_vcpu *vcpu, const struct hwaccl_fault_chain *chain)
@@ -151,6 +153,20 @@ static bool finish(struct hwaccl_vcpu *vcpu, enum hwaccl_outcome outcome, struct
         return board->end == HWACCL_END_NONE;
 }
 
+#define DR7_ENABLED UINT64_C(0xff)
+
+/* False when the guest has enabled none. */
+static bool take_breakpoints(const struct hwaccl_vcpu *vcpu, struct hwaccl_breakpoints *breakpoints)
+{
+        const struct hwaccl_processor *processor = hwaccl_machine_processor(vcpu->machine);
+
+        if (!(processor->dr7 & DR7_ENABLED))
+                return false;
+        memcpy(breakpoints->address, processor->dr, sizeof(breakpoints->address));
+        breakpoints->dr7 = processor->dr7;
+        return true;
+}
+
 bool hwaccl_vcpu_step(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error)
 {
         struct hwaccl_run_request request = {
@@ -158,8 +174,11 @@ bool hwaccl_vcpu_step(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error)
                 .deadline_ns = hwaccl_board_deadline(vcpu->board),
         };
         uint64_t exits = vcpu->exit_count;
+        struct hwaccl_breakpoints breakpoints;
         enum hwaccl_verdict verdict;
 
+        if (take_breakpoints(vcpu, &breakpoints))
+                request.breakpoints = &breakpoints;
         if (vcpu->board->end != HWACCL_END_NONE)
                 return false;
         if (!hwaccl_vcpu_trip(vcpu, &request, &verdict, error)) {

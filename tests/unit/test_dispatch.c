@@ -31,11 +31,13 @@ static enum hwaccl_verdict dispatch(uint64_t reason)
         return hwaccl_exit_dispatch(&subject, &context);
 }
 
-static void an_nmi_of_the_host_resumes_and_an_exception_is_unknown(void **state)
+static void an_nmi_of_the_host_resumes_and_an_exception_but_debug_is_unknown(void **state)
 {
         (void)state;
         subject.interrupt_information = 0x80000202;
         assert_int_equal(dispatch(0), HWACCL_VERDICT_RESUME);
+        subject.interrupt_information = 0x80000301; /* the only one that an accelerator leaves to us: #DB */
+        assert_int_equal(dispatch(0), HWACCL_VERDICT_EMULATE);
         subject.interrupt_information = 0x8000030d;
         assert_int_equal(dispatch(0), HWACCL_VERDICT_UNKNOWN);
         subject.interrupt_information = 0;
@@ -422,7 +424,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, fill)
         const struct CMUnitTest tests[] = {
                 TEST(every_reason_gets_the_verdict_of_the_table),
-                TEST(an_nmi_of_the_host_resumes_and_an_exception_is_unknown),
+                TEST(an_nmi_of_the_host_resumes_and_an_exception_but_debug_is_unknown),
                 TEST(a_tpr_below_threshold_brings_the_guests_cr8),
                 TEST(a_control_register_access_is_handled_and_resumes),
                 TEST(a_control_register_access_that_cannot_be_handled_is_emulated),

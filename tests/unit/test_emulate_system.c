@@ -516,6 +516,20 @@ static void instructions_of_absent_features_raise_what_a_processor_without_them_
         }
 }
 
+/* B0 to B3 are those of this exception; BS stays set until the guest clears it. */
+static void a_debug_exception_sets_dr6_and_is_delivered(void **state)
+{
+        (void)state;
+        with_handlers(0);
+        fixture.processor.dr6 = HWACCL_DR6_FIXED | 0x4003;
+        fixture.processor.dr7 |= 0x2000;
+        fixture.state.interrupt_information = 0x80000301;
+        assert_raises(HWACCL_VECTOR_DB, fixture_emulate(&fixture, HWACCL_EXIT_EXCEPTION_OR_NMI, 0x8, 0x90));
+        assert_int_equal(fixture_peek(&fixture, context->gpr[HWACCL_RSP], 4), FIXTURE_CODE);
+        assert_int_equal(fixture.processor.dr6, HWACCL_DR6_FIXED | 0x4008);
+        assert_int_equal(fixture.processor.dr7 & 0x2000, 0);
+}
+
 static void single_step_traps_after_the_instruction(void **state)
 {
         (void)state;
@@ -576,6 +590,7 @@ int main(void)
                 TEST(pae_paging_checks_its_pointers_when_it_starts),
                 TEST(halt_and_pause_move_on),
                 TEST(instructions_of_absent_features_raise_what_a_processor_without_them_does),
+                TEST(a_debug_exception_sets_dr6_and_is_delivered),
                 TEST(single_step_traps_after_the_instruction),
                 TEST(an_emulated_instruction_ends_the_interrupt_shadow_and_clears_rf),
                 TEST(rip_goes_beyond_a_64_kib_segment),

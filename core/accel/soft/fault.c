@@ -1,5 +1,6 @@
 #include "core/accel/soft/fault.h"
 
+#include "core/accel/soft/breakpoint.h"
 #include "core/accel/soft/interrupt.h"
 #include "core/exit/registers.h"
 #include "hwaccl/exit_reason.h"
@@ -104,16 +105,28 @@ static struct extent extent_of(const struct soft *soft, const struct hwaccl_mach
         return extent;
 }
 
+/* Let the guest touch a page of memory, one with a data breakpoint for one instruction only. */
+static enum soft_result map(struct soft *soft, uint64_t linear, uint8_t *host, const struct extent *extent,
+                            bool writable, bool executable, uint64_t page_size)
+{
+        bool wait = false;
+
+        if (soft_breakpoint_watches(soft, linear) && (soft_breakpoint_open(soft, &wait) != SOFT_GO_ON || wait))
+                return wait ? SOFT_GO_ON : SOFT_FAILED;
+        if (!soft_memory_map(&soft->memory, linear, host, extent->start, extent->end, writable, executable,
+                             soft->watch.has_data ? HWACCL_PAGE_SIZE : page_size, soft->error))
+                return SOFT_FAILED;
+        return soft_breakpoint_code_mapped(soft, linear) ? SOFT_GO_ON : SOFT_FAILED;
+}
+
 static enum soft_result map_flat(struct soft *soft, uint64_t linear, enum soft_touch touch)
 {
         const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(soft->memory.guest, linear);
 
         if (!run || (touch == SOFT_TOUCH_WRITE && !run->writable))
                 return too_early(soft, linear, touch) ? SOFT_GO_ON : violation(soft, linear, touch);
-        return soft_memory_map(&soft->memory, linear, run->host + (linear - run->address), run->address,
-                               run->address + run->size, run->writable, true, LARGE_PAGE, soft->error)
-                       ? SOFT_GO_ON
-                       : SOFT_FAILED;
+        const struct extent extent = {run->address, run->address + run->size};
+        return map(soft, linear, run->host + (linear - run->address), &extent, run->writable, true, LARGE_PAGE);
 }
 
 static enum soft_result map_paged(struct soft *soft, uint64_t linear, enum soft_touch touch)
@@ -151,10 +164,7 @@ static enum soft_result map_paged(struct soft *soft, uint64_t linear, enum soft_
                 extent = extent_of(soft, &context, linear, &translation, run);
         }
         bool writable = translation.writable && translation.dirty && run->writable;
-        return soft_memory_map(&soft->memory, linear, host, extent.start, extent.end, writable, translation.executable,
-                               translation.page_size, soft->error)
-                       ? SOFT_GO_ON
-                       : SOFT_FAILED;
+        return map(soft, linear, host, &extent, writable, translation.executable, translation.page_size);
 }
 
 enum soft_result soft_fault(struct soft *soft, uint64_t linear)

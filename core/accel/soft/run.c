@@ -1,4 +1,5 @@
 /* Running the guest until it exits: the loop around the engine, its callbacks, and the accelerator's interface. */
+#include "core/accel/soft/breakpoint.h"
 #include "core/accel/soft/check.h"
 #include "core/accel/soft/fault.h"
 #include "core/accel/soft/floating_point.h"
@@ -216,10 +217,17 @@ static enum soft_result take_exception(struct soft *soft, uint64_t fault_address
         if (vector == HWACCL_VECTOR_PF)
                 return take_page_fault(soft, fault_address);
         if (vector == HWACCL_VECTOR_DB) {
-                if (soft->stepping && !guest_traps)
+                uint64_t met = soft->watch.met | soft->watch.held;
+                bool ours = soft->stepping && !guest_traps;
+                if (ours && !met)
                         return SOFT_GO_ON;
-                if (soft->blocking == HWACCL_INTERRUPTIBILITY_MOV_SS)
-                        return SOFT_GO_ON; /* held back until the next instruction is done */
+                if (soft->blocking == HWACCL_INTERRUPTIBILITY_MOV_SS) {
+                        /* held back until the next instruction is done */
+                        soft->watch.held = met;
+                        soft->step_next = met;
+                        return SOFT_GO_ON;
+                }
+                return soft_breakpoint_exit(soft, met | (ours ? 0 : HWACCL_DR6_BS));
         }
         return soft_deliver_exception(soft, vector, has_error_code(vector), soft_engine_error_code(&soft->cpu->engine));
 }
@@ -237,6 +245,7 @@ static enum soft_result after_stop(struct soft *soft, uc_err status, uint64_t fa
         case SOFT_STOP_SEGMENT: return segment_fault(soft, soft->vector);
         case SOFT_STOP_SITE: return soft_site_run(soft);
         case SOFT_STOP_STEP: soft->step_next = true; return SOFT_GO_ON;
+        case SOFT_STOP_BREAKPOINT: return soft_breakpoint_exit(soft, soft->watch.met);
         case SOFT_STOP_EXCEPTION: return take_exception(soft, fault_address, guest_traps);
         case SOFT_STOP_KICK: return SOFT_GO_ON; /* the flag is still set */
         case SOFT_STOP_DEADLINE: return soft_exit(soft, HWACCL_EXIT_PREEMPTION_TIMER, 0, 0);
@@ -271,6 +280,7 @@ static enum soft_result run_engine(struct soft *soft)
         soft->step_next = false;
         soft->step_keeps_trap = false;
         soft->stop = SOFT_STOP_NONE;
+        soft->watch.met = 0;
         soft->blocking_blocks = 0;
         soft->blocking_began = false;
         if (!soft_memory_prepare(&soft->memory, soft->cpu == &soft->cpus[SOFT_CHECKED], state->efer & HWACCL_EFER_LMA,
@@ -286,6 +296,9 @@ static enum soft_result run_engine(struct soft *soft)
         soft->not_taken = false;
         settle(soft, guest_traps);
         state->interruptibility = soft_interruptibility(soft);
+        bool stepped = soft->stop == SOFT_STOP_EXCEPTION && soft->vector == HWACCL_VECTOR_DB;
+        if (soft->watch.open && !soft_breakpoint_close(soft, stepped))
+                return SOFT_FAILED;
         return after_stop(soft, status, fault_address, guest_traps);
 }
 
@@ -307,6 +320,8 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
         soft->step_next = false;
         soft->faults.count = 0;
         set_deadline(soft, request->deadline_ns);
+        if (!soft_breakpoint_begin(soft, request->breakpoints))
+                return false;
         do {
                 result = before_instruction(soft, pending, request);
                 if (result == SOFT_GO_ON)

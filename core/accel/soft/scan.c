@@ -173,6 +173,13 @@ static bool hook(struct soft_scan *scan, uint64_t address, bool *added, struct h
         return true;
 }
 
+bool soft_scan_hook(struct soft_scan *scan, uint64_t address, struct hwaccl_error *error)
+{
+        bool added;
+
+        return hook(scan, address, &added, error);
+}
+
 static bool put_site(struct soft_scan *scan, const struct soft_site *site, bool *added, struct hwaccl_error *error)
 {
         struct soft_site *slot = site_slot(scan, site->address, site->bits);

@@ -61,6 +61,9 @@ void soft_scan_close(struct soft_scan *scan);
 enum soft_scan_result soft_scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits,
                                       uint8_t *segments, struct hwaccl_error *error);
 
+/** soft_scan_hook - call the hook of sites at a linear address; translations that exist are not dropped */
+bool soft_scan_hook(struct soft_scan *scan, uint64_t address, struct hwaccl_error *error);
+
 /** soft_scan_site - the site at a linear address, or NULL */
 struct soft_site *soft_scan_site(struct soft_scan *scan, uint64_t address, uint8_t bits);
 

@@ -1,5 +1,6 @@
 #include "core/accel/soft/site.h"
 
+#include "core/accel/soft/breakpoint.h"
 #include "core/accel/soft/check.h"
 #include "core/accel/soft/fault.h"
 #include "core/accel/soft/interrupt.h"
@@ -118,6 +119,11 @@ void soft_site_hook(uc_engine *engine, uint64_t address, uint32_t size, void *op
 
         if (soft->stop != SOFT_STOP_NONE)
                 return;
+        if (soft->watch.armed.dr7 && soft_breakpoint_reached(soft, address, engine_flags(soft))) {
+                soft_stop(soft, SOFT_STOP_BREAKPOINT);
+                soft->address = address;
+                return;
+        }
         struct soft_site *site = soft_scan_site(&soft->cpu->scan, address, soft->bits);
         if (!site)
                 return;
@@ -144,7 +150,7 @@ static enum soft_result done_here(struct soft *soft)
         bool trap = soft->state->rflags & RFLAGS_TF;
 
         soft_retire(soft, soft->site->length);
-        return trap ? raise(soft, HWACCL_VECTOR_DB) : SOFT_GO_ON;
+        return trap ? soft_breakpoint_exit(soft, HWACCL_DR6_BS) : SOFT_GO_ON;
 }
 
 static enum soft_result io(struct soft *soft)
@@ -192,7 +198,7 @@ static enum soft_result access_here(struct soft *soft, uint64_t qualification)
         if (((cr0 ^ state->cr0) & (HWACCL_CR0_PG | HWACCL_CR0_WP)) || cr4 != state->cr4 || efer != state->efer)
                 soft_memory_drop(&soft->memory);
         soft->blocking = 0;
-        return trap ? raise(soft, HWACCL_VECTOR_DB) : SOFT_GO_ON;
+        return trap ? soft_breakpoint_exit(soft, HWACCL_DR6_BS) : SOFT_GO_ON;
 }
 
 static enum soft_result control_register(struct soft *soft)

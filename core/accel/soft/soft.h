@@ -9,8 +9,8 @@
  * The engine checks no segment limits and types. So there are two: in the flat one, which runs while segments allow
  * everything, it need not; in the checked one every instruction has a hook, and the accelerator checks (check.h).
  *
- * What the engine does not do, and no exit shows: hardware breakpoints do not fire (debug registers are the handler's).
- * LOCK before CMP with a memory operand or CMPS makes its translator call abort(3), before any hook sees the code.
+ * What the engine does not do, and no exit shows: an SSE operand in RAM that is not aligned raises no #GP. LOCK before
+ * CMP with a memory operand or CMPS makes its translator call abort(3), before any hook sees the code.
  *
  * Instructions that exit or that the engine does not perform as it must ("sites") are found by decoding each block of
  * code when it first runs, and hooked.
@@ -21,6 +21,7 @@
 #ifndef HWACCL_SOFT_H
 #define HWACCL_SOFT_H
 
+#include "core/accel/accel.h"
 #include "core/accel/soft/accel_soft.h"
 #include "core/accel/soft/engine.h"
 #include "core/accel/soft/memory.h"
@@ -32,15 +33,16 @@
 /* Why the engine stopped. */
 enum soft_stop {
         SOFT_STOP_NONE,
-        SOFT_STOP_RESCAN,    /* hooks were added: run the block again */
-        SOFT_STOP_SITE,      /* before the instruction soft->site */
-        SOFT_STOP_STEP,      /* step over the next instruction, then look at interrupts */
-        SOFT_STOP_SWITCH,    /* go on in the other engine */
-        SOFT_STOP_AHEAD,     /* while code past 4 GiB was translated */
-        SOFT_STOP_FETCH,     /* before a block that reaches beyond the code segment's limit */
-        SOFT_STOP_BRANCH,    /* before soft->site, a conditional branch beyond it */
-        SOFT_STOP_SEGMENT,   /* before an instruction that a segment does not allow: soft->vector */
-        SOFT_STOP_EXCEPTION, /* soft->vector */
+        SOFT_STOP_RESCAN,     /* hooks were added: run the block again */
+        SOFT_STOP_SITE,       /* before the instruction soft->site */
+        SOFT_STOP_STEP,       /* step over the next instruction, then look at interrupts */
+        SOFT_STOP_SWITCH,     /* go on in the other engine */
+        SOFT_STOP_AHEAD,      /* while code past 4 GiB was translated */
+        SOFT_STOP_FETCH,      /* before a block that reaches beyond the code segment's limit */
+        SOFT_STOP_BRANCH,     /* before soft->site, a conditional branch beyond it */
+        SOFT_STOP_SEGMENT,    /* before an instruction that a segment does not allow: soft->vector */
+        SOFT_STOP_EXCEPTION,  /* soft->vector */
+        SOFT_STOP_BREAKPOINT, /* before an instruction: soft->watch */
         SOFT_STOP_KICK,
         SOFT_STOP_DEADLINE,
         SOFT_STOP_ERROR, /* soft->error */
@@ -51,6 +53,18 @@ enum soft_result {
         SOFT_GO_ON,
         SOFT_EXITED, /* the exit information is filled in */
         SOFT_FAILED, /* soft->error says why */
+};
+
+/* Breakpoints of the guest: breakpoint.h. */
+struct soft_watch {
+        struct hwaccl_breakpoints armed; /* DR7 0: none */
+        bool has_data;                   /* some are on data */
+        bool open;                       /* watched pages are mapped, for the instruction at the linear address rip */
+        uint64_t rip;
+        uint64_t met;  /* breakpoints, since the engine started: DR6's bits */
+        uint64_t held; /* those that a load of SS holds back */
+        uc_hook hook;  /* of accesses, while open */
+        const struct soft_engine *hooked;
 };
 
 enum { SOFT_FLAT, SOFT_CHECKED, SOFT_CPU_COUNT };
@@ -66,6 +80,7 @@ struct soft {
         struct soft_cpu cpus[SOFT_CPU_COUNT];
         struct soft_cpu *cpu; /* the one that holds the guest */
         struct soft_memory memory;
+        struct soft_watch watch;
         uint64_t (*clock)(void *opaque);
         void *clock_opaque;
         atomic_bool kicked;

@@ -22,6 +22,7 @@
         F(emu_start)                                                                                                   \
         F(emu_stop)                                                                                                    \
         F(hook_add)                                                                                                    \
+        F(hook_del)                                                                                                    \
         F(mem_map_ptr)                                                                                                 \
         F(mem_protect)                                                                                                 \
         F(mem_unmap)                                                                                                   \

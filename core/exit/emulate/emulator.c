@@ -423,6 +423,22 @@ const struct hwaccl_fault_chain *hwaccl_emulator_faults(const struct hwaccl_emul
         return &emulator->faults;
 }
 
+#define DR6_DEBUG_EXCEPTION UINT64_C(0xe00f) /* conditions of the qualification: B0 to B3, BD, BS, BT */
+#define DR6_BREAKPOINTS     UINT64_C(0xf)
+#define DR7_GD              UINT64_C(0x2000)
+
+/* The processor's part of a debug exception that the accelerator leaves to us: DR6, DR7, delivery (SDM 3B, 17.2.3). */
+static enum hwaccl_outcome debug_exception(struct emulation *emulation, const struct hwaccl_subject_state *state,
+                                           const struct fetch *fetch, struct hwaccl_error *error)
+{
+        struct hwaccl_processor *processor = emulation->processor;
+
+        processor->dr6 = (processor->dr6 & ~DR6_BREAKPOINTS) | (state->exit_qualification & DR6_DEBUG_EXCEPTION);
+        processor->dr7 &= ~DR7_GD;
+        (void)raise_fault(emulation, HWACCL_VECTOR_DB);
+        return deliver(emulation, fetch, error);
+}
+
 enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct hwaccl_machine_context *context,
                                         const struct hwaccl_subject_state *state, struct hwaccl_error *error)
 {
@@ -437,6 +453,8 @@ enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct
         };
         struct fetch fetch = {.size = 0};
 
+        if ((state->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK) == HWACCL_EXIT_EXCEPTION_OR_NMI)
+                return debug_exception(&emulation, state, &fetch, error);
         if (!hwaccl_segment_translate(context, HWACCL_CS, context->rip, 1, HWACCL_ACCESS_EXECUTE, &fetch.linear,
                                       &emulation.exception))
                 return deliver(&emulation, &fetch, error);
