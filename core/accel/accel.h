@@ -25,6 +25,7 @@ struct hwaccl_run_request {
         bool interrupt_window; /* exit with reason 7 before the first instruction at which an interrupt could be taken
                                 */
         uint64_t deadline_ns;  /* guest clock at which to exit with reason 52; UINT64_MAX: no timer */
+        uint64_t device_page;  /* physical address of a page of device memory, which covers RAM; 0: none */
         const struct hwaccl_breakpoints *breakpoints; /* NULL: none; of accelerators without a processor's own */
 };
 

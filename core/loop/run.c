@@ -172,6 +172,7 @@ bool hwaccl_vcpu_step(struct hwaccl_vcpu *vcpu, struct hwaccl_error *error)
         struct hwaccl_run_request request = {
                 .interrupt_window = hwaccl_irq_handoff_blocked(&vcpu->traps, &vcpu->context, vcpu->state),
                 .deadline_ns = hwaccl_board_deadline(vcpu->board),
+                .device_page = hwaccl_processor_apic_page(hwaccl_machine_processor(vcpu->machine)),
         };
         uint64_t exits = vcpu->exit_count;
         struct hwaccl_breakpoints breakpoints;

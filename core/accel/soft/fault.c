@@ -38,6 +38,24 @@ static enum soft_touch touch_of(const struct soft *soft)
         return error_code & ERROR_WRITE ? SOFT_TOUCH_WRITE : SOFT_TOUCH_READ;
 }
 
+/* Memory that the guest reaches at a physical address; NULL: none, or a device lies over it. */
+static const struct hwaccl_memory_run *memory_at(const struct soft *soft, uint64_t physical)
+{
+        if (soft->covered_page && page_of(physical) == soft->covered_page)
+                return NULL;
+        return hwaccl_guest_memory_find(soft->memory.guest, physical);
+}
+
+void soft_fault_cover(struct soft *soft, uint64_t device_page)
+{
+        uint64_t covered = hwaccl_guest_memory_find(soft->memory.guest, device_page) ? device_page : 0;
+
+        soft->device_page = device_page;
+        if (covered != soft->covered_page)
+                soft_memory_drop(&soft->memory);
+        soft->covered_page = covered;
+}
+
 /* The engine translates a whole block before it runs it, so a fetch can fault too early: step up to it first. */
 static bool too_early(struct soft *soft, uint64_t linear, enum soft_touch touch)
 {
@@ -53,7 +71,7 @@ static enum soft_result violation(struct soft *soft, uint64_t address, enum soft
         uint64_t qualification = QUALIFICATION_LINEAR_VALID | QUALIFICATION_LINEAR_ACCESS;
         uint64_t length = 0;
 
-        if (hwaccl_guest_memory_find(soft->memory.guest, address)) /* ROM */
+        if (memory_at(soft, address)) /* ROM */
                 qualification |= QUALIFICATION_READABLE | QUALIFICATION_EXECUTABLE;
         switch (touch) {
         case SOFT_TOUCH_WRITE: qualification |= QUALIFICATION_WRITE; break;
@@ -114,14 +132,14 @@ static enum soft_result map(struct soft *soft, uint64_t linear, uint8_t *host, c
         if (soft_breakpoint_watches(soft, linear) && (soft_breakpoint_open(soft, &wait) != SOFT_GO_ON || wait))
                 return wait ? SOFT_GO_ON : SOFT_FAILED;
         if (!soft_memory_map(&soft->memory, linear, host, extent->start, extent->end, writable, executable,
-                             soft->watch.has_data ? HWACCL_PAGE_SIZE : page_size, soft->error))
+                             soft->watch.has_data || soft->covered_page ? HWACCL_PAGE_SIZE : page_size, soft->error))
                 return SOFT_FAILED;
         return soft_breakpoint_code_mapped(soft, linear) ? SOFT_GO_ON : SOFT_FAILED;
 }
 
 static enum soft_result map_flat(struct soft *soft, uint64_t linear, enum soft_touch touch)
 {
-        const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(soft->memory.guest, linear);
+        const struct hwaccl_memory_run *run = memory_at(soft, linear);
 
         if (!run || (touch == SOFT_TOUCH_WRITE && !run->writable))
                 return too_early(soft, linear, touch) ? SOFT_GO_ON : violation(soft, linear, touch);
@@ -150,7 +168,7 @@ static enum soft_result map_paged(struct soft *soft, uint64_t linear, enum soft_
                 soft->state->cr2 = linear;
                 return soft_deliver_exception(soft, exception.vector, exception.has_error_code, exception.error_code);
         }
-        const struct hwaccl_memory_run *run = hwaccl_guest_memory_find(soft->memory.guest, translation.physical);
+        const struct hwaccl_memory_run *run = memory_at(soft, translation.physical);
         if (!run || (touch == SOFT_TOUCH_WRITE && !run->writable))
                 return too_early(soft, linear, touch) ? SOFT_GO_ON : violation(soft, translation.physical, touch);
         uint8_t *host = run->host + (translation.physical - run->address);
@@ -186,8 +204,7 @@ static uint64_t outside_address(struct soft *soft, const struct hwaccl_machine_c
         for (unsigned i = 0; i < 2; i++) {
                 if (!hwaccl_page_walk(context, &memory, starts[i], access, &translation, &exception))
                         break;
-                const struct hwaccl_memory_run *run =
-                        hwaccl_guest_memory_find(soft->memory.guest, translation.physical);
+                const struct hwaccl_memory_run *run = memory_at(soft, translation.physical);
                 if (!run || ((access & HWACCL_ACCESS_WRITE) && !run->writable))
                         break;
         }

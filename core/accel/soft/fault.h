@@ -18,4 +18,7 @@ enum soft_result soft_fault(struct soft *soft, uint64_t linear);
 enum soft_result soft_access_failed(struct soft *soft, enum hwaccl_segment_register segment, uint64_t offset,
                                     unsigned size, bool write, const struct hwaccl_exception *exception);
 
+/** soft_fault_cover - device memory lies over RAM there, from now on; 0: nowhere */
+void soft_fault_cover(struct soft *soft, uint64_t device_page);
+
 #endif

@@ -320,6 +320,8 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
         soft->step_next = false;
         soft->faults.count = 0;
         set_deadline(soft, request->deadline_ns);
+        if (request->device_page != soft->device_page)
+                soft_fault_cover(soft, request->device_page);
         if (!soft_breakpoint_begin(soft, request->breakpoints))
                 return false;
         do {

@@ -81,6 +81,8 @@ struct soft {
         struct soft_cpu *cpu; /* the one that holds the guest */
         struct soft_memory memory;
         struct soft_watch watch;
+        uint64_t device_page;  /* of the last run */
+        uint64_t covered_page; /* the same if it lies over memory; else 0 */
         uint64_t (*clock)(void *opaque);
         void *clock_opaque;
         atomic_bool kicked;

@@ -61,6 +61,14 @@ bool locate(struct emulation *emulation, enum hwaccl_segment_register segment, u
         return true;
 }
 
+/* The xAPIC's page, also where there is memory. */
+static bool is_covered(const struct emulation *emulation, uint64_t physical)
+{
+        uint64_t page = hwaccl_processor_apic_page(emulation->processor);
+
+        return page && (physical & ~(uint64_t)(PAGE - 1)) == page;
+}
+
 /* The bus takes 1, 2, 4 or 8 bytes at an address that is a multiple of them. */
 static unsigned bus_size(uint64_t address, unsigned rest)
 {
@@ -100,7 +108,8 @@ void place_read(struct emulation *emulation, const struct place *place, void *bu
 
         for (unsigned i = 0; i < place->count; i++) {
                 unsigned size = place->part[i].size;
-                if (!hwaccl_host_guest_memory_read(emulation->host, place->part[i].physical, to, size))
+                if (is_covered(emulation, place->part[i].physical) ||
+                    !hwaccl_host_guest_memory_read(emulation->host, place->part[i].physical, to, size))
                         bus_read(emulation->bus, place->part[i].physical, to, size);
                 to += size;
         }
@@ -112,7 +121,8 @@ void place_write(struct emulation *emulation, const struct place *place, const v
 
         for (unsigned i = 0; i < place->count; i++) {
                 unsigned size = place->part[i].size;
-                if (!hwaccl_host_guest_memory_write(emulation->host, place->part[i].physical, from, size))
+                if (is_covered(emulation, place->part[i].physical) ||
+                    !hwaccl_host_guest_memory_write(emulation->host, place->part[i].physical, from, size))
                         bus_write(emulation->bus, place->part[i].physical, from, size);
                 from += size;
         }

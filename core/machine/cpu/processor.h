@@ -100,6 +100,16 @@ bool hwaccl_processor_apic_base_possible(const struct hwaccl_processor *processo
 bool hwaccl_processor_rdmsr(struct hwaccl_processor *processor, uint32_t index, uint64_t *value);
 bool hwaccl_processor_wrmsr(struct hwaccl_processor *processor, uint32_t index, uint64_t value);
 
+/** hwaccl_processor_apic_page - physical address of the xAPIC's page, also where RAM lies under it; 0: there is none */
+static inline uint64_t hwaccl_processor_apic_page(const struct hwaccl_processor *processor)
+{
+        const uint64_t mode = HWACCL_APIC_BASE_ENABLED | HWACCL_APIC_BASE_EXTENDED;
+
+        if (!processor->apic || (processor->apic_base & mode) != HWACCL_APIC_BASE_ENABLED)
+                return 0;
+        return processor->apic_base & ~UINT64_C(0xfff);
+}
+
 /** hwaccl_processor_tsc - the guest's time-stamp counter at this exit */
 static inline uint64_t hwaccl_processor_tsc(const struct hwaccl_processor *processor)
 {
