@@ -4,6 +4,7 @@
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/recording_input.h"
+#include "replay/cli/stat_budget.h"
 
 #include "hwaccl/exit_reason.h"
 #include "tracer/read/recording_blocks.h"
@@ -162,7 +163,7 @@ static json_t *line_object(const struct line *line, const struct line *total)
                          spread_object(&line->sum.guest, line->sum.exits));
 }
 
-static bool print_json(const struct statistics *statistics)
+static bool print_json(const struct statistics *statistics, const struct stat_budgets *budgets)
 {
         json_t *reasons = json_array();
         for (size_t i = 0; i < statistics->count; i++) {
@@ -175,13 +176,17 @@ static bool print_json(const struct statistics *statistics)
                 cli_json_set(&object, "reason", cli_json_text(line->reason == REASON_UNKNOWN ? NULL : name));
                 cli_json_append(&reasons, object);
         }
-        return cli_json_print(json_pack("{s:o, s:o}", "reasons", reasons, "total",
-                                        line_object(&statistics->total, &statistics->total)));
+        json_t *document = json_pack("{s:o, s:o}", "reasons", reasons, "total",
+                                     line_object(&statistics->total, &statistics->total));
+        if (budgets->count)
+                cli_json_set(&document, "budgets", cli_budgets_array(budgets));
+        return cli_json_print(document);
 }
 
 struct settings {
         struct cli_exits exits;
         unsigned order;
+        struct stat_budgets budgets;
         bool json;
 };
 
@@ -191,9 +196,40 @@ static const struct cli_option options[] = {
         CLI_OPTION_VCPU(struct settings, exits),
         {"sort", 's', "KEY", "sort by count (default), time (in the handler), guest (time in the guest) or reason",
          CLI_KEYWORD(struct settings, order, ORDERS)},
+        {"max", 0, "REASON:N",
+         "exit with 1 if there are more than N exits of this reason, or of 'total'; may be repeated",
+         CLI_PARSED(CLI_VALUE_TEXT, cli_parse_exit_budget),
+         .field = CLI_FIELD(struct stat_budgets, struct settings, budgets)},
+        {"max-handler-time", 0, "REASON:T",
+         "exit with 1 if their handling takes more than T seconds in all; may be repeated",
+         CLI_PARSED(CLI_VALUE_TEXT, cli_parse_time_budget),
+         .field = CLI_FIELD(struct stat_budgets, struct settings, budgets)},
         CLI_OPTION_JSON(struct settings, json),
         {.name = NULL},
 };
+
+/* What the exits of the budgets' reasons are and took. */
+static void use_budgets(struct stat_budgets *budgets, const struct statistics *statistics)
+{
+        for (size_t i = 0; i < budgets->count; i++) {
+                struct stat_budget *budget = &budgets->budget[i];
+                const struct line *line = budget->reason == STAT_BUDGET_TOTAL ? &statistics->total : NULL;
+                for (size_t k = 0; !line && k < statistics->count; k++)
+                        if (statistics->line[k].reason == budget->reason)
+                                line = &statistics->line[k];
+                if (line)
+                        budget->used = budget->time ? line->sum.handler.sum : line->sum.exits;
+        }
+}
+
+static bool print(const struct statistics *statistics, const struct settings *settings)
+{
+        if (settings->json)
+                return print_json(statistics, &settings->budgets);
+        bool good = print_table(statistics);
+        cli_budgets_print(&settings->budgets);
+        return good;
+}
 
 static enum cli_status stat_exits(const struct cli_command *command, struct hwaccl_recording *recording,
                                   const char *path, struct settings *settings)
@@ -217,12 +253,15 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
                 (void)cli_file_error(command, path, error.message);
         } else {
                 qsort(statistics->line, statistics->count, sizeof(statistics->line[0]), orders[settings->order]);
-                good = settings->json ? print_json(statistics) : print_table(statistics);
+                use_budgets(&settings->budgets, statistics);
+                good = print(statistics, settings);
                 if (!good)
                         (void)cli_error(command, "out of memory");
         }
         free(statistics);
-        return good ? CLI_CLEAN : CLI_CANNOT;
+        if (!good)
+                return CLI_CANNOT;
+        return cli_budgets_exceeded(&settings->budgets) ? CLI_BAD : CLI_CLEAN;
 }
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
@@ -247,7 +286,8 @@ const struct cli_command cli_command_stat = {
         .options = options,
         .details = "Times are host times of the recording: in the handler (from the exit to the end of its handling) "
                    "and in\n"
-                   "the guest (from the entry to the exit).\n\n"
-                   "Example: hwaccl stat --sort time boot.db\n",
+                   "the guest (from the entry to the exit). Exit status: 1 if a budget is exceeded.\n\n"
+                   "Examples: hwaccl stat --sort time boot.db\n"
+                   "          hwaccl stat --max total:60000 --max-handler-time cpuid:0.5 boot.db\n",
         .run = run,
 };

@@ -104,6 +104,22 @@ class Tables(CommandTest):
             self.assertEqual(reasons, sorted(reasons, key=value), key)
         self.assertIn("total", self.succeed("stat", self.recording).stdout)
 
+    def test_stat_with_budgets(self):
+        counts = dict(self.query(self.recording, "SELECT reason, exits FROM exit_statistics"))
+        total, cpuid = sum(counts.values()), counts["CPUID"]
+        self.succeed("stat", "--max", f"total:{total}", "--max", f"CPUID:{cpuid}", "--max", "monitor:0",
+                     "--max-handler-time", "total:1000", self.recording)
+        done = self.succeed("stat", "--max", f"total:{total - 1}", "--max", f"10:{cpuid - 1}", "--max", "monitor:0", self.recording,
+                            status=1)
+        self.assertTrue(done.stdout.endswith(f"over budget: total: {total} exits; at most {total - 1}\n"
+                                             f"over budget: CPUID: {cpuid} exits; at most {cpuid - 1}\n"), done.stdout)
+        done = self.succeed("stat", "--max-handler-time", "cpuid:0.000000001", "--json", self.recording, status=1)
+        (budget,) = json.loads(done.stdout)["budgets"]
+        self.assertEqual((budget["reason"], budget["of"], budget["limit"], budget["exceeded"]), ("CPUID", "handler_ns", 1, True))
+        for wrong in ("cpuid", "cpuid:", "boredom:1", ":1", "cpuid:-1"):
+            self.refuse("stat", "--max", wrong, self.recording, mention=f"'{wrong}'")
+            self.refuse("stat", "--max-handler-time", wrong, self.recording, mention=f"'{wrong}'")
+
     def test_stat_of_a_range(self):
         report = json.loads(self.succeed("stat", "--json", self.recording, "2..4").stdout)
         self.assertEqual(report["total"]["exits"], 3)

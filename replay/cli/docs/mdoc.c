@@ -42,7 +42,7 @@ static void print_argument(FILE *out, const char *text, int size)
                 bool variable = length > 0, blank = *c == ' ' || *c == '\'';
 
                 length = variable ? length : run_length(c, is_word);
-                if (joined && !blank && *c != ']' && *c != ',') /* a comma joins by itself */
+                if (joined && !blank && *c != ']' && *c != ',' && *c != ':') /* these join by themselves */
                         (void)fputs(" Ns", out);
                 if (variable || length) {
                         (void)fputs(variable ? " Ar " : " Cm ", out);
