@@ -16,15 +16,23 @@ static double now(void)
         return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void count_divergence(const struct replay_session *session, const struct hwaccl_replay_config *config,
+/* False: all its differences are intended. */
+static bool count_divergence(const struct replay_session *session, const struct hwaccl_replay_config *config,
                              struct hwaccl_replay_result *result)
 {
-        const struct hwaccl_divergence *divergence = replay_session_divergence(session);
+        struct hwaccl_divergence divergence = *replay_session_divergence(session);
 
+        if (config->allow)
+                config->allow(config->opaque, &divergence);
+        if (!divergence.difference_count) {
+                result->allowed++;
+                return false;
+        }
         if (!result->divergences++)
-                result->first_divergence = divergence->exit;
+                result->first_divergence = divergence.exit;
         if (config->diverged)
-                config->diverged(config->opaque, divergence);
+                config->diverged(config->opaque, &divergence);
+        return true;
 }
 
 static bool run_exits(struct replay_session *session, const struct hwaccl_replay_config *config,
@@ -37,11 +45,8 @@ static bool run_exits(struct replay_session *session, const struct hwaccl_replay
                 if (step == REPLAY_STEP_END)
                         return true;
                 result->exits++;
-                if (step == REPLAY_STEP_DIVERGED) {
-                        count_divergence(session, config, result);
-                        if (config->stop_at_first)
-                                return true;
-                }
+                if (step == REPLAY_STEP_DIVERGED && count_divergence(session, config, result) && config->stop_at_first)
+                        return true;
                 if (result->exits % PROGRESS_INTERVAL == 0 && config->progress)
                         config->progress(config->opaque, result->exits);
         }

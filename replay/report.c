@@ -120,6 +120,7 @@ bool replay_report_close(struct replay_report *report, const struct hwaccl_recor
         divergence->vcpu = exit->vcpu;
         divergence->exit = exit->number;
         divergence->exit_reason = exit->exit->exit_reason;
+        divergence->qualification = exit->exit->exit_qualification;
         divergence->rip = exit->exit->rip;
         divergence->instruction[0] = '\0';
         if (report->code_size)

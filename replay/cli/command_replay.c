@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define LIMIT_DEFAULT 20
 #define LIMIT_OF_MANY 3    /* of each recording */
@@ -27,6 +28,7 @@ struct report {
         uint64_t limit; /* of the divergences shown; 0: none */
         uint64_t shown;
         bool json;
+        struct allow_rules *rules; /* NULL: none */
         struct cli_json_list list;
 };
 
@@ -55,6 +57,8 @@ static const struct cli_option options[] = {
          CLI_FLAG(struct replay_settings, fail_fast)},
         {"junit", 0, "FILE", "write a JUnit report", CLI_FILE(struct replay_settings, junit)},
         {"markdown", 0, "FILE", "write a report to post as a comment", CLI_FILE(struct replay_settings, markdown)},
+        {"allow", 0, "RULES", "do not count the differences that this file of rules allows",
+         CLI_FILE(struct replay_settings, allow)},
         {"bisect", 0, NULL, "exit with 125 if a recording could not be replayed, for 'git bisect run'",
          CLI_FLAG(struct replay_settings, bisect)},
         CLI_OPTION_JSON(struct replay_settings, json),
@@ -75,10 +79,30 @@ static void diverged(void *opaque, const struct hwaccl_divergence *divergence)
         report->shown++;
 }
 
+static void allow(void *opaque, struct hwaccl_divergence *divergence)
+{
+        struct report *report = opaque;
+
+        if (report->rules)
+                allow_rules_apply(report->rules, divergence);
+}
+
 static void progress(void *opaque, uint64_t exits)
 {
         (void)opaque;
         cli_progress(exits);
+}
+
+/* Differences that each rule allowed, in the file's order. */
+static json_t *rules_array(const struct allow_rules *rules)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; i < rules->count; i++)
+                cli_json_append(&array,
+                                json_pack("{s:o, s:o, s:b}", "line", cli_json_count(rules->rule[i].line), "matches",
+                                          cli_json_count(rules->rule[i].matches), "expired", rules->rule[i].expired));
+        return array;
 }
 
 static bool end_json(struct report *report, const struct hwaccl_replay_result *result, bool complete)
@@ -86,10 +110,14 @@ static bool end_json(struct report *report, const struct hwaccl_replay_result *r
         json_t *first = result->divergences ? cli_json_count(result->first_divergence) : json_null();
         double rate = result->seconds > 0 ? (double)result->exits / result->seconds : 0;
 
-        return cli_json_list_end(
-                &report->list, json_pack("{s:o, s:o, s:o, s:b, s:f, s:f}", "exits", cli_json_count(result->exits),
-                                         "divergences", cli_json_count(result->divergences), "first_divergence", first,
-                                         "complete", complete, "seconds", result->seconds, "exits_per_second", rate));
+        json_t *members = json_pack("{s:o, s:o, s:o, s:b, s:f, s:f}", "exits", cli_json_count(result->exits),
+                                    "divergences", cli_json_count(result->divergences), "first_divergence", first,
+                                    "complete", complete, "seconds", result->seconds, "exits_per_second", rate);
+        if (report->rules) {
+                cli_json_set(&members, "allowed", cli_json_count(result->allowed));
+                cli_json_set(&members, "rules", rules_array(report->rules));
+        }
+        return cli_json_list_end(&report->list, members);
 }
 
 static void summarise(const struct report *report, const struct hwaccl_replay_result *result)
@@ -98,6 +126,9 @@ static void summarise(const struct report *report, const struct hwaccl_replay_re
 
         if (result->divergences > report->shown)
                 (void)printf("%" PRIu64 " more divergences not shown\n", result->divergences - report->shown);
+        if (result->allowed)
+                (void)printf("%" PRIu64 " exit%s differ%s only in what the rules allow\n", result->allowed,
+                             result->allowed == 1 ? "" : "s", result->allowed == 1 ? "s" : "");
         (void)printf("%sreplayed %" PRIu64 " exits in %.3f s (%.0f exits/s): %" PRIu64 " divergence%s%s\n",
                      cli_colour(result->divergences ? CLI_RED : CLI_GREEN), result->exits, result->seconds, rate,
                      result->divergences, result->divergences == 1 ? "" : "s", cli_colour(CLI_PLAIN));
@@ -123,6 +154,7 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
                 .first = exits->first,
                 .last = exits->last,
                 .stop_at_first = report->first_only,
+                .allow = allow,
                 .diverged = diverged,
                 .progress = progress,
                 .opaque = report,
@@ -149,6 +181,7 @@ static enum cli_status replay_one(const struct cli_command *command, const struc
                 .first_only = settings->first_only,
                 .limit = settings->limit,
                 .json = settings->json,
+                .rules = settings->rules,
                 .list.name = "details",
         };
         struct hwaccl_recording *recording = cli_recording_open(command, path);
@@ -189,10 +222,16 @@ static bool is_one(int count, char **operand)
         return !is_path(operand[1]) && (count == 2 || cli_parse_range(operand[1], &first, &last));
 }
 
+static void print_rule(void *opaque, const char *text)
+{
+        cli_notice((const struct cli_command *)opaque, "%s", text);
+}
+
 static enum cli_status run_parsed(const struct cli_command *command, int argc, char **argv,
                                   struct replay_settings *settings)
 {
         int count = argc - optind, first = optind;
+        struct hwaccl_error error;
         bool one = count < 1 || is_one(count, argv + optind);
         const char *path = one || settings->exits.first > settings->exits.last
                                    ? cli_recording_operands(command, argc, argv, &settings->exits)
@@ -200,18 +239,27 @@ static enum cli_status run_parsed(const struct cli_command *command, int argc, c
 
         if (!path)
                 return CLI_CANNOT;
-        if (one && !cli_replay_is_corpus(settings))
-                return replay_one(command, settings, path);
-        return cli_replay_corpus(command, settings, argv + first, one ? 1 : count, replay_of_many);
+        if (settings->rules && !allow_rules_read(settings->rules, settings->allow, time(NULL), &error))
+                return cli_error(command, "%s", error.message);
+        if (!one || cli_replay_is_corpus(settings))
+                return cli_replay_corpus(command, settings, argv + first, one ? 1 : count, replay_of_many);
+        enum cli_status status = replay_one(command, settings, path);
+        if (settings->rules && status != CLI_CANNOT)
+                allow_rules_report(settings->rules, print_rule, (void *)(uintptr_t)command);
+        return status;
 }
 
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
         struct replay_settings settings = {.exits = CLI_EXITS_ALL, .limit = LIMIT_DEFAULT};
+        struct allow_rules rules = {.path = NULL};
         enum cli_status status;
 
-        if (cli_parse_options(command, argc, argv, &settings, &status))
+        if (cli_parse_options(command, argc, argv, &settings, &status)) {
+                settings.rules = settings.allow ? &rules : NULL;
                 status = run_parsed(command, argc, argv, &settings);
+        }
+        allow_rules_release(&rules);
         return status == CLI_CANNOT && settings.bisect ? CLI_SKIP : status;
 }
 

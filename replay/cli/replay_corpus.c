@@ -29,6 +29,7 @@ struct corpus {
         struct corpus_totals totals;
         uint64_t finished;
         FILE *junit, *markdown;
+        char *options; /* of the command that reproduces a divergence; NULL: none, or out of memory */
 };
 
 bool cli_parse_memory_limit(const struct cli_command *command, const struct cli_option *option, const char *text,
@@ -70,15 +71,27 @@ static int replay_process(void *opaque, const char *path)
         return (int)corpus->replay(corpus->command, corpus->settings, path);
 }
 
+/* What the rules allowed in a recording. */
+static void add_matches(struct allow_rules *rules, const struct corpus_file *file)
+{
+        const json_t *array = json_object_get(file->result.document, "rules");
+
+        for (size_t i = 0; i < rules->count; i++) {
+                json_int_t matches = json_integer_value(json_object_get(json_array_get(array, i), "matches"));
+                rules->rule[i].matches += matches > 0 ? (uint64_t)matches : 0;
+        }
+}
+
 static void finished(void *opaque, const struct corpus_file *file)
 {
         struct corpus *corpus = opaque;
 
-        (void)file;
+        if (corpus->settings->rules)
+                add_matches(corpus->settings->rules, file);
         cli_progress(++corpus->finished);
 }
 
-static void print_diverged(const struct corpus_file *file)
+static void print_diverged(const struct corpus_file *file, const char *options)
 {
         const struct corpus_result *result = &file->result;
         struct hwaccl_divergence divergence;
@@ -96,7 +109,7 @@ static void print_diverged(const struct corpus_file *file)
                 (void)printf("  %" PRIu64 " more not shown\n", result->divergences - count);
         corpus_result_divergence(result, 0, &divergence);
         (void)printf("  reproduce: ");
-        corpus_command_print(stdout, file->path, &divergence, "");
+        corpus_command_print(stdout, file->path, &divergence, options);
         (void)putchar('\n');
 }
 
@@ -134,6 +147,9 @@ static json_t *file_object(const struct corpus_file *file)
                                    result->seconds, "complete", complete ? complete : json_null(), "details",
                                    details ? json_incref(details) : json_array());
 
+        json_t *allowed = json_object_get(result->document, "allowed");
+        if (allowed)
+                cli_json_set(&object, "allowed", json_incref(allowed));
         if (is_failed(result->status))
                 cli_json_set(&object, "error", cli_json_text(corpus_result_error(result)));
         return object;
@@ -154,13 +170,18 @@ static bool print_json(const struct corpus *corpus)
                                                   cli_json_count(totals->exits), "seconds", totals->seconds));
 }
 
+static const char *options_of(const struct corpus *corpus)
+{
+        return corpus->options ? corpus->options : "";
+}
+
 static void print_text(const struct corpus *corpus)
 {
         bool bad = corpus->totals.count[CORPUS_DIVERGED] || corpus_totals_failed(&corpus->totals);
 
         for (size_t i = 0; i < corpus->list.count && !cli_output_broken(); i++)
                 if (corpus->list.file[i].result.status == CORPUS_DIVERGED)
-                        print_diverged(&corpus->list.file[i]);
+                        print_diverged(&corpus->list.file[i], options_of(corpus));
         (void)printf("%s", cli_colour(bad ? CLI_RED : CLI_GREEN));
         corpus_totals_print(stdout, &corpus->totals);
         (void)printf("%s\n", cli_colour(CLI_PLAIN));
@@ -187,6 +208,25 @@ static bool close_report(const struct cli_command *command, const char *path, FI
         return false;
 }
 
+static void print_rule_markdown(void *opaque, const char *text)
+{
+        (void)fputs("- <code>", opaque);
+        corpus_text_markdown(opaque, text);
+        (void)fputs("</code>\n", opaque);
+}
+
+static void print_markdown(FILE *out, const struct corpus *corpus)
+{
+        corpus_markdown_print(out, &corpus->list, &corpus->totals, options_of(corpus));
+        if (corpus->settings->rules)
+                allow_rules_report(corpus->settings->rules, print_rule_markdown, out);
+}
+
+static void print_rule(void *opaque, const char *text)
+{
+        cli_notice((const struct cli_command *)opaque, "%s", text);
+}
+
 static bool write_summary(const struct corpus *corpus)
 {
         const char *path = getenv("GITHUB_STEP_SUMMARY");
@@ -198,7 +238,7 @@ static bool write_summary(const struct corpus *corpus)
                 (void)cli_error(corpus->command, "%s: cannot write: %s", path, strerror(errno));
                 return false;
         }
-        corpus_markdown_print(file, &corpus->list, &corpus->totals, "");
+        print_markdown(file, corpus);
         return close_report(corpus->command, path, file);
 }
 
@@ -210,11 +250,11 @@ static bool write_reports(const struct corpus *corpus)
         bool good = true;
 
         if (corpus->junit) {
-                corpus_junit_print(corpus->junit, &corpus->list, &corpus->totals, "");
+                corpus_junit_print(corpus->junit, &corpus->list, &corpus->totals, options_of(corpus));
                 good &= close_report(corpus->command, settings->junit, corpus->junit);
         }
         if (corpus->markdown) {
-                corpus_markdown_print(corpus->markdown, &corpus->list, &corpus->totals, "");
+                print_markdown(corpus->markdown, corpus);
                 good &= close_report(corpus->command, settings->markdown, corpus->markdown);
         }
         if (github && strcmp(github, "true") == 0) {
@@ -296,10 +336,28 @@ static enum cli_status replay_and_report(struct corpus *corpus)
         for (size_t i = 0; i < corpus->list.count; i++)
                 if (is_failed(corpus->list.file[i].result.status))
                         print_failed(corpus, &corpus->list.file[i]);
+        if (corpus->settings->rules)
+                allow_rules_report(corpus->settings->rules, print_rule, (void *)(uintptr_t)corpus->command);
         good &= write_reports(corpus);
         if (corpus->totals.count[CORPUS_DIVERGED])
                 return CLI_BAD;
         return good && !corpus_totals_failed(&corpus->totals) ? CLI_CLEAN : CLI_CANNOT;
+}
+
+static char *allow_option(const char *path)
+{
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        if (!out)
+                return NULL;
+        (void)fputs(" --allow ", out);
+        corpus_text_shell(out, path);
+        if (fclose(out) == 0)
+                return text;
+        free(text);
+        return NULL;
 }
 
 enum cli_status cli_replay_corpus(const struct cli_command *command, const struct replay_settings *settings,
@@ -310,9 +368,11 @@ enum cli_status cli_replay_corpus(const struct cli_command *command, const struc
         struct corpus corpus = {.command = command, .settings = settings, .replay = replay};
         enum cli_status status = CLI_CANNOT;
 
+        corpus.options = settings->rules ? allow_option(settings->allow) : NULL;
         if (find_recordings(&corpus, path, count) && open_report(command, settings->junit, &corpus.junit) &&
             open_report(command, settings->markdown, &corpus.markdown))
                 status = replay_and_report(&corpus);
         corpus_list_release(&corpus.list);
+        free(corpus.options);
         return status;
 }

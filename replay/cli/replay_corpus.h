@@ -4,6 +4,8 @@
 
 #include "replay/cli/recording_input.h"
 
+#include "replay/corpus/allow_rules.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,6 +29,8 @@ struct replay_settings {
         const char *junit;
         const char *markdown;
         bool bisect;
+        const char *allow; /* file of rules; NULL: none */
+        struct allow_rules *rules;
 };
 
 /** cli_replay_is_corpus - do the options ask for what only a replay of many recordings has? */

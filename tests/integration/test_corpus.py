@@ -103,6 +103,38 @@ class Recordings(Corpus):
         self.refuse("replay", "--junit", self.path("none/report.xml"), self.corpus, mention="cannot write")
 
 
+class Rules(Corpus):
+    def test_allowed_differences_are_no_divergence(self):
+        self.change(self.path("corpus/sub/c.db"), "UPDATE exit SET next_rax = 4660 WHERE id = 7")
+        rules = self.write("rules.txt", b"# intended\n"
+                           b"may-differ effect port=0xe9 until=never  # the console is another\n"
+                           b"may-differ rbx until=never  # nothing has it\n"
+                           b"may-differ rax until=2020-01-01  # was long ago\n")
+        done = self.replay("--allow", rules, "--json", self.corpus, status=1)
+        rows = {os.path.basename(row["path"]): row for row in json.loads(done.stdout)["recordings"]}
+        self.assertEqual((rows["b.db"]["status"], rows["b.db"]["divergences"], rows["b.db"]["allowed"]), ("clean", 0, 4))
+        self.assertEqual((rows["c.db"]["status"], rows["c.db"]["first_divergence"]), ("diverged", 7))
+        self.assertIn("rules.txt:3: the rule matches nothing: nothing has it\n", done.stderr)
+        self.assertIn("rules.txt:4: the rule is expired since 2020-01-01: was long ago\n", done.stderr)
+        self.assertNotIn("rules.txt:2", done.stderr)
+        report = self.path("report.md")
+        done = self.replay("--allow", rules, "--markdown", report, self.corpus, status=1)
+        self.assertIn(f"reproduce: hwaccl replay --allow {rules} ", done.stdout)
+        self.assertIn("the rule matches nothing", self.read(report).decode())
+
+    def test_one_recording(self):
+        rules = self.write("rules.txt", b"may-differ effect instruction='out*' until=never  # wrong quotes\n"
+                           b"may-differ effect instruction=\"out*\" until=never  # console\n")
+        recording = self.path("corpus/sub/b.db")
+        done = self.replay("--allow", rules, recording, status=0)
+        self.assertRegex(done.stdout, r"^4 exits differ only in what the rules allow\nreplayed 61 exits in .*: 0 divergences\n$")
+        self.assertIn("rules.txt:1: the rule matches nothing: wrong quotes\n", done.stderr)
+        self.assertIn(": 0 divergences", self.replay("--allow", rules, "--first", recording, status=0).stdout)
+        self.write("rules.txt", b"may-differ effect  # for ever\n")
+        self.refuse("replay", "--allow", rules, recording, mention="rules.txt:1: no date")
+        self.refuse("replay", "--allow", self.path("none"), recording, mention="none")
+
+
 class Reports(Corpus):
     def setUp(self):
         super().setUp()

@@ -28,6 +28,7 @@ struct hwaccl_divergence {
         uint32_t vcpu;
         uint64_t exit;
         uint64_t exit_reason;
+        uint64_t qualification; /* of the exit */
         uint64_t rip;
         char instruction[96]; /* disassembly, or "" */
         struct hwaccl_difference difference[HWACCL_DIFFERENCE_MAX];
@@ -39,6 +40,9 @@ struct hwaccl_replay_config {
         uint64_t first; /* exits to compare, inclusive; the replay starts at an earlier keyframe */
         uint64_t last;  /* UINT64_MAX: to the end */
         bool stop_at_first;
+        /* called before a divergence is counted: removes the differences that are intended, and the exit does not count
+         * if none is left; may be NULL */
+        void (*allow)(void *opaque, struct hwaccl_divergence *divergence);
         /* called at each divergence, and periodically with progress; may be NULL */
         void (*diverged)(void *opaque, const struct hwaccl_divergence *divergence);
         void (*progress)(void *opaque, uint64_t exits);
@@ -48,6 +52,7 @@ struct hwaccl_replay_config {
 struct hwaccl_replay_result {
         uint64_t exits;            /* compared */
         uint64_t divergences;      /* exits with at least one difference */
+        uint64_t allowed;          /* exits with differences, all of which were removed; not among the divergences */
         uint64_t first_divergence; /* exit number, if divergences > 0 */
         double seconds;
 };
