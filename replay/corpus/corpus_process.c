@@ -33,15 +33,14 @@ static uint64_t now_ns(void)
 /* Bytes of address space that the process has already. */
 static uint64_t own_size(void)
 {
-        unsigned long long pages = 0;
+        char text[64] = "";
         FILE *file = fopen("/proc/self/statm", "re");
 
-        if (!file)
-                return 0;
-        if (fscanf(file, "%llu", &pages) != 1)
-                pages = 0;
-        (void)fclose(file);
-        return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+        if (file && !fgets(text, sizeof(text), file))
+                text[0] = '\0';
+        if (file)
+                (void)fclose(file);
+        return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE); /* pages come first */
 }
 
 static bool limit(int resource, uint64_t value)
@@ -185,6 +184,7 @@ static bool make_room(struct corpus_pipe *pipe)
         if (!text)
                 return false;
         pipe->text = text;
+        pipe->text[pipe->size] = '\0';
         pipe->room = room;
         return true;
 }
