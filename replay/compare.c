@@ -61,7 +61,7 @@ static void transfer_in(struct hwaccl_probe *probe, const struct hwaccl_subject_
                 replay_resynchronise(engine, engine->expected, &engine->expected_known);
         *own = *state;
         engine->state[engine->moment] = own;
-        if (!same && engine->moment == HWACCL_MOMENT_HANDLED)
+        if (!same && engine->moment == HWACCL_MOMENT_HANDLED && !engine->follow)
                 replay_resynchronise(engine, engine->expected, &engine->expected_known);
 }
 
@@ -91,6 +91,7 @@ static void exit_observed(struct hwaccl_probe *probe, const struct hwaccl_subjec
 static void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict replayed)
 {
         struct replay_engine *engine = probe_engine(probe);
+        engine->verdict = replayed;
         if (engine->comparison.exit->verdict_known && engine->comparison.exit->verdict != replayed)
                 replay_report_texts(&engine->comparison.report, "verdict",
                                     hwaccl_verdict_name(engine->comparison.exit->verdict),
@@ -125,8 +126,11 @@ static void effect(struct hwaccl_probe *probe, const struct hwaccl_effect *repla
 {
         struct replay_engine *engine = probe_engine(probe);
 
-        if (!hwaccl_vcpu_host_failed(engine->vcpu)) /* a failure of the host was reported with its input */
-                replay_comparison_effect(&engine->comparison, replayed);
+        if (hwaccl_vcpu_host_failed(engine->vcpu))
+                return; /* a failure of the host was reported with its input */
+        if (engine->follow)
+                replay_effects_add(&engine->effects, replayed);
+        replay_comparison_effect(&engine->comparison, replayed);
 }
 
 static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, struct hwaccl_error *error)
@@ -135,6 +139,7 @@ static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, str
         const struct hwaccl_recorded_exit *exit = engine->comparison.exit;
         (void)error;
 
+        engine->outcome = outcome;
         if (engine->comparison.cut_short)
                 return true;
         replay_comparison_outcome(&engine->comparison, outcome);
@@ -142,9 +147,10 @@ static bool handled(struct hwaccl_probe *probe, enum hwaccl_outcome outcome, str
         if (!exit->keyframe)
                 return true;
 
+        engine->devices_differed = !replay_devices_compare(engine->machine, exit->device_fields,
+                                                           exit->device_field_count, &engine->comparison.report);
         engine->refused =
-                !replay_devices_compare(engine->machine, exit->device_fields, exit->device_field_count,
-                                        &engine->comparison.report) &&
+                engine->devices_differed && !engine->follow &&
                 !replay_devices_load(engine->machine, exit->device_fields, exit->device_field_count, &engine->refusal);
         return true;
 }

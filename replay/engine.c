@@ -25,6 +25,7 @@ void replay_engine_destroy(struct replay_engine *engine)
         hwaccl_machine_destroy(engine->machine);
         engine->vcpu = NULL;
         engine->machine = NULL;
+        replay_effects_release(&engine->effects);
 }
 
 /* The transfer in to come, compared with @expected; NULL: with nothing. */
@@ -52,6 +53,8 @@ static void begin_exit(struct replay_engine *engine, const struct hwaccl_recorde
         replay_comparison_begin(&engine->comparison, exit, exit->outcome_known);
         engine->offered = false;
         engine->refused = false;
+        engine->devices_differed = false;
+        replay_effects_clear(&engine->effects);
         memset(engine->state, 0, sizeof(engine->state));
 }
 
@@ -97,5 +100,6 @@ void replay_engine_settle(struct replay_engine *engine, const struct hwaccl_subj
                 return;
         if (!possible)
                 replay_report_texts(&engine->comparison.report, "next entry", "possible", error.message);
-        replay_resynchronise(engine, after, known);
+        if (!engine->follow)
+                replay_resynchronise(engine, after, known);
 }

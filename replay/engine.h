@@ -14,6 +14,15 @@
 
 #include <stddef.h>
 
+/* What the handling of an exit did. */
+struct replay_effects {
+        struct hwaccl_effect *effect; /* without data until replay_effects_give() */
+        size_t count, room;
+        uint8_t *bytes;
+        size_t size, bytes_room;
+        bool lost; /* out of memory */
+};
+
 struct replay_engine {
         struct hwaccl_accel accel;
         struct hwaccl_inputs inputs;
@@ -26,6 +35,12 @@ struct replay_engine {
         uint8_t offered_vector;
         bool refused; /* the devices' state at this keyframe cannot be: the replay ends */
         struct hwaccl_error refusal;
+
+        bool follow;           /* after a divergence, go on from the machine's own state; keep the results */
+        bool devices_differed; /* at this exit's keyframe */
+        enum hwaccl_verdict verdict;
+        enum hwaccl_outcome outcome;
+        struct replay_effects effects;
 
         /* The next transfer in. */
         enum hwaccl_moment moment;                   /* HWACCL_MOMENT_ENTRY or _HANDLED */
@@ -73,6 +88,16 @@ void replay_engine_settle(struct replay_engine *engine, const struct hwaccl_subj
  * replayed. Returns false */
 bool replay_refuse_gap(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t start,
                        const struct hwaccl_recording_gap *gap, struct hwaccl_error *error);
+
+/* effects.c: what handling did, where that is kept. */
+
+/** replay_effects_add - append a copy */
+void replay_effects_add(struct replay_effects *effects, const struct hwaccl_effect *effect);
+
+/** replay_effects_give - those since replay_effects_clear(), valid until then; NULL: out of memory */
+const struct hwaccl_effect *replay_effects_give(struct replay_effects *effects, size_t *count);
+void replay_effects_clear(struct replay_effects *effects);
+void replay_effects_release(struct replay_effects *effects);
 
 /* devices.c: device state at keyframes. */
 

@@ -19,6 +19,7 @@ struct replay_session {
         bool fresh;    /* the machine is at reset */
         bool entering; /* no exit was replayed since the machine was put here: its entry is to be compared too */
         bool failed;   /* a seek is due */
+        bool follow;   /* also after the machine was built anew */
 };
 
 struct replay_session *replay_session_open(struct hwaccl_recording *recording, uint32_t vcpu,
@@ -103,6 +104,7 @@ static bool restart(struct replay_session *session, uint64_t start, struct hwacc
                 replay_engine_destroy(&session->engine);
                 if (!replay_engine_build(&session->engine, &session->config, error))
                         return false;
+                session->engine.follow = session->follow;
         }
         session->fresh = false;
         if (start > 0 && !load_start(session, start, error))
@@ -199,6 +201,26 @@ const struct hwaccl_divergence *replay_session_divergence(const struct replay_se
 const struct hwaccl_recorded_exit *replay_session_exit(const struct replay_session *session)
 {
         return session->exit;
+}
+
+void replay_session_follow(struct replay_session *session)
+{
+        session->follow = true;
+        session->engine.follow = true;
+}
+
+struct replay_session_results replay_session_results(struct replay_session *session)
+{
+        struct replay_engine *engine = &session->engine;
+        struct replay_session_results results = {
+                .recorded = engine->expected,
+                .verdict = engine->verdict,
+                .outcome = engine->outcome,
+                .devices_differed = engine->devices_differed,
+        };
+
+        results.effects = replay_effects_give(&engine->effects, &results.effect_count);
+        return results;
 }
 
 uint64_t replay_session_next(const struct replay_session *session)

@@ -61,6 +61,24 @@ const struct hwaccl_divergence *replay_session_divergence(const struct replay_se
  * after a seek */
 const struct hwaccl_recorded_exit *replay_session_exit(const struct replay_session *session);
 
+/* What the handling of an exit gave, beside the state. */
+struct replay_session_results {
+        const struct hwaccl_subject_state *recorded; /* the state after it, as recorded; NULL: it was not */
+        enum hwaccl_verdict verdict;
+        enum hwaccl_outcome outcome;
+        const struct hwaccl_effect *effects; /* NULL: out of memory */
+        size_t effect_count;
+        bool devices_differed; /* at a keyframe: device state as recorded differs from the machine's */
+};
+
+/** replay_session_follow - from now on the machine goes on from its own state after a divergence, and devices from
+ * theirs at a keyframe: what it would do with its own results. Inputs and the guest's states at exits are still the
+ * recorded ones */
+void replay_session_follow(struct replay_session *session);
+
+/** replay_session_results - of the exit that the last step replayed, when the session follows; valid until it moves */
+struct replay_session_results replay_session_results(struct replay_session *session);
+
 /** replay_session_next - number of the exit that the next step replays */
 uint64_t replay_session_next(const struct replay_session *session);
 
