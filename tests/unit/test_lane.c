@@ -32,6 +32,10 @@ static void write_exit(struct lane *lane, uint64_t number, uint64_t *time)
         assert_true(lane_input(lane, &memory));
         assert_true(lane_effect(lane, &line));
         assert_true(lane_effect(lane, &print));
+        if (number % 5) {
+                const struct hwaccl_kvm_run run = {.if_flag = number / 8 % 2, .cr8 = number / 16};
+                assert_true(lane_kvm_run(lane, &run));
+        }
         if (told.verdict)
                 lane_verdict(lane, HWACCL_VERDICT_EMULATE);
         if (told.settled)
@@ -42,6 +46,7 @@ static void write_exit(struct lane *lane, uint64_t number, uint64_t *time)
         if (lane_keyframe_due(lane)) {
                 assert_non_null(devices = lane_snapshot(lane, 8, false));
                 memcpy(devices, &number, 8);
+                assert_true(lane_vmm_state(lane, "number", 6, &number, sizeof(number)));
         }
         lane_complete(lane);
         if (number % 50 == 0)
@@ -191,6 +196,27 @@ static void assert_exit(const struct hwaccl_recorded_exit *found, struct moment 
         assert_int_equal(found->keyframe, found->number % INTERVAL == INTERVAL - 1);
         if (found->keyframe)
                 assert_memory_equal(found->device_fields[0].data, &found->number, 8);
+        assert_int_equal(found->kvm_run_known, found->number % 5 != 0);
+        if (found->kvm_run_known) {
+                assert_int_equal(found->kvm_run.if_flag, found->number / 8 % 2);
+                assert_int_equal(found->kvm_run.cr8, found->number / 16);
+        }
+}
+
+static void assert_vmm_states(struct hwaccl_recording *recording)
+{
+        struct hwaccl_error error = {""};
+        struct hwaccl_recorded_vmm_state state;
+
+        for (uint64_t i = INTERVAL; i <= EXITS; i += INTERVAL) {
+                const uint64_t saved = i - 1; /* after that exit */
+                assert_true(hwaccl_recording_vmm_state(recording, 0, i, &state, &error));
+                assert_int_equal(state.count, 1);
+                assert_string_equal(state.part[0].name, "number");
+                assert_int_equal(state.part[0].size, sizeof(saved));
+                assert_memory_equal(state.part[0].data, &saved, sizeof(saved));
+                hwaccl_recorded_vmm_state_free(&state);
+        }
 }
 
 static void assert_recording(struct hwaccl_recording *recording)
@@ -211,6 +237,7 @@ static void assert_recording(struct hwaccl_recording *recording)
         assert_int_equal(hwaccl_exit_cursor_next(cursor, &found, &error), 0);
         hwaccl_exit_cursor_close(cursor);
         assert_string_equal(option_of(recording, "digest"), "0123");
+        assert_vmm_states(recording);
         hwaccl_recording_close(recording);
 }
 

@@ -8,6 +8,7 @@
 #include "tests/fixtures/recording_assert.h"
 #include "tests/fixtures/trace_fixture.h"
 
+#include "tracer/database/decoder.h"
 #include "tracer/ring/lane.h"
 
 static void handle(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_kvm_run *run)
@@ -242,6 +243,56 @@ static void a_damaged_state_is_an_error(void **state)
         }
 }
 
+/* As a stranger's ring may have them. */
+static void records_of_a_vmms_state_are_checked(void **state)
+{
+        struct decoder *decoder = aligned_alloc(64, (sizeof(*decoder) + 63) & ~(size_t)63);
+        union {
+                struct ring_record record;
+                struct ring_vmm_state vmm;
+                struct ring_kvm_run run;
+                uint64_t words[8];
+        } at;
+
+        (void)state;
+        assert_non_null(decoder);
+        memset(decoder, 0, sizeof(*decoder));
+#define VMM_STATE(words_, name_, piece_, total_, size_)                                                                \
+        memset(&at, 'n', sizeof(at));                                                                                  \
+        at.record = (struct ring_record){.words = (words_), .type = RING_RECORD_VMM_STATE, .extra = (name_)};          \
+        at.vmm.piece = (piece_);                                                                                       \
+        at.vmm.total = (total_);                                                                                       \
+        at.vmm.size = (size_)
+        VMM_STATE(5, 3, 0, 5, 5);
+        assert_null(ring_record_problem(decoder, &at.record));
+        decoder->state.phase = DECODER_HANDLING;
+        assert_non_null(ring_record_problem(decoder, &at.record));
+        decoder->state.phase = DECODER_ENTERED;
+        assert_non_null(ring_record_problem(decoder, &at.record));
+        decoder->state.phase = DECODER_BETWEEN;
+        const uint64_t wrong[][5] = {{3, 3, 0, 5, 5},          {5, 0, 0, 8, 8},
+                                     {5, 3, 0, 5, 0},          {5, 3, 0, 0, 5},
+                                     {5, 3, UINT64_MAX, 5, 5}, {5, 3, 0, UINT64_MAX, 5},
+                                     {5, 3, 0, 5, UINT64_MAX}, {6, 3, 0, 5, 5},
+                                     {5, 64, 0, 5, 5},         {5, 3, 0, 5, UINT64_MAX - 3}};
+        for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+                VMM_STATE((uint16_t)wrong[i][0], (uint8_t)wrong[i][1], wrong[i][2], wrong[i][3], wrong[i][4]);
+                if (!ring_record_problem(decoder, &at.record))
+                        fail_msg("record %zu passes", i);
+        }
+        VMM_STATE(5, 3, 0, 5, 5);
+        at.vmm.data[1] = 0;
+        assert_non_null(ring_record_problem(decoder, &at.record));
+        memset(&at, 0, sizeof(at));
+        at.record = (struct ring_record){.words = sizeof(at.run) / 8, .type = RING_RECORD_KVM_RUN};
+        assert_non_null(ring_record_problem(decoder, &at.record)); /* no exit */
+        decoder->state.phase = DECODER_HANDLING;
+        assert_null(ring_record_problem(decoder, &at.record));
+        at.run.run.reserved = 1;
+        assert_non_null(ring_record_problem(decoder, &at.record));
+        free(decoder);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -250,6 +301,7 @@ int main(void)
                 cmocka_unit_test_teardown(the_vmms_state_is_recorded_before_an_entry, remove_files),
                 cmocka_unit_test_teardown(calls_that_cannot_be_are_refused, remove_files),
                 cmocka_unit_test_teardown(a_damaged_state_is_an_error, remove_files),
+                cmocka_unit_test(records_of_a_vmms_state_are_checked),
         };
 
         return cmocka_run_group_tests(tests, make_directory, remove_directory);
