@@ -24,7 +24,10 @@ static void *run(void *opaque)
         hwaccl_trace_vcpu_mark(vcpu->trace, "the loop begins");
         for (unsigned long i = 0; i < vcpu->exits; i++) {
                 struct hwaccl_trace_state state = {.known = {0, 0}};
+                const struct hwaccl_kvm_run fields = {.if_flag = 1, .cr8 = i / 100};
                 unsigned char letter = (unsigned char)('a' + i % 26);
+                if (hwaccl_trace_vcpu_snapshot_due(vcpu->trace))
+                        hwaccl_trace_vcpu_snapshot(vcpu->trace, "exits", &i, sizeof(i));
                 if (i % 4 == 1)
                         hwaccl_trace_vcpu_irq_offered(vcpu->trace, 0x20);
                 hwaccl_trace_vcpu_entry(vcpu->trace, NULL);
@@ -42,6 +45,8 @@ static void *run(void *opaque)
                 hwaccl_trace_vcpu_exit(vcpu->trace, &state);
                 if (i % 4 == 1)
                         hwaccl_trace_vcpu_irq_taken(vcpu->trace, 0x20);
+                hwaccl_trace_vcpu_kvm_run(vcpu->trace, &fields);
+                hwaccl_trace_vcpu_input(vcpu->trace, HWACCL_TRACE_INPUT_PORT_WRITE, 0xe9, 1, &letter, 1);
                 hwaccl_trace_vcpu_effect(vcpu->trace, HWACCL_TRACE_EFFECT_CONSOLE, 2, 0, &letter, 1);
                 hwaccl_trace_vcpu_handled(vcpu->trace, HWACCL_TRACE_OUTCOME_UNKNOWN);
         }
