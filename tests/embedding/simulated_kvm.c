@@ -77,7 +77,7 @@ static int run_guest(void)
 
 static void registers(struct kvm_regs *regs)
 {
-        static const unsigned short rip[] = {0, 0x100f, 0x1011, 0x1013, 0x101a, 0x101d, 0x1020, 0x1022, 0x102c, 0x1028};
+        static const unsigned short rip[] = {0, 0x1011, 0x1013, 0x1015, 0x101f, 0x101f, 0x1022, 0x1026, 0x102c, 0x1028};
 
         memset(regs, 0, sizeof(*regs));
         regs->rip = rip[step];
