@@ -40,7 +40,7 @@ the exit read, in a SQLite database, and replays the handling of each exit
 from it: without the guest, and without virtualization.
 
 This package contains the command hwaccl, and libraries and headers for
-virtual machine monitors that record their own exits.")
+virtual machine monitors that record and replay their own exits.")
 
 set(CPACK_DEBIAN_LTTNG_PACKAGE_NAME hwaccl-lttng)
 set(CPACK_DEBIAN_LTTNG_PACKAGE_SECTION devel)

@@ -22,7 +22,9 @@ done
 # what a replay does without
 [[ $depends != *libunicorn* && $depends != *lttng* && $depends != *babeltrace* ]] || fail "depends on too much: $depends"
 [[ " $(field Recommends)," == *" libunicorn2,"* ]] || fail "does not recommend libunicorn2: $(field Recommends)"
-grep -qx "libhwaccl-tracer 1 hwaccl (= $version)" <(dpkg-deb --ctrl-tarfile "$package" | tar xO ./shlibs) || fail "shlibs"
+shlibs=$(dpkg-deb --ctrl-tarfile "$package" | tar xO ./shlibs | sort)
+[ "$shlibs" = "libhwaccl-replay 1 hwaccl (= $version)
+libhwaccl-tracer 1 hwaccl (= $version)" ] || fail "shared libraries: $shlibs"
 
 # the files that are installed, but for the parts with packages of their own
 dpkg-deb -x "$package" "$work/root"
@@ -31,8 +33,11 @@ missing=$(cd "$work/installed" && find . ! -type d | while read -r file; do
         [ -e "$work/root/$file" ] || [ -e "$work/root/$file.gz" ] || echo "$file"
 done)
 [ -z "$missing" ] || fail "the package is without $missing"
-for file in /bin/hwaccl /include/hwaccl/trace.h /share/doc/hwaccl/copyright /share/doc/hwaccl/changelog.gz \
-        /share/man/man1/hwaccl.1.gz /share/bash-completion/completions/hwaccl /libhwaccl-tracer.so.1 /pkgconfig/hwaccl-tracer.pc; do
+for file in /bin/hwaccl /include/hwaccl/trace.h /include/hwaccl/session.h \
+        /libhwaccl-tracer.so.1 /libhwaccl-tracer.a /pkgconfig/hwaccl-tracer.pc \
+        /libhwaccl-replay.so.1 /libhwaccl-replay.a /pkgconfig/hwaccl-replay.pc \
+        /share/doc/hwaccl/copyright /share/doc/hwaccl/changelog.gz \
+        /share/man/man1/hwaccl.1.gz /share/bash-completion/completions/hwaccl; do
         [ -n "$(find "$work/root/usr" -path "*$file")" ] || fail "the package is without $file"
 done
 grep -q "^ Permission is hereby granted" "$work/root/usr/share/doc/hwaccl/copyright" || fail "the licence is not in the package"

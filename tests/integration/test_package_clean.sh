@@ -1,6 +1,6 @@
 #!/bin/bash
 # scripts/package twice, in two directories, gives the same bytes; the package is installed in a Debian 12 that has nothing but its
-# base system, replays and records there, serves a program that links libhwaccl-tracer, and is removed without a trace.
+# base system, replays and records there, serves programs that link its libraries, and is removed without a trace.
 . "$(dirname "$0")/../fixtures/lib.sh"
 [ "$(id -u)" -eq 0 ] || skip "needs root for a chroot"
 for tool in debootstrap lintian dpkg-shlibdeps file; do
@@ -67,9 +67,10 @@ install libunicorn2
 clean /record >"$work/message" 2>&1 || true # the guest halts for good
 clean hwaccl replay /new.db | grep -F ": 0 divergences" || fail "does not record: $(cat "$work/message")"
 
-# headers, library and pkg-config file: a VMM builds with the compiler and what the package suggests
-install gcc libc6-dev pkg-config libcapstone-dev libsqlite3-dev
+# headers, libraries and pkg-config files: a VMM builds with the compiler and what the package suggests
+install gcc libc6-dev pkg-config libcapstone-dev libmd-dev libsqlite3-dev libzstd-dev
 cat >"$root/vmm.c" <<'END'
+#include <hwaccl/session.h>
 #include <hwaccl/trace.h>
 #include <stdio.h>
 
@@ -79,14 +80,18 @@ int main(void)
         struct hwaccl_trace_config config = { .size = sizeof(config), .vmm = "test 1" };
         struct hwaccl_trace *trace = hwaccl_trace_open("/no/such/directory/vmm.db", &config, &error);
         printf("%s\n", trace ? "opened" : error.message);
-        return trace != NULL;
+        struct hwaccl_session *session = hwaccl_session_open("/no/such/file.db", 0, &error);
+        printf("%s\n", session ? "opened" : error.message);
+        return trace || session;
 }
 END
 # shellcheck disable=SC2016 # the shell in the chroot expands it
-clean sh -c 'gcc -Wall -Werror -o /vmm /vmm.c $(pkg-config --cflags --libs hwaccl-tracer) && /vmm' | tee "$work/message"
-grep -q /no/such/directory "$work/message" || fail "the program does not work"
+clean sh -c 'gcc -Wall -Werror -o /vmm /vmm.c $(pkg-config --cflags --libs hwaccl-tracer hwaccl-replay) && /vmm' | tee "$work/message"
+for file in /no/such/directory /no/such/file.db; do
+        grep -q "$file" "$work/message" || fail "the program does not work"
+done
 
 clean apt-get -q purge -y hwaccl >"$work/log" 2>&1 || fail "apt-get purge: $(tail -20 "$work/log")"
 left=$(find "$root/usr" "$root/etc" "$root/var/lib/dpkg/info" -name '*hwaccl*')
 [ -z "$left" ] || fail "left behind: $left"
-! grep -q hwaccl <(clean ldconfig -p) || fail "the linker still knows libhwaccl-tracer"
+! grep -q hwaccl <(clean ldconfig -p) || fail "the linker still knows the libraries"
