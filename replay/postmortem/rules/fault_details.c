@@ -205,6 +205,31 @@ static void limit_fact(const struct evidence_exit *last, const struct hwaccl_fau
                              offset, name[0] - 32, name[1] - 32, segment->selector, segment->limit);
 }
 
+/* In 64-bit mode: an address or a target of a jump that is not canonical. */
+static void canonical_fact(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
+                           const struct hwaccl_fault_link *link, struct hwaccl_finding *finding)
+{
+        const struct hwaccl_subject_state *state = &last->exit;
+        const struct hwaccl_segment *segment;
+        const char *name, *what = "the address of its operand";
+        uint64_t value, linear;
+        unsigned size;
+        char text[96];
+
+        if (evidence_code_bits(state) != 64 || link->error_code || link->rip != state->rip)
+                return;
+        evidence_instruction(last, text, sizeof(text));
+        if (strncmp(text, "ret", 3) == 0 && evidence_stack_slot(evidence, state, 0, &linear, &value))
+                what = "the address that it returns to";
+        else if ((strncmp(text, "jmp ", 4) == 0 || strncmp(text, "call ", 5) == 0) &&
+                 hwaccl_register_value(state, strchr(text, ' ') + 1, strlen(strchr(text, ' ') + 1), &value, &size))
+                what = "its target";
+        else if (!operand_offset(state, text, &name, &segment, &value))
+                return;
+        if (!address_is_canonical(value))
+                finding_fact(finding, last->number, "%s: %s, %" PRIx64 "h, is not canonical", text, what, value);
+}
+
 /* MOV to a control register, which the processor or the VMM refused. */
 static void control_fact(const struct evidence_exit *last, struct hwaccl_finding *finding)
 {
@@ -244,8 +269,10 @@ void fault_detail_facts(const struct hwaccl_evidence *evidence, const struct hwa
         selector_fact(evidence, last, link, finding);
         page_fault_facts(evidence, last, link, finding);
         fetch_facts(evidence, last, link, finding);
-        if (link->vector == VECTOR_GP || link->vector == VECTOR_SS)
+        if (link->vector == VECTOR_GP || link->vector == VECTOR_SS) {
                 limit_fact(last, link, finding);
+                canonical_fact(evidence, last, link, finding);
+        }
         if (link->vector == VECTOR_GP) {
                 control_fact(last, finding);
                 msr_fact(evidence, last, finding);
