@@ -267,6 +267,32 @@ static void views_change_with_a_new_version_only(void **state)
         (void)sqlite3_close(db);
 }
 
+/* Readers take rows from pages (tracer/database/page_rows.h): a column that a row lacks is NULL there, never a default.
+ */
+static void tables_that_are_read_from_pages_have_a_key_and_no_defaults(void **state)
+{
+        static const char *const tables[] = {"exit",        "keyframe",         "handler_change",
+                                             "entry_state", "system_registers", "segment_registers",
+                                             "pending",     "irq_handoff",      "device_snapshot"};
+        sqlite3 *db = open_empty();
+        struct hwaccl_error error = {""};
+
+        (void)state;
+        assert_true(schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, &error));
+        for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+                char sql[256];
+                (void)snprintf(sql, sizeof(sql),
+                               "SELECT count(*) FROM pragma_table_xinfo('%s') WHERE dflt_value IS NOT NULL OR hidden "
+                               "OR type <> 'INTEGER' OR (cid = 0) <> pk",
+                               tables[i]);
+                assert_int_equal(ask(db, sql), 0);
+                (void)snprintf(sql, sizeof(sql), "SELECT wr + count(*) - 1 FROM pragma_table_list WHERE name = '%s'",
+                               tables[i]);
+                assert_int_equal(ask(db, sql), 0);
+        }
+        (void)sqlite3_close(db);
+}
+
 /* The build wrote down what the migrations make. */
 static void the_model_is_what_the_migrations_make(void **state)
 {
@@ -316,6 +342,7 @@ int main(void)
                 cmocka_unit_test(released_versions_make_the_same_tables_for_ever),
                 cmocka_unit_test(views_change_with_a_new_version_only),
                 cmocka_unit_test(the_model_is_what_the_migrations_make),
+                cmocka_unit_test(tables_that_are_read_from_pages_have_a_key_and_no_defaults),
                 cmocka_unit_test(the_newest_field_lists_are_those_of_the_field_table),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

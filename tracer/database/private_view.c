@@ -237,3 +237,13 @@ sqlite3 *database_open_private(const char *path, struct hwaccl_error *error)
         hwaccl_error_set(error, "%s%s%s", db ? path : "", db ? ": " : "", text);
         return NULL;
 }
+
+struct private_file *database_private_file(sqlite3 *db)
+{
+        sqlite3_file *file = NULL;
+
+        if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || !file ||
+            file->pMethods != &view_methods)
+                return NULL;
+        return view_of(file);
+}

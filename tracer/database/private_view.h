@@ -15,4 +15,9 @@
  */
 sqlite3 *database_open_private(const char *path, struct hwaccl_error *error);
 
+struct private_file;
+
+/** database_private_file - the view that @db is a connection to; NULL: it is an ordinary connection */
+struct private_file *database_private_file(sqlite3 *db);
+
 #endif

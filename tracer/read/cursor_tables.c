@@ -8,30 +8,26 @@
 
 bool cursor_load_pending(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
 {
-        struct stream *stream = &cursor->pending;
+        struct integer_stream *stream = &cursor->pending;
         uint64_t *words = cursor->result.pending;
 
         memset(words, 0, sizeof(cursor->result.pending));
         if (!stream->waiting || stream->key > id)
                 return true;
-        for (int i = 0; i < 4; i++) {
-                int64_t value = 0;
-                if (!stream_integer(stream, cursor->recording, 1 + i, INT64_MIN, INT64_MAX, &value, error))
-                        return false;
-                words[i] = (uint64_t)value;
-        }
+        if (!integer_stream_has(stream, cursor->recording, 0x1f, error))
+                return false;
+        for (int i = 0; i < 4; i++)
+                words[i] = (uint64_t)stream->row.value[1 + i];
         if (stream->key < id)
                 return recording_error(cursor->recording, error, "pending %" PRIu64 " belongs to no exit",
                                        exit_number(stream->key));
-        return stream_next(stream, cursor->recording, error);
+        return integer_stream_next(stream, cursor->recording, error);
 }
 
 bool cursor_load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct hwaccl_error *error)
 {
-        struct stream *stream = &cursor->handoff;
+        struct integer_stream *stream = &cursor->handoff;
         struct hwaccl_recorded_exit *result = &cursor->result;
-        int64_t vector = 0;
-        int64_t taken = 0;
 
         result->offered = stream->waiting && stream->key <= id;
         result->taken = false;
@@ -42,14 +38,14 @@ bool cursor_load_handoff(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
         if (stream->key < id)
                 return recording_error(cursor->recording, error, "irq_handoff %" PRIu64 " belongs to no exit",
                                        exit_number(stream->key));
-        if (!stream_integer(stream, cursor->recording, 1, 0, HWACCL_VECTOR_COUNT - 1, &vector, error) ||
-            (sqlite3_column_type(stream->statement, 2) != SQLITE_NULL &&
-             !stream_integer(stream, cursor->recording, 2, 0, 1, &taken, error)))
+        if (!integer_stream_has(stream, cursor->recording, 3, error) ||
+            !integer_stream_ranged(stream, cursor->recording, 1, 0, HWACCL_VECTOR_COUNT - 1, error) ||
+            !integer_stream_ranged(stream, cursor->recording, 2, 0, 1, error))
                 return false;
-        result->offered_vector = (uint8_t)vector;
-        result->settled = sqlite3_column_type(stream->statement, 2) != SQLITE_NULL;
-        result->taken = taken == 1;
-        return stream_next(stream, cursor->recording, error);
+        result->offered_vector = (uint8_t)stream->row.value[1];
+        result->settled = stream->row.known >> 2 & 1;
+        result->taken = stream->row.value[2] == 1;
+        return integer_stream_next(stream, cursor->recording, error);
 }
 
 bool cursor_open_kvm_run(struct hwaccl_exit_cursor *cursor, int64_t first, int64_t last, struct hwaccl_error *error)
@@ -107,7 +103,7 @@ bool cursor_load_devices(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
 
         while (result->missing && cursor->snapshot.waiting &&
                cursor->snapshot.key < id) /* of the exit before the gap */
-                if (!stream_next(&cursor->snapshot, cursor->recording, error))
+                if (!integer_stream_next(&cursor->snapshot, cursor->recording, error))
                         return false;
         result->keyframe = cursor->snapshot.waiting && cursor->snapshot.key == id;
         result->device_fields = NULL;
@@ -131,5 +127,5 @@ bool cursor_load_devices(struct hwaccl_exit_cursor *cursor, int64_t id, struct h
         }
         result->device_fields = cursor->devices->field;
         result->device_field_count = cursor->devices->field_count;
-        return stream_next(&cursor->snapshot, cursor->recording, error);
+        return integer_stream_next(&cursor->snapshot, cursor->recording, error);
 }

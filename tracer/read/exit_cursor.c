@@ -54,24 +54,25 @@ static bool open_streams(struct hwaccl_exit_cursor *cursor, int64_t first, struc
         struct hwaccl_recording *recording = cursor->recording;
         const int64_t last = first | (int64_t)EXIT_NUMBER_MAX;
         const struct {
-                struct stream *stream;
+                struct integer_stream *stream;
                 const char *table;
-                const char *sql;
+                const char *columns;
         } tables[] = {
-                {&cursor->pending, "pending",
-                 "SELECT id, word0, word1, word2, word3 FROM pending WHERE id BETWEEN ?1 AND ?2 ORDER BY id"},
-                {&cursor->handoff, "irq_handoff",
-                 "SELECT id, vector, taken FROM irq_handoff WHERE id BETWEEN ?1 AND ?2 ORDER BY id"},
-                {&cursor->snapshot, "device_snapshot",
-                 "SELECT exit FROM device_snapshot WHERE exit BETWEEN ?1 AND ?2 ORDER BY exit"},
-                {&cursor->device_state, "device_state",
-                 "SELECT exit, field, value FROM device_state WHERE exit BETWEEN ?1 AND ?2 ORDER BY exit"},
+                {&cursor->pending, "pending", "id, word0, word1, word2, word3"},
+                {&cursor->handoff, "irq_handoff", "id, vector, taken"},
+                {&cursor->snapshot, "device_snapshot", "exit"},
         };
+
         for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-                if (!stream_prepare(tables[i].stream, recording, tables[i].table, tables[i].sql,
-                                    tables[i].stream != &cursor->device_state, error) ||
-                    !stream_start(tables[i].stream, recording, first, last, error))
+                if (!integer_stream_prepare(tables[i].stream, recording, tables[i].table, tables[i].columns, false,
+                                            error) ||
+                    !integer_stream_start(tables[i].stream, recording, first, last, error))
                         return false;
+        if (!stream_prepare(&cursor->device_state, recording, "device_state",
+                            "SELECT exit, field, value FROM device_state WHERE exit BETWEEN ?1 AND ?2 ORDER BY exit",
+                            false, error) ||
+            !stream_start(&cursor->device_state, recording, first, last, error))
+                return false;
         return cursor_open_kvm_run(cursor, first, last, error) &&
                cursor_events_open(&cursor->events, recording, first, last, error);
 }
@@ -110,9 +111,9 @@ void hwaccl_exit_cursor_close(struct hwaccl_exit_cursor *cursor)
         if (!cursor)
                 return;
         state_reader_close(&cursor->reader);
-        stream_close(&cursor->pending);
-        stream_close(&cursor->handoff);
-        stream_close(&cursor->snapshot);
+        integer_stream_close(&cursor->pending);
+        integer_stream_close(&cursor->handoff);
+        integer_stream_close(&cursor->snapshot);
         stream_close(&cursor->kvm_run);
         stream_close(&cursor->device_state);
         cursor_events_close(&cursor->events);

@@ -1,9 +1,10 @@
 /* The exit cursor's parts: the states around an exit (state_reader.c), its inputs and effects (cursor_events.c), the
- * small tables (cursor_tables.c), all merged by key (stream.c). */
+ * small tables (cursor_tables.c), all merged by key (integer_stream.c, stream.c). */
 #ifndef HWACCL_TRACER_EXIT_CURSOR_H
 #define HWACCL_TRACER_EXIT_CURSOR_H
 
 #include "tracer/read/state_reader.h"
+#include "tracer/read/stream.h"
 
 #define CURSOR_INSTRUCTION_CACHE 1024u
 #define CURSOR_EVENT_BYTES_MAX   (64u << 20) /* data of one exit's inputs and effects together */
@@ -59,9 +60,9 @@ bool cursor_events_gather(struct cursor_events *events, struct hwaccl_recording 
 struct hwaccl_exit_cursor {
         struct state_reader reader;
         struct hwaccl_recording *recording;
-        struct stream pending;
-        struct stream handoff;
-        struct stream snapshot;
+        struct integer_stream pending;
+        struct integer_stream handoff;
+        struct integer_stream snapshot;
         struct stream kvm_run;
         struct stream device_state;
         struct cursor_events events;

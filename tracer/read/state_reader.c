@@ -7,54 +7,47 @@
 
 static bool load_keyframe(struct state_reader *reader, struct hwaccl_error *error)
 {
-        const struct stream *stream = &reader->keyframe;
+        const struct integer_stream *stream = &reader->keyframe;
+        const struct row_integers *row = &stream->row;
         struct state_place *at = &reader->at;
-        int64_t value = 0;
 
-        if (!stream_integer(stream, reader->recording, 1, INT64_MIN, INT64_MAX, &value, error))
+        if (!integer_stream_has(stream, reader->recording, 7, error)) /* key, clock, host_entry */
                 return false;
-        at->base_clock = (uint64_t)value;
-        if (!stream_integer(stream, reader->recording, 2, INT64_MIN, INT64_MAX, &value, error))
-                return false;
-        at->base_host_entry = (uint64_t)value;
+        at->base_clock = (uint64_t)row->value[1];
+        at->base_host_entry = (uint64_t)row->value[2];
         at->base_known = hwaccl_known_fields_none();
         for (unsigned i = 0; i < reader->page_count; i++) {
-                bool known;
-                value = 0;
-                if (!stream_optional(stream, reader->recording, 3 + (int)i, &value, &known, error))
-                        return false;
-                at->base[i] = (uint64_t)value;
-                if (known)
+                at->base[i] = (uint64_t)row->value[3 + i];
+                if (row->known >> (3 + i) & 1)
                         at->base_known = hwaccl_known_fields_unite(at->base_known, reader->page_bit[i]);
         }
         at->started = true;
-        return stream_next(&reader->keyframe, reader->recording, error);
+        return integer_stream_next(&reader->keyframe, reader->recording, error);
 }
 
 /* A full row of system or segment registers into @state. */
-static bool load_group(struct state_reader *reader, struct stream *stream, enum field_set_name name,
+static bool load_group(struct state_reader *reader, struct integer_stream *stream, enum field_set_name name,
                        union state_words *state, struct hwaccl_error *error)
 {
         const struct field_set *set = &reader->recording->set[name];
         struct hwaccl_known_fields *group = &reader->at.group_known;
 
+        if (!integer_stream_has(stream, reader->recording, 0, error))
+                return false;
         for (unsigned i = 0; i < set->count; i++) {
                 const unsigned index = set->index[i];
-                int64_t value = 0;
-                bool known;
-                if (!stream_optional(stream, reader->recording, 1 + (int)i, &value, &known, error))
-                        return false;
-                if (known && hwaccl_subject_fields[index].width == 4 && (value < 0 || value > UINT32_MAX))
+                const int64_t value = stream->row.value[1 + i];
+                if (hwaccl_subject_fields[index].width == 4 && (value < 0 || value > UINT32_MAX))
                         return recording_error(reader->recording, error,
                                                "table %s, row %" PRId64 ": %s does not fit 32 bits", stream->table,
                                                stream->key, hwaccl_subject_fields[index].name);
                 hwaccl_field_put(&state->state, (enum hwaccl_field_index)index, (uint64_t)value);
-                if (known)
+                if (stream->row.known >> (1 + i) & 1)
                         hwaccl_known_fields_add(group, index);
                 else
                         hwaccl_known_fields_remove(group, index);
         }
-        return stream_next(stream, reader->recording, error);
+        return integer_stream_next(stream, reader->recording, error);
 }
 
 static bool load_groups(struct state_reader *reader, int64_t at, union state_words *state, struct hwaccl_error *error)
@@ -84,29 +77,27 @@ static bool groups_are_there(struct state_reader *reader, int64_t id, struct hwa
 }
 
 /* The fields of a row that are not NULL, into the state that handling left. */
-static bool put_fields(struct state_reader *reader, struct stream *stream, enum field_set_name name,
+static bool put_fields(struct state_reader *reader, struct integer_stream *stream, enum field_set_name name,
                        struct hwaccl_error *error)
 {
         const struct field_set *set = &reader->recording->set[name];
         struct state_place *at = &reader->at;
 
-        for (unsigned i = 0; i < set->count; i++) {
-                int64_t value = 0;
-                bool there;
-                if (!stream_optional(stream, reader->recording, 1 + (int)i, &value, &there, error))
-                        return false;
-                if (!there)
-                        continue;
-                hwaccl_field_put(&at->next.state, (enum hwaccl_field_index)set->index[i], (uint64_t)value);
-                hwaccl_known_fields_add(&at->next_known, set->index[i]);
+        if (!integer_stream_has(stream, reader->recording, 0, error))
+                return false;
+        for (uint64_t there = stream->row.known & ~UINT64_C(1); there; there &= there - 1) {
+                unsigned column = (unsigned)__builtin_ctzll(there);
+                unsigned index = set->index[column - 1];
+                hwaccl_field_put(&at->next.state, (enum hwaccl_field_index)index, (uint64_t)stream->row.value[column]);
+                hwaccl_known_fields_add(&at->next_known, index);
         }
-        return stream_next(stream, reader->recording, error);
+        return integer_stream_next(stream, reader->recording, error);
 }
 
 /* Other known fields of the entry. */
 static bool load_entry_state(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
 {
-        struct stream *stream = &reader->entry_state;
+        struct integer_stream *stream = &reader->entry_state;
 
         if (!stream->waiting || stream->key > id)
                 return true;
@@ -150,25 +141,17 @@ static bool load_entry(struct state_reader *reader, int64_t id, struct hwaccl_er
 }
 
 /* The non-NULL fields of the row differ from the keyframe. */
-static bool load_page(struct state_reader *reader, struct hwaccl_error *error)
+static void load_page(struct state_reader *reader)
 {
-        const struct stream *row = &reader->exit;
+        const struct row_integers *row = &reader->exit.row;
         struct state_place *at = &reader->at;
-        struct hwaccl_known_fields known = at->base_known;
+        const uint64_t there = row->known >> 1;
 
-        for (unsigned i = 0; i < reader->page_count; i++) {
-                int64_t value = (int64_t)at->base[i];
-                int type = stream_column(row, 1 + (int)i, &value);
-                if (type == SQLITE_INTEGER) {
-                        known = hwaccl_known_fields_unite(known, reader->page_bit[i]);
-                } else if (type != SQLITE_NULL) {
-                        return recording_error(reader->recording, error, "exit %" PRIu64 ": %s is not an integer",
-                                               exit_number(row->key), sqlite3_column_name(row->statement, 1 + (int)i));
-                }
-                at->at_exit.word[reader->page_word[i]] = (uint64_t)value;
-        }
-        at->exit_known = known;
-        return true;
+        for (unsigned i = 0; i < reader->page_count; i++)
+                at->at_exit.word[reader->page_word[i]] = there >> i & 1 ? (uint64_t)row->value[1 + i] : at->base[i];
+        at->exit_known = at->base_known;
+        for (uint64_t rest = there & reader->page_columns; rest; rest &= rest - 1)
+                at->exit_known = hwaccl_known_fields_unite(at->exit_known, reader->page_bit[__builtin_ctzll(rest)]);
 }
 
 /* The columns after the page: verdict, outcome, clock, times. */
@@ -187,22 +170,21 @@ static bool load_columns(struct state_reader *reader, struct hwaccl_error *error
                 [EXIT_HOST_HANDLER] = INT64_MAX,
                 [EXIT_WALK] = INT64_MAX,
         };
-        const struct stream *row = &reader->exit;
+        const struct integer_stream *stream = &reader->exit;
+        const struct row_integers *row = &stream->row;
         int64_t *column = reader->at.column;
 
         for (unsigned i = 0; i < EXIT_COLUMN_COUNT; i++) {
-                bool is_signed = i <= EXIT_NEXT_RAX || i == EXIT_CLOCK || i == EXIT_HOST_ENTRY;
-                const int number = 1 + (int)(reader->page_count + i);
-                column[i] = 0;
-                if (!stream_optional(row, reader->recording, number, &column[i], &reader->at.known[i], error))
-                        return false;
+                const bool is_signed = i <= EXIT_NEXT_RAX || i == EXIT_CLOCK || i == EXIT_HOST_ENTRY;
+                const unsigned number = 1 + reader->page_count + i;
+                column[i] = row->value[number];
+                reader->at.known[i] = row->known >> number & 1;
                 if ((i == EXIT_HOST_GUEST || i == EXIT_HOST_HANDLER) && column[i] < 0)
                         column[i] = 0; /* of a clock that went back, before that was clamped */
                 if (!is_signed && (column[i] < 0 || column[i] > limit[i]))
                         return recording_error(reader->recording, error,
                                                "exit %" PRIu64 ": %s is %" PRId64 ", expected 0 to %" PRId64,
-                                               exit_number(row->key), sqlite3_column_name(row->statement, number),
-                                               column[i], limit[i]);
+                                               exit_number(stream->key), stream->name[number], column[i], limit[i]);
         }
         return true;
 }
@@ -211,7 +193,7 @@ static bool load_columns(struct state_reader *reader, struct hwaccl_error *error
 static bool load_next(struct state_reader *reader, int64_t id, struct hwaccl_error *error)
 {
         struct state_place *at = &reader->at;
-        struct stream *change = &reader->change;
+        struct integer_stream *change = &reader->change;
 
         at->next = at->at_exit;
         at->next_known = at->exit_known;
@@ -274,38 +256,33 @@ int state_reader_next(struct state_reader *reader, struct hwaccl_error *error)
         at->at_exit = at->entry;
         at->expected = id + 1;
         at->next_complete = false;
-        if (!load_page(reader, error) || !load_groups(reader, 2 * id + 1, &at->at_exit, error) ||
-            !load_columns(reader, error))
+        if (!integer_stream_has(&reader->exit, reader->recording, 0, error))
+                return -1;
+        load_page(reader);
+        if (!load_groups(reader, 2 * id + 1, &at->at_exit, error) || !load_columns(reader, error))
                 return -1;
         at->exit_known = hwaccl_known_fields_unite(at->exit_known, at->group_known);
-        return load_next(reader, id, error) && stream_next(&reader->exit, reader->recording, error) ? 1 : -1;
+        return load_next(reader, id, error) && integer_stream_next(&reader->exit, reader->recording, error) ? 1 : -1;
 }
 
 bool state_reader_prepare(struct state_reader *reader, struct hwaccl_recording *recording, struct hwaccl_error *error)
 {
         const struct field_set *page = &recording->set[FIELD_SET_PAGE];
         const struct {
-                struct stream *stream;
+                struct integer_stream *stream;
                 const char *table;
-                const char *sql;
+                const char *columns;
+                bool nearest; /* the keyframe and the group row that hold at the first exit */
         } tables[] = {
                 {&reader->exit, "exit",
-                 "SELECT id, @page($)@, rip_advance, next_rax, verdict, outcome, clock, instruction, instruction_input,"
-                 " host_entry, host_guest, host_handler, walk FROM exit WHERE id BETWEEN ?1 AND ?2 ORDER BY id"},
-                /* the bounds are moved down to the keyframe and the group row that hold at the first exit */
-                {&reader->keyframe, "keyframe",
-                 "SELECT id, clock, host_entry, @page($)@ FROM keyframe WHERE id BETWEEN coalesce("
-                 "(SELECT max(id) FROM keyframe WHERE id <= ?1), ?1) AND ?2 ORDER BY id"},
-                {&reader->change, "handler_change",
-                 "SELECT id, @handled($)@ FROM handler_change WHERE id BETWEEN ?1 AND ?2 ORDER BY id"},
-                {&reader->entry_state, "entry_state",
-                 "SELECT id, @page($)@ FROM entry_state WHERE id BETWEEN ?1 AND ?2 ORDER BY id"},
-                {&reader->system, "system_registers",
-                 "SELECT at, @system($)@ FROM system_registers WHERE at BETWEEN coalesce("
-                 "(SELECT max(at) FROM system_registers WHERE at <= ?1), ?1) AND ?2 ORDER BY at"},
-                {&reader->segment, "segment_registers",
-                 "SELECT at, @segment($)@ FROM segment_registers WHERE at BETWEEN coalesce("
-                 "(SELECT max(at) FROM segment_registers WHERE at <= ?1), ?1) AND ?2 ORDER BY at"},
+                 "id, @page($)@, rip_advance, next_rax, verdict, outcome, clock, instruction, instruction_input, "
+                 "host_entry, host_guest, host_handler, walk",
+                 false},
+                {&reader->keyframe, "keyframe", "id, clock, host_entry, @page($)@", true},
+                {&reader->change, "handler_change", "id, @handled($)@", false},
+                {&reader->entry_state, "entry_state", "id, @page($)@", false},
+                {&reader->system, "system_registers", "at, @system($)@", true},
+                {&reader->segment, "segment_registers", "at, @segment($)@", true},
         };
 
         hwaccl_assert(page->count <= PAGE_MAX);
@@ -315,30 +292,32 @@ bool state_reader_prepare(struct state_reader *reader, struct hwaccl_recording *
                 reader->page_word[i] = (uint8_t)(hwaccl_subject_fields[page->index[i]].offset / 8);
                 hwaccl_known_fields_add(&reader->page_bit[i], page->index[i]);
         }
+        reader->page_columns = (UINT64_C(1) << page->count) - 1;
         for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-                if (!stream_prepare(tables[i].stream, recording, tables[i].table, tables[i].sql, true, error))
+                if (!integer_stream_prepare(tables[i].stream, recording, tables[i].table, tables[i].columns,
+                                            tables[i].nearest, error))
                         return false;
         return true;
 }
 
 void state_reader_rest(struct state_reader *reader)
 {
-        stream_reset(&reader->exit);
-        stream_reset(&reader->keyframe);
-        stream_reset(&reader->change);
-        stream_reset(&reader->entry_state);
-        stream_reset(&reader->system);
-        stream_reset(&reader->segment);
+        integer_stream_reset(&reader->exit);
+        integer_stream_reset(&reader->keyframe);
+        integer_stream_reset(&reader->change);
+        integer_stream_reset(&reader->entry_state);
+        integer_stream_reset(&reader->system);
+        integer_stream_reset(&reader->segment);
 }
 
 void state_reader_close(struct state_reader *reader)
 {
-        stream_close(&reader->exit);
-        stream_close(&reader->keyframe);
-        stream_close(&reader->change);
-        stream_close(&reader->entry_state);
-        stream_close(&reader->system);
-        stream_close(&reader->segment);
+        integer_stream_close(&reader->exit);
+        integer_stream_close(&reader->keyframe);
+        integer_stream_close(&reader->change);
+        integer_stream_close(&reader->entry_state);
+        integer_stream_close(&reader->system);
+        integer_stream_close(&reader->segment);
 }
 
 /* A keyframe has the whole state at the entry of its exit. At any other exit that state is what the exit before left.
@@ -351,16 +330,16 @@ bool state_reader_seek(struct state_reader *reader, int64_t id, struct hwaccl_er
 
         memset(at, 0, sizeof(*at));
         at->system_at = at->segment_at = -1;
-        if (!stream_start(&reader->keyframe, recording, id, last, error))
+        if (!integer_stream_start(&reader->keyframe, recording, id, last, error))
                 return false;
         bool is_keyframe = reader->keyframe.waiting && reader->keyframe.key == id;
         int64_t start = is_keyframe || id == first ? id : id - 1;
         at->expected = start;
-        if (!stream_start(&reader->exit, recording, start, last, error) ||
-            !stream_start(&reader->change, recording, start, last, error) ||
-            !stream_start(&reader->entry_state, recording, start, last, error) ||
-            !stream_start(&reader->system, recording, 2 * start, 2 * last, error) ||
-            !stream_start(&reader->segment, recording, 2 * start, 2 * last, error))
+        if (!integer_stream_start(&reader->exit, recording, start, last, error) ||
+            !integer_stream_start(&reader->change, recording, start, last, error) ||
+            !integer_stream_start(&reader->entry_state, recording, start, last, error) ||
+            !integer_stream_start(&reader->system, recording, 2 * start, 2 * last, error) ||
+            !integer_stream_start(&reader->segment, recording, 2 * start, 2 * last, error))
                 return false;
         if (reader->keyframe.waiting && reader->keyframe.key < start) {
                 if (reader->keyframe.key < first)

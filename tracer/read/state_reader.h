@@ -5,7 +5,7 @@
 #ifndef HWACCL_TRACER_STATE_READER_H
 #define HWACCL_TRACER_STATE_READER_H
 
-#include "tracer/read/stream.h"
+#include "tracer/read/integer_stream.h"
 
 #include "tracer/database/rows.h"
 #include "tracer/ring/state_delta.h"
@@ -14,14 +14,15 @@
 
 struct state_reader {
         struct hwaccl_recording *recording;
-        struct stream exit;
-        struct stream keyframe;
-        struct stream change;
-        struct stream entry_state;
-        struct stream system;
-        struct stream segment;
+        struct integer_stream exit;
+        struct integer_stream keyframe;
+        struct integer_stream change;
+        struct integer_stream entry_state;
+        struct integer_stream system;
+        struct integer_stream segment;
 
         unsigned page_count;
+        uint64_t page_columns; /* a bit for each */
         uint8_t page_word[PAGE_MAX];
         struct hwaccl_known_fields page_bit[PAGE_MAX]; /* the field's bit */
 
