@@ -5,6 +5,7 @@
 #include "replay/cli/recording_input.h"
 #include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/report.h"
+#include "replay/postmortem/unusual.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -109,6 +110,27 @@ static json_t *backtrace_array(const struct hwaccl_evidence *evidence)
         return frames;
 }
 
+static json_t *unusual_array(const struct hwaccl_evidence *evidence)
+{
+        struct hwaccl_unusual_exits unusual;
+        json_t *items = json_array();
+        char text[256];
+
+        hwaccl_find_unusual(evidence, &unusual);
+        for (size_t i = 0; i < unusual.count; i++) {
+                const struct hwaccl_unusual *item = &unusual.item[i];
+                hwaccl_unusual_text(item, text, sizeof(text));
+                cli_json_append(&items,
+                                json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kind",
+                                          hwaccl_unusual_name(item->kind), "from", cli_json_hex(item->from), "to",
+                                          cli_json_hex(item->to), "exit", exit_number_of(item->first), "last_exit",
+                                          exit_number_of(item->last), "exits", cli_json_count(item->exits), "of",
+                                          cli_json_count(unusual.exits), "before", cli_json_count(item->before),
+                                          "before_of", cli_json_count(item->before_of), "text", cli_json_text(text)));
+        }
+        return items;
+}
+
 static json_t *vcpus_array(const struct hwaccl_report *report)
 {
         json_t *vcpus = json_array();
@@ -133,13 +155,14 @@ static bool print_json(const struct hwaccl_report *report)
                 cli_json_append(&findings, finding_object(&report->finding[i]));
         for (size_t i = 0; (text = hwaccl_report_more(report->evidence, i)) != NULL; i++)
                 cli_json_append(&more, cli_json_text(text));
-        return cli_json_print(json_pack(
-                "{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vcpu", (json_int_t)report->evidence->vcpu,
-                "judgement", judgements[report->judgement], "end",
-                hwaccl_end_name(hwaccl_recording_info(report->evidence->recording)->end), "findings", findings,
-                "registers", registers_object(report->evidence), "console", console_array(report->evidence),
-                "interrupts", ledger_array(report->evidence), "code", code_array(report->evidence), "backtrace",
-                backtrace_array(report->evidence), "vcpus", vcpus_array(report), "more", more));
+        return cli_json_print(json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vcpu",
+                                        (json_int_t)report->evidence->vcpu, "judgement", judgements[report->judgement],
+                                        "end", hwaccl_end_name(hwaccl_recording_info(report->evidence->recording)->end),
+                                        "findings", findings, "registers", registers_object(report->evidence),
+                                        "console", console_array(report->evidence), "interrupts",
+                                        ledger_array(report->evidence), "code", code_array(report->evidence),
+                                        "backtrace", backtrace_array(report->evidence), "unusual",
+                                        unusual_array(report->evidence), "vcpus", vcpus_array(report), "more", more));
 }
 
 static enum cli_status status_of(enum hwaccl_judgement judgement)
@@ -183,12 +206,14 @@ const struct cli_command cli_command_report = {
         .arguments = "[OPTION]... RECORDING",
         .summary = "say why a guest failed, and what that rests on",
         .options = options,
-        .details =
-                "The first line says what happened and where. Then follow the facts that it rests on, each with its "
-                "exit,\n"
-                "what to look at, other findings, the last exits, registers with who changed them last, and the last\n"
-                "lines that were printed. Conclusions that are not certain begin with 'guess'.\n\n"
-                "Exit status: 0 the guest did not fail; 1 it failed; 2 the report cannot tell, or failure.\n\n"
-                "Example: hwaccl report boot.db\n",
+        .details = "The first line says what happened and where. Then follow the facts that it rests on, each with its "
+                   "exit,\n"
+                   "what to look at, other findings, the last exits, registers with who changed them last, the last "
+                   "lines\n"
+                   "that were printed, and what is unusual in the last exits. Conclusions that are not certain begin "
+                   "with\n"
+                   "'guess'.\n\n"
+                   "Exit status: 0 the guest did not fail; 1 it failed; 2 the report cannot tell, or failure.\n\n"
+                   "Example: hwaccl report boot.db\n",
         .run = run,
 };

@@ -2,6 +2,7 @@
 #include "replay/postmortem/report.h"
 
 #include "replay/postmortem/evidence_memory.h"
+#include "replay/postmortem/unusual.h"
 
 #include <inttypes.h>
 
@@ -149,6 +150,23 @@ static void print_console(const struct hwaccl_evidence *evidence, FILE *stream)
         }
 }
 
+static void print_unusual(const struct hwaccl_evidence *evidence, FILE *stream)
+{
+        struct hwaccl_unusual_exits unusual;
+        char text[256];
+
+        hwaccl_find_unusual(evidence, &unusual);
+        if (unusual.count)
+                (void)fprintf(stream,
+                              "\nUnusual in the last %" PRIu64 " exits, against those before exit %" PRIu64 ":\n",
+                              unusual.exits, unusual.before_end);
+        for (size_t i = 0; i < unusual.count; i++) {
+                hwaccl_unusual_text(&unusual.item[i], text, sizeof(text));
+                print_exit(unusual.item[i].first, stream);
+                (void)fprintf(stream, "%s\n", text);
+        }
+}
+
 static void print_ledger(const struct hwaccl_evidence *evidence, FILE *stream)
 {
         struct hwaccl_report_event event[REPORT_LEDGER_MAX];
@@ -197,6 +215,7 @@ void hwaccl_report_print(const struct hwaccl_report *report, FILE *stream)
                 print_backtrace(evidence, stream);
         }
         print_console(evidence, stream);
+        print_unusual(evidence, stream);
         for (size_t i = 0; (more = hwaccl_report_more(evidence, i)) != NULL; i++)
                 (void)fprintf(stream, "%s  - %s\n", i == 0 ? "\nWhat would tell more:\n" : "", more);
 }
