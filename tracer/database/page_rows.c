@@ -2,27 +2,16 @@
 
 #include "core/assert.h"
 #include "tracer/database/database.h"
+#include "tracer/database/page_format.h"
 #include "tracer/database/private_view.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Types of pages. */
-#define INTERIOR 5
-#define LEAF     13
-
-#define INTERIOR_HEADER 12u
-#define LEAF_HEADER     8u
-
 /* Bytes behind a page that may be read, too: the values of a row are looked at before it is known whether they end in
  * it. */
 #define PADDING (8u * (PAGE_ROWS_TABLE_COLUMNS + 1))
-
-static uint32_t be16(const uint8_t *bytes)
-{
-        return (uint32_t)bytes[0] << 8 | bytes[1];
-}
 
 static bool refuse(struct page_rows *rows, uint32_t page, const char *problem)
 {
@@ -31,8 +20,7 @@ static bool refuse(struct page_rows *rows, uint32_t page, const char *problem)
         return false;
 }
 
-/* The variable-length integer at @from: what follows it, or NULL where it does not end before @end. */
-static const uint8_t *long_varint(const uint8_t *from, const uint8_t *end, uint64_t *value)
+const uint8_t *page_long_varint(const uint8_t *from, const uint8_t *end, uint64_t *value)
 {
         uint64_t result = 0;
 
@@ -47,15 +35,6 @@ static const uint8_t *long_varint(const uint8_t *from, const uint8_t *end, uint6
                 return NULL;
         *value = result << 8 | *from;
         return from + 1;
-}
-
-static inline const uint8_t *varint(const uint8_t *from, const uint8_t *end, uint64_t *value)
-{
-        if (from < end && !(*from & 0x80)) {
-                *value = *from;
-                return from + 1;
-        }
-        return long_varint(from, end, value);
 }
 
 static bool find_root(struct page_rows *rows, sqlite3 *db, const char *table, struct hwaccl_error *error)
@@ -125,10 +104,10 @@ static bool load(struct page_rows *rows, unsigned depth, uint32_t number)
         if (!private_file_read(rows->view, offset, level->bytes, rows->view->page_size, &got) ||
             got != rows->view->page_size)
                 return refuse(rows, number, "it cannot be read");
-        level->leaf = level->bytes[0] == LEAF;
-        level->cells = be16(level->bytes + 3);
-        size_t header = level->leaf ? LEAF_HEADER : INTERIOR_HEADER;
-        if (level->bytes[0] != LEAF && level->bytes[0] != INTERIOR)
+        level->leaf = level->bytes[0] == PAGE_TABLE_LEAF;
+        level->cells = page_be16(level->bytes + 3);
+        size_t header = level->leaf ? PAGE_LEAF_HEADER : PAGE_INTERIOR_HEADER;
+        if (level->bytes[0] != PAGE_TABLE_LEAF && level->bytes[0] != PAGE_TABLE_INTERIOR)
                 return refuse(rows, number, "it is no page of a table");
         if (header + 2 * (size_t)level->cells > rows->usable)
                 return refuse(rows, number, "it has more cells than room");
@@ -141,8 +120,8 @@ static bool load(struct page_rows *rows, unsigned depth, uint32_t number)
 /* Where cell @cell of a page begins; NULL: outside. */
 static const uint8_t *cell_at(const struct page_rows *rows, const struct page_level *level, uint32_t cell)
 {
-        uint32_t header = level->leaf ? LEAF_HEADER : INTERIOR_HEADER;
-        uint32_t at = be16(level->bytes + header + 2 * cell);
+        uint32_t header = level->leaf ? PAGE_LEAF_HEADER : PAGE_INTERIOR_HEADER;
+        uint32_t at = page_be16(level->bytes + header + 2 * cell);
 
         return at >= header && at < rows->usable ? level->bytes + at : NULL;
 }
@@ -154,11 +133,11 @@ static bool key_of(struct page_rows *rows, const struct page_level *level, uint3
         uint64_t value = 0;
 
         if (at && level->leaf)
-                at = varint(at, end, &value);
+                at = page_varint(at, end, &value);
         else if (at)
                 at = end - at > 4 ? at + 4 : NULL;
         if (at)
-                at = varint(at, end, &value);
+                at = page_varint(at, end, &value);
         *key = (int64_t)value;
         return at || refuse(rows, level->number, "a cell is not in it");
 }
@@ -238,8 +217,8 @@ static bool take_cell(struct page_rows *rows, const struct page_level *leaf)
         const uint8_t *at = cell_at(rows, leaf, leaf->cell);
         uint64_t size = 0, key = 0;
 
-        at = at ? varint(at, end, &size) : NULL;
-        at = at ? varint(at, end, &key) : NULL;
+        at = at ? page_varint(at, end, &size) : NULL;
+        at = at ? page_varint(at, end, &key) : NULL;
         if (!at || size > (uint64_t)(end - at) || size > rows->usable - 35)
                 return refuse(rows, leaf->number, "a row is not in it");
         if ((int64_t)key < rows->key || (rows->any && (int64_t)key == rows->key))
@@ -276,21 +255,12 @@ int page_rows_next(struct page_rows *rows)
         return 1;
 }
 
-/* The header of a record: a type for each column. Most are 0, for NULL, in a row: how many of these follow at @at. */
-static inline unsigned count_nulls(const uint8_t *at)
-{
-        uint64_t types;
-
-        memcpy(&types, at, sizeof(types));
-        return types ? (unsigned)__builtin_ctzll(types) / 8 : 8;
-}
-
 /* Type 7 is a floating-point number; text and BLOBs begin at 12. Where the next type and the next value are, or NULL */
 static const uint8_t *pass_column(const uint8_t *at, const uint8_t *header_end, const uint8_t **data,
                                   const uint8_t *end)
 {
         uint64_t type = 0;
-        const uint8_t *next = varint(at, header_end, &type);
+        const uint8_t *next = page_varint(at, header_end, &type);
         const uint64_t length = type == 7 ? 8 : (type - 12) / 2;
 
         if (!next || (type != 7 && type < 12) || *data > end || length > (uint64_t)(end - *data))
@@ -311,7 +281,7 @@ static bool take_columns(const uint8_t *at, const uint8_t *header_end, const uin
                 const unsigned type = *at;
                 const unsigned to = place[i];
                 if (type == 0) {
-                        const unsigned nulls = count_nulls(at);
+                        const unsigned nulls = page_nulls(at);
                         at += nulls;
                         i += nulls - 1;
                 } else if (type < 7) { /* big-endian; whether it was in the row is seen below */
@@ -340,7 +310,7 @@ static bool take_columns(const uint8_t *at, const uint8_t *header_end, const uin
 bool page_rows_integers(struct page_rows *rows, const uint8_t *place, unsigned columns, struct row_integers *integers)
 {
         uint64_t size = 0;
-        const uint8_t *header = varint(rows->payload, rows->payload + rows->size, &size);
+        const uint8_t *header = page_varint(rows->payload, rows->payload + rows->size, &size);
 
         hwaccl_assert(columns <= PAGE_ROWS_TABLE_COLUMNS);
         memset(integers, 0, sizeof(*integers));

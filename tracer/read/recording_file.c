@@ -5,6 +5,7 @@
  */
 #include "tracer/read/recording_internal.h"
 
+#include "tracer/database/page_check.h"
 #include "tracer/database/private_view.h"
 #include "tracer/database/schema.h"
 #include "tracer/database/schema_model.h"
@@ -25,6 +26,9 @@
  * checks cells when it reads them (cell_size_check), and every value is checked before use.
  */
 #define QUICK_CHECK_MAX (INT64_C(256) << 20)
+
+/* For smaller files SQLite's own check takes less time than asking it for each table. */
+#define PAGE_CHECK_MIN (INT64_C(1) << 20)
 
 /* The header has the size of the file (SQLite file format, 1.3): page size at 16, pages at 28, big-endian. While a
  * write-ahead log exists, the file may be older. */
@@ -99,10 +103,15 @@ static bool open_view(struct hwaccl_recording *recording, struct hwaccl_error *e
         return recording->db != NULL;
 }
 
-static bool quick_check(struct hwaccl_recording *recording, struct hwaccl_error *error)
+static bool quick_check(struct hwaccl_recording *recording, int64_t size, struct hwaccl_error *error)
 {
         sqlite3_stmt *check;
+        bool well = false;
 
+        if (size >= PAGE_CHECK_MIN && !page_check(recording->db, &well, error))
+                return false;
+        if (well)
+                return true;
         if (!database_prepare(recording->db, "PRAGMA quick_check(1)", &check, error))
                 return false;
         int result = sqlite3_step(check);
@@ -170,8 +179,10 @@ static bool check_version(struct hwaccl_recording *recording, int64_t *version, 
         return true;
 }
 
-/* The file's own SQL first goes: not even a check of pages or a migration may run into it. */
-static bool compare_schema(struct hwaccl_recording *recording, int64_t version, bool pages, struct hwaccl_error *error)
+/* @pages: bytes of a file whose pages are to be checked; 0: they are not.
+ * The file's own SQL first goes: not even a check of pages or a migration may run into it. */
+static bool compare_schema(struct hwaccl_recording *recording, int64_t version, int64_t pages,
+                           struct hwaccl_error *error)
 {
         struct hwaccl_error reason;
 
@@ -180,14 +191,14 @@ static bool compare_schema(struct hwaccl_recording *recording, int64_t version, 
                 return recording_error(recording, error, "%s", reason.message);
         /* pages of what was hidden would be reported as unused */
         if (!bring_to_this_version(recording, version, error) ||
-            (pages && !recording->foreign_count && !quick_check(recording, error)))
+            (pages && !recording->foreign_count && !quick_check(recording, pages, error)))
                 return false;
         if (!schema_verify(recording->db, false, &reason))
                 return recording_error(recording, error, "not a complete recording: %s", reason.message);
         return true;
 }
 
-static bool check_schema(struct hwaccl_recording *recording, bool pages, struct hwaccl_error *error)
+static bool check_schema(struct hwaccl_recording *recording, int64_t pages, struct hwaccl_error *error)
 {
         int64_t version = 0;
 
@@ -222,7 +233,8 @@ bool recording_open_file(struct hwaccl_recording *recording, bool quick, struct 
         int64_t size = 0;
 
         if (!database_name_is_plain(recording->path, error) || !check_file(recording, &size, error) ||
-            !open_view(recording, error) || !check_schema(recording, !quick && size <= QUICK_CHECK_MAX, error) ||
+            !open_view(recording, error) ||
+            !check_schema(recording, quick || size > QUICK_CHECK_MAX ? 0 : size, error) ||
             !keep_schema(recording, error) || !have_views(recording, error))
                 return false;
         schema_guard_queries(recording->db, size, &recording->budget);
