@@ -118,7 +118,7 @@ static bool row_is_well(const struct check *check, const uint8_t *payload, uint6
                         column++;
                 }
         }
-        return behind <= size && column <= check->columns && !(check->needed >> column);
+        return behind == size && column <= check->columns && !(check->needed >> column);
 }
 
 /* @at: behind the sizes of a cell of @size bytes of payload. *local: how many of them are in it, with the number of an

@@ -304,7 +304,7 @@ static bool take_columns(const uint8_t *at, const uint8_t *header_end, const uin
         }
         integers->known = known & ~(UINT64_C(1) << PAGE_ROWS_NOWHERE);
         integers->other = other & ~(UINT64_C(1) << PAGE_ROWS_NOWHERE);
-        return data <= end;
+        return at < header_end ? data <= end : data == end;
 }
 
 bool page_rows_integers(struct page_rows *rows, const uint8_t *place, unsigned columns, struct row_integers *integers)

@@ -1,5 +1,6 @@
 #include "tracer/database/schema_guard.h"
 
+#include "core/assert.h"
 #include "tracer/database/schema.h"
 #include "tracer/database/schema_model.h"
 
@@ -53,13 +54,17 @@ struct finder {
         void (*found)(void *opaque, const char *text);
         void *opaque;
         bool current; /* the file's version is this build's: its views can be judged */
+        bool seen[SCHEMA_MODEL_MAX];
 };
 
 static bool report(void *opaque, enum verdict verdict, const char *type, const char *name)
 {
-        const struct finder *finder = opaque;
+        struct finder *finder = opaque;
+        const struct schema_object *own = schema_model_find(name);
         char text[256];
 
+        if (own)
+                finder->seen[own - schema_model] = true;
         if (verdict == OWN || (verdict == ALTERED && (!finder->current || strcmp(type, "table") == 0)))
                 return true; /* tables are schema_verify()'s */
         (void)snprintf(text, sizeof(text), "%s %s %s", type, name,
@@ -69,25 +74,16 @@ static bool report(void *opaque, enum verdict verdict, const char *type, const c
 }
 
 /* Views of this version that the file lacks. */
-static bool find_missing(sqlite3 *db, const struct finder *finder, struct hwaccl_error *error)
+static void report_missing(const struct finder *finder)
 {
-        sqlite3_stmt *lookup = NULL;
-        bool good = database_prepare(db, "SELECT 1 FROM sqlite_schema WHERE name = ?1", &lookup, error);
-
-        for (size_t i = 0; good && i < schema_model_count; i++) {
-                const struct schema_object *own = &schema_model[i];
+        hwaccl_assert(schema_model_count <= SCHEMA_MODEL_MAX);
+        for (size_t i = 0; i < schema_model_count; i++) {
                 char text[256];
-                if (strcmp(own->type, "view") != 0)
+                if (finder->seen[i] || strcmp(schema_model[i].type, "view") != 0)
                         continue;
-                good = sqlite3_bind_text(lookup, 1, own->name, -1, SQLITE_STATIC) == SQLITE_OK ||
-                       hwaccl_error_set(error, "out of memory");
-                (void)snprintf(text, sizeof(text), "view %s is missing", own->name);
-                if (good && sqlite3_step(lookup) == SQLITE_DONE)
-                        finder->found(finder->opaque, text);
-                (void)sqlite3_reset(lookup);
+                (void)snprintf(text, sizeof(text), "view %s is missing", schema_model[i].name);
+                finder->found(finder->opaque, text);
         }
-        (void)sqlite3_finalize(lookup);
-        return good;
 }
 
 static bool is_current(sqlite3 *db, bool *current, struct hwaccl_error *error)
@@ -103,10 +99,13 @@ static bool is_current(sqlite3 *db, bool *current, struct hwaccl_error *error)
 bool schema_find_foreign(sqlite3 *db, void (*found)(void *opaque, const char *text), void *opaque,
                          struct hwaccl_error *error)
 {
-        struct finder finder = {found, opaque, false};
+        struct finder finder = {.found = found, .opaque = opaque};
 
-        return is_current(db, &finder.current, error) && for_each_object(db, report, &finder, error) &&
-               (!finder.current || find_missing(db, &finder, error));
+        if (!is_current(db, &finder.current, error) || !for_each_object(db, report, &finder, error))
+                return false;
+        if (finder.current)
+                report_missing(&finder);
+        return true;
 }
 
 struct hider {

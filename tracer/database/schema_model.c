@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define OBJECTS_MAX 256u
-
 const struct schema_object *schema_model_find(const char *name)
 {
         size_t low = 0, high = schema_model_count;
@@ -50,11 +48,11 @@ static bool verify_object(sqlite3_stmt *row, bool views, bool *seen, struct hwac
 
 bool schema_verify(sqlite3 *db, bool views, struct hwaccl_error *error)
 {
-        bool seen[OBJECTS_MAX] = {false};
+        bool seen[SCHEMA_MODEL_MAX] = {false};
         sqlite3_stmt *row;
         int result = SQLITE_DONE;
 
-        hwaccl_assert(schema_model_count <= OBJECTS_MAX);
+        hwaccl_assert(schema_model_count <= SCHEMA_MODEL_MAX);
         if (!database_prepare(db, "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL", &row, error))
                 return false;
         bool good = true;

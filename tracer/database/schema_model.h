@@ -17,6 +17,7 @@ struct schema_object {
 /* In the order of strcmp() of their names. */
 extern const struct schema_object schema_model[];
 extern const size_t schema_model_count;
+#define SCHEMA_MODEL_MAX 256u /* it is at most this */
 
 /** schema_model_find - the object of that name, or NULL */
 const struct schema_object *schema_model_find(const char *name);
