@@ -97,6 +97,7 @@ bool cli_sandbox_enter(const struct cli_command *command, const char *path)
 {
         struct hwaccl_error error;
 
+        (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD); /* what reads has one thread, and needs no mutexes */
         if (enter(path, add_recording, NULL, 0, &error))
                 return true;
         (void)cli_error(command, "%s", error.message);
