@@ -124,6 +124,31 @@ class RecordVmm(hwaccl_cli.CommandTest):
             self.record(VMM, what)
             self.assertEqual(self.rows("SELECT exit, text FROM marks"), [f"3|{text}"])
 
+    def report(self):
+        result = subprocess.run([HWACCL, "report", self.path("q.db")], capture_output=True, text=True)
+        self.assertEqual(result.stderr, "")
+        return result.stdout.split("\n")[0]
+
+    def test_the_report_knows_how_a_vmm_ends(self):
+        for command, status, title in (
+                (("internal-error",), 7, "KVM could not run the guest further at 0000:1003h: KVM_EXIT_INTERNAL_ERROR: suberror 1 "
+                                         "(emulation)"),
+                (("system-event", "3"), 7, "the guest told KVM so at 0000:1003h: KVM_EXIT_SYSTEM_EVENT: type 3 (crash)"),
+                (("run", "4"), 7, "the VMM ended by itself with exit status 7; the guest was at 0000:1003h"),
+                (("die", "4"), 137, "the VMM was killed by signal 9 (Killed) while it handled this exit; the guest was at 0000:1003h"),
+                (("die-in-guest",), 137, "the VMM was killed by signal 9 (Killed) while the guest ran; the guest was at 0000:1002h")):
+            self.record(VMM, *command, status=status)
+            self.assertEqual(self.report(), title)
+        # of the last one: a vCPU that did not come back
+        self.assertRegex(self.rows("SELECT value FROM option WHERE name = 'host_vcpu_0_end'")[0], "^in the guest for [0-9]+ ms$")
+        subprocess.run(["sqlite3", self.path("q.db"), "UPDATE option SET value = 'in the guest for 5000 ms' WHERE name = "
+                        "'host_vcpu_0_end'; UPDATE status SET end_status = 7, end_code = 2"], check=True)
+        self.assertEqual(self.report(), "vCPU 0 ran for 5000 ms without an exit, up to the end; its last exit was at 0000:1002h")
+        self.record(VMM, "fail-entry")
+        self.assertRegex(self.report(), "^the processor refused to enter the guest at 0000:1003h")
+        self.record(VMM, "shutdown")
+        self.assertRegex(self.report(), "^triple fault at 0000:1003h")
+
     def test_nothing_to_record(self):
         for command, status, why in (((VMM, "no-vcpu"), 7, "it created no vCPU of KVM"), (("true",), 0, "it did not use KVM")):
             result = self.record(*command, status=status)

@@ -2,7 +2,7 @@
  * A simulated /dev/kvm for VMMs that are linked with it: its vCPUs run no guest, KVM_RUN returns one exit after the
  * other: OUT to port 3f8h, IN from port 60h, a write to memory at d0000h, HLT. RIP is 1000h plus the exit's number, RAX
  * that number. A vCPU's KVM_SET_REGS with RBX = N makes its exit N another one: KVM_EXIT_* RCX, and RDX in its first
- * word.
+ * word. KVM_EXIT_* 255 kills the process while the guest runs.
  *
  * FAKE_KVM_NO_SYNC: KVM_CAP_SYNC_REGS is lacking. With it, KVM_GET_REGS ends the process, because no VMM here calls
  * that: it is one system call more than without a recorder.
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -111,6 +112,8 @@ static int run_vcpu(struct object *vcpu)
                 return -1;
         }
         set_exit(vcpu);
+        if (run->exit_reason == 255)
+                (void)kill(getpid(), SIGKILL);
         if (run->kvm_valid_regs & KVM_SYNC_X86_REGS)
                 get_regs(vcpu, &run->s.regs.regs);
         if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS)

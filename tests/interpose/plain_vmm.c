@@ -210,8 +210,10 @@ int main(int argc, char **argv)
                 run_to(make_vcpu(make_vm(), 0), KVM_EXIT_FAIL_ENTRY, 0x80000021);
         else if (strcmp(what, "shutdown") == 0)
                 run_to(make_vcpu(make_vm(), 0), KVM_EXIT_SHUTDOWN, 0);
-        else if (strcmp(what, "never") == 0)
-                (void)make_vcpu(make_vm(), 0);
+        else if (strcmp(what, "die-in-guest") == 0)
+                run_to(make_vcpu(make_vm(), 0), 255, 0);
+        else if (strcmp(what, "system-event") == 0)
+                run_to(make_vcpu(make_vm(), 0), KVM_EXIT_SYSTEM_EVENT, (unsigned)count);
         else if (strcmp(what, "no-vcpu") == 0)
                 (void)make_vm();
         else if (strcmp(what, "until-told") == 0)

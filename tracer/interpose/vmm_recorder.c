@@ -75,9 +75,11 @@ static void serve(struct vmm_recorder *recorder, uint32_t number)
         struct hwaccl_error error;
         bool good = number == 0 || remote_add_vcpu(recorder->remote, &error);
 
-        if (good)
+        if (good) {
+                slot->vcpu = remote_vcpu_count(recorder->remote) - 1;
                 (void)snprintf(slot->ring_path, sizeof(slot->ring_path), "/proc/%ld/fd/%d", (long)getpid(),
-                               remote_ring_fd(recorder->remote, remote_vcpu_count(recorder->remote) - 1));
+                               remote_ring_fd(recorder->remote, slot->vcpu));
+        }
         atomic_store_explicit(&slot->state, good ? INTERPOSE_SLOT_READY : INTERPOSE_SLOT_REFUSED, memory_order_release);
         futex_wake(&slot->state);
 }
@@ -175,6 +177,21 @@ struct vmm_recorder_counts vmm_recorder_counts(const struct vmm_recorder *record
                 .kvm = atomic_load(&control->kvm_processes),
                 .unrecorded = atomic_load(&control->unrecorded),
         };
+}
+
+void vmm_recorder_note_ends(struct vmm_recorder *recorder)
+{
+        for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++) {
+                const struct interpose_slot *slot = &recorder->control->slot[i];
+                uint64_t entered = atomic_load(&slot->entered);
+                char name[32], text[48];
+                if (!entered)
+                        continue;
+                (void)snprintf(name, sizeof(name), "host_vcpu_%u_end", slot->vcpu);
+                (void)snprintf(text, sizeof(text), "in the guest for %" PRIu64 " ms",
+                               remote_ms_since(recorder->remote, entered));
+                remote_annotate(recorder->remote, name, text);
+        }
 }
 
 void vmm_recorder_annotate(struct vmm_recorder *recorder, const char *name, const char *value)

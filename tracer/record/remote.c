@@ -110,6 +110,16 @@ uint64_t remote_exits(const struct remote_recording *remote)
         return exits;
 }
 
+uint64_t remote_ms_since(const struct remote_recording *remote, uint64_t stamp)
+{
+        const struct ring_header *header = remote->ring[0].header;
+        enum stamp_kind kind = header->stamp_kind == STAMP_TSC ? STAMP_TSC : STAMP_MONOTONIC;
+        uint64_t khz = atomic_load_explicit(&header->stamp_khz, memory_order_relaxed);
+        uint64_t now = stamp_now(kind);
+
+        return khz && now > stamp ? (now - stamp) / khz : 0;
+}
+
 /* Continues where the producer has stopped: an annotation may stand anywhere. */
 void remote_annotate(struct remote_recording *remote, const char *name, const char *value)
 {

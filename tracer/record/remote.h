@@ -29,6 +29,10 @@ int remote_ring_fd(const struct remote_recording *remote, unsigned vcpu);
 /** remote_exits - exits of all vCPUs that are completely recorded */
 uint64_t remote_exits(const struct remote_recording *remote);
 
+/** remote_ms_since - milliseconds since a time stamp that a producer took; 0 where the rate of its clock is not known
+ */
+uint64_t remote_ms_since(const struct remote_recording *remote, uint64_t stamp);
+
 /** remote_annotate - set an option, after all producers have ended */
 void remote_annotate(struct remote_recording *remote, const char *name, const char *value);
 

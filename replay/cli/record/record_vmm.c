@@ -191,6 +191,7 @@ static bool finish(struct vmm *vmm, const char *how, struct hwaccl_error *error)
         char number[16];
 
         (void)snprintf(number, sizeof(number), "%d", vmm->wait_status);
+        vmm_recorder_note_ends(recorder);
         vmm_recorder_annotate(recorder, "vmm_wait_status", number);
         vmm_recorder_annotate(recorder, "vmm_end", how);
         vmm->recorder = NULL;

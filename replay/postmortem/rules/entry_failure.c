@@ -1,7 +1,9 @@
 /* The processor refused to enter the guest. */
 #include "replay/postmortem/rules.h"
+#include "replay/postmortem/vmm_mark.h"
 #include "replay/postmortem/words/words.h"
 
+#include "core/exit/control_register.h"
 #include "core/exit/dispatch.h"
 
 #include <inttypes.h>
@@ -10,6 +12,7 @@
 #define RULES_MAX 8
 
 struct broken_rules {
+        bool kvm; /* the state is that of KVM, which sets CR0.NE and CR4.VMXE for the processor */
         struct hwaccl_broken_rule rule[RULES_MAX];
         size_t count;
 };
@@ -17,7 +20,11 @@ struct broken_rules {
 static void take_rule(void *opaque, const struct hwaccl_broken_rule *rule)
 {
         struct broken_rules *rules = opaque;
+        uint64_t missing = rule->value ^ rule->right;
 
+        if (rules->kvm && ((rule->field == HWACCL_FIELD_INDEX_cr0 && missing == HWACCL_CR0_NE) ||
+                           (rule->field == HWACCL_FIELD_INDEX_cr4 && missing == HWACCL_CR4_VMXE)))
+                return;
         if (rules->count < RULES_MAX)
                 rules->rule[rules->count++] = *rule;
 }
@@ -61,7 +68,7 @@ static bool is_entry_failure(const struct evidence_exit *exit)
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
         const struct evidence_exit *last = hwaccl_evidence_last(evidence);
-        struct broken_rules rules = {.count = 0};
+        struct broken_rules rules = {.kvm = evidence->info->vmm != NULL};
         char place[64];
 
         if (!last || !hwaccl_known_fields_has(&last->exit_known, HWACCL_FIELD_INDEX_exit_reason) ||
@@ -93,6 +100,9 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
         }
         if (evidence->info->end_message)
                 finding_fact(finding, last->number, "the VMM says: %s", evidence->info->end_message);
+        char mark[VMM_MARK_ROOM];
+        if (vmm_mark(evidence, last->number, mark))
+                finding_fact(finding, last->number, "KVM says: %s", mark);
         if (last->offered)
                 finding_fact(finding, last->number, "vector %02xh was to be injected at this entry", last->vector);
 }

@@ -1,5 +1,6 @@
 /* The guest asked to be reset or switched off, or said how it ended. */
 #include "replay/postmortem/rules.h"
+#include "replay/postmortem/vmm_mark.h"
 
 #include "core/exit/registers.h"
 #include "hwaccl/fault_chain.h"
@@ -200,9 +201,13 @@ static void triple_fault_on_purpose(const struct hwaccl_evidence *evidence, cons
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
         const struct evidence_exit *last = hwaccl_evidence_last(evidence);
+        int status;
 
         switch (evidence->info->end) {
-        case HWACCL_END_EXIT_CODE: exit_code(evidence, last, finding); break;
+        case HWACCL_END_EXIT_CODE:
+                if (!vmm_wait_status(evidence, &status)) /* else it is the VMM's, which may end as it likes */
+                        exit_code(evidence, last, finding);
+                break;
         case HWACCL_END_RESET:
         case HWACCL_END_POWER_OFF:
                 if (last)

@@ -26,6 +26,7 @@ struct interpose_vcpu {
         size_t run_size;
         uint64_t sync_registers; /* KVM_SYNC_X86_*: what KVM_RUN leaves in struct kvm_run; 0: KVM_GET_* is needed */
         unsigned until_look;
+        struct interpose_slot *slot;
         bool halted; /* the last exit was HLT */
         struct lane lane;
         struct ring ring;
@@ -178,6 +179,7 @@ static bool create(struct interpose_control *control, int vm, int fd, unsigned l
         const uint64_t wanted = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
         vcpu->sync_registers = sync > 0 && ((uint64_t)sync & wanted) == wanted ? wanted : 0;
         vcpu->until_look = LOOK_INTERVAL;
+        vcpu->slot = slot;
         describe(vcpu, vm, id);
         atomic_store_explicit(&known->all[number], vcpu, memory_order_release);
         atomic_store_explicit(place, vcpu, memory_order_release);
@@ -302,9 +304,11 @@ int vcpu_run(struct interpose_vcpu *vcpu, int fd, void *argument)
         run->kvm_valid_regs = valid | vcpu->sync_registers;
         errno = before;
         vcpu->lane.entry_stamp = lane_now(&vcpu->lane);
+        atomic_store_explicit(&vcpu->slot->entered, vcpu->lane.entry_stamp, memory_order_relaxed);
         int result = next_ioctl(fd, KVM_RUN, argument);
         int reason = errno;
         uint64_t stamp = lane_now(&vcpu->lane);
+        atomic_store_explicit(&vcpu->slot->entered, 0, memory_order_relaxed);
         run->kvm_valid_regs = valid;
         if (result >= 0 || (reason == EINTR && run->exit_reason == KVM_EXIT_INTR))
                 record_exit(vcpu, fd, run, stamp);

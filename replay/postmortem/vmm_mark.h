@@ -1,0 +1,15 @@
+/* What the recorder of another VMM noted of an exit: KVM's own exits, and errors of KVM_RUN. */
+#ifndef HWACCL_POSTMORTEM_VMM_MARK_H
+#define HWACCL_POSTMORTEM_VMM_MARK_H
+
+#include "replay/postmortem/evidence.h"
+
+#define VMM_MARK_ROOM 240u
+
+/** vmm_mark - the last mark of exit @exit that names KVM, safe to print; false where there is none */
+bool vmm_mark(const struct hwaccl_evidence *evidence, uint64_t exit, char text[static VMM_MARK_ROOM]);
+
+/** vmm_wait_status - how the VMM ended, as wait(2) says; false where it was not recorded from outside */
+bool vmm_wait_status(const struct hwaccl_evidence *evidence, int *status);
+
+#endif
