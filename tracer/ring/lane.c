@@ -89,7 +89,9 @@ bool lane_exit_partial(struct lane *lane, struct hwaccl_known_state given, const
         const struct hwaccl_known_fields *known = given.state ? given.known : &none;
 
         hwaccl_assert(lane->masks);
-        const union state_words *keep = keep_of(&lane->masks->exit, known);
+        if (!hwaccl_known_fields_equal(lane->masks->exit[lane->masks->latest].fields, *known))
+                lane->masks->latest ^= 1u;
+        const union state_words *keep = keep_of(&lane->masks->exit[lane->masks->latest], known);
         uint64_t bitmap = lane->avx2 ? exit_bitmap_avx2(lane, state, keep)
                                      : state_delta_bitmap_known(state, &lane->last, keep, false);
         if (!lane_put_exit(lane, state, keep, known, pending, stamp, bitmap))

@@ -38,7 +38,8 @@ struct lane_mask {
 
 struct lane_masks {
         struct lane_mask entry;
-        struct lane_mask exit;
+        struct lane_mask exit[2]; /* exits with a guest-physical address and others alternate */
+        unsigned latest;          /* of exit */
 };
 
 struct lane {

@@ -55,17 +55,6 @@ size_t exit_text(const struct kvm_run *run, char to[static EXIT_TEXT_ROOM])
         struct text text = {to, 0};
 
         switch (run->exit_reason) {
-        case KVM_EXIT_IO:
-        case KVM_EXIT_MMIO:
-        case KVM_EXIT_HLT:
-        case KVM_EXIT_SHUTDOWN:
-        case KVM_EXIT_INTR:
-        case KVM_EXIT_IRQ_WINDOW_OPEN:
-        case KVM_EXIT_HYPERCALL:
-        /* frequent, and of no use without their data */
-        case KVM_EXIT_SET_TPR:
-        case KVM_EXIT_TPR_ACCESS:
-        case KVM_EXIT_IOAPIC_EOI: break;
         case KVM_EXIT_FAIL_ENTRY:
                 put(&text, "KVM_EXIT_FAIL_ENTRY: hardware reason %#llx",
                     (unsigned long long)run->fail_entry.hardware_entry_failure_reason);

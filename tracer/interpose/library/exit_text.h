@@ -3,11 +3,25 @@
 #define HWACCL_INTERPOSE_EXIT_TEXT_H
 
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define EXIT_TEXT_ROOM 512u
 
-/** exit_text - its length; 0 for an exit that the recorded reason describes, or that is usual */
+/** exit_is_usual - of most exits: the recorded reason describes it, or it is frequent and of no use without its data */
+static inline bool exit_is_usual(uint32_t reason)
+{
+        const uint64_t usual = UINT64_C(1) << KVM_EXIT_IO | UINT64_C(1) << KVM_EXIT_MMIO | UINT64_C(1) << KVM_EXIT_HLT |
+                               UINT64_C(1) << KVM_EXIT_SHUTDOWN | UINT64_C(1) << KVM_EXIT_INTR |
+                               UINT64_C(1) << KVM_EXIT_IRQ_WINDOW_OPEN | UINT64_C(1) << KVM_EXIT_HYPERCALL |
+                               UINT64_C(1) << KVM_EXIT_SET_TPR | UINT64_C(1) << KVM_EXIT_TPR_ACCESS |
+                               UINT64_C(1) << KVM_EXIT_IOAPIC_EOI;
+
+        return reason < 64 && usual >> reason & 1;
+}
+
+/** exit_text - of an exit that is not usual; its length */
 size_t exit_text(const struct kvm_run *run, char text[static EXIT_TEXT_ROOM]);
 
 #endif

@@ -27,7 +27,10 @@ struct interpose_vcpu {
         uint64_t sync_registers; /* KVM_SYNC_X86_*: what KVM_RUN leaves in struct kvm_run; 0: KVM_GET_* is needed */
         unsigned until_look;
         struct interpose_slot *slot;
-        bool halted; /* the last exit was HLT */
+        bool halted;                     /* the last exit was HLT */
+        struct hwaccl_trace_state state; /* at the last exit */
+        struct kvm_sregs sregs;          /* in it; they seldom change, and are costly to convert */
+        uint64_t sregs_known[2];         /* the words of state.known for them; 0: none was converted */
         struct lane lane;
         struct ring ring;
         struct lane_masks masks;
@@ -240,19 +243,40 @@ static void record_entry(struct interpose_vcpu *vcpu)
                 (void)lane_entry(lane, (struct hwaccl_known_state){NULL, NULL});
 }
 
-/* What is known after KVM_RUN. */
-static void read_registers(const struct interpose_vcpu *vcpu, int fd, const struct kvm_run *run,
-                           struct hwaccl_trace_state *state)
+static void take_sregs(struct interpose_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
-        if (vcpu->sync_registers) {
-                hwaccl_trace_kvm_state(state, run, &run->s.regs.regs, &run->s.regs.sregs);
-                return;
+        struct hwaccl_trace_state *state = &vcpu->state;
+
+        if (!vcpu->sregs_known[0] || memcmp(sregs, &vcpu->sregs, sizeof(*sregs)) != 0) {
+                const uint64_t before[2] = {state->known[0], state->known[1]};
+                state->known[0] = state->known[1] = 0;
+                hwaccl_trace_kvm_sregs(state, sregs);
+                memcpy(vcpu->sregs_known, state->known, sizeof(vcpu->sregs_known));
+                memcpy(state->known, before, sizeof(before));
+                vcpu->sregs = *sregs;
         }
+        state->known[0] |= vcpu->sregs_known[0];
+        state->known[1] |= vcpu->sregs_known[1];
+}
+
+/* What is known after KVM_RUN; values of other fields are those of earlier exits. */
+static void read_state(struct interpose_vcpu *vcpu, int fd, const struct kvm_run *run)
+{
+        struct hwaccl_trace_state *state = &vcpu->state;
         struct kvm_regs regs;
         struct kvm_sregs sregs;
-        bool has_regs = next_ioctl(fd, KVM_GET_REGS, &regs) == 0;
-        bool has_sregs = next_ioctl(fd, KVM_GET_SREGS, &sregs) == 0;
-        hwaccl_trace_kvm_state(state, run, has_regs ? &regs : NULL, has_sregs ? &sregs : NULL);
+
+        state->known[0] = state->known[1] = 0;
+        hwaccl_trace_kvm_run(state, run);
+        if (vcpu->sync_registers) {
+                hwaccl_trace_kvm_regs(state, &run->s.regs.regs);
+                take_sregs(vcpu, &run->s.regs.sregs);
+                return;
+        }
+        if (next_ioctl(fd, KVM_GET_REGS, &regs) == 0)
+                hwaccl_trace_kvm_regs(state, &regs);
+        if (next_ioctl(fd, KVM_GET_SREGS, &sregs) == 0)
+                take_sregs(vcpu, &sregs);
 }
 
 /* SIGTERM at the exit that was asked for, from here, because only the vCPU's thread is there in time. */
@@ -265,16 +289,17 @@ static void count_exit(struct interpose_control *control)
 static void record_exit(struct interpose_vcpu *vcpu, int fd, const struct kvm_run *run, uint64_t stamp)
 {
         struct lane *lane = &vcpu->lane;
-        struct hwaccl_trace_state state;
         char text[EXIT_TEXT_ROOM];
 
-        read_registers(vcpu, fd, run, &state);
-        const struct hwaccl_known_fields known = hwaccl_known_fields_of_words(state.known);
+        read_state(vcpu, fd, run);
+        const struct hwaccl_known_fields known = hwaccl_known_fields_of_words(vcpu->state.known);
         vcpu->halted = run->exit_reason == KVM_EXIT_HLT;
-        (void)lane_exit(lane, (struct hwaccl_known_state){&state.values, &known}, NULL, stamp);
-        size_t length = exit_text(run, text);
-        if (__builtin_expect(length > 0, 0))
-                (void)lane_mark(lane, text, length, stamp);
+        (void)lane_exit(lane, (struct hwaccl_known_state){&vcpu->state.values, &known}, NULL, stamp);
+        if (__builtin_expect(!exit_is_usual(run->exit_reason), 0)) {
+                size_t length = exit_text(run, text);
+                if (length)
+                        (void)lane_mark(lane, text, length, stamp);
+        }
         count_exit(process_control());
 }
 
