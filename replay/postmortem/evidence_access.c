@@ -34,11 +34,13 @@ bool evidence_of_host(const struct evidence_exit *exit)
         }
 }
 
+/* Where the state after the handling is unknown, as with VMMs that record the registers at exits only, it says nothing. */
 static const struct hwaccl_subject_state *after(const struct hwaccl_evidence *evidence, size_t index)
 {
-        if (index + 1 < evidence->exit_count)
-                return &evidence->exits[index + 1].entry;
-        return evidence->state_known ? &evidence->state : NULL;
+        if (index + 1 >= evidence->exit_count)
+                return evidence->state_known ? &evidence->state : NULL;
+        const struct evidence_exit *next = &evidence->exits[index + 1];
+        return hwaccl_known_fields_has(&next->entry_known, HWACCL_FIELD_INDEX_rax) ? &next->entry : NULL;
 }
 
 static uint64_t low_bytes(uint64_t value, unsigned size)
