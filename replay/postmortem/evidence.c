@@ -16,6 +16,13 @@
 /* Exits that are replayed before the last one: enough for the devices at the end, and to find a handler's faults. */
 #define REPLAY_EXITS 20000u
 
+static void take_data(struct evidence_exit *to, const void *data, uint32_t size)
+{
+        to->data = 0;
+        to->data_size = size;
+        memcpy(&to->data, data, size < sizeof(to->data) ? size : sizeof(to->data));
+}
+
 static void take_inputs(struct evidence_exit *to, const struct hwaccl_recorded_exit *from)
 {
         for (size_t i = 0; i < from->input_count; i++) {
@@ -26,7 +33,20 @@ static void take_inputs(struct evidence_exit *to, const struct hwaccl_recorded_e
                 } else if (input->kind == HWACCL_INPUT_INSTRUCTION && input->data && !to->code_size) {
                         to->code_size = (uint8_t)(input->size < sizeof(to->code) ? input->size : sizeof(to->code));
                         memcpy(to->code, input->data, to->code_size);
+                } else if ((input->kind == HWACCL_INPUT_PORT_WRITE || input->kind == HWACCL_INPUT_MMIO_WRITE) &&
+                           input->data) {
+                        take_data(to, input->data, input->size);
                 }
+        }
+}
+
+static void take_effects(struct evidence_exit *to, const struct hwaccl_recorded_exit *from)
+{
+        for (size_t i = 0; i < from->effect_count; i++) {
+                const struct hwaccl_effect *effect = &from->effects[i];
+                if ((effect->kind == HWACCL_EFFECT_PORT_READ || effect->kind == HWACCL_EFFECT_MMIO_READ) &&
+                    effect->data)
+                        take_data(to, effect->data, effect->size);
         }
 }
 
@@ -49,6 +69,7 @@ static void take_exit(struct evidence_exit *to, const struct hwaccl_recorded_exi
                 .handler_ns = from->handler_ns,
         };
         take_inputs(to, from);
+        take_effects(to, from);
 }
 
 static bool read_exits(struct hwaccl_evidence *evidence, struct hwaccl_error *error)

@@ -36,7 +36,9 @@ struct evidence_exit {
         enum hwaccl_outcome outcome;
         uint64_t entry_ns, guest_ns, handler_ns; /* host times */
         bool clock_known;
-        uint64_t clock; /* of the guest */
+        uint64_t clock;     /* of the guest */
+        uint32_t data_size; /* of what a port or device was written or answered, where it was recorded; 0: it was not */
+        uint64_t data;      /* its first bytes */
         uint8_t code_size;
         uint8_t code[15]; /* of the instruction; as much as the handler read */
 };

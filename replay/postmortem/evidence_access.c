@@ -34,7 +34,8 @@ bool evidence_of_host(const struct evidence_exit *exit)
         }
 }
 
-/* Where the state after the handling is unknown, as with VMMs that record the registers at exits only, it says nothing. */
+/* Where the state after the handling is unknown, as with VMMs that record the registers at exits only, it says nothing.
+ */
 static const struct hwaccl_subject_state *after(const struct hwaccl_evidence *evidence, size_t index)
 {
         if (index + 1 >= evidence->exit_count)
@@ -48,6 +49,17 @@ static uint64_t low_bytes(uint64_t value, unsigned size)
         return size >= 8 ? value : value & ((UINT64_C(1) << 8 * size) - 1);
 }
 
+/* What was recorded of the access itself. */
+static bool take_data(const struct evidence_exit *exit, struct evidence_access *access)
+{
+        if (exit->data_size < 1 || exit->data_size > sizeof(exit->data))
+                return false;
+        access->size = exit->data_size;
+        access->value = exit->data;
+        access->value_known = true;
+        return true;
+}
+
 static void port_access(const struct hwaccl_evidence *evidence, size_t index, struct evidence_access *access)
 {
         const struct evidence_exit *exit = &evidence->exits[index];
@@ -59,7 +71,7 @@ static void port_access(const struct hwaccl_evidence *evidence, size_t index, st
         access->string = (qualification & IO_STRING) != 0;
         access->size = (unsigned)(qualification & IO_SIZE) + 1;
         access->address = qualification >> 16 & 0xffff;
-        if (access->string)
+        if (access->string || take_data(exit, access))
                 return;
         access->value_known =
                 access->write || (next && exit->outcome_known && exit->outcome == HWACCL_OUTCOME_COMPLETED);
@@ -100,7 +112,7 @@ static void memory_access(const struct hwaccl_evidence *evidence, size_t index, 
                 access->write = (qualification & EPT_WRITE) != 0;
                 access->fetch = (qualification & EPT_FETCH) != 0;
         }
-        if (!access->fetch)
+        if (!access->fetch && !take_data(&evidence->exits[index], access))
                 moved_value(evidence, index, access);
 }
 

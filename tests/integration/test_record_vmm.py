@@ -42,6 +42,8 @@ class RecordVmm(hwaccl_cli.CommandTest):
         self.assertEqual(self.rows("SELECT rax, cr0, rbx FROM registers WHERE exit = 777 AND moment = 'exit'"),
                          ["0x309|0x60000010|0x0"])
         self.assertEqual(self.rows("SELECT count(*) FROM registers WHERE moment = 'entry' AND rip IS NOT NULL"), ["0"])
+        self.assertEqual(self.rows("SELECT exit, access, address, data FROM accesses WHERE exit BETWEEN 4 AND 7 ORDER BY exit"), [
+            "4|port write|0x3f8|04", "5|port read|0x60|05", "6|MMIO write|0xd0000|00"])
         # the last exit had no entry after it
         self.assertEqual(self.rows("SELECT exit FROM exits WHERE outcome IS NULL"), ["999"])
         self.assertEqual(self.rows("SELECT value FROM recording WHERE name IN ('vmm', 'end', 'end_code', 'vmm_end', "

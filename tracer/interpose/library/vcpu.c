@@ -27,7 +27,7 @@ struct interpose_vcpu {
         uint64_t sync_registers; /* KVM_SYNC_X86_*: what KVM_RUN leaves in struct kvm_run; 0: KVM_GET_* is needed */
         unsigned until_look;
         struct interpose_slot *slot;
-        bool halted;                     /* the last exit was HLT */
+        uint32_t reason;                 /* KVM's, of the last exit */
         struct hwaccl_trace_state state; /* at the last exit */
         struct kvm_sregs sregs;          /* in it; they seldom change, and are costly to convert */
         uint64_t sregs_known[2];         /* the words of state.known for them; 0: none was converted */
@@ -228,13 +228,83 @@ static bool is_recording(struct interpose_vcpu *vcpu)
         return !vcpu->lane.stopped;
 }
 
+/* Data of a port's access, which lies in the mapping; NULL where a VMM describes more than that. */
+static const void *port_data(const struct interpose_vcpu *vcpu, const struct kvm_run *run, uint32_t *size)
+{
+        uint64_t length = (uint64_t)run->io.size * run->io.count;
+
+        if (run->io.data_offset > vcpu->run_size || length > vcpu->run_size - run->io.data_offset ||
+            length > HWACCL_INPUT_SIZE_MAX)
+                return NULL;
+        *size = (uint32_t)length;
+        return hwaccl_trace_kvm_data(run);
+}
+
+struct access_data {
+        bool port;
+        const void *data; /* NULL: there is none */
+        uint32_t size;
+};
+
+/* @write: by the guest */
+static struct access_data access_data(const struct interpose_vcpu *vcpu, const struct kvm_run *run, bool write)
+{
+        struct access_data access = {.port = vcpu->reason == KVM_EXIT_IO};
+
+        if (access.port && (run->io.direction == KVM_EXIT_IO_OUT) == write) {
+                access.data = port_data(vcpu, run, &access.size);
+        } else if (vcpu->reason == KVM_EXIT_MMIO && (run->mmio.is_write != 0) == write &&
+                   run->mmio.len <= sizeof(run->mmio.data)) {
+                access.data = run->mmio.data;
+                access.size = run->mmio.len;
+        }
+        return access;
+}
+
+/* What the guest wrote with this exit, and KVM's fields beside the registers. */
+static void record_written(struct interpose_vcpu *vcpu, const struct kvm_run *run)
+{
+        const struct access_data access = access_data(vcpu, run, true);
+        const struct hwaccl_input input = {
+                .kind = access.port ? HWACCL_INPUT_PORT_WRITE : HWACCL_INPUT_MMIO_WRITE,
+                .address = access.port ? run->io.port : run->mmio.phys_addr,
+                .value = access.port ? run->io.size : 0,
+                .data = access.data,
+                .size = access.size,
+        };
+        struct hwaccl_kvm_run fields;
+
+        if (access.data)
+                (void)lane_input(&vcpu->lane, &input);
+        hwaccl_trace_kvm_fields(&fields, run);
+        (void)lane_kvm_run(&vcpu->lane, &fields);
+}
+
+/* What the VMM answered to a read. */
+static void record_answered(struct interpose_vcpu *vcpu, const struct kvm_run *run)
+{
+        const struct access_data access = access_data(vcpu, run, false);
+        const struct hwaccl_effect effect = {
+                .kind = access.port ? HWACCL_EFFECT_PORT_READ : HWACCL_EFFECT_MMIO_READ,
+                .address = access.port ? run->io.port : run->mmio.phys_addr,
+                .value = access.port ? run->io.size : 0,
+                .data = access.data,
+                .size = access.size,
+        };
+
+        if (access.data)
+                (void)lane_effect(&vcpu->lane, &effect);
+}
+
 /* The VMM enters again: the handling of the last exit has ended. */
-static void record_entry(struct interpose_vcpu *vcpu)
+static void record_entry(struct interpose_vcpu *vcpu, const struct kvm_run *run)
 {
         struct lane *lane = &vcpu->lane;
 
         if (lane->phase == LANE_HANDLING) {
-                (void)lane_handled(lane, vcpu->halted ? HWACCL_OUTCOME_HALTED : HWACCL_OUTCOME_COMPLETED,
+                record_answered(vcpu, run);
+                (void)lane_handled(lane,
+                                   vcpu->reason == KVM_EXIT_HLT ? HWACCL_OUTCOME_HALTED : HWACCL_OUTCOME_COMPLETED,
                                    lane_now(lane));
                 (void)lane_keyframe_due(lane);
                 lane_complete(lane);
@@ -293,8 +363,9 @@ static void record_exit(struct interpose_vcpu *vcpu, int fd, const struct kvm_ru
 
         read_state(vcpu, fd, run);
         const struct hwaccl_known_fields known = hwaccl_known_fields_of_words(vcpu->state.known);
-        vcpu->halted = run->exit_reason == KVM_EXIT_HLT;
+        vcpu->reason = run->exit_reason;
         (void)lane_exit(lane, (struct hwaccl_known_state){&vcpu->state.values, &known}, NULL, stamp);
+        record_written(vcpu, run);
         if (__builtin_expect(!exit_is_usual(run->exit_reason), 0)) {
                 size_t length = exit_text(run, text);
                 if (length)
@@ -324,7 +395,7 @@ int vcpu_run(struct interpose_vcpu *vcpu, int fd, void *argument)
                 return next_ioctl(fd, KVM_RUN, argument);
         }
         int before = errno;
-        record_entry(vcpu);
+        record_entry(vcpu, run);
         const uint64_t valid = run->kvm_valid_regs;
         run->kvm_valid_regs = valid | vcpu->sync_registers;
         errno = before;
