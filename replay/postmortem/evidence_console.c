@@ -45,14 +45,14 @@ static void add_character(struct hwaccl_evidence *evidence, struct collector *co
         line->exit = exit;
 }
 
-void evidence_read_console(struct hwaccl_evidence *evidence)
+#define LINE_CONTROL 256  /* in the place of a channel: the serial port's line control register */
+#define DIVISOR      0x80 /* in that: the data port is the divisor's (PC16550D, DLAB) */
+
+static void read_lines(struct hwaccl_evidence *evidence, const char *sql)
 {
-        static const char sql[] =
-                "SELECT exit, address, data FROM (SELECT exit, sequence, address, data FROM effect "
-                "WHERE exit BETWEEN ?1 AND ?2 AND kind = 1 ORDER BY exit DESC, sequence DESC LIMIT ?3) "
-                "ORDER BY exit, sequence";
         struct collector collector = {.size = {0}};
         sqlite3_stmt *row = evidence_query(evidence, sql);
+        bool divisor = false;
 
         if (row && sqlite3_bind_int64(row, 3, LOOK_BACK) != SQLITE_OK) {
                 (void)sqlite3_finalize(row);
@@ -61,14 +61,36 @@ void evidence_read_console(struct hwaccl_evidence *evidence)
         while (evidence_row(row)) {
                 int64_t channel = sqlite3_column_int64(row, 1);
                 const char *data = sqlite3_column_blob(row, 2);
-                if (channel < 0 || channel >= HWACCL_CHANNEL_COUNT || !data)
+                int size = sqlite3_column_bytes(row, 2);
+                if (channel == LINE_CONTROL && size > 0)
+                        divisor = (data[size - 1] & DIVISOR) != 0;
+                if (channel < 0 || channel >= HWACCL_CHANNEL_COUNT || !data ||
+                    (divisor && channel == HWACCL_CHANNEL_SERIAL))
                         continue;
                 evidence->printed = true;
-                for (int i = 0; i < sqlite3_column_bytes(row, 2); i++)
+                for (int i = 0; i < size; i++)
                         add_character(evidence, &collector, (unsigned)channel,
                                       exit_number(sqlite3_column_int64(row, 0)), data[i]);
         }
         (void)sqlite3_finalize(row);
         for (unsigned channel = 0; channel < HWACCL_CHANNEL_COUNT; channel++)
                 end_line(evidence, &collector, channel);
+}
+
+void evidence_read_console(struct hwaccl_evidence *evidence)
+{
+        static const char printed[] =
+                "SELECT exit, address, data FROM (SELECT exit, sequence, address, data FROM effect "
+                "WHERE exit BETWEEN ?1 AND ?2 AND kind = 1 ORDER BY exit DESC, sequence DESC LIMIT ?3) "
+                "ORDER BY exit, sequence";
+        /* What was written to the ports where a PC has its first serial port, and hypervisors a log. */
+        static const char written[] =
+                "SELECT exit, CASE address WHEN 1016 THEN 0 WHEN 1026 THEN 1 WHEN 233 THEN 2 ELSE 256 END, data FROM "
+                "(SELECT exit, sequence, address, data FROM input WHERE exit BETWEEN max(?1, ?2 - 1000000) AND ?2 AND "
+                "kind = 10 AND address IN (1016, 1019, 1026, 233) ORDER BY exit DESC, sequence DESC LIMIT ?3) "
+                "ORDER BY exit, sequence";
+
+        read_lines(evidence, printed);
+        if (!evidence->printed && evidence->info->vmm)
+                read_lines(evidence, written);
 }

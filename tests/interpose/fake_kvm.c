@@ -4,6 +4,8 @@
  * that number. A vCPU's KVM_SET_REGS with RBX = N makes its exit N another one: KVM_EXIT_* RCX, and RDX in its first
  * word. KVM_EXIT_* 255 kills the process while the guest runs.
  *
+ * FAKE_KVM_TEXT: what OUT writes, one byte after the other, instead of the number.
+ *
  * FAKE_KVM_NO_SYNC: KVM_CAP_SYNC_REGS is lacking. With it, KVM_GET_REGS ends the process, because no VMM here calls
  * that: it is one system call more than without a recorder.
  */
@@ -67,6 +69,7 @@ static void set_exit(struct object *vcpu)
 {
         struct kvm_run *run = vcpu->run;
         __u64 number = vcpu->exits;
+        const char *text = getenv("FAKE_KVM_TEXT");
 
         memset(&run->hw, 0, sizeof(run->padding));
         if (number == vcpu->regs.rbx && vcpu->regs.rcx) {
@@ -83,7 +86,7 @@ static void set_exit(struct object *vcpu)
                 run->io.size = 1;
                 run->io.count = 1;
                 run->io.data_offset = 4096;
-                ((char *)run)[4096] = (char)number;
+                ((char *)run)[4096] = text && !(number % 4) ? text[number / 4 % strlen(text)] : (char)number;
                 return;
         case 2:
                 run->exit_reason = KVM_EXIT_MMIO;
