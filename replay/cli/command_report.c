@@ -65,7 +65,7 @@ static json_t *console_array(const struct hwaccl_evidence *evidence)
 {
         json_t *lines = json_array();
 
-        for (size_t i = 0; i < evidence->line_count; i++)
+        for (size_t i = hwaccl_evidence_shown(evidence); i < evidence->line_count; i++)
                 cli_json_append(&lines, json_pack("{s:o, s:o}", "exit", exit_number_of(evidence->line[i].exit), "text",
                                                   cli_json_text(evidence->line[i].text)));
         return lines;

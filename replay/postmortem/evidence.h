@@ -17,7 +17,8 @@
 #define EVIDENCE_EXITS       1024 /* the last ones */
 #define EVIDENCE_PERIOD_MAX  64   /* exits of a loop */
 #define EVIDENCE_DIVERGENCES 4
-#define EVIDENCE_LINES       12 /* of the console */
+#define EVIDENCE_LINES       64 /* of the console: a panic's registers and calls come behind its text */
+#define EVIDENCE_LINES_SHOWN 12 /* of them, the last ones */
 #define EVIDENCE_IMAGES      32
 #define EVIDENCE_NEVER       UINT64_MAX /* as an exit: none */
 
@@ -129,6 +130,12 @@ const struct evidence_exit *hwaccl_evidence_last(const struct hwaccl_evidence *e
 
 /** hwaccl_evidence_field - value of a field at the end; false where it is not known */
 bool hwaccl_evidence_field(const struct hwaccl_evidence *evidence, enum hwaccl_field_index field, uint64_t *value);
+
+/** hwaccl_evidence_shown - index of the first of the last lines that are shown */
+static inline size_t hwaccl_evidence_shown(const struct hwaccl_evidence *evidence)
+{
+        return evidence->line_count > EVIDENCE_LINES_SHOWN ? evidence->line_count - EVIDENCE_LINES_SHOWN : 0;
+}
 
 /** evidence_reason - basic exit reason; UINT64_MAX where it is not known */
 uint64_t evidence_reason(const struct evidence_exit *exit);

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define LOOK_BACK 4000 /* effects: enough characters for the lines */
+#define LOOK_BACK 8000 /* effects: enough characters for the lines */
 
 struct collector {
         struct evidence_line line[HWACCL_CHANNEL_COUNT]; /* of each channel: the one that is being printed */

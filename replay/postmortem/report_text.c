@@ -144,7 +144,7 @@ static void print_console(const struct hwaccl_evidence *evidence, FILE *stream)
                 return;
         }
         (void)fprintf(stream, "\nLast lines printed:\n");
-        for (size_t i = 0; i < evidence->line_count; i++) {
+        for (size_t i = hwaccl_evidence_shown(evidence); i < evidence->line_count; i++) {
                 print_exit(evidence->line[i].exit, stream);
                 (void)fprintf(stream, "%s\n", evidence->line[i].text);
         }

@@ -152,9 +152,10 @@ class RecordVmm(hwaccl_cli.CommandTest):
         self.assertRegex(self.report(), "^triple fault at 0000:1003h")
 
     def test_what_the_guest_printed_is_in_the_report(self):
-        text = "[    0.5] Kernel panic - not syncing: no init\n"
+        text = "Boot failed: try the next\n[    0.5] Kernel panic - not syncing: no init\n" + 20 * "a call\n"
         self.record(VMM, "run", str(4 * len(text)), env={"FAKE_KVM_TEXT": text})
-        self.assertIn("Kernel panic - not syncing: no init", self.report())
+        self.assertEqual(self.report(), "the guest printed that it gives up (Linux: panic()): [    0.5] Kernel panic - not "
+                                        "syncing: no init")
 
     def test_nothing_to_record(self):
         for command, status, why in (((VMM, "no-vcpu"), 7, "it created no vCPU of KVM"), (("true",), 0, "it did not use KVM")):

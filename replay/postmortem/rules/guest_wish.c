@@ -163,7 +163,7 @@ static bool said_to_reset(const struct hwaccl_evidence *evidence)
 {
         const char *last = evidence->line_count ? evidence->line[evidence->line_count - 1].text : "";
 
-        for (size_t i = 0; i < evidence->line_count; i++)
+        for (size_t i = hwaccl_evidence_shown(evidence); i < evidence->line_count; i++)
                 if (strcasestr(evidence->line[i].text, "panic"))
                         return false;
         return strcasestr(last, "reboot") || strcasestr(last, "restart") || strcasestr(last, "reset");

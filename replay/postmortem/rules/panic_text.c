@@ -41,12 +41,18 @@ static const char *origin_of(const char *line)
         return NULL;
 }
 
+/* After a panic nothing but its registers and calls is printed; of other texts the software may have gone on. */
+static bool is_final(const char *line)
+{
+        return strstr(line, "Kernel panic - not syncing") || strstr(line, "Panic on CPU");
+}
+
 static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_finding *finding)
 {
         for (size_t i = 0; i < evidence->line_count; i++) {
                 const struct evidence_line *line = &evidence->line[i];
                 const char *origin = origin_of(line->text);
-                if (!origin)
+                if (!origin || (i < hwaccl_evidence_shown(evidence) && !is_final(line->text)))
                         continue;
                 if (!finding->weight)
                         finding_title(finding, WEIGHT_LIKELY - 5, JUDGEMENT_FAILED, line->exit,
