@@ -53,7 +53,8 @@ class Usage(CommandTest):
         for name in SUBCOMMANDS:
             usage = self.succeed(name, "--help").stdout.splitlines()[0].split()[3:]
             plain = "".join(usage).lower().replace("[option]...", "").replace("[", "").replace("]", "")
-            found = "".join(usages[name].split("\n")[1:]).replace("Opoption...", "").replace("Op", "").replace("Fl", "-")
+            found = "".join(usages[name].split("\n")[1:]).replace("Opoption...", "").replace("Op", "").replace("Oo", "").replace("Oc", "")
+            found = found.replace("Fl", "-")
             self.assertEqual(found, plain, name)
 
     def complete(self, *words):

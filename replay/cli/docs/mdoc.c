@@ -65,7 +65,16 @@ static void print_operand(FILE *out, const char *word, int length)
                 (void)fputs(".Op Ar option ...\n", out);
                 return;
         }
-        bool optional = word[0] == '[' && word[length - 1] == ']';
+        bool begins = word[0] == '[', ends = word[length - 1] == ']';
+        if (begins != ends) { /* several words are optional together */
+                if (begins)
+                        (void)fputs(".Oo\n", out);
+                print_operand(out, word + begins, length - 1);
+                if (ends)
+                        (void)fputs(".Oc\n", out);
+                return;
+        }
+        bool optional = begins && ends;
         if (word[0] == '-') {
                 (void)fprintf(out, ".Fl %.*s\n", length - 1, word + 1);
                 return;
