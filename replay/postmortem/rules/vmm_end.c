@@ -61,7 +61,7 @@ static void killed(const struct evidence_exit *last, const char *at, int number,
         bool handling = !last->outcome_known;
         bool own = number == SIGSEGV || number == SIGABRT || number == SIGBUS || number == SIGILL || number == SIGFPE;
 
-        finding_title(finding, own ? WEIGHT_LIKELY + 5 : WEIGHT_HINT, JUDGEMENT_FAILED, last->number,
+        finding_title(finding, own ? WEIGHT_LIKELY + 5 : WEIGHT_POSSIBLE + 1, JUDGEMENT_FAILED, last->number,
                       "the VMM was killed by signal %d (%s) %s; the guest was at %s", number, strsignal(number),
                       handling ? "while it handled this exit" : "while the guest ran", at);
         if (own)
