@@ -309,6 +309,25 @@ static void single_steps_trap_after_every_instruction(void **unused)
         (void)unused;
 }
 
+/* mov ss, [watched]; nop: the breakpoint comes behind the NOP. */
+static void a_load_of_ss_holds_a_breakpoint_back(void **unused)
+{
+        static const uint16_t selector = DATA_32;
+        const struct hwaccl_breakpoints breakpoints = {.address = {0x3000}, .dr7 = 0x30001}; /* reads of a byte */
+        struct guest *guest = guest_new();
+
+        protect(guest, CODE_32);
+        code(guest, 0x8e, 0x15, 0x00, 0x30, 0x00, 0x00, 0x90, 0x90, 0xf4);
+        poke_memory(guest, 0x3000, &selector, sizeof(selector));
+        guest->request.breakpoints = &breakpoints;
+        run_to(guest, HWACCL_EXIT_EXCEPTION_OR_NMI, CODE + 7);
+        assert_int_equal(guest->state.exit_qualification, 1);
+        assert_int_equal(guest->state.interrupt_information, 0x80000301);
+        run_to(guest, HWACCL_EXIT_HLT, CODE + 8);
+        guest_free(guest);
+        (void)unused;
+}
+
 static void a_fault_that_cannot_be_delivered_is_a_triple_fault(void **unused)
 {
         struct guest *guest = guest_new();
@@ -426,6 +445,7 @@ int main(void)
                 cmocka_unit_test(a_fault_in_the_delivery_returns_to_the_instruction),
                 cmocka_unit_test(faults_return_to_the_instruction_with_their_error_code),
                 cmocka_unit_test(single_steps_trap_after_every_instruction),
+                cmocka_unit_test(a_load_of_ss_holds_a_breakpoint_back),
                 cmocka_unit_test(a_fault_that_cannot_be_delivered_is_a_triple_fault),
                 cmocka_unit_test(a_kick_ends_a_run_now_or_later),
                 cmocka_unit_test(the_deadline_of_the_virtual_clock_is_exact),

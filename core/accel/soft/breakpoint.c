@@ -178,8 +178,12 @@ bool soft_breakpoint_code_mapped(struct soft *soft, uint64_t linear)
 
 bool soft_breakpoint_close(struct soft *soft, bool stepped)
 {
-        if (!soft->watch.open || (!stepped && soft->state->cs.base + soft->state->rip == soft->watch.rip))
+        if (!soft->watch.open)
                 return true;
+        if (!stepped && soft->state->cs.base + soft->state->rip == soft->watch.rip) {
+                soft->step_next = true; /* another page was missing */
+                return true;
+        }
         soft->watch.open = false;
         soft_memory_drop(&soft->memory);
         return remove_hook(soft);
