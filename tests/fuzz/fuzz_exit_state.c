@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct fuzzed_accel accel = {{&accel_ops}, data, size};
         struct hwaccl_inputs inputs = {.ops = &inputs_ops};
         struct hwaccl_interrupt_source source = {.pending = always_pending, .acknowledge = acknowledge};
-        struct hwaccl_run_request request = {false, UINT64_MAX};
+        struct hwaccl_run_request request = {.deadline_ns = UINT64_MAX};
         struct hwaccl_subject_state state = {0};
         struct hwaccl_pending_interrupts pending = {0};
         struct hwaccl_vcpu vcpu;
