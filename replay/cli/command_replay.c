@@ -144,8 +144,8 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
 
         if (info->vmm)
                 return cli_error(command,
-                                 "%s: cannot replay: another VMM (%s) handled these exits; use check, show, state or "
-                                 "stat",
+                                 "%s: cannot replay: another VMM (%s) handled these exits; its own handler can, with "
+                                 "libhwaccl-replay (hwaccl/session.h); use check, report, show, state or stat",
                                  path, info->vmm);
         if (!cli_exits_check(command, path, recording, exits))
                 return CLI_CANNOT;
