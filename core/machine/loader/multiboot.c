@@ -234,11 +234,13 @@ static bool load_sections(const struct hwaccl_elf *elf, struct hwaccl_layout *la
 static char *make_command_line(const struct hwaccl_loader_input *input)
 {
         const char *arguments = input->command_line ? input->command_line : "";
-        char *line = NULL;
+        const char *name = input->kernel_name ? input->kernel_name : "";
+        const size_t size = strlen(name) + 1 + strlen(arguments) + 1;
+        char *line = malloc(size);
 
-        if (!input->kernel_name)
-                return strdup(arguments);
-        return asprintf(&line, "%s %s", input->kernel_name, arguments) < 0 ? NULL : line;
+        if (line)
+                (void)snprintf(line, size, "%s%s%s", name, *name ? " " : "", arguments);
+        return line;
 }
 
 static size_t info_size(const struct hwaccl_loader_input *input, const char *command_line)
