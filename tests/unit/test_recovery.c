@@ -9,10 +9,12 @@
 #include "tracer/ring/ring_status.h"
 
 #include "tests/fixtures/recording_fixture.h"
+#include "tracer/database/decoder.h"
 #include "tracer/ring/ring_records.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/mount.h>
@@ -423,10 +425,14 @@ static void a_checkpoint_that_cannot_be_is_refused(void **state)
 
 static void a_checkpoint_of_another_layout_is_refused(void **state)
 {
+        char because[64];
+
         (void)state;
         die_recording(9, 50, true);
         execute("UPDATE checkpoint SET decoder = CAST(x'63' || substr(decoder, 2) AS BLOB)");
-        cannot_recover("table checkpoint: its layout is not version 2");
+        (void)snprintf(because, sizeof(because), "table checkpoint: its layout is not version %" PRIu64,
+                       DECODER_STATE_VERSION);
+        cannot_recover(because);
         assert_int_equal(hwaccl_recovery_state(path, NULL), HWACCL_RING_LEFT);
 }
 
