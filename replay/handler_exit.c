@@ -24,11 +24,12 @@ static uint64_t reason_of(const struct hwaccl_recorded_exit *exit)
         return exit->exit->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
 }
 
+/* The exit's own access comes last: it is there even if there are too many. */
 static struct hwaccl_session_access *add_access(struct hwaccl_session *session)
 {
-        if (session->exit.access_count == SESSION_ACCESS_MAX)
-                return NULL;
-        struct hwaccl_session_access *access = &session->access[session->exit.access_count++];
+        if (session->exit.access_count < SESSION_ACCESS_MAX)
+                session->exit.access_count++;
+        struct hwaccl_session_access *access = &session->access[session->exit.access_count - 1];
         memset(access, 0, sizeof(*access));
         return access;
 }
@@ -47,10 +48,9 @@ static void add_writes(struct hwaccl_session *session, const struct hwaccl_recor
         for (size_t i = 0; i < recorded->input_count; i++) {
                 const struct hwaccl_input *input = &recorded->inputs[i];
                 bool memory = input->kind == HWACCL_INPUT_MMIO_WRITE;
-                struct hwaccl_session_access *access =
-                        memory || input->kind == HWACCL_INPUT_PORT_WRITE ? add_access(session) : NULL;
-                if (!access)
+                if (!memory && input->kind != HWACCL_INPUT_PORT_WRITE)
                         continue;
+                struct hwaccl_session_access *access = add_access(session);
                 access->memory = memory;
                 access->write = true;
                 access->address = input->address;
@@ -65,14 +65,21 @@ static void add_reads(struct hwaccl_session *session, const struct hwaccl_record
         for (size_t i = 0; i < recorded->effect_count; i++) {
                 const struct hwaccl_effect *effect = &recorded->effects[i];
                 bool memory = effect->kind == HWACCL_EFFECT_MMIO_READ;
-                struct hwaccl_session_access *access =
-                        memory || effect->kind == HWACCL_EFFECT_PORT_READ ? add_access(session) : NULL;
-                if (!access)
+                if (!memory && effect->kind != HWACCL_EFFECT_PORT_READ)
                         continue;
+                struct hwaccl_session_access *access = add_access(session);
                 access->memory = memory;
                 access->address = effect->address;
                 measure(access, effect->value, effect->size);
         }
+}
+
+/* Is the last access the port's, not a write that was collected before it? */
+static bool has_port_access(const struct hwaccl_session *session)
+{
+        const uint32_t count = session->exit.access_count;
+
+        return count > 0 && !session->access[count - 1].memory;
 }
 
 /* The port access that the qualification describes, where the recording has no data of it. */
@@ -81,8 +88,6 @@ static void add_port_access(struct hwaccl_session *session, const struct hwaccl_
         const uint64_t qualification = recorded->exit->exit_qualification;
         struct hwaccl_session_access *access = add_access(session);
 
-        if (!access)
-                return;
         access->write = !IO_IN(qualification);
         access->size = IO_SIZE(qualification) <= 4 ? IO_SIZE(qualification) : 0;
         access->count = 1;
@@ -119,7 +124,7 @@ void session_hand_over(struct hwaccl_session *session, const struct hwaccl_recor
         exit->access_count = 0;
         add_writes(session, recorded);
         add_reads(session, recorded);
-        if (exit->access_count == 0 && reason_of(recorded) == HWACCL_EXIT_IO_INSTRUCTION)
+        if (reason_of(recorded) == HWACCL_EXIT_IO_INSTRUCTION && !has_port_access(session))
                 add_port_access(session, recorded);
 }
 

@@ -6,7 +6,8 @@
 #include "hwaccl/session.h"
 #include "replay/comparison.h"
 
-#define SESSION_ACCESS_MAX 64u /* coalesced writes behind them are not handed over */
+#define SESSION_ACCESS_MAX                                                                                             \
+        256u /* KVM collects at most 169; of more, the last ones before the exit's own are left out */
 
 struct hwaccl_session {
         struct hwaccl_recording *recording;

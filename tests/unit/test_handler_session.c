@@ -9,6 +9,7 @@
 #include "tests/fixtures/trace_fixture.h"
 
 #include "hwaccl/session_kvm.h"
+#include "replay/handler_session.h"
 
 #define EXITS   40u
 #define VECTOR  0x31u
@@ -429,6 +430,74 @@ static void an_older_recording_has_the_data_of_out_from_rax(void **state)
         hwaccl_session_close(session);
 }
 
+#define RING 0xd0000u /* a device whose writes KVM collects */
+
+/* Four exits: HLT, an IN without its answer, an OUT, a write to a device; before each, @count writes that were
+ * collected.
+ */
+static void record_collected(unsigned count)
+{
+        struct hwaccl_trace *trace = open_trace(path, 2);
+        struct hwaccl_trace_vcpu *vcpu = hwaccl_trace_vcpu(trace, 1);
+
+        for (unsigned i = 0; i < 4; i++) {
+                struct hwaccl_trace_state exit = {.known = {0}};
+                if (i == 0)
+                        hwaccl_trace_put_exit(&exit, HWACCL_EXIT_HLT, 0, 1);
+                else if (i < 3)
+                        hwaccl_trace_put_exit(&exit, HWACCL_EXIT_IO_INSTRUCTION, i == 1 ? 0x600008 : 0x600000, 2);
+                else
+                        hwaccl_trace_put_exit(&exit, HWACCL_EXIT_EPT_VIOLATION, 2, 3);
+                assert_true(hwaccl_trace_vcpu_exit(vcpu, &exit));
+                for (unsigned k = 0; k < count; k++)
+                        assert_true(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_MMIO_WRITE, RING + k, 0, "r", 1));
+                if (i == 2)
+                        assert_true(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_PORT_WRITE, 0x60, 1, "p", 1));
+                if (i == 3)
+                        assert_true(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_MMIO_WRITE, 0x500, 0, "m", 1));
+                assert_true(hwaccl_trace_vcpu_handled(vcpu, HWACCL_OUTCOME_COMPLETED));
+        }
+        close_trace(trace);
+}
+
+static void expect_kvm_exit(struct hwaccl_session *session, union hwaccl_session_kvm_run *room, uint32_t reason,
+                            uint32_t accesses)
+{
+        const struct hwaccl_session_exit *exit = NULL;
+
+        assert_int_equal(hwaccl_session_step(session, &exit, NULL), HWACCL_SESSION_EXIT);
+        assert_int_equal(exit->access_count, accesses);
+        assert_int_equal(exit->access[0].address, RING);
+        hwaccl_session_kvm_exit(room, exit);
+        assert_int_equal(room->run.exit_reason, reason);
+}
+
+static void collected_writes_do_not_replace_the_access_of_their_exit(void **state)
+{
+        static const unsigned counts[] = {1, 3, SESSION_ACCESS_MAX - 1, SESSION_ACCESS_MAX, 2 * SESSION_ACCESS_MAX};
+        union hwaccl_session_kvm_run room;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+                const uint32_t most = SESSION_ACCESS_MAX, count = counts[i] < most ? counts[i] : most;
+                const uint32_t own = count < most ? count + 1 : most;
+                record_collected(counts[i]);
+                struct hwaccl_session *session = open_session();
+                expect_kvm_exit(session, &room, KVM_EXIT_HLT, count);
+                expect_kvm_exit(session, &room, KVM_EXIT_IO, own);
+                assert_int_equal(room.run.io.direction, KVM_EXIT_IO_IN);
+                assert_int_equal(room.run.io.port, 0x60);
+                expect_kvm_exit(session, &room, KVM_EXIT_IO, own);
+                assert_int_equal(room.run.io.direction, KVM_EXIT_IO_OUT);
+                assert_memory_equal(hwaccl_trace_kvm_data(&room.run), "p", 1);
+                expect_kvm_exit(session, &room, KVM_EXIT_MMIO, own);
+                assert_int_equal(room.run.mmio.phys_addr, 0x500);
+                assert_memory_equal(room.run.mmio.data, "m", 1);
+                hwaccl_session_close(session);
+                assert_int_equal(remove_files(NULL), 0);
+        }
+}
+
 /* Whatever is in the file: no crash, and no difference without an error or a report. */
 static void recordings_of_strangers_do_no_harm(void **state)
 {
@@ -466,7 +535,7 @@ static void recordings_of_strangers_do_no_harm(void **state)
                         char data[64];
                         size_t size = sizeof(data);
                         hwaccl_session_kvm_exit(&room, exit);
-                        assert_true(exit->access_count <= 64);
+                        assert_true(exit->access_count <= SESSION_ACCESS_MAX);
                         (void)hwaccl_session_input(session, CONSOLE, 0, NULL, data, &size);
                         (void)hwaccl_session_kvm_answered(session, &room.run);
                         (void)hwaccl_session_handled(session, HWACCL_OUTCOME_COMPLETED, &exit->state);
@@ -486,6 +555,7 @@ int main(void)
                 cmocka_unit_test_teardown(without_snapshots_a_replay_begins_at_exit_0, remove_files),
                 cmocka_unit_test_teardown(calls_out_of_order_do_nothing, remove_files),
                 cmocka_unit_test_teardown(an_older_recording_has_the_data_of_out_from_rax, remove_files),
+                cmocka_unit_test_teardown(collected_writes_do_not_replace_the_access_of_their_exit, remove_files),
                 cmocka_unit_test_teardown(recordings_of_strangers_do_no_harm, remove_files),
         };
 

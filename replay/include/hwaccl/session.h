@@ -111,7 +111,7 @@ struct hwaccl_session_exit {
         bool taken;
         bool kvm_run_known;
         struct hwaccl_kvm_run kvm_run;              /* at the exit */
-        uint32_t access_count;                      /* 0 unless the exit is a port or MMIO access */
+        uint32_t access_count;                      /* 0 without port or MMIO accesses and coalesced writes */
         const struct hwaccl_session_access *access; /* in order: coalesced writes come before the exit's own access */
 };
 

@@ -50,6 +50,22 @@ static inline bool hwaccl_session_kvm_access(union hwaccl_session_kvm_run *room,
         return true;
 }
 
+/** hwaccl_session_kvm_reason - the reason of an exit that is not an access, else KVM_EXIT_UNKNOWN */
+static inline __u32 hwaccl_session_kvm_reason(const struct hwaccl_session_exit *exit)
+{
+        if (!hwaccl_trace_is_known(&exit->state, HWACCL_FIELD_INDEX_exit_reason))
+                return KVM_EXIT_UNKNOWN;
+        switch (exit->state.values.exit_reason & 0xffff) {
+        case HWACCL_EXIT_HLT: return KVM_EXIT_HLT;
+        case HWACCL_EXIT_TRIPLE_FAULT: return KVM_EXIT_SHUTDOWN;
+        case HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE: return KVM_EXIT_FAIL_ENTRY;
+        case HWACCL_EXIT_EXTERNAL_INTERRUPT: return KVM_EXIT_INTR;
+        case HWACCL_EXIT_INTERRUPT_WINDOW: return KVM_EXIT_IRQ_WINDOW_OPEN;
+        case HWACCL_EXIT_VMCALL: return KVM_EXIT_HYPERCALL;
+        default: return KVM_EXIT_UNKNOWN;
+        }
+}
+
 /**
  * hwaccl_session_kvm_exit - set what KVM_RUN would have left in the mapping
  *
@@ -68,20 +84,9 @@ static inline void hwaccl_session_kvm_exit(union hwaccl_session_kvm_run *room, c
                 run->cr8 = exit->kvm_run.cr8;
                 run->apic_base = exit->kvm_run.apic_base;
         }
-        if (exit->access_count > 0 && hwaccl_session_kvm_access(room, &exit->access[exit->access_count - 1]))
-                return;
-        run->exit_reason = KVM_EXIT_UNKNOWN;
-        if (!hwaccl_trace_is_known(&exit->state, HWACCL_FIELD_INDEX_exit_reason))
-                return;
-        switch (exit->state.values.exit_reason & 0xffff) {
-        case HWACCL_EXIT_HLT: run->exit_reason = KVM_EXIT_HLT; break;
-        case HWACCL_EXIT_TRIPLE_FAULT: run->exit_reason = KVM_EXIT_SHUTDOWN; break;
-        case HWACCL_EXIT_ENTRY_FAILURE_GUEST_STATE: run->exit_reason = KVM_EXIT_FAIL_ENTRY; break;
-        case HWACCL_EXIT_EXTERNAL_INTERRUPT: run->exit_reason = KVM_EXIT_INTR; break;
-        case HWACCL_EXIT_INTERRUPT_WINDOW: run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN; break;
-        case HWACCL_EXIT_VMCALL: run->exit_reason = KVM_EXIT_HYPERCALL; break;
-        default: break;
-        }
+        run->exit_reason = hwaccl_session_kvm_reason(exit);
+        if (run->exit_reason == KVM_EXIT_UNKNOWN && exit->access_count > 0)
+                (void)hwaccl_session_kvm_access(room, &exit->access[exit->access_count - 1]);
 }
 
 /** hwaccl_session_kvm_answered - tell what the VMM answered to a read, where it calls hwaccl_trace_kvm_answered() when
