@@ -211,15 +211,26 @@ static bool is_path(const char *text)
         return stat(text, &status) == 0 || strchr(text, '/') || (length > 3 && strcmp(text + length - 3, ".db") == 0);
 }
 
-/* "RECORDING [FIRST..LAST]", or several recordings and directories? */
-static bool is_one(int count, char **operand)
+static bool is_directory(const char *path)
 {
         struct stat status;
+
+        return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static bool is_range(const char *text)
+{
         uint64_t first, last;
 
-        if (count == 1)
-                return stat(operand[0], &status) != 0 || !S_ISDIR(status.st_mode);
-        return !is_path(operand[1]) && (count == 2 || cli_parse_range(operand[1], &first, &last));
+        return !is_path(text) && cli_parse_range(text, &first, &last);
+}
+
+/* "PATH [FIRST..LAST]", or several paths? */
+static bool is_one(int count, char **operand)
+{
+        if (count == 1 || is_range(operand[1]))
+                return true;
+        return count == 2 && !is_path(operand[1]) && !is_directory(operand[0]);
 }
 
 static void print_rule(void *opaque, const char *text)
@@ -239,9 +250,11 @@ static enum cli_status run_parsed(const struct cli_command *command, int argc, c
 
         if (!path)
                 return CLI_CANNOT;
+        if (!one && is_range(argv[argc - 1]))
+                return cli_usage_error(command, "'%s' with several paths: expected --from and --to", argv[argc - 1]);
         if (settings->rules && !allow_rules_read(settings->rules, settings->allow, time(NULL), &error))
                 return cli_error(command, "%s", error.message);
-        if (!one || cli_replay_is_corpus(settings))
+        if (!one || is_directory(path) || cli_replay_is_corpus(settings))
                 return cli_replay_corpus(command, settings, argv + first, one ? 1 : count, replay_of_many);
         enum cli_status status = replay_one(command, settings, path);
         if (settings->rules && status != CLI_CANNOT)

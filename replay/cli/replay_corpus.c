@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define MEMORY_LIMIT_MIN (UINT64_C(1) << 20)
@@ -187,11 +188,30 @@ static void print_text(const struct corpus *corpus)
         (void)printf("%s\n", cli_colour(CLI_PLAIN));
 }
 
+/* Where the option's value is forgotten, a shell's pattern gives a recording as such. */
+static bool is_database(const char *path)
+{
+        static const char magic[] = "SQLite format 3";
+        char start[sizeof(magic)];
+        struct stat status;
+        FILE *file = stat(path, &status) == 0 && S_ISREG(status.st_mode) ? fopen(path, "re") : NULL;
+
+        if (!file)
+                return false;
+        bool found = fread(start, sizeof(start), 1, file) == 1 && memcmp(start, magic, sizeof(magic)) == 0;
+        (void)fclose(file);
+        return found;
+}
+
 /* Before the replay, which takes minutes: is the report's place one that can be written? */
 static bool open_report(const struct cli_command *command, const char *path, FILE **file)
 {
         if (!path)
                 return true;
+        if (is_database(path)) {
+                (void)cli_error(command, "%s: cannot write: is a database: expected a file for the report", path);
+                return false;
+        }
         *file = fopen(path, "we");
         if (!*file)
                 (void)cli_error(command, "%s: cannot write: %s", path, strerror(errno));

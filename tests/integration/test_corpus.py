@@ -71,6 +71,12 @@ class Recordings(Corpus):
         self.assertEqual([(row["exits"], row["divergences"]) for row in document["recordings"]], [(6, 2)])
         one = self.path("corpus/a.db")
         self.assertRegex(self.replay("--jobs", 1, one, "5..6", status=0).stdout, "1 recording: 1 clean; 2 exits")
+        self.assertRegex(self.replay(self.path("corpus/sub"), "12..14", status=1).stdout, "2 recordings: .* 1 diverged; 6 exits")
+        self.refuse("replay", one, self.path("corpus/sub"), "5..6", mention="'5..6' with several paths: expected --from and --to")
+
+    def test_a_directory_that_is_missing_does_not_hide_a_divergence(self):
+        done = self.replay(self.corpus, "missing", status=1)
+        self.assertIn("hwaccl replay: missing: No such file or directory\n", done.stderr)
 
     def test_fail_fast_leaves_the_others(self):
         os.truncate(self.path("corpus/d.db"), 2 << 20)  # the largest is replayed first
@@ -101,6 +107,15 @@ class Recordings(Corpus):
         for arguments in (["--shard", "0/2"], ["--shard", "3/2"], ["--shard", "1"], ["--memory-limit", "1"], ["--jobs", "0"]):
             self.refuse("replay", *arguments, self.corpus, mention=arguments[1])
         self.refuse("replay", "--junit", self.path("none/report.xml"), self.corpus, mention="cannot write")
+
+    def test_a_report_does_not_replace_a_recording(self):
+        recordings = [self.path("corpus/" + name) for name in ("a.db", "sub/b.db", "sub/c.db")]
+        before = self.read(recordings[0])
+        for option in ("--junit", "--markdown"):
+            self.refuse("replay", option, *recordings, mention="is a database")
+        self.assertEqual(self.read(recordings[0]), before)
+        for _ in range(2):
+            self.replay("--junit", self.path("report.xml"), recordings[0], status=0)
 
 
 class Rules(Corpus):
