@@ -129,6 +129,22 @@ class Accept(CommandTest):
         self.succeed("replay", paths[0])
         self.refuse("accept", mention="no recording")
 
+    def test_a_recording_whose_ring_is_there_is_refused_also_by_a_link(self):
+        os.mkdir(self.path("links"))
+        link = self.path("links/a.db")
+        os.symlink(self.recording, link)
+        self.change(self.recording, "UPDATE effect SET data = x'4c' WHERE kind = 1")
+        with open(self.recording + "-ring", "wb") as file:
+            file.truncate(1 << 20)
+        before = digest(self.recording)
+        for path in (self.recording, link):
+            self.refuse("accept", path, mention="not finished: its ring is beside it")
+        self.assertEqual(digest(self.recording), before)
+        os.remove(self.recording + "-ring")
+        self.succeed("accept", link)
+        self.assertTrue(os.path.islink(link))
+        self.succeed("replay", self.recording)
+
     def test_a_file_that_cannot_be_written_leaves_the_recording(self):
         self.change(self.recording, "UPDATE effect SET data = x'4c' WHERE kind = 1")
         before = digest(self.recording)

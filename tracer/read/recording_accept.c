@@ -75,18 +75,21 @@ struct recording_accept {
         bool counts_dropped; /* of the exits from some exit on */
 };
 
-/* Neither a recorder nor a recovery may be at work. */
+/* Neither a recorder nor a recovery may be at work. Their files are beside the recording itself, not beside a link. */
 static bool is_finished(const char *path, struct hwaccl_error *error)
 {
-        char *ring = ring_file_path(path, 0);
+        char *real = realpath(path, NULL), *ring = real ? ring_file_path(real, 0) : NULL;
         bool good = ring && ring_state(ring, NULL) == HWACCL_RING_NONE;
 
-        if (!ring)
+        if (!real)
+                (void)hwaccl_error_set(error, "%s: %s", path, strerror(errno));
+        else if (!ring)
                 (void)hwaccl_error_set(error, "out of memory");
         else if (!good)
                 (void)hwaccl_error_set(error, "%s: not finished: its ring is beside it; run 'hwaccl recover %s' first",
-                                       path, path);
+                                       path, real);
         free(ring);
+        free(real);
         return good;
 }
 
