@@ -12,6 +12,7 @@ void corpus_totals_count(struct corpus_totals *totals, const struct corpus_list 
         for (size_t i = 0; i < list->count; i++) {
                 totals->count[list->file[i].result.status]++;
                 totals->exits += list->file[i].result.exits;
+                totals->allowed += list->file[i].result.allowed;
         }
 }
 
@@ -39,6 +40,9 @@ void corpus_totals_print(FILE *out, const struct corpus_totals *totals)
                                       corpus_status_name(order[i]));
         }
         (void)fprintf(out, "; %" PRIu64 " exits in %.3f s", totals->exits, totals->seconds);
+        if (totals->allowed)
+                (void)fprintf(out, "; %" PRIu64 " of them differ%s only in what the rules allow", totals->allowed,
+                              totals->allowed == 1 ? "s" : "");
 }
 
 void corpus_divergence_title(char *text, size_t room, const struct hwaccl_divergence *divergence)

@@ -11,7 +11,8 @@
 struct corpus_totals {
         uint64_t count[CORPUS_STATUS_COUNT]; /* recordings */
         uint64_t exits;
-        double seconds; /* from the beginning to the end */
+        uint64_t allowed; /* of the exits: they differ only in what rules allow */
+        double seconds;   /* from the beginning to the end */
 };
 
 /** corpus_totals_count - add all up; the seconds are the caller's */
@@ -20,7 +21,8 @@ void corpus_totals_count(struct corpus_totals *totals, const struct corpus_list 
 /** corpus_totals_failed - recordings that could not be judged */
 uint64_t corpus_totals_failed(const struct corpus_totals *totals);
 
-/** corpus_totals_print - "22 recordings: 20 clean, 1 diverged, 1 unreadable; 1234567 exits in 3.200 s" */
+/** corpus_totals_print - "22 recordings: 20 clean, 1 diverged, 1 unreadable; 1234567 exits in 3.200 s"; where rules
+ * allowed differences, how many exits have only such */
 void corpus_totals_print(FILE *out, const struct corpus_totals *totals);
 
 /** corpus_divergence_title - "exit 4052: I/O instruction at 0x87c9: out dx, al", to be escaped; fits 192 bytes */

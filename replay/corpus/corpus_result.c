@@ -52,6 +52,7 @@ void corpus_result_read(struct corpus_result *result, const char *text, size_t s
         json_decref(result->document);
         result->document = document;
         (void)read_count(document, "first_divergence", &result->first);
+        (void)read_count(document, "allowed", &result->allowed);
         if (good)
                 result->status = result->divergences ? CORPUS_DIVERGED : CORPUS_CLEAN;
         else

@@ -26,8 +26,9 @@ struct corpus_result {
         json_t *document; /* what 'hwaccl replay --json' printed; NULL: nothing */
         uint64_t exits;
         uint64_t divergences;
-        uint64_t first; /* exit that diverged first */
-        double seconds; /* from the start of the process to its end */
+        uint64_t first;   /* exit that diverged first */
+        uint64_t allowed; /* exits that differ only in what rules allow */
+        double seconds;   /* from the start of the process to its end */
 };
 
 /** corpus_status_name - "clean", "diverged", "unreadable", "crashed", "time limit" … */

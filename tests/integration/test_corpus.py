@@ -136,6 +136,8 @@ class Rules(Corpus):
         done = self.replay("--allow", rules, "--markdown", report, self.corpus, status=1)
         self.assertIn(f"reproduce: hwaccl replay --allow {rules} ", done.stdout)
         self.assertIn("the rule matches nothing", self.read(report).decode())
+        for text in (done.stdout, self.read(report).decode()):
+            self.assertRegex(text, r"; 183 exits in [0-9.]+ s; 4 of them differ only in what the rules allow\.?\n")
 
     def test_one_recording(self):
         rules = self.write("rules.txt", b"may-differ effect instruction='out*' until=never  # wrong quotes\n"
