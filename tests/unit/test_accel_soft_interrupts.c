@@ -328,6 +328,36 @@ static void a_load_of_ss_holds_a_breakpoint_back(void **unused)
         (void)unused;
 }
 
+/* mov ss, [watched], and INT, INT3 or a fault: before the first instruction of the handler. INT1: one exception for
+ * both; PUSHF, which the accelerator performs itself: behind it. */
+static void a_breakpoint_that_a_load_of_ss_holds_back_is_not_lost(void **unused)
+{
+        static const uint16_t selector = DATA_32;
+        static const struct {
+                uint8_t next[2];
+                uint64_t place;
+        } cases[] = {
+                {{0xcd, 0x40}, HANDLER(0x40)}, {{0xcc, 0xf4}, HANDLER(3)}, {{0x0f, 0x0b}, HANDLER(6)},
+                {{0xf1, 0xf4}, CODE + 7},      {{0x9c, 0xf4}, CODE + 7},
+        };
+        const struct hwaccl_breakpoints breakpoints = {.address = {0x3000}, .dr7 = 0x30001};
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct guest *guest = guest_new();
+                protect(guest, CODE_32);
+                code(guest, 0x8e, 0x15, 0x00, 0x30, 0x00, 0x00, 0xf4, 0xf4, 0xf4);
+                poke_memory(guest, CODE + 6, cases[i].next, sizeof(cases[i].next));
+                poke_memory(guest, 0x3000, &selector, sizeof(selector));
+                guest->request.breakpoints = &breakpoints;
+                run_to(guest, HWACCL_EXIT_EXCEPTION_OR_NMI, cases[i].place);
+                assert_int_equal(guest->state.exit_qualification, 1);
+                assert_int_equal(guest->state.interrupt_information, 0x80000301);
+                run_to(guest, HWACCL_EXIT_HLT, cases[i].place);
+                guest_free(guest);
+        }
+        (void)unused;
+}
+
 static void a_fault_that_cannot_be_delivered_is_a_triple_fault(void **unused)
 {
         struct guest *guest = guest_new();
@@ -446,6 +476,7 @@ int main(void)
                 cmocka_unit_test(faults_return_to_the_instruction_with_their_error_code),
                 cmocka_unit_test(single_steps_trap_after_every_instruction),
                 cmocka_unit_test(a_load_of_ss_holds_a_breakpoint_back),
+                cmocka_unit_test(a_breakpoint_that_a_load_of_ss_holds_back_is_not_lost),
                 cmocka_unit_test(a_fault_that_cannot_be_delivered_is_a_triple_fault),
                 cmocka_unit_test(a_kick_ends_a_run_now_or_later),
                 cmocka_unit_test(the_deadline_of_the_virtual_clock_is_exact),

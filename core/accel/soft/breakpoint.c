@@ -191,7 +191,7 @@ bool soft_breakpoint_close(struct soft *soft, bool stepped)
 
 enum soft_result soft_breakpoint_exit(struct soft *soft, uint64_t conditions)
 {
-        enum soft_result result = soft_exit(soft, HWACCL_EXIT_EXCEPTION_OR_NMI, conditions, 0);
+        enum soft_result result = soft_exit(soft, HWACCL_EXIT_EXCEPTION_OR_NMI, conditions | soft->watch.held, 0);
 
         soft->state->interrupt_information = INFORMATION_DB;
         soft->watch.met = 0;

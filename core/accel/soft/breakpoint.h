@@ -32,7 +32,7 @@ bool soft_breakpoint_code_mapped(struct soft *soft, uint64_t linear);
 /** soft_breakpoint_close - the engine stopped: take watched pages away again unless the instruction must go on */
 bool soft_breakpoint_close(struct soft *soft, bool stepped);
 
-/** soft_breakpoint_exit - the guest's debug exception, with the conditions that were met (DR6's bits) */
+/** soft_breakpoint_exit - the guest's debug exception, with these conditions (DR6's bits) and those held back */
 enum soft_result soft_breakpoint_exit(struct soft *soft, uint64_t conditions);
 
 #endif

@@ -132,6 +132,8 @@ static enum soft_result before_instruction(struct soft *soft, struct hwaccl_pend
                                            const struct hwaccl_run_request *request)
 {
         for (;;) {
+                if (soft->watch.held && soft->blocking != HWACCL_INTERRUPTIBILITY_MOV_SS)
+                        return soft_breakpoint_exit(soft, 0); /* INT or a fault ended it */
                 int highest = hwaccl_pending_interrupts_highest(pending);
                 int vector = highest == HWACCL_VECTOR_NMI ? -1 : highest;
                 bool nmi = hwaccl_pending_interrupts_test(pending, HWACCL_VECTOR_NMI);
@@ -178,6 +180,8 @@ static void settle(struct soft *soft, bool guest_traps)
         bool left = soft->blocking_blocks > 1 || state->cs.base + state->rip != soft->blocking_rip;
         if (left || (stepped && !soft->blocking_began))
                 soft->blocking = 0;
+        if (soft->blocking == HWACCL_INTERRUPTIBILITY_MOV_SS)
+                soft->watch.held |= soft->watch.met; /* until the next instruction is done */
 }
 
 static bool has_error_code(uint8_t vector)
@@ -221,12 +225,8 @@ static enum soft_result take_exception(struct soft *soft, uint64_t fault_address
                 bool ours = soft->stepping && !guest_traps;
                 if (ours && !met)
                         return SOFT_GO_ON;
-                if (soft->blocking == HWACCL_INTERRUPTIBILITY_MOV_SS) {
-                        /* held back until the next instruction is done */
-                        soft->watch.held = met;
-                        soft->step_next = met;
+                if (soft->blocking == HWACCL_INTERRUPTIBILITY_MOV_SS)
                         return SOFT_GO_ON;
-                }
                 return soft_breakpoint_exit(soft, met | (ours ? 0 : HWACCL_DR6_BS));
         }
         return soft_deliver_exception(soft, vector, has_error_code(vector), soft_engine_error_code(&soft->cpu->engine));
@@ -276,7 +276,7 @@ static enum soft_result run_engine(struct soft *soft)
         if (beyond_code(soft, state->rip))
                 return segment_fault(soft, HWACCL_VECTOR_GP);
         struct soft_engine *engine = &soft->cpu->engine;
-        soft->stepping = soft->step_next;
+        soft->stepping = soft->step_next || soft->watch.held;
         soft->step_next = false;
         soft->step_keeps_trap = false;
         soft->stop = SOFT_STOP_NONE;

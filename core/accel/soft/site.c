@@ -320,6 +320,11 @@ static enum soft_result software_interrupt(struct soft *soft)
                 event.exception.vector = HWACCL_VECTOR_OF;
                 break;
         default: /* INT1 is a trap, not subject to the gate's privilege level */
+                if (soft->watch.held) {
+                        /* one exception for both */
+                        soft_retire(soft, site->length);
+                        return soft_breakpoint_exit(soft, 0);
+                }
                 event.exception.vector = HWACCL_VECTOR_DB;
                 event.kind = HWACCL_EVENT_EXCEPTION;
                 break;
