@@ -57,6 +57,9 @@ static void start_some(struct run *run)
                         finish(run, file); /* it could not even be found */
                 } else if (corpus_process_start(&run->process[run->running], file, run->jobs, &error)) {
                         run->running++;
+                } else if (run->running > 0) { /* when one of them has ended, there is room again */
+                        run->next--;
+                        return;
                 } else {
                         corpus_result_fail(&file->result, CORPUS_UNREADABLE, error.message);
                         finish(run, file);

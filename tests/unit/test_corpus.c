@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -183,6 +184,32 @@ static void fail_fast_ends_what_runs(void **state)
         corpus_list_release(&list);
 }
 
+static void processes_that_cannot_start_yet_wait_for_others(void **state)
+{
+        struct corpus_list list = {NULL, 0, 0};
+        const struct corpus_jobs jobs = {.count = 8, .replay = act};
+        struct rlimit before, low;
+        char name[16];
+        (void)state;
+
+        for (unsigned i = 0; i < 20; i++) {
+                (void)snprintf(name, sizeof(name), "clean %u", i);
+                add(&list, name);
+        }
+        int next = dup(STDIN_FILENO); /* a process needs four descriptors to start, then two */
+        assert_true(next >= 0 && close(next) == 0);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        low = before;
+        low.rlim_cur = (rlim_t)next + 7;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+        run(&list, &jobs);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        for (size_t i = 0; i < list.count; i++)
+                if (list.file[i].result.status != CORPUS_CLEAN)
+                        fail_msg("%s: %s", list.file[i].path, corpus_result_error(&list.file[i].result));
+        corpus_list_release(&list);
+}
+
 static void expect_text(void (*write_text)(FILE *, const char *), const char *text, const char *expected)
 {
         char *written = NULL;
@@ -219,6 +246,7 @@ int main(void)
                 cmocka_unit_test(a_process_is_ended_at_its_time_limit),
                 cmocka_unit_test(memory_that_a_limit_refuses_is_reported_as_such),
                 cmocka_unit_test(fail_fast_ends_what_runs),
+                cmocka_unit_test(processes_that_cannot_start_yet_wait_for_others),
                 cmocka_unit_test(text_is_data_in_every_format),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
