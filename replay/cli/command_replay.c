@@ -11,9 +11,11 @@
 #include "hwaccl/replay.h"
 #include "replay/corpus/corpus_jobs.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -262,6 +264,28 @@ static enum cli_status run_parsed(const struct cli_command *command, int argc, c
         return status;
 }
 
+/* Where the options could not be parsed: is it among them? */
+static bool asks_for_bisect(int argc, char **argv)
+{
+        for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+                if (strcmp(argv[i], "--bisect") == 0)
+                        return true;
+        return false;
+}
+
+/* git goes by the status alone, and 2 would be a bad commit: output that cannot be written does not change it. */
+static enum cli_status bisect_status(const struct cli_command *command, enum cli_status status)
+{
+        errno = 0;
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                cli_notice(command, "cannot write to standard output%s%s", errno ? ": " : "",
+                           errno ? strerror(errno) : "");
+                __fpurge(stdout);
+                clearerr(stdout);
+        }
+        return status == CLI_CANNOT ? CLI_SKIP : status;
+}
+
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
         struct replay_settings settings = {.exits = CLI_EXITS_ALL, .limit = LIMIT_DEFAULT};
@@ -271,9 +295,11 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         if (cli_parse_options(command, argc, argv, &settings, &status)) {
                 settings.rules = settings.allow ? &rules : NULL;
                 status = run_parsed(command, argc, argv, &settings);
+        } else {
+                settings.bisect = asks_for_bisect(argc, argv);
         }
         allow_rules_release(&rules);
-        return status == CLI_CANNOT && settings.bisect ? CLI_SKIP : status;
+        return settings.bisect ? bisect_status(command, status) : status;
 }
 
 const struct cli_command cli_command_replay = {

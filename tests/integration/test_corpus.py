@@ -8,7 +8,7 @@ import subprocess
 import unittest
 import xml.etree.ElementTree as ElementTree
 
-from hwaccl_cli import SANITIZED, CommandTest, counter, main
+from hwaccl_cli import HWACCL, SANITIZED, CommandTest, counter, main
 
 SCHEMA = os.path.join(os.environ["HWACCL_SOURCE"], "tests", "fixtures", "junit.xsd")
 EVIL = "x ]]>&<\"'\n::error::|`~~~~ @team #1 ##[error] \u202e\x1b[31m\ufffe.db"
@@ -100,6 +100,15 @@ class Recordings(Corpus):
                                   (["--filter", "a.db", "--time-limit", "0.000001"], 125), (["--filter", "none"], 125)):
             self.replay("--bisect", *arguments, self.corpus, status=status)
         self.replay("--bisect", self.path("missing.db"), status=125)
+        self.replay("--jobs", "many", "--bisect", self.corpus, status=125)  # git takes 2 for a bad commit
+
+    def test_output_that_cannot_be_written_is_no_verdict_on_a_commit(self):
+        for pattern, status in (("[ac].db", 0), ("b.db", 1), ("d.db", 125)):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([HWACCL, "replay", "--bisect", "--filter", pattern, self.corpus], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, check=False)
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertIn("cannot write to standard output", done.stderr)
 
     def test_nothing_to_replay_is_an_error(self):
         os.mkdir(self.path("empty"))
