@@ -186,8 +186,8 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;
-        struct hwaccl_report *report =
-                hwaccl_report_create(recording, settings.vcpu_given ? settings.exits.vcpu : REPORT_ANY_VCPU, &error);
+        struct hwaccl_report *report = hwaccl_report_create(
+                recording, settings.vcpu_given ? settings.exits.vcpu : REPORT_ANY_VCPU, REPORT_REPLAYED, &error);
         if (!report) {
                 status = cli_file_error(command, path, error.message);
         } else {

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Exits that are replayed before the last one: enough for the devices at the end, and to find a handler's faults. */
-#define REPLAY_EXITS 20000u
-
 static void take_data(struct evidence_exit *to, const void *data, uint32_t size)
 {
         to->data = 0;
@@ -122,10 +119,10 @@ static void note_divergence(struct hwaccl_evidence *evidence, const struct hwacc
 
 /* The devices at the end, and where handling differs from what was recorded. A failure is no error: the report then
  * lacks these. */
-static void replay_end(struct hwaccl_evidence *evidence)
+static void replay_end(struct hwaccl_evidence *evidence, uint64_t replayed)
 {
         uint64_t count = evidence->end - evidence->first;
-        uint64_t from = count > REPLAY_EXITS ? evidence->end - REPLAY_EXITS : evidence->first;
+        uint64_t from = count > replayed ? evidence->end - replayed : evidence->first;
         struct hwaccl_error error = {""};
         enum replay_step step = REPLAY_STEP_CLEAN;
         uint64_t start;
@@ -171,7 +168,7 @@ static bool read_text(struct hwaccl_evidence *evidence, const char *sql, char *t
         return found;
 }
 
-struct hwaccl_evidence *hwaccl_evidence_gather(struct hwaccl_recording *recording, uint32_t vcpu,
+struct hwaccl_evidence *hwaccl_evidence_gather(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t replayed,
                                                struct hwaccl_error *error)
 {
         struct hwaccl_evidence *evidence = calloc(1, sizeof(*evidence));
@@ -192,7 +189,7 @@ struct hwaccl_evidence *hwaccl_evidence_gather(struct hwaccl_recording *recordin
         evidence_compare_vcpus(evidence);
         (void)read_text(evidence, "SELECT problem FROM status", evidence->problem, sizeof(evidence->problem));
         read_last_code(evidence);
-        replay_end(evidence);
+        replay_end(evidence, replayed);
         evidence_read_memory_map(evidence);
         evidence_read_console(evidence);
         evidence_find_loop(evidence);

@@ -120,8 +120,11 @@ struct hwaccl_evidence {
         uint64_t firmware_size;
 };
 
-/** hwaccl_evidence_gather - NULL with *error set when the recording is damaged. @recording must outlive it */
-struct hwaccl_evidence *hwaccl_evidence_gather(struct hwaccl_recording *recording, uint32_t vcpu,
+/**
+ * hwaccl_evidence_gather - NULL with *error set when the recording is damaged. @recording must outlive it
+ * @replayed: exits before the end that are replayed, for the devices there and for divergences
+ */
+struct hwaccl_evidence *hwaccl_evidence_gather(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t replayed,
                                                struct hwaccl_error *error);
 void hwaccl_evidence_free(struct hwaccl_evidence *evidence);
 

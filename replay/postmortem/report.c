@@ -18,7 +18,7 @@ static bool diagnose(struct hwaccl_report *report, struct hwaccl_recording *reco
                      struct hwaccl_error *error)
 {
         hwaccl_evidence_free(report->evidence);
-        report->evidence = hwaccl_evidence_gather(recording, vcpu, error);
+        report->evidence = hwaccl_evidence_gather(recording, vcpu, report->replayed, error);
         if (!report->evidence)
                 return false;
         report->finding_count = hwaccl_diagnose(report->evidence, report->finding);
@@ -78,7 +78,7 @@ static bool fill(struct hwaccl_report *report, struct hwaccl_recording *recordin
         return report->evidence->vcpu == vcpu || diagnose(report, recording, vcpu, error);
 }
 
-struct hwaccl_report *hwaccl_report_create(struct hwaccl_recording *recording, uint32_t vcpu,
+struct hwaccl_report *hwaccl_report_create(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t replayed,
                                            struct hwaccl_error *error)
 {
         struct hwaccl_report *report = calloc(1, sizeof(*report));
@@ -87,6 +87,7 @@ struct hwaccl_report *hwaccl_report_create(struct hwaccl_recording *recording, u
                 hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
+        report->replayed = replayed;
         if (fill(report, recording, vcpu, error))
                 return report;
         hwaccl_report_free(report);

@@ -8,6 +8,11 @@
 
 #define REPORT_ANY_VCPU UINT32_MAX
 
+/* Exits before the end that are replayed: for a report, and for its first line at the end of a recording, which this
+ * program's own handlers have just made and which must not take time. */
+#define REPORT_REPLAYED      20000u
+#define REPORT_REPLAYED_LINE 1024u
+
 /* The last exit of one vCPU. */
 struct hwaccl_report_vcpu {
         uint32_t number;
@@ -25,6 +30,7 @@ struct hwaccl_report {
         struct hwaccl_finding finding[HWACCL_RULE_MAX];
         size_t finding_count; /* at least 1 */
         enum hwaccl_judgement judgement;
+        uint64_t replayed;
         struct hwaccl_report_vcpu *vcpu; /* every one */
         size_t vcpu_count;
 };
@@ -32,10 +38,11 @@ struct hwaccl_report {
 /**
  * hwaccl_report_create - gather the evidence and diagnose
  * @vcpu: number, or REPORT_ANY_VCPU for the one that failed first
+ * @replayed: exits before the end that are replayed, for the devices there and for divergences
  *
  * NULL with *error set when there is no such vCPU, or the recording is damaged. @recording must outlive the report.
  */
-struct hwaccl_report *hwaccl_report_create(struct hwaccl_recording *recording, uint32_t vcpu,
+struct hwaccl_report *hwaccl_report_create(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t replayed,
                                            struct hwaccl_error *error);
 void hwaccl_report_free(struct hwaccl_report *report);
 

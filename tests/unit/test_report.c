@@ -69,7 +69,7 @@ static void report_about(uint32_t vcpu, uint32_t expected, const char *rule, enu
 {
         struct hwaccl_error error = {""};
         struct hwaccl_recording *recording = open_recording(path);
-        struct hwaccl_report *report = hwaccl_report_create(recording, vcpu, &error);
+        struct hwaccl_report *report = hwaccl_report_create(recording, vcpu, REPORT_REPLAYED, &error);
 
         if (!report)
                 fail_msg("%s", error.message);

@@ -7,6 +7,7 @@
 
 #include "tests/fixtures/trace_fixture.h"
 
+#include "replay/postmortem/report.h"
 #include "replay/postmortem/unusual.h"
 
 static void exit_at(struct hwaccl_trace_vcpu *vcpu, uint64_t reason, uint64_t qualification, uint64_t rip,
@@ -71,7 +72,7 @@ static void assert_unusual(uint32_t vcpu, const char *expected)
         struct hwaccl_error error = {""};
         struct hwaccl_unusual_exits unusual;
         struct hwaccl_recording *recording = open_recording(path);
-        struct hwaccl_evidence *evidence = hwaccl_evidence_gather(recording, vcpu, &error);
+        struct hwaccl_evidence *evidence = hwaccl_evidence_gather(recording, vcpu, REPORT_REPLAYED, &error);
 
         if (!evidence)
                 fail_msg("%s", error.message);

@@ -28,7 +28,7 @@ bool record_report(const struct record_settings *settings, enum hwaccl_end end, 
         struct hwaccl_recording *recording = hwaccl_recording_open_running(settings->output, &error);
         if (!recording)
                 return false;
-        struct hwaccl_report *report = hwaccl_report_create(recording, REPORT_ANY_VCPU, &error);
+        struct hwaccl_report *report = hwaccl_report_create(recording, REPORT_ANY_VCPU, REPORT_REPLAYED_LINE, &error);
         bool failed = report && report->judgement == JUDGEMENT_FAILED;
         if (failed)
                 (void)snprintf(title, room, "%s", report->finding[0].title);
