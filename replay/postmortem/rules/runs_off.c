@@ -279,10 +279,11 @@ static bool through_nothing(const struct hwaccl_evidence *evidence, const struct
 /* Bytes of text around RIP. */
 static size_t text_around(const struct hwaccl_code *code, char *text, size_t room)
 {
-        size_t first = code->at, end = code->at, count = 0;
+        size_t first = code->at, count = 0;
 
         while (first > 0 && isprint(code->byte[first - 1]))
                 first--;
+        size_t end = code->at;
         while (end < code->size && isprint(code->byte[end]))
                 end++;
         for (size_t i = first; i < end && count + 1 < room; i++)
