@@ -346,5 +346,5 @@ void hwaccl_session_explain(const struct hwaccl_session *session, FILE *out)
         if (!session || session->handling || !out || !session->comparison.report.divergence.difference_count)
                 return;
         session_describe_access(session->comparison.exit, access, sizeof(access));
-        replay_report_print(&session->comparison.report.divergence, access, out);
+        replay_report_print(&session->comparison.report.divergence, &session->comparison.exit->exit_known, access, out);
 }

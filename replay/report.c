@@ -129,24 +129,31 @@ bool replay_report_close(struct replay_report *report, const struct hwaccl_recor
         return true;
 }
 
-static void print_title(const struct hwaccl_divergence *divergence, const char *access, FILE *out)
+static void print_title(const struct hwaccl_divergence *divergence, const struct hwaccl_known_fields *known,
+                        const char *access, FILE *out)
 {
         const uint64_t reason = divergence->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK;
         const char *name = hwaccl_exit_reason_name(reason);
         const char *what = divergence->instruction[0] ? divergence->instruction : access;
 
-        if (name)
-                (void)fprintf(out, "exit %" PRIu64 ": %s", divergence->exit, name);
+        (void)fprintf(out, "exit %" PRIu64 ": ", divergence->exit);
+        if (!hwaccl_known_fields_has(known, HWACCL_FIELD_INDEX_exit_reason))
+                (void)fputs("unknown reason", out);
+        else if (name)
+                (void)fputs(name, out);
         else
-                (void)fprintf(out, "exit %" PRIu64 ": reason %" PRIu64, divergence->exit, reason);
-        (void)fprintf(out, " at 0x%" PRIx64 "%s%s\n", divergence->rip, *what ? ": " : "", what);
+                (void)fprintf(out, "reason %" PRIu64, reason);
+        if (hwaccl_known_fields_has(known, HWACCL_FIELD_INDEX_rip))
+                (void)fprintf(out, " at 0x%" PRIx64, divergence->rip);
+        (void)fprintf(out, "%s%s\n", *what ? ": " : "", what);
 }
 
-void replay_report_print(const struct hwaccl_divergence *divergence, const char *access, FILE *out)
+void replay_report_print(const struct hwaccl_divergence *divergence, const struct hwaccl_known_fields *known,
+                         const char *access, FILE *out)
 {
         int what_width = 0, recorded_width = 0;
 
-        print_title(divergence, access, out);
+        print_title(divergence, known, access, out);
         for (unsigned i = 0; i < divergence->difference_count; i++) {
                 const struct hwaccl_difference *difference = &divergence->difference[i];
                 int what = (int)strlen(difference->what), recorded = (int)strlen(difference->recorded);

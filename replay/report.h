@@ -38,9 +38,10 @@ void replay_report_bytes(struct replay_report *report, const char *what, const v
 /** replay_report_close - set the exit of the differences. Returns true if there are any */
 bool replay_report_close(struct replay_report *report, const struct hwaccl_recorded_exit *exit);
 
-/** replay_report_print - print differences: a line for the exit, then a line for each. @access: what the exit accessed,
- * in place of an instruction that is not known; "" for none */
-void replay_report_print(const struct hwaccl_divergence *divergence, const char *access, FILE *out);
+/** replay_report_print - print differences: a line for the exit, then a line for each. @known: of the exit; @access:
+ * what the exit accessed, in place of an instruction that is not known; "" for none */
+void replay_report_print(const struct hwaccl_divergence *divergence, const struct hwaccl_known_fields *known,
+                         const char *access, FILE *out);
 
 /** replay_format_bytes - "41 42 43 …", as many as fit */
 void replay_format_bytes(char *text, size_t room, const void *data, size_t size);

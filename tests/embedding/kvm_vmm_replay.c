@@ -35,9 +35,9 @@ static void end(unsigned char code)
         hwaccl_session_effect(session, HWACCL_TRACE_EFFECT_STOP, HWACCL_TRACE_END_EXIT_CODE, code, NULL, 0);
 }
 
-static int cannot(const char *path, const char *message)
+static int cannot(const char *message)
 {
-        (void)fprintf(stderr, "kvm_vmm_replay: %s: %s\n", path, message);
+        (void)fprintf(stderr, "kvm_vmm_replay: %s\n", message);
         hwaccl_session_close(session);
         return 2;
 }
@@ -56,10 +56,10 @@ int main(int argc, char **argv)
                 return 2;
         session = hwaccl_session_open(argv[1], 0, &error);
         if (!session || !hwaccl_session_load(session, argc == 3 ? strtoul(argv[2], NULL, 10) : 0, &error))
-                return cannot(argv[1], error.message);
+                return cannot(error.message);
         if (hwaccl_session_snapshot(session, "vmm", &data, &size)) {
                 if (size != sizeof(vmm))
-                        return cannot(argv[1], "the state is of another version of this VMM");
+                        return cannot("the state is of another version of this VMM");
                 memcpy(&vmm, data, sizeof(vmm));
         }
         for (;;) {
@@ -67,7 +67,7 @@ int main(int argc, char **argv)
                         hwaccl_session_irq(session, TIMER_VECTOR);
                 enum hwaccl_session_step step = hwaccl_session_step(session, &exit, &error);
                 if (step == HWACCL_SESSION_FAILED)
-                        return cannot(argv[1], error.message);
+                        return cannot(error.message);
                 if (step == HWACCL_SESSION_END)
                         break;
                 hwaccl_session_kvm_exit(&room, exit);
@@ -79,6 +79,8 @@ int main(int argc, char **argv)
         uint64_t divergences = hwaccl_session_divergences(session);
         (void)printf("replayed %" PRIu64 " exits: %" PRIu64 " divergences\n", hwaccl_session_exits(session),
                      divergences);
+        if (hwaccl_session_exits(session) == 0)
+                return cannot("there was no exit to replay");
         hwaccl_session_close(session);
         return divergences > 0;
 }

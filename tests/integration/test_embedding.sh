@@ -106,6 +106,10 @@ gcc "${strict[@]}" -o "$work/kvm_vmm_replay" "$examples/kvm_vmm_replay.c" "${rep
 clang-14 "${strict[@]}" -DSEEDED_FAULT -o "$work/kvm_vmm_fault" "$examples/kvm_vmm_replay.c" "${replay_static[@]}" ||
         fail "kvm_vmm_replay does not build, static"
 replay_vmm "$work/vmm.db" "$work/kvm_vmm_replay" "$work/kvm_vmm_fault"
+cp "$work/vmm.db" "$work/empty.db"
+sqlite3 "$work/empty.db" 'DELETE FROM exit'
+run 2 "$work/kvm_vmm_replay" "$work/empty.db" 2>"$work/message"
+grep -q "there was no exit to replay" "$work/message" || fail "a recording without exits: $(cat "$work/message")"
 
 # a VMM that dies leaves what its vCPUs had done
 cp "$work/loop_vmm" "$work/killed_vmm"
