@@ -81,6 +81,14 @@ class RecordVmm(hwaccl_cli.CommandTest):
         self.record(VMM, "background", "8")
         self.check(8)
 
+    def test_one_in_a_pid_namespace_of_its_own(self):
+        namespace = ["unshare", "--pid", "--fork"]
+        if subprocess.run([*namespace, "true"], capture_output=True).returncode:
+            self.skipTest("unshare --pid is not permitted")
+        self.record(*namespace, VMM, "run", "8")  # its number there is 1: the recorder has to wait for another one
+        self.check(8)
+        self.assertEqual(self.rows("SELECT count(*) FROM option WHERE value LIKE 'process 1,%'"), ["0"])
+
     def test_an_interrupted_run_is_no_exit(self):
         self.record(VMM, "interrupted")
         self.check(2)

@@ -27,7 +27,7 @@ enum interpose_slot_state {
 /* One vCPU. */
 struct interpose_slot {
         _Alignas(64) _Atomic uint32_t state;   /* enum interpose_slot_state; a futex */
-        _Atomic int32_t pid;                   /* of its process, written by that */
+        _Atomic int32_t pid;                   /* of its process, written by that; as the recorder sees it */
         uint32_t vcpu;                         /* number in the recording */
         char ring_path[40];                    /* /proc/PID/fd/NUMBER */
         _Alignas(64) _Atomic uint64_t entered; /* time stamp of the entry while it is in KVM_RUN, else 0 */

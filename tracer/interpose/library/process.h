@@ -17,6 +17,9 @@ int next_munmap(void *address, size_t size);
 /** process_control - what is shared with the recorder; NULL without one, and before this library is initialized */
 struct interpose_control *process_control(void);
 
+/** process_number - of this process, as the recorder sees it: they may be in different PID namespaces */
+pid_t process_number(void);
+
 /** process_recorder_gone - whether the recorder has ended. No system call. Async-signal-safe */
 bool process_recorder_gone(void);
 

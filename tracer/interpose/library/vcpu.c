@@ -158,7 +158,8 @@ static void describe(struct interpose_vcpu *vcpu, int vm, unsigned long id)
         char name[32], text[96];
 
         (void)snprintf(name, sizeof(name), "host_vcpu_%u", vcpu->ring.header->vcpu);
-        (void)snprintf(text, sizeof(text), "process %ld, VM of descriptor %d, KVM vCPU %lu", (long)getpid(), vm, id);
+        (void)snprintf(text, sizeof(text), "process %ld, VM of descriptor %d, KVM vCPU %lu",
+                       (long)atomic_load(&vcpu->slot->pid), vm, id);
         (void)lane_annotation(&vcpu->lane, name, text);
 }
 
@@ -175,7 +176,7 @@ static bool create(struct interpose_control *control, int vm, int fd, unsigned l
                 return false;
         struct interpose_slot *slot = &control->slot[number];
         struct interpose_vcpu *vcpu = &known->room[number];
-        atomic_store(&slot->pid, getpid());
+        atomic_store(&slot->pid, process_number());
         if (!wait_for_ring(slot) || !attach(vcpu, slot, control->keyframe_interval))
                 return false;
         int sync = next_ioctl(vm, KVM_CHECK_EXTENSION, (void *)(uintptr_t)KVM_CAP_SYNC_REGS);
