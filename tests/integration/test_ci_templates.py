@@ -3,6 +3,7 @@
 they run in order, with the environment that the template gives them, against a small corpus. Only apt-get is the test's own."""
 import os
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -143,6 +144,13 @@ class GitHub(Template):
             status, printed = self.run_action(paths=clean, package=self.package, budgets=budget)
             self.assertEqual(status, expected, printed)
         self.assertIn("clean 0.db:\n", printed)
+
+    def test_a_name_is_no_workflow_command(self):
+        os.mkdir(self.path("names"))
+        shutil.copy(os.path.join(self.corpus, "clean 0.db"), self.path("names/x\n::stop-commands::y.db"))
+        status, printed = self.run_action(paths=self.path("names"), package=self.package, budgets="--max=CPUID:0")
+        self.assertEqual(status, 1, printed)
+        self.assertRegex(printed, r"/x.::stop-commands::y\.db:\n")
 
     def test_the_package_that_it_builds_is_that_of_its_own_repository(self):
         self.assertTrue(os.access(os.path.join(os.path.dirname(ACTION), "../../..", "scripts/package"), os.X_OK))
