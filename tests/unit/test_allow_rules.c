@@ -136,12 +136,12 @@ static void rules_without_effect_are_reported(void **state)
         read_good(&rules, "# a comment\n\n"
                           "may-differ rax until=never # used\n"
                           "may-differ rax until=2026-01-01 # old\n"
-                          "  may-differ rip until=never ## unused\r\n");
+                          "  may-differ rip until=never ## unused ##[error]\r\n");
         assert_int_equal(rules.count, 3);
         allow_rules_apply(&rules, &divergence);
         allow_rules_report(&rules, add_line, all);
         assert_string_equal(all, ":4: the rule is expired since 2026-01-01: old\n"
-                                 ":5: the rule matches nothing: unused\n");
+                                 ":5: the rule matches nothing: unused ##?error]\n");
         allow_rules_release(&rules);
 }
 
@@ -163,6 +163,10 @@ static void what_is_no_rule_is_an_error_with_its_line(void **state)
                 {"may-differ rax until=never port=9-8 # why", "invalid port"},
                 {"may-differ rax until=never port=-1 # why", "invalid port"},
                 {"may-differ rax until=never colour=red # why", "unknown condition 'colour'"},
+                {"may-differ rax until=never port=1 port=2 # why", "port= twice"},
+                {"may-differ rax until=never reason=30 reason=10 # why", "reason= twice"},
+                {"may-differ rax until=never instruction=a instruction=b # why", "instruction= twice"},
+                {"may-differ rax until=never until=2026-01-01 # why", "until= twice"},
                 {"may-differ \"rax until=never # why", "quote"},
                 {"\"may-differ rax", "expected may-differ"},
         };
