@@ -95,18 +95,6 @@ static void progress(void *opaque, uint64_t exits)
         cli_progress(exits);
 }
 
-/* Differences that each rule allowed, in the file's order. */
-static json_t *rules_array(const struct allow_rules *rules)
-{
-        json_t *array = json_array();
-
-        for (size_t i = 0; i < rules->count; i++)
-                cli_json_append(&array,
-                                json_pack("{s:o, s:o, s:b}", "line", cli_json_count(rules->rule[i].line), "matches",
-                                          cli_json_count(rules->rule[i].matches), "expired", rules->rule[i].expired));
-        return array;
-}
-
 static bool end_json(struct report *report, const struct hwaccl_replay_result *result, bool complete)
 {
         json_t *first = result->divergences ? cli_json_count(result->first_divergence) : json_null();
@@ -117,7 +105,7 @@ static bool end_json(struct report *report, const struct hwaccl_replay_result *r
                                     "complete", complete, "seconds", result->seconds, "exits_per_second", rate);
         if (report->rules) {
                 cli_json_set(&members, "allowed", cli_json_count(result->allowed));
-                cli_json_set(&members, "rules", rules_array(report->rules));
+                cli_json_set(&members, "rules", cli_rules_array(report->rules));
         }
         return cli_json_list_end(&report->list, members);
 }

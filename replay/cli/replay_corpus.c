@@ -68,7 +68,10 @@ bool cli_replay_is_corpus(const struct replay_settings *settings)
 static int replay_process(void *opaque, const char *path)
 {
         const struct corpus *corpus = opaque;
+        struct allow_rules *rules = corpus->settings->rules;
 
+        for (size_t i = 0; rules && i < rules->count; i++)
+                rules->rule[i].matches = 0; /* those of recordings that ended before are there */
         return (int)corpus->replay(corpus->command, corpus->settings, path);
 }
 
@@ -167,8 +170,13 @@ static bool print_json(const struct corpus *corpus)
                         break;
         for (unsigned i = 0; i < CORPUS_STATUS_COUNT; i++)
                 cli_json_set(&counts, corpus_status_name(i), cli_json_count(totals->count[i]));
-        return cli_json_list_end(&list, json_pack("{s:o, s:o, s:f}", "counts", counts, "exits",
-                                                  cli_json_count(totals->exits), "seconds", totals->seconds));
+        json_t *members = json_pack("{s:o, s:o, s:f}", "counts", counts, "exits", cli_json_count(totals->exits),
+                                    "seconds", totals->seconds);
+        if (corpus->settings->rules) {
+                cli_json_set(&members, "allowed", cli_json_count(totals->allowed));
+                cli_json_set(&members, "rules", cli_rules_array(corpus->settings->rules));
+        }
+        return cli_json_list_end(&list, members);
 }
 
 static const char *options_of(const struct corpus *corpus)

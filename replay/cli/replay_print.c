@@ -78,3 +78,14 @@ json_t *cli_divergence_object(const struct hwaccl_divergence *divergence)
                          divergence->instruction[0] ? cli_json_text(divergence->instruction) : json_null(),
                          "differences", differences);
 }
+
+json_t *cli_rules_array(const struct allow_rules *rules)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; i < rules->count; i++)
+                cli_json_append(&array,
+                                json_pack("{s:o, s:o, s:b}", "line", cli_json_count(rules->rule[i].line), "matches",
+                                          cli_json_count(rules->rule[i].matches), "expired", rules->rule[i].expired));
+        return array;
+}

@@ -135,7 +135,11 @@ class Rules(Corpus):
                            b"may-differ rbx until=never  # nothing has it\n"
                            b"may-differ rax until=2020-01-01  # was long ago\n")
         done = self.replay("--allow", rules, "--json", self.corpus, status=1)
-        rows = {os.path.basename(row["path"]): row for row in json.loads(done.stdout)["recordings"]}
+        document = json.loads(done.stdout)
+        rows = {os.path.basename(row["path"]): row for row in document["recordings"]}
+        self.assertEqual(document["allowed"], 4)
+        self.assertEqual([(rule["line"], rule["matches"], rule["expired"]) for rule in document["rules"]],
+                         [(2, 4, False), (3, 0, False), (4, 0, True)])
         self.assertEqual((rows["b.db"]["status"], rows["b.db"]["divergences"], rows["b.db"]["allowed"]), ("clean", 0, 4))
         self.assertEqual((rows["c.db"]["status"], rows["c.db"]["first_divergence"]), ("diverged", 7))
         self.assertIn("rules.txt:3: the rule matches nothing: nothing has it\n", done.stderr)
