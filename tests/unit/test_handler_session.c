@@ -525,8 +525,8 @@ static void recordings_of_strangers_do_no_harm(void **state)
                 "INSERT OR REPLACE INTO kvm_run VALUES ((1 << 40) + 3, 256, 0, 0, 0, 0, 0)",
                 "INSERT OR REPLACE INTO kvm_run VALUES ((1 << 40) + 3, 1, NULL, 0, 0, 0, 0)",
                 "INSERT OR REPLACE INTO irq_handoff SELECT id, 256, 1, 0, 0 FROM exit",
-                "INSERT OR REPLACE INTO input WITH n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT 500) "
-                "SELECT 1 << 40, i, 10, i, 1, x'ff' FROM n",
+                ("INSERT OR REPLACE INTO input WITH n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT 500) "
+                 "SELECT 1 << 40, i, 10, i, 1, x'ff' FROM n"),
         };
 
         (void)state;

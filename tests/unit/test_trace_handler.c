@@ -216,8 +216,8 @@ static void a_damaged_state_is_an_error(void **state)
                 "UPDATE vmm_state SET name = ''",
                 "UPDATE vmm_state SET name = 'a' || char(0) || 'b'",
                 "UPDATE vmm_state SET name = printf('%064d', 1)",
-                "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20) INSERT INTO vmm_state "
-                "SELECT 0, 'more' || i, 0, 1, x'00' FROM n",
+                ("WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20) INSERT INTO vmm_state "
+                 "SELECT 0, 'more' || i, 0, 1, x'00' FROM n"),
         };
         static uint8_t data[2 * RING_VMM_STATE_PIECE + 1];
 

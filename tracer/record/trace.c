@@ -25,6 +25,7 @@ HWACCL_INPUT_KINDS(INPUT)
 HWACCL_EFFECT_KINDS(EFFECT)
 _Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_INPUT_SIZE_MAX, "data of inputs");
 _Static_assert(HWACCL_TRACE_SNAPSHOT_NAME_MAX == LANE_VMM_STATE_NAME_MAX, "name of a snapshot's part");
+/* NOLINTNEXTLINE(misc-redundant-expression): they are the same today */
 _Static_assert(HWACCL_TRACE_SNAPSHOT_MAX == LANE_VMM_STATE_MAX, "size of a snapshot's part");
 _Static_assert(HWACCL_TRACE_DATA_MAX == HWACCL_EFFECT_SIZE_MAX, "data of effects");
 

@@ -6,6 +6,7 @@
 
 #include "core/exit/registers.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,13 +235,14 @@ static void canonical_fact(const struct hwaccl_evidence *evidence, const struct 
 static void control_fact(const struct evidence_exit *last, struct hwaccl_finding *finding)
 {
         char text[96];
-        unsigned number, size;
+        unsigned size;
         uint64_t value;
 
         evidence_instruction(last, text, sizeof(text));
-        if (sscanf(text, "mov cr%u", &number) != 1 || !strchr(text, ','))
+        if (strncmp(text, "mov cr", 6) != 0 || !isdigit((unsigned char)text[6]) || text[7] != ',')
                 return;
-        const char *source = strchr(text, ',') + 2;
+        const unsigned number = (unsigned)(text[6] - '0'); /* CR8 is the highest */
+        const char *source = text + 9;
         if (!hwaccl_register_value(&last->exit, source, strlen(source), &value, &size))
                 return;
         const char *why = broken_control(&last->exit, number, value);

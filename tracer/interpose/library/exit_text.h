@@ -22,6 +22,6 @@ static inline bool exit_is_usual(uint32_t reason)
 }
 
 /** exit_text - of an exit that is not usual; its length */
-size_t exit_text(const struct kvm_run *run, char text[static EXIT_TEXT_ROOM]);
+size_t exit_text(const struct kvm_run *run, char to[static EXIT_TEXT_ROOM]);
 
 #endif

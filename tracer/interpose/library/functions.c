@@ -13,11 +13,6 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-EXPORT int ioctl(int fd, unsigned long request, ...);
-EXPORT void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
-EXPORT void *mmap64(void *address, size_t size, int protection, int flags, int fd, off64_t offset);
-EXPORT int munmap(void *address, size_t size);
-
 /* Requests that tell what there is. */
 static void note_request(struct interpose_control *control, int fd, uint32_t request, void *argument, int result)
 {
@@ -33,7 +28,7 @@ static void note_request(struct interpose_control *control, int fd, uint32_t req
                 vcpu_create(fd, result, (unsigned long)(uintptr_t)argument);
 }
 
-int ioctl(int fd, unsigned long request, ...)
+EXPORT int ioctl(int fd, unsigned long request, ...)
 {
         struct interpose_control *control = process_control();
         va_list arguments;
@@ -66,18 +61,19 @@ static void *map(void *address, size_t size, int protection, int flags, int fd, 
         return result;
 }
 
-void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+/* The C library's names of parameters. */
+EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
-        return map(address, size, protection, flags, fd, offset);
+        return map(addr, len, prot, flags, fd, offset);
 }
 
-void *mmap64(void *address, size_t size, int protection, int flags, int fd, off64_t offset)
+EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
 {
-        return map(address, size, protection, flags, fd, offset);
+        return map(addr, len, prot, flags, fd, offset);
 }
 
-int munmap(void *address, size_t size)
+EXPORT int munmap(void *addr, size_t len)
 {
-        vcpu_unmapped(address, size);
-        return next_munmap(address, size);
+        vcpu_unmapped(addr, len);
+        return next_munmap(addr, len);
 }
