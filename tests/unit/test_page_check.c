@@ -7,6 +7,7 @@
 
 #include "tests/fixtures/recording_fixture.h"
 #include "tracer/database/page_check.h"
+#include "tracer/database/page_format.h"
 #include "tracer/database/private_view.h"
 
 #include <fcntl.h>
@@ -206,6 +207,39 @@ static void a_type_or_null_that_a_table_does_not_allow_is_found(void **state)
         }
 }
 
+/* The header of each row in turn claims more bytes than memory has. */
+static void a_row_may_claim_a_header_of_any_size(void **state)
+{
+        static const uint8_t most[9] = {0xc0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00}; /* 1 << 63 */
+        unsigned rows = 0;
+        size_t size;
+
+        (void)state;
+        create_database("512");
+        uint8_t *good = read_file(&size);
+        for (size_t page = 512; page < size; page += 512) {
+                if (good[page] != PAGE_TABLE_LEAF)
+                        continue;
+                for (size_t cell = 0; cell < page_be16(good + page + 3); cell++) {
+                        const uint8_t *at = good + page + page_be16(good + page + 8 + 2 * cell);
+                        uint64_t length = 0, key;
+                        at = page_varint(at, good + size, &length);
+                        at = at ? page_varint(at, good + size, &key) : NULL;
+                        assert_non_null(at);
+                        if (length < sizeof(most))
+                                continue;
+                        put(most, sizeof(most), (size_t)(at - good));
+                        if (!is_well())
+                                rows++;
+                        else if (!is_well_to_sqlite()) /* some of the pages are free */
+                                fail_msg("page at %zu, cell %zu", page, cell);
+                        put(at, sizeof(most), (size_t)(at - good));
+                }
+        }
+        assert_true(rows > 100);
+        free(good);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -213,6 +247,7 @@ int main(void)
                 cmocka_unit_test_teardown(a_recording_is_well, remove_recording),
                 cmocka_unit_test_teardown(what_is_called_well_is_well_to_sqlite, remove_recording),
                 cmocka_unit_test_teardown(a_type_or_null_that_a_table_does_not_allow_is_found, remove_recording),
+                cmocka_unit_test_teardown(a_row_may_claim_a_header_of_any_size, remove_recording),
         };
         return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

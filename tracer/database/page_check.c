@@ -95,12 +95,12 @@ static bool row_is_well(const struct check *check, const uint8_t *payload, uint6
         static const uint8_t sizes[10] = {0, 1, 2, 3, 4, 6, 8, 0, 0, 0};
         uint64_t header = 0;
         const uint8_t *at = page_varint(payload, payload + size, &header);
-        const uint8_t *end = payload + header;
         uint64_t behind = header; /* the values so far */
         unsigned column = 0;
 
         if (!at || header > size)
                 return false;
+        const uint8_t *end = payload + header;
         while (at < end) {
                 if (column > check->columns)
                         return false;
