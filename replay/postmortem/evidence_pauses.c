@@ -66,8 +66,8 @@ static void take(struct evidence_pauses *pauses, const struct evidence_pause *pa
 static void look_between(const struct hwaccl_evidence *evidence, const struct moment *a, const struct moment *b,
                          bool marked, struct evidence_pauses *pauses)
 {
-        uint64_t elapsed = b->host > a->host ? (uint64_t)(b->host - a->host) : 0;
-        uint64_t ran = b->cpu > a->cpu ? (uint64_t)(b->cpu - a->cpu) : 0;
+        uint64_t elapsed = b->host > a->host ? (uint64_t)b->host - (uint64_t)a->host : 0;
+        uint64_t ran = b->cpu > a->cpu ? (uint64_t)b->cpu - (uint64_t)a->cpu : 0;
 
         if (b->kind == RING_THREAD_RESUMED) /* it waited for an interrupt */
                 return;

@@ -118,6 +118,8 @@ static bool read_rows(struct comparison *comparison, int64_t first, int64_t last
                          "k WHERE k.id <= e.id ORDER BY k.id DESC LIMIT 1)), e.id FROM exit e WHERE e.id BETWEEN "
                          "max(?1, ?3) AND min(?2, ?4) AND e.exit_reason & 0xffff = 48"),
                 [UNUSUAL_RIP] = "SELECT rip, id FROM exit WHERE id BETWEEN max(?1, ?3) AND min(?2, ?4)"};
+        if (last < first) /* of a damaged block */
+                return true;
         const uint64_t left = ROWS_MAX - comparison->rows;
         bool whole = (uint64_t)(last - first) < left;
         sqlite3_stmt *row = evidence_query(comparison->evidence, sql[comparison->kind]);

@@ -202,6 +202,34 @@ static void a_loop_is_compared_with_the_exits_before_it(void **state)
                           "1750 RIP 8000h: 250 exits up to 1999; none of the 500 exits before\n");
 }
 
+/* Blocks of a stranger, that end anywhere. */
+static void blocks_may_end_anywhere(void **state)
+{
+        static const char *const changes[] = {
+                "UPDATE block SET last = -9223372036854775808", "UPDATE block SET last = 9223372036854775807",
+                "UPDATE block SET last = -9223372036854775808 WHERE id > 10", "UPDATE block SET last = id - 1"};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+                struct hwaccl_error error = {""};
+                struct hwaccl_unusual_exits unusual;
+                struct hwaccl_trace *trace = open_trace(path, 1);
+                record_news(hwaccl_trace_vcpu(trace, 0));
+                close_stopped(trace);
+                change(changes[i]);
+                struct hwaccl_recording *recording = open_recording(path);
+                struct hwaccl_evidence *evidence = hwaccl_evidence_gather(recording, 0, REPORT_REPLAYED, &error);
+                if (!evidence)
+                        fail_msg("%s", error.message);
+                hwaccl_find_unusual(evidence, &unusual);
+                for (size_t j = 0; j < unusual.count; j++)
+                        assert_in_range(unusual.item[j].before_of, 64, 703);
+                hwaccl_evidence_free(evidence);
+                hwaccl_recording_close(recording);
+                assert_int_equal(unlink(path), 0);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -211,6 +239,7 @@ int main(void)
                 cmocka_unit_test_teardown(exits_of_another_vcpu_do_not_make_it_usual, remove_files),
                 cmocka_unit_test_teardown(what_was_rare_before_is_compared_by_frequency, remove_files),
                 cmocka_unit_test_teardown(a_loop_is_compared_with_the_exits_before_it, remove_files),
+                cmocka_unit_test_teardown(blocks_may_end_anywhere, remove_files),
         };
 
         return cmocka_run_group_tests(tests, make_directory, remove_directory);
