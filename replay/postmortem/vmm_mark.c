@@ -29,3 +29,13 @@ bool vmm_wait_status(const struct hwaccl_evidence *evidence, int *status)
         *status = (int)(strtoul(value, NULL, 10) & 0xffffu);
         return true;
 }
+
+bool vmm_waits_in_hlt(const struct hwaccl_evidence *evidence, const struct evidence_exit *last)
+{
+        const uint64_t reason = evidence_reason(last);
+        int status;
+
+        if (evidence->info->vmm && vmm_wait_status(evidence, &status))
+                return !last->outcome_known && (reason == HWACCL_EXIT_HLT || reason == HWACCL_EXIT_MWAIT);
+        return last->outcome_known && last->outcome == HWACCL_OUTCOME_HALTED;
+}

@@ -12,4 +12,8 @@ bool vmm_mark(const struct hwaccl_evidence *evidence, uint64_t exit, char text[s
 /** vmm_wait_status - how the VMM ended, as wait(2) says; false where it was not recorded from outside */
 bool vmm_wait_status(const struct hwaccl_evidence *evidence, int *status);
 
+/** vmm_waits_in_hlt - whether its handler waits at this exit, the vCPU's last. Of a VMM that was recorded from outside,
+ * HLT is handled when it enters the guest again */
+bool vmm_waits_in_hlt(const struct hwaccl_evidence *evidence, const struct evidence_exit *last);
+
 #endif

@@ -168,6 +168,46 @@ static void a_vcpu_that_never_exits_again_is_named(void **state)
         assert_says("vCPU 1: I/O instruction at 4004h");
 }
 
+/* Of a VMM that was recorded from outside, HLT is handled when the VMM enters the guest again: until then it waits. */
+static void a_vcpu_that_was_entered_again_after_hlt_does_not_wait(void **state)
+{
+        struct hwaccl_trace *trace = open_trace(path, 2);
+
+        (void)state;
+        work_at(hwaccl_trace_vcpu(trace, 1), 0x4000, 3);
+        halt_at(hwaccl_trace_vcpu(trace, 1), 0x4100, RFLAGS_IF | 2);
+        work_at(hwaccl_trace_vcpu(trace, 0), 0x2000, 24);
+        close_with(trace, HWACCL_TRACE_END_STOPPED);
+        change("UPDATE exit SET host_entry = 0, host_guest = 0, host_handler = 0");
+        change("UPDATE keyframe SET host_entry = id & 0xff");
+        change("UPDATE keyframe SET host_entry = host_entry + 9 * " SECOND
+               " WHERE id = (SELECT max(id) FROM keyframe WHERE id >> 40 = 0)");
+        report_about(1, 1, "not-the-guest", JUDGEMENT_UNKNOWN);
+        assert_says("for 9000 ms: it waits in HLT");
+        change("INSERT INTO option VALUES ('vmm_wait_status', '1792')");
+        report_about(1, 1, "not-the-guest", JUDGEMENT_UNKNOWN);
+        assert_says("for 9000 ms: it runs without exits, or the VMM did not enter it again");
+        change("UPDATE exit SET outcome = NULL WHERE id = (SELECT max(id) FROM exit)");
+        report_about(1, 1, "not-the-guest", JUDGEMENT_UNKNOWN);
+        assert_says("for 9000 ms: it waits in HLT");
+}
+
+static void a_hlt_that_the_vmm_left_is_not_the_end(void **state)
+{
+        struct hwaccl_trace *trace = open_trace(path, 1);
+
+        (void)state;
+        work_at(hwaccl_trace_vcpu(trace, 0), 0x4000, 3);
+        halt_at(hwaccl_trace_vcpu(trace, 0), 0x4100, 2);
+        close_with(trace, HWACCL_TRACE_END_STOPPED);
+        report_about(0, 0, "dead-halt", JUDGEMENT_FAILED);
+        change("INSERT INTO option VALUES ('vmm_wait_status', '1792')");
+        report_about(0, 0, "not-the-guest", JUDGEMENT_UNKNOWN);
+        change("UPDATE exit SET outcome = NULL WHERE id = 3");
+        report_about(0, 0, "dead-halt", JUDGEMENT_FAILED);
+        assert_null(strstr(text, "no device of the machine")); /* nobody knows what this VMM has */
+}
+
 /* A recording with keyframes at exits 0, 8, 16, and a HLT at 12. */
 static void record_for_times(void)
 {
@@ -213,6 +253,15 @@ static void time_in_which_the_guest_ran_or_waited_is_none(void **state)
         assert_says(
                 "the host did not run the vCPU's thread for 5000 of 5000 ms"); /* HLT's time is no longer the wait */
         assert_null(strstr(text, "for 12000"));
+}
+
+static void times_may_be_any_numbers(void **state)
+{
+        (void)state;
+        record_for_times();
+        change("UPDATE thread_time SET host_time = iif(exit = 8, -9223372036854775807, 9223372036854775807), "
+               "host_cpu = iif(exit = 0, -9223372036854775807, 9223372036854775807)");
+        report_about(REPORT_ANY_VCPU, 0, "not-the-guest", JUDGEMENT_UNKNOWN);
 }
 
 static void a_guest_on_another_processor_does_not_run_in_the_thread(void **state)
@@ -281,6 +330,9 @@ int main(void)
                 cmocka_unit_test_teardown(if_all_halt_with_interrupts_off_the_first_one_is_reported, remove_files),
                 cmocka_unit_test_teardown(an_entry_failure_comes_before_what_the_others_did_later, remove_files),
                 cmocka_unit_test_teardown(a_vcpu_that_never_exits_again_is_named, remove_files),
+                cmocka_unit_test_teardown(a_vcpu_that_was_entered_again_after_hlt_does_not_wait, remove_files),
+                cmocka_unit_test_teardown(a_hlt_that_the_vmm_left_is_not_the_end, remove_files),
+                cmocka_unit_test_teardown(times_may_be_any_numbers, remove_files),
                 cmocka_unit_test_teardown(time_in_which_the_host_did_not_run_the_guest_is_a_fact, remove_files),
                 cmocka_unit_test_teardown(time_in_which_the_guest_ran_or_waited_is_none, remove_files),
                 cmocka_unit_test_teardown(a_guest_on_another_processor_does_not_run_in_the_thread, remove_files),

@@ -1,6 +1,7 @@
 /* The guest waits in HLT, and nothing can end the wait. */
 #include "replay/postmortem/rules.h"
 #include "replay/postmortem/rules/interrupt_blocks.h"
+#include "replay/postmortem/vmm_mark.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -58,10 +59,9 @@ static void interrupts_off(const struct hwaccl_evidence *evidence, const struct 
                         place);
                 return;
         }
-        finding_title(
-                finding, WEIGHT_CERTAIN, JUDGEMENT_FAILED, last->number,
-                "halted for good at %s: interrupts are off (RFLAGS.IF is 0), and no device of the machine raises NMI",
-                place);
+        finding_title(finding, WEIGHT_CERTAIN, JUDGEMENT_FAILED, last->number,
+                      "halted for good at %s: interrupts are off (RFLAGS.IF is 0)%s", place,
+                      evidence->info->vmm ? "" : ", and no device of the machine raises NMI");
         finding_fact(finding, last->number, "HLT with RFLAGS %" PRIx64 "h: IF (bit 9) is 0", last->exit.rflags);
         if (bounded)
                 finding_fact(finding, since, "IF is 0 in all exits that were looked at");
@@ -101,7 +101,7 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
 
         if (!last || (end != HWACCL_END_HALTED && end != HWACCL_END_STOPPED))
                 return;
-        if (last->outcome_known && last->outcome != HWACCL_OUTCOME_HALTED)
+        if (last->outcome_known && !vmm_waits_in_hlt(evidence, last))
                 return;
         evidence_at(last, place, sizeof(place));
         if (!hwaccl_known_fields_has(&last->exit_known, HWACCL_FIELD_INDEX_rflags))

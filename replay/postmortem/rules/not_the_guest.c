@@ -1,5 +1,6 @@
 /* What ended the recording was not the guest. */
 #include "replay/postmortem/rules.h"
+#include "replay/postmortem/vmm_mark.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,13 +26,13 @@ static void pause_facts(const struct evidence_pauses *pauses, struct hwaccl_find
 static void silence_fact(const struct hwaccl_evidence *evidence, const struct evidence_exit *last,
                          struct hwaccl_finding *finding)
 {
-        bool halted = last && last->outcome_known && last->outcome == HWACCL_OUTCOME_HALTED;
-
         if (last && evidence->silent_ns >= SILENT_NS)
                 finding_fact(finding, last->number,
                              "no exit of this vCPU follows, while others made exits for %" PRIu64 " ms: %s",
                              evidence->silent_ns / 1000000,
-                             halted ? "it waits in HLT" : "it runs without exits, or the VMM did not enter it again");
+                             vmm_waits_in_hlt(evidence, last)
+                                     ? "it waits in HLT"
+                                     : "it runs without exits, or the VMM did not enter it again");
 }
 
 static void stopped(const struct hwaccl_evidence *evidence, const struct evidence_pauses *pauses, uint64_t exit,
