@@ -129,6 +129,13 @@ class Accept(CommandTest):
         self.succeed("replay", paths[0])
         self.refuse("accept", mention="no recording")
 
+    def test_who_could_read_it_still_can(self):
+        for before, after in ((0o640, 0o640), (0o444, 0o644), (0o755, 0o644)):
+            self.change(self.recording, "UPDATE effect SET data = x'4c' WHERE kind = 1")
+            os.chmod(self.recording, before)
+            self.succeed("accept", self.recording)
+            self.assertEqual(os.stat(self.recording).st_mode & 0o777, after)
+
     def test_a_recording_whose_ring_is_there_is_refused_also_by_a_link(self):
         os.mkdir(self.path("links"))
         link = self.path("links/a.db")

@@ -96,8 +96,9 @@ static bool is_finished(const char *path, struct hwaccl_error *error)
 static bool make_file(const struct hwaccl_recording *recording, const char *path, struct hwaccl_error *error)
 {
         struct stat status;
-        unsigned mode = stat(recording->path, &status) == 0 ? status.st_mode & 0777 : 0;
-        int fd = hwaccl_file_create(AT_FDCWD, path, O_RDWR | O_EXCL, hwaccl_file_mode_is_good(mode) ? mode : 0);
+        /* who could read it still can, also if nobody could write it */
+        unsigned mode = stat(recording->path, &status) == 0 ? (status.st_mode & 0666) | 0600 : 0;
+        int fd = hwaccl_file_create(AT_FDCWD, path, O_RDWR | O_EXCL, mode);
 
         if (fd < 0)
                 return hwaccl_error_set(error, "%s: cannot create: %s", path, strerror(errno));
