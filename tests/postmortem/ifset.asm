@@ -4,6 +4,7 @@
 ;@ says could not be delivered: IDTR still holds the real-mode table 0:ffffh
 ;@ says RFLAGS.IF is 1 at every exit from here on
 ;@ says vector 40h, IRQ 0 (timer) at 0008:7c5eh was not delivered
+;@ says vector 40h, IRQ 0 (timer), was injected at the entry before this exit
 %include "guest.inc"
         GUEST "ifset"
         INIT_PIC 0fffeh

@@ -107,7 +107,7 @@ static void interrupt_facts(const struct hwaccl_evidence *evidence, const struct
         char place[64];
 
         evidence_place(&exit->entry, &exit->entry_known, place, sizeof(place));
-        finding_fact(finding, exit->number, "vector %02xh, %s, was delivered at the entry before this exit, at %s",
+        finding_fact(finding, exit->number, "vector %02xh, %s, was injected at the entry before this exit, at %s",
                      vector, interrupt_vector_source(evidence, vector), place);
         if (exit->exit.rflags & RFLAGS_IF) {
                 const struct evidence_exit *first = NULL;
