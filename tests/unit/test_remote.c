@@ -117,6 +117,33 @@ static void vcpus_are_added_while_others_run(void **state)
         free(producer);
 }
 
+/* What a VMM writes into its rings' headers by mistake does not make the recorder fail. */
+static void a_ring_that_a_producer_marks_as_failed_is_finished(void **state)
+{
+        struct remote_recording *remote = create();
+        struct hwaccl_error error = {""};
+        struct producer *producer = aligned_alloc(64, 2 * ((sizeof(*producer) + 63) & ~(size_t)63));
+
+        (void)state;
+        assert_non_null(producer);
+        attach(&producer[0], remote, 0, 100);
+        (void)produce(&producer[0]);
+        atomic_store(&producer[0].ring.header->consumer_failed, 1);
+        if (!remote_add_vcpu(remote, &error))
+                fail_msg("not added: '%s'", error.message);
+        attach(&producer[1], remote, 1, 100);
+        (void)produce(&producer[1]);
+        ring_destroy(&producer[0].ring, false);
+        ring_destroy(&producer[1].ring, false);
+        if (!remote_finish(remote, HWACCL_END_EXIT_CODE, 3, NULL, &error))
+                fail_msg("%s", error.message);
+        struct hwaccl_recording *recording = open_recording(path);
+        assert_checks(recording);
+        assert_string_equal(ask(recording, "SELECT count(*) FROM exits"), "200");
+        hwaccl_recording_close(recording);
+        free(producer);
+}
+
 static bool gone(void)
 {
         return true;
@@ -189,6 +216,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(vcpus_are_added_while_others_run, remove_files),
+                cmocka_unit_test_teardown(a_ring_that_a_producer_marks_as_failed_is_finished, remove_files),
                 cmocka_unit_test_teardown(a_full_ring_stops_a_producer_whose_recorder_has_gone, remove_files),
                 cmocka_unit_test_teardown(what_is_no_ring_is_not_attached, remove_files),
                 cmocka_unit_test_teardown(recovery_removes_the_ring_of_a_vcpu_that_was_not_yet_there, remove_files),

@@ -272,6 +272,7 @@ static void *main_loop(void *opaque)
 
         if (!run(writer)) {
                 roll_back(writer);
+                atomic_store_explicit(&writer->failed, true, memory_order_release);
                 for (unsigned i = 0; i < writer->lane_count; i++)
                         ring_fail(writer->lane[i].ring);
                 wait_for_producer(writer);
@@ -365,7 +366,7 @@ static bool add(struct recorder_sink *sink, struct ring *ring, struct hwaccl_err
         atomic_store_explicit(&writer->joining, ring, memory_order_release);
         consumer_call(&writer->consumer);
         while (atomic_load_explicit(&writer->joining, memory_order_acquire)) {
-                if (ring_failed(writer->lane[0].ring))
+                if (atomic_load_explicit(&writer->failed, memory_order_acquire))
                         return hwaccl_error_set(error, "%s", writer->error.message);
                 (void)nanosleep(&wait, NULL);
         }
@@ -410,7 +411,7 @@ static bool finish(struct recorder_sink *sink, const struct recording_end *end, 
         consumer_join(&writer->consumer);
         bool mine = consumer_block_file_size_signal();
 
-        bool failed = ring_failed(writer->lane[0].ring);
+        bool failed = atomic_load_explicit(&writer->failed, memory_order_acquire);
         bool all = !failed;
         if (failed) {
                 hwaccl_error_set(error, "%s", writer->error.message);

@@ -31,7 +31,8 @@ struct writer {
         bool in_transaction;
         bool trimming; /* free the rings' disk space with every commit */
         struct consumer consumer;
-        struct hwaccl_error error; /* valid if the ring is marked as failed */
+        _Atomic bool failed;       /* the rings' own mark is for producers, and of another process's memory */
+        struct hwaccl_error error; /* valid if it failed */
 };
 
 #endif
