@@ -26,6 +26,7 @@
 #define PLACEHOLDER_SIZE (UINT64_C(1) << 30)
 #define FOUR_GIB         (UINT64_C(1) << 32)
 #define LAST_PAGE        (UINT64_MAX - HWACCL_PAGE_SIZE + 1)
+#define REGIONS_SPARE    16 /* for what one start of the engine adds */
 
 static bool engine_refuses(const struct soft_memory *memory, struct hwaccl_error *error, const char *what,
                            uint64_t address, uc_err status)
@@ -154,8 +155,8 @@ static void keep_last_page_apart(uint64_t linear, uint64_t *start, uint64_t *las
 bool soft_memory_add_placeholder(struct soft_memory *memory, uint64_t linear, struct hwaccl_error *error)
 {
         size_t next = region_after(memory, linear);
-        uint64_t start = linear & ~(PLACEHOLDER_SIZE - 1);
-        uint64_t last = start + (PLACEHOLDER_SIZE - 1);
+        uint64_t start = linear & ~(memory->placeholder_size - 1);
+        uint64_t last = start + (memory->placeholder_size - 1);
 
         if (next && memory->region[next - 1].linear + memory->region[next - 1].size > start)
                 start = memory->region[next - 1].linear + memory->region[next - 1].size;
@@ -192,6 +193,7 @@ bool soft_memory_open(struct soft_memory *memory, struct hwaccl_guest_memory *gu
         if (!memory->flusher)
                 return false;
         memory->tables_used = 1;
+        memory->placeholder_size = PLACEHOLDER_SIZE;
 
         uc_err status = map_in_all(memory, TABLES_BASE, TABLES_SIZE, UC_PROT_ALL, memory->tables);
         if (status == UC_ERR_OK)
@@ -225,9 +227,26 @@ void soft_memory_drop(struct soft_memory *memory)
                 memory->stale[i] = true;
 }
 
+/* Those that are needed come back. Taking a page out of a large region is slow in the engine: from now on placeholders
+ * are small. */
+static bool forget_regions(struct soft_memory *memory, struct hwaccl_error *error)
+{
+        while (memory->region_count) {
+                struct soft_region last = memory->region[--memory->region_count];
+                uc_err status = unmap_in_all(memory, last.linear, last.size);
+                if (status != UC_ERR_OK)
+                        return engine_refuses(memory, error, "unmap memory", last.linear, status);
+        }
+        memory->placeholder_size = LARGE_PAGE;
+        soft_memory_drop(memory);
+        return true;
+}
+
 bool soft_memory_prepare(struct soft_memory *memory, unsigned engine, bool long_mode, uint64_t *root,
                          struct hwaccl_error *error)
 {
+        if (memory->region_count > SOFT_REGION_MAX - REGIONS_SPARE && !forget_regions(memory, error))
+                return false;
         if (memory->long_mode != long_mode) {
                 soft_memory_drop(memory);
                 memory->long_mode = long_mode;

@@ -18,7 +18,7 @@ struct soft_region {
         uint8_t *host; /* NULL: a placeholder, where every access faults */
 };
 
-#define SOFT_REGION_MAX 192
+#define SOFT_REGION_MAX 208
 
 #define SOFT_ENGINE_MAX 2
 
@@ -30,7 +30,8 @@ struct soft_memory {
         bool long_mode;              /* form of the tables: four levels, else three */
         bool stale[SOFT_ENGINE_MAX]; /* entries were taken away: the engine's TLB must be flushed before it runs */
         uint8_t *nothing;            /* inaccessible host memory behind placeholders */
-        uint8_t *flusher;            /* the page that is reprotected to flush the TLB */
+        uint64_t placeholder_size;
+        uint8_t *flusher; /* the page that is reprotected to flush the TLB */
         bool flusher_writable[SOFT_ENGINE_MAX];
         struct soft_region region[SOFT_REGION_MAX]; /* sorted, never overlapping */
         size_t region_count;
