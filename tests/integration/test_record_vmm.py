@@ -89,6 +89,10 @@ class RecordVmm(hwaccl_cli.CommandTest):
         self.check(8)
         self.assertEqual(self.rows("SELECT count(*) FROM option WHERE value LIKE 'process 1,%'"), ["0"])
 
+    def test_a_filter_of_system_calls(self):
+        self.record(VMM, "filtered", "100000")  # more than a ring has room for
+        self.check(100000)
+
     def test_an_interrupted_run_is_no_exit(self):
         self.record(VMM, "interrupted")
         self.check(2)

@@ -4,14 +4,19 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/kvm.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -154,6 +159,25 @@ static void until_told(void)
         (void)!write(STDOUT_FILENO, "done\n", 5);
 }
 
+/* As VMMs whose vCPUs' threads may only do what they do: a system call to wait is not part of that. */
+static void filtered(long count)
+{
+        struct sock_filter filter[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_nanosleep, 1, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_nanosleep, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+        struct vcpu vcpu = make_vcpu(make_vm(), 0);
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+            syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+                die("seccomp");
+        run(vcpu, count);
+}
+
 static void interrupted(void)
 {
         struct vcpu vcpu = make_vcpu(make_vm(), 0);
@@ -202,6 +226,8 @@ int main(int argc, char **argv)
                         run(make_vcpu(make_vm(), 0), count);
         else if (strcmp(what, "forks") == 0)
                 forks(argv[0], count);
+        else if (strcmp(what, "filtered") == 0)
+                filtered(count);
         else if (strcmp(what, "interrupted") == 0)
                 interrupted();
         else if (strcmp(what, "internal-error") == 0)

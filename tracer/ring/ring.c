@@ -241,7 +241,7 @@ bool ring_look(struct ring_producer *producer, size_t size)
                         return true;
                 if (ring->consumer_gone && ring->consumer_gone())
                         return false;
-                if (round < 64) {
+                if (round < 64 || (ring->may_sleep && !ring->may_sleep())) {
                         __builtin_ia32_pause();
                 } else {
                         struct timespec wait = {0, round < 256 ? 20000 : 200000};

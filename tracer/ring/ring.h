@@ -70,6 +70,7 @@ struct ring {
         char *path;
         struct consumer *consumer;   /* woken when the ring fills; NULL: it has no long rests */
         bool (*consumer_gone)(void); /* whether the consumer's process has ended; NULL: it is the producer's */
+        bool (*may_sleep)(void);     /* whether the producer may make system calls while it waits; NULL: it may */
 };
 
 /**

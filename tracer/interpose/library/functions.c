@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -76,4 +77,20 @@ EXPORT int munmap(void *addr, size_t len)
 {
         vcpu_unmapped(addr, len);
         return next_munmap(addr, len);
+}
+
+/* Whoever filters system calls, with this or seccomp(2), first sets that execve(2) gives no privileges, or needs some.
+ */
+EXPORT int prctl(int option, ...)
+{
+        unsigned long argument[4];
+        va_list arguments;
+
+        va_start(arguments, option);
+        for (unsigned i = 0; i < 4; i++)
+                argument[i] = va_arg(arguments, unsigned long);
+        va_end(arguments);
+        if (option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP)
+                process_note_filter();
+        return next_prctl(option, argument);
 }

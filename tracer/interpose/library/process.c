@@ -13,10 +13,12 @@ static struct {
         int (*ioctl)(int, unsigned long, ...);
         void *(*mmap)(void *, size_t, int, int, int, off_t);
         int (*munmap)(void *, size_t);
+        int (*prctl)(int, ...);
 } next;
 
 static struct interpose_control *control;
 static _Atomic bool gone;
+static _Atomic bool filtered;
 
 int next_ioctl(int fd, unsigned long request, void *argument)
 {
@@ -34,6 +36,22 @@ void *next_mmap(void *address, size_t size, int protection, int flags, int fd, o
 int next_munmap(void *address, size_t size)
 {
         return next.munmap ? next.munmap(address, size) : (int)syscall(SYS_munmap, address, size);
+}
+
+int next_prctl(int option, const unsigned long argument[4])
+{
+        return next.prctl ? next.prctl(option, argument[0], argument[1], argument[2], argument[3])
+                          : (int)syscall(SYS_prctl, option, argument[0], argument[1], argument[2], argument[3]);
+}
+
+void process_note_filter(void)
+{
+        atomic_store_explicit(&filtered, true, memory_order_relaxed);
+}
+
+bool process_may_sleep(void)
+{
+        return !atomic_load_explicit(&filtered, memory_order_relaxed);
 }
 
 struct interpose_control *process_control(void)
@@ -101,6 +119,7 @@ __attribute__((constructor)) static void begin(void)
         *(void **)&next.ioctl = find("ioctl");
         *(void **)&next.mmap = find("mmap");
         *(void **)&next.munmap = find("munmap");
+        *(void **)&next.prctl = find("prctl");
         struct interpose_control *found = path ? connect_recorder(path) : NULL;
         if (found)
                 atomic_fetch_add(&found->processes, 1);

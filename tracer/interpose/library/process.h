@@ -14,6 +14,8 @@ int next_ioctl(int fd, unsigned long request, void *argument);
 void *next_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 int next_munmap(void *address, size_t size);
 
+int next_prctl(int option, const unsigned long argument[4]);
+
 /** process_control - what is shared with the recorder; NULL without one, and before this library is initialized */
 struct interpose_control *process_control(void);
 
@@ -22,5 +24,10 @@ pid_t process_number(void);
 
 /** process_recorder_gone - whether the recorder has ended. No system call. Async-signal-safe */
 bool process_recorder_gone(void);
+
+/** process_note_filter - it restricts its system calls from now on: seccomp(2) */
+void process_note_filter(void);
+/** process_may_sleep - whether nanosleep(2) is known to be permitted: filters allow what the VMM itself calls */
+bool process_may_sleep(void);
 
 #endif

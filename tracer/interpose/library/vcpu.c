@@ -146,6 +146,7 @@ static bool attach(struct interpose_vcpu *vcpu, const struct interpose_slot *slo
         if (!good)
                 return false;
         vcpu->ring.consumer_gone = process_recorder_gone;
+        vcpu->ring.may_sleep = process_may_sleep;
         enum stamp_kind stamps = vcpu->ring.header->stamp_kind == STAMP_TSC ? STAMP_TSC : STAMP_MONOTONIC;
         lane_init(&vcpu->lane, stamps, keyframe_interval, KEYFRAME_BYTES);
         vcpu->lane.masks = &vcpu->masks;
