@@ -2,11 +2,11 @@
 #include "replay/cli/command.h"
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
+#include "replay/cli/output_signals.h"
 
 #include "core/host/file.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,9 +82,6 @@ int main(int argc, char **argv)
         if (!hwaccl_file_fill_standard())
                 return (int)cli_error(NULL, "/dev/null: cannot open in place of a closed standard descriptor: %s",
                                       strerror(errno));
-        /* A closed pipe (| head) and the end of a file-size limit are write errors, so that a recording is still
-         * finished. */
-        (void)signal(SIGPIPE, SIG_IGN);
-        (void)signal(SIGXFSZ, SIG_IGN);
+        cli_ignore_output_signals();
         return (int)finish_output(run(argc, argv));
 }

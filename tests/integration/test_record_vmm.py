@@ -89,6 +89,11 @@ class RecordVmm(hwaccl_cli.CommandTest):
         self.check(8)
         self.assertEqual(self.rows("SELECT count(*) FROM option WHERE value LIKE 'process 1,%'"), ["0"])
 
+    def test_signals_are_ignored_as_they_were(self):
+        show = ["grep", "^SigIgn:", "/proc/self/status"]
+        without = subprocess.run(show, capture_output=True, text=True, check=True).stdout
+        self.assertEqual(self.record(*show, status=0).stdout, without)
+
     def test_a_filter_of_system_calls(self):
         self.record(VMM, "filtered", "100000")  # more than a ring has room for
         self.check(100000)

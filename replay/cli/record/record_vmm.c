@@ -1,4 +1,5 @@
 /* hwaccl record -- VMM: runs a VMM as it is, with libhwaccl-interpose.so in it, and drains what that records. */
+#include "replay/cli/output_signals.h"
 #include "replay/cli/record/record.h"
 
 #include "tracer/interpose/vmm_recorder.h"
@@ -98,6 +99,7 @@ _Noreturn static void execute(const struct vmm *vmm, struct sigaction *child_act
         int reason = ENOMEM;
 
         (void)sigaction(SIGCHLD, child_action, NULL);
+        cli_restore_output_signals();
         if (vmm_recorder_environment(vmm->recorder, vmm->library)) {
                 (void)sigprocmask(SIG_SETMASK, &vmm->mask, NULL);
                 (void)execvp(vmm->program, vmm->settings->vmm);
