@@ -19,6 +19,7 @@ ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, mode=flat, path=disk, cylinders=2, heads=16, spt=63
 boot: disk
 port_e9_hack: enabled=1
+sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 display_library: rfb, options="timeout=0"
 log: bochs.log
 panic: action=fatal
