@@ -1,7 +1,7 @@
 ; HLT with interrupts on: the timer wakes the guest after the HLT.
 ;@ reason 12 1
 ;@ handoff taken 40h
-;@ sql SELECT (SELECT value FROM option WHERE name = 'clock') <> 'host' OR (SELECT count(DISTINCT moment) FROM thread_times WHERE moment IN ('wait', 'resumed')) = 2
+;@ sql SELECT (SELECT count(*) FROM thread_times WHERE moment = 'wait') = (SELECT count(*) FROM thread_times WHERE moment = 'resumed')
 %include "guest.inc"
         GUEST "hlt"
         SET_VECTOR PIC_VECTOR, tick
