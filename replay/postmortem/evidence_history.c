@@ -140,8 +140,8 @@ uint64_t evidence_port_write_of(const struct hwaccl_evidence *evidence, uint16_t
                         before = evidence->loop.first;
                 int64_t last = exit_id(evidence->vcpu, before) - 1, in_blocks = last_in_blocks(evidence);
                 int64_t rows = last - HISTORY_EXITS > in_blocks ? last - HISTORY_EXITS : in_blocks + 1;
-                found = (last >= rows && write_in_rows(evidence, &wanted, rows, last)) ||
-                        write_in_blocks(evidence, &wanted, last < in_blocks ? last : in_blocks);
+                if (last < rows || !write_in_rows(evidence, &wanted, rows, last))
+                        (void)write_in_blocks(evidence, &wanted, last < in_blocks ? last : in_blocks);
         }
         *value = wanted.value;
         return wanted.exit;

@@ -3,6 +3,7 @@
 #include "replay/postmortem/evidence_internal.h"
 #include "replay/postmortem/evidence_query.h"
 
+#include "core/assert.h"
 #include "tracer/ring/exit_id.h"
 
 #include <string.h>
@@ -96,6 +97,7 @@ static void extend(struct hwaccl_evidence *evidence, const struct step *round)
         struct reach reach = {.round = round, .period = loop->period, .rip_min = UINT64_MAX};
         int64_t next = exit_id(evidence->vcpu, evidence->end) - 1; /* the newest that was not looked at */
 
+        hwaccl_assert(loop->period > 0);
         for (unsigned i = 0; i < loop->period; i++) {
                 reach.rip_min = round[i].rip < reach.rip_min ? round[i].rip : reach.rip_min;
                 reach.rip_max = round[i].rip > reach.rip_max ? round[i].rip : reach.rip_max;

@@ -86,7 +86,7 @@ void polled_test_find(const struct hwaccl_evidence *evidence, size_t index, bool
         size_t next = index + 1;
 
         poll->test = POLL_UNKNOWN;
-        if (!poll->exit)
+        if (!poll->exit || !evidence->exits)
                 return;
         const struct hwaccl_subject_state *after = next < evidence->exit_count ? &evidence->exits[next].entry
                                                    : evidence->state_known     ? &evidence->state
