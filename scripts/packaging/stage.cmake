@@ -1,7 +1,7 @@
 # CPack runs this between installation and packing: what Debian's policy asks for beyond the rules of installation.
 cmake_minimum_required(VERSION 3.25)
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # SOURCE_DATE_EPOCH, if it is set
-get_filename_component(source ${CMAKE_CURRENT_LIST_DIR} DIRECTORY)
+get_filename_component(source ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)
 set(root ${CPACK_TEMPORARY_DIRECTORY}/Unspecified${CPACK_PACKAGING_INSTALL_PREFIX})
 
 function(run)
