@@ -103,8 +103,9 @@ static void print_diverged(const struct corpus_file *file, const char *options)
 
         (void)printf("%sdiverged: ", cli_colour(CLI_BOLD));
         corpus_text_terminal(stdout, file->path);
-        (void)printf("%s: %" PRIu64 " of %" PRIu64 " exits\n", cli_colour(CLI_PLAIN), result->divergences,
-                     result->exits);
+        (void)printf("%s: ", cli_colour(CLI_PLAIN));
+        corpus_extent_print(stdout, result);
+        (void)putchar('\n');
         for (size_t i = 0; i < count; i++) {
                 corpus_result_divergence(result, i, &divergence);
                 cli_divergence_print(&divergence, "  ");
@@ -115,6 +116,11 @@ static void print_diverged(const struct corpus_file *file, const char *options)
         (void)printf("  reproduce: ");
         corpus_command_print(stdout, file->path, &divergence, options);
         (void)putchar('\n');
+        if (result->error) {
+                (void)printf("  then: ");
+                corpus_text_terminal(stdout, result->error);
+                (void)putchar('\n');
+        }
 }
 
 static bool is_failed(enum corpus_status status)
@@ -154,7 +160,7 @@ static json_t *file_object(const struct corpus_file *file)
         json_t *allowed = json_object_get(result->document, "allowed");
         if (allowed)
                 cli_json_set(&object, "allowed", json_incref(allowed));
-        if (is_failed(result->status))
+        if (is_failed(result->status) || result->error)
                 cli_json_set(&object, "error", cli_json_text(corpus_result_error(result)));
         return object;
 }

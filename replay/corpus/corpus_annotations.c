@@ -13,7 +13,8 @@ static void print_diverged(FILE *out, const struct corpus_result *result)
 
         corpus_result_divergence(result, 0, &divergence);
         corpus_divergence_title(title, sizeof(title), &divergence);
-        (void)fprintf(out, "%" PRIu64 " of %" PRIu64 " exits diverged. First: ", result->divergences, result->exits);
+        corpus_extent_print(out, result);
+        (void)fputs(" diverged. First: ", out);
         corpus_text_workflow(out, title);
         if (!divergence.difference_count)
                 return;

@@ -20,14 +20,9 @@ static void print_difference(FILE *out, const struct hwaccl_difference *differen
 /* A shell's word may hold what XML does not: through a text. */
 static void print_command(FILE *out, const char *path, const struct hwaccl_divergence *divergence, const char *options)
 {
-        char *command = NULL;
-        size_t size;
-        FILE *text = open_memstream(&command, &size);
+        char *command = corpus_command_text(path, divergence, options);
 
-        if (!text)
-                return;
-        corpus_command_print(text, path, divergence, options);
-        if (fclose(text) == 0)
+        if (command)
                 corpus_text_xml(out, command);
         free(command);
 }
@@ -40,8 +35,9 @@ static void print_divergences(FILE *out, const struct corpus_file *file, const c
 
         corpus_result_divergence(&file->result, 0, &divergence);
         corpus_divergence_title(title, sizeof(title), &divergence);
-        (void)fprintf(out, "      <failure type=\"divergence\" message=\"%" PRIu64 " of %" PRIu64 " exits; first: ",
-                      file->result.divergences, file->result.exits);
+        (void)fputs("      <failure type=\"divergence\" message=\"", out);
+        corpus_extent_print(out, &file->result);
+        (void)fputs("; first: ", out);
         corpus_text_xml(out, title);
         (void)fputs("\">", out);
         print_command(out, file->path, &divergence, options);
@@ -56,6 +52,11 @@ static void print_divergences(FILE *out, const struct corpus_file *file, const c
         }
         if (file->result.divergences > count)
                 (void)fprintf(out, "%" PRIu64 " more divergences not shown\n", file->result.divergences - count);
+        if (file->result.error) {
+                (void)fputs("then: ", out);
+                corpus_text_xml(out, file->result.error);
+                (void)fputc('\n', out);
+        }
         (void)fputs("</failure>\n", out);
 }
 

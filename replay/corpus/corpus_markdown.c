@@ -11,19 +11,21 @@
 
 static void print_command(FILE *out, const char *path, const struct hwaccl_divergence *divergence, const char *options)
 {
-        char *command = NULL;
-        size_t size;
-        FILE *text = open_memstream(&command, &size);
+        char *command = corpus_command_text(path, divergence, options);
 
-        if (!text)
-                return;
-        corpus_command_print(text, path, divergence, options);
-        if (fclose(text) == 0) {
+        if (command) {
                 (void)fputs("Reproduce: <code>", out);
                 corpus_text_markdown(out, command);
                 (void)fputs("</code>\n\n", out);
         }
         free(command);
+}
+
+static void print_error(FILE *out, const char *before, const struct corpus_result *result)
+{
+        (void)fprintf(out, "%s<code>", before);
+        corpus_text_markdown(out, corpus_result_error(result));
+        (void)fputs("</code>\n\n", out);
 }
 
 static void print_diverged(FILE *out, const struct corpus_file *file, const char *options)
@@ -33,8 +35,8 @@ static void print_diverged(FILE *out, const struct corpus_file *file, const char
 
         corpus_result_divergence(&file->result, 0, &divergence);
         corpus_divergence_title(title, sizeof(title), &divergence);
-        (void)fprintf(out, "%" PRIu64 " of %" PRIu64 " exits diverged. The first:\n\n" FENCE, file->result.divergences,
-                      file->result.exits);
+        corpus_extent_print(out, &file->result);
+        (void)fputs(" diverged. The first:\n\n" FENCE, out);
         corpus_text_block(out, title);
         (void)fputc('\n', out);
         for (unsigned i = 0; i < divergence.difference_count && i < DIFFERENCES_SHOWN; i++) {
@@ -50,6 +52,8 @@ static void print_diverged(FILE *out, const struct corpus_file *file, const char
                 (void)fprintf(out, "  and %u more differences\n", divergence.difference_count - DIFFERENCES_SHOWN);
         (void)fputs(FENCE "\n", out);
         print_command(out, file->path, &divergence, options);
+        if (file->result.error)
+                print_error(out, "Then: ", &file->result);
 }
 
 static void print_file(FILE *out, const struct corpus_file *file, const char *options)
@@ -57,13 +61,10 @@ static void print_file(FILE *out, const struct corpus_file *file, const char *op
         (void)fputs("#### <code>", out);
         corpus_text_markdown(out, file->path);
         (void)fprintf(out, "</code>: %s\n\n", corpus_status_name(file->result.status));
-        if (file->result.status == CORPUS_DIVERGED) {
+        if (file->result.status == CORPUS_DIVERGED)
                 print_diverged(out, file, options);
-        } else {
-                (void)fputs("<code>", out);
-                corpus_text_markdown(out, corpus_result_error(&file->result));
-                (void)fputs("</code>\n\n", out);
-        }
+        else
+                print_error(out, "", &file->result);
 }
 
 static bool is_shown(const struct corpus_file *file, bool diverged)

@@ -276,6 +276,8 @@ static void conclude(struct corpus_process *process, int status)
                 crash(process, WTERMSIG(status), messages);
         else if (WEXITSTATUS(status) <= 1)
                 corpus_result_read(result, output->text ? output->text : "", output->size);
+        else if (corpus_result_read_part(result, output->text ? output->text : "", output->size, messages))
+                ; /* a divergence outranks what came after it */
         else if (process->limited_memory && says_no_memory(messages))
                 corpus_result_fail(result, CORPUS_MEMORY_LIMIT, "needs more than the memory limit");
         else

@@ -5,6 +5,7 @@
 #include "replay/corpus/corpus_text.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 void corpus_totals_count(struct corpus_totals *totals, const struct corpus_list *list)
@@ -63,4 +64,28 @@ void corpus_command_print(FILE *out, const char *path, const struct hwaccl_diver
                 (void)fprintf(out, "--vcpu %" PRIu32 " ", divergence->vcpu);
         corpus_text_shell(out, path);
         (void)fprintf(out, " %" PRIu64, divergence->exit);
+}
+
+char *corpus_command_text(const char *path, const struct hwaccl_divergence *divergence, const char *options)
+{
+        char *command = NULL;
+        size_t size;
+        FILE *text = open_memstream(&command, &size);
+
+        if (!text)
+                return NULL;
+        corpus_command_print(text, path, divergence, options);
+        if (fclose(text) == 0)
+                return command;
+        free(command);
+        return NULL;
+}
+
+void corpus_extent_print(FILE *out, const struct corpus_result *result)
+{
+        if (result->error)
+                (void)fprintf(out, "at least %" PRIu64 " exit%s", result->divergences,
+                              result->divergences == 1 ? "" : "s");
+        else
+                (void)fprintf(out, "%" PRIu64 " of %" PRIu64 " exits", result->divergences, result->exits);
 }

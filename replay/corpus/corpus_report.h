@@ -28,6 +28,12 @@ void corpus_totals_print(FILE *out, const struct corpus_totals *totals);
 /** corpus_divergence_title - "exit 4052: I/O instruction at 0x87c9: out dx, al", to be escaped; fits 192 bytes */
 void corpus_divergence_title(char *text, size_t room, const struct hwaccl_divergence *divergence);
 
+/** corpus_extent_print - "12 of 60000 exits", or "at least 12 exits" where the replay came to no end */
+void corpus_extent_print(FILE *out, const struct corpus_result *result);
+
+/** corpus_command_text - the same as corpus_command_print, to be escaped; free() it. NULL: out of memory */
+char *corpus_command_text(const char *path, const struct hwaccl_divergence *divergence, const char *options);
+
 /** corpus_command_print - the command that replays that exit alone; @options: " --allow RULES" or "" */
 void corpus_command_print(FILE *out, const char *path, const struct hwaccl_divergence *divergence, const char *options);
 

@@ -59,6 +59,25 @@ void corpus_result_read(struct corpus_result *result, const char *text, size_t s
                 corpus_result_fail(result, CORPUS_UNREADABLE, "the process that replayed it gave no result");
 }
 
+bool corpus_result_read_part(struct corpus_result *result, const char *text, size_t size, const char *error)
+{
+        json_error_t unused;
+        json_t *document = json_loadb(text, size, 0, &unused);
+        const json_t *details = json_object_get(document, "details");
+        size_t count = json_array_size(details);
+
+        if (!count) {
+                json_decref(document);
+                return false;
+        }
+        corpus_result_fail(result, CORPUS_DIVERGED, error);
+        json_decref(result->document);
+        result->document = document;
+        result->divergences = count;
+        (void)read_count(json_array_get(details, 0), "exit", &result->first);
+        return true;
+}
+
 size_t corpus_result_details(const struct corpus_result *result)
 {
         return json_array_size(json_object_get(result->document, "details"));

@@ -22,7 +22,8 @@ enum corpus_status {
 
 struct corpus_result {
         enum corpus_status status;
-        char *error;      /* one line: why it is neither clean nor diverged; NULL: out of memory */
+        char *error;      /* one line: why it is neither clean nor diverged, or why the replay of one that diverged
+                             went no further; NULL: there is no reason, or out of memory */
         json_t *document; /* what 'hwaccl replay --json' printed; NULL: nothing */
         uint64_t exits;
         uint64_t divergences;
@@ -39,6 +40,10 @@ void corpus_result_fail(struct corpus_result *result, enum corpus_status status,
 
 /** corpus_result_read - clean or diverged, as a document of 'hwaccl replay --json' says; unreadable if it is none */
 void corpus_result_read(struct corpus_result *result, const char *text, size_t size);
+
+/** corpus_result_read_part - of a process that failed with the message @error: diverged if it printed divergences
+ * before (these are the count then, and .exits is 0). False if it is not, and nothing has changed */
+bool corpus_result_read_part(struct corpus_result *result, const char *text, size_t size, const char *error);
 
 /** corpus_result_error - the line, never NULL */
 const char *corpus_result_error(const struct corpus_result *result);

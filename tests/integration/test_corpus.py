@@ -58,6 +58,19 @@ class Recordings(Corpus):
         self.replay("--filter", "[ad].db", self.corpus, status=2)
         self.replay("--filter", "[ac].db", self.corpus, status=0)
 
+    def test_a_divergence_outranks_damage_behind_it(self):
+        self.change(self.path("corpus/sub/b.db"), "UPDATE exit SET verdict = 50 WHERE id = 30")
+        junit, markdown = self.path("report.xml"), self.path("report.md")
+        done = self.replay("--filter", "b.db", "--junit", junit, "--markdown", markdown, self.corpus, status=1)
+        self.assertIn("sub/b.db: at least 3 exits\n  exit 5: I/O instruction at 0x7c05: out 0xe9, al\n", done.stdout)
+        self.assertRegex(done.stdout, "\n  then: .*verdict is 50")
+        self.assertRegex(done.stdout, "\n1 recording: 0 clean, 1 diverged; ")
+        for report in (junit, markdown):
+            self.assertRegex(self.read(report).decode(), "(?s)at least 3 exits.*verdict is 50")
+        document = json.loads(self.replay("--filter", "b.db", "--json", self.corpus, status=1).stdout)
+        self.assertIn("verdict is 50", document["recordings"][0]["error"])
+        self.replay("--filter", "b.db", "--bisect", self.corpus, status=1)
+
     def test_filters_and_shards(self):
         self.assertEqual(list(self.statuses("--filter", "*/sub/c*", self.corpus, status=0)), ["sub/c.db"])
         self.refuse("replay", "--filter", "nothing", self.corpus, mention="'nothing'")

@@ -57,6 +57,12 @@ static int act(void *opaque, const char *path)
                 (void)fputs("out of memory\n", stderr);
                 return 2;
         }
+        if (strcmp(path, "diverged and damaged") == 0) {
+                (void)fputs("hwaccl replay: diverged and damaged: table exit, row 9: what is wrong\n", stderr);
+                return print("{\"details\":[{\"exit\":3,\"rip\":\"0x7c00\",\"differences\":[{\"what\":\"rax\","
+                             "\"recorded\":\"1\",\"replayed\":\"2\"}]}],\"error\":\"what is wrong\"}",
+                             2);
+        }
         if (strcmp(path, "diverged") == 0)
                 return print("{\"exits\":9,\"divergences\":2,\"first_divergence\":3,\"details\":[{\"exit\":3,\"rip\":"
                              "\"0x7c00\","
@@ -106,6 +112,7 @@ static void a_process_that_fails_hurts_no_other(void **state)
                 {"nothing", CORPUS_UNREADABLE, "no result"},
                 {"no memory", CORPUS_UNREADABLE, "out of memory"},
                 {"diverged", CORPUS_DIVERGED, NULL},
+                {"diverged and damaged", CORPUS_DIVERGED, "table exit, row 9: what is wrong"},
                 {"last", CORPUS_CLEAN, NULL},
         };
         struct corpus_list list = {NULL, 0, 0};
