@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "tests/fixtures/file_bytes.h"
 #include "tests/fixtures/recording_fixture.h"
 #include "tracer/database/page_check.h"
 #include "tracer/database/page_format.h"
@@ -72,30 +73,6 @@ static bool is_well_to_sqlite(void)
         return well;
 }
 
-static uint8_t *read_file(size_t *size)
-{
-        FILE *file = fopen(path, "re");
-
-        assert_non_null(file);
-        assert_int_equal(fseek(file, 0, SEEK_END), 0);
-        *size = (size_t)ftell(file);
-        rewind(file);
-        uint8_t *bytes = malloc(*size);
-        assert_non_null(bytes);
-        assert_int_equal(fread(bytes, 1, *size, file), *size);
-        (void)fclose(file);
-        return bytes;
-}
-
-static void put(const uint8_t *bytes, size_t size, size_t offset)
-{
-        int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-        assert_true(fd >= 0);
-        assert_int_equal(pwrite(fd, bytes, size, (off_t)offset), (ssize_t)size);
-        (void)close(fd);
-}
-
 static void databases_of_any_page_size_are_well(void **state)
 {
         static const char *const sizes[] = {"512", "1024", "4096", "65536"};
@@ -124,7 +101,7 @@ static void what_is_called_well_is_well_to_sqlite(void **state)
 
         (void)state;
         create_database("512");
-        uint8_t *good = read_file(&size);
+        uint8_t *good = file_bytes_read(path, &size);
         for (unsigned round = 0; round < 1500; round++) {
                 size_t at[2];
                 for (size_t i = 0; i < 2; i++) {
@@ -136,7 +113,7 @@ static void what_is_called_well_is_well_to_sqlite(void **state)
                                 at[i] = 100 + (random >> 3) % 400; /* sqlite_schema */
                         uint8_t byte = (uint8_t)(round % 2 ? random >> 24 : good[at[i]] + 1u);
                         if (i == 0 || round % 3 == 0)
-                                put(&byte, 1, at[i]);
+                                file_bytes_put(path, &byte, 1, at[i]);
                 }
                 if (is_well()) {
                         if (!is_well_to_sqlite())
@@ -145,8 +122,8 @@ static void what_is_called_well_is_well_to_sqlite(void **state)
                 } else {
                         damaged++;
                 }
-                put(good + at[0], 1, at[0]);
-                put(good + at[1], 1, at[1]);
+                file_bytes_put(path, good + at[0], 1, at[0]);
+                file_bytes_put(path, good + at[1], 1, at[1]);
         }
         assert_true(well > 100 && damaged > 100);
         assert_true(is_well());
@@ -216,7 +193,7 @@ static void a_row_may_claim_a_header_of_any_size(void **state)
 
         (void)state;
         create_database("512");
-        uint8_t *good = read_file(&size);
+        uint8_t *good = file_bytes_read(path, &size);
         for (size_t page = 512; page < size; page += 512) {
                 if (good[page] != PAGE_TABLE_LEAF)
                         continue;
@@ -228,12 +205,12 @@ static void a_row_may_claim_a_header_of_any_size(void **state)
                         assert_non_null(at);
                         if (length < sizeof(most))
                                 continue;
-                        put(most, sizeof(most), (size_t)(at - good));
+                        file_bytes_put(path, most, sizeof(most), (size_t)(at - good));
                         if (!is_well())
                                 rows++;
                         else if (!is_well_to_sqlite()) /* some of the pages are free */
                                 fail_msg("page at %zu, cell %zu", page, cell);
-                        put(at, sizeof(most), (size_t)(at - good));
+                        file_bytes_put(path, at, sizeof(most), (size_t)(at - good));
                 }
         }
         assert_true(rows > 100);

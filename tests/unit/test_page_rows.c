@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include "tests/fixtures/file_bytes.h"
+
 #include "tracer/database/page_rows.h"
 #include "tracer/database/private_view.h"
 #include "tracer/read/integer_stream.h"
@@ -213,30 +215,6 @@ static unsigned walk(struct page_rows *rows)
         return steps;
 }
 
-static uint8_t *read_file(size_t *size)
-{
-        FILE *file = fopen(path, "re");
-
-        assert_non_null(file);
-        assert_int_equal(fseek(file, 0, SEEK_END), 0);
-        *size = (size_t)ftell(file);
-        rewind(file);
-        uint8_t *bytes = malloc(*size);
-        assert_non_null(bytes);
-        assert_int_equal(fread(bytes, 1, *size, file), *size);
-        (void)fclose(file);
-        return bytes;
-}
-
-static void put(const uint8_t *bytes, size_t size, size_t offset)
-{
-        int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-        assert_true(fd >= 0);
-        assert_int_equal(pwrite(fd, bytes, size, (off_t)offset), (ssize_t)size);
-        (void)close(fd);
-}
-
 static void damaged_pages_end_a_reader(void **state)
 {
         struct hwaccl_recording view;
@@ -247,7 +225,7 @@ static void damaged_pages_end_a_reader(void **state)
 
         (void)state;
         create("512", 600);
-        uint8_t *good = read_file(&size);
+        uint8_t *good = file_bytes_read(path, &size);
         open_view(&view, true);
         assert_true(page_rows_open(view.db, "numbers", &rows, &error) && rows);
         const unsigned all = walk(rows);
@@ -261,13 +239,13 @@ static void damaged_pages_end_a_reader(void **state)
                         if (round & 8)
                                 at[i] = at[i] / 512 * 512 + (random >> 3) % 16; /* of the page's header */
                         uint8_t byte = (uint8_t)(random >> 24);
-                        put(&byte, 1, at[i]);
+                        file_bytes_put(path, &byte, 1, at[i]);
                 }
                 page_rows_close(rows); /* and the pages that it has */
                 assert_true(page_rows_open(view.db, "numbers", &rows, &error) && rows);
                 assert_true(walk(rows) <= size / 4);
                 for (size_t i = 0; i < changes; i++)
-                        put(good + at[i], 1, at[i]);
+                        file_bytes_put(path, good + at[i], 1, at[i]);
         }
         page_rows_close(rows);
         assert_true(page_rows_open(view.db, "numbers", &rows, &error) && rows);
@@ -299,8 +277,8 @@ static void pages_without_rows_are_not_visited_without_end(void **state)
                         page[13 + 2 * i] = 0;
                 }
                 page[256 + 3] = (uint8_t)to;
-                put(page, sizeof(page), root);
-                put(empty, sizeof(empty), root + 512);
+                file_bytes_put(path, page, sizeof(page), root);
+                file_bytes_put(path, empty, sizeof(empty), root + 512);
                 assert_true(page_rows_open(view.db, "numbers", &rows, &error) && rows);
                 assert_false(page_rows_seek(rows, INT64_MIN));
                 assert_string_equal(rows->problem, to == rows->root ? "it is too deep" : "it is empty");

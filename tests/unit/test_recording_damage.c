@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "tests/fixtures/file_bytes.h"
 #include "tests/fixtures/recording_fixture.h"
 #include "tracer/database/database.h"
 
@@ -232,20 +233,14 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"INSERT INTO block_count VALUES (7, 7, 0, 1, 1, 1, 1, 1, 1, 1, 1)", NULL},
         };
 
-        struct stat status;
-        int fd;
+        size_t size;
 
         (void)state;
         record(9, EXITS, INTERVAL, 0);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        assert_int_equal(fstat(fd, &status), 0);
-        char *good = malloc((size_t)status.st_size);
-        assert_non_null(good);
-        assert_int_equal(read(fd, good, (size_t)status.st_size), status.st_size);
-        (void)close(fd);
+        uint8_t *good = file_bytes_read(path, &size);
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct hwaccl_error error = {""};
-                write_file(good, (size_t)status.st_size);
+                write_file((const char *)good, size);
                 execute(cases[i].sql);
                 int result = read_all(&error);
                 if (cases[i].says && *cases[i].says && (result != -1 || !strstr(error.message, cases[i].says)))
