@@ -148,18 +148,24 @@ static void print_title(const struct hwaccl_divergence *divergence, const struct
         (void)fprintf(out, "%s%s\n", *what ? ": " : "", what);
 }
 
-void replay_report_print(const struct hwaccl_divergence *divergence, const struct hwaccl_known_fields *known,
-                         const char *access, FILE *out)
+void replay_report_widths(const struct hwaccl_divergence *divergence, int *what_width, int *recorded_width)
 {
-        int what_width = 0, recorded_width = 0;
-
-        print_title(divergence, known, access, out);
+        *what_width = *recorded_width = 0;
         for (unsigned i = 0; i < divergence->difference_count; i++) {
                 const struct hwaccl_difference *difference = &divergence->difference[i];
                 int what = (int)strlen(difference->what), recorded = (int)strlen(difference->recorded);
-                what_width = what > what_width ? what : what_width;
-                recorded_width = recorded > recorded_width ? recorded : recorded_width;
+                *what_width = what > *what_width ? what : *what_width;
+                *recorded_width = recorded > *recorded_width ? recorded : *recorded_width;
         }
+}
+
+void replay_report_print(const struct hwaccl_divergence *divergence, const struct hwaccl_known_fields *known,
+                         const char *access, FILE *out)
+{
+        int what_width, recorded_width;
+
+        print_title(divergence, known, access, out);
+        replay_report_widths(divergence, &what_width, &recorded_width);
         for (unsigned i = 0; i < divergence->difference_count; i++) {
                 const struct hwaccl_difference *difference = &divergence->difference[i];
                 (void)fprintf(out, "  %-*s  recorded %-*s  replayed %s\n", what_width, difference->what, recorded_width,

@@ -38,6 +38,9 @@ void replay_report_bytes(struct replay_report *report, const char *what, const v
 /** replay_report_close - set the exit of the differences. Returns true if there are any */
 bool replay_report_close(struct replay_report *report, const struct hwaccl_recorded_exit *exit);
 
+/** replay_report_widths - of the columns in which the names of differences and the recorded values stand */
+void replay_report_widths(const struct hwaccl_divergence *divergence, int *what_width, int *recorded_width);
+
 /** replay_report_print - print differences: a line for the exit, then a line for each. @known: of the exit; @access:
  * what the exit accessed, in place of an instruction that is not known; "" for none */
 void replay_report_print(const struct hwaccl_divergence *divergence, const struct hwaccl_known_fields *known,

@@ -2,6 +2,7 @@
 
 #include "replay/cli/json.h"
 #include "replay/cli/output.h"
+#include "replay/report.h"
 
 #include "core/text.h"
 #include "hwaccl/exit_reason.h"
@@ -30,7 +31,7 @@ static void print_reason(uint64_t exit_reason)
 
 void cli_divergence_print(const struct hwaccl_divergence *divergence, const char *indent)
 {
-        int what_width = 0, recorded_width = 0;
+        int what_width, recorded_width;
 
         char instruction[sizeof(divergence->instruction)];
         (void)snprintf(instruction, sizeof(instruction), "%s", divergence->instruction);
@@ -39,12 +40,7 @@ void cli_divergence_print(const struct hwaccl_divergence *divergence, const char
         print_reason(divergence->exit_reason);
         (void)printf(" at 0x%" PRIx64 "%s%s%s\n", divergence->rip, instruction[0] ? ": " : "", instruction,
                      cli_colour(CLI_PLAIN));
-        for (unsigned i = 0; i < divergence->difference_count; i++) {
-                const struct hwaccl_difference *difference = &divergence->difference[i];
-                int what = (int)strlen(difference->what), recorded = (int)strlen(difference->recorded);
-                what_width = what > what_width ? what : what_width;
-                recorded_width = recorded > recorded_width ? recorded : recorded_width;
-        }
+        replay_report_widths(divergence, &what_width, &recorded_width);
         for (unsigned i = 0; i < divergence->difference_count; i++) {
                 char what[64], recorded[96], replayed[96];
                 const struct hwaccl_difference *difference = &divergence->difference[i];

@@ -41,6 +41,18 @@ static bool append_unreadable(struct corpus_list *list, char *path, int code, st
         return true;
 }
 
+static bool append_found(struct corpus_list *list, char *path, const struct stat *status, struct hwaccl_error *error)
+{
+        struct corpus_file *file = append(list, path, error);
+
+        if (!file)
+                return false;
+        file->device = status->st_dev;
+        file->inode = status->st_ino;
+        file->size = (uint64_t)status->st_size;
+        return true;
+}
+
 static bool is_recording_name(const char *name)
 {
         size_t length = strlen(name), suffix = strlen(SUFFIX);
@@ -71,13 +83,7 @@ static bool add_entry(struct corpus_list *list, char *path, const char *name, un
                 free(path);
                 return true;
         }
-        struct corpus_file *file = append(list, path, error);
-        if (!file)
-                return false;
-        file->device = status.st_dev;
-        file->inode = status.st_ino;
-        file->size = (uint64_t)status.st_size;
-        return true;
+        return append_found(list, path, &status, error);
 }
 
 static bool add_entries(struct corpus_list *list, DIR *directory, const char *path, unsigned depth,
@@ -126,15 +132,7 @@ bool corpus_list_add(struct corpus_list *list, const char *path, struct hwaccl_e
         char *name = strdup(path);
         if (!name)
                 return hwaccl_error_set(error, "out of memory");
-        if (code)
-                return append_unreadable(list, name, code, error);
-        struct corpus_file *file = append(list, name, error);
-        if (!file)
-                return false;
-        file->device = status.st_dev;
-        file->inode = status.st_ino;
-        file->size = (uint64_t)status.st_size;
-        return true;
+        return code ? append_unreadable(list, name, code, error) : append_found(list, name, &status, error);
 }
 
 static int by_path(const void *a, const void *b)
