@@ -262,6 +262,21 @@ static void crash(struct corpus_process *process, int signal, const char *messag
         corpus_result_fail(&process->file->result, CORPUS_CRASHED, text);
 }
 
+/* It ended by itself, with no result. A divergence outranks what came after it. */
+static void fail(struct corpus_process *process, int status, const char *messages)
+{
+        struct corpus_result *result = &process->file->result;
+        const struct corpus_pipe *output = &process->pipe[0];
+        const char *why = *messages ? messages : "ended without a message";
+
+        if (corpus_result_read_part(result, output->text ? output->text : "", output->size, why))
+                return;
+        if (process->limited_memory && says_no_memory(messages))
+                corpus_result_fail(result, CORPUS_MEMORY_LIMIT, "needs more than the memory limit");
+        else
+                corpus_result_fail(result, status == 2 ? CORPUS_UNREADABLE : CORPUS_CRASHED, why);
+}
+
 static void conclude(struct corpus_process *process, int status)
 {
         struct corpus_result *result = &process->file->result;
@@ -276,13 +291,8 @@ static void conclude(struct corpus_process *process, int status)
                 crash(process, WTERMSIG(status), messages);
         else if (WEXITSTATUS(status) <= 1)
                 corpus_result_read(result, output->text ? output->text : "", output->size);
-        else if (corpus_result_read_part(result, output->text ? output->text : "", output->size, messages))
-                ; /* a divergence outranks what came after it */
-        else if (process->limited_memory && says_no_memory(messages))
-                corpus_result_fail(result, CORPUS_MEMORY_LIMIT, "needs more than the memory limit");
         else
-                corpus_result_fail(result, WEXITSTATUS(status) == 2 ? CORPUS_UNREADABLE : CORPUS_CRASHED,
-                                   *messages ? messages : "ended without a message");
+                fail(process, WEXITSTATUS(status), messages);
         result->seconds = (double)(now_ns() - process->start) / 1e9;
 }
 
