@@ -1,6 +1,6 @@
 #include "replay/accept.h"
 
-#include "replay/session.h"
+#include "replay/replay_session.h"
 #include "tracer/read/recording_accept.h"
 
 #include <inttypes.h>

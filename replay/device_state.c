@@ -3,7 +3,7 @@
 #include "core/machine/board/board.h"
 #include "core/machine/board/device.h"
 #include "core/machine/machine.h"
-#include "replay/session.h"
+#include "replay/replay_session.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -109,7 +109,7 @@ bool replay_devices_load(struct hwaccl_machine *machine, const struct hwaccl_rec
 bool replay_devices_compare(struct hwaccl_machine *machine, const struct hwaccl_recorded_device_field *fields,
                             size_t count, struct replay_report *report);
 
-/* compare.c */
+/* engine_probe.c */
 
 /** replay_load_state - load a recorded state; no interrupt is pending. False with *error set if the state
  * violates the ABI */

@@ -1,7 +1,7 @@
 #include "hwaccl/replay.h"
 
 #include "replay/engine.h"
-#include "replay/session.h"
+#include "replay/replay_session.h"
 
 #include <inttypes.h>
 #include <string.h>

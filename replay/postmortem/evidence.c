@@ -3,7 +3,7 @@
 #include "replay/postmortem/evidence_internal.h"
 #include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/evidence_query.h"
-#include "replay/session.h"
+#include "replay/replay_session.h"
 
 #include "tracer/ring/exit_id.h"
 

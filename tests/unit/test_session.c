@@ -1,6 +1,6 @@
 /* Replay sessions: steps, seeks, states, and many of them in one process. */
 #include "hwaccl/recording.h"
-#include "replay/session.h"
+#include "replay/replay_session.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "replay/session.h"
+#include "replay/replay_session.h"
 
 #include "replay/engine.h"
 #include "replay/machine_options.h"
