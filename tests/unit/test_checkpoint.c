@@ -66,6 +66,11 @@ static const struct {
         M(run_written),
         M(run_there),
         M(run_known),
+        M(call),
+        M(call_data.sequence),
+        M(call_data.side),
+        M(call_data.offset),
+        M(call_data.rest),
         M(inputs),
         M(effects),
         M(marks),
@@ -135,6 +140,7 @@ static void a_layout_that_changes_has_another_version(void **state)
                 UINT64_C(0x4589073632fbde72),
                 UINT64_C(0x1683dbe27abdb510),
                 UINT64_C(0xb62f59bd9dfcf43a),
+                UINT64_C(0x8a8380060186daca),
         };
         const size_t version = sizeof(layouts) / sizeof(layouts[0]);
 

@@ -82,7 +82,8 @@ static bool is_good(const struct decoder_state *from)
         return flags && from->vector <= HWACCL_VECTOR_COUNT && from->phase <= DECODER_HANDLING &&
                from->first <= from->exits && from->exits <= EXIT_NUMBER_MAX &&
                from->handoff.vector < HWACCL_VECTOR_COUNT && from->inputs <= INT64_MAX && from->effects <= INT64_MAX &&
-               from->marks <= EXIT_NUMBER_MAX && walk_is_good(&from->walk) && row_is_good(from) && time_is_good(from);
+               from->marks <= EXIT_NUMBER_MAX && from->call_data.rest <= RING_CALL_DATA_MAX &&
+               walk_is_good(&from->walk) && row_is_good(from) && time_is_good(from);
 }
 
 /* What follows from other members, or of which bits have no meaning. */

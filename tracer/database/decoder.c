@@ -34,7 +34,7 @@ bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t 
         decoder->state.row.id = exit_id(vcpu, 0);
         decoder->keyframe_interval = keyframe_interval;
         if (!rows_prepare(&decoder->rows, db, error) || !block_rows_prepare(&decoder->block_rows, db, error) ||
-            !vmm_rows_prepare(&decoder->vmm_rows, db, error))
+            !vmm_rows_prepare(&decoder->vmm_rows, db, error) || !call_rows_prepare(&decoder->call_rows, db, error))
                 return false;
         decoder->system_mask = set_mask(&decoder->rows.set[FIELD_SET_SYSTEM], &decoder->system_fields);
         decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT], &decoder->segment_fields);
@@ -115,6 +115,7 @@ void decoder_finish(struct decoder *decoder)
         rows_finalize(&decoder->rows);
         block_rows_finalize(&decoder->block_rows);
         vmm_rows_finalize(&decoder->vmm_rows);
+        call_rows_finalize(&decoder->call_rows);
         free(decoder->field_size);
         free(decoder->device_state);
 }
@@ -358,6 +359,10 @@ static bool take_exit(struct decoder *decoder, const struct ring_exit *record, s
         state->row.state_known = state->now_known;
         exit_row_set(&state->row, EXIT_HOST_ENTRY, (int64_t)(host_entry - state->base_host_entry));
         exit_row_set(&state->row, EXIT_HOST_GUEST, span(decoder, record->entry_stamp, record->exit_stamp));
+        if (record->record.extra & RING_EXIT_SEQUENCE) {
+                end += record->record.extra & RING_EXIT_PARTIAL ? HWACCL_KNOWN_FIELDS_WORDS : 0;
+                exit_row_set(&state->row, EXIT_SEQUENCE, (int64_t)*end);
+        }
         state->row_open = true;
         state->vector = state->handoff_open ? 1 + state->handoff.vector : 0;
         state->last_stamp = record->exit_stamp;
@@ -475,6 +480,10 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, str
                 return true;
         case RING_RECORD_VMM_STATE:
                 return vmm_rows_state(&decoder->vmm_rows, exit_id(decoder->vcpu, state->exits), body, error);
+        case RING_RECORD_LANE: return decoder_take_lane(decoder, body, error);
+        case RING_RECORD_CALL: return decoder_take_call(decoder, body, error);
+        case RING_RECORD_CALL_DATA: return decoder_take_call_data(decoder, body, error);
+        case RING_RECORD_CALLED: return decoder_take_called(decoder, body, error);
         }
         return hwaccl_error_set(error, "ring: unknown record type %u", record->type);
 }

@@ -4,6 +4,7 @@
 
 #include "hwaccl/known_fields.h"
 #include "tracer/database/block.h"
+#include "tracer/database/call_rows.h"
 #include "tracer/database/rows.h"
 #include "tracer/database/vmm_rows.h"
 #include "tracer/ring/ring_records.h"
@@ -32,7 +33,7 @@ struct decoder_clock {
  * are in table checkpoint (checkpoint.h), so all members are 64-bit words, little endian, without padding. A change of
  * the layout needs a new DECODER_STATE_VERSION.
  */
-#define DECODER_STATE_VERSION UINT64_C(3)
+#define DECODER_STATE_VERSION UINT64_C(4)
 
 struct decoder_state {
         uint64_t version; /* DECODER_STATE_VERSION */
@@ -57,11 +58,19 @@ struct decoder_state {
         struct thread_time_row thread_time; /* before the entry: for the row of a keyframe */
         uint64_t vector;                    /* 1 + the one that was offered before the exit of the row; 0: none */
         struct block block;
-        struct hwaccl_kvm_run run;         /* of the row */
-        struct hwaccl_kvm_run run_written; /* in the last row of its table */
-        uint64_t run_there;                /* 0 or 1, as the following */
-        uint64_t run_known;                /* that last row has values */
-        uint64_t inputs;                   /* of the current exit */
+        struct hwaccl_kvm_run run;           /* of the row */
+        struct hwaccl_kvm_run run_written;   /* in the last row of its table */
+        uint64_t run_there;                  /* 0 or 1, as the following */
+        uint64_t run_known;                  /* that last row has values */
+        uint64_t call[RING_CALL_NESTED_MAX]; /* sequence numbers of those that have not returned, the newest first; or 0
+                                              */
+        struct {
+                uint64_t sequence;
+                uint64_t side;   /* enum ring_call_side */
+                uint64_t offset; /* bytes that were there */
+                uint64_t rest;   /* bytes that follow */
+        } call_data;             /* of the last call or return */
+        uint64_t inputs;         /* of the current exit */
         uint64_t effects;
         uint64_t marks;    /* seen */
         uint64_t row_open; /* 0 or 1, as the following */
@@ -80,6 +89,7 @@ struct decoder {
         struct rows rows;
         struct block_rows block_rows;
         struct vmm_rows vmm_rows;
+        struct call_rows call_rows;
         struct decoder_state state;
         struct stamp_clock clock;
         uint32_t vcpu;

@@ -26,4 +26,24 @@ bool decoder_take_input(struct decoder *decoder, unsigned kind, const struct rin
 bool decoder_take_clock(struct decoder *decoder, uint64_t value, struct hwaccl_error *error);
 bool decoder_take_effect(struct decoder *decoder, const struct ring_event *record, struct hwaccl_error *error);
 
+/* decoder_calls.c */
+
+bool decoder_take_lane(struct decoder *decoder, const struct ring_lane *record, struct hwaccl_error *error);
+bool decoder_take_call(struct decoder *decoder, const struct ring_call *record, struct hwaccl_error *error);
+bool decoder_take_called(struct decoder *decoder, const struct ring_called *record, struct hwaccl_error *error);
+bool decoder_take_call_data(struct decoder *decoder, const struct ring_call_data *record, struct hwaccl_error *error);
+
+/** decoder_has_call - whether a call has not returned yet */
+bool decoder_has_call(const struct decoder_state *state, uint64_t sequence);
+
+/* record_check.c */
+
+static inline bool decoder_stamp_is_good(const struct decoder *decoder, uint64_t stamp)
+{
+        return stamp <= decoder->clock.stamp[1]; /* one before the beginning is of a clock that went back */
+}
+
+/** decoder_call_problem - ring_record_problem() of records of calls and lanes (record_check_calls.c) */
+const char *decoder_call_problem(const struct decoder *decoder, const struct ring_record *record, size_t size);
+
 #endif

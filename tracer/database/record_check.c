@@ -1,5 +1,5 @@
 /* Records of a ring file that is not trusted: is one what the decoder may take next? */
-#include "tracer/database/decoder.h"
+#include "tracer/database/decoder_internal.h"
 
 #include "core/host/inputs.h"
 #include "core/host/probe.h"
@@ -10,11 +10,6 @@
 static size_t round_up(uint64_t size)
 {
         return (size_t)((size + 7) & ~UINT64_C(7));
-}
-
-static bool stamp_is_good(const struct decoder *decoder, uint64_t stamp)
-{
-        return stamp <= decoder->clock.stamp[1]; /* one before the beginning is of a clock that went back */
 }
 
 static const char *entry_problem(const struct decoder *decoder, const struct ring_entry *entry, size_t size)
@@ -35,13 +30,16 @@ static const char *exit_problem(const struct decoder *decoder, const struct ring
         const unsigned extra = exit->record.extra;
         const size_t pending = extra & RING_EXIT_PENDING ? 4 * sizeof(uint64_t) : 0;
         const size_t known = extra & RING_EXIT_PARTIAL ? HWACCL_KNOWN_FIELDS_WORDS * sizeof(uint64_t) : 0;
+        const size_t sequence = extra & RING_EXIT_SEQUENCE ? sizeof(uint64_t) : 0;
 
-        if (size < sizeof(*exit) || extra > (RING_EXIT_PENDING | RING_EXIT_PARTIAL) ||
-            size != sizeof(*exit) + state_delta_size(exit->bitmap) + pending + known)
+        if (size < sizeof(*exit) || extra > (RING_EXIT_PENDING | RING_EXIT_PARTIAL | RING_EXIT_SEQUENCE) ||
+            size != sizeof(*exit) + state_delta_size(exit->bitmap) + pending + known + sequence)
                 return "a transfer of another length";
+        if (sequence && ((const uint64_t *)(const void *)exit)[size / sizeof(uint64_t) - 1] - 1 >= INT64_MAX)
+                return "a number in the sequence that cannot be";
         if (decoder->state.phase != DECODER_ENTERED)
                 return "an exit without an entry";
-        if (!stamp_is_good(decoder, exit->entry_stamp) || !stamp_is_good(decoder, exit->exit_stamp))
+        if (!decoder_stamp_is_good(decoder, exit->entry_stamp) || !decoder_stamp_is_good(decoder, exit->exit_stamp))
                 return "a time that cannot be";
         return NULL;
 }
@@ -57,7 +55,7 @@ static const char *stamped_problem(const struct decoder *decoder, const struct r
         if (record->record.type == RING_RECORD_RECLAIM &&
             (state->phase != DECODER_HANDLING || !state->handoff_open || record->record.extra > 1))
                 return "the end of an offer that was not made";
-        return stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
+        return decoder_stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
 }
 
 static const char *event_problem(const struct decoder *decoder, const struct ring_event *event, size_t size)
@@ -106,7 +104,7 @@ static const char *handled_problem(const struct decoder *decoder, const struct r
                 return "a verdict or outcome that there is not";
         if (decoder->state.phase != DECODER_HANDLING)
                 return "an exit's end without the exit";
-        return stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
+        return decoder_stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
 }
 
 static const char *mark_problem(const struct decoder *decoder, const struct ring_text *record, size_t size)
@@ -114,7 +112,7 @@ static const char *mark_problem(const struct decoder *decoder, const struct ring
         if (size < sizeof(*record) || record->size > size - sizeof(*record) ||
             size != sizeof(*record) + round_up(record->size))
                 return "a mark of another length";
-        return stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
+        return decoder_stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
 }
 
 static const char *thread_time_problem(const struct decoder *decoder, const struct ring_thread_time *record,
@@ -127,7 +125,7 @@ static const char *thread_time_problem(const struct decoder *decoder, const stru
                 return "a thread's time that there is not";
         if (waits != (decoder->state.phase == DECODER_HANDLING))
                 return "a thread's time in the wrong place";
-        return stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
+        return decoder_stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
 }
 
 static const char *snapshot_problem(const struct decoder *decoder, const struct ring_bytes *record, size_t size)
@@ -177,11 +175,19 @@ static const char *annotation_problem(const struct ring_bytes *record, size_t si
         return value_end && value_end + 1 == end ? NULL : "texts without an end";
 }
 
+static bool of_any_thread(unsigned type)
+{
+        return (type >= RING_RECORD_LANE && type <= RING_RECORD_CALLED) || type == RING_RECORD_ANNOTATION ||
+               type == RING_RECORD_MARK;
+}
+
 const char *ring_record_problem(const struct decoder *decoder, const struct ring_record *record)
 {
         const void *body = record;
         size_t size = (size_t)record->words * 8;
 
+        if (decoder->vcpu >= LANE_THREAD_FIRST && !of_any_thread(record->type))
+                return "an exit of a thread that runs no vCPU";
         switch ((enum ring_record_type)record->type) {
         case RING_RECORD_ENTRY: return entry_problem(decoder, body, size);
         case RING_RECORD_EXIT: return exit_problem(decoder, body, size);
@@ -203,6 +209,10 @@ const char *ring_record_problem(const struct decoder *decoder, const struct ring
         case RING_RECORD_THREAD_TIME: return thread_time_problem(decoder, body, size);
         case RING_RECORD_KVM_RUN: return kvm_run_problem(decoder, body, size);
         case RING_RECORD_VMM_STATE: return vmm_state_problem(decoder, body, size);
+        case RING_RECORD_LANE:
+        case RING_RECORD_CALL:
+        case RING_RECORD_CALL_DATA:
+        case RING_RECORD_CALLED: return decoder_call_problem(decoder, record, size);
         }
         return "a record of unknown type";
 }

@@ -27,7 +27,8 @@
         X(HOST_ENTRY, host_entry)                                                                                      \
         X(HOST_GUEST, host_guest)                                                                                      \
         X(HOST_HANDLER, host_handler)                                                                                  \
-        X(WALK, walk)
+        X(WALK, walk)                                                                                                  \
+        X(SEQUENCE, sequence)
 
 enum exit_column {
 #define X(identifier, column) EXIT_##identifier,

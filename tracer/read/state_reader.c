@@ -169,6 +169,7 @@ static bool load_columns(struct state_reader *reader, struct hwaccl_error *error
                 [EXIT_HOST_GUEST] = INT64_MAX,
                 [EXIT_HOST_HANDLER] = INT64_MAX,
                 [EXIT_WALK] = INT64_MAX,
+                [EXIT_SEQUENCE] = INT64_MAX,
         };
         const struct integer_stream *stream = &reader->exit;
         const struct row_integers *row = &stream->row;

@@ -44,8 +44,10 @@ struct lane_masks {
 
 struct lane {
         struct ring_producer producer;
-        union state_words last; /* transferred, in or out; 0 where it was not known */
-        uint64_t entry_stamp;   /* time of the entry, set by the caller between lane_entry() and lane_exit() */
+        union state_words last;     /* transferred, in or out; 0 where it was not known */
+        uint64_t entry_stamp;       /* time of the entry, set by the caller between lane_entry() and lane_exit() */
+        uint64_t exit_sequence;     /* number of the exit over all lanes, set before lane_exit(); 0: it has none */
+        _Atomic uint64_t *sequence; /* the last number that was given; NULL: none are */
         enum stamp_kind stamp_kind;
         enum lane_phase phase;
         bool stopped;
@@ -72,6 +74,12 @@ void lane_init(struct lane *lane, enum stamp_kind stamps, uint32_t keyframe_inte
 static inline uint64_t lane_now(const struct lane *lane)
 {
         return stamp_now(lane->stamp_kind);
+}
+
+/** lane_next - the next number over all lanes; 0: there are none */
+static inline uint64_t lane_next(const struct lane *lane)
+{
+        return lane->sequence ? atomic_fetch_add_explicit(lane->sequence, 1, memory_order_seq_cst) + 1 : 0;
 }
 
 /** lane_failed - whether the lane or its consumer has stopped */
@@ -119,9 +127,14 @@ STATE_DELTA_INLINE bool lane_put_exit(struct lane *lane, const struct hwaccl_sub
                                       const uint64_t *pending, uint64_t stamp, uint64_t bitmap)
 {
         const size_t pending_size = pending ? 4 * sizeof(*pending) : 0;
-        struct ring_exit *record = lane_reserve(
-                lane, sizeof(*record) + state_delta_size(bitmap) + pending_size + (partial ? sizeof(*partial) : 0),
-                RING_RECORD_EXIT, (uint8_t)((pending ? RING_EXIT_PENDING : 0) | (partial ? RING_EXIT_PARTIAL : 0)));
+        const uint64_t sequence = lane->exit_sequence;
+        struct ring_exit *record =
+                lane_reserve(lane,
+                             sizeof(*record) + state_delta_size(bitmap) + pending_size +
+                                     (partial ? sizeof(*partial) : 0) + (sequence ? sizeof(sequence) : 0),
+                             RING_RECORD_EXIT,
+                             (uint8_t)((pending ? RING_EXIT_PENDING : 0) | (partial ? RING_EXIT_PARTIAL : 0) |
+                                       (sequence ? RING_EXIT_SEQUENCE : 0)));
 
         if (!record)
                 return false;
@@ -135,8 +148,12 @@ STATE_DELTA_INLINE bool lane_put_exit(struct lane *lane, const struct hwaccl_sub
                 memcpy(end, pending, 4 * sizeof(*pending));
                 end += 4;
         }
-        if (partial)
+        if (partial) {
                 memcpy(end, partial, sizeof(*partial));
+                end += HWACCL_KNOWN_FIELDS_WORDS;
+        }
+        if (sequence)
+                *end = sequence;
         ring_publish(&lane->producer); /* the process may die during the handling */
         return true;
 }
@@ -383,6 +400,27 @@ bool lane_kvm_run(struct lane *lane, const struct hwaccl_kvm_run *run);
 bool lane_vmm_state(struct lane *lane, const char *name, size_t name_size, const void *data, size_t size);
 #define LANE_VMM_STATE_NAME_MAX 63u
 #define LANE_VMM_STATE_MAX      (16u << 20)
+
+/** lane_thread - the thread that writes the lane from now on; numbers as its recorder sees them, or 0. @name is
+ * truncated to RING_LANE_NAME_MAX bytes */
+bool lane_thread(struct lane *lane, uint64_t process, uint64_t thread, const char *name);
+
+/* A call of the VMM. */
+struct lane_call {
+        uint64_t sequence;
+        uint32_t request;
+        uint32_t object;   /* or RING_CALL_OBJECT_NONE */
+        uint8_t role;      /* enum ring_call_extra */
+        bool number;       /* the argument is one */
+        uint64_t argument; /* otherwise 0 */
+};
+
+/** lane_call - a call begins, with its input: @size bytes of @data, at most RING_CALL_DATA_MAX are recorded */
+bool lane_call(struct lane *lane, const struct lane_call *call, const void *data, size_t size, uint64_t stamp);
+
+/** lane_called - it has returned, with its output. @error: errno, or 0 */
+bool lane_called(struct lane *lane, uint64_t sequence, int64_t result, uint64_t error, const void *data, size_t size,
+                 uint64_t stamp);
 
 /** lane_mark - @size bytes of text for the reader */
 bool lane_mark(struct lane *lane, const char *text, size_t size, uint64_t stamp);

@@ -24,7 +24,7 @@
 
 #define RING_SUFFIX      "-ring"    /* appended to the name of the database */
 #define RING_MAGIC       "hwaccl-r" /* 8 bytes, without a terminator */
-#define RING_VERSION     5u
+#define RING_VERSION     6u
 #define RING_VERSION_MIN 2u /* oldest version that is read; it has no records of type WALK, THREAD_TIME or FAULT */
 #define RING_HEADER_SIZE 4096u
 #define RING_SIZE_MIN    (256u << 10)

@@ -5,10 +5,11 @@
  *      [THREAD_TIME] ENTRY [OFFER…] EXIT {CLOCK | INPUT | WALK | EFFECT | FAULT | THREAD_TIME | KVM_RUN | RECLAIM}…
  *      HANDLED [SNAPSHOT] [VMM_STATE…]
  *
- * VMM_STATE may come before the first ENTRY too. An ENTRY that no EXIT follows is replaced by the next one. MARK and
- * ANNOTATION stand anywhere. UNHANDLED in the place of HANDLED is the end of the run; after it, or after an ENTRY, come
- * the last SNAPSHOT and THREAD_TIME. Little endian; all sizes are multiples of 8 bytes, padding is what was there
- * before. Bump RING_VERSION when a layout changes.
+ * CALL {CALL_DATA} [CALLED {CALL_DATA}], LANE, MARK and ANNOTATION stand anywhere; calls may be nested, by signal
+ * handlers. A lane of a thread that runs no vCPU has nothing else. VMM_STATE may come before the first ENTRY too. An
+ * ENTRY that no EXIT follows is replaced by the next one. UNHANDLED in the place of HANDLED is the end of the run;
+ * after it, or after an ENTRY, come the last SNAPSHOT and THREAD_TIME. Little endian; all sizes are multiples of 8
+ * bytes, padding is what was there before. Bump RING_VERSION when a layout changes.
  */
 #ifndef HWACCL_TRACER_RING_RECORDS_H
 #define HWACCL_TRACER_RING_RECORDS_H
@@ -38,7 +39,11 @@ enum ring_record_type {
         RING_RECORD_THREAD_TIME = 14, /* struct ring_thread_time; extra: enum ring_thread_moment. Since version 4 */
         RING_RECORD_FAULT = 15,       /* struct ring_fault; extra: position in the chain. Since version 4 */
         RING_RECORD_KVM_RUN = 16,     /* struct ring_kvm_run; extra: 0. Since version 5 */
-        RING_RECORD_VMM_STATE = 17    /* struct ring_vmm_state; extra: bytes of the name. Since version 5 */
+        RING_RECORD_VMM_STATE = 17,   /* struct ring_vmm_state; extra: bytes of the name. Since version 5 */
+        RING_RECORD_LANE = 18,        /* struct ring_lane; extra: 0. Since version 6, as the following */
+        RING_RECORD_CALL = 19,        /* struct ring_call; extra: enum ring_call_extra */
+        RING_RECORD_CALL_DATA = 20,   /* struct ring_call_data; extra: enum ring_call_side */
+        RING_RECORD_CALLED = 21,      /* struct ring_called; extra: 0 */
 };
 
 /* As in names of kind thread_time. */
@@ -57,8 +62,25 @@ enum ring_entry_extra {
 
 /* Bits; what they name follows the delta in this order. */
 enum ring_exit_extra {
-        RING_EXIT_PENDING = 1, /* four words of the pending page; absent when they are all 0 */
-        RING_EXIT_PARTIAL = 2, /* the words of a struct hwaccl_known_fields */
+        RING_EXIT_PENDING = 1,  /* four words of the pending page; absent when they are all 0 */
+        RING_EXIT_PARTIAL = 2,  /* the words of a struct hwaccl_known_fields */
+        RING_EXIT_SEQUENCE = 4, /* its number in the sequence over all lanes. Since version 6 */
+};
+
+/* The role of a call's descriptor, as in names of kind descriptor_role; and a bit. */
+enum ring_call_extra {
+        RING_CALL_UNKNOWN = 0,
+        RING_CALL_SYSTEM = 1,
+        RING_CALL_VM = 2,
+        RING_CALL_VCPU = 3,
+        RING_CALL_DEVICE = 4,
+        RING_CALL_ROLE_COUNT,
+        RING_CALL_NUMBER = 0x80, /* the argument is a number */
+};
+
+enum ring_call_side {
+        RING_CALL_INPUT = 0,
+        RING_CALL_OUTPUT = 1,
 };
 
 /* Bytes of data with their padding. */
@@ -129,6 +151,55 @@ struct ring_vmm_state {
         uint64_t total; /* bytes of the part */
         uint64_t size;  /* bytes of the piece */
         uint8_t data[]; /* the name without a terminating zero, then the piece */
+};
+
+/* The thread that writes the lane, or writes it from now on. */
+#define RING_LANE_NAME_MAX 255u
+struct ring_lane {
+        struct ring_record record;
+        uint64_t process; /* as the recorder sees it; 0: not known */
+        uint64_t thread;
+        uint64_t size; /* bytes of data; UTF-8, without a terminating zero */
+        char data[];
+};
+
+/* A call begins. */
+#define RING_CALL_PIECE       (64u << 10)  /* bytes of data in one record, at most */
+#define RING_CALL_DATA_MAX    (256u << 10) /* bytes of data of each side: what is beyond them is truncated */
+#define RING_CALL_OBJECT_NONE UINT32_MAX
+#define RING_CALL_NESTED_MAX  4u
+#define LANE_THREAD_FIRST     (1u << 16) /* number of the first lane of a thread that runs no vCPU */
+struct ring_call {
+        struct ring_record record;
+        uint64_t sequence; /* over all lanes; never 0 */
+        uint64_t stamp;
+        uint64_t argument; /* 0 where it is no number */
+        uint32_t request;
+        uint32_t object; /* number of the VM, vCPU or device, or RING_CALL_OBJECT_NONE */
+        uint64_t total;  /* bytes of input; more than was recorded where that was truncated */
+        uint64_t size;   /* bytes of data: the first piece */
+        uint8_t data[];
+};
+
+/* The next piece of a call's input, after its CALL, or of its output, after its CALLED. */
+struct ring_call_data {
+        struct ring_record record;
+        uint64_t sequence;
+        uint64_t offset; /* bytes before it */
+        uint64_t size;
+        uint8_t data[];
+};
+
+/* It has returned. */
+struct ring_called {
+        struct ring_record record;
+        uint64_t sequence; /* of a call that has not returned yet */
+        uint64_t stamp;
+        int64_t result;
+        uint64_t error; /* errno; 0: none */
+        uint64_t total; /* bytes of output */
+        uint64_t size;
+        uint8_t data[];
 };
 
 struct ring_handled { /* HANDLED, UNHANDLED */
