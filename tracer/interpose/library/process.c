@@ -1,5 +1,7 @@
 #include "tracer/interpose/library/process.h"
 
+#include "tracer/interpose/ioctl_capture.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +48,7 @@ int next_prctl(int option, const unsigned long argument[4])
 
 void process_note_filter(void)
 {
+        memory_note_filter();
         atomic_store_explicit(&filtered, true, memory_order_relaxed);
 }
 
