@@ -5,32 +5,11 @@ import signal
 import subprocess
 import unittest
 
-import hwaccl_cli
-from hwaccl_cli import BUILD, HWACCL
-
-VMM = os.path.join(BUILD, "tests", "plain_vmm")
+from hwaccl_cli import HWACCL
+from record_vmm_test import VMM, RecordVmmTest
 
 
-class RecordVmm(hwaccl_cli.CommandTest):
-    def record(self, *command, options=(), status=7, env=None):
-        """Record into q.db; the result has the recorder's one line on stderr."""
-        path = self.path("q.db")
-        result = subprocess.run([HWACCL, "record", "--force", "-o", path, *options, "--", *command], stdin=subprocess.DEVNULL,
-                                capture_output=True, text=True, env={**os.environ, **(env or {})}, timeout=120)
-        self.assertEqual(result.returncode, status, result.stderr)
-        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
-        return result
-
-    def rows(self, query):
-        return subprocess.run(["sqlite3", "-readonly", self.path("q.db"), query], check=True, capture_output=True,
-                              text=True).stdout.split("\n")[:-1]
-
-    def check(self, exits, message=""):
-        self.assertEqual(sorted(os.listdir(self._scratch.name)), ["q.db"])
-        result = subprocess.run([HWACCL, "check", self.path("q.db")], capture_output=True, text=True)
-        self.assertEqual((result.returncode, result.stderr), (0, message))
-        self.assertRegex(result.stdout, f"^{exits} exits, no problem found")
-
+class RecordVmm(RecordVmmTest):
     def test_every_exit_and_its_registers(self):
         result = self.record(VMM, "run", "1000")
         self.assertRegex(result.stderr, "^hwaccl record: .*plain_vmm ended: exit status 7; 999 exits of 1 vCPU in .* s; "
@@ -181,11 +160,8 @@ class RecordVmm(hwaccl_cli.CommandTest):
             self.check(0)
 
     def test_what_cannot_be_recorded(self):
-        static = self.path("static")
-        subprocess.run(["cc", "-static", "-x", "c", "-o", static, "-"], input="int main(void) { return 0; }", text=True, check=True)
         script = self.write("text", b"no program")
         for options, command, why in (
-                ([], [static], ": statically linked: libhwaccl-interpose.so cannot be loaded into it; use a dynamically linked build"),
                 ([], ["no-such-program"], "no-such-program: no such program (not found in PATH)"),
                 ([], [script], ": cannot execute: not a program, or no permission"),
                 (["-m", "64M"], ["true"], "--memory does not apply to a VMM of its own (after --)"),

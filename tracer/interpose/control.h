@@ -46,6 +46,9 @@ struct interpose_control {
         _Atomic uint32_t kvm_processes;       /* of them, that used KVM */
         _Atomic uint32_t vms;
         _Atomic uint32_t unrecorded; /* vCPUs that could not be recorded */
+        _Atomic uint32_t telling;    /* one process writes the two below */
+        _Atomic uint32_t unfit;      /* enum interpose_program of the last one that was started and takes no library */
+        char unfit_path[256];        /* of that; valid if unfit is not 0 and all processes have ended */
         struct interpose_slot slot[INTERPOSE_SLOT_MAX];
 };
 

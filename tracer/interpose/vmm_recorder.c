@@ -2,6 +2,7 @@
 
 #include "tracer/interpose/control.h"
 #include "tracer/interpose/futex.h"
+#include "tracer/interpose/program.h"
 #include "tracer/record/remote.h"
 
 #include <errno.h>
@@ -177,6 +178,18 @@ struct vmm_recorder_counts vmm_recorder_counts(const struct vmm_recorder *record
                 .kvm = atomic_load(&control->kvm_processes),
                 .unrecorded = atomic_load(&control->unrecorded),
         };
+}
+
+size_t vmm_recorder_unfit(const struct vmm_recorder *recorder, char *text, size_t room)
+{
+        const struct interpose_control *control = recorder->control;
+        enum interpose_program reason = atomic_load(&control->unfit);
+
+        if (reason == PROGRAM_GOOD)
+                return 0;
+        int length = snprintf(text, room, "%.*s: %s", (int)sizeof(control->unfit_path) - 1, control->unfit_path,
+                              interpose_program_reason(reason));
+        return length > 0 ? (size_t)length : 0;
 }
 
 void vmm_recorder_note_ends(struct vmm_recorder *recorder)

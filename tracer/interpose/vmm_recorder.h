@@ -43,6 +43,10 @@ bool vmm_recorder_reached_limit(const struct vmm_recorder *recorder);
 
 struct vmm_recorder_counts vmm_recorder_counts(const struct vmm_recorder *recorder);
 
+/** vmm_recorder_unfit - the last program that was started and that the library cannot be loaded into, and why; its
+ * length, 0: there is none. After all processes have ended */
+size_t vmm_recorder_unfit(const struct vmm_recorder *recorder, char *text, size_t room);
+
 /** vmm_recorder_note_ends - set an option host_vcpu_N_end for each vCPU that was in the guest when its process ended:
  * "in the guest for 3012 ms"; after all these processes have ended */
 void vmm_recorder_note_ends(struct vmm_recorder *recorder);

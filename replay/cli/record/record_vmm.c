@@ -209,23 +209,28 @@ static bool finish(struct vmm *vmm, const char *how, struct hwaccl_error *error)
                                    error);
 }
 
-/* The last line on stderr. */
-static void summarise(const struct vmm *vmm, const struct vmm_recorder_counts *counts, const char *how)
+/* Why there is no vCPU in the recording. */
+static const char *why_nothing(const struct vmm_recorder_counts *counts)
+{
+        if (counts->processes == 0)
+                return "libhwaccl-interpose.so was loaded into no process";
+        return counts->kvm ? "it created no vCPU of KVM" : "it did not use KVM";
+}
+
+/* The last line on stderr. @unfit: a program that could not be recorded, or "" */
+static void summarise(const struct vmm *vmm, const struct vmm_recorder_counts *counts, const char *how,
+                      const char *unfit)
 {
         const struct record_settings *settings = vmm->settings;
         const char *name = settings->vmm[0];
         struct stat status;
         char size[48] = "";
 
-        if (counts->processes == 0)
-                cli_notice(settings->command,
-                           "%s ended: %s; libhwaccl-interpose.so was loaded into no process: nothing is recorded in %s",
-                           name, how, settings->output);
-        else if (counts->vcpus == 0)
-                cli_notice(settings->command, "%s ended: %s; %s: nothing is recorded in %s", name, how,
-                           counts->kvm ? "it created no vCPU of KVM" : "it did not use KVM", settings->output);
-        if (counts->processes == 0 || counts->vcpus == 0)
+        if (counts->vcpus == 0) {
+                cli_notice(settings->command, "%s ended: %s; %s: nothing is recorded in %s%s%s", name, how,
+                           why_nothing(counts), settings->output, *unfit ? "; it started " : "", unfit);
                 return;
+        }
         if (counts->exits && stat(settings->output, &status) == 0)
                 (void)snprintf(size, sizeof(size), ", %.1f bytes per exit",
                                (double)status.st_size / (double)counts->exits);
@@ -238,14 +243,15 @@ static int end(struct vmm *vmm)
 {
         const struct vmm_recorder_counts counts = vmm_recorder_counts(vmm->recorder);
         struct hwaccl_error error;
-        char how[96];
+        char how[96], unfit[1024] = "";
 
+        (void)vmm_recorder_unfit(vmm->recorder, unfit, sizeof(unfit));
         describe_status(vmm, how, sizeof(how));
         if (!finish(vmm, how, &error)) {
                 (void)cli_error(vmm->settings->command, "%s", error.message);
                 return RECORD_VMM_FAILED;
         }
-        summarise(vmm, &counts, how);
+        summarise(vmm, &counts, how, unfit);
         if (counts.unrecorded) {
                 (void)cli_error(vmm->settings->command,
                                 "%u vCPUs are not in the recording: too many, or their rings "
