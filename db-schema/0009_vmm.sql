@@ -21,9 +21,10 @@ CREATE TABLE vmm_call (
   object INTEGER,             -- which VM, vCPU (vcpu.id) or device, from 0 in the order of creation; NULL: the only one, or not known
   request INTEGER NOT NULL,
   argument INTEGER,           -- the third argument, where it is a number; NULL: an address, or none
-  input BLOB,                 -- what the kernel read there, and behind addresses in it; NULL: nothing, or not recorded
+  input BLOB,                 -- what the kernel read there, and behind addresses in it, before the call; NULL: nothing, all of
+                              -- it is in output, or not recorded
   input_size INTEGER NOT NULL, -- bytes; more than input has where that was truncated
-  output BLOB,                -- what it wrote there
+  output BLOB,                -- the same after the call; NULL: the kernel wrote nothing there, or not recorded
   output_size INTEGER NOT NULL,
   result INTEGER,             -- NULL: it did not return
   error INTEGER,              -- errno; NULL: none

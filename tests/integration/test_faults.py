@@ -21,7 +21,7 @@ EXITS = 101  # of the guest
 CALLS = ["open", "pwrite", "fsync", "ftruncate", "fallocate", "mmap", "unlink", "pthread_create", "sqlite3_open",
          "sqlite3_prepare", "sqlite3_step", "sqlite3_exec", "sqlite3_bind"]
 RESTS = ("rest begins", "rest ends")  # the guest may be done before the writer has nothing to do: it waits for that
-VMM = ("vCPU added", "vmm state")  # only another VMM comes there: test_trace_handler, test_remote and test_record_vmm
+VMM = ("lane added", "vmm state", "call", "call data", "called")  # only another VMM comes there: test_trace_handler, test_remote and test_record_vmm
 FLIGHT = ("flight ", "recovery of a window ")  # steps of a flight recorder, which test_flight_faults.py has
 
 

@@ -101,6 +101,13 @@ static struct lane_call call_of(uint32_t request)
                                   .role = RING_CALL_SYSTEM};
 }
 
+static bool returned(uint64_t sequence, int64_t result, uint32_t error, const void *data, size_t size, uint64_t stamp)
+{
+        const struct lane_called called = {sequence, result, error, RING_CALL_OUTPUT};
+
+        return lane_called(&writing.lane, &called, data, size, stamp);
+}
+
 static void put_exit(struct lane *lane, uint64_t time)
 {
         static const struct hwaccl_subject_state nothing;
@@ -125,7 +132,7 @@ static void calls_stand_between_the_exits_of_their_lane(void **state)
         first.number = true;
         first.argument = 7;
         assert_true(lane_call(lane, &first, NULL, 0, 100));
-        assert_true(lane_called(lane, first.sequence, 5, 0, NULL, 0, 130));
+        assert_true(returned(first.sequence, 5, 0, NULL, 0, 130));
         put_exit(lane, 200);
         second = call_of(0x80000000u);
         second.role = RING_CALL_VCPU;
@@ -133,8 +140,8 @@ static void calls_stand_between_the_exits_of_their_lane(void **state)
         assert_true(lane_call(lane, &second, "ab", 2, 300));
         third = call_of(3); /* in a signal handler */
         assert_true(lane_call(lane, &third, NULL, 0, 310));
-        assert_true(lane_called(lane, third.sequence, -1, 22, NULL, 0, 320));
-        assert_true(lane_called(lane, second.sequence, 0, 0, "cde", 3, 350));
+        assert_true(returned(third.sequence, -1, 22, NULL, 0, 320));
+        assert_true(returned(second.sequence, 0, 0, "cde", 3, 350));
         put_exit(lane, 400);
         third = call_of(4); /* does not return */
         assert_true(lane_call(lane, &third, NULL, 0, 500));
@@ -174,7 +181,7 @@ static void long_data_is_recorded_in_pieces_and_truncated_at_a_limit(void **stat
         for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
                 const struct lane_call call = call_of(1);
                 assert_true(lane_call(lane, &call, data, sizes[i], 1));
-                assert_true(lane_called(lane, call.sequence, 0, 0, data + 1, sizes[i] - 1, 2));
+                assert_true(returned(call.sequence, 0, 0, data + 1, sizes[i] - 1, 2));
         }
         assert_null(decode(LANE_THREAD_FIRST));
         struct hwaccl_recording *recording = open_recording(path);
@@ -219,6 +226,23 @@ static void put_called(uint64_t sequence)
         called->sequence = sequence;
 }
 
+static void an_input_may_come_with_the_end_of_its_call(void **state)
+{
+        struct lane *lane = begin();
+        const struct lane_call call = call_of(1);
+        const struct lane_called called = {.sequence = call.sequence, .side = RING_CALL_INPUT};
+
+        (void)state;
+        assert_true(lane_call(lane, &call, NULL, 0, 1));
+        assert_true(lane_called(lane, &called, "ab", 2, 3));
+        assert_null(decode(0));
+        struct hwaccl_recording *recording = open_recording(path);
+        assert_string_equal(ask(recording, "SELECT quote(input) || input_size || quote(output) || output_size || "
+                                           "host_duration FROM vmm_call"),
+                            "X'6162'2NULL02");
+        hwaccl_recording_close(recording);
+}
+
 static void ends_of_calls_that_were_not_made_are_refused(void **state)
 {
         (void)state;
@@ -233,7 +257,7 @@ static void ends_of_calls_that_were_not_made_are_refused(void **state)
         lane = begin();
         const struct lane_call other = call_of(1);
         assert_true(lane_call(lane, &other, NULL, 0, 1));
-        assert_true(lane_called(lane, other.sequence, 0, 0, NULL, 0, 1));
+        assert_true(returned(other.sequence, 0, 0, NULL, 0, 1));
         put_called(other.sequence);
         assert_string_equal(decode(0), "the end of a call that was not made");
 }
@@ -268,7 +292,7 @@ static void calls_that_cannot_be_are_refused(void **state)
 static const char *decode_data(uint64_t sequence, uint64_t offset, uint64_t size)
 {
         static uint8_t bytes[RING_CALL_PIECE];
-        struct lane *lane = begin();
+        (void)begin();
         const struct lane_call call = call_of(1);
         struct ring_call *head;
 
@@ -280,7 +304,7 @@ static const char *decode_data(uint64_t sequence, uint64_t offset, uint64_t size
         data->sequence = sequence;
         data->offset = offset;
         data->size = size;
-        assert_true(lane_called(lane, call.sequence, 0, 0, NULL, 0, 1));
+        assert_true(returned(call.sequence, 0, 0, NULL, 0, 1));
         return decode(0);
 }
 
@@ -329,6 +353,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(calls_stand_between_the_exits_of_their_lane, remove_files),
                 cmocka_unit_test_teardown(long_data_is_recorded_in_pieces_and_truncated_at_a_limit, remove_files),
+                cmocka_unit_test_teardown(an_input_may_come_with_the_end_of_its_call, remove_files),
                 cmocka_unit_test_teardown(ends_of_calls_that_were_not_made_are_refused, remove_files),
                 cmocka_unit_test_teardown(calls_that_cannot_be_are_refused, remove_files),
                 cmocka_unit_test_teardown(data_without_its_call_is_refused, remove_files),

@@ -38,17 +38,22 @@ static struct remote_recording *create(void)
         return remote;
 }
 
-static void attach(struct producer *producer, const struct remote_recording *remote, unsigned vcpu, uint64_t exits)
+static void attach_ring(struct producer *producer, int fd)
 {
         struct hwaccl_error error = {""};
 
         memset(producer, 0, sizeof(*producer));
-        producer->exits = exits;
-        if (!ring_attach(&producer->ring, remote_ring_fd(remote, vcpu), &error))
+        if (!ring_attach(&producer->ring, fd, &error))
                 fail_msg("%s", error.message);
         lane_init(&producer->lane, (enum stamp_kind)producer->ring.header->stamp_kind, 8, UINT64_MAX);
         producer->lane.masks = &producer->masks;
         ring_producer_init(&producer->lane.producer, &producer->ring);
+}
+
+static void attach(struct producer *producer, const struct remote_recording *remote, unsigned vcpu, uint64_t exits)
+{
+        attach_ring(producer, remote_ring_fd(remote, vcpu));
+        producer->exits = exits;
 }
 
 /* False when the lane has stopped. */
@@ -61,6 +66,7 @@ static bool put_exit(struct lane *lane, uint64_t number)
         const struct hwaccl_known_fields known = hwaccl_known_fields_of_words(state.known);
         (void)lane_entry(lane, (struct hwaccl_known_state){NULL, NULL});
         lane->entry_stamp = lane_now(lane);
+        lane->exit_sequence = lane_next(lane);
         (void)lane_exit(lane, (struct hwaccl_known_state){&state.values, &known}, NULL, lane_now(lane));
         (void)lane_handled(lane, HWACCL_OUTCOME_HALTED, lane_now(lane));
         (void)lane_keyframe_due(lane);
@@ -212,6 +218,115 @@ static void recovery_removes_the_ring_of_a_vcpu_that_was_not_yet_there(void **st
         assert_int_equal(system(command), 0);
 }
 
+static void put_call(struct lane *lane, _Atomic uint64_t *sequence, const char *input, bool returns)
+{
+        const struct lane_call call = {.sequence = atomic_fetch_add(sequence, 1) + 1,
+                                       .request = 0x4020aea5,
+                                       .object = RING_CALL_OBJECT_NONE,
+                                       .role = RING_CALL_VM};
+        const struct lane_called called = {.sequence = call.sequence, .result = 1};
+
+        assert_true(lane_call(lane, &call, input, strlen(input), lane_now(lane)));
+        if (returns)
+                assert_true(lane_called(lane, &called, NULL, 0, lane_now(lane)));
+}
+
+/* A thread without a vCPU between two vCPUs. @left: a copy of the files is made before the recording is finished */
+static void record_a_thread(bool left)
+{
+        struct remote_recording *remote = create();
+        struct hwaccl_error error = {""};
+        struct producer *producer = aligned_alloc(64, 3 * ((sizeof(*producer) + 63) & ~(size_t)63));
+        _Atomic uint64_t sequence = 0;
+        char command[2 * sizeof(path) + 64];
+
+        assert_non_null(producer);
+        assert_int_equal(remote_thread_fd(remote, 0), -1);
+        if (!remote_add_thread(remote, &error) || !remote_add_vcpu(remote, &error))
+                fail_msg("%s", error.message);
+        assert_int_equal(remote_vcpu_count(remote), 2);
+        attach(&producer[0], remote, 0, 0);
+        attach(&producer[1], remote, 1, 0);
+        attach_ring(&producer[2], remote_thread_fd(remote, 0));
+        producer[0].lane.sequence = producer[1].lane.sequence = &sequence;
+        assert_true(lane_thread(&producer[2].lane, 7, 8, "main"));
+        put_call(&producer[2].lane, &sequence, "set up", true);
+        for (unsigned i = 0; i < 20; i++) {
+                (void)put_exit(&producer[i % 2].lane, i);
+                put_call(&producer[2].lane, &sequence, "line", true);
+        }
+        put_call(&producer[0].lane, &sequence, "own", true);
+        put_call(&producer[2].lane, &sequence, "killed in it", false);
+        if (left) {
+                (void)snprintf(command, sizeof(command), "cd %s && mkdir left && cp vmm.db* left", directory);
+                assert_int_equal(system(command), 0);
+        }
+        for (unsigned i = 0; i < 3; i++)
+                ring_destroy(&producer[i].ring, false);
+        assert_int_equal(remote_exits(remote), 20);
+        if (!remote_finish(remote, HWACCL_END_STOPPED, 0, NULL, &error))
+                fail_msg("%s", error.message);
+        free(producer);
+}
+
+static void assert_thread(const char *database)
+{
+        struct hwaccl_recording *recording = open_recording(database);
+
+        assert_checks(recording);
+        assert_string_equal(ask(recording, "SELECT group_concat(id) FROM vcpu"), "0,1");
+        assert_string_equal(ask(recording, "SELECT id || host_process || host_thread || name FROM lane"),
+                            "6553678main");
+        assert_string_equal(ask(recording, "SELECT count(*) || ' ' || min(sequence) || ' ' || max(sequence) || ' ' || "
+                                           "count(DISTINCT sequence) FROM (SELECT sequence FROM exit UNION ALL "
+                                           "SELECT sequence FROM vmm_call)"),
+                            "43 1 43 43");
+        assert_string_equal(ask(recording, "SELECT group_concat(lane || coalesce(exit, '-') || input || "
+                                           "coalesce(result, '-')) FROM vmm_call WHERE input <> x'6c696e65'"),
+                            "65536-set up1,09own1,65536-killed in it-");
+        hwaccl_recording_close(recording);
+}
+
+static void calls_of_another_thread_are_in_a_lane_of_their_own(void **state)
+{
+        (void)state;
+        record_a_thread(false);
+        assert_thread(path);
+}
+
+static void calls_in_the_rings_of_a_dead_recorder_are_recovered(void **state)
+{
+        struct hwaccl_recovery result;
+        struct hwaccl_error error = {""};
+        char database[sizeof(path) + 8], command[sizeof(path) + 64];
+
+        (void)state;
+        record_a_thread(true);
+        (void)snprintf(database, sizeof(database), "%s/left/vmm.db", directory);
+        if (!hwaccl_recover(database, &result, &error))
+                fail_msg("%s", error.message);
+        assert_int_equal(result.exits, 20);
+        assert_int_equal(result.damaged_at, UINT64_MAX);
+        assert_thread(database);
+        (void)snprintf(command, sizeof(command), "test \"$(ls %s/left)\" = vmm.db", directory);
+        assert_int_equal(system(command), 0);
+}
+
+static void a_missing_ring_of_a_thread_is_an_error(void **state)
+{
+        struct hwaccl_recovery result;
+        struct hwaccl_error error = {""};
+        char database[sizeof(path) + 8], ring[sizeof(path) + 16];
+
+        (void)state;
+        record_a_thread(true);
+        (void)snprintf(database, sizeof(database), "%s/left/vmm.db", directory);
+        (void)snprintf(ring, sizeof(ring), "%s-ring.1", database);
+        assert_int_equal(unlink(ring), 0);
+        assert_false(hwaccl_recover(database, &result, &error));
+        assert_non_null(strstr(error.message, "the ring of thread 65536 is missing"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -220,6 +335,9 @@ int main(void)
                 cmocka_unit_test_teardown(a_full_ring_stops_a_producer_whose_recorder_has_gone, remove_files),
                 cmocka_unit_test_teardown(what_is_no_ring_is_not_attached, remove_files),
                 cmocka_unit_test_teardown(recovery_removes_the_ring_of_a_vcpu_that_was_not_yet_there, remove_files),
+                cmocka_unit_test_teardown(calls_of_another_thread_are_in_a_lane_of_their_own, remove_files),
+                cmocka_unit_test_teardown(calls_in_the_rings_of_a_dead_recorder_are_recovered, remove_files),
+                cmocka_unit_test_teardown(a_missing_ring_of_a_thread_is_an_error, remove_files),
         };
 
         return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -5,6 +5,10 @@
         "UPDATE vmm_call SET " #column " = CAST(coalesce(" #column ", x'') || ?3 AS BLOB) "                            \
         "WHERE sequence = ?1 AND lane = ?2"
 
+#define CALLED(column)                                                                                                 \
+        "UPDATE vmm_call SET result = ?3, error = ?4, " #column " = ?5, " #column "_size = ?6, "                       \
+        "host_duration = max(?7 - host_time, 0) WHERE sequence = ?1 AND lane = ?2"
+
 bool call_rows_prepare(struct call_rows *rows, sqlite3 *db, struct hwaccl_error *error)
 {
         rows->db = db;
@@ -18,10 +22,8 @@ bool call_rows_prepare(struct call_rows *rows, sqlite3 *db, struct hwaccl_error 
                        "input, input_size, output_size, host_time) "
                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10)",
                        &rows->call, error) &&
-               database_prepare(db,
-                                "UPDATE vmm_call SET result = ?3, error = ?4, output = ?5, output_size = ?6, "
-                                "host_duration = max(?7 - host_time, 0) WHERE sequence = ?1 AND lane = ?2",
-                                &rows->called, error) &&
+               database_prepare(db, CALLED(input), &rows->called[RING_CALL_INPUT], error) &&
+               database_prepare(db, CALLED(output), &rows->called[RING_CALL_OUTPUT], error) &&
                database_prepare(db, APPEND(input), &rows->data[RING_CALL_INPUT], error) &&
                database_prepare(db, APPEND(output), &rows->data[RING_CALL_OUTPUT], error);
 }
@@ -30,7 +32,8 @@ void call_rows_finalize(struct call_rows *rows)
 {
         (void)sqlite3_finalize(rows->lane);
         (void)sqlite3_finalize(rows->call);
-        (void)sqlite3_finalize(rows->called);
+        (void)sqlite3_finalize(rows->called[RING_CALL_INPUT]);
+        (void)sqlite3_finalize(rows->called[RING_CALL_OUTPUT]);
         (void)sqlite3_finalize(rows->data[RING_CALL_INPUT]);
         (void)sqlite3_finalize(rows->data[RING_CALL_OUTPUT]);
 }
@@ -83,7 +86,8 @@ bool call_rows_call(struct call_rows *rows, uint32_t lane, int64_t exit, const s
 bool call_rows_called(struct call_rows *rows, uint32_t lane, const struct ring_called *record, uint64_t time,
                       struct hwaccl_error *error)
 {
-        sqlite3_stmt *row = rows->called;
+        /* without data it leaves the input as it is */
+        sqlite3_stmt *row = rows->called[record->total ? record->record.extra : RING_CALL_OUTPUT];
         int result = sqlite3_bind_int64(row, 1, (int64_t)record->sequence) | sqlite3_bind_int64(row, 2, lane) |
                      sqlite3_bind_int64(row, 3, record->result) |
                      bind_or_null(row, 4, record->error != 0, (int64_t)record->error) |

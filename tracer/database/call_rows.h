@@ -10,8 +10,8 @@ struct call_rows {
         sqlite3 *db;
         sqlite3_stmt *lane;
         sqlite3_stmt *call;
-        sqlite3_stmt *called;
-        sqlite3_stmt *data[2]; /* enum ring_call_side */
+        sqlite3_stmt *called[2]; /* enum ring_call_side, as the following */
+        sqlite3_stmt *data[2];
 };
 
 /** call_rows_prepare - call call_rows_finalize() also when it fails */

@@ -62,7 +62,7 @@ bool decoder_take_called(struct decoder *decoder, const struct ring_called *reco
         struct decoder_state *state = &decoder->state;
 
         close_call(state, record->sequence);
-        expect_data(state, record->sequence, RING_CALL_OUTPUT, record->total, record->size);
+        expect_data(state, record->sequence, (enum ring_call_side)record->record.extra, record->total, record->size);
         return call_rows_called(&decoder->call_rows, decoder->vcpu, record,
                                 stamp_clock_ns(&decoder->clock, record->stamp), error);
 }

@@ -35,7 +35,8 @@ static const char *call_problem(const struct decoder *decoder, const struct ring
 static const char *called_problem(const struct decoder *decoder, const struct ring_called *record, size_t size)
 {
         if (size < sizeof(*record) || !fits(size, sizeof(*record), record->size) ||
-            !first_piece_is_good(record->total, record->size) || record->error > INT32_MAX)
+            !first_piece_is_good(record->total, record->size) || record->error > INT32_MAX ||
+            record->record.extra > RING_CALL_OUTPUT)
                 return "a call's end of another length";
         if (record->sequence == 0 || !decoder_has_call(&decoder->state, record->sequence))
                 return "the end of a call that was not made";

@@ -85,6 +85,11 @@ bool writer_database_add_vcpu(sqlite3 *db, uint32_t vcpu, struct hwaccl_error *e
         return database_execute_format(db, error, "INSERT INTO vcpu(id) VALUES (%u)", vcpu);
 }
 
+bool writer_database_add_lane(sqlite3 *db, uint32_t lane, struct hwaccl_error *error)
+{
+        return database_execute_format(db, error, "INSERT INTO lane(id) VALUES (%u)", lane);
+}
+
 bool writer_database_fill(sqlite3 *db, const struct recording_head *head, struct hwaccl_error *error)
 {
         if (!database_execute_format(db, error, "INSERT INTO status(id, status, keyframe_interval) VALUES (1, %d, %u)",

@@ -29,6 +29,9 @@ bool writer_database_fill(sqlite3 *db, const struct recording_head *head, struct
 /** writer_database_add_vcpu - the row of one that appeared later */
 bool writer_database_add_vcpu(sqlite3 *db, uint32_t vcpu, struct hwaccl_error *error);
 
+/** writer_database_add_lane - the row of a thread that appeared, of which nothing else is known */
+bool writer_database_add_lane(sqlite3 *db, uint32_t lane, struct hwaccl_error *error);
+
 /** writer_database_remove - one that was just made, and could not be filled */
 void writer_database_remove(const char *path);
 

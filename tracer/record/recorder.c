@@ -39,7 +39,7 @@ static bool check_devices(const struct hwaccl_recorder_config *config, struct hw
                hwaccl_error_set(error, "the total device state is larger than %zu bytes", RECORD_SIZE_MAX);
 }
 
-bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,
+bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index, uint32_t lane,
                           struct hwaccl_error *error)
 {
         char *path = ring_file_path(config->path, index);
@@ -51,7 +51,7 @@ bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config
                     ring_create(ring, path, size, config->mode, error);
         free(path);
         if (good) {
-                ring->header->vcpu = config->vcpu + index;
+                ring->header->vcpu = lane;
                 ring->header->keyframe_interval = config->keyframe_interval;
                 ring_announce(ring);
         }
@@ -61,7 +61,7 @@ bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config
 static bool make_files(struct hwaccl_recorder *recorder, const struct hwaccl_recorder_config *config,
                        struct hwaccl_error *error)
 {
-        if (!recorder_create_ring(&recorder->ring, config, 0, error))
+        if (!recorder_create_ring(&recorder->ring, config, 0, config->vcpu, error))
                 return false;
         recorder->sink =
                 config->sink->create(config, &(struct ring *){&recorder->ring}, 1, recorder->lane.stamp_kind, error);

@@ -31,8 +31,8 @@ void recorder_start_probe(struct hwaccl_recorder *recorder);
 /** recorder_snapshot - record the state of the devices. @end: of the run */
 void recorder_snapshot(struct hwaccl_recorder *recorder, bool end);
 
-/** recorder_create_ring - the ring file of vCPU config->vcpu + @index, beside the database: PATH-ring, PATH-ring.1 … */
-bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index,
+/** recorder_create_ring - the ring file of a lane, beside the database: PATH-ring, PATH-ring.1 … for @index 0, 1 … */
+bool recorder_create_ring(struct ring *ring, const struct hwaccl_recorder_config *config, unsigned index, uint32_t lane,
                           struct hwaccl_error *error);
 
 #endif

@@ -4,6 +4,7 @@
 #include "tracer/record/recorder_internal.h"
 #include "tracer/record/writer.h"
 #include "tracer/ring/consumer.h"
+#include "tracer/ring/lane.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,8 +13,12 @@
 struct remote_recording {
         struct recorder_sink *sink;
         struct hwaccl_recorder_config config; /* of the rings; path owned */
+        unsigned ring_count;
         _Atomic unsigned vcpu_count;
-        struct ring ring[REMOTE_VCPU_MAX];
+        _Atomic unsigned thread_count;
+        uint8_t vcpu[REMOTE_VCPU_MAX]; /* which ring is theirs */
+        uint8_t thread[REMOTE_THREAD_MAX];
+        struct ring ring[RING_FILES_MAX];
 };
 
 static void destroy(struct remote_recording *remote)
@@ -27,7 +32,7 @@ static bool open_first(struct remote_recording *remote, const struct hwaccl_reco
 {
         struct ring *first = &remote->ring[0];
 
-        if (!recorder_create_ring(first, config, 0, error))
+        if (!recorder_create_ring(first, config, 0, 0, error))
                 return false;
         remote->sink = config->sink->create(config, &first, 1, stamp_kind_detect(), error);
         if (!remote->sink)
@@ -46,7 +51,7 @@ struct remote_recording *remote_create(const struct hwaccl_recorder_config *conf
         }
         memset(remote, 0, sizeof(*remote));
         settings.vcpu = 0;
-        settings.vcpu_max = REMOTE_VCPU_MAX;
+        settings.vcpu_max = RING_FILES_MAX;
         settings.sink = &recorder_writer;
         if (settings.keyframe_interval == 0)
                 settings.keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
@@ -63,7 +68,7 @@ struct remote_recording *remote_create(const struct hwaccl_recorder_config *conf
                                                          .keyframe_interval = settings.keyframe_interval,
                                                          .ring_size = settings.ring_size,
                                                          .sink = settings.sink};
-        remote->vcpu_count = 1;
+        remote->vcpu_count = remote->ring_count = 1;
         if (remote->config.path)
                 return remote;
         hwaccl_error_set(error, "out of memory");
@@ -76,15 +81,16 @@ unsigned remote_vcpu_count(const struct remote_recording *remote)
         return atomic_load(&remote->vcpu_count);
 }
 
-bool remote_add_vcpu(struct remote_recording *remote, struct hwaccl_error *error)
+/* @size: of the ring; 0: as the others */
+static bool add_ring(struct remote_recording *remote, uint32_t lane, uint64_t size, struct hwaccl_error *error)
 {
-        unsigned number = remote->vcpu_count;
-        struct ring *ring = &remote->ring[number];
+        struct ring *ring = &remote->ring[remote->ring_count];
+        struct hwaccl_recorder_config config = remote->config;
 
-        if (number == REMOTE_VCPU_MAX)
-                return hwaccl_error_set(error, "more than %u vCPUs", REMOTE_VCPU_MAX);
+        if (size)
+                config.ring_size = (size_t)size;
         bool mine = consumer_block_file_size_signal();
-        bool good = recorder_create_ring(ring, &remote->config, number, error);
+        bool good = recorder_create_ring(ring, &config, remote->ring_count, lane, error);
         consumer_unblock_file_size_signal(mine);
         if (!good)
                 return false;
@@ -92,13 +98,44 @@ bool remote_add_vcpu(struct remote_recording *remote, struct hwaccl_error *error
                 ring_destroy(ring, true);
                 return false;
         }
+        remote->ring_count++;
+        return true;
+}
+
+bool remote_add_vcpu(struct remote_recording *remote, struct hwaccl_error *error)
+{
+        unsigned number = remote->vcpu_count;
+
+        if (number == REMOTE_VCPU_MAX)
+                return hwaccl_error_set(error, "more than %u vCPUs", REMOTE_VCPU_MAX);
+        remote->vcpu[number] = (uint8_t)remote->ring_count;
+        if (!add_ring(remote, number, 0, error))
+                return false;
         atomic_store(&remote->vcpu_count, number + 1);
+        return true;
+}
+
+bool remote_add_thread(struct remote_recording *remote, struct hwaccl_error *error)
+{
+        unsigned number = remote->thread_count;
+
+        if (number == REMOTE_THREAD_MAX)
+                return hwaccl_error_set(error, "more than %u threads", REMOTE_THREAD_MAX);
+        remote->thread[number] = (uint8_t)remote->ring_count;
+        if (!add_ring(remote, LANE_THREAD_FIRST + number, REMOTE_THREAD_RING_SIZE, error))
+                return false;
+        atomic_store(&remote->thread_count, number + 1);
         return true;
 }
 
 int remote_ring_fd(const struct remote_recording *remote, unsigned vcpu)
 {
-        return vcpu < remote_vcpu_count(remote) ? remote->ring[vcpu].fd : -1;
+        return vcpu < remote_vcpu_count(remote) ? remote->ring[remote->vcpu[vcpu]].fd : -1;
+}
+
+int remote_thread_fd(const struct remote_recording *remote, unsigned thread)
+{
+        return thread < atomic_load(&remote->thread_count) ? remote->ring[remote->thread[thread]].fd : -1;
 }
 
 uint64_t remote_exits(const struct remote_recording *remote)
@@ -106,7 +143,7 @@ uint64_t remote_exits(const struct remote_recording *remote)
         uint64_t exits = 0;
 
         for (unsigned i = 0; i < remote_vcpu_count(remote); i++)
-                exits += atomic_load_explicit(&remote->ring[i].header->completed, memory_order_relaxed);
+                exits += atomic_load_explicit(&remote->ring[remote->vcpu[i]].header->completed, memory_order_relaxed);
         return exits;
 }
 

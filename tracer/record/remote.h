@@ -1,6 +1,7 @@
 /*
  * A recording whose producers are in other processes: this one has the database and the thread that drains the rings,
- * they have the rings' mappings. Rings are added while others are in use, one for each vCPU.
+ * they have the rings' mappings. Rings are added while others are in use, one for each vCPU, and for each other thread
+ * that makes calls.
  */
 #ifndef HWACCL_TRACER_REMOTE_H
 #define HWACCL_TRACER_REMOTE_H
@@ -11,7 +12,9 @@
 
 struct remote_recording;
 
-#define REMOTE_VCPU_MAX 64u
+#define REMOTE_VCPU_MAX         64u
+#define REMOTE_THREAD_MAX       128u
+#define REMOTE_THREAD_RING_SIZE (UINT64_C(1) << 20)
 
 /** remote_create - the database, and the ring of vCPU 0. NULL with *error set, nothing left behind
  * @config: as for hwaccl_recorder_create(), without devices; vcpu and vcpu_max are set here */
@@ -23,8 +26,13 @@ unsigned remote_vcpu_count(const struct remote_recording *remote);
 /** remote_add_vcpu - a ring for the next vCPU; from one thread. False with *error set */
 bool remote_add_vcpu(struct remote_recording *remote, struct hwaccl_error *error);
 
+/** remote_add_thread - a ring for one more thread: lane LANE_THREAD_FIRST and following */
+bool remote_add_thread(struct remote_recording *remote, struct hwaccl_error *error);
+
 /** remote_ring_fd - descriptor of a vCPU's ring, for ring_attach(); -1 if there is no such vCPU */
 int remote_ring_fd(const struct remote_recording *remote, unsigned vcpu);
+/** remote_thread_fd - the same for a thread, from 0 */
+int remote_thread_fd(const struct remote_recording *remote, unsigned thread);
 
 /** remote_exits - exits of all vCPUs that are completely recorded */
 uint64_t remote_exits(const struct remote_recording *remote);

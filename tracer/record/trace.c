@@ -149,7 +149,7 @@ static bool start(struct hwaccl_trace *trace, const struct hwaccl_recorder_confi
 
         while (made < trace->vcpu_count) {
                 rings[made] = &trace->vcpu[made].ring;
-                if (!recorder_create_ring(rings[made], config, made, error))
+                if (!recorder_create_ring(rings[made], config, made, made, error))
                         break;
                 made++;
         }

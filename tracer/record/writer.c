@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Maximum delay of a commit while the guest does little, so that readers see recent exits. */
 #define COMMIT_INTERVAL_NS UINT64_C(200000000)
@@ -140,7 +141,7 @@ static bool init_lane(struct writer *writer, struct ring *ring, const struct hwa
                 decoder->clock = writer->lane[0].decoder.clock;
         ring->header->stamp_kind = decoder->clock.kind;
         ring->header->stamp_origin = decoder->clock.origin_stamp;
-        if (!decoder_init(decoder, writer->db, writer->vcpu + index, writer->keyframe_interval, error) ||
+        if (!decoder_init(decoder, writer->db, ring->header->vcpu, writer->keyframe_interval, error) ||
             !decoder_declare_devices(decoder, devices ? devices->devices : NULL, devices ? devices->device_count : 0,
                                      error))
                 return false;
@@ -161,21 +162,27 @@ static void drop_last_lane(struct writer *writer)
         memset(lane, 0, sizeof(*lane));
 }
 
-/* A vCPU that appeared while others run. Its row and its checkpoint are committed before its ring is used, so that
- * recovery finds the ring. */
+static bool add_row(struct writer *writer, uint32_t lane)
+{
+        return lane < LANE_THREAD_FIRST ? writer_database_add_vcpu(writer->db, lane, &writer->error)
+                                        : writer_database_add_lane(writer->db, lane, &writer->error);
+}
+
+/* A vCPU or thread that appeared while others run. Its row and its checkpoint are committed before its ring is used, so
+ * that recovery finds the ring. */
 static bool take_joining(struct writer *writer)
 {
         struct ring *ring = atomic_load_explicit(&writer->joining, memory_order_acquire);
 
         if (!ring)
                 return true;
-        if (!begin(writer) || !writer_database_add_vcpu(writer->db, writer->vcpu + writer->lane_count, &writer->error))
+        if (!begin(writer) || !add_row(writer, ring->header->vcpu))
                 return false;
         if (!init_lane(writer, ring, NULL, &writer->error) || !commit(writer)) {
                 drop_last_lane(writer);
                 return false;
         }
-        STEP("vCPU added");
+        STEP("lane added");
         atomic_store_explicit(&writer->joining, NULL, memory_order_release);
         return true;
 }
@@ -285,7 +292,8 @@ static void destroy(struct writer *writer)
         consumer_destroy(&writer->consumer);
         for (unsigned i = 0; i < writer->lane_count; i++)
                 free(writer->lane[i].committed_devices);
-        free(writer->lane);
+        if (writer->lane)
+                (void)munmap(writer->lane, writer->lane_max * sizeof(*writer->lane));
         free(writer);
 }
 
@@ -327,21 +335,21 @@ static struct recorder_sink *create(const struct hwaccl_recorder_config *config,
                 return NULL;
         }
         writer->sink.ops = &recorder_writer;
-        writer->vcpu = config->vcpu;
         writer->keyframe_interval = config->keyframe_interval;
         writer->lane_max = config->vcpu_max > ring_count ? config->vcpu_max : ring_count;
         if (!consumer_init(&writer->consumer, config->vcpu_max ? REST_REMOTE_NS : REST_NS, error)) {
                 free(writer);
                 return NULL;
         }
-        size_t size = writer->lane_max * sizeof(*writer->lane); /* a multiple of their alignment */
-        writer->lane = aligned_alloc(_Alignof(struct writer_lane), size);
-        if (!writer->lane) {
+        /* pages of zeros: a remote recording uses few of its lanes */
+        void *lanes = mmap(NULL, writer->lane_max * sizeof(*writer->lane), PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (lanes == MAP_FAILED) {
                 hwaccl_error_set(error, "out of memory");
                 destroy(writer);
                 return NULL;
         }
-        memset(writer->lane, 0, size);
+        writer->lane = lanes;
         stamp_clock_start(&writer->lane[0].decoder.clock, stamps);
         writer->db = writer_database_create(config->path, config->force, config->mode, error);
         if (!writer->db) {
@@ -362,7 +370,7 @@ static bool add(struct recorder_sink *sink, struct ring *ring, struct hwaccl_err
 
         /* only this function makes the thread add lanes: their number does not change meanwhile */
         if (writer->lane_count == writer->lane_max)
-                return hwaccl_error_set(error, "more than %u vCPUs", writer->lane_max);
+                return hwaccl_error_set(error, "more than %u lanes", writer->lane_max);
         atomic_store_explicit(&writer->joining, ring, memory_order_release);
         consumer_call(&writer->consumer);
         while (atomic_load_explicit(&writer->joining, memory_order_acquire)) {

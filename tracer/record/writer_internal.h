@@ -24,7 +24,6 @@ struct writer {
         struct writer_lane *lane;
         unsigned lane_count;
         unsigned lane_max;
-        uint32_t vcpu; /* number of the first one */
         uint32_t keyframe_interval;
         _Atomic(struct ring *) joining; /* to be added; NULL: none, or it was */
         uint64_t commit_ns;             /* CLOCK_MONOTONIC of the last commit */

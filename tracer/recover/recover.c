@@ -232,7 +232,7 @@ static bool transact(struct recovery *recovery, struct hwaccl_error *error)
                database_execute(recovery->db, "DELETE FROM checkpoint", error);
 }
 
-/* The vCPUs with a checkpoint; none if the recording is finished. */
+/* The lanes with a checkpoint; none if the recording is finished. */
 static bool find_lanes(struct recovery *recovery, struct hwaccl_error *error)
 {
         sqlite3_stmt *row;
@@ -256,30 +256,60 @@ static char *ring_name(const struct recovery *recovery, unsigned lane)
         return asprintf(&name, "%s.%u", recovery->ring, lane) < 0 ? NULL : name;
 }
 
-/* Open the rings of all vCPUs but the first, which is open already. */
+static struct ring_reader *reader_of(struct recovery *recovery, uint32_t lane)
+{
+        for (unsigned i = 1; i < recovery->lane_count; i++)
+                if (recovery->vcpu[i] == (int64_t)lane)
+                        return &recovery->reader[i];
+        return NULL;
+}
+
+/* Rings are in the order in which their threads appeared. One that no lane has is empty: its recorder died before the
+ * lane was in the recording. False if it is in use; *damage says what is wrong with its header. */
+static bool open_ring(struct recovery *recovery, const char *name, struct hwaccl_error *damage,
+                      struct hwaccl_error *error)
+{
+        struct ring_reader opened = {.fd = -1};
+        enum ring_reader_result result = ring_reader_open(&opened, name, damage);
+
+        if (result == RING_READER_IN_USE)
+                hwaccl_error_set(error, "%s: is in use", name);
+        if (result == RING_READER_OPEN) {
+                struct ring_reader *reader = reader_of(recovery, opened.header.vcpu);
+                if (reader && !reader->buffer) {
+                        *reader = opened;
+                        return true;
+                }
+        }
+        ring_reader_close(&opened);
+        return result != RING_READER_IN_USE;
+}
+
+/* Open the rings of all lanes but the first, which is open already. */
 static bool open_rings(struct recovery *recovery, struct hwaccl_error *error)
 {
-        for (unsigned i = 1; i < recovery->lane_count; i++) {
+        struct hwaccl_error damage = {""};
+
+        for (unsigned i = 1; recovery->lane_count > 1 && i < RECOVERY_LANE_MAX; i++) {
                 char *name = ring_name(recovery, i);
                 if (!name)
                         return hwaccl_error_set(error, "out of memory");
-                switch (ring_reader_open(&recovery->reader[i], name, error)) {
-                case RING_READER_OPEN: break;
-                case RING_READER_IN_USE: hwaccl_error_set(error, "%s: is in use", name); break;
-                case RING_READER_NONE:
-                case RING_READER_UNUSED: hwaccl_error_set(error, "%s: was removed", name); break;
-                case RING_READER_BAD: break;
-                }
-                bool good = recovery->reader[i].buffer != NULL;
+                bool good = open_ring(recovery, name, &damage, error);
                 free(name);
                 if (!good)
                         return false;
         }
+        for (unsigned i = 1; i < recovery->lane_count; i++)
+                if (!recovery->reader[i].buffer)
+                        return damage.message[0]
+                                       ? hwaccl_error_set(error, "%s", damage.message)
+                                       : hwaccl_error_set(error, "the ring of %s %" PRId64 " is missing",
+                                                          recovery->vcpu[i] < LANE_THREAD_FIRST ? "vCPU" : "thread",
+                                                          recovery->vcpu[i]);
         return true;
 }
 
-/* Remove the first ring last: as long as it exists, recovery can be run again. There may be one more than vCPUs: its
- * recorder died before that vCPU was in the recording, and it is empty. */
+/* Remove the first ring last: as long as it exists, recovery can be run again. There may be one more than lanes. */
 static bool remove_rings(const struct recovery *recovery, struct hwaccl_error *error)
 {
         bool good = true;

@@ -7,13 +7,13 @@
 #include "tracer/database/decoder.h"
 #include "tracer/ring/ring_reader.h"
 
-#define RECOVERY_LANE_MAX 64u /* vCPUs of a recording */
+#define RECOVERY_LANE_MAX RING_FILES_MAX
 
 struct recovery {
         char *database;
-        char *ring;                                   /* of the first vCPU; the others have the suffix .1, .2 … */
-        struct ring_reader reader[RECOVERY_LANE_MAX]; /* one for each vCPU */
-        int64_t vcpu[RECOVERY_LANE_MAX];
+        char *ring;                                   /* the first one; the others have the suffix .1, .2 … */
+        struct ring_reader reader[RECOVERY_LANE_MAX]; /* one for each lane */
+        int64_t vcpu[RECOVERY_LANE_MAX];              /* numbers of the lanes, ascending */
         unsigned lane_count;
         sqlite3 *db;
         struct decoder decoder; /* used for one vCPU after the other */

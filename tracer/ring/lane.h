@@ -418,9 +418,15 @@ struct lane_call {
 /** lane_call - a call begins, with its input: @size bytes of @data, at most RING_CALL_DATA_MAX are recorded */
 bool lane_call(struct lane *lane, const struct lane_call *call, const void *data, size_t size, uint64_t stamp);
 
-/** lane_called - it has returned, with its output. @error: errno, or 0 */
-bool lane_called(struct lane *lane, uint64_t sequence, int64_t result, uint64_t error, const void *data, size_t size,
-                 uint64_t stamp);
+struct lane_called {
+        uint64_t sequence;
+        int64_t result;
+        uint32_t error;           /* errno, or 0 */
+        enum ring_call_side side; /* of its data: the output, or an input that was not recorded before */
+};
+
+/** lane_called - it has returned */
+bool lane_called(struct lane *lane, const struct lane_called *called, const void *data, size_t size, uint64_t stamp);
 
 /** lane_mark - @size bytes of text for the reader */
 bool lane_mark(struct lane *lane, const char *text, size_t size, uint64_t stamp);

@@ -71,23 +71,22 @@ bool lane_call(struct lane *lane, const struct lane_call *call, const void *data
         return put_rest(lane, call->sequence, RING_CALL_INPUT, data, recorded);
 }
 
-bool lane_called(struct lane *lane, uint64_t sequence, int64_t result, uint64_t error, const void *data, size_t size,
-                 uint64_t stamp)
+bool lane_called(struct lane *lane, const struct lane_called *called, const void *data, size_t size, uint64_t stamp)
 {
         size_t recorded = truncate_size(size);
         size_t piece = piece_at(0, recorded);
         struct ring_called *record =
-                lane_reserve(lane, sizeof(*record) + RING_WORD_ROUND(piece), RING_RECORD_CALLED, 0);
+                lane_reserve(lane, sizeof(*record) + RING_WORD_ROUND(piece), RING_RECORD_CALLED, (uint8_t)called->side);
 
         if (!record)
                 return false;
         STEP("called");
-        record->sequence = sequence;
+        record->sequence = called->sequence;
         record->stamp = stamp;
-        record->result = result;
-        record->error = error;
+        record->result = called->result;
+        record->error = called->error;
         record->total = size;
         record->size = piece;
         lane_copy(record->data, data, (uint32_t)piece);
-        return put_rest(lane, sequence, RING_CALL_OUTPUT, data, recorded);
+        return put_rest(lane, called->sequence, called->side, data, recorded);
 }

@@ -27,6 +27,7 @@
 #define RING_VERSION     6u
 #define RING_VERSION_MIN 2u /* oldest version that is read; it has no records of type WALK, THREAD_TIME or FAULT */
 #define RING_HEADER_SIZE 4096u
+#define RING_FILES_MAX   192u /* of a recording: 64 vCPUs and 128 other threads */
 #define RING_SIZE_MIN    (256u << 10)
 #define RING_SIZE_MAX    (1u << 30)
 
@@ -44,7 +45,7 @@ struct ring_header {
         uint32_t version;
         uint32_t header_size; /* RING_HEADER_SIZE */
         uint64_t data_size;   /* bytes, a power of two */
-        uint32_t vcpu;
+        uint32_t vcpu;        /* number of its lane: the vCPU, or LANE_THREAD_FIRST and more */
         uint32_t keyframe_interval;
         /* kind of the time stamps in records; stamp_origin is the stamp of the recording's time 0 */
         uint32_t stamp_kind; /* enum stamp_kind of timestamps.h */

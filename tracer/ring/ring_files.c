@@ -1,6 +1,5 @@
 #include "tracer/ring/ring_files.h"
 
-#include "hwaccl/trace.h"
 #include "tracer/ring/ring_reader.h"
 
 #include <errno.h>
@@ -36,7 +35,7 @@ static bool for_each_ring(const char *recording, bool discard, bool clear, struc
 {
         bool good = true;
 
-        for (unsigned i = 0; i < HWACCL_TRACE_VCPU_MAX && good; i++) {
+        for (unsigned i = 0; i < RING_FILES_MAX && good; i++) {
                 char *ring = ring_file_path(recording, i);
                 good = ring ? clear ? remove_left(ring, error) : check(recording, ring, discard, error)
                             : hwaccl_error_set(error, "out of memory");

@@ -43,7 +43,7 @@ enum ring_record_type {
         RING_RECORD_LANE = 18,        /* struct ring_lane; extra: 0. Since version 6, as the following */
         RING_RECORD_CALL = 19,        /* struct ring_call; extra: enum ring_call_extra */
         RING_RECORD_CALL_DATA = 20,   /* struct ring_call_data; extra: enum ring_call_side */
-        RING_RECORD_CALLED = 21,      /* struct ring_called; extra: 0 */
+        RING_RECORD_CALLED = 21,      /* struct ring_called; extra: enum ring_call_side */
 };
 
 /* As in names of kind thread_time. */
@@ -181,7 +181,7 @@ struct ring_call {
         uint8_t data[];
 };
 
-/* The next piece of a call's input, after its CALL, or of its output, after its CALLED. */
+/* The next piece of the data of a CALL or CALLED. */
 struct ring_call_data {
         struct ring_record record;
         uint64_t sequence;
@@ -190,14 +190,14 @@ struct ring_call_data {
         uint8_t data[];
 };
 
-/* It has returned. */
+/* It has returned: with its output, or with the input that its CALL does not have. */
 struct ring_called {
         struct ring_record record;
         uint64_t sequence; /* of a call that has not returned yet */
         uint64_t stamp;
         int64_t result;
         uint64_t error; /* errno; 0: none */
-        uint64_t total; /* bytes of output */
+        uint64_t total; /* bytes, as in a CALL */
         uint64_t size;
         uint8_t data[];
 };
