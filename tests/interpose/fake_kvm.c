@@ -21,33 +21,51 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define RUN_SIZE 12288u
-#define FD_MAX   1024
+#define RUN_SIZE   12288u
+#define OBJECT_MAX 1024u
 
-enum kind { NOTHING, SYSTEM, VM, VCPU };
+enum kind { SYSTEM, VM, VCPU };
 
+/* Copies of a descriptor have its inode. */
 static struct object {
         enum kind kind;
+        ino_t inode;
         struct kvm_run *run;
         __u64 exits;
         struct kvm_regs regs;
-} objects[FD_MAX];
+} objects[OBJECT_MAX];
+static unsigned object_count;
 
 static int make(enum kind kind)
 {
         int fd = memfd_create("fake-kvm", MFD_CLOEXEC);
+        struct stat status;
 
-        if (fd < 0 || fd >= FD_MAX)
+        if (fd < 0 || fstat(fd, &status) != 0 || object_count == OBJECT_MAX)
                 return -1;
-        objects[fd] = (struct object){.kind = kind};
+        struct object *object = &objects[object_count++];
+        *object = (struct object){.kind = kind, .inode = status.st_ino};
         if (kind != VCPU)
                 return fd;
         if (ftruncate(fd, RUN_SIZE) != 0)
                 return -1;
-        objects[fd].run = mmap(NULL, RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        return objects[fd].run == MAP_FAILED ? -1 : fd;
+        object->run = mmap(NULL, RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        return object->run == MAP_FAILED ? -1 : fd;
+}
+
+static struct object *find(int fd)
+{
+        struct stat status;
+
+        if (fstat(fd, &status) != 0)
+                return NULL;
+        for (unsigned i = 0; i < object_count; i++)
+                if (objects[i].inode == status.st_ino)
+                        return &objects[i];
+        return NULL;
 }
 
 int open(const char *path, int flags, ...)
@@ -168,8 +186,9 @@ int ioctl(int fd, unsigned long request, ...)
         va_start(arguments, request);
         void *argument = va_arg(arguments, void *);
         va_end(arguments);
-        if (fd >= 0 && fd < FD_MAX && objects[fd].kind != NOTHING)
-                return control(&objects[fd], request, argument);
+        struct object *object = _IOC_TYPE(request) == KVMIO ? find(fd) : NULL;
+        if (object)
+                return control(object, request, argument);
         if (!next)
                 *(void **)&next = dlsym(RTLD_NEXT, "ioctl");
         return next(fd, request, argument);

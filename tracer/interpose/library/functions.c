@@ -21,12 +21,14 @@ static void note_request(struct interpose_control *control, int fd, uint32_t req
 
         if (!atomic_load_explicit(&noted, memory_order_relaxed) && !atomic_exchange(&noted, true))
                 atomic_fetch_add(&control->kvm_processes, 1);
-        if (result < 0)
+        const struct ioctl_entry *entry = result < 0 ? NULL : ioctl_describe(request);
+        if (!entry)
                 return;
+        (void)descriptor_note(fd, entry, argument, result);
         if (request == KVM_CREATE_VM)
                 atomic_fetch_add(&control->vms, 1);
         else if (request == KVM_CREATE_VCPU)
-                vcpu_create(fd, result, (unsigned long)(uintptr_t)argument);
+                vcpu_create(fd, descriptor_find(result));
 }
 
 EXPORT int ioctl(int fd, unsigned long request, ...)

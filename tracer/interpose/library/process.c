@@ -89,7 +89,7 @@ pid_t process_number(void)
         return (pid_t)strtol(text, NULL, 10);
 }
 
-static void *find(const char *name)
+void *process_find(const char *name)
 {
         return dlsym(RTLD_NEXT, name);
 }
@@ -119,10 +119,10 @@ __attribute__((constructor)) static void begin(void)
         const char *path = getenv(INTERPOSE_VARIABLE);
         int before = errno;
 
-        *(void **)&next.ioctl = find("ioctl");
-        *(void **)&next.mmap = find("mmap");
-        *(void **)&next.munmap = find("munmap");
-        *(void **)&next.prctl = find("prctl");
+        *(void **)&next.ioctl = process_find("ioctl");
+        *(void **)&next.mmap = process_find("mmap");
+        *(void **)&next.munmap = process_find("munmap");
+        *(void **)&next.prctl = process_find("prctl");
         struct interpose_control *found = path ? connect_recorder(path) : NULL;
         if (found)
                 atomic_fetch_add(&found->processes, 1);

@@ -16,6 +16,9 @@ int next_munmap(void *address, size_t size);
 
 int next_prctl(int option, const unsigned long argument[4]);
 
+/** process_find - the next library's function of this name; NULL if there is none */
+void *process_find(const char *name);
+
 /** process_control - what is shared with the recorder; NULL without one, and before this library is initialized */
 struct interpose_control *process_control(void);
 

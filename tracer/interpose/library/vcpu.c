@@ -17,8 +17,6 @@
 
 #define KEYFRAME_BYTES UINT64_MAX
 #define LOOK_INTERVAL  64u /* exits after which the recorder's life is checked again */
-#define CHUNK_SIZE     1024u
-#define CHUNK_MAX      1024u
 
 struct interpose_vcpu {
         _Atomic(const void *) owner; /* address of a variable of the thread that is in KVM_RUN; NULL: none */
@@ -36,27 +34,13 @@ struct interpose_vcpu {
         struct lane_masks masks;
 };
 
-struct chunk {
-        _Atomic(struct interpose_vcpu *) vcpu[CHUNK_SIZE];
-};
-
-/* The kernel fills it with zeros in a child of fork(2). */
 struct vcpus {
-        _Atomic(struct chunk *) chunk[CHUNK_MAX];
         _Atomic(struct interpose_vcpu *) all[INTERPOSE_SLOT_MAX];
         _Alignas(64) struct interpose_vcpu room[INTERPOSE_SLOT_MAX]; /* a vCPU has the place of its slot */
 };
 
 static _Atomic(struct vcpus *) vcpus;
 static __thread char this_thread;
-
-static void *map_zeros(size_t size)
-{
-        void *memory =
-                next_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-        return memory == MAP_FAILED ? NULL : memory;
-}
 
 static struct vcpus *get_vcpus(void)
 {
@@ -65,45 +49,17 @@ static struct vcpus *get_vcpus(void)
         if (known)
                 return known;
         struct vcpus *made = map_zeros(sizeof(*made));
-        if (!made)
-                return NULL;
-        if (madvise(made, sizeof(*made), MADV_WIPEONFORK) == 0 && atomic_compare_exchange_strong(&vcpus, &known, made))
+        if (!made || atomic_compare_exchange_strong(&vcpus, &known, made))
                 return made;
         (void)next_munmap(made, sizeof(*made));
         return known;
 }
 
-static _Atomic(struct interpose_vcpu *) *find_place(int fd, bool make)
-{
-        struct vcpus *known = make ? get_vcpus() : atomic_load_explicit(&vcpus, memory_order_acquire);
-        unsigned index = (unsigned)fd / CHUNK_SIZE;
-
-        if (!known || fd < 0 || index >= CHUNK_MAX)
-                return NULL;
-        struct chunk *chunk = atomic_load_explicit(&known->chunk[index], memory_order_acquire);
-        if (!chunk && make) {
-                struct chunk *made = map_zeros(sizeof(*made));
-                if (made && atomic_compare_exchange_strong(&known->chunk[index], &chunk, made))
-                        chunk = made;
-                else if (made)
-                        (void)next_munmap(made, sizeof(*made));
-        }
-        return chunk ? &chunk->vcpu[(unsigned)fd % CHUNK_SIZE] : NULL;
-}
-
 struct interpose_vcpu *vcpu_find(int fd)
 {
-        _Atomic(struct interpose_vcpu *) *place = find_place(fd, false);
+        struct interpose_object *object = descriptor_find(fd);
 
-        return place ? atomic_load_explicit(place, memory_order_acquire) : NULL;
-}
-
-void vcpu_forget(int fd)
-{
-        _Atomic(struct interpose_vcpu *) *place = find_place(fd, false);
-
-        if (place && atomic_load_explicit(place, memory_order_relaxed))
-                atomic_store_explicit(place, NULL, memory_order_release);
+        return object ? atomic_load_explicit(&object->vcpu, memory_order_acquire) : NULL;
 }
 
 void vcpu_mapped(struct interpose_vcpu *vcpu, void *run, size_t size)
@@ -154,22 +110,21 @@ static bool attach(struct interpose_vcpu *vcpu, const struct interpose_slot *slo
         return true;
 }
 
-static void describe(struct interpose_vcpu *vcpu, int vm, unsigned long id)
+static void describe(struct interpose_vcpu *vcpu, int vm, const struct interpose_object *object)
 {
         char name[32], text[96];
 
         (void)snprintf(name, sizeof(name), "host_vcpu_%u", vcpu->ring.header->vcpu);
         (void)snprintf(text, sizeof(text), "process %ld, VM of descriptor %d, KVM vCPU %lu",
-                       (long)atomic_load(&vcpu->slot->pid), vm, id);
+                       (long)atomic_load(&vcpu->slot->pid), vm, object->id);
         (void)lane_annotation(&vcpu->lane, name, text);
 }
 
-static bool create(struct interpose_control *control, int vm, int fd, unsigned long id)
+static bool create(struct interpose_control *control, int vm, struct interpose_object *object)
 {
         struct vcpus *known = get_vcpus();
-        _Atomic(struct interpose_vcpu *) *place = find_place(fd, true);
 
-        if (!known || !place || process_recorder_gone())
+        if (!known || !object || process_recorder_gone())
                 return false;
         uint32_t number = atomic_fetch_add(&control->wanted, 1);
         futex_wake(&control->wanted);
@@ -185,19 +140,18 @@ static bool create(struct interpose_control *control, int vm, int fd, unsigned l
         vcpu->sync_registers = sync > 0 && ((uint64_t)sync & wanted) == wanted ? wanted : 0;
         vcpu->until_look = LOOK_INTERVAL;
         vcpu->slot = slot;
-        describe(vcpu, vm, id);
+        describe(vcpu, vm, object);
         atomic_store_explicit(&known->all[number], vcpu, memory_order_release);
-        atomic_store_explicit(place, vcpu, memory_order_release);
+        atomic_store_explicit(&object->vcpu, vcpu, memory_order_release);
         return true;
 }
 
-void vcpu_create(int vm, int fd, unsigned long id)
+void vcpu_create(int vm, struct interpose_object *object)
 {
         struct interpose_control *control = process_control();
         int before = errno;
 
-        vcpu_forget(fd);
-        if (!create(control, vm, fd, id))
+        if (!create(control, vm, object))
                 atomic_fetch_add(&control->unrecorded, 1);
         errno = before;
 }

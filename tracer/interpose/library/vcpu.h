@@ -5,20 +5,17 @@
 #ifndef HWACCL_INTERPOSE_VCPU_H
 #define HWACCL_INTERPOSE_VCPU_H
 
+#include "tracer/interpose/library/descriptors.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
-struct interpose_vcpu;
-
 /** vcpu_create - the VMM has created a vCPU: get a ring for it
- * @vm: descriptor of its VM, @fd: its own, @id: KVM's number of it */
-void vcpu_create(int vm, int fd, unsigned long id);
+ * @vm: descriptor of its VM; @object: the vCPU, NULL if it could not be noted */
+void vcpu_create(int vm, struct interpose_object *object);
 
 /** vcpu_find - the vCPU of a descriptor; NULL if it is none, or is not recorded */
 struct interpose_vcpu *vcpu_find(int fd);
-
-/** vcpu_forget - a descriptor was closed */
-void vcpu_forget(int fd);
 
 /** vcpu_mapped - its struct kvm_run was mapped */
 void vcpu_mapped(struct interpose_vcpu *vcpu, void *run, size_t size);
