@@ -50,7 +50,7 @@ class RecordVmm(RecordVmmTest):
         self.check(9 + 8 + 5)
         self.assertEqual(self.rows("SELECT vcpu, count(*) FROM exits GROUP BY vcpu"), ["0|9", "1|8", "2|5"])
         self.assertEqual(self.rows("SELECT count(DISTINCT substr(value, 1, instr(value, ','))) FROM option "
-                                   "WHERE name LIKE 'host_vcpu_%'"), ["3"])
+                                   "WHERE name GLOB 'host_vcpu_[0-9]'"), ["3"])
 
     def test_behind_a_shell(self):
         self.record("sh", "-c", f"'{VMM}' run 8; exit 5", status=5)
@@ -87,6 +87,7 @@ class RecordVmm(RecordVmmTest):
         self.check(12)
         self.assertEqual(self.rows("SELECT value FROM recording WHERE name IN ('end', 'end_message', 'vmm_wait_status') ORDER BY name"),
                          ["error", "the VMM was killed by signal 9 (Killed)", "9"])
+        self.assertEqual(self.rows("SELECT value FROM option WHERE name = 'host_vcpu_0_end'"), ["not in the guest"])
 
     def test_the_recorder_is_killed(self):
         path = self.path("q.db")

@@ -2,12 +2,14 @@
 
 #include "tracer/interpose/control.h"
 #include "tracer/interpose/futex.h"
+#include "tracer/interpose/processes.h"
 #include "tracer/interpose/program.h"
 #include "tracer/record/remote.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +23,17 @@ struct vmm_recorder {
         struct remote_recording *remote;
         pthread_t server;
         _Atomic bool closing;
+        struct vmm_process process[INTERPOSE_SLOT_MAX]; /* of the slots' vCPUs */
+        int64_t guest_ms[INTERPOSE_SLOT_MAX]; /* for how long a vCPU was in the guest when its process ended; -1: not */
+        bool end_known[INTERPOSE_SLOT_MAX];
 };
 
 static void destroy(struct vmm_recorder *recorder)
 {
         if (recorder->control)
                 (void)munmap(recorder->control, sizeof(*recorder->control));
+        for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++)
+                vmm_process_release(&recorder->process[i]);
         if (recorder->fd >= 0)
                 (void)close(recorder->fd);
         free(recorder);
@@ -69,6 +76,18 @@ static bool make_control(struct vmm_recorder *recorder, uint64_t max_exits, uint
         return true;
 }
 
+/* It takes a slot, then writes its number there, then waits for the ring. */
+static void take_process(struct vmm_recorder *recorder, uint32_t number)
+{
+        const struct interpose_slot *slot = &recorder->control->slot[number];
+        pid_t pid = 0;
+
+        for (unsigned i = 0; i < 1000 && (pid = atomic_load(&slot->pid)) <= 0; i++)
+                (void)sched_yield();
+        if (pid > 0)
+                vmm_process_take(&recorder->process[number], pid);
+}
+
 /* vCPU 0 has its ring already. */
 static void serve(struct vmm_recorder *recorder, uint32_t number)
 {
@@ -76,6 +95,7 @@ static void serve(struct vmm_recorder *recorder, uint32_t number)
         struct hwaccl_error error;
         bool good = number == 0 || remote_add_vcpu(recorder->remote, &error);
 
+        take_process(recorder, number);
         if (good) {
                 slot->vcpu = remote_vcpu_count(recorder->remote) - 1;
                 (void)snprintf(slot->ring_path, sizeof(slot->ring_path), "/proc/%ld/fd/%d", (long)getpid(),
@@ -144,17 +164,35 @@ bool vmm_recorder_environment(const struct vmm_recorder *recorder, const char *l
         return good;
 }
 
-unsigned vmm_recorder_signal(const struct vmm_recorder *recorder, int number)
+/* Its process has ended: what the vCPU did then. */
+static void note_end(struct vmm_recorder *recorder, unsigned i)
+{
+        const struct interpose_slot *slot = &recorder->control->slot[i];
+        uint64_t entered = atomic_load(&slot->entered);
+
+        if (!recorder->end_known[i])
+                recorder->guest_ms[i] = entered ? (int64_t)remote_ms_since(recorder->remote, entered) : -1;
+        recorder->end_known[i] = true;
+}
+
+unsigned vmm_recorder_signal(struct vmm_recorder *recorder, int number)
 {
         unsigned alive = 0;
         pid_t last = 0;
 
         for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++) {
-                pid_t pid = atomic_load(&recorder->control->slot[i].pid);
-                if (pid <= 0 || pid == last)
+                const struct vmm_process *process = &recorder->process[i];
+                pid_t pid = atomic_load(&process->pid);
+                if (pid <= 0)
                         continue;
+                if (!vmm_process_lives(process)) {
+                        note_end(recorder, i);
+                } else if (pid != last) {
+                        alive++;
+                        if (number)
+                                vmm_process_signal(process, number);
+                }
                 last = pid;
-                alive += kill(pid, number) == 0 || errno == EPERM;
         }
         return alive;
 }
@@ -196,13 +234,13 @@ void vmm_recorder_note_ends(struct vmm_recorder *recorder)
 {
         for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++) {
                 const struct interpose_slot *slot = &recorder->control->slot[i];
-                uint64_t entered = atomic_load(&slot->entered);
-                char name[32], text[48];
-                if (!entered)
+                char name[32], text[48] = "not in the guest";
+                if (atomic_load(&slot->state) != INTERPOSE_SLOT_READY)
                         continue;
+                note_end(recorder, i);
                 (void)snprintf(name, sizeof(name), "host_vcpu_%u_end", slot->vcpu);
-                (void)snprintf(text, sizeof(text), "in the guest for %" PRIu64 " ms",
-                               remote_ms_since(recorder->remote, entered));
+                if (recorder->guest_ms[i] >= 0)
+                        (void)snprintf(text, sizeof(text), "in the guest for %" PRId64 " ms", recorder->guest_ms[i]);
                 remote_annotate(recorder->remote, name, text);
         }
 }

@@ -34,9 +34,9 @@ struct vmm_recorder *vmm_recorder_create(const struct hwaccl_recorder_config *co
  * calling process: a child, before execve(2). Other preloaded libraries stay */
 bool vmm_recorder_environment(const struct vmm_recorder *recorder, const char *library);
 
-/** vmm_recorder_signal - send a signal to all processes that have vCPUs; the number of those that live. @number: or 0
- */
-unsigned vmm_recorder_signal(const struct vmm_recorder *recorder, int number);
+/** vmm_recorder_signal - send a signal to all processes that have vCPUs; the number of those that live. @number: or 0.
+ * A process that has ended does not live, also as long as nobody has waited for it */
+unsigned vmm_recorder_signal(struct vmm_recorder *recorder, int number);
 
 /** vmm_recorder_reached_limit - whether the exit of max_exits was there */
 bool vmm_recorder_reached_limit(const struct vmm_recorder *recorder);
@@ -47,8 +47,8 @@ struct vmm_recorder_counts vmm_recorder_counts(const struct vmm_recorder *record
  * length, 0: there is none. After all processes have ended */
 size_t vmm_recorder_unfit(const struct vmm_recorder *recorder, char *text, size_t room);
 
-/** vmm_recorder_note_ends - set an option host_vcpu_N_end for each vCPU that was in the guest when its process ended:
- * "in the guest for 3012 ms"; after all these processes have ended */
+/** vmm_recorder_note_ends - set an option host_vcpu_N_end for each vCPU, "in the guest for 3012 ms" or "not in the
+ * guest": when its process ended; after all these processes have ended */
 void vmm_recorder_note_ends(struct vmm_recorder *recorder);
 
 /** vmm_recorder_annotate - set an option, after all processes with vCPUs have ended */
