@@ -113,15 +113,19 @@ static STATE_DELTA_AVX2 bool put_exit_avx2(struct lane *lane, struct hwaccl_know
 
 bool lane_entry(struct lane *lane, struct hwaccl_known_state given)
 {
-        if (given.state && lane_is_whole(given))
-                lane->last_known = hwaccl_known_fields_all();
+        if (!given.state || !lane_is_whole(given)) { /* before any other call: each costs */
+                lane_begin_keyframe(lane);
+                return lane_entry_partial(lane, given);
+        }
+        lane->last_known = hwaccl_known_fields_all();
         return lane->avx2 ? put_entry_avx2(lane, given) : lane_entry_sse2(lane, given);
 }
 
 bool lane_exit(struct lane *lane, struct hwaccl_known_state given, const uint64_t *pending, uint64_t stamp)
 {
-        if (given.state && lane_is_whole(given))
-                lane->last_known = hwaccl_known_fields_all();
+        if (!given.state || !lane_is_whole(given))
+                return lane_exit_partial(lane, given, pending, stamp);
+        lane->last_known = hwaccl_known_fields_all();
         return lane->avx2 ? put_exit_avx2(lane, given, pending, stamp) : lane_exit_sse2(lane, given, pending, stamp);
 }
 

@@ -56,24 +56,43 @@ static inline void hwaccl_trace_kvm_run(struct hwaccl_trace_state *state, const 
 /** hwaccl_trace_kvm_regs - set general registers, RIP and RFLAGS from KVM_GET_REGS */
 static inline void hwaccl_trace_kvm_regs(struct hwaccl_trace_state *state, const struct kvm_regs *regs)
 {
-        hwaccl_trace_put(state, rax, regs->rax);
-        hwaccl_trace_put(state, rbx, regs->rbx);
-        hwaccl_trace_put(state, rcx, regs->rcx);
-        hwaccl_trace_put(state, rdx, regs->rdx);
-        hwaccl_trace_put(state, rsi, regs->rsi);
-        hwaccl_trace_put(state, rdi, regs->rdi);
-        hwaccl_trace_put(state, rsp, regs->rsp);
-        hwaccl_trace_put(state, rbp, regs->rbp);
-        hwaccl_trace_put(state, r8, regs->r8);
-        hwaccl_trace_put(state, r9, regs->r9);
-        hwaccl_trace_put(state, r10, regs->r10);
-        hwaccl_trace_put(state, r11, regs->r11);
-        hwaccl_trace_put(state, r12, regs->r12);
-        hwaccl_trace_put(state, r13, regs->r13);
-        hwaccl_trace_put(state, r14, regs->r14);
-        hwaccl_trace_put(state, r15, regs->r15);
-        hwaccl_trace_put(state, rip, regs->rip);
-        hwaccl_trace_put(state, rflags, regs->rflags);
+        state->values.rax = regs->rax;
+        state->values.rbx = regs->rbx;
+        state->values.rcx = regs->rcx;
+        state->values.rdx = regs->rdx;
+        state->values.rsi = regs->rsi;
+        state->values.rdi = regs->rdi;
+        state->values.rsp = regs->rsp;
+        state->values.rbp = regs->rbp;
+        state->values.r8 = regs->r8;
+        state->values.r9 = regs->r9;
+        state->values.r10 = regs->r10;
+        state->values.r11 = regs->r11;
+        state->values.r12 = regs->r12;
+        state->values.r13 = regs->r13;
+        state->values.r14 = regs->r14;
+        state->values.r15 = regs->r15;
+        state->values.rip = regs->rip;
+        state->values.rflags = regs->rflags;
+        /* together, so that compilers make one mask of them */
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_rax);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_rbx);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_rcx);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_rdx);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_rsi);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_rdi);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_rsp);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_rbp);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_r8);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_r9);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_r10);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_r11);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_r12);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_r13);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_r14);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_r15);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_rip);
+        hwaccl_trace_know(state, HWACCL_FIELD_INDEX_rflags);
 }
 
 /** hwaccl_trace_kvm_rights - access rights in VMCS format (SDM 3C, 25.4.1) */

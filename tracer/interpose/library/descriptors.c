@@ -69,9 +69,12 @@ static _Atomic(struct interpose_object *) *find_place(int fd, bool make)
 
 struct interpose_object *descriptor_find(int fd)
 {
-        _Atomic(struct interpose_object *) *place = find_place(fd, false);
+        struct table *known = atomic_load_explicit(&table, memory_order_acquire); /* at each exit: no calls */
 
-        return place ? atomic_load_explicit(place, memory_order_acquire) : NULL;
+        if (!known || (unsigned)fd >= CHUNK_SIZE * CHUNK_MAX)
+                return NULL;
+        struct chunk *chunk = atomic_load_explicit(&known->chunk[(unsigned)fd / CHUNK_SIZE], memory_order_acquire);
+        return chunk ? atomic_load_explicit(&chunk->object[(unsigned)fd % CHUNK_SIZE], memory_order_acquire) : NULL;
 }
 
 struct interpose_object *descriptor_add(int fd, enum ioctl_role role, struct interpose_object *parent, unsigned long id)

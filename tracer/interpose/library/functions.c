@@ -31,14 +31,24 @@ static void note_request(struct interpose_control *control, int fd, uint32_t req
                 vcpu_create(fd, descriptor_find(result));
 }
 
-EXPORT int ioctl(int fd, unsigned long request, ...)
+/* Not inlined, so that ioctl() has no registers to save where it only passes on. */
+static __attribute__((noinline)) int other_request(struct interpose_control *control, int fd, unsigned long request,
+                                                   void *argument)
+{
+        int result = next_ioctl(fd, request, argument);
+
+        note_request(control, fd, (uint32_t)request, argument, result);
+        return result;
+}
+
+/* ioctl(2), which is declared with variable arguments: as such it would save all registers that may hold some, at each
+ * exit. The ABI passes the one that there is as if it were declared (System V, AMD64, 3.5.7). */
+EXPORT int interposed_ioctl(int fd, unsigned long request, void *argument) __asm__("ioctl");
+
+int interposed_ioctl(int fd, unsigned long request, void *argument)
 {
         struct interpose_control *control = process_control();
-        va_list arguments;
 
-        va_start(arguments, request);
-        void *argument = va_arg(arguments, void *);
-        va_end(arguments);
         /* the kernel looks at 32 bits; callers extend the sign of an int */
         const uint32_t number = (uint32_t)request;
         if (__builtin_expect(_IOC_TYPE(number) != KVMIO || !control, 1))
@@ -47,9 +57,7 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
                 struct interpose_vcpu *vcpu = vcpu_find(fd);
                 return vcpu ? vcpu_run(vcpu, fd, argument) : next_ioctl(fd, request, argument);
         }
-        int result = next_ioctl(fd, request, argument);
-        note_request(control, fd, number, argument, result);
-        return result;
+        return other_request(control, fd, request, argument);
 }
 
 static void *map(void *address, size_t size, int protection, int flags, int fd, off_t offset)

@@ -40,7 +40,10 @@ struct vcpus {
 };
 
 static _Atomic(struct vcpus *) vcpus;
-static __thread char this_thread;
+/* The library is loaded with the program, so that the thread's memory has room for it: no function call for its
+ * address.
+ */
+static __thread char this_thread __attribute__((tls_model("initial-exec")));
 
 static struct vcpus *get_vcpus(void)
 {
@@ -269,40 +272,76 @@ static void record_entry(struct interpose_vcpu *vcpu, const struct kvm_run *run)
                 (void)lane_entry(lane, (struct hwaccl_known_state){NULL, NULL});
 }
 
-static void take_sregs(struct interpose_vcpu *vcpu, const struct kvm_sregs *sregs)
+#define SREGS_SIZE offsetof(struct kvm_sregs, interrupt_bitmap) /* of what is converted */
+
+/* As memcmp(3), in half the instructions: this is most of what an exit costs beside its records. The last piece
+ * overlaps the one before. */
+static STATE_DELTA_AVX2 bool same_sregs_avx2(const struct kvm_sregs *sregs, const struct kvm_sregs *last)
+{
+        const size_t piece = sizeof(__m256i);
+        const char *a = (const char *)sregs, *b = (const char *)last;
+        __m256i differing = _mm256_setzero_si256();
+
+        for (size_t at = 0; at < SREGS_SIZE; at += piece) {
+                size_t from = at + piece <= SREGS_SIZE ? at : SREGS_SIZE - piece;
+                __m256i left = _mm256_loadu_si256((const __m256i_u *)(const void *)(a + from));
+                __m256i right = _mm256_loadu_si256((const __m256i_u *)(const void *)(b + from));
+                differing = _mm256_or_si256(differing, _mm256_xor_si256(left, right));
+        }
+        return _mm256_testz_si256(differing, differing);
+}
+
+static bool same_sregs(const struct interpose_vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+        return vcpu->lane.avx2 ? same_sregs_avx2(sregs, &vcpu->sregs) : memcmp(sregs, &vcpu->sregs, SREGS_SIZE) == 0;
+}
+
+static __attribute__((noinline)) void convert_sregs(struct interpose_vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+        struct hwaccl_trace_state *state = &vcpu->state;
+        const uint64_t before[2] = {state->known[0], state->known[1]};
+
+        state->known[0] = state->known[1] = 0;
+        hwaccl_trace_kvm_sregs(state, sregs);
+        memcpy(vcpu->sregs_known, state->known, sizeof(vcpu->sregs_known));
+        memcpy(state->known, before, sizeof(before));
+        vcpu->sregs = *sregs;
+}
+
+static inline void take_sregs(struct interpose_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
         struct hwaccl_trace_state *state = &vcpu->state;
 
-        if (!vcpu->sregs_known[0] || memcmp(sregs, &vcpu->sregs, sizeof(*sregs)) != 0) {
-                const uint64_t before[2] = {state->known[0], state->known[1]};
-                state->known[0] = state->known[1] = 0;
-                hwaccl_trace_kvm_sregs(state, sregs);
-                memcpy(vcpu->sregs_known, state->known, sizeof(vcpu->sregs_known));
-                memcpy(state->known, before, sizeof(before));
-                vcpu->sregs = *sregs;
-        }
+        if (!vcpu->sregs_known[0] || !same_sregs(vcpu, sregs))
+                convert_sregs(vcpu, sregs);
         state->known[0] |= vcpu->sregs_known[0];
         state->known[1] |= vcpu->sregs_known[1];
 }
 
 /* What is known after KVM_RUN; values of other fields are those of earlier exits. */
+static __attribute__((noinline)) void get_state(struct interpose_vcpu *vcpu, int fd)
+{
+        struct kvm_regs regs;
+        struct kvm_sregs sregs;
+
+        if (next_ioctl(fd, KVM_GET_REGS, &regs) == 0)
+                hwaccl_trace_kvm_regs(&vcpu->state, &regs);
+        if (next_ioctl(fd, KVM_GET_SREGS, &sregs) == 0)
+                take_sregs(vcpu, &sregs);
+}
+
 static void read_state(struct interpose_vcpu *vcpu, int fd, const struct kvm_run *run)
 {
         struct hwaccl_trace_state *state = &vcpu->state;
-        struct kvm_regs regs;
-        struct kvm_sregs sregs;
 
         state->known[0] = state->known[1] = 0;
         hwaccl_trace_kvm_run(state, run);
         if (vcpu->sync_registers) {
                 hwaccl_trace_kvm_regs(state, &run->s.regs.regs);
                 take_sregs(vcpu, &run->s.regs.sregs);
-                return;
+        } else {
+                get_state(vcpu, fd);
         }
-        if (next_ioctl(fd, KVM_GET_REGS, &regs) == 0)
-                hwaccl_trace_kvm_regs(state, &regs);
-        if (next_ioctl(fd, KVM_GET_SREGS, &sregs) == 0)
-                take_sregs(vcpu, &sregs);
 }
 
 /* SIGTERM at the exit that was asked for, from here, because only the vCPU's thread is there in time. */
@@ -312,21 +351,26 @@ static void count_exit(struct interpose_control *control)
                 (void)kill(getpid(), SIGTERM);
 }
 
+static __attribute__((noinline)) void mark_exit(struct lane *lane, const struct kvm_run *run, uint64_t stamp)
+{
+        char text[EXIT_TEXT_ROOM];
+        size_t length = exit_text(run, text);
+
+        if (length)
+                (void)lane_mark(lane, text, length, stamp);
+}
+
 static void record_exit(struct interpose_vcpu *vcpu, int fd, const struct kvm_run *run, uint64_t stamp)
 {
         struct lane *lane = &vcpu->lane;
-        char text[EXIT_TEXT_ROOM];
 
         read_state(vcpu, fd, run);
         const struct hwaccl_known_fields known = hwaccl_known_fields_of_words(vcpu->state.known);
         vcpu->reason = run->exit_reason;
         (void)lane_exit(lane, (struct hwaccl_known_state){&vcpu->state.values, &known}, NULL, stamp);
         record_written(vcpu, run);
-        if (__builtin_expect(!exit_is_usual(run->exit_reason), 0)) {
-                size_t length = exit_text(run, text);
-                if (length)
-                        (void)lane_mark(lane, text, length, stamp);
-        }
+        if (__builtin_expect(!exit_is_usual(run->exit_reason), 0))
+                mark_exit(lane, run, stamp);
         count_exit(process_control());
 }
 
@@ -340,7 +384,7 @@ static void record_failure(struct interpose_vcpu *vcpu, int reason, uint64_t sta
         (void)lane_mark(&vcpu->lane, text, (size_t)length, stamp);
 }
 
-int vcpu_run(struct interpose_vcpu *vcpu, int fd, void *argument)
+__attribute__((noinline)) int vcpu_run(struct interpose_vcpu *vcpu, int fd, void *argument)
 {
         struct kvm_run *run = atomic_load_explicit(&vcpu->run, memory_order_acquire);
 
