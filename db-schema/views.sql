@@ -6,7 +6,8 @@
 
 -- The recording itself: options, host, versions, digests (as given by the recorder), and status.
 CREATE VIEW recording AS
-SELECT name, value FROM option
+SELECT name, value FROM option WHERE name NOT IN ('host_cpuid', 'host_capabilities', 'host_kvm_parameters')
+  AND name NOT GLOB 'host_file_[0-9]*'
 UNION ALL SELECT 'status', recording_status.name
   FROM status LEFT JOIN names recording_status ON recording_status.kind = 'recording_status' AND recording_status.number = status.status
 UNION ALL SELECT 'end', coalesce(end_status.name, 'running')
@@ -19,6 +20,31 @@ UNION ALL SELECT 'keyframe_interval', CAST(keyframe_interval AS TEXT) FROM statu
 UNION ALL SELECT 'vcpus', CAST(count(*) AS TEXT) FROM vcpu
 UNION ALL SELECT 'exits', CAST(coalesce((SELECT sum(exits) FROM block), 0) + (SELECT count(*) FROM unsummed u
   CROSS JOIN exit e ON e.id BETWEEN u.first AND u.last) AS TEXT);
+
+-- What a VMM found on its host. CPUID: raw, of the processor that the recorder ran on.
+CREATE VIEW host_cpuid AS
+SELECT printf('0x%x', json_extract(r.value, '$[0]')) AS leaf, json_extract(r.value, '$[1]') AS subleaf,
+  printf('0x%08x', json_extract(r.value, '$[2]')) AS eax, printf('0x%08x', json_extract(r.value, '$[3]')) AS ebx,
+  printf('0x%08x', json_extract(r.value, '$[4]')) AS ecx, printf('0x%08x', json_extract(r.value, '$[5]')) AS edx
+FROM option o, json_each(iif(json_valid(o.value), o.value, '[]')) r WHERE o.name = 'host_cpuid' AND r.type = 'array';
+
+-- Capabilities that /dev/kvm has: KVM_CHECK_EXTENSION's answers that are not 0.
+CREATE VIEW host_capability AS
+SELECT json_extract(r.value, '$[0]') AS number, json_extract(r.value, '$[1]') AS name, json_extract(r.value, '$[2]') AS value
+FROM option o, json_each(iif(json_valid(o.value), o.value, '[]')) r WHERE o.name = 'host_capabilities' AND r.type = 'array';
+
+-- Parameters of KVM's kernel modules.
+CREATE VIEW host_parameter AS
+SELECT json_extract(r.value, '$[0]') AS module, json_extract(r.value, '$[1]') AS name, json_extract(r.value, '$[2]') AS value
+FROM option o, json_each(iif(json_valid(o.value), o.value, '[]')) r WHERE o.name = 'host_kvm_parameters' AND r.type = 'array';
+
+-- Files that the VMM consists of (kind executable, library) and that it opened. digest: BLAKE2b of 256 bits, over what digest_of
+-- says; modified: seconds since 1970, of files that have no digest of the whole.
+CREATE VIEW host_file AS
+SELECT CAST(substr(name, 11) AS INTEGER) AS number, json_extract(file, '$.kind') AS kind, json_extract(file, '$.path') AS path,
+  json_extract(file, '$.size') AS size, json_extract(file, '$.build_id') AS build_id, json_extract(file, '$.digest') AS digest,
+  json_extract(file, '$.digest_of') AS digest_of, json_extract(file, '$.modified') AS modified
+FROM (SELECT name, iif(json_valid(value), value, '{}') AS file FROM option WHERE name GLOB 'host_file_[0-9]*');
 
 -- Ranges of missing exits.
 CREATE VIEW gaps AS

@@ -5,6 +5,7 @@
 #include "replay/cli/output.h"
 #include "replay/cli/recording_input.h"
 #include "replay/cli/stat_budget.h"
+#include "replay/cli/stat_host.h"
 
 #include "hwaccl/exit_reason.h"
 #include "tracer/read/recording_blocks.h"
@@ -187,6 +188,7 @@ struct settings {
         struct cli_exits exits;
         unsigned order;
         struct stat_budgets budgets;
+        bool host;
         bool json;
 };
 
@@ -204,6 +206,9 @@ static const struct cli_option options[] = {
          "exit with 1 if their handling takes more than T seconds in all; may be repeated",
          CLI_PARSED(CLI_VALUE_TEXT, cli_parse_time_budget),
          .field = CLI_FIELD(struct stat_budgets, struct settings, budgets)},
+        {"host", 0, NULL,
+         "print what the host was instead: versions, the VMM's files, KVM's parameters and capabilities, CPUID",
+         CLI_FLAG(struct settings, host)},
         CLI_OPTION_JSON(struct settings, json),
         {.name = NULL},
 };
@@ -275,7 +280,8 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;
-        status = stat_exits(command, recording, path, &settings);
+        status = settings.host ? stat_host(command, recording, path, settings.json)
+                               : stat_exits(command, recording, path, &settings);
         return cli_recording_close(command, path, recording, status);
 }
 

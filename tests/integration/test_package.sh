@@ -16,7 +16,7 @@ field() {
 }
 [ "$(field Package) $(field Version) $(field Architecture)" = "hwaccl $version amd64" ] || fail "$(field)"
 depends=", $(field Depends),"
-for library in libc6 libcapstone4 libjansson4 libmd0 libseccomp2 libsqlite3-0 libzstd1; do
+for library in libc6 libcapstone4 libjansson4 libmd0 libseccomp2 libsodium23 libsqlite3-0 libzstd1; do
         [[ $depends == *", $library "* ]] || fail "does not depend on $library: $depends"
 done
 # what a replay does without

@@ -33,6 +33,16 @@ struct interpose_slot {
         _Alignas(64) _Atomic uint64_t entered; /* time stamp of the entry while it is in KVM_RUN, else 0 */
 };
 
+#define INTERPOSE_FILE_MAX 512u
+
+/* A file that a process opened. */
+struct interpose_file {
+        _Alignas(64) _Atomic uint32_t ready; /* the others are written */
+        _Atomic int32_t pid;                 /* as that process sees it */
+        _Atomic uint64_t hash;               /* of the path */
+        char path[1008];                     /* absolute */
+};
+
 struct interpose_control {
         uint64_t magic;
         uint64_t size;      /* of this structure */
@@ -50,6 +60,8 @@ struct interpose_control {
         _Atomic uint32_t unfit;      /* enum interpose_program of the last one that was started and takes no library */
         char unfit_path[256];        /* of that; valid if unfit is not 0 and all processes have ended */
         struct interpose_slot slot[INTERPOSE_SLOT_MAX];
+        _Alignas(64) _Atomic uint32_t files; /* taken; may exceed INTERPOSE_FILE_MAX */
+        struct interpose_file file[INTERPOSE_FILE_MAX];
 };
 
 #endif

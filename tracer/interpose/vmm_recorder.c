@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+_Static_assert(VMM_RECORDER_VCPU_MAX == INTERPOSE_SLOT_MAX, "one for each slot");
+
 struct vmm_recorder {
         struct interpose_control *control;
         int fd;        /* of its memory */
@@ -26,6 +28,7 @@ struct vmm_recorder {
         struct vmm_process process[INTERPOSE_SLOT_MAX]; /* of the slots' vCPUs */
         int64_t guest_ms[INTERPOSE_SLOT_MAX]; /* for how long a vCPU was in the guest when its process ended; -1: not */
         bool end_known[INTERPOSE_SLOT_MAX];
+        _Atomic(char *) maps[INTERPOSE_SLOT_MAX]; /* of the first vCPU's process of each */
 };
 
 static void destroy(struct vmm_recorder *recorder)
@@ -34,6 +37,8 @@ static void destroy(struct vmm_recorder *recorder)
                 (void)munmap(recorder->control, sizeof(*recorder->control));
         for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++)
                 vmm_process_release(&recorder->process[i]);
+        for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++)
+                free(atomic_load(&recorder->maps[i]));
         if (recorder->fd >= 0)
                 (void)close(recorder->fd);
         free(recorder);
@@ -76,6 +81,27 @@ static bool make_control(struct vmm_recorder *recorder, uint64_t max_exits, uint
         return true;
 }
 
+/* Which files a process consists of: while it waits for its first ring. */
+static void take_maps(struct vmm_recorder *recorder, uint32_t number, pid_t pid)
+{
+        char path[40], *text = NULL;
+        size_t size = 0;
+
+        for (uint32_t i = 0; i < number; i++)
+                if (atomic_load(&recorder->process[i].pid) == pid)
+                        return;
+        (void)snprintf(path, sizeof(path), "/proc/%ld/maps", (long)pid);
+        FILE *file = fopen(path, "re");
+        if (!file)
+                return;
+        if (getdelim(&text, &size, '\0', file) > 0) {
+                atomic_store(&recorder->maps[number], text);
+                text = NULL;
+        }
+        free(text);
+        (void)fclose(file);
+}
+
 /* It takes a slot, then writes its number there, then waits for the ring. */
 static void take_process(struct vmm_recorder *recorder, uint32_t number)
 {
@@ -84,8 +110,10 @@ static void take_process(struct vmm_recorder *recorder, uint32_t number)
 
         for (unsigned i = 0; i < 1000 && (pid = atomic_load(&slot->pid)) <= 0; i++)
                 (void)sched_yield();
-        if (pid > 0)
-                vmm_process_take(&recorder->process[number], pid);
+        if (pid <= 0)
+                return;
+        take_maps(recorder, number, pid);
+        vmm_process_take(&recorder->process[number], pid);
 }
 
 /* vCPU 0 has its ring already. */
@@ -243,6 +271,31 @@ void vmm_recorder_note_ends(struct vmm_recorder *recorder)
                         (void)snprintf(text, sizeof(text), "in the guest for %" PRId64 " ms", recorder->guest_ms[i]);
                 remote_annotate(recorder->remote, name, text);
         }
+}
+
+bool vmm_recorder_file(const struct vmm_recorder *recorder, unsigned index, char *path, size_t room, pid_t *pid)
+{
+        const struct interpose_control *control = recorder->control;
+        const struct interpose_file *file = &control->file[index < INTERPOSE_FILE_MAX ? index : 0];
+
+        if (index >= INTERPOSE_FILE_MAX || index >= atomic_load(&control->files) ||
+            !atomic_load_explicit(&file->ready, memory_order_acquire))
+                return false;
+        *pid = atomic_load(&file->pid);
+        (void)snprintf(path, room, "%.*s", (int)sizeof(file->path) - 1, file->path);
+        return true;
+}
+
+unsigned vmm_recorder_files_lost(const struct vmm_recorder *recorder)
+{
+        const uint32_t files = atomic_load(&recorder->control->files);
+
+        return files > INTERPOSE_FILE_MAX ? files - INTERPOSE_FILE_MAX : 0;
+}
+
+const char *vmm_recorder_maps(const struct vmm_recorder *recorder, unsigned index)
+{
+        return atomic_load(&recorder->maps[index]);
 }
 
 void vmm_recorder_annotate(struct vmm_recorder *recorder, const char *name, const char *value)

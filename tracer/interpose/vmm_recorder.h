@@ -51,6 +51,18 @@ size_t vmm_recorder_unfit(const struct vmm_recorder *recorder, char *text, size_
  * guest": when its process ended; after all these processes have ended */
 void vmm_recorder_note_ends(struct vmm_recorder *recorder);
 
+/** vmm_recorder_file - the path of a file that a process opened, the @index-th; false if there is none, or not yet
+ * @pid: of the process, as that sees it */
+bool vmm_recorder_file(const struct vmm_recorder *recorder, unsigned index, char *path, size_t room, pid_t *pid);
+
+/** vmm_recorder_files_lost - files that there was no room for */
+unsigned vmm_recorder_files_lost(const struct vmm_recorder *recorder);
+
+/** vmm_recorder_maps - /proc/PID/maps of a process as it created its first vCPU; NULL: no such process, or none yet
+ * @index: below VMM_RECORDER_VCPU_MAX */
+const char *vmm_recorder_maps(const struct vmm_recorder *recorder, unsigned index);
+#define VMM_RECORDER_VCPU_MAX 64u
+
 /** vmm_recorder_annotate - set an option, after all processes with vCPUs have ended */
 void vmm_recorder_annotate(struct vmm_recorder *recorder, const char *name, const char *value);
 

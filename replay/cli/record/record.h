@@ -318,6 +318,8 @@ bool record_options_collect(struct record_options *options, const struct record_
 /** record_options_collect_vmm - the same for a VMM of its own */
 bool record_options_collect_vmm(struct record_options *options, const struct record_settings *settings, int argc,
                                 char **argv);
+/** record_options_add - one more row */
+void record_options_add(struct record_options *options, const char *name, const char *value);
 void record_options_free(struct record_options *options);
 
 #endif

@@ -1,6 +1,6 @@
 /* The recording's option table. Names of rows that depend on the host or the time begin with host_: with a virtual
  * clock all others are the same in every recording of a guest. */
-#include "replay/cli/record/record.h"
+#include "replay/cli/record/record_host.h"
 
 #include "core/accel/soft/accel_soft.h"
 #include "core/exit/emulate/emulator.h"
@@ -244,6 +244,8 @@ bool record_options_collect(struct record_options *options, const struct record_
         add_kernel(options, settings);
         add_disks(options, settings);
         add_host(options, settings);
+        if (strcmp(accel->ops->name, "kvm") == 0)
+                record_host_add(options);
         if (settings->subject_dir && !settings->anonymous)
                 add(options, "host_subject_dir", "%s", settings->subject_dir);
         if (!settings->anonymous)
@@ -270,11 +272,17 @@ bool record_options_collect_vmm(struct record_options *options, const struct rec
         if (settings->timeout_ns)
                 add(options, "timeout_ns", "%" PRIu64, settings->timeout_ns);
         add_host(options, settings);
+        record_host_add(options);
         if (!settings->anonymous)
                 add_command_line(options, argc, argv);
         if (options->failed)
                 (void)cli_error(settings->command, "out of memory");
         return !options->failed;
+}
+
+void record_options_add(struct record_options *options, const char *name, const char *value)
+{
+        add(options, name, "%s", value);
 }
 
 void record_options_free(struct record_options *options)

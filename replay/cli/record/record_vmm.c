@@ -1,6 +1,7 @@
 /* hwaccl record -- VMM: runs a VMM as it is, with libhwaccl-interpose.so in it, and drains what that records. */
 #include "replay/cli/output_signals.h"
 #include "replay/cli/record/record.h"
+#include "replay/cli/record/record_host.h"
 
 #include "tracer/interpose/vmm_recorder.h"
 #include "tracer/lttng/module.h"
@@ -23,6 +24,7 @@
 struct vmm {
         const struct record_settings *settings;
         struct vmm_recorder *recorder;
+        struct record_files *files;
         char *program;
         char library[PATH_MAX];
         sigset_t awaited; /* signals that are taken with sigtimedwait(2) */
@@ -76,6 +78,7 @@ static bool create_recorder(struct vmm *vmm, int argc, char **argv, struct hwacc
                 .option_count = table.count,
                 .keyframe_interval = settings->keyframe_interval,
         };
+        vmm->files = record_files_create(settings->anonymous);
         vmm->recorder = vmm_recorder_create(&config, settings->max_exits, error);
         record_options_free(&table);
         return vmm->recorder != NULL;
@@ -167,6 +170,7 @@ static void wait_for_end(struct vmm *vmm)
                 if (number > 0 && number != SIGCHLD && info.si_code <= 0) /* sent by a process */
                         signal_vmm(vmm, number);
                 reap(vmm);
+                record_files_look(vmm->files, vmm->recorder);
                 if (vmm->deadline && !vmm->timed_out && now() >= vmm->deadline) {
                         vmm->timed_out = true;
                         signal_vmm(vmm, SIGTERM);
@@ -194,6 +198,8 @@ static bool finish(struct vmm *vmm, const char *how, struct hwaccl_error *error)
 
         (void)snprintf(number, sizeof(number), "%d", vmm->wait_status);
         vmm_recorder_note_ends(recorder);
+        record_files_look(vmm->files, recorder); /* of a VMM that ended soon */
+        record_files_annotate(vmm->files, recorder);
         vmm_recorder_annotate(recorder, "vmm_wait_status", number);
         vmm_recorder_annotate(recorder, "vmm_end", how);
         vmm->recorder = NULL;
@@ -281,6 +287,7 @@ int record_run_vmm(const struct record_settings *settings, int argc, char **argv
                         (void)vmm_recorder_finish(vmm.recorder, HWACCL_END_ERROR, 0, error.message,
                                                   &(struct hwaccl_error){""});
         }
+        record_files_free(vmm.files);
         free(vmm.program);
         return status;
 }
