@@ -18,7 +18,8 @@ CREATE TABLE vmm_call (
   lane INTEGER NOT NULL,      -- lane.id
   exit INTEGER,               -- exit.id: the lane's last one before the call; NULL: there was none
   role INTEGER NOT NULL,      -- of the descriptor: names of kind descriptor_role
-  object INTEGER,             -- which VM, vCPU (vcpu.id) or device, from 0 in the order of creation; NULL: the only one, or not known
+  object INTEGER,             -- of a vCPU vcpu.id; of a VM or device its number in its process, from 0 in the order of creation; NULL:
+                              -- the only one, or not known
   request INTEGER NOT NULL,
   argument INTEGER,           -- the third argument, where it is a number; NULL: an address, or none
   input BLOB,                 -- what the kernel read there, and behind addresses in it, before the call; NULL: nothing, all of

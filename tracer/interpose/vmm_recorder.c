@@ -26,6 +26,7 @@ struct vmm_recorder {
         pthread_t server;
         _Atomic bool closing;
         struct vmm_process process[INTERPOSE_SLOT_MAX]; /* of the slots' vCPUs */
+        struct vmm_process thread_process[INTERPOSE_THREAD_MAX];
         int64_t guest_ms[INTERPOSE_SLOT_MAX]; /* for how long a vCPU was in the guest when its process ended; -1: not */
         bool end_known[INTERPOSE_SLOT_MAX];
         _Atomic(char *) maps[INTERPOSE_SLOT_MAX]; /* of the first vCPU's process of each */
@@ -39,6 +40,8 @@ static void destroy(struct vmm_recorder *recorder)
                 vmm_process_release(&recorder->process[i]);
         for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++)
                 free(atomic_load(&recorder->maps[i]));
+        for (unsigned i = 0; i < INTERPOSE_THREAD_MAX; i++)
+                vmm_process_release(&recorder->thread_process[i]);
         if (recorder->fd >= 0)
                 (void)close(recorder->fd);
         free(recorder);
@@ -103,47 +106,65 @@ static void take_maps(struct vmm_recorder *recorder, uint32_t number, pid_t pid)
 }
 
 /* It takes a slot, then writes its number there, then waits for the ring. */
-static void take_process(struct vmm_recorder *recorder, uint32_t number)
+static pid_t take_process(struct vmm_process *process, const struct interpose_slot *slot)
 {
-        const struct interpose_slot *slot = &recorder->control->slot[number];
         pid_t pid = 0;
 
         for (unsigned i = 0; i < 1000 && (pid = atomic_load(&slot->pid)) <= 0; i++)
                 (void)sched_yield();
-        if (pid <= 0)
-                return;
-        take_maps(recorder, number, pid);
-        vmm_process_take(&recorder->process[number], pid);
+        if (pid > 0)
+                vmm_process_take(process, pid);
+        return pid;
+}
+
+static void answer(struct interpose_slot *slot, bool good, uint32_t number, int ring)
+{
+        if (good) {
+                slot->number = number;
+                (void)snprintf(slot->ring_path, sizeof(slot->ring_path), "/proc/%ld/fd/%d", (long)getpid(), ring);
+        }
+        atomic_store_explicit(&slot->state, good ? INTERPOSE_SLOT_READY : INTERPOSE_SLOT_REFUSED, memory_order_release);
+        futex_wake(&slot->state);
 }
 
 /* vCPU 0 has its ring already. */
 static void serve(struct vmm_recorder *recorder, uint32_t number)
 {
-        struct interpose_slot *slot = &recorder->control->slot[number];
         struct hwaccl_error error;
         bool good = number == 0 || remote_add_vcpu(recorder->remote, &error);
 
-        take_process(recorder, number);
-        if (good) {
-                slot->vcpu = remote_vcpu_count(recorder->remote) - 1;
-                (void)snprintf(slot->ring_path, sizeof(slot->ring_path), "/proc/%ld/fd/%d", (long)getpid(),
-                               remote_ring_fd(recorder->remote, slot->vcpu));
-        }
-        atomic_store_explicit(&slot->state, good ? INTERPOSE_SLOT_READY : INTERPOSE_SLOT_REFUSED, memory_order_release);
-        futex_wake(&slot->state);
+        pid_t pid = take_process(&recorder->process[number], &recorder->control->slot[number]);
+        if (pid > 0)
+                take_maps(recorder, number, pid);
+        uint32_t vcpu = remote_vcpu_count(recorder->remote) - 1;
+
+        answer(&recorder->control->slot[number], good, vcpu, remote_ring_fd(recorder->remote, vcpu));
+}
+
+static void serve_thread(struct vmm_recorder *recorder, uint32_t number)
+{
+        struct hwaccl_error error;
+        bool good = remote_add_thread(recorder->remote, &error);
+
+        (void)take_process(&recorder->thread_process[number], &recorder->control->thread_slot[number]);
+        uint32_t thread = remote_thread_count(recorder->remote) - 1;
+
+        answer(&recorder->control->thread_slot[number], good, thread, remote_thread_fd(recorder->remote, thread));
 }
 
 static void *serve_slots(void *opaque)
 {
         struct vmm_recorder *recorder = opaque;
         struct interpose_control *control = recorder->control;
-        uint32_t served = 0;
+        uint32_t vcpus = 0, threads = 0;
 
         while (!atomic_load(&recorder->closing)) {
-                uint32_t wanted = atomic_load_explicit(&control->wanted, memory_order_acquire);
-                while (served < wanted && served < INTERPOSE_SLOT_MAX)
-                        serve(recorder, served++);
-                futex_wait(&control->wanted, wanted, 1000);
+                uint32_t asked = atomic_load_explicit(&control->asked, memory_order_acquire);
+                while (vcpus < atomic_load(&control->wanted) && vcpus < INTERPOSE_SLOT_MAX)
+                        serve(recorder, vcpus++);
+                while (threads < atomic_load(&control->threads) && threads < INTERPOSE_THREAD_MAX)
+                        serve_thread(recorder, threads++);
+                futex_wait(&control->asked, asked, 1000);
         }
         return NULL;
 }
@@ -203,24 +224,37 @@ static void note_end(struct vmm_recorder *recorder, unsigned i)
         recorder->end_known[i] = true;
 }
 
+/* Slots of vCPUs, then those of other threads. */
+static const struct vmm_process *process_of(const struct vmm_recorder *recorder, unsigned i)
+{
+        return i < INTERPOSE_SLOT_MAX ? &recorder->process[i] : &recorder->thread_process[i - INTERPOSE_SLOT_MAX];
+}
+
+static bool came_before(const struct vmm_recorder *recorder, unsigned i, pid_t pid)
+{
+        while (i-- > 0)
+                if (atomic_load(&process_of(recorder, i)->pid) == pid)
+                        return true;
+        return false;
+}
+
 unsigned vmm_recorder_signal(struct vmm_recorder *recorder, int number)
 {
         unsigned alive = 0;
-        pid_t last = 0;
 
-        for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++) {
-                const struct vmm_process *process = &recorder->process[i];
+        for (unsigned i = 0; i < INTERPOSE_SLOT_MAX + INTERPOSE_THREAD_MAX; i++) {
+                const struct vmm_process *process = process_of(recorder, i);
                 pid_t pid = atomic_load(&process->pid);
                 if (pid <= 0)
                         continue;
                 if (!vmm_process_lives(process)) {
-                        note_end(recorder, i);
-                } else if (pid != last) {
+                        if (i < INTERPOSE_SLOT_MAX)
+                                note_end(recorder, i);
+                } else if (!came_before(recorder, i, pid)) {
                         alive++;
                         if (number)
                                 vmm_process_signal(process, number);
                 }
-                last = pid;
         }
         return alive;
 }
@@ -266,7 +300,7 @@ void vmm_recorder_note_ends(struct vmm_recorder *recorder)
                 if (atomic_load(&slot->state) != INTERPOSE_SLOT_READY)
                         continue;
                 note_end(recorder, i);
-                (void)snprintf(name, sizeof(name), "host_vcpu_%u_end", slot->vcpu);
+                (void)snprintf(name, sizeof(name), "host_vcpu_%u_end", slot->number);
                 if (recorder->guest_ms[i] >= 0)
                         (void)snprintf(text, sizeof(text), "in the guest for %" PRId64 " ms", recorder->guest_ms[i]);
                 remote_annotate(recorder->remote, name, text);
@@ -307,7 +341,7 @@ bool vmm_recorder_finish(struct vmm_recorder *recorder, unsigned end, uint64_t e
                          struct hwaccl_error *error)
 {
         atomic_store(&recorder->closing, true);
-        futex_wake(&recorder->control->wanted);
+        futex_wake(&recorder->control->asked);
         (void)pthread_join(recorder->server, NULL);
         (void)pthread_mutex_unlock(&recorder->control->alive);
         bool good = remote_finish(recorder->remote, end, end_code, end_message, error);

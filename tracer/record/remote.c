@@ -128,6 +128,11 @@ bool remote_add_thread(struct remote_recording *remote, struct hwaccl_error *err
         return true;
 }
 
+unsigned remote_thread_count(const struct remote_recording *remote)
+{
+        return atomic_load(&remote->thread_count);
+}
+
 int remote_ring_fd(const struct remote_recording *remote, unsigned vcpu)
 {
         return vcpu < remote_vcpu_count(remote) ? remote->ring[remote->vcpu[vcpu]].fd : -1;
@@ -135,7 +140,7 @@ int remote_ring_fd(const struct remote_recording *remote, unsigned vcpu)
 
 int remote_thread_fd(const struct remote_recording *remote, unsigned thread)
 {
-        return thread < atomic_load(&remote->thread_count) ? remote->ring[remote->thread[thread]].fd : -1;
+        return thread < remote_thread_count(remote) ? remote->ring[remote->thread[thread]].fd : -1;
 }
 
 uint64_t remote_exits(const struct remote_recording *remote)

@@ -29,6 +29,9 @@ bool remote_add_vcpu(struct remote_recording *remote, struct hwaccl_error *error
 /** remote_add_thread - a ring for one more thread: lane LANE_THREAD_FIRST and following */
 bool remote_add_thread(struct remote_recording *remote, struct hwaccl_error *error);
 
+/** remote_thread_count - how many were added */
+unsigned remote_thread_count(const struct remote_recording *remote);
+
 /** remote_ring_fd - descriptor of a vCPU's ring, for ring_attach(); -1 if there is no such vCPU */
 int remote_ring_fd(const struct remote_recording *remote, unsigned vcpu);
 /** remote_thread_fd - the same for a thread, from 0 */

@@ -2,6 +2,7 @@
  * The functions of the C library that libhwaccl-interpose.so stands in for. Everything but KVM's requests passes
  * through. A VMM that makes system calls without them (statically linked, or by its own code) is not seen.
  */
+#include "tracer/interpose/library/calls.h"
 #include "tracer/interpose/library/process.h"
 #include "tracer/interpose/library/vcpu.h"
 
@@ -13,33 +14,6 @@
 #include <sys/prctl.h>
 
 #define EXPORT __attribute__((visibility("default")))
-
-/* Requests that tell what there is. */
-static void note_request(struct interpose_control *control, int fd, uint32_t request, void *argument, int result)
-{
-        static _Atomic bool noted;
-
-        if (!atomic_load_explicit(&noted, memory_order_relaxed) && !atomic_exchange(&noted, true))
-                atomic_fetch_add(&control->kvm_processes, 1);
-        const struct ioctl_entry *entry = result < 0 ? NULL : ioctl_describe(request);
-        if (!entry)
-                return;
-        (void)descriptor_note(fd, entry, argument, result);
-        if (request == KVM_CREATE_VM)
-                atomic_fetch_add(&control->vms, 1);
-        else if (request == KVM_CREATE_VCPU)
-                vcpu_create(fd, descriptor_find(result));
-}
-
-/* Not inlined, so that ioctl() has no registers to save where it only passes on. */
-static __attribute__((noinline)) int other_request(struct interpose_control *control, int fd, unsigned long request,
-                                                   void *argument)
-{
-        int result = next_ioctl(fd, request, argument);
-
-        note_request(control, fd, (uint32_t)request, argument, result);
-        return result;
-}
 
 /* ioctl(2), which is declared with variable arguments: as such it would save all registers that may hold some, at each
  * exit. The ABI passes the one that there is as if it were declared (System V, AMD64, 3.5.7). */
@@ -57,7 +31,7 @@ int interposed_ioctl(int fd, unsigned long request, void *argument)
                 struct interpose_vcpu *vcpu = vcpu_find(fd);
                 return vcpu ? vcpu_run(vcpu, fd, argument) : next_ioctl(fd, request, argument);
         }
-        return other_request(control, fd, request, argument);
+        return calls_ioctl(control, fd, request, argument);
 }
 
 static void *map(void *address, size_t size, int protection, int flags, int fd, off_t offset)

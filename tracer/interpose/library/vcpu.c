@@ -1,13 +1,12 @@
 #include "tracer/interpose/library/vcpu.h"
 
 #include "hwaccl/trace_kvm.h"
-#include "tracer/interpose/futex.h"
 #include "tracer/interpose/library/exit_text.h"
 #include "tracer/interpose/library/process.h"
-#include "tracer/ring/lane.h"
+#include "tracer/interpose/library/slot.h"
+#include "tracer/interpose/library/threads.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,11 +14,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define KEYFRAME_BYTES UINT64_MAX
-#define LOOK_INTERVAL  64u /* exits after which the recorder's life is checked again */
+#define LOOK_INTERVAL   64u /* exits after which the recorder's life is checked again */
+#define TAKE_OVER_TRIES (1u << 26)
 
 struct interpose_vcpu {
-        _Atomic(const void *) owner; /* address of a variable of the thread that is in KVM_RUN; NULL: none */
+        _Atomic(const void *) owner;  /* address of a variable of the thread that is in KVM_RUN; NULL: none */
+        _Atomic(const void *) thread; /* the same of the one that writes the lane: it was there last */
+        _Atomic uint32_t calling;     /* calls that this thread makes, in the lane */
         _Atomic(struct kvm_run *) run;
         size_t run_size;
         uint64_t sync_registers; /* KVM_SYNC_X86_*: what KVM_RUN leaves in struct kvm_run; 0: KVM_GET_* is needed */
@@ -32,6 +33,7 @@ struct interpose_vcpu {
         struct lane lane;
         struct ring ring;
         struct lane_masks masks;
+        uint8_t buffer[RING_CALL_DATA_MAX]; /* for data of calls */
 };
 
 struct vcpus {
@@ -40,10 +42,8 @@ struct vcpus {
 };
 
 static _Atomic(struct vcpus *) vcpus;
-/* The library is loaded with the program, so that the thread's memory has room for it: no function call for its
- * address.
- */
-static __thread char this_thread __attribute__((tls_model("initial-exec")));
+THREAD_LOCAL char this_thread;
+THREAD_LOCAL struct interpose_vcpu *running; /* whose lane this thread writes, unless another one has taken it */
 
 static struct vcpus *get_vcpus(void)
 {
@@ -83,36 +83,6 @@ void vcpu_unmapped(const void *address, size_t size)
         }
 }
 
-/* The recorder creates the ring: milliseconds, while the VMM is still being set up. */
-static bool wait_for_ring(struct interpose_slot *slot)
-{
-        while (atomic_load_explicit(&slot->state, memory_order_acquire) == INTERPOSE_SLOT_WAITING) {
-                if (process_recorder_gone())
-                        return false;
-                futex_wait(&slot->state, INTERPOSE_SLOT_WAITING, 100);
-        }
-        return atomic_load_explicit(&slot->state, memory_order_acquire) == INTERPOSE_SLOT_READY;
-}
-
-static bool attach(struct interpose_vcpu *vcpu, const struct interpose_slot *slot, uint32_t keyframe_interval)
-{
-        struct hwaccl_error error;
-        int fd = open(slot->ring_path, O_RDWR | O_CLOEXEC);
-        bool good = fd >= 0 && ring_attach(&vcpu->ring, fd, &error);
-
-        if (fd >= 0)
-                (void)close(fd);
-        if (!good)
-                return false;
-        vcpu->ring.consumer_gone = process_recorder_gone;
-        vcpu->ring.may_sleep = process_may_sleep;
-        enum stamp_kind stamps = vcpu->ring.header->stamp_kind == STAMP_TSC ? STAMP_TSC : STAMP_MONOTONIC;
-        lane_init(&vcpu->lane, stamps, keyframe_interval, KEYFRAME_BYTES);
-        vcpu->lane.masks = &vcpu->masks;
-        ring_producer_init(&vcpu->lane.producer, &vcpu->ring);
-        return true;
-}
-
 static void describe(struct interpose_vcpu *vcpu, int vm, const struct interpose_object *object)
 {
         char name[32], text[96];
@@ -129,15 +99,14 @@ static bool create(struct interpose_control *control, int vm, struct interpose_o
 
         if (!known || !object || process_recorder_gone())
                 return false;
-        uint32_t number = atomic_fetch_add(&control->wanted, 1);
-        futex_wake(&control->wanted);
+        uint32_t number = slot_take(control, &control->wanted);
         if (number >= INTERPOSE_SLOT_MAX)
                 return false;
         struct interpose_slot *slot = &control->slot[number];
         struct interpose_vcpu *vcpu = &known->room[number];
-        atomic_store(&slot->pid, process_number());
-        if (!wait_for_ring(slot) || !attach(vcpu, slot, control->keyframe_interval))
+        if (!slot_attach(slot, control, &vcpu->ring, &vcpu->lane))
                 return false;
+        vcpu->lane.masks = &vcpu->masks;
         int sync = next_ioctl(vm, KVM_CHECK_EXTENSION, (void *)(uintptr_t)KVM_CAP_SYNC_REGS);
         const uint64_t wanted = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
         vcpu->sync_registers = sync > 0 && ((uint64_t)sync & wanted) == wanted ? wanted : 0;
@@ -172,6 +141,52 @@ static bool enter(struct interpose_vcpu *vcpu)
 static void leave(struct interpose_vcpu *vcpu)
 {
         atomic_store_explicit(&vcpu->owner, NULL, memory_order_release);
+}
+
+/* Another thread ran it last, or none did: the lane is this one's from now on, when that one has ended its call. */
+static __attribute__((noinline)) bool take_over(struct interpose_vcpu *vcpu)
+{
+        atomic_store(&vcpu->thread, &this_thread);
+        for (unsigned tries = 0; atomic_load(&vcpu->calling); tries++) {
+                if (tries == TAKE_OVER_TRIES)
+                        return false;
+                __builtin_ia32_pause();
+        }
+        running = vcpu;
+        thread_introduce(&vcpu->lane);
+        return true;
+}
+
+static bool is_mine(struct interpose_vcpu *vcpu)
+{
+        return atomic_load_explicit(&vcpu->thread, memory_order_relaxed) == &this_thread || take_over(vcpu);
+}
+
+/* A store and a load in this order, here and in take_over(): at least one of two threads sees the other. */
+struct interpose_vcpu *vcpu_begin_call(struct lane **lane, uint8_t **buffer)
+{
+        struct interpose_vcpu *vcpu = running;
+
+        if (!vcpu)
+                return NULL;
+        atomic_fetch_add(&vcpu->calling, 1);
+        if (atomic_load(&vcpu->thread) != &this_thread) {
+                atomic_fetch_sub(&vcpu->calling, 1);
+                return NULL;
+        }
+        *lane = lane_failed(&vcpu->lane) || process_recorder_gone() ? NULL : &vcpu->lane;
+        *buffer = vcpu->buffer;
+        return vcpu;
+}
+
+void vcpu_end_call(struct interpose_vcpu *vcpu)
+{
+        atomic_fetch_sub(&vcpu->calling, 1);
+}
+
+uint32_t vcpu_number(const struct interpose_vcpu *vcpu)
+{
+        return vcpu ? vcpu->slot->number : RING_CALL_OBJECT_NONE;
 }
 
 /* False when nothing is recorded any more. */
@@ -390,7 +405,7 @@ __attribute__((noinline)) int vcpu_run(struct interpose_vcpu *vcpu, int fd, void
 
         if (!run || !enter(vcpu))
                 return next_ioctl(fd, KVM_RUN, argument);
-        if (!is_recording(vcpu)) {
+        if (!is_recording(vcpu) || !is_mine(vcpu)) {
                 leave(vcpu);
                 return next_ioctl(fd, KVM_RUN, argument);
         }
@@ -406,9 +421,10 @@ __attribute__((noinline)) int vcpu_run(struct interpose_vcpu *vcpu, int fd, void
         uint64_t stamp = lane_now(&vcpu->lane);
         atomic_store_explicit(&vcpu->slot->entered, 0, memory_order_relaxed);
         run->kvm_valid_regs = valid;
-        if (result >= 0 || (reason == EINTR && run->exit_reason == KVM_EXIT_INTR))
+        if (result >= 0 || (reason == EINTR && run->exit_reason == KVM_EXIT_INTR)) {
+                vcpu->lane.exit_sequence = lane_next(&vcpu->lane);
                 record_exit(vcpu, fd, run, stamp);
-        else if (reason != EINTR && reason != EAGAIN)
+        } else if (reason != EINTR && reason != EAGAIN)
                 record_failure(vcpu, reason, stamp);
         leave(vcpu);
         errno = reason;

@@ -9,6 +9,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+struct lane;
 
 /** vcpu_create - the VMM has created a vCPU: get a ring for it
  * @vm: descriptor of its VM; @object: the vCPU, NULL if it could not be noted */
@@ -21,6 +24,16 @@ struct interpose_vcpu *vcpu_find(int fd);
 void vcpu_mapped(struct interpose_vcpu *vcpu, void *run, size_t size);
 /** vcpu_unmapped - memory was unmapped, perhaps a struct kvm_run */
 void vcpu_unmapped(const void *address, size_t size);
+
+/** vcpu_number - in the recording; RING_CALL_OBJECT_NONE for NULL */
+uint32_t vcpu_number(const struct interpose_vcpu *vcpu);
+
+/** vcpu_begin_call - the vCPU whose lane this thread writes, because it ran it last; NULL if there is none
+ * @lane: NULL when nothing is recorded any more; @buffer: RING_CALL_DATA_MAX bytes
+ *
+ * Until vcpu_end_call() no other thread can run the vCPU. Calls may be nested, by signal handlers. */
+struct interpose_vcpu *vcpu_begin_call(struct lane **lane, uint8_t **buffer);
+void vcpu_end_call(struct interpose_vcpu *vcpu);
 
 /** vcpu_run - ioctl(fd, KVM_RUN, argument), recorded */
 int vcpu_run(struct interpose_vcpu *vcpu, int fd, void *argument);
