@@ -105,7 +105,8 @@ struct record_settings {
         struct hwaccl_flight_window flight_window;
         struct hwaccl_flight_trigger trigger[HWACCL_FLIGHT_TRIGGER_MAX];
         size_t trigger_count;
-        char **vmm; /* a program and its arguments, which is run instead of the machine; NULL: none */
+        bool together; /* the VMM dies with the recorder */
+        char **vmm;    /* a program and its arguments, which is run instead of the machine; NULL: none */
         bool expect_exit;
         uint64_t exit_expected;
 };
@@ -171,6 +172,21 @@ bool record_names_vmm(int argc, char **argv);
 
 /** record_run_vmm - run settings->vmm and record its vCPUs; returns the exit status, the VMM's own if it ran */
 int record_run_vmm(const struct record_settings *settings, int argc, char **argv);
+
+/* record_descriptors.c */
+
+struct record_descriptors {
+        int *fd;
+        size_t count;
+};
+
+/** record_descriptors_find - those that a program started now inherits, but standard error */
+bool record_descriptors_find(struct record_descriptors *inherited, struct hwaccl_error *error);
+
+/** record_descriptors_leave - close them here, where a program has inherited them; frees the list */
+void record_descriptors_leave(struct record_descriptors *inherited);
+
+void record_descriptors_free(struct record_descriptors *inherited);
 
 /* record_program.c */
 

@@ -271,6 +271,8 @@ const struct cli_option record_option_table[] = {
          "keep only the newest exits: 100000exits, 64M, 30s, or several with commas between; written when the guest "
          "ends and on SIGUSR1",
          CLI_PARSED(CLI_VALUE_TEXT, parse_flight_recorder)},
+        {"together", 0, NULL, "with a VMM of its own (after --): kill it if the recorder is killed",
+         CLI_FLAG(S, together)},
         {"trigger", 0, "CONDITION",
          "have the flight recorder write its window once, at an exit with reason=NAME, port=FIRST-LAST, rip=FIRST-LAST "
          "or verdict=NAME, or several with commas between; may be repeated",
@@ -283,8 +285,8 @@ const struct cli_option record_option_table[] = {
 /* What applies to a VMM that runs by itself; the others are the machine's. */
 static bool is_for_machine(const struct cli_option *option)
 {
-        static const char *const common[] = {"output",           "force", "mode", "anonymous", "max-exits", "timeout",
-                                             "keyframe-interval"};
+        static const char *const common[] = {
+                "output", "force", "mode", "anonymous", "max-exits", "timeout", "keyframe-interval", "together"};
 
         for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
                 if (strcmp(option->name, common[i]) == 0)
@@ -319,6 +321,8 @@ static bool check_settings(struct record_settings *settings)
                 (void)cli_usage_error(command, "no recording given; use -o FILE, or --no-db");
         else if (settings->output && settings->no_record)
                 (void)cli_usage_error(command, "-o and --no-db exclude each other");
+        else if (settings->together)
+                (void)cli_usage_error(command, "--together requires a VMM of its own (after --)");
         else if (settings->flight_text && settings->no_record)
                 (void)cli_usage_error(command, "--flight-recorder and --no-db exclude each other");
         else if (settings->trigger_count && !settings->flight_text)

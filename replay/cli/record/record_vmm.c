@@ -24,6 +24,7 @@
 struct vmm {
         const struct record_settings *settings;
         struct vmm_recorder *recorder;
+        struct record_descriptors inherited;
         struct record_files *files;
         char *program;
         char library[PATH_MAX];
@@ -97,12 +98,17 @@ static void block_signals(struct vmm *vmm)
 }
 
 /* In the child. */
-_Noreturn static void execute(const struct vmm *vmm, struct sigaction *child_action, int report)
+_Noreturn static void execute(const struct vmm *vmm, struct sigaction *child_action, int report, pid_t parent)
 {
         int reason = ENOMEM;
 
         (void)sigaction(SIGCHLD, child_action, NULL);
         cli_restore_output_signals();
+        if (vmm->settings->together) {
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+                if (getppid() != parent) /* it has died already, and does not read the report */
+                        _exit(RECORD_VMM_FAILED);
+        }
         if (vmm_recorder_environment(vmm->recorder, vmm->library)) {
                 (void)sigprocmask(SIG_SETMASK, &vmm->mask, NULL);
                 (void)execvp(vmm->program, vmm->settings->vmm);
@@ -116,6 +122,7 @@ _Noreturn static void execute(const struct vmm *vmm, struct sigaction *child_act
 static bool start(struct vmm *vmm, struct hwaccl_error *error)
 {
         struct sigaction action = {.sa_handler = SIG_DFL}, before;
+        const pid_t parent = getpid();
         int report[2], reason = 0;
 
         if (pipe2(report, O_CLOEXEC) != 0)
@@ -126,7 +133,7 @@ static bool start(struct vmm *vmm, struct hwaccl_error *error)
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         vmm->pid = fork();
         if (vmm->pid == 0)
-                execute(vmm, &before, report[1]);
+                execute(vmm, &before, report[1], parent);
         if (vmm->pid < 0)
                 hwaccl_error_set(error, "cannot start a process: %s", strerror(errno));
         (void)close(report[1]);
@@ -277,8 +284,10 @@ int record_run_vmm(const struct record_settings *settings, int argc, char **argv
         vmm.began = now();
         if (settings->timeout_ns)
                 vmm.deadline = vmm.began + settings->timeout_ns;
-        if (record_find_program(settings->vmm[0], &vmm.program, &error) && find_library(&vmm, &error) &&
+        if (record_descriptors_find(&vmm.inherited, &error) &&
+            record_find_program(settings->vmm[0], &vmm.program, &error) && find_library(&vmm, &error) &&
             create_recorder(&vmm, argc, argv, &error) && start(&vmm, &error)) {
+                record_descriptors_leave(&vmm.inherited);
                 wait_for_end(&vmm);
                 status = end(&vmm);
         } else {
@@ -287,6 +296,7 @@ int record_run_vmm(const struct record_settings *settings, int argc, char **argv
                         (void)vmm_recorder_finish(vmm.recorder, HWACCL_END_ERROR, 0, error.message,
                                                   &(struct hwaccl_error){""});
         }
+        record_descriptors_free(&vmm.inherited);
         record_files_free(vmm.files);
         free(vmm.program);
         return status;
