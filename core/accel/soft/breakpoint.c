@@ -104,7 +104,6 @@ bool soft_breakpoint_begin(struct soft *soft, const struct hwaccl_breakpoints *b
 
         if (watch->open && !soft_breakpoint_close(soft, true))
                 return false;
-        watch->held = 0;
         if (!breakpoints && !watch->armed.dr7)
                 return true;
         if (breakpoints && memcmp(breakpoints, &watch->armed, sizeof(watch->armed)) == 0)

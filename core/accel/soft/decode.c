@@ -132,6 +132,8 @@ static uint8_t group_7(struct soft_site *site)
 {
         if (!modrm_is_register(site)) {
                 switch (modrm_reg(site)) {
+                case 2: /* LGDT, LIDT */
+                case 3: return site->bits == 64 ? SOFT_SITE_LOAD_TABLE : SOFT_SITE_NONE;
                 case 4: return SOFT_SITE_SMSW;
                 case 6: return SOFT_SITE_LMSW;
                 case 7: return SOFT_SITE_INVLPG;
@@ -161,6 +163,8 @@ static uint8_t group_7(struct soft_site *site)
 static uint8_t classify_two_byte(struct soft_site *site)
 {
         switch (site->opcode) {
+        case 0x00: /* LLDT, LTR */
+                return modrm_reg(site) == 2 || modrm_reg(site) == 3 ? SOFT_SITE_LOAD_SYSTEM : SOFT_SITE_NONE;
         case 0x01: return group_7(site);
         case 0x05:
         case 0x07:
@@ -181,12 +185,12 @@ static uint8_t classify_two_byte(struct soft_site *site)
         case 0xae: /* TPAUSE, UMWAIT, UMONITOR, which the engine takes for MFENCE */
                 return (site->modrm & 0xf8) == 0xf0 && (site->repeat || site->operand_prefix) ? SOFT_SITE_UNDEFINED
                                                                                               : SOFT_SITE_NONE;
+        case 0xb2: return site->bits == 64 ? SOFT_SITE_LOAD_FAR_SS : SOFT_SITE_LOAD_SEGMENT;
         case 0xa1:
         case 0xa9:
-        case 0xb2:
         case 0xb4:
         case 0xb5: return SOFT_SITE_LOAD_SEGMENT;
-        default: return SOFT_SITE_NONE;
+        default: return soft_decode_aligned(site) ? SOFT_SITE_ALIGNED : SOFT_SITE_NONE;
         }
 }
 
@@ -240,6 +244,10 @@ static bool engine_executes(uint8_t kind)
         case SOFT_SITE_NONE:
         case SOFT_SITE_LOAD_SS:
         case SOFT_SITE_LOAD_SEGMENT:
+        case SOFT_SITE_LOAD_FAR_SS:
+        case SOFT_SITE_LOAD_TABLE:
+        case SOFT_SITE_LOAD_SYSTEM:
+        case SOFT_SITE_ALIGNED:
         case SOFT_SITE_PUSHF:
         case SOFT_SITE_POPF:
         case SOFT_SITE_IRET:
@@ -359,16 +367,17 @@ uint16_t soft_operand_registers(const struct soft_site *site)
                                         1 << HWACCL_RBP,
                                         1 << HWACCL_RBX};
         unsigned mode = site->modrm >> 6, rm = site->modrm & 7;
+        unsigned upper = site->rex & REX_B ? 8 : 0;
 
         if (mode == 3)
-                return (uint16_t)(1u << rm);
+                return (uint16_t)(1u << (rm | upper));
         if (site->address_bits == 16)
                 return mode == 0 && rm == 6 ? 0 : word[rm];
         if (rm != 4)
-                return mode == 0 && rm == 5 ? 0 : (uint16_t)(1u << rm);
+                return mode == 0 && rm == 5 ? 0 : (uint16_t)(1u << (rm | upper));
         uint8_t sib = site->bytes[site->modrm_at + 1u];
-        uint16_t registers = mode == 0 && (sib & 7) == 5 ? 0 : (uint16_t)(1u << (sib & 7));
-        unsigned index = (sib >> 3) & 7;
+        uint16_t registers = mode == 0 && (sib & 7) == 5 ? 0 : (uint16_t)(1u << ((sib & 7) | upper));
+        unsigned index = ((sib >> 3) & 7) | (site->rex & REX_X ? 8u : 0);
         return index == 4 ? registers : (uint16_t)(registers | 1u << index);
 }
 

@@ -20,6 +20,10 @@ enum soft_site_kind {
         SOFT_SITE_LOAD_SS,
         SOFT_SITE_LOAD_SEGMENT, /* another segment register */
         SOFT_SITE_REFERENCE,    /* uses a segment register that the same block has loaded */
+        SOFT_SITE_LOAD_FAR_SS,  /* LSS in 64-bit code, which may load a null selector */
+        SOFT_SITE_LOAD_TABLE,   /* LGDT and LIDT in 64-bit code */
+        SOFT_SITE_LOAD_SYSTEM,  /* LLDT and LTR */
+        SOFT_SITE_ALIGNED,      /* has an SSE operand that must be aligned */
         SOFT_SITE_POPF,
         SOFT_SITE_PUSHF,
         SOFT_SITE_IRET,
@@ -107,7 +111,21 @@ void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, u
  */
 void soft_decode_reference(struct soft_site *site, uint8_t size);
 
-/** soft_operand_registers - registers that the operand of ModRM is made of, 1 << number; outside of 64-bit code */
+/**
+ * soft_decode_stack - where the processor itself uses the stack
+ * @slots: pushed or popped
+ */
+enum soft_stack_kind soft_decode_stack(const struct soft_site *site, uint8_t *slots);
+
+/** soft_decode_operand - of ModRM in memory, as enum soft_operand_kind; SOFT_OPERAND_NONE: there is no such operand */
+enum soft_operand_kind soft_decode_operand(const struct soft_site *site);
+
+#define SOFT_ALIGNMENT 16u
+
+/** soft_decode_aligned - has the instruction a memory operand of 16 bytes that the engine takes at any address? */
+bool soft_decode_aligned(const struct soft_site *site);
+
+/** soft_operand_registers - registers that the operand of ModRM is made of, 1 << number */
 uint16_t soft_operand_registers(const struct soft_site *site);
 
 /** soft_loaded_segment - the segment register that an instruction loads */

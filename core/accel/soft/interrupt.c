@@ -107,6 +107,7 @@ enum soft_result soft_deliver(struct soft *soft, const struct hwaccl_event *even
         }
         take_back(&context, soft->state);
         soft->blocking = 0;
+        soft->permitted = SOFT_PERMITTED_NONE;
         return SOFT_GO_ON;
 }
 

@@ -340,6 +340,21 @@ void soft_decode_reference(struct soft_site *site, uint8_t size)
         note_used(site);
 }
 
+enum soft_stack_kind soft_decode_stack(const struct soft_site *site, uint8_t *slots)
+{
+        const struct rule *rule = rule_of(site);
+
+        *slots = rule->slots;
+        return rule->stack;
+}
+
+enum soft_operand_kind soft_decode_operand(const struct soft_site *site)
+{
+        uint8_t operand = rule_of(site)->operand;
+
+        return operand <= SOFT_OPERAND_BIT && site->modrm >> 6 != 3 ? operand : SOFT_OPERAND_NONE;
+}
+
 enum hwaccl_segment_register soft_loaded_segment(const struct soft_site *site)
 {
         switch (site->opcode) {

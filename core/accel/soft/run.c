@@ -1,9 +1,11 @@
 /* Running the guest until it exits: the loop around the engine, its callbacks, and the accelerator's interface. */
 #include "core/accel/soft/breakpoint.h"
+#include "core/accel/soft/canonical.h"
 #include "core/accel/soft/check.h"
 #include "core/accel/soft/fault.h"
 #include "core/accel/soft/floating_point.h"
 #include "core/accel/soft/interrupt.h"
+#include "core/accel/soft/permit.h"
 #include "core/accel/soft/site.h"
 #include "core/assert.h"
 #include "core/exit/registers.h"
@@ -42,8 +44,9 @@ static void on_block(uc_engine *engine, uint64_t address, uint32_t size, void *o
                 return;
         soft->address = address;
         uint8_t segments = 0;
+        const struct soft_aligned *aligned = NULL;
         enum soft_scan_result scanned =
-                soft_scan_block(&soft->cpu->scan, address, size, soft->bits, &segments, soft->error);
+                soft_scan_block(&soft->cpu->scan, address, size, soft->bits, &segments, &aligned, soft->error);
         if (scanned != SOFT_SCAN_KNOWN) {
                 soft_stop(soft, scanned == SOFT_SCAN_AGAIN ? SOFT_STOP_RESCAN : SOFT_STOP_ERROR);
                 return;
@@ -59,6 +62,8 @@ static void on_block(uc_engine *engine, uint64_t address, uint32_t size, void *o
                 return;
         }
         if (!soft_check_block(soft, address, size, segments))
+                return;
+        if (aligned && !soft_check_aligned(soft, address, aligned))
                 return;
         soft->blocks++;
         if (soft->blocking && ++soft->blocking_blocks > 1)
@@ -214,12 +219,22 @@ static enum soft_result take_page_fault(struct soft *soft, uint64_t address)
         return SOFT_GO_ON;
 }
 
+/* A step ends behind a branch, whose target is then not fetched yet. */
+static bool leaves_canonical(const struct soft *soft, uint8_t vector)
+{
+        if (vector == HWACCL_VECTOR_DB)
+                return !address_is_canonical(soft->state->rip);
+        return vector == HWACCL_VECTOR_GP && soft_engine_error_code(&soft->cpu->engine) == 0;
+}
+
 static enum soft_result take_exception(struct soft *soft, uint64_t fault_address, bool guest_traps)
 {
         uint8_t vector = soft->vector;
 
         if (vector == HWACCL_VECTOR_PF)
                 return take_page_fault(soft, fault_address);
+        if (soft->bits == 64 && leaves_canonical(soft, vector))
+                return soft_canonical_fault(soft);
         if (vector == HWACCL_VECTOR_DB) {
                 uint64_t met = soft->watch.met | soft->watch.held;
                 bool ours = soft->stepping && !guest_traps;
@@ -234,6 +249,8 @@ static enum soft_result take_exception(struct soft *soft, uint64_t fault_address
 
 static enum soft_result after_stop(struct soft *soft, uc_err status, uint64_t fault_address, bool guest_traps)
 {
+        if (soft->stop != SOFT_STOP_RESCAN && soft->stop != SOFT_STOP_SWITCH)
+                soft->permitted = SOFT_PERMITTED_NONE;
         switch (soft->stop) {
         case SOFT_STOP_RESCAN:
         case SOFT_STOP_SWITCH: soft->step_next = soft->stepping; return SOFT_GO_ON;
@@ -318,6 +335,7 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
             state->cr4 != soft->left_cr4 || state->efer != soft->left_efer)
                 soft_memory_drop(&soft->memory);
         soft->step_next = false;
+        soft->permitted = SOFT_PERMITTED_NONE;
         soft->faults.count = 0;
         set_deadline(soft, request->deadline_ns);
         if (request->device_page != soft->device_page)

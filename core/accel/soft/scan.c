@@ -84,6 +84,7 @@ void soft_scan_close(struct soft_scan *scan)
         free(scan->block);
         free(scan->hooked);
         free(scan->pool);
+        free(scan->aligned);
 }
 
 static bool grow_blocks(struct soft_scan *scan)
@@ -189,7 +190,8 @@ static bool put_site(struct soft_scan *scan, const struct soft_site *site, bool 
         *slot = *site;
         if (scan->site_count * 2 > scan->site_room && !grow_sites(scan))
                 return no_memory(error);
-        return scan->checked || hook(scan, site->address, added, error);
+        bool at_start = site->kind == SOFT_SITE_ALIGNED && site->bits == 64; /* see find_aligned() */
+        return scan->checked || at_start || hook(scan, site->address, added, error);
 }
 
 /* The bytes of a block; they may lie in two regions. False when part of them has no memory. */
@@ -238,6 +240,7 @@ static bool pool_put(struct soft_scan *scan, const uint8_t *bytes, size_t size, 
         if (scan->pool_size + size > POOL_MAX) {
                 memset(scan->block, 0, scan->block_room * sizeof(*scan->block));
                 scan->block_count = 0;
+                scan->aligned_count = 0;
                 scan->pool_size = 0;
         }
         if (scan->pool_size + size > scan->pool_room) {
@@ -292,7 +295,7 @@ static bool is_site(const struct soft_scan *scan, struct soft_site *site, uint8_
 }
 
 static bool find_sites(struct soft_scan *scan, const uint8_t *code, uint32_t size, uint64_t address, uint8_t bits,
-                       bool *added, uint8_t *segments, struct hwaccl_error *error)
+                       bool *added, uint8_t *segments, bool *has_aligned, struct hwaccl_error *error)
 {
         csh decoder = scan->decoder[decoder_of(bits)];
         cs_insn *instruction = cs_malloc(decoder);
@@ -319,6 +322,7 @@ static bool find_sites(struct soft_scan *scan, const uint8_t *code, uint32_t siz
                                 site.kind = SOFT_SITE_UNDECODED;
                         left = 0;
                 }
+                *has_aligned |= site.kind == SOFT_SITE_ALIGNED;
                 struct soft_site *before = soft_scan_site(scan, here, bits);
                 if (is_site(scan, &site, segments, &loaded))
                         good = put_site(scan, &site, added, error);
@@ -330,13 +334,66 @@ static bool find_sites(struct soft_scan *scan, const uint8_t *code, uint32_t siz
         return good;
 }
 
+static bool put_aligned(struct soft_scan *scan, const struct soft_aligned *aligned)
+{
+        if (scan->aligned_count + 1 >= scan->aligned_room) {
+                uint32_t room = scan->aligned_room ? scan->aligned_room * 2 : 256;
+                struct soft_aligned *larger = realloc(scan->aligned, room * sizeof(*larger));
+                if (!larger)
+                        return false;
+                scan->aligned = larger;
+                scan->aligned_room = room;
+        }
+        scan->aligned[++scan->aligned_count] = *aligned;
+        return true;
+}
+
+/* One aligned operand of a block: checked when the block starts, or by a hook. */
+static bool note_aligned(struct soft_scan *scan, const struct soft_tracker *tracker, const cs_insn *instruction,
+                         uint32_t *first, bool *added, struct hwaccl_error *error)
+{
+        struct soft_aligned aligned = {0};
+
+        if (!soft_tracker_operand(tracker, instruction, &aligned))
+                return hook(scan, instruction->address, added, error);
+        if (*first)
+                scan->aligned[scan->aligned_count].more = true;
+        if (!put_aligned(scan, &aligned))
+                return no_memory(error);
+        if (!*first)
+                *first = scan->aligned_count;
+        return true;
+}
+
+/* The aligned operands of a block of 64-bit code. */
+static bool find_aligned(struct soft_scan *scan, const uint8_t *code, size_t size, uint64_t address, uint32_t *first,
+                         bool *added, struct hwaccl_error *error)
+{
+        csh decoder = scan->decoder[2];
+        struct soft_tracker tracker;
+        bool good = cs_option(decoder, CS_OPT_DETAIL, CS_OPT_ON) == CS_ERR_OK;
+        cs_insn *instruction = good ? cs_malloc(decoder) : NULL;
+
+        good = instruction || no_memory(error);
+        soft_tracker_begin(&tracker);
+        while (good && cs_disasm_iter(decoder, &code, &size, &address, instruction)) {
+                const struct soft_site *site = soft_scan_site(scan, instruction->address, 64);
+                if (site && site->kind == SOFT_SITE_ALIGNED)
+                        good = note_aligned(scan, &tracker, instruction, first, added, error);
+                soft_tracker_step(&tracker, decoder, instruction);
+        }
+        if (instruction)
+                cs_free(instruction, 1);
+        return cs_option(decoder, CS_OPT_DETAIL, CS_OPT_OFF) == CS_ERR_OK && good;
+}
+
 static __attribute__((noinline)) enum soft_scan_result scan_block(struct soft_scan *scan, uint64_t address,
                                                                   uint32_t size, uint8_t bits, uint8_t *segments,
                                                                   struct hwaccl_error *error)
 {
         uint8_t code[BLOCK_MAX];
-        uint32_t place;
-        bool added = false;
+        uint32_t place, aligned = 0;
+        bool added = false, has_aligned = false;
 
         if (size == 0 || size > BLOCK_MAX || !copy_code(scan, address, code, size)) {
                 hwaccl_error_set(error,
@@ -346,18 +403,21 @@ static __attribute__((noinline)) enum soft_scan_result scan_block(struct soft_sc
                 return SOFT_SCAN_FAILED;
         }
         *segments = 0;
-        if (!find_sites(scan, code, size, address, bits, &added, segments, error))
+        if (!find_sites(scan, code, size, address, bits, &added, segments, &has_aligned, error))
                 return SOFT_SCAN_FAILED;
         if (!pool_put(scan, code, size, &place)) {
                 no_memory(error);
                 return SOFT_SCAN_FAILED;
         }
+        if (has_aligned && bits == 64 && !scan->checked &&
+            !find_aligned(scan, code, size, address, &aligned, &added, error))
+                return SOFT_SCAN_FAILED;
         struct soft_block *block = block_slot(scan, address, bits);
         /* a translation of bytes that are no longer there may still be around */
         bool again = added || (block->bits && !same_code(scan, block, size));
         if (!block->bits)
                 scan->block_count++;
-        *block = (struct soft_block){address, bits, *segments, (uint16_t)size, place};
+        *block = (struct soft_block){address, bits, *segments, (uint16_t)size, place, aligned};
         if (scan->block_count * 2 > scan->block_room && !grow_blocks(scan)) {
                 no_memory(error);
                 return SOFT_SCAN_FAILED;
@@ -374,32 +434,68 @@ static __attribute__((noinline)) enum soft_scan_result scan_block(struct soft_sc
 }
 
 enum soft_scan_result soft_scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits,
-                                      uint8_t *segments, struct hwaccl_error *error)
+                                      uint8_t *segments, const struct soft_aligned **aligned,
+                                      struct hwaccl_error *error)
 {
         const struct soft_block *block = block_slot(scan, address, bits);
 
-        if (block->bits && size <= block->size && same_code(scan, block, size)) {
-                *segments = block->segments;
-                return SOFT_SCAN_KNOWN;
+        if (!block->bits || size > block->size || !same_code(scan, block, size)) {
+                enum soft_scan_result result = scan_block(scan, address, size, bits, segments, error);
+                if (result != SOFT_SCAN_KNOWN)
+                        return result;
+                block = block_slot(scan, address, bits);
         }
-        return scan_block(scan, address, size, bits, segments, error);
+        *segments = block->segments;
+        *aligned = block->aligned ? &scan->aligned[block->aligned] : NULL;
+        return SOFT_SCAN_KNOWN;
 }
 
-uint8_t soft_scan_length(struct soft_scan *scan, uint64_t linear, uint8_t bits)
+bool soft_scan_decode(struct soft_scan *scan, uint64_t linear, uint8_t bits, struct soft_site *site)
 {
         csh decoder = scan->decoder[decoder_of(bits)];
         uint8_t code[15];
         size_t size = sizeof(code);
-        uint8_t length = 0;
 
         while (size && !copy_code(scan, linear, code, size))
                 size--;
         cs_insn *instruction = cs_malloc(decoder);
         const uint8_t *at = code;
         uint64_t address = linear;
-        if (instruction && cs_disasm_iter(decoder, &at, &size, &address, instruction))
-                length = (uint8_t)instruction->size;
+        bool good = instruction && cs_disasm_iter(decoder, &at, &size, &address, instruction);
+        site->address = linear;
+        if (good)
+                soft_decode(site, code, (uint8_t)instruction->size, bits);
         if (instruction)
                 cs_free(instruction, 1);
-        return length;
+        return good;
+}
+
+static bool is_near_branch(const struct soft_site *site)
+{
+        uint8_t opcode = site->opcode;
+
+        if (site->two_byte)
+                return opcode >= 0x80 && opcode <= 0x8f;
+        if (opcode == 0xff)
+                return ((site->modrm >> 3) & 7) == 2 || ((site->modrm >> 3) & 7) == 4;
+        return (opcode >= 0x70 && opcode <= 0x7f) || (opcode >= 0xe0 && opcode <= 0xe3) || opcode == 0xe8 ||
+               opcode == 0xe9 || opcode == 0xeb || opcode == 0xc2 || opcode == 0xc3;
+}
+
+bool soft_scan_branch(struct soft_scan *scan, uint64_t address, struct soft_site *site)
+{
+        const struct soft_block *block = block_slot(scan, address, 64);
+        uint64_t end = address + (block->bits ? block->size : 1u);
+
+        for (; address < end && soft_scan_decode(scan, address, 64, site); address += site->length)
+                if (is_near_branch(site))
+                        return true;
+        return false;
+}
+
+uint8_t soft_scan_length(struct soft_scan *scan, uint64_t linear, uint8_t bits)
+{
+        struct soft_site site;
+
+        return soft_scan_decode(scan, linear, bits, &site) ? site.length : 0;
 }

@@ -6,7 +6,7 @@
 #ifndef HWACCL_SOFT_SCAN_H
 #define HWACCL_SOFT_SCAN_H
 
-#include "core/accel/soft/decode.h"
+#include "core/accel/soft/alignment.h"
 #include "core/accel/soft/memory.h"
 
 #include <capstone/capstone.h>
@@ -18,7 +18,8 @@ struct soft_block {
         uint8_t segments; /* FS and GS, if its instructions refer to memory by them: 1 << number; SOFT_WRITES_CODE;
                              SOFT_BLOCK_LOADS */
         uint16_t size;
-        uint32_t bytes; /* place in the pool */
+        uint32_t bytes;   /* place in the pool */
+        uint32_t aligned; /* the first of its aligned operands in soft_scan.aligned; 0: none */
 };
 
 #define SOFT_BLOCK_LOADS 0x80u /* it loads segment registers */
@@ -39,6 +40,9 @@ struct soft_scan {
         uint8_t *pool;
         size_t pool_size;
         size_t pool_room;
+        struct soft_aligned *aligned; /* from 1 */
+        uint32_t aligned_room;
+        uint32_t aligned_count;
         uint64_t *hooked; /* hash set of addresses with a hook; UINT64_MAX: empty */
         size_t hooked_room;
         size_t hooked_count;
@@ -57,15 +61,23 @@ void soft_scan_close(struct soft_scan *scan);
 /**
  * soft_scan_block - decode a block that is about to run, unless it is known with the bytes that it has now
  * @segments: struct soft_block's, when it is known
+ * @aligned: its aligned operands, or NULL; valid until the next call
  */
 enum soft_scan_result soft_scan_block(struct soft_scan *scan, uint64_t address, uint32_t size, uint8_t bits,
-                                      uint8_t *segments, struct hwaccl_error *error);
+                                      uint8_t *segments, const struct soft_aligned **aligned,
+                                      struct hwaccl_error *error);
 
 /** soft_scan_hook - call the hook of sites at a linear address; translations that exist are not dropped */
 bool soft_scan_hook(struct soft_scan *scan, uint64_t address, struct hwaccl_error *error);
 
 /** soft_scan_site - the site at a linear address, or NULL */
 struct soft_site *soft_scan_site(struct soft_scan *scan, uint64_t address, uint8_t bits);
+
+/** soft_scan_decode - the instruction at a linear address; false when it does not decode. *site has no reference */
+bool soft_scan_decode(struct soft_scan *scan, uint64_t linear, uint8_t bits, struct soft_site *site);
+
+/** soft_scan_branch - the near branch that ends a block of 64-bit code that has run; false when none does */
+bool soft_scan_branch(struct soft_scan *scan, uint64_t address, struct soft_site *site);
 
 /** soft_scan_length - length of the instruction at a linear address, 0 when it does not decode */
 uint8_t soft_scan_length(struct soft_scan *scan, uint64_t linear, uint8_t bits);

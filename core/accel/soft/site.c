@@ -4,8 +4,8 @@
 #include "core/accel/soft/check.h"
 #include "core/accel/soft/fault.h"
 #include "core/accel/soft/interrupt.h"
+#include "core/accel/soft/permit.h"
 #include "core/exit/control_register.h"
-#include "core/exit/descriptor.h"
 #include "core/exit/registers.h"
 #include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
@@ -72,17 +72,32 @@ static void before_site(struct soft *soft, struct soft_site *site)
                         begin_blocking(soft, site, HWACCL_INTERRUPTIBILITY_STI);
                 return;
         case SOFT_SITE_LOAD_SS:
+                if (soft->bits == 64 && !soft_is_permitted(soft, site))
+                        break;
                 begin_blocking(soft, site, HWACCL_INTERRUPTIBILITY_MOV_SS);
                 soft->loaded |= 1u << HWACCL_SS;
                 return;
         case SOFT_SITE_LOAD_SEGMENT: soft->loaded |= (uint8_t)(1u << soft_loaded_segment(site)); return;
         case SOFT_SITE_REFERENCE: return;
+        case SOFT_SITE_LOAD_FAR_SS:
+        case SOFT_SITE_LOAD_TABLE:
+                if (soft_is_permitted(soft, site))
+                        return;
+                break;
+        case SOFT_SITE_LOAD_SYSTEM:
+                if (soft_is_permitted(soft, site) || !(soft->state->efer & HWACCL_EFER_LMA))
+                        return;
+                break;
+        case SOFT_SITE_ALIGNED:
+                if (soft_is_permitted(soft, site) || !soft_may_be_misaligned(soft, site))
+                        return;
+                break;
         case SOFT_SITE_IRET:
                 if (soft->nmi_waits && !soft->stepping && !soft->protected_mode) {
                         soft_stop(soft, SOFT_STOP_STEP);
                         return;
                 }
-                if (soft->stepping || (!soft->protected_mode && !soft->wanted)) {
+                if (soft->protected_mode ? soft_is_permitted(soft, site) : soft->stepping || !soft->wanted) {
                         soft->step_keeps_trap = true;
                         soft->nmi_blocked = false; /* even if it faults */
                         soft->loaded |= 1u << HWACCL_CS;
@@ -91,7 +106,7 @@ static void before_site(struct soft *soft, struct soft_site *site)
                 break;
         case SOFT_SITE_FAR_RETURN:
         case SOFT_SITE_FAR_TRANSFER:
-                if (soft->stepping || !soft->protected_mode) {
+                if (soft_is_permitted(soft, site) || !soft->protected_mode) {
                         soft->loaded |= 1u << HWACCL_CS;
                         return;
                 }
@@ -332,112 +347,6 @@ static enum soft_result software_interrupt(struct soft *soft)
         return soft_deliver(soft, &event);
 }
 
-static bool stack_read(struct soft *soft, const struct soft_site *site, unsigned slot, uint64_t *value)
-{
-        struct hwaccl_machine_context context;
-        struct hwaccl_exception exception;
-        unsigned size = site->operand_bits / 8;
-
-        *value = 0;
-        if (!soft_context(soft, &context))
-                return false;
-        uint64_t offset = soft->state->rsp + (uint64_t)slot * size;
-        if (soft->bits != 64)
-                offset &= soft->state->ss.access_rights & SEGMENT_D ? UINT32_MAX : 0xffff;
-        return soft_access(&context, soft, HWACCL_SS, offset, value, size, false, &exception);
-}
-
-static bool operand_word(struct soft *soft, const struct soft_site *site, unsigned skip, uint16_t *word)
-{
-        struct hwaccl_machine_context context;
-        struct hwaccl_exception exception;
-        enum hwaccl_segment_register segment;
-        uint64_t offset;
-
-        if (!soft_context(soft, &context))
-                return false;
-        soft_operand(site, soft->state, &segment, &offset);
-        return soft_access(&context, soft, segment, offset + skip, word, sizeof(*word), false, &exception);
-}
-
-/* The selector that a far transfer goes to; false when reading it would fault, which is then the engine's to find out.
- */
-static bool far_selector(struct soft *soft, const struct soft_site *site, uint16_t *selector)
-{
-        uint64_t value = 0;
-
-        switch (site->kind) {
-        case SOFT_SITE_IRET:
-        case SOFT_SITE_FAR_RETURN:
-                if (!stack_read(soft, site, 1, &value))
-                        return false;
-                *selector = (uint16_t)value;
-                return true;
-        default:
-                if (site->opcode == 0xff)
-                        return operand_word(soft, site, site->operand_bits / 8, selector);
-                memcpy(selector, site->bytes + site->length - 2, sizeof(*selector));
-                return true;
-        }
-}
-
-/* The engine does not look at the limit of the code segment that a far return goes to. */
-static bool returns_beyond(struct soft *soft, uint16_t selector)
-{
-        struct hwaccl_physical_memory memory = soft_physical(soft);
-        struct hwaccl_machine_context context;
-        struct hwaccl_exception exception;
-        struct descriptor descriptor;
-        uint64_t offset;
-
-        if ((soft->state->efer & HWACCL_EFER_LMA) || !(selector & 0xfffcu) || !stack_read(soft, soft->site, 0, &offset))
-                return false;
-        return soft_context(soft, &context) &&
-               descriptor_read(&context, &memory, selector, &descriptor, &exception) == DESCRIPTOR_READ &&
-               (descriptor.segment.access_rights & SEGMENT_TYPE_CODE) && offset > descriptor.segment.limit;
-}
-
-/* A return to an outer level, to virtual-8086 mode or to another task is beyond us; anything else the engine does. */
-static enum soft_result check_return(struct soft *soft)
-{
-        const struct soft_site *site = soft->site;
-        uint16_t selector;
-        uint64_t flags;
-
-        if (!soft->protected_mode || !far_selector(soft, site, &selector))
-                return SOFT_GO_ON;
-        if (site->kind == SOFT_SITE_IRET && !(soft->state->efer & HWACCL_EFER_LMA)) {
-                if (soft->state->rflags & RFLAGS_NT)
-                        return soft_refuse(soft, "returns from a nested task");
-                if (site->operand_bits == 32 && stack_read(soft, site, 2, &flags) && (flags & RFLAGS_VM))
-                        return soft_refuse(soft, "returns to virtual-8086 mode");
-        }
-        if (selector & 3)
-                return soft_refuse(soft, "returns to an outer privilege level");
-        if (!returns_beyond(soft, selector))
-                return SOFT_GO_ON;
-        soft->step_next = false;
-        return raise(soft, HWACCL_VECTOR_GP);
-}
-
-static enum soft_result check_far_transfer(struct soft *soft)
-{
-        const struct hwaccl_subject_state *state = soft->state;
-        struct hwaccl_machine_context context;
-        uint16_t selector;
-        uint64_t descriptor = 0;
-
-        if (!far_selector(soft, soft->site, &selector) || !soft_context(soft, &context))
-                return SOFT_GO_ON;
-        uint64_t table = selector & 4 ? state->ldtr.base : state->gdtr.base;
-        if (!soft_read_linear(&context, soft, table + (selector & 0xfff8u), &descriptor, sizeof(descriptor)))
-                return SOFT_GO_ON;
-        unsigned type = (descriptor >> 40) & 0x1f;
-        if (type == 5 || ((type & 0x15) == 1 && !(state->efer & HWACCL_EFER_LMA)))
-                return soft_refuse(soft, "switches tasks");
-        return SOFT_GO_ON;
-}
-
 /* While one instruction is stepped over, the engine's trap flag must not reach the guest's stack; RF never does. */
 static enum soft_result pushf(struct soft *soft)
 {
@@ -478,6 +387,10 @@ enum soft_result soft_site_run(struct soft *soft)
         case SOFT_SITE_EXIT:
                 if (site->reason == HWACCL_EXIT_XSETBV && !(soft->state->cr4 & HWACCL_CR4_OSXSAVE))
                         return raise(soft, HWACCL_VECTOR_UD);
+                if (site->reason == HWACCL_EXIT_HLT && soft->watch.held) {
+                        soft_retire(soft, site->length); /* a debug exception ends the halt */
+                        return soft_breakpoint_exit(soft, 0);
+                }
                 return exit_here(soft, site->reason, 0);
         case SOFT_SITE_IO: return io(soft);
         case SOFT_SITE_STRING_IO: return string_io(soft);
@@ -494,9 +407,6 @@ enum soft_result soft_site_run(struct soft *soft)
         case SOFT_SITE_UNDEFINED: return raise(soft, HWACCL_VECTOR_UD);
         case SOFT_SITE_UNSUPPORTED:
                 return soft_refuse(soft, site->rex_ignored ? "has a REX prefix before another prefix" : "uses SWAPGS");
-        case SOFT_SITE_IRET:
-        case SOFT_SITE_FAR_RETURN: soft->step_next = true; return check_return(soft);
-        case SOFT_SITE_FAR_TRANSFER: soft->step_next = true; return check_far_transfer(soft);
-        default: soft->step_next = true; return SOFT_GO_ON;
+        default: return soft_permit_run(soft);
         }
 }

@@ -9,8 +9,8 @@
  * The engine checks no segment limits and types. So there are two: in the flat one, which runs while segments allow
  * everything, it need not; in the checked one every instruction has a hook, and the accelerator checks (check.h).
  *
- * What the engine does not do, and no exit shows: an SSE operand in RAM that is not aligned raises no #GP. LOCK before
- * CMP with a memory operand or CMPS makes its translator call abort(3), before any hook sees the code.
+ * LOCK before CMP with a memory operand or CMPS makes the engine's translator call abort(3), before any hook sees the
+ * code.
  *
  * Instructions that exit or that the engine does not perform as it must ("sites") are found by decoding each block of
  * code when it first runs, and hooked.
@@ -112,6 +112,7 @@ struct soft {
         uint8_t bits;         /* of the code segment */
         uint8_t vector;
         struct soft_site *site;
+        uint64_t permitted;               /* linear address of a site that was looked at, and is stepped over now */
         uint64_t blocking;                /* by STI or MOV SS: bits of the interruptibility state … */
         uint64_t blocking_rip;            /* … while this linear address is next */
         uint32_t blocking_blocks;         /* blocks started since */
@@ -125,6 +126,8 @@ struct soft {
         bool not_taken;    /* the conditional branch that is stepped over */
         bool next_checked; /* the checked engine goes on, though only FS or GS are limited */
 };
+
+#define SOFT_PERMITTED_NONE UINT64_MAX
 
 /** soft_stop - stop the engine from a callback; the first reason stays */
 void soft_stop(struct soft *soft, enum soft_stop stop);
