@@ -1,5 +1,5 @@
 ; CPUID: every exit gives four 32-bit registers and leaves the others alone.
-;@ reason 10 3
+;@ reason 10 5
 %include "guest.inc"
         GUEST "cpuid"
         mov ebp, 12345678h
@@ -37,4 +37,20 @@
         cpuid
         test edx, 20000000h
         CHECK nz, "no long mode"
+        ; there is no leaf of a hypervisor: as any leaf beyond the last basic one
+        xor eax, eax
+        cpuid
+        xor ecx, ecx
+        cpuid
+        mov [500h], eax
+        mov [504h], ebx
+        mov [508h], ecx
+        mov [50ch], edx
+        mov eax, 40000000h
+        xor ecx, ecx
+        cpuid
+        EXPECT [500h], eax, "EAX of leaf 40000000h"
+        EXPECT [504h], ebx, "EBX of leaf 40000000h"
+        EXPECT [508h], ecx, "ECX of leaf 40000000h"
+        EXPECT [50ch], edx, "EDX of leaf 40000000h"
         PASS
