@@ -2,6 +2,7 @@
 
 #include "tracer/interpose/ioctl_capture.h"
 #include "tracer/interpose/library/descriptors.h"
+#include "tracer/interpose/library/memory_slots.h"
 #include "tracer/interpose/library/process.h"
 #include "tracer/interpose/library/threads.h"
 #include "tracer/interpose/library/vcpu.h"
@@ -9,14 +10,16 @@
 #include <errno.h>
 #include <linux/kvm.h>
 
-#define CAP_XSAVE2 208u /* KVM_CAP_XSAVE2, which older headers lack */
-#define SMALL      64u  /* bytes of an argument that are taken before the call too */
+#define CAP_XSAVE2              208u        /* KVM_CAP_XSAVE2, which older headers lack */
+#define SET_USER_MEMORY_REGION2 0x40a0ae49u /* newer than Debian 12's header */
+#define SMALL                   64u         /* bytes of an argument that are taken before the call too */
 
 struct call {
         struct lane *lane;
         uint8_t *buffer; /* RING_CALL_DATA_MAX bytes */
         struct interpose_vcpu *vcpu;
         struct ioctl_call what;
+        const struct interpose_object *object; /* NULL: not known */
         uint64_t sequence;
         bool input; /* is recorded */
 };
@@ -82,6 +85,7 @@ static bool begin(struct interpose_control *control, struct call *call, int fd, 
         }
         call->what = (struct ioctl_call){
                 .entry = entry, .role = object ? object->role : IOCTL_NO_ROLE, .argument = argument};
+        call->object = object;
         if (take_before(entry)) {
                 captured = ioctl_capture(&call->what, call->buffer, RING_CALL_DATA_MAX);
                 call->input = captured.size == captured.whole;
@@ -125,6 +129,9 @@ static void end(struct call *call, int result, int error)
         writing = true;
         call->what.after = true;
         call->what.success = result >= 0;
+        if (entry && entry->request == KVM_GET_DIRTY_LOG && result >= 0) /* the kernel has read the slot's number */
+                call->what.slot_pages =
+                        memory_slots_pages(call->object, ((const struct kvm_dirty_log *)call->what.argument)->slot);
         if (entry && entry->size && result >= 0 && has_output(entry)) {
                 captured = ioctl_capture(&call->what, call->buffer, RING_CALL_DATA_MAX);
         } else if (takes_input(entry) && !call->input) {
@@ -147,7 +154,9 @@ static void note_result(struct interpose_control *control, int fd, uint32_t requ
                 atomic_fetch_add(&control->kvm_processes, 1);
         if (!entry)
                 return;
-        (void)descriptor_note(fd, entry, argument, result);
+        struct interpose_object *object = descriptor_note(fd, entry, argument, result);
+        if (request == KVM_SET_USER_MEMORY_REGION || request == SET_USER_MEMORY_REGION2)
+                memory_slots_set(object, argument);
         if (request == KVM_CREATE_VM)
                 atomic_fetch_add(&control->vms, 1);
         else if (request == KVM_CREATE_VCPU)

@@ -3,6 +3,7 @@
  * through. A VMM that makes system calls without them (statically linked, or by its own code) is not seen.
  */
 #include "tracer/interpose/library/calls.h"
+#include "tracer/interpose/library/memory_slots.h"
 #include "tracer/interpose/library/process.h"
 #include "tracer/interpose/library/vcpu.h"
 
@@ -36,6 +37,8 @@ int interposed_ioctl(int fd, unsigned long request, void *argument)
 
 static void *map(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
+        if (flags & MAP_FIXED)
+                memory_slots_forget(address, size);
         void *result = next_mmap(address, size, protection, flags, fd, offset);
 
         if (fd >= 0 && offset == 0 && result != MAP_FAILED && !(flags & MAP_ANONYMOUS)) {
@@ -60,6 +63,7 @@ EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t
 EXPORT int munmap(void *addr, size_t len)
 {
         vcpu_unmapped(addr, len);
+        memory_slots_forget(addr, len);
         return next_munmap(addr, len);
 }
 

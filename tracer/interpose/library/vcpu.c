@@ -1,7 +1,9 @@
 #include "tracer/interpose/library/vcpu.h"
 
 #include "hwaccl/trace_kvm.h"
+#include "tracer/interpose/guest_code.h"
 #include "tracer/interpose/library/exit_text.h"
+#include "tracer/interpose/library/memory_slots.h"
 #include "tracer/interpose/library/process.h"
 #include "tracer/interpose/library/slot.h"
 #include "tracer/interpose/library/threads.h"
@@ -26,6 +28,7 @@ struct interpose_vcpu {
         uint64_t sync_registers; /* KVM_SYNC_X86_*: what KVM_RUN leaves in struct kvm_run; 0: KVM_GET_* is needed */
         unsigned until_look;
         struct interpose_slot *slot;
+        struct interpose_object *vm;     /* NULL: not known */
         uint32_t reason;                 /* KVM's, of the last exit */
         struct hwaccl_trace_state state; /* at the last exit */
         struct kvm_sregs sregs;          /* in it; they seldom change, and are costly to convert */
@@ -112,6 +115,7 @@ static bool create(struct interpose_control *control, int vm, struct interpose_o
         vcpu->sync_registers = sync > 0 && ((uint64_t)sync & wanted) == wanted ? wanted : 0;
         vcpu->until_look = LOOK_INTERVAL;
         vcpu->slot = slot;
+        vcpu->vm = object->vm;
         describe(vcpu, vm, object);
         atomic_store_explicit(&known->all[number], vcpu, memory_order_release);
         atomic_store_explicit(&object->vcpu, vcpu, memory_order_release);
@@ -375,6 +379,35 @@ static __attribute__((noinline)) void mark_exit(struct lane *lane, const struct 
                 (void)lane_mark(lane, text, length, stamp);
 }
 
+static bool read_guest(void *vm, uint64_t physical, void *to, size_t size)
+{
+        return memory_slots_read(vm, physical, to, size);
+}
+
+/* Exits whose instruction is worth its search: those that end a run, and device memory, for which the processor gives
+ * no data. RIP of others is that of the next instruction, or they say what the instruction was. */
+static bool wants_code(uint32_t reason)
+{
+        const uint64_t wanted = UINT64_C(1) << KVM_EXIT_MMIO | UINT64_C(1) << KVM_EXIT_SHUTDOWN |
+                                UINT64_C(1) << KVM_EXIT_FAIL_ENTRY | UINT64_C(1) << KVM_EXIT_INTERNAL_ERROR |
+                                UINT64_C(1) << KVM_EXIT_DEBUG | UINT64_C(1) << KVM_EXIT_X86_RDMSR |
+                                UINT64_C(1) << KVM_EXIT_X86_WRMSR;
+
+        return reason < 64 && wanted >> reason & 1;
+}
+
+static __attribute__((noinline)) void record_code(struct interpose_vcpu *vcpu, const struct kvm_run *run)
+{
+        const struct guest_memory memory = {read_guest, vcpu->vm};
+        const struct guest_state state = {&run->s.regs.regs, &run->s.regs.sregs};
+        struct guest_code code;
+
+        if (!vcpu->vm || !vcpu->sync_registers || !guest_code_of_exit(&state, run, &memory, &code))
+                return;
+        const struct hwaccl_input input = {HWACCL_INPUT_INSTRUCTION, code.physical, 0, code.bytes, (uint32_t)code.size};
+        (void)lane_input(&vcpu->lane, &input);
+}
+
 static void record_exit(struct interpose_vcpu *vcpu, int fd, const struct kvm_run *run, uint64_t stamp)
 {
         struct lane *lane = &vcpu->lane;
@@ -383,6 +416,8 @@ static void record_exit(struct interpose_vcpu *vcpu, int fd, const struct kvm_ru
         const struct hwaccl_known_fields known = hwaccl_known_fields_of_words(vcpu->state.known);
         vcpu->reason = run->exit_reason;
         (void)lane_exit(lane, (struct hwaccl_known_state){&vcpu->state.values, &known}, NULL, stamp);
+        if (wants_code(run->exit_reason))
+                record_code(vcpu, run);
         record_written(vcpu, run);
         if (__builtin_expect(!exit_is_usual(run->exit_reason), 0))
                 mark_exit(lane, run, stamp);
