@@ -24,6 +24,7 @@ struct cli_command {
 extern const struct cli_command cli_command_record;
 extern const struct cli_command cli_command_replay;
 extern const struct cli_command cli_command_accept;
+extern const struct cli_command cli_command_slice;
 extern const struct cli_command cli_command_show;
 extern const struct cli_command cli_command_state;
 extern const struct cli_command cli_command_explain;

@@ -14,7 +14,7 @@
 
 #define SQLITE_HEAP_MAX (INT64_C(1) << 30) /* bytes; a reader takes some 10 MiB */
 #define RING_MAX        64u                /* of a recording: one for each vCPU */
-#define PATHS_MAX       (2 * (6 + RING_MAX))
+#define PATHS_MAX       (2 * (6 + RING_MAX) + 4)
 
 struct paths {
         struct hwaccl_sandbox_path path[PATHS_MAX];
@@ -73,48 +73,68 @@ static bool add_directory(struct paths *paths, const char *path)
 }
 
 /* The files of @path, and where it is a link, those of what it names: SQLite puts its own beside that. */
-static bool enter(const char *path, bool (*add_all)(struct paths *, const char *), const pid_t *process, size_t count,
-                  struct hwaccl_error *error)
+static bool add_with_target(struct paths *paths, bool (*add_all)(struct paths *, const char *), const char *path)
+{
+        char *real = realpath(path, NULL);
+        bool good = add_all(paths, path) && (!real || strcmp(real, path) == 0 || add_all(paths, real));
+
+        free(real);
+        return good;
+}
+
+/* What a subcommand may use; NULL: nothing of that kind. */
+struct use {
+        const char *read;  /* a recording */
+        const char *write; /* a file or directory */
+        const pid_t *process;
+        size_t process_count;
+};
+
+static bool enter(const struct use *use, struct hwaccl_error *error)
 {
         struct paths *paths = calloc(1, sizeof(*paths));
-        char *real = realpath(path, NULL);
-        bool good = (paths && add_all(paths, path) && (!real || strcmp(real, path) == 0 || add_all(paths, real))) ||
+        bool good = (paths && (!use->read || add_with_target(paths, add_recording, use->read)) &&
+                     (!use->write || add_with_target(paths, add_directory, use->write))) ||
                     hwaccl_error_set(error, "out of memory");
 
         (void)sqlite3_hard_heap_limit64(SQLITE_HEAP_MAX);
         if (good) {
-                const struct hwaccl_sandbox sandbox = {paths->path, paths->count, process, count};
+                const struct hwaccl_sandbox sandbox = {paths->path, paths->count, use->process, use->process_count};
                 good = hwaccl_sandbox_enter(&sandbox, error);
         }
         for (size_t i = 0; paths && i < paths->count; i++)
                 free((char *)(uintptr_t)paths->path[i].path);
         free(paths);
-        free(real);
         return good;
+}
+
+static bool enter_or_say(const struct cli_command *command, const struct use *use)
+{
+        struct hwaccl_error error;
+
+        if (enter(use, &error))
+                return true;
+        (void)cli_error(command, "%s", error.message);
+        return false;
 }
 
 bool cli_sandbox_enter(const struct cli_command *command, const char *path)
 {
-        struct hwaccl_error error;
-
         (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD); /* what reads has one thread, and needs no mutexes */
-        if (enter(path, add_recording, NULL, 0, &error))
-                return true;
-        (void)cli_error(command, "%s", error.message);
-        return false;
+        return enter_or_say(command, &(struct use){.read = path});
 }
 
 bool cli_sandbox_enter_to_write(const struct cli_command *command, const char *path)
 {
-        struct hwaccl_error error;
+        return enter_or_say(command, &(struct use){.write = path});
+}
 
-        if (enter(path, add_directory, NULL, 0, &error))
-                return true;
-        (void)cli_error(command, "%s", error.message);
-        return false;
+bool cli_sandbox_enter_to_derive(const struct cli_command *command, const char *path, const char *output)
+{
+        return enter_or_say(command, &(struct use){.read = path, .write = output});
 }
 
 bool cli_sandbox_enter_with(const char *path, const pid_t *process, size_t count, struct hwaccl_error *error)
 {
-        return enter(path, add_directory, process, count, error);
+        return enter(&(struct use){.write = path, .process = process, .process_count = count}, error);
 }

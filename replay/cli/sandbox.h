@@ -22,6 +22,10 @@ bool cli_sandbox_enter(const struct cli_command *command, const char *path);
  */
 bool cli_sandbox_enter_to_write(const struct cli_command *command, const char *path);
 
+/** cli_sandbox_enter_to_derive - for one that reads the recording @path and makes @output, in whose directory files can
+ * be opened, made and removed */
+bool cli_sandbox_enter_to_derive(const struct cli_command *command, const char *path, const char *output);
+
 /** cli_sandbox_enter_with - the same beside processes that were started before. False with *error set */
 bool cli_sandbox_enter_with(const char *path, const pid_t *process, size_t count, struct hwaccl_error *error);
 

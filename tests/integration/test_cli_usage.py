@@ -7,7 +7,7 @@ import subprocess
 from hwaccl_cli import BUILD, HWACCL, CommandTest, main
 
 SUBCOMMANDS = ["record", "replay", "report", "show", "state", "explain", "explain-state", "stat", "check", "import", "recover", "top",
-               "upgrade", "accept"]
+               "upgrade", "accept", "slice"]
 
 
 class Usage(CommandTest):

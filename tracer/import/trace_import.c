@@ -13,18 +13,6 @@ static bool malformed(const struct trace_event *event, struct hwaccl_error *erro
                                    trace_event_name(event->kind), event->exit, event->sequence);
 }
 
-/* All times of a trace are from one clock, so a linear conversion through two distant points is exact. */
-static void set_clock(struct stamp_clock *clock, uint64_t zero)
-{
-        const uint64_t span = UINT64_C(1) << 52;
-
-        stamp_clock_start(clock, STAMP_MONOTONIC);
-        clock->origin_ns = clock->origin_stamp = clock->stamp[0] = clock->latest_stamp = zero;
-        clock->ns[0] = clock->latest_ns = 0;
-        clock->stamp[1] = zero + span;
-        clock->ns[1] = span;
-}
-
 bool import_init(struct trace_import *import, sqlite3 *db, const struct survey_stream *stream,
                  struct hwaccl_error *error)
 {
@@ -38,7 +26,7 @@ bool import_init(struct trace_import *import, sqlite3 *db, const struct survey_s
                 if (!devices)
                         return false;
         }
-        set_clock(&import->decoder.clock, stream->time);
+        stamp_clock_fix(&import->decoder.clock, stream->time); /* all times of a trace are from one clock */
         bool good = decoder_init(&import->decoder, db, stream->vcpu, stream->keyframe_interval, error) &&
                     decoder_declare_devices(&import->decoder, devices ? devices->list : NULL,
                                             devices ? devices->count : 0, error);

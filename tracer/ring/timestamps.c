@@ -64,6 +64,17 @@ void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind)
         clock->latest_ns = 0;
 }
 
+void stamp_clock_fix(struct stamp_clock *clock, uint64_t zero)
+{
+        const uint64_t span = UINT64_C(1) << 52;
+
+        clock->kind = STAMP_MONOTONIC;
+        clock->origin_ns = clock->origin_stamp = clock->stamp[0] = clock->latest_stamp = zero;
+        clock->ns[0] = clock->latest_ns = 0;
+        clock->stamp[1] = zero + span;
+        clock->ns[1] = span;
+}
+
 void stamp_clock_sample(struct stamp_clock *clock)
 {
         uint64_t now = 0;

@@ -49,6 +49,10 @@ struct stamp_clock {
 /** stamp_clock_start - time 0 is now */
 void stamp_clock_start(struct stamp_clock *clock, enum stamp_kind kind);
 
+/** stamp_clock_fix - stamps are ns of one clock, and time 0 is @zero: a linear conversion through two distant points is
+ * exact. Stamps are less than 2^52 after it */
+void stamp_clock_fix(struct stamp_clock *clock, uint64_t zero);
+
 /** stamp_clock_note - a clock went back by @ns: for the recording's options */
 static inline void stamp_clock_note(struct stamp_clock *clock, uint64_t ns)
 {

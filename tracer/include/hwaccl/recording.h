@@ -23,8 +23,9 @@
 
 struct hwaccl_recording;
 
-#define HWACCL_OPTION_VMM       "vmm"  /* option with the name of the embedding VMM */
-#define HWACCL_OPTION_VALUE_MAX 65536u /* bytes, without the terminating zero */
+#define HWACCL_OPTION_VMM       "vmm"   /* option with the name of the embedding VMM */
+#define HWACCL_OPTION_SLICE     "slice" /* option that names the exits and the recording that a slice was made of */
+#define HWACCL_OPTION_VALUE_MAX 65536u  /* bytes, without the terminating zero */
 
 /* A name and value of the recording's option table: everything that a replay needs to build the same machine, and
  * everything that a reader wants to know (host, versions, image digests). */
