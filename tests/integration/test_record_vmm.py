@@ -45,6 +45,10 @@ class RecordVmm(RecordVmmTest):
         self.check(16)
         self.assertEqual(self.rows("SELECT vcpu, count(*) FROM exits GROUP BY vcpu"), ["0|8", "1|8"])
 
+    def test_one_that_closes_kvm(self):
+        self.record(VMM, "closes-kvm", "8")
+        self.check(8)
+
     def test_vms_of_children_and_of_programs_that_they_start(self):
         self.record(VMM, "forks", "8")
         self.check(9 + 8 + 5)

@@ -73,6 +73,23 @@ class Surroundings(RecordVmmTest):
             os.close(inward[1])
             recorder.stdin.close()
 
+    def test_a_full_disk(self):
+        """The VMM goes on without its recorder, to its own end; what was recorded before can be read."""
+        namespace = ["unshare", "-rm"]
+        if subprocess.run([*namespace, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode:
+            self.skipTest("unshare -rm, or a mount in it, is not permitted")
+        full = self.path("full")
+        os.mkdir(full)
+        script = f"""mount -t tmpfs -o size=16m tmpfs '{full}'
+'{HWACCL}' record -o '{full}/q.db' -- sh -c "'{VMM}' run 200000; echo VMM: \\$?"
+echo "recorder: $?"
+'{HWACCL}' check '{full}/q.db'"""
+        result = subprocess.run([*namespace, "bash", "-c", script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+        self.assertRegex(result.stdout, "^VMM: 7\nrecorder: 125\n[1-9][0-9]* exits, no problem found")
+        self.assertEqual(result.stderr.splitlines(), [
+            f"hwaccl record: {full}/q.db: cannot write: database or disk is full",
+            f"hwaccl check: {full}/q.db: the recording is incomplete: the recorder stopped before the guest"])
+
     def test_together(self):
         self.assertEqual(subprocess.run([HWACCL, "record", "-o", self.path("q.db"), "--together", "--raw", "x@0"], capture_output=True,
                                         text=True).returncode, 2)

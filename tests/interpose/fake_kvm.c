@@ -2,7 +2,7 @@
  * A simulated /dev/kvm for VMMs that are linked with it: its vCPUs run no guest, KVM_RUN returns one exit after the
  * other: OUT to port 3f8h, IN from port 60h, a write to memory at d0000h, HLT. RIP is 1000h plus the exit's number, RAX
  * that number. A vCPU's KVM_SET_REGS with RBX = N makes its exit N another one: KVM_EXIT_* RCX, and RDX in its first
- * word. KVM_EXIT_* 255 kills the process while the guest runs.
+ * word. KVM_EXIT_* 255 kills the process while the guest runs, 254 its parent, and is HLT then.
  *
  * FAKE_KVM_TEXT: what OUT writes, one byte after the other, instead of the number.
  *
@@ -135,6 +135,10 @@ static int run_vcpu(struct object *vcpu)
         set_exit(vcpu);
         if (run->exit_reason == 255)
                 (void)kill(getpid(), SIGKILL);
+        if (run->exit_reason == 254) {
+                (void)kill(getppid(), SIGKILL);
+                run->exit_reason = KVM_EXIT_HLT;
+        }
         if (run->kvm_valid_regs & KVM_SYNC_X86_REGS)
                 get_regs(vcpu, &run->s.regs.regs);
         if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS)

@@ -74,13 +74,39 @@ static void run(struct vcpu vcpu, long count)
                 run_once(vcpu);
 }
 
-/* After 3 exits a last one: KVM_EXIT_* @reason, with @data */
-static void run_to(struct vcpu vcpu, unsigned reason, unsigned long long data)
+/* After @count exits another one: KVM_EXIT_* @reason, with @data */
+static void run_until(struct vcpu vcpu, long count, unsigned reason, unsigned long long data)
 {
-        struct kvm_regs regs = {.rbx = 3, .rcx = reason, .rdx = data};
+        struct kvm_regs regs = {.rbx = (unsigned long long)count, .rcx = reason, .rdx = data};
 
         (void)control(vcpu.fd, KVM_SET_REGS, &regs);
-        run(vcpu, 4);
+        run(vcpu, count + 1);
+}
+
+static void run_to(struct vcpu vcpu, unsigned reason, unsigned long long data)
+{
+        run_until(vcpu, 3, reason, data);
+}
+
+/* In an exit the parent dies: its recorder, if it has one. Then more exits than a ring has room for. */
+static void orphan(long count)
+{
+        struct vcpu vcpu = make_vcpu(make_vm(), 0);
+
+        run_until(vcpu, count, 254, 0);
+        run(vcpu, 100000);
+        (void)!write(STDOUT_FILENO, "done\n", 5);
+}
+
+/* As a VMM that needs it no longer. */
+static void closes_kvm(long count)
+{
+        int vm = make_vm();
+        struct vcpu vcpu = make_vcpu(vm, 0);
+
+        if (close(kvm) != 0 || close(vm) != 0)
+                die("close");
+        run(vcpu, count);
 }
 
 struct work {
@@ -159,12 +185,17 @@ static void until_told(void)
         (void)!write(STDOUT_FILENO, "done\n", 5);
 }
 
-/* As VMMs whose vCPUs' threads may only do what they do: a system call to wait is not part of that. */
+/* As VMMs whose vCPUs' threads may only do what they do: system calls to wait, or for files and memory, are no part
+ * of that. */
 static void filtered(long count)
 {
         struct sock_filter filter[] = {
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_nanosleep, 1, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_nanosleep, 5, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 4, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 3, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_munmap, 2, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 1, 0),
                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_nanosleep, 0, 1),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
@@ -237,7 +268,11 @@ int main(int argc, char **argv)
         else if (strcmp(what, "shutdown") == 0)
                 run_to(make_vcpu(make_vm(), 0), KVM_EXIT_SHUTDOWN, 0);
         else if (strcmp(what, "die-in-guest") == 0)
-                run_to(make_vcpu(make_vm(), 0), 255, 0);
+                run_until(make_vcpu(make_vm(), 0), argc > 2 ? count : 3, 255, 0);
+        else if (strcmp(what, "orphan") == 0)
+                orphan(count);
+        else if (strcmp(what, "closes-kvm") == 0)
+                closes_kvm(count);
         else if (strcmp(what, "system-event") == 0)
                 run_to(make_vcpu(make_vm(), 0), KVM_EXIT_SYSTEM_EVENT, (unsigned)count);
         else if (strcmp(what, "no-vcpu") == 0)
