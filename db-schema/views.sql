@@ -509,3 +509,89 @@ WHERE r.if_flag IS NOT NULL;
 CREATE VIEW vmm_states AS
 SELECT exit AS id, exit >> 40 AS vcpu, exit & 0xffffffffff AS exit, name AS name, total AS size
 FROM vmm_state WHERE piece = 0;
+
+-- Threads of a VMM whose exits and calls are recorded: those that run vCPUs, and others.
+CREATE VIEW lanes AS
+SELECT v.id AS lane, v.id AS vcpu, l.host_process AS process, l.host_thread AS thread, l.name AS name
+FROM vcpu v LEFT JOIN lane l ON l.id = v.id
+UNION ALL
+SELECT id, NULL, host_process, host_thread, name FROM lane WHERE id NOT IN (SELECT id FROM vcpu);
+
+-- Calls that a VMM made, in the order over all lanes. exit: the lane's last one before the call; its lane is its vCPU.
+CREATE VIEW vmm_calls AS
+SELECT
+  c.sequence AS sequence,
+  c.lane AS lane,
+  l.name AS thread,
+  c.exit & 0xffffffffff AS exit,
+  role.name AS role,
+  c.object AS object,
+  coalesce(request.name, printf('0x%x', c.request)) AS request,
+  iif(c.argument IS NULL, NULL, printf('0x%x', c.argument)) AS argument,
+  c.input AS input,
+  c.output AS output,
+  c.result AS result,
+  c.error AS error,
+  c.host_time AS time_ns,
+  c.host_duration AS duration_ns
+FROM vmm_call c
+LEFT JOIN lane l ON l.id = c.lane
+LEFT JOIN names role ON role.kind = 'descriptor_role' AND role.number = c.role
+LEFT JOIN names request ON request.kind = 'kvm_request' AND request.number = c.request;
+
+-- Exits and calls of all lanes, in the order of sequence.
+CREATE VIEW vmm_sequence AS
+SELECT
+  e.sequence AS sequence,
+  e.id >> 40 AS lane,
+  'exit' AS kind,
+  e.id & 0xffffffffff AS exit,
+  coalesce(r.name, 'reason ' || (e.exit_reason & 0xffff)) AS what,
+  NULL AS result,
+  NULL AS error,
+  k.host_entry + e.host_entry + e.host_guest AS time_ns
+FROM exit e
+LEFT JOIN keyframe k ON k.id = (SELECT max(id) FROM keyframe WHERE id <= e.id)
+LEFT JOIN names r ON r.kind = 'exit_reason' AND r.number = e.exit_reason & 0xffff
+WHERE e.sequence IS NOT NULL
+UNION ALL
+SELECT sequence, lane, 'call', exit, request, result, error, time_ns FROM vmm_calls;
+
+-- Changes of interrupt lines by the VMM: KVM_IRQ_LINE, KVM_IRQ_LINE_STATUS. status: what KVM said of it, 0 where the
+-- interrupt was pending already; NULL: the VMM did not ask. Calls that failed are not here.
+CREATE VIEW irq_line_changes AS
+WITH b(all_bytes) AS (SELECT CAST(x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f'
+  || x'404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f'
+  || x'808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf'
+  || x'c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff' AS BLOB))
+SELECT
+  c.sequence AS sequence,
+  c.lane AS lane,
+  c.host_time AS time_ns,
+  (instr(b.all_bytes, substr(c.input, 1, 1)) - 1) | ((instr(b.all_bytes, substr(c.input, 2, 1)) - 1) << 8) | ((instr(b.all_bytes, substr(c.input, 3, 1)) - 1) << 16) | ((instr(b.all_bytes, substr(c.input, 4, 1)) - 1) << 24) AS gsi,
+  (instr(b.all_bytes, substr(c.input, 5, 1)) - 1) | ((instr(b.all_bytes, substr(c.input, 6, 1)) - 1) << 8) | ((instr(b.all_bytes, substr(c.input, 7, 1)) - 1) << 16) | ((instr(b.all_bytes, substr(c.input, 8, 1)) - 1) << 24) AS level,
+  CASE WHEN c.request = 0xc008ae67 AND length(c.output) >= 4 THEN (((instr(b.all_bytes, substr(c.output, 1, 1)) - 1) | ((instr(b.all_bytes, substr(c.output, 2, 1)) - 1) << 8) | ((instr(b.all_bytes, substr(c.output, 3, 1)) - 1) << 16) | ((instr(b.all_bytes, substr(c.output, 4, 1)) - 1) << 24)) << 32) >> 32 END AS status
+FROM vmm_call c CROSS JOIN b
+WHERE c.request IN (0x4008ae61, 0xc008ae67) AND c.error IS NULL AND length(c.input) >= 8;
+
+-- Message-signalled interrupts that the VMM sent: KVM_SIGNAL_MSI. destination, logical, delivery_mode and vector are
+-- decoded (SDM 3A, 11.11); with 32-bit destinations the upper bits are in the address. delivered: NULL: not known.
+CREATE VIEW msi_messages AS
+WITH b(all_bytes) AS (SELECT CAST(x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f'
+  || x'404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f'
+  || x'808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf'
+  || x'c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff' AS BLOB)),
+m AS (SELECT c.*, (instr(b.all_bytes, substr(c.input, 1, 1)) - 1) | ((instr(b.all_bytes, substr(c.input, 2, 1)) - 1) << 8) | ((instr(b.all_bytes, substr(c.input, 3, 1)) - 1) << 16) | ((instr(b.all_bytes, substr(c.input, 4, 1)) - 1) << 24) AS low, (instr(b.all_bytes, substr(c.input, 5, 1)) - 1) | ((instr(b.all_bytes, substr(c.input, 6, 1)) - 1) << 8) | ((instr(b.all_bytes, substr(c.input, 7, 1)) - 1) << 16) | ((instr(b.all_bytes, substr(c.input, 8, 1)) - 1) << 24) AS high, (instr(b.all_bytes, substr(c.input, 9, 1)) - 1) | ((instr(b.all_bytes, substr(c.input, 10, 1)) - 1) << 8) | ((instr(b.all_bytes, substr(c.input, 11, 1)) - 1) << 16) | ((instr(b.all_bytes, substr(c.input, 12, 1)) - 1) << 24) AS message
+  FROM vmm_call c CROSS JOIN b WHERE c.request = 0x4020aea5 AND c.error IS NULL AND length(c.input) >= 12)
+SELECT
+  sequence,
+  lane,
+  host_time AS time_ns,
+  printf('0x%x', high << 32 | low) AS address,
+  printf('0x%x', message) AS data,
+  (low >> 12 & 0xff) | (high & 0xffffff00) AS destination,
+  low >> 2 & 1 AS logical,
+  message >> 8 & 7 AS delivery_mode,
+  message & 0xff AS vector,
+  result > 0 AS delivered
+FROM m;

@@ -5,6 +5,7 @@
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
 #include "replay/cli/parse.h"
+#include "replay/cli/query_table.h"
 #include "replay/cli/recording_input.h"
 
 #include "hwaccl/exit_reason.h"
@@ -20,6 +21,7 @@ struct filter {
         struct exit_filter exit;
         uint64_t limit;
         bool disasm;
+        bool calls;
         bool json;
 };
 
@@ -153,6 +155,33 @@ static enum cli_status show(const struct cli_command *command, struct hwaccl_rec
         return good ? CLI_CLEAN : cli_file_error(command, path, error.message);
 }
 
+/* Exits and calls of all lanes as they came. */
+static enum cli_status show_calls(const struct cli_command *command, struct hwaccl_recording *recording,
+                                  const char *path, const struct filter *filter)
+{
+        static const struct query_table calls = {
+                "SELECT s.sequence, printf('%d.%09d', s.time_ns / 1000000000, s.time_ns % 1000000000) AS time, s.lane, "
+                "s.kind, s.exit, s.what, c.role, c.object, c.argument, hex(c.input) AS input, hex(c.output) AS output, "
+                "s.result, s.error FROM vmm_sequence s LEFT JOIN vmm_calls c ON s.kind = 'call' AND "
+                "c.sequence = s.sequence ORDER BY s.sequence LIMIT ?1",
+                {{"sequence", true},
+                 {"time", true},
+                 {"lane", true},
+                 {"kind", false},
+                 {"exit", true},
+                 {"what", false},
+                 {"of", false},
+                 {"number", true},
+                 {"argument", true},
+                 {"input", false},
+                 {"output", false},
+                 {"result", true},
+                 {"errno", true}},
+                13};
+
+        return cli_query_print(command, recording, path, &calls, filter->limit, filter->json);
+}
+
 static uint32_t *add_value(const struct cli_command *command, const struct cli_option *option, struct filter *filter,
                            enum block_kind kind)
 {
@@ -238,6 +267,11 @@ static const struct cli_option options[] = {
         {"limit", 'l', "N", "show at most N exits", CLI_NUMBER(struct filter, limit, 0, 0)},
         {"disasm", 'd', NULL, "disassemble the instruction that exited, where the handler read it",
          CLI_FLAG(struct filter, disasm)},
+        {"calls", 0, NULL,
+         "show what other threads of a VMM did too: exits and calls of KVM, in the order over all lanes; of the "
+         "options "
+         "only --limit and --json apply",
+         CLI_FLAG(struct filter, calls)},
         CLI_OPTION_JSON(struct filter, json),
         {.name = NULL},
 };
@@ -253,7 +287,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;
-        status = show(command, recording, path, &filter);
+        status = filter.calls ? show_calls(command, recording, path, &filter) : show(command, recording, path, &filter);
         return cli_recording_close(command, path, recording, status);
 }
 

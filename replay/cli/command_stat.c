@@ -3,6 +3,7 @@
 #include "replay/cli/message.h"
 #include "replay/cli/option.h"
 #include "replay/cli/output.h"
+#include "replay/cli/query_table.h"
 #include "replay/cli/recording_input.h"
 #include "replay/cli/stat_budget.h"
 #include "replay/cli/stat_host.h"
@@ -189,6 +190,7 @@ struct settings {
         unsigned order;
         struct stat_budgets budgets;
         bool host;
+        bool calls;
         bool json;
 };
 
@@ -209,6 +211,8 @@ static const struct cli_option options[] = {
         {"host", 0, NULL,
          "print what the host was instead: versions, the VMM's files, KVM's parameters and capabilities, CPUID",
          CLI_FLAG(struct settings, host)},
+        {"calls", 0, NULL, "count the calls of KVM that a VMM made instead, by request",
+         CLI_FLAG(struct settings, calls)},
         CLI_OPTION_JSON(struct settings, json),
         {.name = NULL},
 };
@@ -269,6 +273,26 @@ static enum cli_status stat_exits(const struct cli_command *command, struct hwac
         return cli_budgets_exceeded(&settings->budgets) ? CLI_BAD : CLI_CLEAN;
 }
 
+static enum cli_status stat_calls(const struct cli_command *command, struct hwaccl_recording *recording,
+                                  const char *path, const struct settings *settings)
+{
+        static const struct query_table calls = {
+                "SELECT request, role, count(*) AS calls, count(error) AS failed, count(DISTINCT lane) AS lanes, "
+                "sum(duration_ns) AS sum_ns, min(duration_ns) AS min_ns, max(duration_ns) AS max_ns FROM vmm_calls "
+                "GROUP BY request, role ORDER BY calls DESC, request LIMIT ?1",
+                {{"request", false},
+                 {"of", false},
+                 {"calls", true},
+                 {"failed", true},
+                 {"lanes", true},
+                 {"sum ns", true},
+                 {"min ns", true},
+                 {"max ns", true}},
+                8};
+
+        return cli_query_print(command, recording, path, &calls, UINT64_MAX, settings->json);
+}
+
 static enum cli_status run(const struct cli_command *command, int argc, char **argv)
 {
         struct settings settings = {.exits = CLI_EXITS_ALL};
@@ -280,8 +304,9 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)
                 return CLI_CANNOT;
-        status = settings.host ? stat_host(command, recording, path, settings.json)
-                               : stat_exits(command, recording, path, &settings);
+        status = settings.calls  ? stat_calls(command, recording, path, &settings)
+                 : settings.host ? stat_host(command, recording, path, settings.json)
+                                 : stat_exits(command, recording, path, &settings);
         return cli_recording_close(command, path, recording, status);
 }
 

@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define RUN_SIZE   12288u
@@ -162,6 +163,27 @@ static int get_registers(struct object *vcpu, unsigned long request, void *argum
         return 0;
 }
 
+/* As KVM reads an argument: a bad address is an error. */
+static bool can_read(const void *argument, size_t size)
+{
+        char bytes[256];
+        struct iovec local = {bytes, size}, remote = {(void *)argument, size};
+
+        if (process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size)
+                return true;
+        errno = EFAULT;
+        return false;
+}
+
+static int set_line(struct kvm_irq_level *line, bool status)
+{
+        if (!can_read(line, sizeof(*line)))
+                return -1;
+        if (status)
+                line->status = -1; /* masked */
+        return 0;
+}
+
 static int control(struct object *object, unsigned long request, void *argument)
 {
         switch (request) {
@@ -177,6 +199,10 @@ static int control(struct object *object, unsigned long request, void *argument)
         case KVM_SET_REGS: object->regs = *(struct kvm_regs *)argument; return 0;
         case KVM_GET_REGS:
         case KVM_GET_SREGS: return get_registers(object, request, argument);
+        case KVM_IRQ_LINE: return set_line(argument, false);
+        case KVM_IRQ_LINE_STATUS: return set_line(argument, true);
+        case KVM_SIGNAL_MSI: return can_read(argument, sizeof(struct kvm_msi)) ? 1 : -1;
+        case KVM_SET_MSRS: return (int)((struct kvm_msrs *)argument)->nmsrs;
         case KVM_RUN: return run_vcpu(object);
         default: errno = EINVAL; return -1;
         }

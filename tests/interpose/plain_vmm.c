@@ -243,6 +243,44 @@ static void background(long count)
         _exit(3);
 }
 
+static int lines_vm;
+
+/* Lines and messages, from a thread that runs no vCPU. */
+static void *raise_lines(void *opaque)
+{
+        struct kvm_irq_level line = {.irq = 4, .level = 1};
+        struct kvm_msi message = {.address_lo = 0xfee2300c, .data = 0x4931};
+
+        (void)pthread_setname_np(pthread_self(), "lines");
+        (void)control(lines_vm, KVM_IRQ_LINE, &line);
+        line.level = 0;
+        (void)control(lines_vm, KVM_IRQ_LINE, &line);
+        line = (struct kvm_irq_level){.irq = 5, .level = 1};
+        (void)control(lines_vm, KVM_IRQ_LINE_STATUS, &line);
+        if (control(lines_vm, KVM_SIGNAL_MSI, &message) != 1)
+                die("KVM_SIGNAL_MSI");
+        if (ioctl(lines_vm, KVM_IRQ_LINE, (void *)8) != -1 || errno != EFAULT)
+                die("a bad address");
+        return opaque;
+}
+
+static void raise_and_run(void)
+{
+        lines_vm = make_vm();
+        struct vcpu vcpu = make_vcpu(lines_vm, 0);
+        struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + 5 * sizeof(msrs->entries[0]));
+        pthread_t thread;
+
+        if (!msrs)
+                die("calloc");
+        msrs->nmsrs = 5;
+        (void)control(vcpu.fd, KVM_SET_MSRS, msrs);
+        free(msrs);
+        if (pthread_create(&thread, NULL, raise_lines, NULL) != 0 || pthread_join(thread, NULL) != 0)
+                die("pthread_create");
+        (void)control(vcpu.fd, KVM_RUN, NULL);
+}
+
 int main(int argc, char **argv)
 {
         const char *what = argc > 1 ? argv[1] : "";
@@ -252,6 +290,8 @@ int main(int argc, char **argv)
                 run(make_vcpu(make_vm(), 0), count);
         else if (strcmp(what, "threads") == 0)
                 threads(count);
+        else if (strcmp(what, "lines") == 0)
+                raise_and_run();
         else if (strcmp(what, "two") == 0)
                 for (int i = 0; i < 2; i++)
                         run(make_vcpu(make_vm(), 0), count);

@@ -75,6 +75,11 @@ static bool ask(struct check *check, const char *prefix, const char *sql, struct
         " WHERE NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = " #table "." #key ") AND (" #key                        \
         " <= (SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) " condition " LIMIT 5"
 
+/* Exits and calls that are numbered. */
+#define SEQUENCE_ALL                                                                                                   \
+        "SELECT sequence, id >> 40 AS lane FROM exit WHERE sequence IS NOT NULL UNION ALL SELECT sequence, lane FROM " \
+        "vmm_call"
+
 static bool check_references(struct check *check, struct hwaccl_error *error)
 {
         static const char *const queries[] = {
@@ -120,6 +125,28 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 "(SELECT 1 FROM exit WHERE id BETWEEN first AND last) OR (SELECT status FROM status) = 0 LIMIT 5",
                 "SELECT 'walk ' || walk || ': expected 4 or 8 bytes' FROM walk_read WHERE length(data) NOT IN (4, 8) "
                 "LIMIT 5",
+                "SELECT 'vmm_call ' || sequence || ': its lane ' || lane || ' or its exit does not exist' FROM "
+                "vmm_call "
+                "WHERE (lane NOT IN (SELECT id FROM lane) AND lane NOT IN (SELECT id FROM vcpu)) OR (exit IS NOT NULL "
+                "AND (exit >> 40 <> lane OR NOT EXISTS (SELECT 1 FROM exit WHERE exit.id = vmm_call.exit)) AND "
+                "(exit <= (SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0)) LIMIT 5",
+                "SELECT 'sequence: number ' || sequence || ' was given more than once' FROM (" SEQUENCE_ALL
+                ") GROUP BY sequence HAVING count(*) > 1 LIMIT 5",
+                "SELECT 'sequence: number ' || sequence || ' of lane ' || lane || ' comes after ' || before FROM "
+                "(SELECT "
+                "sequence, id >> 40 AS lane, lag(sequence) OVER (PARTITION BY id >> 40 ORDER BY id) AS before FROM "
+                "exit "
+                "WHERE sequence IS NOT NULL) WHERE sequence < before LIMIT 5",
+                /* a thread that ends in the middle of a record has taken one number: so many may be missing behind
+                 * the last ones of as many lanes */
+                "WITH gaps AS (SELECT sequence AS next, lag(sequence) OVER (ORDER BY sequence) AS before FROM "
+                "(" SEQUENCE_ALL
+                ")), ends AS (SELECT l.id, coalesce(max(s.sequence), 0) AS last FROM (SELECT id FROM lane "
+                "UNION SELECT id FROM vcpu) l LEFT JOIN (" SEQUENCE_ALL ") s ON s.lane = l.id GROUP BY l.id) "
+                "SELECT 'sequence: numbers ' || (before + 1) || ' to ' || (next - 1) || ' are missing' FROM (SELECT "
+                "next, before, sum(next - before - 1) OVER (ORDER BY next) AS missing FROM gaps WHERE next > before + "
+                "1) "
+                "WHERE missing > (SELECT count(*) FROM ends WHERE last <= before) LIMIT 5",
                 "SELECT 'status: ' || count(*) || ' rows, expected 1' FROM status HAVING count(*) <> 1",
         };
         for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)

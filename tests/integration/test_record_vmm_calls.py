@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""hwaccl record -- VMM: the VMM's calls of KVM, in lanes of its threads and one sequence (tests/interpose)."""
+import json
+import sqlite3
+import subprocess
+import unittest
+
+from hwaccl_cli import HWACCL
+from record_vmm_test import VMM, RecordVmmTest
+
+
+class RecordVmmCalls(RecordVmmTest):
+    def hwaccl(self, *arguments, status=0):
+        result = subprocess.run([HWACCL, *arguments], capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stderr if status == 0 else ""), (status, ""))
+        return result.stdout
+
+    def test_threads_and_their_calls_in_one_sequence(self):
+        self.record(VMM, "threads", "500")
+        self.assertEqual(self.rows("SELECT lane, vcpu, name FROM lanes ORDER BY lane"),
+                         ["0|0|plain_vmm", "1|1|plain_vmm", "2|2|plain_vmm", "65536||plain_vmm"])
+        self.assertEqual(self.rows("SELECT request, role, object, argument, count(*) FROM vmm_calls "
+                                   "WHERE request = 'KVM_CREATE_VCPU' GROUP BY 4"),
+                         ["KVM_CREATE_VCPU|vm|0|0x0|1", "KVM_CREATE_VCPU|vm|0|0x1|1", "KVM_CREATE_VCPU|vm|0|0x2|1"])
+        total = self.rows("SELECT count(*), min(sequence), max(sequence), count(DISTINCT sequence) FROM vmm_sequence")[0].split("|")
+        self.assertEqual(total, [total[0], "1", total[0], total[0]])
+        self.assertEqual(self.rows("SELECT value FROM recording WHERE name = 'not_recorded'"),
+                         ["guest memory, what threads do beside calls of KVM, the clock, what the kernel handles"])
+
+    def test_interrupt_lines_and_messages(self):
+        self.record(VMM, "lines")
+        self.assertEqual(self.rows("SELECT l.name, c.gsi, c.level, quote(c.status) FROM irq_line_changes c JOIN lanes l USING (lane) "
+                                   "ORDER BY sequence"),
+                         ["lines|4|1|NULL", "lines|4|0|NULL", "lines|5|1|-1"])
+        self.assertEqual(self.rows("SELECT address, data, destination, logical, delivery_mode, vector, delivered FROM msi_messages"),
+                         ["0xfee2300c|0x4931|35|1|1|49|1"])
+        # an argument that is not there is no crash
+        self.assertEqual(self.rows("SELECT quote(input), result, error FROM vmm_calls WHERE error = 14"), ["NULL|-1|14"])
+        self.assertEqual(self.rows("SELECT length(input), hex(substr(input, 1, 8)) FROM vmm_calls WHERE request = 'KVM_SET_MSRS'"),
+                         ["88|0500000000000000"])
+        self.assertIn("no problem found", self.hwaccl("check", self.path("q.db")))
+
+    def test_show_and_stat(self):
+        self.record(VMM, "lines")
+        shown = json.loads(self.hwaccl("show", "--calls", "--json", self.path("q.db")))
+        self.assertEqual([row["sequence"] for row in shown], list(range(1, len(shown) + 1)))
+        line = [row for row in shown if row["what"] == "KVM_IRQ_LINE"][0]
+        self.assertEqual((line["kind"], line["role"], line["object"], line["input"], line["result"]),
+                         ("call", "vm", 0, "0400000001000000", 0))
+        self.assertRegex(self.hwaccl("show", "--calls", "--limit", "1", self.path("q.db")), "(?m)^ *1 .* call .*KVM_CREATE_VM")
+        counts = {row["request"]: row for row in json.loads(self.hwaccl("stat", "--calls", "--json", self.path("q.db")))}
+        self.assertEqual((counts["KVM_IRQ_LINE"]["calls"], counts["KVM_IRQ_LINE"]["failed"]), (3, 1))
+        self.assertRegex(self.hwaccl("stat", "--calls", self.path("q.db")), "KVM_SIGNAL_MSI +vm +1 ")
+
+    def test_check_finds_what_is_missing(self):
+        self.record(VMM, "lines")
+        for sql, finding in (("DELETE FROM vmm_call WHERE sequence = 2", "sequence: numbers 2 to 2 are missing"),
+                             ("UPDATE vmm_call SET lane = 77 WHERE sequence = 2", "vmm_call 2: its lane 77 or its exit does not exist"),
+                             ("UPDATE exit SET sequence = 2", "sequence: number 2 was given more than once")):
+            path = self.path("damaged.db")
+            with open(self.path("q.db"), "rb") as source, open(path, "wb") as to:
+                to.write(source.read())
+            db = sqlite3.connect(path)
+            db.execute(sql)
+            db.commit()
+            db.close()
+            self.assertIn(finding, self.hwaccl("check", path, status=1))
+
+
+if __name__ == "__main__":
+    unittest.main()
