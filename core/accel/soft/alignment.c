@@ -72,8 +72,8 @@ bool soft_decode_aligned(const struct soft_site *site)
 
 void soft_tracker_begin(struct soft_tracker *tracker)
 {
-        for (uint8_t i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++) {
-                tracker->general[i].from = i;
+        for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++) {
+                tracker->general[i].from = (uint8_t)i;
                 tracker->general[i].sum = 0;
                 tracker->general[i].known = true;
         }
@@ -101,10 +101,10 @@ static uint8_t general_of(unsigned id)
                 {X86_REG_R15, X86_REG_R15D, X86_REG_R15W, X86_REG_R15B},
         };
 
-        for (uint8_t i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
+        for (unsigned i = 0; i < HWACCL_GENERAL_REGISTER_COUNT; i++)
                 for (unsigned j = 0; j < 4; j++)
                         if (names[i][j] == id)
-                                return i;
+                                return (uint8_t)i;
         return SOFT_NO_REGISTER;
 }
 

@@ -77,7 +77,7 @@ static bool is_stack_fault(const struct soft_site *site, const struct hwaccl_sub
 static void undo_branch(struct soft *soft)
 {
         struct hwaccl_subject_state *state = soft->state;
-        struct soft_site site;
+        struct soft_site site = {0};
         uint16_t more = 0;
 
         if (!soft_scan_branch(&soft->cpu->scan, soft->address, &site))
@@ -99,7 +99,7 @@ enum soft_result soft_canonical_fault(struct soft *soft)
 {
         struct hwaccl_subject_state *state = soft->state;
         uint8_t vector = HWACCL_VECTOR_GP;
-        struct soft_site site;
+        struct soft_site site = {0};
 
         if (!address_is_canonical(state->rip))
                 undo_branch(soft);

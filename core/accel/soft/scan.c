@@ -495,7 +495,7 @@ bool soft_scan_branch(struct soft_scan *scan, uint64_t address, struct soft_site
 
 uint8_t soft_scan_length(struct soft_scan *scan, uint64_t linear, uint8_t bits)
 {
-        struct soft_site site;
+        struct soft_site site = {0};
 
         return soft_scan_decode(scan, linear, bits, &site) ? site.length : 0;
 }
