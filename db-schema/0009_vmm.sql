@@ -74,3 +74,37 @@ INSERT INTO names SELECT 'kvm_request', * FROM (VALUES
   'KVM_SET_MEMORY_ATTRIBUTES'), (3225464532, 'KVM_CREATE_GUEST_MEMFD'), (3225464533, 'KVM_PRE_FAULT_MEMORY'), (3222056672,
   'KVM_CREATE_DEVICE'), (1075359457, 'KVM_SET_DEVICE_ATTR'), (1075359458, 'KVM_GET_DEVICE_ATTR'), (1075359459,
   'KVM_HAS_DEVICE_ATTR'));
+
+-- What the kernel's KVM says of an exit: its trace point kvm_exit. A recording has it if its recorder was asked for the
+-- kernel's exits.
+CREATE TABLE kernel_exit (
+  id INTEGER PRIMARY KEY,     -- exit.id
+  handled INTEGER NOT NULL,   -- 1: by the kernel, and the VMM does not know of it; 0: the VMM got the exit
+  isa INTEGER NOT NULL,       -- 1: VMX, 2: SVM
+  code INTEGER NOT NULL,      -- the processor's exit reason: of VMX the SDM's, of SVM the exit code
+  info1 INTEGER NOT NULL,     -- of VMX the exit qualification, of SVM EXITINFO1
+  info2 INTEGER NOT NULL,     -- of VMX the IDT-vectoring information, of SVM EXITINFO2
+  interrupt_information INTEGER, -- of SVM EXITINTINFO; NULL, as the next: not known
+  error_code INTEGER
+) STRICT;
+
+-- Events of the kernel's KVM, by its trace points. What the values are depends on the kind: view kernel_events.
+CREATE TABLE kernel_event (
+  id INTEGER PRIMARY KEY,     -- in the order of recording
+  vcpu INTEGER NOT NULL,
+  exit INTEGER,               -- exit.id: the vCPU's last one before it; NULL: there was none
+  kind INTEGER NOT NULL,      -- names of kind kernel_event
+  host_time INTEGER NOT NULL, -- ns since the recording began
+  host_thread INTEGER,        -- that it happened in
+  value1 INTEGER,             -- NULL: the kind has no such value, or this kernel's trace point does not
+  value2 INTEGER,
+  value3 INTEGER,
+  value4 INTEGER,
+  value5 INTEGER,
+  value6 INTEGER
+) STRICT;
+CREATE INDEX kernel_event_of_exit ON kernel_event(exit);
+INSERT INTO names SELECT 'kernel_event', * FROM (VALUES
+  (0, 'lost'), (4, 'kvm_inj_virq'), (5, 'kvm_inj_exception'), (6, 'kvm_pio'), (7, 'kvm_mmio'), (8, 'kvm_fast_mmio'),
+  (9, 'kvm_msr'), (10, 'kvm_cr'), (11, 'kvm_cpuid'), (12, 'kvm_page_fault'), (13, 'kvm_apic_accept_irq'),
+  (14, 'kvm_set_irq'), (15, 'kvm_msi_set_irq'), (16, 'kvm_eoi'));

@@ -469,6 +469,61 @@ SELECT
   text
 FROM mark;
 
+-- What the kernel's KVM says of exits, with `record --kernel-exits`. handled_by: the kernel has handled it by itself, and the
+-- registers are not known, or the VMM got it. info1 and info2 are the processor's: of VMX the exit qualification and the
+-- IDT-vectoring information, of SVM EXITINFO1 and EXITINFO2.
+CREATE VIEW kernel_exits AS
+SELECT
+  k.id AS id,
+  k.id >> 40 AS vcpu,
+  k.id & 0xffffffffff AS exit,
+  iif(k.handled, 'kernel', 'VMM') AS handled_by,
+  CASE k.isa WHEN 1 THEN 'VMX' WHEN 2 THEN 'SVM' ELSE printf('isa %d', k.isa) END AS isa,
+  printf('0x%x', k.code) AS code,
+  printf('0x%x', k.info1) AS info1,
+  printf('0x%x', k.info2) AS info2,
+  iif(k.interrupt_information IS NULL, NULL, printf('0x%x', k.interrupt_information)) AS interrupt_information,
+  iif(k.error_code IS NULL, NULL, printf('0x%x', k.error_code)) AS error_code
+FROM kernel_exit k;
+
+-- Events of the kernel's KVM, in the order of recording. exit: the vCPU's last one before the event.
+CREATE VIEW kernel_events AS
+SELECT
+  e.id AS id,
+  e.vcpu AS vcpu,
+  e.exit & 0xffffffffff AS exit,
+  e.host_time AS time_ns,
+  coalesce(n.name, 'kind ' || e.kind) AS event,
+  CASE e.kind
+    WHEN 0 THEN printf('%d events are missing', value1)
+    WHEN 4 THEN printf('vector 0x%x%s%s', value1, iif(value2, ', software interrupt', ''), iif(value3, ', again', ''))
+    WHEN 5 THEN printf('vector %d%s%s', value1, iif(value2, printf(', error code 0x%x', value3), ''), iif(value4, ', again', ''))
+    WHEN 6 THEN printf('%s port 0x%x, %d byte%s%s%s', iif(value1, 'out', 'in'), value2, value3, iif(value3 > 1, 's', ''),
+      iif(value4 > 1, printf(', %d times', value4), ''), iif(value5 IS NULL, '', printf(': 0x%x', value5)))
+    WHEN 7 THEN printf('%s 0x%x, %d byte%s: 0x%x', CASE value1 WHEN 2 THEN 'write' WHEN 1 THEN 'read' ELSE 'unsatisfied read' END,
+      value3, value2, iif(value2 > 1, 's', ''), value4)
+    WHEN 8 THEN printf('write 0x%x', value1)
+    WHEN 9 THEN printf('%s %s0x%x%s', coalesce(msr.name, printf('MSR 0x%x', value2)), iif(value1, '<- ', '= '), value3,
+      iif(value4, ': #GP', ''))
+    WHEN 10 THEN printf('cr%d %s 0x%x', value2, iif(value1, '<-', '='), value3)
+    WHEN 11 THEN printf('leaf 0x%x, subleaf 0x%x: 0x%x, 0x%x, 0x%x, 0x%x', value1, value2, value3, value4, value5, value6)
+    WHEN 12 THEN printf('0x%x, error code 0x%x', value1, value2)
+    WHEN 13 THEN printf('APIC %d, vector 0x%x, %s', value1, value4, iif(value3, 'level', 'edge'))
+    WHEN 14 THEN printf('GSI %d %s', value1, iif(value2, 'raised', 'lowered'))
+    WHEN 15 THEN printf('address 0x%x, data 0x%x', value1, value2)
+    WHEN 16 THEN printf('APIC %d, vector 0x%x', value1, value2)
+  END AS detail,
+  e.value1 AS value1,
+  e.value2 AS value2,
+  e.value3 AS value3,
+  e.value4 AS value4,
+  e.value5 AS value5,
+  e.value6 AS value6,
+  e.host_thread AS host_thread
+FROM kernel_event e
+LEFT JOIN names n ON n.kind = 'kernel_event' AND n.number = e.kind
+LEFT JOIN names msr ON msr.kind = 'msr' AND msr.number = e.value2 AND e.kind = 9;
+
 -- The data of port and MMIO accesses, as another VMM recorded them: what the guest wrote, and what it was answered. size
 -- is that of one access; count is above 1 for string instructions with REP.
 CREATE VIEW accesses AS

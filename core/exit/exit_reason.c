@@ -1,5 +1,7 @@
 #include "hwaccl/exit_reason.h"
 
+#include "core/exit/svm_reasons.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +21,7 @@ static const struct {
 
 const char *hwaccl_exit_reason_name(uint64_t basic_reason)
 {
-        return basic_reason < REASON_TABLE_SIZE ? reasons[basic_reason].name : NULL;
+        return basic_reason < REASON_TABLE_SIZE ? reasons[basic_reason].name : svm_reason_name(basic_reason);
 }
 
 enum hwaccl_verdict hwaccl_exit_reason_verdict(uint64_t basic_reason)
@@ -113,5 +115,5 @@ bool hwaccl_exit_reason_parse(const char *text, uint32_t *basic_reason)
                         return true;
                 }
         }
-        return false;
+        return svm_reason_parse(text, basic_reason);
 }

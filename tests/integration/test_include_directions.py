@@ -29,7 +29,7 @@ LIBRARIES = [
     ("babeltrace2/", ["tracer/"]),
     ("unicorn/", ["core/accel/"]),
     ("capstone/", ["core/accel/", "core/exit/"]),
-    ("linux/kvm", ["core/accel/", "tracer/include/hwaccl/trace_kvm.h", "tracer/interpose/"]),
+    ("linux/kvm", ["core/accel/", "tracer/include/hwaccl/trace_kvm.h", "tracer/interpose/", "tracer/kernel/"]),
 ]
 # The handlers see accelerators through accel.h alone.
 HANDLERS = ["core/exit/", "core/irq/", "core/machine/", "core/subject/"]

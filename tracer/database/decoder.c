@@ -34,7 +34,8 @@ bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t 
         decoder->state.row.id = exit_id(vcpu, 0);
         decoder->keyframe_interval = keyframe_interval;
         if (!rows_prepare(&decoder->rows, db, error) || !block_rows_prepare(&decoder->block_rows, db, error) ||
-            !vmm_rows_prepare(&decoder->vmm_rows, db, error) || !call_rows_prepare(&decoder->call_rows, db, error))
+            !vmm_rows_prepare(&decoder->vmm_rows, db, error) || !call_rows_prepare(&decoder->call_rows, db, error) ||
+            !kernel_rows_prepare(&decoder->kernel_rows, db, error))
                 return false;
         decoder->system_mask = set_mask(&decoder->rows.set[FIELD_SET_SYSTEM], &decoder->system_fields);
         decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT], &decoder->segment_fields);
@@ -116,6 +117,7 @@ void decoder_finish(struct decoder *decoder)
         block_rows_finalize(&decoder->block_rows);
         vmm_rows_finalize(&decoder->vmm_rows);
         call_rows_finalize(&decoder->call_rows);
+        kernel_rows_finalize(&decoder->kernel_rows);
         free(decoder->field_size);
         free(decoder->device_state);
 }
@@ -484,6 +486,11 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, str
         case RING_RECORD_CALL: return decoder_take_call(decoder, body, error);
         case RING_RECORD_CALL_DATA: return decoder_take_call_data(decoder, body, error);
         case RING_RECORD_CALLED: return decoder_take_called(decoder, body, error);
+        case RING_RECORD_KERNEL_EXIT: return kernel_rows_exit(&decoder->kernel_rows, state->row.id, body, error);
+        case RING_RECORD_KERNEL_EVENT:
+                return kernel_rows_event(
+                        &decoder->kernel_rows, decoder->vcpu, state->exits > state->first ? state->row.id : -1, body,
+                        stamp_clock_ns(&decoder->clock, ((const struct ring_kernel_event *)body)->stamp), error);
         }
         return hwaccl_error_set(error, "ring: unknown record type %u", record->type);
 }

@@ -5,6 +5,7 @@
 #include "hwaccl/known_fields.h"
 #include "tracer/database/block.h"
 #include "tracer/database/call_rows.h"
+#include "tracer/database/kernel_rows.h"
 #include "tracer/database/rows.h"
 #include "tracer/database/vmm_rows.h"
 #include "tracer/ring/ring_records.h"
@@ -89,6 +90,7 @@ struct decoder {
         struct rows rows;
         struct block_rows block_rows;
         struct vmm_rows vmm_rows;
+        struct kernel_rows kernel_rows;
         struct call_rows call_rows;
         struct decoder_state state;
         struct stamp_clock clock;

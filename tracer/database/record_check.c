@@ -162,6 +162,25 @@ static const char *vmm_state_problem(const struct decoder *decoder, const struct
         return decoder->state.phase == DECODER_BETWEEN ? NULL : "a VMM's state in the middle of an exit";
 }
 
+static const char *kernel_exit_problem(const struct decoder *decoder, const struct ring_kernel_exit *record,
+                                       size_t size)
+{
+        if (size != sizeof(*record) || record->record.extra > (RING_KERNEL_EXIT_EVENT | RING_KERNEL_EXIT_USER))
+                return "a kernel's exit of another length";
+        return decoder->state.phase == DECODER_HANDLING ? NULL : "a kernel's exit without an exit";
+}
+
+static const char *kernel_event_problem(const struct decoder *decoder, const struct ring_kernel_event *record,
+                                        size_t size)
+{
+        const unsigned kind = record->record.extra;
+
+        if (size < sizeof(*record) || kind >= KERNEL_EVENT_COUNT || record->known >> kernel_event_values(kind) ||
+            size != sizeof(*record) + sizeof(uint64_t) * (size_t)__builtin_popcount(record->known))
+                return "a kernel's event of another length";
+        return decoder_stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
+}
+
 /* Two texts, each with its terminating zero. */
 static const char *annotation_problem(const struct ring_bytes *record, size_t size)
 {
@@ -177,8 +196,8 @@ static const char *annotation_problem(const struct ring_bytes *record, size_t si
 
 static bool of_any_thread(unsigned type)
 {
-        return (type >= RING_RECORD_LANE && type <= RING_RECORD_CALLED) || type == RING_RECORD_ANNOTATION ||
-               type == RING_RECORD_MARK;
+        return (type >= RING_RECORD_LANE && type <= RING_RECORD_CALLED) || type == RING_RECORD_KERNEL_EVENT ||
+               type == RING_RECORD_ANNOTATION || type == RING_RECORD_MARK;
 }
 
 const char *ring_record_problem(const struct decoder *decoder, const struct ring_record *record)
@@ -213,6 +232,8 @@ const char *ring_record_problem(const struct decoder *decoder, const struct ring
         case RING_RECORD_CALL:
         case RING_RECORD_CALL_DATA:
         case RING_RECORD_CALLED: return decoder_call_problem(decoder, record, size);
+        case RING_RECORD_KERNEL_EXIT: return kernel_exit_problem(decoder, body, size);
+        case RING_RECORD_KERNEL_EVENT: return kernel_event_problem(decoder, body, size);
         }
         return "a record of unknown type";
 }

@@ -1,5 +1,7 @@
 #include "tracer/database/schema.h"
 
+#include "core/exit/svm_reasons.h"
+
 #include "hwaccl/event.h"
 #include "hwaccl/exit_reason.h"
 #include "tracer/database/field_sets.h"
@@ -133,13 +135,14 @@ static const struct {
         const char *name;
 } core_names[] = {
 #define REASON(number, identifier, name, verdict) {"exit_reason", number, name},
+#define SVM(code, name)                           {"exit_reason", SVM_REASON(code), name},
 #define VERDICT(number, identifier, name)         {"verdict", number, name},
 #define OUTCOME(number, identifier, name)         {"outcome", number, name},
 #define END(number, identifier, name)             {"end_status", number, name},
 #define INPUT(number, identifier, name)           {"input_kind", number, name},
 #define EFFECT(number, identifier, name)          {"effect_kind", number, name},
 #define CHANNEL(number, identifier, name)         {"channel", number, name},
-        HWACCL_EXIT_REASONS(REASON) HWACCL_VERDICTS(VERDICT) HWACCL_OUTCOMES(OUTCOME) HWACCL_ENDS(END)
+        HWACCL_EXIT_REASONS(REASON) SVM_REASONS(SVM) HWACCL_VERDICTS(VERDICT) HWACCL_OUTCOMES(OUTCOME) HWACCL_ENDS(END)
                 HWACCL_INPUT_KINDS(INPUT) HWACCL_EFFECT_KINDS(EFFECT) HWACCL_CHANNELS(CHANNEL)};
 
 static bool put_names(sqlite3 *db, struct hwaccl_error *error)

@@ -5,7 +5,8 @@
  * process has a descriptor more than without us.
  *
  * A process that creates a vCPU takes the next slot and waits until the recorder has named a ring for it. So does a
- * thread that makes its first call of KVM and runs no vCPU.
+ * thread that makes its first call of KVM and runs no vCPU. With kernel_exits a
+ * thread that runs a vCPU says so, and waits until the recorder has opened the kernel's events of it.
  */
 #ifndef HWACCL_TRACER_INTERPOSE_CONTROL_H
 #define HWACCL_TRACER_INTERPOSE_CONTROL_H
@@ -31,6 +32,8 @@ struct interpose_slot {
         _Alignas(64) _Atomic uint32_t state;   /* enum interpose_slot_state; a futex */
         _Atomic int32_t pid;                   /* of its process, written by that; as the recorder sees it */
         uint32_t number;                       /* of the vCPU in the recording, or of the thread */
+        _Atomic int32_t thread;                /* that enters KVM_RUN; written if the recorder wants to know */
+        _Atomic uint32_t watched;              /* thread whose events of the kernel the recorder has opened; a futex */
         char ring_path[40];                    /* /proc/PID/fd/NUMBER */
         _Alignas(64) _Atomic uint64_t entered; /* time stamp of the entry while it is in KVM_RUN, else 0 */
 };
@@ -50,8 +53,8 @@ struct interpose_control {
         uint64_t size;      /* of this structure */
         uint64_t max_exits; /* SIGTERM to the process that has this exit; 0: no limit */
         uint32_t keyframe_interval;
-        uint32_t unused;
-        pthread_mutex_t alive;                /* robust; the recorder holds it as long as it drains the rings */
+        uint32_t kernel_exits; /* 1: a thread waits until it is watched, before it enters KVM_RUN the first time */
+        pthread_mutex_t alive; /* robust; the recorder holds it as long as it drains the rings */
         _Alignas(64) _Atomic uint64_t exits;  /* of all vCPUs; counted if there is a limit */
         _Alignas(64) _Atomic uint32_t wanted; /* slots of vCPUs taken; may exceed INTERPOSE_SLOT_MAX */
         _Atomic uint32_t processes;           /* that have loaded the library */

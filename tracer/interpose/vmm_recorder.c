@@ -4,6 +4,7 @@
 #include "tracer/interpose/futex.h"
 #include "tracer/interpose/processes.h"
 #include "tracer/interpose/program.h"
+#include "tracer/kernel/kernel_merge.h"
 #include "tracer/record/remote.h"
 
 #include <errno.h>
@@ -23,6 +24,10 @@ struct vmm_recorder {
         int fd;        /* of its memory */
         char path[64]; /* of that */
         struct remote_recording *remote;
+        struct kernel_merge *kernel;               /* NULL: what the kernel handles is not recorded */
+        struct kernel_merge_counts *kernel_counts; /* of the caller, for the end; or NULL */
+        unsigned unwatched;                        /* threads that could not be watched; of the server */
+        struct hwaccl_error watch_error;
         pthread_t server;
         _Atomic bool closing;
         struct vmm_process process[INTERPOSE_SLOT_MAX]; /* of the slots' vCPUs */
@@ -44,6 +49,7 @@ static void destroy(struct vmm_recorder *recorder)
                 vmm_process_release(&recorder->thread_process[i]);
         if (recorder->fd >= 0)
                 (void)close(recorder->fd);
+        kernel_merge_destroy(recorder->kernel);
         free(recorder);
 }
 
@@ -152,10 +158,29 @@ static void serve_thread(struct vmm_recorder *recorder, uint32_t number)
         answer(&recorder->control->thread_slot[number], good, thread, remote_thread_fd(recorder->remote, thread));
 }
 
+/* A thread that runs the vCPU waits for its answer, which comes in any case. */
+static void watch(struct vmm_recorder *recorder, struct interpose_slot *slot)
+{
+        int32_t thread = atomic_load_explicit(&slot->thread, memory_order_acquire);
+        struct hwaccl_error error;
+
+        if (thread == 0 || (uint32_t)thread == atomic_load_explicit(&slot->watched, memory_order_relaxed))
+                return;
+        if (!kernel_merge_watch(recorder->kernel, slot->number, thread, stamp_kind_detect(), &error)) {
+                if (!recorder->unwatched)
+                        recorder->watch_error = error;
+                recorder->unwatched++;
+        }
+        atomic_store_explicit(&slot->watched, (uint32_t)thread, memory_order_release);
+        futex_wake(&slot->watched);
+}
+
 static void *serve_slots(void *opaque)
 {
         struct vmm_recorder *recorder = opaque;
         struct interpose_control *control = recorder->control;
+        /* a thread whose system calls are restricted cannot wake this one */
+        const long poll = recorder->kernel ? 5 : 1000;
         uint32_t vcpus = 0, threads = 0;
 
         while (!atomic_load(&recorder->closing)) {
@@ -164,7 +189,9 @@ static void *serve_slots(void *opaque)
                         serve(recorder, vcpus++);
                 while (threads < atomic_load(&control->threads) && threads < INTERPOSE_THREAD_MAX)
                         serve_thread(recorder, threads++);
-                futex_wait(&control->asked, asked, 1000);
+                for (uint32_t i = 0; recorder->kernel && i < vcpus; i++)
+                        watch(recorder, &control->slot[i]);
+                futex_wait(&control->asked, asked, poll);
         }
         return NULL;
 }
@@ -180,10 +207,23 @@ static bool start_server(struct vmm_recorder *recorder, struct hwaccl_error *err
         return result == 0 || hwaccl_error_set(error, "cannot start a thread: %s", strerror(result));
 }
 
-struct vmm_recorder *vmm_recorder_create(const struct hwaccl_recorder_config *config, uint64_t max_exits,
-                                         struct hwaccl_error *error)
+/* First what can be refused, so that nothing is left behind. */
+static bool open_kernel(struct vmm_recorder *recorder, struct hwaccl_recorder_config *config, uint32_t interval,
+                        struct hwaccl_error *error)
+{
+        recorder->kernel = kernel_merge_create(interval, error);
+        if (!recorder->kernel)
+                return false;
+        config->merge = kernel_merge_source(recorder->kernel);
+        recorder->control->kernel_exits = 1;
+        return true;
+}
+
+struct vmm_recorder *vmm_recorder_create(const struct hwaccl_recorder_config *wanted, uint64_t max_exits,
+                                         bool kernel_exits, struct hwaccl_error *error)
 {
         struct vmm_recorder *recorder = calloc(1, sizeof(*recorder));
+        struct hwaccl_recorder_config settings = *wanted, *config = &settings;
         uint32_t interval = config->keyframe_interval ? config->keyframe_interval : HWACCL_KEYFRAME_INTERVAL_DEFAULT;
 
         if (!recorder) {
@@ -191,7 +231,8 @@ struct vmm_recorder *vmm_recorder_create(const struct hwaccl_recorder_config *co
                 return NULL;
         }
         recorder->fd = -1;
-        if (make_control(recorder, max_exits, interval, error))
+        if (make_control(recorder, max_exits, interval, error) &&
+            (!kernel_exits || open_kernel(recorder, config, interval, error)))
                 recorder->remote = remote_create(config, error);
         if (recorder->remote && start_server(recorder, error))
                 return recorder;
@@ -292,6 +333,13 @@ size_t vmm_recorder_unfit(const struct vmm_recorder *recorder, char *text, size_
         return length > 0 ? (size_t)length : 0;
 }
 
+struct vmm_recorder_kernel vmm_recorder_kernel(struct vmm_recorder *recorder, struct kernel_merge_counts *counts)
+{
+        recorder->kernel_counts = counts;
+        return (struct vmm_recorder_kernel){recorder->unwatched,
+                                            recorder->unwatched ? recorder->watch_error.message : NULL};
+}
+
 void vmm_recorder_note_ends(struct vmm_recorder *recorder)
 {
         for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++) {
@@ -345,6 +393,8 @@ bool vmm_recorder_finish(struct vmm_recorder *recorder, unsigned end, uint64_t e
         (void)pthread_join(recorder->server, NULL);
         (void)pthread_mutex_unlock(&recorder->control->alive);
         bool good = remote_finish(recorder->remote, end, end_code, end_message, error);
+        if (recorder->kernel && recorder->kernel_counts)
+                *recorder->kernel_counts = kernel_merge_counts(recorder->kernel);
         destroy(recorder);
         return good;
 }

@@ -6,6 +6,7 @@
 #ifndef HWACCL_TRACER_VMM_RECORDER_H
 #define HWACCL_TRACER_VMM_RECORDER_H
 
+#include "tracer/kernel/kernel_merge.h"
 #include "tracer/record/recorder.h"
 
 #include <stdbool.h>
@@ -25,10 +26,11 @@ struct vmm_recorder_counts {
 /** vmm_recorder_create - create the recording; NULL with *error set, nothing left behind
  * @config: as for hwaccl_recorder_create(), without devices
  * @max_exits: the process whose exit is this one gets SIGTERM; 0: no limit
+ * @kernel_exits: record what the kernel handles too; an error where that is not possible
  *
  * The thread that calls this has to call vmm_recorder_finish(). */
 struct vmm_recorder *vmm_recorder_create(const struct hwaccl_recorder_config *config, uint64_t max_exits,
-                                         struct hwaccl_error *error);
+                                         bool kernel_exits, struct hwaccl_error *error);
 
 /** vmm_recorder_environment - set the variables that make a program load @library and find this recorder, in the
  * calling process: a child, before execve(2). Other preloaded libraries stay */
@@ -46,6 +48,15 @@ struct vmm_recorder_counts vmm_recorder_counts(const struct vmm_recorder *record
 /** vmm_recorder_unfit - the last program that was started and that the library cannot be loaded into, and why; its
  * length, 0: there is none. After all processes have ended */
 size_t vmm_recorder_unfit(const struct vmm_recorder *recorder, char *text, size_t room);
+
+/* Whom the kernel could not be asked about. */
+struct vmm_recorder_kernel {
+        unsigned unwatched;  /* threads that it could not be asked about */
+        const char *problem; /* of the first of them; NULL: none. Until vmm_recorder_finish() */
+};
+
+/** vmm_recorder_kernel - after all processes with vCPUs have ended. @counts: set by vmm_recorder_finish() */
+struct vmm_recorder_kernel vmm_recorder_kernel(struct vmm_recorder *recorder, struct kernel_merge_counts *counts);
 
 /** vmm_recorder_note_ends - set an option host_vcpu_N_end for each vCPU, "in the guest for 3012 ms" or "not in the
  * guest": when its process ended; after all these processes have ended */

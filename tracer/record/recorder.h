@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct hwaccl_recorder;
+struct record_merge;
 
 struct hwaccl_recorder_config {
         const char *path; /* of the database */
@@ -32,6 +33,7 @@ struct hwaccl_recorder_config {
         unsigned vcpu_max; /* the producers are in other processes, and there may be so many; 0: they are in this one */
         const struct recorder_sink_ops *sink; /* NULL: the writer, which keeps every exit */
         const void *sink_settings;            /* as the sink says. Lent for the call */
+        struct record_merge *merge; /* another source of exits, for the writer; NULL: none. Lent until the end */
 };
 
 #define HWACCL_KEYFRAME_INTERVAL_DEFAULT 256u

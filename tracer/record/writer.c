@@ -87,6 +87,46 @@ static void roll_back(struct writer *writer)
                 lane->position = lane->committed_position;
                 rows_forget(&lane->decoder.rows);
         }
+        if (writer->merge)
+                writer->merge->rolled_back(writer->merge);
+}
+
+/* The exit that the entry at the lane's position leads to. */
+static const struct ring_exit *next_exit(const struct writer_lane *lane, uint64_t head)
+{
+        const struct ring_record *record;
+
+        for (uint64_t at = lane->position; at < head && (record = ring_at(lane->ring, at, head)) != NULL;
+             at += (uint64_t)record->words * 8) {
+                if (record->type == RING_RECORD_EXIT)
+                        return (const struct ring_exit *)(const void *)record;
+                if (record->type == RING_RECORD_ENTRY && at > lane->position)
+                        break; /* the first was replaced */
+        }
+        return NULL;
+}
+
+/* An entry waits for its exit, because the other source's exits come before both. */
+static bool must_wait(struct writer *writer, const struct writer_lane *lane, const struct ring_record *record,
+                      uint64_t head)
+{
+        return writer->merge && record->type == RING_RECORD_ENTRY && !next_exit(lane, head) &&
+               !consumer_is_closing(&writer->consumer);
+}
+
+static bool take(struct writer *writer, struct writer_lane *lane, const struct ring_record *record, uint64_t head)
+{
+        struct record_merge *merge = writer->merge;
+
+        if (merge && record->type == RING_RECORD_EXIT)
+                return merge->exit(merge, &lane->decoder, (const struct ring_exit *)(const void *)record,
+                                   &writer->error);
+        if (merge && record->type == RING_RECORD_ENTRY) {
+                const struct ring_exit *exit = next_exit(lane, head);
+                if (exit && !merge->before(merge, &lane->decoder, exit, &writer->error))
+                        return false;
+        }
+        return decoder_take(&lane->decoder, record, &writer->error);
 }
 
 /* Decode a lane's records up to @head, in transactions of @step bytes. */
@@ -97,7 +137,9 @@ static bool drain(struct writer *writer, struct writer_lane *lane, uint64_t head
                 if (!record)
                         return hwaccl_error_set(&writer->error, "ring: a torn record at %llu",
                                                 (unsigned long long)lane->position);
-                if (!begin(writer) || !decoder_take(&lane->decoder, record, &writer->error))
+                if (must_wait(writer, lane, record, head))
+                        return true;
+                if (!begin(writer) || !take(writer, lane, record, head))
                         return false;
                 lane->position += (uint64_t)record->words * 8;
                 STEP("decoded");
@@ -105,16 +147,6 @@ static bool drain(struct writer *writer, struct writer_lane *lane, uint64_t head
                         return false;
         }
         return true;
-}
-
-static bool finish_rows(struct writer *writer)
-{
-        if (!begin(writer))
-                return false;
-        for (unsigned i = 0; i < writer->lane_count; i++)
-                if (!decoder_flush(&writer->lane[i].decoder, &writer->error))
-                        return false;
-        return commit(writer);
 }
 
 /* Recovery converts stamps with the rate in the ring's header. */
@@ -193,19 +225,41 @@ enum pace {
         PACE_FAST,   /* a producer has filled so much that there is no time to rest */
 };
 
+/* What the other source has before the lane's next exit: after ready(), and the lane is drained. */
+static bool merge_rest(struct writer *writer, struct writer_lane *lane, bool end)
+{
+        return begin(writer) && writer->merge->rest(writer->merge, &lane->decoder, end, &writer->error);
+}
+
+static bool finish_rows(struct writer *writer)
+{
+        if (!begin(writer))
+                return false;
+        for (unsigned i = 0; i < writer->lane_count; i++)
+                if ((writer->merge && (writer->merge->ready(writer->merge, &writer->lane[i].decoder),
+                                       !merge_rest(writer, &writer->lane[i], true))) ||
+                    !decoder_flush(&writer->lane[i].decoder, &writer->error))
+                        return false;
+        return commit(writer);
+}
+
 /* Drain the current contents of all lanes. */
 static bool drain_lanes(struct writer *writer, enum pace *pace)
 {
         *pace = PACE_SLOW;
         for (unsigned i = 0; i < writer->lane_count; i++) {
                 struct writer_lane *lane = &writer->lane[i];
+                bool more = writer->merge && writer->merge->ready(writer->merge, &lane->decoder);
                 uint64_t head = ring_head(lane->ring);
                 sample_clock(lane);
-                if (head == lane->position)
+                if (head == lane->position) {
+                        if (more && !merge_rest(writer, lane, false))
+                                return false;
                         continue;
+                }
                 if (!consumer_is_slow(&writer->consumer, lane->ring, head - lane->position) && *pace == PACE_SLOW)
                         *pace = PACE_STEADY;
-                if (!drain(writer, lane, head, lane->ring->size / 4))
+                if (!drain(writer, lane, head, lane->ring->size / 4) || (more && !merge_rest(writer, lane, false)))
                         return false;
                 if (ring_head(lane->ring) - lane->position >= lane->ring->size / 4)
                         *pace = PACE_FAST;
@@ -336,6 +390,7 @@ static struct recorder_sink *create(const struct hwaccl_recorder_config *config,
         }
         writer->sink.ops = &recorder_writer;
         writer->keyframe_interval = config->keyframe_interval;
+        writer->merge = config->merge;
         writer->lane_max = config->vcpu_max > ring_count ? config->vcpu_max : ring_count;
         if (!consumer_init(&writer->consumer, config->vcpu_max ? REST_REMOTE_NS : REST_NS, error)) {
                 free(writer);

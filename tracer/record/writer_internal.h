@@ -2,6 +2,7 @@
 #ifndef HWACCL_TRACER_WRITER_INTERNAL_H
 #define HWACCL_TRACER_WRITER_INTERNAL_H
 
+#include "tracer/record/merge.h"
 #include "tracer/record/writer.h"
 
 #include "tracer/database/decoder.h"
@@ -24,6 +25,7 @@ struct writer {
         struct writer_lane *lane;
         unsigned lane_count;
         unsigned lane_max;
+        struct record_merge *merge; /* NULL: the rings have all exits */
         uint32_t keyframe_interval;
         _Atomic(struct ring *) joining; /* to be added; NULL: none, or it was */
         uint64_t commit_ns;             /* CLOCK_MONOTONIC of the last commit */

@@ -428,6 +428,19 @@ struct lane_called {
 /** lane_called - it has returned */
 bool lane_called(struct lane *lane, const struct lane_called *called, const void *data, size_t size, uint64_t stamp);
 
+/** lane_kernel_exit - what the kernel says of the exit that is handled; the record's extra is taken too */
+bool lane_kernel_exit(struct lane *lane, const struct ring_kernel_exit *what);
+
+struct lane_kernel_event {
+        enum kernel_event_kind kind;
+        uint32_t thread;
+        uint32_t known;
+        const uint64_t *value; /* of all bits, known or not */
+};
+
+/** lane_kernel_event - an event of the kernel's KVM */
+bool lane_kernel_event(struct lane *lane, const struct lane_kernel_event *event, uint64_t stamp);
+
 /** lane_mark - @size bytes of text for the reader */
 bool lane_mark(struct lane *lane, const char *text, size_t size, uint64_t stamp);
 

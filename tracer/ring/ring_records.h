@@ -5,7 +5,8 @@
  *      [THREAD_TIME] ENTRY [OFFER…] EXIT {CLOCK | INPUT | WALK | EFFECT | FAULT | THREAD_TIME | KVM_RUN | RECLAIM}…
  *      HANDLED [SNAPSHOT] [VMM_STATE…]
  *
- * CALL {CALL_DATA} [CALLED {CALL_DATA}], LANE, MARK and ANNOTATION stand anywhere; calls may be nested, by signal
+ * KERNEL_EXIT comes once after an EXIT that the kernel has described. CALL {CALL_DATA} [CALLED {CALL_DATA}], LANE,
+ * KERNEL_EVENT, MARK and ANNOTATION stand anywhere; calls may be nested, by signal
  * handlers. A lane of a thread that runs no vCPU has nothing else. VMM_STATE may come before the first ENTRY too. An
  * ENTRY that no EXIT follows is replaced by the next one. UNHANDLED in the place of HANDLED is the end of the run;
  * after it, or after an ENTRY, come the last SNAPSHOT and THREAD_TIME. Little endian; all sizes are multiples of 8
@@ -14,6 +15,7 @@
 #ifndef HWACCL_TRACER_RING_RECORDS_H
 #define HWACCL_TRACER_RING_RECORDS_H
 
+#include "tracer/ring/kernel_events.h"
 #include "tracer/ring/ring.h"
 #include "tracer/ring/state_delta.h"
 
@@ -44,6 +46,8 @@ enum ring_record_type {
         RING_RECORD_CALL = 19,        /* struct ring_call; extra: enum ring_call_extra */
         RING_RECORD_CALL_DATA = 20,   /* struct ring_call_data; extra: enum ring_call_side */
         RING_RECORD_CALLED = 21,      /* struct ring_called; extra: enum ring_call_side */
+        RING_RECORD_KERNEL_EXIT = 22, /* struct ring_kernel_exit; extra: enum ring_kernel_exit_extra */
+        RING_RECORD_KERNEL_EVENT = 23 /* struct ring_kernel_event; extra: enum kernel_event_kind */
 };
 
 /* As in names of kind thread_time. */
@@ -200,6 +204,31 @@ struct ring_called {
         uint64_t total; /* bytes, as in a CALL */
         uint64_t size;
         uint8_t data[];
+};
+
+/* What the kernel's trace point kvm_exit says of an exit, as it says it. */
+enum ring_kernel_exit_extra {
+        RING_KERNEL_EXIT_EVENT = 1, /* interrupt_information and error_code are known */
+        RING_KERNEL_EXIT_USER = 2,  /* the VMM got the exit; else the kernel has handled it */
+};
+
+struct ring_kernel_exit {
+        struct ring_record record;
+        uint32_t isa;  /* 1: VMX, 2: SVM */
+        uint32_t code; /* the processor's exit reason */
+        uint64_t info1;
+        uint64_t info2;
+        uint32_t interrupt_information;
+        uint32_t error_code;
+};
+
+/* An event of the kernel's KVM, by its trace point. */
+struct ring_kernel_event {
+        struct ring_record record;
+        uint64_t stamp;
+        uint32_t thread;  /* that it happened in; 0: not known */
+        uint32_t known;   /* bits: values of the kind, KERNEL_EVENTS */
+        uint64_t value[]; /* one for each bit, ascending */
 };
 
 struct ring_handled { /* HANDLED, UNHANDLED */

@@ -105,8 +105,9 @@ struct record_settings {
         struct hwaccl_flight_window flight_window;
         struct hwaccl_flight_trigger trigger[HWACCL_FLIGHT_TRIGGER_MAX];
         size_t trigger_count;
-        bool together; /* the VMM dies with the recorder */
-        char **vmm;    /* a program and its arguments, which is run instead of the machine; NULL: none */
+        bool together;     /* the VMM dies with the recorder */
+        bool kernel_exits; /* of the VMM: record what the kernel handles too */
+        char **vmm;        /* a program and its arguments, which is run instead of the machine; NULL: none */
         bool expect_exit;
         uint64_t exit_expected;
 };

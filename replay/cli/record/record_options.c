@@ -266,9 +266,10 @@ bool record_options_collect_vmm(struct record_options *options, const struct rec
         add(options, "accel", "kvm");
         add(options, "clock", "host");
         add(options, "clock_source", "CLOCK_MONOTONIC");
-        add(options, "not_recorded",
-            "guest memory, what threads do beside calls of KVM, the clock, "
-            "what the kernel handles");
+        add(options, "not_recorded", "guest memory, what threads do beside calls of KVM, the clock%s",
+            settings->kernel_exits ? "" : ", what the kernel handles");
+        if (settings->kernel_exits)
+                add(options, "kernel_exits", "yes");
         if (settings->max_exits)
                 add(options, "max_exits", "%" PRIu64, settings->max_exits);
         if (settings->timeout_ns)

@@ -273,6 +273,9 @@ const struct cli_option record_option_table[] = {
          CLI_PARSED(CLI_VALUE_TEXT, parse_flight_recorder)},
         {"together", 0, NULL, "with a VMM of its own (after --): kill it if the recorder is killed",
          CLI_FLAG(S, together)},
+        {"kernel-exits", 0, NULL,
+         "with a VMM after --: record the exits too that the kernel's KVM handles by itself, from its trace points",
+         CLI_FLAG(S, kernel_exits)},
         {"trigger", 0, "CONDITION",
          "have the flight recorder write its window once, at an exit with reason=NAME, port=FIRST-LAST, rip=FIRST-LAST "
          "or verdict=NAME, or several with commas between; may be repeated",
@@ -286,7 +289,8 @@ const struct cli_option record_option_table[] = {
 static bool is_for_machine(const struct cli_option *option)
 {
         static const char *const common[] = {
-                "output", "force", "mode", "anonymous", "max-exits", "timeout", "keyframe-interval", "together"};
+                "output",   "force",       "mode", "anonymous", "max-exits", "timeout", "keyframe-interval",
+                "together", "kernel-exits"};
 
         for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
                 if (strcmp(option->name, common[i]) == 0)
@@ -327,6 +331,8 @@ static bool check_settings(struct record_settings *settings)
                 (void)cli_usage_error(command, "--flight-recorder and --no-db exclude each other");
         else if (settings->trigger_count && !settings->flight_text)
                 (void)cli_usage_error(command, "--trigger requires --flight-recorder WINDOW");
+        else if (settings->kernel_exits)
+                (void)cli_usage_error(command, "--kernel-exits requires a VMM of its own (after --)");
         else if (settings->verify && settings->accel == RECORD_ACCEL_SOFT)
                 (void)cli_usage_error(command, "--verify requires KVM, not --accel soft");
         else

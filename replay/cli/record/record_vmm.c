@@ -36,6 +36,7 @@ struct vmm {
         uint64_t deadline; /* ns of CLOCK_MONOTONIC; 0: none */
         bool timed_out;
         uint64_t began;
+        struct kernel_merge_counts kernel;
 };
 
 bool record_names_vmm(int argc, char **argv)
@@ -80,7 +81,7 @@ static bool create_recorder(struct vmm *vmm, int argc, char **argv, struct hwacc
                 .keyframe_interval = settings->keyframe_interval,
         };
         vmm->files = record_files_create(settings->anonymous);
-        vmm->recorder = vmm_recorder_create(&config, settings->max_exits, error);
+        vmm->recorder = vmm_recorder_create(&config, settings->max_exits, settings->kernel_exits, error);
         record_options_free(&table);
         return vmm->recorder != NULL;
 }
@@ -196,6 +197,19 @@ static void describe_status(const struct vmm *vmm, char *text, size_t room)
                 (void)snprintf(text, room, "exit status %d", WEXITSTATUS(status));
 }
 
+/* Exits that are missing, and why. */
+static void note_kernel(struct vmm *vmm)
+{
+        const struct vmm_recorder_kernel kernel = vmm_recorder_kernel(vmm->recorder, &vmm->kernel);
+        char text[600];
+
+        if (kernel.unwatched) {
+                (void)snprintf(text, sizeof(text), "of %u threads, the first: %s", kernel.unwatched, kernel.problem);
+                vmm_recorder_annotate(vmm->recorder, "host_kernel_exits_missing", text);
+                (void)cli_error(vmm->settings->command, "the kernel's exits are missing %s", text);
+        }
+}
+
 /* The recording's end: what this process asked for first, then what the VMM's parent sees. */
 static bool finish(struct vmm *vmm, const char *how, struct hwaccl_error *error)
 {
@@ -207,6 +221,7 @@ static bool finish(struct vmm *vmm, const char *how, struct hwaccl_error *error)
         vmm_recorder_note_ends(recorder);
         record_files_look(vmm->files, recorder); /* of a VMM that ended soon */
         record_files_annotate(vmm->files, recorder);
+        note_kernel(vmm);
         vmm_recorder_annotate(recorder, "vmm_wait_status", number);
         vmm_recorder_annotate(recorder, "vmm_end", how);
         vmm->recorder = NULL;
@@ -237,7 +252,7 @@ static void summarise(const struct vmm *vmm, const struct vmm_recorder_counts *c
         const struct record_settings *settings = vmm->settings;
         const char *name = settings->vmm[0];
         struct stat status;
-        char size[48] = "";
+        char size[48] = "", handled[64] = "", lost[96] = "";
 
         if (counts->vcpus == 0) {
                 cli_notice(settings->command, "%s ended: %s; %s: nothing is recorded in %s%s%s", name, how,
@@ -246,10 +261,16 @@ static void summarise(const struct vmm *vmm, const struct vmm_recorder_counts *c
         }
         if (counts->exits && stat(settings->output, &status) == 0)
                 (void)snprintf(size, sizeof(size), ", %.1f bytes per exit",
-                               (double)status.st_size / (double)counts->exits);
-        cli_notice(settings->command, "%s ended: %s%s; %" PRIu64 " exits of %u vCPU%s in %.2f s; recorded in %s%s",
-                   name, vmm->timed_out ? "stopped: the timeout was reached: " : "", how, counts->exits, counts->vcpus,
-                   counts->vcpus == 1 ? "" : "s", (double)(now() - vmm->began) / 1e9, settings->output, size);
+                               (double)status.st_size / (double)(counts->exits + vmm->kernel.exits));
+        if (settings->kernel_exits)
+                (void)snprintf(handled, sizeof(handled), " and %" PRIu64 " that the kernel handled", vmm->kernel.exits);
+        if (vmm->kernel.lost)
+                (void)snprintf(lost, sizeof(lost), "; the kernel lost %" PRIu64 " events: see view marks",
+                               vmm->kernel.lost);
+        cli_notice(settings->command, "%s ended: %s%s; %" PRIu64 " exits%s of %u vCPU%s in %.2f s; recorded in %s%s%s",
+                   name, vmm->timed_out ? "stopped: the timeout was reached: " : "", how, counts->exits, handled,
+                   counts->vcpus, counts->vcpus == 1 ? "" : "s", (double)(now() - vmm->began) / 1e9, settings->output,
+                   size, lost);
 }
 
 static int end(struct vmm *vmm)

@@ -25,6 +25,10 @@ struct interpose_control *process_control(void);
 /** process_number - of this process, as the recorder sees it: they may be in different PID namespaces */
 pid_t process_number(void);
 
+/** process_thread_number - of the calling thread, as the recorder sees it; 0: not known. Without a system call where
+ * they may be restricted */
+pid_t process_thread_number(void);
+
 /** process_recorder_gone - whether the recorder has ended. No system call. Async-signal-safe */
 bool process_recorder_gone(void);
 

@@ -1,6 +1,7 @@
 #include "tracer/interpose/library/vcpu.h"
 
 #include "hwaccl/trace_kvm.h"
+#include "tracer/interpose/futex.h"
 #include "tracer/interpose/guest_code.h"
 #include "tracer/interpose/library/exit_text.h"
 #include "tracer/interpose/library/memory_slots.h"
@@ -18,6 +19,7 @@
 
 #define LOOK_INTERVAL   64u /* exits after which the recorder's life is checked again */
 #define TAKE_OVER_TRIES (1u << 26)
+#define ANNOUNCE_NS     UINT64_C(1000000000) /* a recorder that does not answer is not waited for */
 
 struct interpose_vcpu {
         _Atomic(const void *) owner;  /* address of a variable of the thread that is in KVM_RUN; NULL: none */
@@ -27,6 +29,8 @@ struct interpose_vcpu {
         size_t run_size;
         uint64_t sync_registers; /* KVM_SYNC_X86_*: what KVM_RUN leaves in struct kvm_run; 0: KVM_GET_* is needed */
         unsigned until_look;
+        bool announces;    /* the recorder wants to know which thread runs it */
+        int32_t announced; /* the thread that it was told */
         struct interpose_slot *slot;
         struct interpose_object *vm;     /* NULL: not known */
         uint32_t reason;                 /* KVM's, of the last exit */
@@ -47,6 +51,7 @@ struct vcpus {
 static _Atomic(struct vcpus *) vcpus;
 THREAD_LOCAL char this_thread;
 THREAD_LOCAL struct interpose_vcpu *running; /* whose lane this thread writes, unless another one has taken it */
+THREAD_LOCAL int32_t this_number;            /* as the recorder sees it; 0: not asked for yet */
 
 static struct vcpus *get_vcpus(void)
 {
@@ -114,6 +119,7 @@ static bool create(struct interpose_control *control, int vm, struct interpose_o
         const uint64_t wanted = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
         vcpu->sync_registers = sync > 0 && ((uint64_t)sync & wanted) == wanted ? wanted : 0;
         vcpu->until_look = LOOK_INTERVAL;
+        vcpu->announces = control->kernel_exits;
         vcpu->slot = slot;
         vcpu->vm = object->vm;
         describe(vcpu, vm, object);
@@ -204,6 +210,34 @@ static bool is_recording(struct interpose_vcpu *vcpu)
                         vcpu->lane.stopped = true;
         }
         return !vcpu->lane.stopped;
+}
+
+/* The recorder opens the kernel's events of this thread: milliseconds, before its first exit. Where system calls are
+ * restricted there is none here; the recorder looks by itself. */
+static void announce(struct interpose_vcpu *vcpu)
+{
+        struct interpose_control *control = process_control();
+        const uint64_t begin = stamp_monotonic();
+
+        if (!this_number)
+                this_number = process_thread_number();
+        vcpu->announced = this_number;
+        if (!this_number) {
+                vcpu->announces = false;
+                return;
+        }
+        atomic_store_explicit(&vcpu->slot->thread, this_number, memory_order_release);
+        atomic_fetch_add(&control->asked, 1);
+        if (process_may_sleep())
+                futex_wake(&control->asked);
+        uint32_t watched;
+        while ((watched = atomic_load_explicit(&vcpu->slot->watched, memory_order_acquire)) != (uint32_t)this_number &&
+               !process_recorder_gone() && stamp_monotonic() - begin < ANNOUNCE_NS) {
+                if (process_may_sleep())
+                        futex_wait(&vcpu->slot->watched, watched, 100);
+                else
+                        __builtin_ia32_pause();
+        }
 }
 
 /* Data of a port's access, which lies in the mapping; NULL where a VMM describes more than that. */
@@ -445,6 +479,8 @@ __attribute__((noinline)) int vcpu_run(struct interpose_vcpu *vcpu, int fd, void
                 return next_ioctl(fd, KVM_RUN, argument);
         }
         int before = errno;
+        if (__builtin_expect(vcpu->announces, 0) && (vcpu->announced != this_number || !this_number))
+                announce(vcpu);
         record_entry(vcpu, run);
         const uint64_t valid = run->kvm_valid_regs;
         run->kvm_valid_regs = valid | vcpu->sync_registers;
