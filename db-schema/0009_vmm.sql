@@ -1,5 +1,8 @@
 -- Schema version 9: what a VMM does beside its exits.
 
+-- A delivery through a task gate fails where the task is switched.
+INSERT INTO names VALUES ('delivery_step', 27, 'task switch through a task gate');
+
 -- Lanes: threads of a VMM whose exits and calls are recorded, each in its own order. A recording that has none is of one
 -- thread for each vCPU.
 CREATE TABLE lane (

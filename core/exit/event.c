@@ -6,6 +6,7 @@
 
 #include "core/exit/descriptor.h"
 #include "core/exit/registers.h"
+#include "core/exit/task_switch.h"
 #include "core/irq/trap_manager.h"
 
 #define GATE_TASK         0x05
@@ -17,7 +18,7 @@
 #define ERROR_EXT 0x1u
 #define ERROR_IDT 0x2u
 
-enum attempt { DELIVERED, FAULTED, REFUSED };
+enum attempt { DELIVERED, FAULTED, REFUSED, SWITCHES };
 
 /* One attempt to deliver one event. */
 struct delivery {
@@ -26,7 +27,8 @@ struct delivery {
         const struct hwaccl_event *event;
         uint32_t ext; /* ERROR_EXT unless the event is a software interrupt */
         struct hwaccl_exception fault;
-        struct hwaccl_fault_link link; /* for the observer: the step that failed, and what it looked at */
+        struct hwaccl_fault_link link;   /* for the observer: the step that failed, and what it looked at */
+        struct hwaccl_task_switch *task; /* where a task gate leads; NULL: it is refused */
         const char *refusal;
 };
 
@@ -218,6 +220,23 @@ static enum attempt deliver_real(struct delivery *delivery)
         return DELIVERED;
 }
 
+/* The switch itself is the caller's. */
+static enum attempt enter_task(struct delivery *delivery, const struct gate *gate)
+{
+        struct descriptor descriptor;
+        const struct hwaccl_task_switch task = {HWACCL_TASK_GATE, gate->selector, *delivery->event};
+
+        if (!delivery->task) {
+                delivery->refusal = "an event goes through a task gate, which is not supported here";
+                return REFUSED;
+        }
+        look(delivery, HWACCL_DELIVERY_TASK, delivery->context.gdtr.base + (gate->selector & 0xfff8u));
+        if (!hwaccl_task_find(&delivery->context, delivery->memory, &task, &descriptor, &delivery->fault))
+                return FAULTED;
+        *delivery->task = task;
+        return SWITCHES;
+}
+
 static enum attempt read_gate(struct delivery *delivery, bool long_mode, struct gate *gate)
 {
         const struct hwaccl_machine_context *context = &delivery->context;
@@ -249,11 +268,7 @@ static enum attempt read_gate(struct delivery *delivery, bool long_mode, struct 
                 return fault(delivery, HWACCL_DELIVERY_GATE_PRIVILEGE, HWACCL_VECTOR_GP, error_code);
         if (!gate->present)
                 return fault(delivery, HWACCL_DELIVERY_GATE_ABSENT, HWACCL_VECTOR_NP, error_code);
-        if (gate->type == GATE_TASK) {
-                delivery->refusal = "an event goes through a task gate, which is not supported";
-                return REFUSED;
-        }
-        return DELIVERED;
+        return gate->type == GATE_TASK ? enter_task(delivery, gate) : DELIVERED;
 }
 
 static enum attempt read_descriptor(struct delivery *delivery, uint16_t selector, enum hwaccl_delivery_step limit,
@@ -352,19 +367,19 @@ static enum attempt load_inner_stack(struct delivery *delivery, unsigned dpl)
         return DELIVERED;
 }
 
-static uint64_t pushed_flags(const struct delivery *delivery)
+uint64_t hwaccl_event_saved_flags(const struct hwaccl_machine_context *context, const struct hwaccl_event *event)
 {
-        uint64_t flags = delivery->context.rflags;
+        uint64_t flags = context->rflags;
 
-        if (delivery->event->length)
+        if (event->length)
                 flags &= ~RFLAGS_RF; /* the instruction is complete */
-        return is_fault_class(delivery->event) ? flags | RFLAGS_RF : flags;
+        return is_fault_class(event) ? flags | RFLAGS_RF : flags;
 }
 
 static void frame_push_state(struct frame *frame, const struct delivery *delivery,
                              const struct hwaccl_machine_context *before)
 {
-        frame_push(frame, pushed_flags(delivery));
+        frame_push(frame, hwaccl_event_saved_flags(&delivery->context, delivery->event));
         frame_push(frame, before->segment[HWACCL_CS].selector);
         frame_push(frame, return_address(delivery));
         if (delivery->event->kind == HWACCL_EVENT_EXCEPTION && delivery->event->exception.has_error_code)
@@ -486,61 +501,6 @@ static enum attempt attempt_delivery(struct delivery *delivery, const struct hwa
         return before->efer & HWACCL_EFER_LMA ? deliver_long(delivery, before) : deliver_protected(delivery, before);
 }
 
-static bool is_contributory(uint8_t vector)
-{
-        return vector == HWACCL_VECTOR_DE || (vector >= HWACCL_VECTOR_TS && vector <= HWACCL_VECTOR_GP);
-}
-
-/* What a fault in the delivery of an event turns into (SDM 3A, table 6-5). False: shutdown. */
-static bool combine(const struct hwaccl_event *first, const struct hwaccl_exception *second, struct hwaccl_event *next)
-{
-        bool exception = first->kind == HWACCL_EVENT_EXCEPTION;
-        uint8_t vector = first->exception.vector;
-        bool severe = is_contributory(second->vector) || second->vector == HWACCL_VECTOR_PF;
-
-        if (exception && vector == HWACCL_VECTOR_DF && severe)
-                return false;
-        bool doubles = exception && ((is_contributory(vector) && is_contributory(second->vector)) ||
-                                     (vector == HWACCL_VECTOR_PF && severe));
-        *next = (struct hwaccl_event){.kind = HWACCL_EVENT_EXCEPTION, .exception = *second};
-        if (doubles)
-                next->exception = (struct hwaccl_exception){HWACCL_VECTOR_DF, true, 0, 0};
-        return true;
-}
-
-static void describe_event(struct hwaccl_fault_link *link, const struct hwaccl_event *event,
-                           const struct hwaccl_machine_context *before)
-{
-        link->rip = before->rip;
-        link->cs = (uint16_t)before->segment[HWACCL_CS].selector;
-        link->source = (uint8_t)event->kind;
-        link->vector = event->exception.vector;
-        if (event->kind != HWACCL_EVENT_EXCEPTION)
-                return;
-        if (event->exception.has_error_code) {
-                link->error_code = event->exception.error_code;
-                link->has |= HWACCL_FAULT_HAS_ERROR_CODE;
-        }
-        if (event->exception.vector == HWACCL_VECTOR_PF) {
-                link->cr2 = event->exception.fault_address;
-                link->has |= HWACCL_FAULT_HAS_CR2;
-        }
-}
-
-static void describe_raised(struct hwaccl_fault_link *link, const struct hwaccl_exception *fault)
-{
-        link->raised = fault->vector;
-        link->has |= HWACCL_FAULT_HAS_RAISED;
-        if (fault->has_error_code) {
-                link->raised_error_code = fault->error_code;
-                link->has |= HWACCL_FAULT_HAS_RAISED_ERROR_CODE;
-        }
-        if (fault->vector == HWACCL_VECTOR_PF) {
-                link->raised_cr2 = fault->fault_address;
-                link->has |= HWACCL_FAULT_HAS_RAISED_CR2;
-        }
-}
-
 /* False when the attempt read what is not known: it ends nowhere. */
 static bool observe(struct delivery *delivery, struct hwaccl_delivery_observer *observer, enum attempt attempt,
                     const struct hwaccl_machine_context *before)
@@ -550,21 +510,22 @@ static bool observe(struct delivery *delivery, struct hwaccl_delivery_observer *
 
         if (!known) {
                 look(delivery, HWACCL_DELIVERY_UNKNOWN, link->address);
-        } else if (attempt == DELIVERED) {
+        } else if (attempt == DELIVERED || attempt == SWITCHES) {
                 look(delivery, HWACCL_DELIVERY_DELIVERED, delivery->context.rip);
         } else if (attempt == REFUSED) {
                 link->step = HWACCL_DELIVERY_NOT_FOLLOWED;
         } else {
-                describe_raised(link, &delivery->fault);
+                hwaccl_event_describe_raised(link, &delivery->fault);
         }
-        describe_event(link, delivery->event, before);
+        hwaccl_event_describe(link, delivery->event, before);
         observer->link(observer->opaque, link);
         return known;
 }
 
-bool hwaccl_event_deliver(struct hwaccl_machine_context *context, const struct hwaccl_physical_memory *memory,
-                          const struct hwaccl_event *event, struct hwaccl_delivery_observer *observer,
-                          const char **refusal)
+enum hwaccl_event_end hwaccl_event_follow(struct hwaccl_machine_context *context,
+                                          const struct hwaccl_physical_memory *memory, const struct hwaccl_event *event,
+                                          struct hwaccl_delivery_observer *observer, struct hwaccl_task_switch *task,
+                                          const char **refusal)
 {
         struct hwaccl_machine_context before = *context;
         struct hwaccl_event current = *event;
@@ -574,22 +535,31 @@ bool hwaccl_event_deliver(struct hwaccl_machine_context *context, const struct h
         if (event->kind == HWACCL_EVENT_EXCEPTION && event->exception.vector == HWACCL_VECTOR_PF)
                 before.cr2 = event->exception.fault_address;
         for (;;) {
-                struct delivery delivery = {.context = before, .memory = memory, .event = &current, .ext = ext};
+                struct delivery delivery = {
+                        .context = before, .memory = memory, .event = &current, .ext = ext, .task = task};
                 enum attempt attempt = attempt_delivery(&delivery, &before);
                 if (observer && !observe(&delivery, observer, attempt, &before))
-                        return false;
+                        return HWACCL_EVENT_SHUTDOWN;
                 switch (attempt) {
-                case DELIVERED: *context = delivery.context; return true;
-                case REFUSED: *refusal = delivery.refusal; return false;
+                case DELIVERED: *context = delivery.context; return HWACCL_EVENT_DELIVERED;
+                case SWITCHES: context->cr2 = before.cr2; return HWACCL_EVENT_TASK;
+                case REFUSED: *refusal = delivery.refusal; return HWACCL_EVENT_REFUSED;
                 case FAULTED: break;
                 }
                 /* CR2 is written when the page fault is found, even if it ends up as a double fault */
                 if (delivery.fault.vector == HWACCL_VECTOR_PF)
                         before.cr2 = delivery.fault.fault_address;
                 struct hwaccl_event next;
-                if (!combine(&current, &delivery.fault, &next))
-                        return false;
+                if (!hwaccl_event_combine(&current, &delivery.fault, &next))
+                        return HWACCL_EVENT_SHUTDOWN;
                 current = next;
                 ext = ERROR_EXT;
         }
+}
+
+bool hwaccl_event_deliver(struct hwaccl_machine_context *context, const struct hwaccl_physical_memory *memory,
+                          const struct hwaccl_event *event, struct hwaccl_delivery_observer *observer,
+                          const char **refusal)
+{
+        return hwaccl_event_follow(context, memory, event, observer, NULL, refusal) == HWACCL_EVENT_DELIVERED;
 }

@@ -59,10 +59,10 @@ static void a_tpr_below_threshold_brings_the_guests_cr8(void **state)
 static void every_reason_gets_the_verdict_of_the_table(void **state)
 {
         (void)state;
-        static const uint8_t resume[] = {0, 1, 7, 8, 9, 43, 52};
-        static const uint8_t emulate[] = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
-                                          24, 25, 26, 27, 29, 30, 31, 32, 36, 39, 40, 44, 48, 50,
-                                          51, 53, 54, 55, 57, 58, 59, 60, 61, 63, 64, 67, 68, 69};
+        static const uint8_t resume[] = {0, 1, 7, 8, 43, 52};
+        static const uint8_t emulate[] = {9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+                                          24, 25, 26, 27, 29, 30, 31, 32, 36, 39, 40, 44, 48, 50, 51,
+                                          53, 54, 55, 57, 58, 59, 60, 61, 63, 64, 67, 68, 69};
         static const uint8_t entry_failure[] = {33, 34, 41};
         enum hwaccl_verdict expected[256];
 

@@ -6,6 +6,7 @@
 #include "core/exit/emulate/emulator.h"
 #include "core/exit/emulate/instruction.h"
 #include "core/exit/guest_access.h"
+#include "core/exit/task_switch.h"
 
 /* How an instruction's execution ended. */
 enum step {
@@ -15,6 +16,7 @@ enum step {
         STEP_RETURNED,  /* by IRET: RF too is as it goes on */
         STEP_SS_LOADED, /* by MOV or POP: interrupts are blocked until after the next instruction */
         STEP_HALT,
+        STEP_TASK,        /* to emulation->task */
         STEP_EXCEPTION,   /* emulation->exception says which */
         STEP_UNSUPPORTED, /* this form of the instruction is not emulated; nothing has changed */
 };
@@ -29,6 +31,7 @@ struct emulation {
         struct hwaccl_fault_chain *faults;           /* of the exception that is delivered */
         const struct instruction *instruction;
         struct hwaccl_exception exception;
+        struct hwaccl_task_switch task;
 };
 
 static inline enum step raise_fault(struct emulation *emulation, enum hwaccl_vector vector)
@@ -104,6 +107,13 @@ bool find_segment(struct emulation *emulation, enum hwaccl_segment_register numb
 bool read_descriptor(struct emulation *emulation, uint16_t selector, struct descriptor *descriptor);
 bool set_accessed(struct emulation *emulation, struct descriptor *descriptor);
 bool read_far_pointer(struct emulation *emulation, uint64_t *offset, uint16_t *selector);
+
+/* task.c */
+struct hwaccl_task_debug debug_registers(struct emulation *emulation);
+enum hwaccl_outcome switch_tasks(struct emulation *emulation, const struct hwaccl_task_switch *task,
+                                 const char **refusal);
+enum hwaccl_outcome task_switch_exit(struct emulation *emulation, const struct hwaccl_subject_state *state,
+                                     struct hwaccl_error *error);
 
 /* arithmetic.c: ZF, SF and PF of a result; and the result with the status flags of *rflags replaced */
 #define STATUS_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)

@@ -359,16 +359,16 @@ static bool agrees(const struct emulation *emulation, const struct hwaccl_subjec
         return (state->exit_qualification & known) == io_qualification(emulation);
 }
 
-static enum hwaccl_outcome deliver(const struct emulation *emulation, const struct fetch *fetch,
-                                   struct hwaccl_error *error)
+static enum hwaccl_outcome deliver(struct emulation *emulation, const struct fetch *fetch, struct hwaccl_error *error)
 {
         const struct hwaccl_event event = {.kind = HWACCL_EVENT_EXCEPTION, .exception = emulation->exception};
         struct hwaccl_delivery_observer observer = {hwaccl_fault_chain_add, emulation->faults,
                                                     &emulation->host->failed};
+        struct hwaccl_task_debug debug = debug_registers(emulation);
         const char *refusal;
 
         emulation->faults->count = 0;
-        if (hwaccl_event_deliver(emulation->context, emulation->memory, &event, &observer, &refusal))
+        if (hwaccl_task_event(emulation->context, emulation->memory, &debug, &event, &observer, &refusal))
                 return HWACCL_OUTCOME_EXCEPTION;
         return refusal ? fail(emulation, fetch, error, refusal) : HWACCL_OUTCOME_TRIPLE_FAULT;
 }
@@ -399,6 +399,11 @@ static enum hwaccl_outcome finish(struct emulation *emulation, const struct fetc
                 return deliver(emulation, fetch, error);
         if (step == STEP_UNSUPPORTED)
                 return fail(emulation, fetch, error, "cannot emulate");
+        if (step == STEP_TASK) {
+                const char *refusal;
+                enum hwaccl_outcome outcome = switch_tasks(emulation, &emulation->task, &refusal);
+                return refusal ? fail(emulation, fetch, error, refusal) : outcome;
+        }
         if (step == STEP_REPEAT)
                 emulation->context->interrupts_inhibited =
                         false; /* blocking by STI or MOV SS covers the first iteration only */
@@ -455,6 +460,8 @@ enum hwaccl_outcome hwaccl_emulator_run(struct hwaccl_emulator *emulator, struct
 
         if ((state->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK) == HWACCL_EXIT_EXCEPTION_OR_NMI)
                 return debug_exception(&emulation, state, &fetch, error);
+        if ((state->exit_reason & HWACCL_EXIT_REASON_BASIC_MASK) == HWACCL_EXIT_TASK_SWITCH)
+                return task_switch_exit(&emulation, state, error);
         if (!hwaccl_segment_translate(context, HWACCL_CS, context->rip, 1, HWACCL_ACCESS_EXECUTE, &fetch.linear,
                                       &emulation.exception))
                 return deliver(&emulation, &fetch, error);

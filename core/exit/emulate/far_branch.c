@@ -1,5 +1,5 @@
-/* Far CALL, JMP, RET and IRET to the same privilege level. Gates, tasks, outer levels and virtual-8086 mode are not
- * emulated. */
+/* Far CALL, JMP, RET and IRET to the same privilege level, or to another task. Call gates, outer levels and
+ * virtual-8086 mode are not emulated. */
 #include "core/exit/emulate/emulation.h"
 
 #include "core/exit/descriptor.h"
@@ -30,7 +30,7 @@ static enum step check_code(struct emulation *emulation, uint16_t selector, uint
         bool conforming = rights & SEGMENT_TYPE_CONFORMING;
 
         if (!(rights & SEGMENT_S) && !returns)
-                return STEP_UNSUPPORTED; /* a gate or a task */
+                return STEP_UNSUPPORTED; /* a call gate */
         if (!(rights & SEGMENT_S) || !(rights & SEGMENT_TYPE_CODE))
                 return refuse_selector(emulation, HWACCL_VECTOR_GP, selector);
         if ((emulation->context->efer & HWACCL_EFER_LMA) && (rights & SEGMENT_L) && (rights & SEGMENT_D))
@@ -78,8 +78,26 @@ static enum step enter(struct emulation *emulation, const struct target *target)
         return STEP_BRANCHED;
 }
 
+static enum step task_step(enum hwaccl_task_result result, enum step none)
+{
+        switch (result) {
+        case HWACCL_TASK_SWITCH: return STEP_TASK;
+        case HWACCL_TASK_FAULT: return STEP_EXCEPTION;
+        default: return none;
+        }
+}
+
+static enum step find_task(struct emulation *emulation, uint16_t selector, enum hwaccl_task_source source)
+{
+        emulation->task =
+                (struct hwaccl_task_switch){.source = source, .event = {.length = emulation->instruction->length}};
+        return task_step(hwaccl_task_of_branch(emulation->context, emulation->memory, selector, &emulation->task,
+                                               &emulation->exception),
+                         STEP_UNSUPPORTED);
+}
+
 /* The pointer is in memory, or the instruction's last bytes. */
-static enum step read_target(struct emulation *emulation, struct target *target)
+static enum step read_target(struct emulation *emulation, enum hwaccl_task_source source, struct target *target)
 {
         const struct instruction *instruction = emulation->instruction;
         uint64_t offset = instruction->immediate & UINT32_MAX;
@@ -87,13 +105,14 @@ static enum step read_target(struct emulation *emulation, struct target *target)
 
         if (instruction->operand[0].kind == OPERAND_MEMORY && !read_far_pointer(emulation, &offset, &selector))
                 return STEP_EXCEPTION;
-        return find_target(emulation, selector, offset, false, target);
+        enum step step = find_target(emulation, selector, offset, false, target);
+        return step == STEP_UNSUPPORTED ? find_task(emulation, selector, source) : step;
 }
 
 enum step execute_jump_far(struct emulation *emulation)
 {
         struct target target;
-        enum step step = read_target(emulation, &target);
+        enum step step = read_target(emulation, HWACCL_TASK_JMP, &target);
 
         return step == STEP_DONE ? enter(emulation, &target) : step;
 }
@@ -105,7 +124,7 @@ enum step execute_call_far(struct emulation *emulation)
         uint64_t pointer = context->gpr[HWACCL_RSP];
         struct place place[2];
         struct target target;
-        enum step step = read_target(emulation, &target);
+        enum step step = read_target(emulation, HWACCL_TASK_CALL, &target);
 
         if (step != STEP_DONE)
                 return step;
@@ -138,7 +157,19 @@ enum step execute_return_far(struct emulation *emulation)
         return enter(emulation, &target);
 }
 
-/* To another task or to virtual-8086 mode (SDM 2A, IRET). */
+/* A return from a nested task touches no stack. */
+static enum step find_return_task(struct emulation *emulation)
+{
+        if (is_real(emulation->context))
+                return STEP_DONE;
+        emulation->task = (struct hwaccl_task_switch){.source = HWACCL_TASK_IRET,
+                                                      .event = {.length = emulation->instruction->length}};
+        return task_step(
+                hwaccl_task_of_return(emulation->context, emulation->memory, &emulation->task, &emulation->exception),
+                STEP_DONE);
+}
+
+/* To virtual-8086 mode (SDM 2A, IRET). */
 static enum step check_flags(struct emulation *emulation, uint64_t flags)
 {
         const struct hwaccl_machine_context *context = emulation->context;
@@ -147,8 +178,6 @@ static enum step check_flags(struct emulation *emulation, uint64_t flags)
                 return STEP_DONE;
         if (context->efer & HWACCL_EFER_LMA)
                 return context->rflags & RFLAGS_NT ? raise_fault_code(emulation, HWACCL_VECTOR_GP, 0) : STEP_DONE;
-        if (context->rflags & RFLAGS_NT)
-                return STEP_UNSUPPORTED;
         return (flags & RFLAGS_VM) && hwaccl_context_cpl(context) == 0 ? STEP_UNSUPPORTED : STEP_DONE;
 }
 
@@ -182,10 +211,13 @@ enum step execute_interrupt_return(struct emulation *emulation)
         if ((context->rflags & RFLAGS_VM) && (context->cr0 & HWACCL_CR0_PE) &&
             (context->rflags & RFLAGS_IOPL) != RFLAGS_IOPL)
                 return raise_fault_zero(emulation, HWACCL_VECTOR_GP);
+        enum step step = find_return_task(emulation);
+        if (step != STEP_DONE)
+                return step;
         for (unsigned i = 0; i < 3; i++, rsp = stack_move(emulation, rsp, size))
                 if (!stack_read(emulation, rsp, size, &value[i]))
                         return STEP_EXCEPTION;
-        enum step step = check_flags(emulation, value[2]);
+        step = check_flags(emulation, value[2]);
         if (step == STEP_DONE)
                 step = find_target(emulation, (uint16_t)value[1], value[0], true, &target);
         if (step != STEP_DONE)

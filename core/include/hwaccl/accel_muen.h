@@ -45,7 +45,9 @@
  *      before the run ends that run at once.
  *   3. The other side writes the state as VT-x would leave it: qualification, guest-physical address, interruptibility,
  *      interrupt information, instruction length, RIP at the instruction that exited, control registers with their
- *      shadows under the masks; the exit reason last. It rings doorbell_exit. This side owns the state again. Bits of
+ *      shadows under the masks; the exit reason last. At a task switch (reason 9) through a task gate in the IDT,
+ *      interrupt information is the IDT-vectoring information, with its error code in bits 63:32; without it the guest
+ *      ends with an error. It rings doorbell_exit. This side owns the state again. Bits of
  *      monitor_interrupts that it set and that are still set it takes back. It copies the state before it looks at it.
  *
  * Each side's writes are done before it rings (a release), and it reads after it has seen a ring (an acquire). Bits of

@@ -58,7 +58,7 @@ enum hwaccl_outcome {
         X(6, OTHER_SMI, "other SMI", UNKNOWN)                                                                          \
         X(7, INTERRUPT_WINDOW, "interrupt window", RESUME)                                                             \
         X(8, NMI_WINDOW, "NMI window", RESUME)                                                                         \
-        X(9, TASK_SWITCH, "task switch", RESUME)                                                                       \
+        X(9, TASK_SWITCH, "task switch", EMULATE)                                                                      \
         X(10, CPUID, "CPUID", EMULATE)                                                                                 \
         X(11, GETSEC, "GETSEC", EMULATE)                                                                               \
         X(12, HLT, "HLT", EMULATE)                                                                                     \

@@ -55,7 +55,8 @@ enum hwaccl_event_source {
         X(23, FRAME_WRITE, "page fault at the stack")                                                                  \
         X(24, TARGET, "handler beyond the code segment")                                                               \
         X(25, NOT_FOLLOWED, "task gate or virtual-8086 mode: not followed")                                            \
-        X(26, UNKNOWN, "memory not known")
+        X(26, UNKNOWN, "memory not known")                                                                             \
+        X(27, TASK, "task switch through a task gate")
 
 enum hwaccl_delivery_step {
 #define X(number, identifier, name) HWACCL_DELIVERY_##identifier = (number),

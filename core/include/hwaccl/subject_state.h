@@ -41,7 +41,8 @@ struct hwaccl_subject_state {
         uint64_t exit_qualification;     /* SDM 3C, 28.2.1 */
         uint64_t guest_physical_address; /* of the last EPT violation */
         uint64_t interruptibility;       /* SDM 3C, 25.4.2: bit 0 blocking by STI, 1 by MOV SS, 3 by NMI */
-        uint64_t interrupt_information;  /* VM-exit interruption information, SDM 3C, 25.9.2 */
+        uint64_t interrupt_information;  /* VM-exit interruption information, SDM 3C, 25.9.2; at a task switch through a
+                                            gate: bits 31:0 IDT-vectoring information, 63:32 its error code, 25.9.3 */
         uint64_t instruction_length;     /* in bytes; only where hwaccl_exit_reason_has_length() */
         uint64_t rip;
         uint64_t rsp;
