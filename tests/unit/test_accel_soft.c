@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "core/exit/registers.h"
 #include "tests/fixtures/accel_fixture.h"
 
 static void fixed_exits_have_reason_length_and_rip(void **unused)
@@ -381,6 +382,100 @@ static void instructions_that_do_not_exit_are_performed(void **unused)
         (void)unused;
 }
 
+#define TSS_AT   UINT64_C(0x5000)
+#define TSS_FREE 0x40u
+#define TSS_BUSY 0x48u
+
+static struct guest *guest_with_tasks(void)
+{
+        struct guest *guest = guest_new();
+
+        protect(guest, CODE_32);
+        put64(guest, GDT + TSS_FREE, UINT64_C(0x0000890050000067));
+        put64(guest, GDT + TSS_BUSY, UINT64_C(0x00008b0050000067));
+        put64(guest, TSS_AT, TSS_BUSY);
+        guest->state.tr = (struct hwaccl_segment){TSS_BUSY, TSS_AT, 0x67, 0x8b};
+        return guest;
+}
+
+static void put_task_gate(struct guest *guest, unsigned vector)
+{
+        put64(guest, IDT + vector * 8, UINT64_C(0x0000850000400000));
+}
+
+static void expect_switch(struct guest *guest, uint64_t qualification, unsigned length, uint64_t information)
+{
+        run_to(guest, HWACCL_EXIT_TASK_SWITCH, CODE);
+        assert_int_equal(guest->state.exit_qualification, qualification);
+        assert_int_equal(guest->state.instruction_length, length);
+        assert_int_equal(guest->state.interrupt_information, information);
+        assert_int_equal(guest->state.tr.selector, TSS_BUSY); /* nothing has happened yet */
+        guest_free(guest);
+}
+
+static void task_switches_exit_before_they_happen(void **unused)
+{
+        struct guest *guest = guest_with_tasks();
+
+        code(guest, 0xea, 0, 0, 0, 0, TSS_FREE, 0);
+        expect_switch(guest, TSS_FREE | UINT64_C(2) << 30, 7, 0);
+        guest = guest_with_tasks();
+        code(guest, 0x9a, 0, 0, 0, 0, TSS_FREE, 0);
+        expect_switch(guest, TSS_FREE, 7, 0);
+        for (unsigned call = 0; call < 2; call++) { /* through memory */
+                guest = guest_with_tasks();
+                put64(guest, 0x6000, (uint64_t)TSS_FREE << 32);
+                code(guest, 0xff, 0x2d, 0, 0x60, 0, 0);
+                if (call)
+                        poke_memory(guest, CODE + 1, "\x1d", 1);
+                expect_switch(guest, TSS_FREE | (call ? 0 : UINT64_C(2) << 30), 6, 0);
+        }
+        guest = guest_with_tasks();
+        guest->state.rflags |= RFLAGS_NT;
+        guest->state.interruptibility = HWACCL_INTERRUPTIBILITY_NMI;
+        code(guest, 0xcf);
+        run_to(guest, HWACCL_EXIT_TASK_SWITCH, CODE);
+        assert_int_equal(guest->state.exit_qualification, TSS_BUSY | UINT64_C(1) << 30);
+        assert_int_equal(guest->state.interruptibility, 0);
+        guest_free(guest);
+        (void)unused;
+}
+
+static void a_task_gate_exits_with_its_event(void **unused)
+{
+        static const struct {
+                uint8_t bytes[4];
+                uint8_t vector, length;
+                uint64_t information;
+        } rows[] = {
+                {{0xcd, 0x30}, 0x30, 2, 0x80000430}, {{0xcd, 0x03}, 3, 2, 0x80000403},
+                {{0xcc}, 3, 1, 0x80000603},          {{0xf1}, 1, 1, 0x80000501},
+                {{0x0f, 0x0b}, 6, 0, 0x80000306},    {{0x8e, 0xc0}, 13, 0, UINT64_C(0x123480000b0d)}, /* mov es, ax */
+        };
+        const uint64_t gate = TSS_FREE | UINT64_C(3) << 30;
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct guest *guest = guest_with_tasks();
+                guest->state.rax = 0x1234;
+                put_task_gate(guest, rows[i].vector);
+                poke_memory(guest, CODE, rows[i].bytes, 4);
+                expect_switch(guest, gate, rows[i].length, rows[i].information);
+        }
+        struct guest *guest = guest_with_tasks();
+        put_task_gate(guest, 0x40);
+        guest->state.rflags |= RFLAGS_IF;
+        hwaccl_pending_interrupts_set(&guest->pending, 0x40);
+        expect_switch(guest, gate, 0, 0x80000040);
+        guest = guest_with_tasks();
+        put_task_gate(guest, 2);
+        hwaccl_pending_interrupts_set(&guest->pending, 2);
+        run_to(guest, HWACCL_EXIT_TASK_SWITCH, CODE);
+        assert_int_equal(guest->state.interrupt_information, 0x80000202);
+        assert_int_equal(guest->state.interruptibility, HWACCL_INTERRUPTIBILITY_NMI);
+        guest_free(guest);
+        (void)unused;
+}
+
 static void what_cannot_be_run_faithfully_is_refused(void **unused)
 {
         struct guest *guest = guest_new();
@@ -397,14 +492,6 @@ static void what_cannot_be_run_faithfully_is_refused(void **unused)
         guest->state.rip = CODE;
         guest->state.sysenter_cs = 8;
         refused(guest, "SYSENTER");
-        code(guest, 0xea, 0, 0, 0, 0, 0x40, 0);
-        put64(guest, GDT + 0x40, UINT64_C(0x0000890050000067));
-        guest->state.rip = CODE;
-        refused(guest, "switches tasks");
-        put64(guest, IDT + 8, UINT64_C(0x0000850000400000)); /* task gate for #DB */
-        code(guest, 0xf1);
-        guest->state.rip = CODE;
-        refused(guest, "task gate");
         guest->state.rip = CODE;
         guest->state.ss.access_rights = 0xc0f3;
         refused(guest, "privilege level 0");
@@ -442,6 +529,8 @@ int main(void)
                 cmocka_unit_test(far_returns_in_real_mode_land_where_they_should),
                 cmocka_unit_test(modified_code_runs_as_modified),
                 cmocka_unit_test(instructions_that_do_not_exit_are_performed),
+                cmocka_unit_test(task_switches_exit_before_they_happen),
+                cmocka_unit_test(a_task_gate_exits_with_its_event),
                 cmocka_unit_test(what_cannot_be_run_faithfully_is_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "core/accel/soft/interrupt.h"
 
 #include "core/exit/registers.h"
+#include "core/irq/trap_manager.h"
 #include "core/subject/transfer.h"
 #include "hwaccl/exit_reason.h"
 
@@ -89,21 +90,61 @@ static void take_back(const struct hwaccl_machine_context *context, struct hwacc
         state->gs = context->segment[HWACCL_GS];
 }
 
+#define INT_N                0xcdu
+#define VECTORING_VALID      (UINT64_C(1) << 31)
+#define VECTORING_ERROR_CODE (UINT64_C(1) << 11)
+
+/* IDT-vectoring information, and its error code in the upper half (SDM 3C, table 25-20). */
+static uint64_t vectoring_information(const struct soft *soft, const struct hwaccl_event *event)
+{
+        const struct hwaccl_exception *exception = &event->exception;
+        uint64_t type = 0; /* external interrupt */
+
+        if (event->kind == HWACCL_EVENT_SOFTWARE)
+                type = soft->site->opcode == INT_N ? 4 : 6; /* INT3, INTO */
+        else if (event->kind == HWACCL_EVENT_EXCEPTION)
+                type = event->length ? 5 : 3; /* INT1; hardware exception */
+        else if (exception->vector == HWACCL_VECTOR_NMI)
+                type = 2;
+        uint64_t information = VECTORING_VALID | type << 8 | exception->vector;
+        if (event->kind == HWACCL_EVENT_EXCEPTION && exception->has_error_code)
+                information |= VECTORING_ERROR_CODE | (uint64_t)exception->error_code << 32;
+        return information;
+}
+
+enum soft_result soft_switch_tasks(struct soft *soft, const struct hwaccl_task_switch *task)
+{
+        enum soft_result result = soft_exit(soft, HWACCL_EXIT_TASK_SWITCH,
+                                            task->selector | (uint64_t)task->source << 30, task->event.length);
+
+        if (task->source == HWACCL_TASK_GATE)
+                soft->state->interrupt_information = vectoring_information(soft, &task->event);
+        soft_memory_drop(&soft->memory); /* of the old CR3 */
+        return result;
+}
+
+static enum soft_result refuse_delivery(struct soft *soft, const struct hwaccl_event *event, const char *refusal)
+{
+        hwaccl_error_set(soft->error, "vector %u at %04" PRIx64 ":%08" PRIx64 ": %s; use --accel kvm",
+                         event->exception.vector, soft->state->cs.selector, soft->state->rip, refusal);
+        return SOFT_FAILED;
+}
+
 enum soft_result soft_deliver(struct soft *soft, const struct hwaccl_event *event)
 {
         struct hwaccl_physical_memory memory = soft_physical(soft);
         struct hwaccl_delivery_observer observer = {.link = hwaccl_fault_chain_add, .opaque = &soft->faults};
         struct hwaccl_machine_context context;
+        struct hwaccl_task_switch task;
         const char *refusal;
 
         if (!soft_context(soft, &context))
                 return SOFT_FAILED;
-        if (!hwaccl_event_deliver(&context, &memory, event, &observer, &refusal)) {
-                if (!refusal)
-                        return soft_exit(soft, HWACCL_EXIT_TRIPLE_FAULT, 0, 0);
-                hwaccl_error_set(soft->error, "vector %u at %04" PRIx64 ":%08" PRIx64 ": %s; use --accel kvm",
-                                 event->exception.vector, soft->state->cs.selector, soft->state->rip, refusal);
-                return SOFT_FAILED;
+        switch (hwaccl_event_follow(&context, &memory, event, &observer, &task, &refusal)) {
+        case HWACCL_EVENT_DELIVERED: break;
+        case HWACCL_EVENT_SHUTDOWN: return soft_exit(soft, HWACCL_EXIT_TRIPLE_FAULT, 0, 0);
+        case HWACCL_EVENT_REFUSED: return refuse_delivery(soft, event, refusal);
+        case HWACCL_EVENT_TASK: soft->state->cr2 = context.cr2; return soft_switch_tasks(soft, &task);
         }
         take_back(&context, soft->state);
         soft->blocking = 0;

@@ -4,6 +4,7 @@
 
 #include "core/accel/soft/soft.h"
 #include "core/exit/guest_access.h"
+#include "core/exit/task_switch.h"
 
 /** soft_physical - guest memory, for page walks */
 struct hwaccl_physical_memory soft_physical(const struct soft *soft);
@@ -17,8 +18,12 @@ bool soft_access(const struct hwaccl_machine_context *context, struct soft *soft
 bool soft_read_linear(const struct hwaccl_machine_context *context, struct soft *soft, uint64_t linear, void *buffer,
                       unsigned size);
 
-/** soft_deliver, soft_deliver_exception - an event into the guest; an exit when that ends in a triple fault */
+/** soft_deliver, soft_deliver_exception - an event into the guest; an exit when that ends in a triple fault, or goes
+ * through a task gate */
 enum soft_result soft_deliver(struct soft *soft, const struct hwaccl_event *event);
 enum soft_result soft_deliver_exception(struct soft *soft, uint8_t vector, bool has_error_code, uint32_t error_code);
+
+/** soft_switch_tasks - the exit with which the handler switches tasks */
+enum soft_result soft_switch_tasks(struct soft *soft, const struct hwaccl_task_switch *task);
 
 #endif

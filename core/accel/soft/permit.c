@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-#define REX_B 1u
+#define REX_B        1u
+#define CALL_FAR     0x9au
+#define GROUP_5      0xffu
+#define GROUP_5_CALL 3u
 
 static bool is_register(const struct soft_site *site)
 {
@@ -174,21 +177,44 @@ static bool returns_beyond(struct soft *soft, uint16_t selector)
                (descriptor.segment.access_rights & SEGMENT_TYPE_CODE) && offset > descriptor.segment.limit;
 }
 
-/* A return to an outer level, to virtual-8086 mode or to another task is beyond us; anything else the engine does. */
+static enum soft_result switch_or_fault(struct soft *soft, enum hwaccl_task_result result,
+                                        const struct hwaccl_task_switch *task, const struct hwaccl_exception *fault)
+{
+        if (result == HWACCL_TASK_SWITCH)
+                return soft_switch_tasks(soft, task);
+        if (fault->vector == HWACCL_VECTOR_PF)
+                soft->state->cr2 = fault->fault_address;
+        return soft_deliver_exception(soft, fault->vector, fault->has_error_code, fault->error_code);
+}
+
+/* A return to an outer level or to virtual-8086 mode is beyond us, one to another task exits; anything else the engine
+ * does. */
 static enum soft_result check_return(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
+        struct hwaccl_physical_memory memory = soft_physical(soft);
+        struct hwaccl_task_switch task = {.source = HWACCL_TASK_IRET, .event = {.length = site->length}};
+        struct hwaccl_machine_context context;
+        struct hwaccl_exception fault;
         uint16_t selector;
         uint64_t flags;
 
-        if (!soft->protected_mode || !far_selector(soft, site, &selector))
+        if (!soft->protected_mode)
                 return permit(soft);
-        if (site->kind == SOFT_SITE_IRET && !(soft->state->efer & HWACCL_EFER_LMA)) {
-                if (soft->state->rflags & RFLAGS_NT)
-                        return soft_refuse(soft, "returns from a nested task");
-                if (site->operand_bits == 32 && stack_read(soft, site, 2, &flags) && (flags & RFLAGS_VM))
-                        return soft_refuse(soft, "returns to virtual-8086 mode");
+        if (!soft_context(soft, &context))
+                return SOFT_FAILED;
+        if (site->kind == SOFT_SITE_IRET) {
+                enum hwaccl_task_result result = hwaccl_task_of_return(&context, &memory, &task, &fault);
+                if (result != HWACCL_TASK_NONE) {
+                        soft->nmi_blocked = false; /* even if it faults */
+                        return switch_or_fault(soft, result, &task, &fault);
+                }
         }
+        if (!far_selector(soft, site, &selector))
+                return permit(soft);
+        if (site->kind == SOFT_SITE_IRET && !(soft->state->efer & HWACCL_EFER_LMA) && site->operand_bits == 32 &&
+            stack_read(soft, site, 2, &flags) && (flags & RFLAGS_VM))
+                return soft_refuse(soft, "returns to virtual-8086 mode");
         if (selector & 3)
                 return soft_refuse(soft, "returns to an outer privilege level");
         if (!returns_beyond(soft, selector))
@@ -198,20 +224,22 @@ static enum soft_result check_return(struct soft *soft)
 
 static enum soft_result check_far_transfer(struct soft *soft)
 {
-        const struct hwaccl_subject_state *state = soft->state;
+        const struct soft_site *site = soft->site;
+        struct hwaccl_physical_memory memory = soft_physical(soft);
+        bool call = site->opcode == CALL_FAR || (site->opcode == GROUP_5 && (site->modrm >> 3 & 7) == GROUP_5_CALL);
+        struct hwaccl_task_switch task = {.source = call ? HWACCL_TASK_CALL : HWACCL_TASK_JMP,
+                                          .event = {.length = site->length}};
         struct hwaccl_machine_context context;
+        struct hwaccl_exception fault;
         uint16_t selector;
-        uint64_t descriptor = 0, offset;
+        uint64_t offset;
 
-        if (!far_selector(soft, soft->site, &selector) || !soft_context(soft, &context))
+        if (!far_selector(soft, site, &selector) || !soft_context(soft, &context))
                 return permit(soft);
-        uint64_t table = selector & 4 ? state->ldtr.base : state->gdtr.base;
-        if (!soft_read_linear(&context, soft, table + (selector & 0xfff8u), &descriptor, sizeof(descriptor)))
-                return permit(soft);
-        unsigned type = (descriptor >> 40) & 0x1f;
-        if (type == 5 || ((type & 0x15) == 1 && !(state->efer & HWACCL_EFER_LMA)))
-                return soft_refuse(soft, "switches tasks");
-        if (far_offset(soft, soft->site, &offset) && !soft_canonical_far(soft, selector, offset))
+        enum hwaccl_task_result result = hwaccl_task_of_branch(&context, &memory, selector, &task, &fault);
+        if (result != HWACCL_TASK_NONE)
+                return switch_or_fault(soft, result, &task, &fault);
+        if (far_offset(soft, site, &offset) && !soft_canonical_far(soft, selector, offset))
                 return raise(soft, HWACCL_VECTOR_GP);
         return permit(soft);
 }
