@@ -185,6 +185,37 @@ static void until_told(void)
         (void)!write(STDOUT_FILENO, "done\n", 5);
 }
 
+static void wait_for_line(void)
+{
+        char line;
+
+        (void)!write(STDOUT_FILENO, "ready\n", 6);
+        (void)!read(STDIN_FILENO, &line, 1);
+}
+
+/* Two vCPUs in a known order: 7 exits of the first one, then one of the second. That one's exit 100 is a shutdown. */
+static void relay(long count)
+{
+        struct kvm_regs regs = {.rbx = 100, .rcx = KVM_EXIT_SHUTDOWN};
+        int vm = make_vm();
+        struct vcpu fast = make_vcpu(vm, 0), slow = make_vcpu(vm, 1);
+
+        (void)control(slow.fd, KVM_SET_REGS, &regs);
+        for (long i = 0; i < count + 10; i++) {
+                run(fast, 7);
+                run(slow, 1);
+                if (i == count)
+                        wait_for_line();
+        }
+}
+
+/* It does not come back from the handling of its shutdown. */
+static void stuck(void)
+{
+        run_to(make_vcpu(make_vm(), 0), KVM_EXIT_SHUTDOWN, 0);
+        wait_for_line();
+}
+
 /* As VMMs whose vCPUs' threads may only do what they do: system calls to wait, or for files and memory, are no part
  * of that. */
 static void filtered(long count)
@@ -319,6 +350,10 @@ int main(int argc, char **argv)
                 (void)make_vm();
         else if (strcmp(what, "until-told") == 0)
                 until_told();
+        else if (strcmp(what, "relay") == 0)
+                relay(count);
+        else if (strcmp(what, "stuck") == 0)
+                stuck();
         else if (strcmp(what, "background") == 0)
                 background(count);
         else if (strcmp(what, "die") == 0) {

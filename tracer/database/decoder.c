@@ -448,6 +448,8 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, str
         struct decoder_state *state = &decoder->state;
         const void *body = record;
 
+        if (decoder->cutting && decoder_passes(decoder, record))
+                return decoder_pass_over(decoder, record, error);
         switch ((enum ring_record_type)record->type) {
         case RING_RECORD_ENTRY: return take_entry(decoder, body, error);
         case RING_RECORD_OFFER:
@@ -499,6 +501,8 @@ bool decoder_flush(struct decoder *decoder, struct hwaccl_error *error)
 {
         char text[64];
 
+        if (decoder->cutting)
+                return true; /* no row waits */
         (void)snprintf(text, sizeof(text), "%" PRIu64 " ns; times are clamped", decoder->clock.went_back_ns);
         return (!decoder->state.handoff_open || write_handoff(decoder, error)) && flush_row(decoder, error) &&
                flush_block(decoder, error) &&

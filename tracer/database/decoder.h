@@ -104,6 +104,9 @@ struct decoder {
         size_t field_count;
         uint8_t *device_state; /* as last written */
         size_t device_bytes;
+        uint64_t cut;      /* see decoder_cut() */
+        bool cutting;      /* no exit that is not older was there yet */
+        uint8_t cut_entry; /* enum ring_entry_extra of the last entry that was passed over */
 };
 
 /** decoder_init - *decoder is zero except for clock. Call decoder_finish() also when it fails */
@@ -117,6 +120,10 @@ bool decoder_declare_devices(struct decoder *decoder, struct hwaccl_device *cons
 
 /** decoder_start_at - the next entry, or the snapshot before it, is that of exit @first: a keyframe */
 void decoder_start_at(struct decoder *decoder, uint64_t first);
+
+/** decoder_cut - after decoder_start_at(): leave out exits that were entered before the time @stamp, and what belongs
+ * to them; the first one that is not becomes a keyframe */
+void decoder_cut(struct decoder *decoder, uint64_t stamp);
 
 /** decoder_find_devices - read those rows, as a recorder wrote them; they are checked */
 bool decoder_find_devices(struct decoder *decoder, struct hwaccl_error *error);

@@ -75,3 +75,29 @@ bool decoder_take_call_data(struct decoder *decoder, const struct ring_call_data
         state->call_data.rest -= record->size;
         return call_rows_data(&decoder->call_rows, decoder->vcpu, record, error);
 }
+
+void decoder_pass_call(struct decoder *decoder, const struct ring_record *record)
+{
+        struct decoder_state *state = &decoder->state;
+        const void *body = record;
+
+        switch (record->type) {
+        case RING_RECORD_CALL: {
+                const struct ring_call *call = body;
+                open_call(state, call->sequence);
+                expect_data(state, call->sequence, RING_CALL_INPUT, call->total, call->size);
+                break;
+        }
+        case RING_RECORD_CALLED: {
+                const struct ring_called *called = body;
+                close_call(state, called->sequence);
+                expect_data(state, called->sequence, RING_CALL_OUTPUT, called->total, called->size);
+                break;
+        }
+        default: {
+                const struct ring_call_data *data = body;
+                state->call_data.offset += data->size;
+                state->call_data.rest -= data->size;
+        }
+        }
+}

@@ -15,6 +15,15 @@ static inline bool exit_row_has(const struct exit_row *row, enum exit_column col
         return row->known >> column & 1;
 }
 
+/* decoder_cut.c */
+
+/** decoder_passes - whether a record, while no exit of the window was there yet, is older than that or belongs to such
+ * an exit */
+bool decoder_passes(const struct decoder *decoder, const struct ring_record *record);
+
+/** decoder_pass_over - take such a record */
+bool decoder_pass_over(struct decoder *decoder, const struct ring_record *record, struct hwaccl_error *error);
+
 /* decoder_events.c */
 
 /** decoder_flush_walk - the reads were not a page walk that led to an instruction: rows of table input */
@@ -45,5 +54,8 @@ static inline bool decoder_stamp_is_good(const struct decoder *decoder, uint64_t
 
 /** decoder_call_problem - ring_record_problem() of records of calls and lanes (record_check_calls.c) */
 const char *decoder_call_problem(const struct decoder *decoder, const struct ring_record *record, size_t size);
+
+/** decoder_pass_call - RING_RECORD_CALL, CALLED or CALL_DATA, without rows */
+void decoder_pass_call(struct decoder *decoder, const struct ring_record *record);
 
 #endif

@@ -38,7 +38,8 @@ static const char *called_problem(const struct decoder *decoder, const struct ri
             !first_piece_is_good(record->total, record->size) || record->error > INT32_MAX ||
             record->record.extra > RING_CALL_OUTPUT)
                 return "a call's end of another length";
-        if (record->sequence == 0 || !decoder_has_call(&decoder->state, record->sequence))
+        bool older = decoder->cutting && record->sequence < decoder->cut; /* than the window */
+        if (record->sequence == 0 || (!older && !decoder_has_call(&decoder->state, record->sequence)))
                 return "the end of a call that was not made";
         return decoder_stamp_is_good(decoder, record->stamp) ? NULL : "a time that cannot be";
 }

@@ -1,5 +1,7 @@
 #include "tracer/database/writer_database.h"
 
+#include "tracer/ring/ring_records.h"
+
 #include "core/host/file.h"
 #include "tracer/database/schema.h"
 #include "tracer/ring/steps.h"
@@ -88,6 +90,12 @@ bool writer_database_add_vcpu(sqlite3 *db, uint32_t vcpu, struct hwaccl_error *e
 bool writer_database_add_lane(sqlite3 *db, uint32_t lane, struct hwaccl_error *error)
 {
         return database_execute_format(db, error, "INSERT INTO lane(id) VALUES (%u)", lane);
+}
+
+bool writer_database_add(sqlite3 *db, uint32_t lane, struct hwaccl_error *error)
+{
+        return lane < LANE_THREAD_FIRST ? writer_database_add_vcpu(db, lane, error)
+                                        : writer_database_add_lane(db, lane, error);
 }
 
 bool writer_database_fill(sqlite3 *db, const struct recording_head *head, struct hwaccl_error *error)

@@ -32,6 +32,9 @@ bool writer_database_add_vcpu(sqlite3 *db, uint32_t vcpu, struct hwaccl_error *e
 /** writer_database_add_lane - the row of a thread that appeared, of which nothing else is known */
 bool writer_database_add_lane(sqlite3 *db, uint32_t lane, struct hwaccl_error *error);
 
+/** writer_database_add - either of the two, by the lane's number */
+bool writer_database_add(sqlite3 *db, uint32_t lane, struct hwaccl_error *error);
+
 /** writer_database_remove - one that was just made, and could not be filled */
 void writer_database_remove(const char *path);
 

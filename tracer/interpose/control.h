@@ -54,7 +54,8 @@ struct interpose_control {
         uint64_t max_exits; /* SIGTERM to the process that has this exit; 0: no limit */
         uint32_t keyframe_interval;
         uint32_t kernel_exits; /* 1: a thread waits until it is watched, before it enters KVM_RUN the first time */
-        pthread_mutex_t alive; /* robust; the recorder holds it as long as it drains the rings */
+        uint64_t keyframe_bytes;
+        pthread_mutex_t alive;                /* robust; the recorder holds it as long as it drains the rings */
         _Alignas(64) _Atomic uint64_t exits;  /* of all vCPUs; counted if there is a limit */
         _Alignas(64) _Atomic uint32_t wanted; /* slots of vCPUs taken; may exceed INTERPOSE_SLOT_MAX */
         _Atomic uint32_t processes;           /* that have loaded the library */

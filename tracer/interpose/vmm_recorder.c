@@ -68,8 +68,7 @@ static bool lock_alive(pthread_mutex_t *alive)
         return good;
 }
 
-static bool make_control(struct vmm_recorder *recorder, uint64_t max_exits, uint32_t keyframe_interval,
-                         struct hwaccl_error *error)
+static bool make_control(struct vmm_recorder *recorder, uint64_t max_exits, struct hwaccl_error *error)
 {
         const size_t size = sizeof(*recorder->control);
 
@@ -81,7 +80,6 @@ static bool make_control(struct vmm_recorder *recorder, uint64_t max_exits, uint
                 return hwaccl_error_set(error, "cannot create memory to share with the VMM: %s", strerror(errno));
         recorder->control = memory;
         recorder->control->max_exits = max_exits;
-        recorder->control->keyframe_interval = keyframe_interval;
         recorder->control->size = size;
         if (!lock_alive(&recorder->control->alive))
                 return hwaccl_error_set(error, "cannot create a robust mutex");
@@ -231,9 +229,14 @@ struct vmm_recorder *vmm_recorder_create(const struct hwaccl_recorder_config *wa
                 return NULL;
         }
         recorder->fd = -1;
-        if (make_control(recorder, max_exits, interval, error) &&
+        if (make_control(recorder, max_exits, error) &&
             (!kernel_exits || open_kernel(recorder, config, interval, error)))
                 recorder->remote = remote_create(config, error);
+        if (recorder->remote) {
+                const struct remote_keyframes keyframes = remote_keyframes(recorder->remote);
+                recorder->control->keyframe_interval = keyframes.interval;
+                recorder->control->keyframe_bytes = keyframes.bytes;
+        }
         if (recorder->remote && start_server(recorder, error))
                 return recorder;
         if (recorder->remote)
@@ -298,6 +301,11 @@ unsigned vmm_recorder_signal(struct vmm_recorder *recorder, int number)
                 }
         }
         return alive;
+}
+
+void vmm_recorder_dump(struct vmm_recorder *recorder)
+{
+        remote_dump(recorder->remote);
 }
 
 bool vmm_recorder_reached_limit(const struct vmm_recorder *recorder)

@@ -40,6 +40,9 @@ bool vmm_recorder_environment(const struct vmm_recorder *recorder, const char *l
  * A process that has ended does not live, also as long as nobody has waited for it */
 unsigned vmm_recorder_signal(struct vmm_recorder *recorder, int number);
 
+/** vmm_recorder_dump - as hwaccl_recorder_dump() */
+void vmm_recorder_dump(struct vmm_recorder *recorder);
+
 /** vmm_recorder_reached_limit - whether the exit of max_exits was there */
 bool vmm_recorder_reached_limit(const struct vmm_recorder *recorder);
 

@@ -14,6 +14,7 @@ struct remote_recording {
         struct recorder_sink *sink;
         struct hwaccl_recorder_config config; /* of the rings; path owned */
         unsigned ring_count;
+        uint64_t keyframe_bytes;
         _Atomic unsigned vcpu_count;
         _Atomic unsigned thread_count;
         uint8_t vcpu[REMOTE_VCPU_MAX]; /* which ring is theirs */
@@ -52,9 +53,15 @@ struct remote_recording *remote_create(const struct hwaccl_recorder_config *conf
         memset(remote, 0, sizeof(*remote));
         settings.vcpu = 0;
         settings.vcpu_max = RING_FILES_MAX;
-        settings.sink = &recorder_writer;
+        if (!settings.sink)
+                settings.sink = &recorder_writer;
         if (settings.keyframe_interval == 0)
                 settings.keyframe_interval = HWACCL_KEYFRAME_INTERVAL_DEFAULT;
+        settings.keyframe_interval =
+                settings.sink->keyframe_interval(settings.sink_settings, settings.keyframe_interval);
+        if (!settings.ring_size)
+                settings.ring_size = settings.sink->ring_size(settings.sink_settings);
+        remote->keyframe_bytes = settings.sink->keyframe_bytes(settings.sink_settings);
         bool mine = consumer_block_file_size_signal();
         bool good = open_first(remote, &settings, error);
         consumer_unblock_file_size_signal(mine);
@@ -141,6 +148,16 @@ int remote_ring_fd(const struct remote_recording *remote, unsigned vcpu)
 int remote_thread_fd(const struct remote_recording *remote, unsigned thread)
 {
         return thread < remote_thread_count(remote) ? remote->ring[remote->thread[thread]].fd : -1;
+}
+
+struct remote_keyframes remote_keyframes(const struct remote_recording *remote)
+{
+        return (struct remote_keyframes){remote->config.keyframe_interval, remote->keyframe_bytes};
+}
+
+void remote_dump(struct remote_recording *remote)
+{
+        remote->sink->ops->dump(remote->sink);
 }
 
 uint64_t remote_exits(const struct remote_recording *remote)

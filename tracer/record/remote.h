@@ -37,6 +37,17 @@ int remote_ring_fd(const struct remote_recording *remote, unsigned vcpu);
 /** remote_thread_fd - the same for a thread, from 0 */
 int remote_thread_fd(const struct remote_recording *remote, unsigned thread);
 
+/* What the sink asks of the producers: lane_init(). */
+struct remote_keyframes {
+        uint32_t interval;
+        uint64_t bytes;
+};
+
+struct remote_keyframes remote_keyframes(const struct remote_recording *remote);
+
+/** remote_dump - as hwaccl_recorder_dump() */
+void remote_dump(struct remote_recording *remote);
+
 /** remote_exits - exits of all vCPUs that are completely recorded */
 uint64_t remote_exits(const struct remote_recording *remote);
 

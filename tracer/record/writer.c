@@ -194,12 +194,6 @@ static void drop_last_lane(struct writer *writer)
         memset(lane, 0, sizeof(*lane));
 }
 
-static bool add_row(struct writer *writer, uint32_t lane)
-{
-        return lane < LANE_THREAD_FIRST ? writer_database_add_vcpu(writer->db, lane, &writer->error)
-                                        : writer_database_add_lane(writer->db, lane, &writer->error);
-}
-
 /* A vCPU or thread that appeared while others run. Its row and its checkpoint are committed before its ring is used, so
  * that recovery finds the ring. */
 static bool take_joining(struct writer *writer)
@@ -208,7 +202,7 @@ static bool take_joining(struct writer *writer)
 
         if (!ring)
                 return true;
-        if (!begin(writer) || !add_row(writer, ring->header->vcpu))
+        if (!begin(writer) || !writer_database_add(writer->db, ring->header->vcpu, &writer->error))
                 return false;
         if (!init_lane(writer, ring, NULL, &writer->error) || !commit(writer)) {
                 drop_last_lane(writer);

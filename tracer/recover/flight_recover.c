@@ -27,6 +27,7 @@
 
 struct segment {
         char name[24];
+        unsigned lane;
         uint64_t number;
         uint64_t position;
         uint64_t bytes;
@@ -64,10 +65,21 @@ static bool refuse(const struct window *window, const char *name, const char *wh
         return hwaccl_error_set(error, "%s/%s: %s", window->directory, name, what);
 }
 
+/* Its reader; of the first one for a lane that there is not. */
+static unsigned lane_of(const struct recovery *recovery, const struct flight_header *header)
+{
+        unsigned lane = 0;
+
+        while (lane < recovery->lane_count && recovery->reader[lane].header.vcpu != header->vcpu)
+                lane++;
+        return lane < recovery->lane_count ? lane : 0;
+}
+
 /* Check that the segment belongs to this run (same recorder as the ring). */
 static const char *header_problem(const struct window *window, const struct flight_header *header)
 {
-        const struct ring_reader *reader = &window->recovery->reader[0];
+        const struct recovery *recovery = window->recovery;
+        const struct ring_reader *reader = &recovery->reader[lane_of(recovery, header)];
 
         if (memcmp(header->magic, FLIGHT_MAGIC, sizeof(header->magic)) != 0 || header->version < FLIGHT_VERSION_MIN ||
             header->version > FLIGHT_VERSION)
@@ -107,6 +119,7 @@ static int read_header(const struct window *window, struct segment *segment, str
                 (void)refuse(window, segment->name, problem, error);
                 return -1;
         }
+        segment->lane = lane_of(window->recovery, &header);
         segment->position = header.position;
         segment->bytes = ((uint64_t)status.st_size - sizeof(header)) & ~UINT64_C(7);
         segment->first = header.first;
@@ -118,6 +131,8 @@ static int in_order(const void *a, const void *b)
         const struct segment *x = a;
         const struct segment *y = b;
 
+        if (x->lane != y->lane)
+                return x->lane < y->lane ? -1 : 1;
         return x->number < y->number ? -1 : x->number > y->number;
 }
 
@@ -137,17 +152,22 @@ static bool add_segment(struct window *window, const char *name, struct hwaccl_e
         return true;
 }
 
-/* Keep the contiguous segments up to the newest; older ones were being evicted. */
+/* Of each vCPU keep the contiguous segments up to the newest; older ones were being evicted. */
 static void keep_contiguous(struct window *window)
 {
-        if (window->count == 0)
-                return;
-        size_t first = window->count - 1;
-        while (first > 0 && window->segment[first - 1].position + window->segment[first - 1].bytes ==
-                                    window->segment[first].position)
-                first--;
-        window->count -= first;
-        memmove(window->segment, window->segment + first, window->count * sizeof(*window->segment));
+        size_t kept = window->count;
+
+        for (size_t i = window->count; i-- > 0;) {
+                const struct segment *segment = &window->segment[i];
+                bool newest = kept == window->count || window->segment[kept].lane != segment->lane;
+                if (newest || segment->position + segment->bytes == window->segment[kept].position)
+                        window->segment[--kept] = *segment;
+                else
+                        while (i > 0 && window->segment[i - 1].lane == segment->lane)
+                                i--;
+        }
+        window->count -= kept;
+        memmove(window->segment, window->segment + kept, window->count * sizeof(*window->segment));
 }
 
 static bool find_segments(struct window *window, struct hwaccl_error *error)
@@ -165,9 +185,10 @@ static bool find_segments(struct window *window, struct hwaccl_error *error)
         while (good && (entry = readdir(files)))
                 good = !flight_is_segment(entry->d_name) || add_segment(window, entry->d_name, error);
         (void)closedir(files);
-        if (window->count)
+        if (window->count) {
                 qsort(window->segment, window->count, sizeof(*window->segment), in_order);
-        keep_contiguous(window);
+                keep_contiguous(window);
+        }
         return good;
 }
 
@@ -182,7 +203,7 @@ static bool damaged(struct recovery *recovery, uint64_t position, const char *pr
 static bool take_records(struct recovery *recovery, const struct segment *segment, const uint8_t *records,
                          struct hwaccl_error *error)
 {
-        uint64_t tail = recovery->reader[0].tail;
+        uint64_t tail = recovery->reader[segment->lane].tail;
         uint64_t end = segment->position + segment->bytes;
         uint64_t position = segment->position;
 
@@ -225,9 +246,8 @@ static bool take_segment(struct window *window, const struct segment *segment, s
         return good;
 }
 
-static void start_clock(struct window *window)
+static void start_clock(struct window *window, const struct ring_header *header)
 {
-        const struct ring_header *header = &window->recovery->reader[0].header;
         struct stamp_clock *clock = &window->recovery->decoder.clock;
 
         clock->kind = (enum stamp_kind)header->stamp_kind;
@@ -235,60 +255,121 @@ static void start_clock(struct window *window)
         stamp_clock_resume(clock, header->stamp_khz); /* a segment's is older */
 }
 
-static bool take_window(struct window *window, struct hwaccl_error *error)
+/* Without the file an older version's recorder died, or this one before it had made it. NULL with *error set. */
+static uint8_t *read_kept(const struct window *window, size_t *size, struct hwaccl_error *error)
+{
+        int fd = openat(window->fd, FLIGHT_KEPT, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        struct stat status;
+        bool there = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+
+        *size = there && (uint64_t)status.st_size <= FLIGHT_KEPT_MAX ? (size_t)status.st_size : 0;
+        uint8_t *kept = malloc(*size + 1);
+        if (!kept)
+                hwaccl_error_set(error, "out of memory");
+        else if (*size && !ring_reader_read(fd, kept, *size, 0)) {
+                (void)refuse(window, FLIGHT_KEPT, "cannot be read", error);
+                free(kept);
+                kept = NULL;
+        }
+        if (fd >= 0)
+                (void)close(fd);
+        return kept;
+}
+
+/* Records that every window has. */
+static bool take_kept(struct window *window, struct hwaccl_error *error)
+{
+        struct decoder *decoder = &window->recovery->decoder;
+        size_t size = 0;
+        uint8_t *kept = read_kept(window, &size, error);
+        bool good = kept != NULL;
+
+        for (size_t at = 0; good && size - at > sizeof(struct flight_kept) + sizeof(struct ring_record);) {
+                const struct flight_kept *head = (const struct flight_kept *)(const void *)(kept + at);
+                const struct ring_record *record = (const struct ring_record *)(const void *)(head + 1);
+                at += sizeof(*head);
+                if (head->size != (uint32_t)record->words * 8 || head->size == 0 || head->size > size - at)
+                        break; /* the recorder died while it wrote this one: the ring has it too */
+                if (head->vcpu == decoder->vcpu && ring_record_is_kept(record) && !ring_record_problem(decoder, record))
+                        good = decoder_take(decoder, record, error);
+                at += head->size;
+        }
+        free(kept);
+        return good;
+}
+
+static bool take_lane(struct window *window, unsigned lane, struct hwaccl_error *error)
 {
         struct recovery *recovery = window->recovery;
-        struct ring_reader *reader = &recovery->reader[0];
-        const struct segment *segment = window->segment; /* NULL: there is none */
-        uint64_t end = segment ? segment[window->count - 1].position + segment[window->count - 1].bytes : 0;
+        struct ring_reader *reader = &recovery->reader[lane];
+        const struct segment *segment = window->segment, *end = segment + window->count;
 
-        if (end < reader->tail)
+        while (segment < end && segment->lane < lane)
+                segment++;
+        const struct segment *first = segment < end && segment->lane == lane ? segment : NULL;
+        const struct segment *last = first;
+        while (last && last + 1 < end && last[1].lane == lane)
+                last++;
+        if ((last ? last->position + last->bytes : 0) < reader->tail)
                 return hwaccl_error_set(error, "%s: the segment before the beginning of the ring is missing",
                                         window->directory);
-        decoder_start_at(&recovery->decoder, segment ? segment[0].first : 0);
-        for (size_t i = 0; segment && i < window->count && recovery->result->damaged_at == UINT64_MAX; i++)
-                if (!take_segment(window, &segment[i], error))
+        decoder_start_at(&recovery->decoder, first ? first->first : 0);
+        if (recovery->lane_count > 1 && recovery->reader[0].header.window_begin)
+                decoder_cut(&recovery->decoder, recovery->reader[0].header.window_begin);
+        for (segment = first; segment && segment <= last && recovery->result->damaged_at == UINT64_MAX; segment++)
+                if (!take_segment(window, segment, error))
                         return false;
         return recovery->result->damaged_at != UINT64_MAX ||
                recovery_take_records(recovery, reader, reader->tail, error);
 }
 
-static void count(struct recovery *recovery)
+static void count(struct recovery *recovery, unsigned lane)
 {
         const struct decoder_state *state = &recovery->decoder.state;
         struct hwaccl_recovery *result = recovery->result;
-        uint64_t completed = recovery->reader[0].header.completed;
-        uint64_t whole;
+        uint64_t completed = recovery->reader[lane].header.completed;
+        bool unfinished = state->phase == DECODER_HANDLING;
+        uint64_t whole = state->exits - unfinished;
 
-        result->unfinished = state->phase == DECODER_HANDLING;
-        whole = state->exits - result->unfinished;
-        result->exits = result->recovered = state->exits - state->first;
-        result->lost = completed > whole ? completed - whole : 0;
+        result->unfinished |= unfinished;
+        result->exits = result->recovered += state->exits - state->first;
+        result->lost += completed > whole ? completed - whole : 0;
+}
+
+static bool fill_lane(struct window *window, unsigned lane, struct hwaccl_error *error)
+{
+        struct recovery *recovery = window->recovery;
+        const struct ring_header *header = &recovery->reader[lane].header;
+        struct decoder *decoder = &recovery->decoder;
+        char identity[24];
+
+        (void)snprintf(identity, sizeof(identity), "%016" PRIx64, header->identity);
+        memset(decoder, 0, sizeof(*decoder));
+        start_clock(window, header);
+        bool good =
+                (lane == 0 || writer_database_add(recovery->db, header->vcpu, error)) &&
+                decoder_init(decoder, recovery->db, header->vcpu, header->keyframe_interval, error) &&
+                (lane == 0 ? decoder_find_devices(decoder, error) : decoder_declare_devices(decoder, NULL, 0, error)) &&
+                (lane > 0 || (rows_option(&decoder->rows, FLIGHT_OPTION_RING, identity, error) &&
+                              rows_option(&decoder->rows, "flight_recorder_written", "a recovery", error))) &&
+                take_kept(window, error) && take_lane(window, lane, error) && decoder_flush(decoder, error);
+        if (good) {
+                count(recovery, lane);
+                good = recovery_find_stop(recovery, error);
+        }
+        decoder_finish(decoder);
+        return good;
 }
 
 static bool fill(struct window *window, struct hwaccl_error *error)
 {
         struct recovery *recovery = window->recovery;
-        const struct ring_header *header = &recovery->reader[0].header;
-        struct decoder *decoder = &recovery->decoder;
-        char identity[24];
         bool known = false;
 
-        (void)snprintf(identity, sizeof(identity), "%016" PRIx64, header->identity);
-        memset(decoder, 0, sizeof(*decoder));
-        start_clock(window);
-        bool good = decoder_init(decoder, recovery->db, header->vcpu, header->keyframe_interval, error) &&
-                    decoder_find_devices(decoder, error) &&
-                    rows_option(&decoder->rows, FLIGHT_OPTION_RING, identity, error) &&
-                    rows_option(&decoder->rows, "flight_recorder_written", "a recovery", error) &&
-                    take_window(window, error) && decoder_flush(decoder, error);
-        if (good) {
-                count(recovery);
-                good = recovery_find_stop(recovery, error) && recovery_find_end(recovery, &known, error) &&
-                       recovery_write_status(recovery, known, error);
-        }
-        decoder_finish(decoder);
-        return good;
+        for (unsigned i = 0; i < recovery->lane_count; i++)
+                if (!fill_lane(window, i, error))
+                        return false;
+        return recovery_find_end(recovery, &known, error) && recovery_write_status(recovery, known, error);
 }
 
 /* The frame becomes the recording. Open it with the reader first: it rejects other files. */
@@ -401,6 +482,27 @@ static bool take_as_done(struct window *window, struct hwaccl_error *error)
                                         recovery->database, window->directory);
 }
 
+/* The rings of other vCPUs; the recorder may have died after it made one, and before it used it. */
+static bool open_lanes(struct recovery *recovery, struct hwaccl_error *error)
+{
+        const struct ring_header *first = &recovery->reader[0].header;
+        bool more = true;
+
+        recovery->lane_count = 1;
+        while (more && recovery->lane_count < RECOVERY_LANE_MAX) {
+                unsigned lane = recovery->lane_count;
+                if (!recovery_open_ring(recovery, lane, &more, error))
+                        return false;
+                const struct ring_header *header = &recovery->reader[lane].header;
+                if (!more || recovery->reader[lane].head == 0)
+                        return true;
+                if (header->stamp_origin != first->stamp_origin || header->stamp_kind != first->stamp_kind)
+                        return hwaccl_error_set(error, "%s: belongs to another recording", recovery->reader[lane].path);
+                recovery->lane_count++;
+        }
+        return true;
+}
+
 static bool make_recording(struct window *window, struct hwaccl_error *error)
 {
         struct recovery *recovery = window->recovery;
@@ -408,7 +510,9 @@ static bool make_recording(struct window *window, struct hwaccl_error *error)
 
         if (lstat(recovery->database, &status) == 0)
                 return take_as_done(window, error);
-        if (recovery->reader[0].head == 0) {
+        if (!open_lanes(recovery, error))
+                return false;
+        if (recovery->reader[0].head == 0 && recovery->lane_count == 1) {
                 recovery->result->outcome = HWACCL_RECOVERY_NO_EXITS;
                 return true;
         }

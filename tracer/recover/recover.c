@@ -309,6 +309,25 @@ static bool open_rings(struct recovery *recovery, struct hwaccl_error *error)
         return true;
 }
 
+bool recovery_open_ring(struct recovery *recovery, unsigned lane, bool *there, struct hwaccl_error *error)
+{
+        char *name = ring_name(recovery, lane);
+        bool good = name || hwaccl_error_set(error, "out of memory");
+
+        *there = false;
+        if (!good)
+                return false;
+        switch (ring_reader_open(&recovery->reader[lane], name, error)) {
+        case RING_READER_OPEN: *there = true; break;
+        case RING_READER_IN_USE: good = hwaccl_error_set(error, "%s: is in use", name); break;
+        case RING_READER_NONE:
+        case RING_READER_UNUSED: break;
+        case RING_READER_BAD: good = false; break;
+        }
+        free(name);
+        return good;
+}
+
 /* Remove the first ring last: as long as it exists, recovery can be run again. There may be one more than lanes. */
 static bool remove_rings(const struct recovery *recovery, struct hwaccl_error *error)
 {

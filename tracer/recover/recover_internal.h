@@ -21,6 +21,11 @@ struct recovery {
         struct hwaccl_recovery *result;
 };
 
+/* recover.c */
+
+/** recovery_open_ring - open the ring of a vCPU but the first; *there: it is one that was used */
+bool recovery_open_ring(struct recovery *recovery, unsigned lane, bool *there, struct hwaccl_error *error);
+
 /* recover_records.c */
 
 /** recovery_take_records - decode the records of a ring after @position. Stops at an invalid record, and reports it in

@@ -59,6 +59,9 @@ struct ring_header {
         _Alignas(64) _Atomic uint32_t consumer_failed; /* the producer must stop */
         uint32_t unused;
         struct ring_owner owner;
+        /* of a flight recorder with several lanes, in the first ring: where in the sequence over all lanes its window
+         * begins (ring_exit_order()); 0: it has all exits */
+        _Atomic uint64_t window_begin;
 };
 
 struct consumer;

@@ -22,6 +22,7 @@
 #include "core/host/inputs.h"
 #include "hwaccl/exit_reason.h"
 #include "hwaccl/fault_chain.h"
+#include "hwaccl/known_fields.h"
 #include "hwaccl/kvm_run.h"
 
 enum ring_record_type {
@@ -49,6 +50,13 @@ enum ring_record_type {
         RING_RECORD_KERNEL_EXIT = 22, /* struct ring_kernel_exit; extra: enum ring_kernel_exit_extra */
         RING_RECORD_KERNEL_EVENT = 23 /* struct ring_kernel_event; extra: enum kernel_event_kind */
 };
+
+/** ring_record_is_kept - whether it belongs to the run, and not to a moment of it: every window of a flight recorder
+ * has it */
+static inline bool ring_record_is_kept(const struct ring_record *record)
+{
+        return record->type == RING_RECORD_ANNOTATION || record->type == RING_RECORD_LANE;
+}
 
 /* As in names of kind thread_time. */
 enum ring_thread_moment {
@@ -256,5 +264,36 @@ struct ring_bytes {
         uint8_t data[]; /* SNAPSHOT: all device fields, concatenated in the order of the configuration;
                            ANNOTATION: name and value of an option, each with its terminating zero */
 };
+
+/** ring_exit_sequence - number of an exit in the sequence over all lanes; 0: it has none */
+static inline uint64_t ring_exit_sequence(const struct ring_exit *exit)
+{
+        const uint64_t *end = exit->words + state_delta_count(exit->bitmap);
+
+        if (!(exit->record.extra & RING_EXIT_SEQUENCE))
+                return 0;
+        end += exit->record.extra & RING_EXIT_PENDING ? 4 : 0;
+        end += exit->record.extra & RING_EXIT_PARTIAL ? HWACCL_KNOWN_FIELDS_WORDS : 0;
+        return *end;
+}
+
+/** ring_exit_order - of exits of all lanes: their number in the sequence, or the time of their entry where they have
+ * none */
+static inline uint64_t ring_exit_order(const struct ring_exit *exit)
+{
+        uint64_t sequence = ring_exit_sequence(exit);
+
+        return sequence ? sequence : exit->entry_stamp;
+}
+
+/** ring_record_order - that of an exit, or the number of a call; 0: another record */
+static inline uint64_t ring_record_order(const struct ring_record *record)
+{
+        const void *body = record;
+
+        return record->type == RING_RECORD_EXIT   ? ring_exit_order((const struct ring_exit *)body)
+               : record->type == RING_RECORD_CALL ? ((const struct ring_call *)body)->sequence
+                                                  : 0;
+}
 
 #endif

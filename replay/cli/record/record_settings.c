@@ -288,13 +288,46 @@ const struct cli_option record_option_table[] = {
 /* What applies to a VMM that runs by itself; the others are the machine's. */
 static bool is_for_machine(const struct cli_option *option)
 {
-        static const char *const common[] = {
-                "output",   "force",       "mode", "anonymous", "max-exits", "timeout", "keyframe-interval",
-                "together", "kernel-exits"};
+        static const char *const common[] = {"output",
+                                             "force",
+                                             "mode",
+                                             "anonymous",
+                                             "max-exits",
+                                             "timeout",
+                                             "keyframe-interval",
+                                             "together",
+                                             "kernel-exits",
+                                             "flight-recorder",
+                                             "trigger"};
 
         for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
                 if (strcmp(option->name, common[i]) == 0)
                         return false;
+        return true;
+}
+
+static bool check_flight(const struct record_settings *settings)
+{
+        if (settings->trigger_count && !settings->flight_text)
+                (void)cli_usage_error(settings->command, "--trigger requires --flight-recorder WINDOW");
+        else if (settings->kernel_exits && settings->flight_text)
+                (void)cli_usage_error(settings->command, "--kernel-exits and --flight-recorder exclude each other");
+        else
+                return true;
+        return false;
+}
+
+/* What it decides about an exit is not seen from outside. */
+static bool check_vmm_triggers(const struct record_settings *settings)
+{
+        for (size_t i = 0; i < settings->trigger_count; i++)
+                if (settings->trigger[i].by_verdict) {
+                        (void)cli_usage_error(settings->command,
+                                              "--trigger: '%s': verdict does not apply to a VMM of its own (after --), "
+                                              "which has none",
+                                              settings->trigger[i].text);
+                        return false;
+                }
         return true;
 }
 
@@ -308,7 +341,7 @@ static bool check_vmm(const struct record_settings *settings, int argc, char **a
         else if (!settings->output)
                 (void)cli_usage_error(command, "no recording given; use -o FILE");
         else
-                return true;
+                return check_flight(settings) && check_vmm_triggers(settings);
         return false;
 }
 
@@ -329,8 +362,8 @@ static bool check_settings(struct record_settings *settings)
                 (void)cli_usage_error(command, "--together requires a VMM of its own (after --)");
         else if (settings->flight_text && settings->no_record)
                 (void)cli_usage_error(command, "--flight-recorder and --no-db exclude each other");
-        else if (settings->trigger_count && !settings->flight_text)
-                (void)cli_usage_error(command, "--trigger requires --flight-recorder WINDOW");
+        else if (!check_flight(settings))
+                return false;
         else if (settings->kernel_exits)
                 (void)cli_usage_error(command, "--kernel-exits requires a VMM of its own (after --)");
         else if (settings->verify && settings->accel == RECORD_ACCEL_SOFT)

@@ -72,6 +72,7 @@ static bool create_recorder(struct vmm *vmm, int argc, char **argv, struct hwacc
                 record_options_free(&table);
                 return hwaccl_error_set(error, "out of memory");
         }
+        const struct hwaccl_flight_config flight = record_flight_config(settings);
         const struct hwaccl_recorder_config config = {
                 .path = settings->output,
                 .force = settings->force,
@@ -79,6 +80,8 @@ static bool create_recorder(struct vmm *vmm, int argc, char **argv, struct hwacc
                 .options = table.row,
                 .option_count = table.count,
                 .keyframe_interval = settings->keyframe_interval,
+                .sink = settings->flight_text ? &hwaccl_flight_recorder : NULL,
+                .sink_settings = &flight,
         };
         vmm->files = record_files_create(settings->anonymous);
         vmm->recorder = vmm_recorder_create(&config, settings->max_exits, settings->kernel_exits, error);
@@ -86,7 +89,8 @@ static bool create_recorder(struct vmm *vmm, int argc, char **argv, struct hwacc
         return vmm->recorder != NULL;
 }
 
-/* Signals of the terminal reach the VMM too; what was sent to this process alone is passed on. */
+/* Signals of the terminal reach the VMM too; what was sent to this process alone is passed on, but the flight
+ * recorder's SIGUSR1. */
 static const int forwarded[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 
 static void block_signals(struct vmm *vmm)
@@ -161,7 +165,9 @@ static void reap(struct vmm *vmm)
 
 static void signal_vmm(const struct vmm *vmm, int number)
 {
-        if (!vmm->ended)
+        if (number == SIGUSR1 && vmm->settings->flight_text)
+                vmm_recorder_dump(vmm->recorder);
+        else if (!vmm->ended)
                 (void)kill(vmm->pid, number);
         else
                 (void)vmm_recorder_signal(vmm->recorder, number);
@@ -252,14 +258,14 @@ static void summarise(const struct vmm *vmm, const struct vmm_recorder_counts *c
         const struct record_settings *settings = vmm->settings;
         const char *name = settings->vmm[0];
         struct stat status;
-        char size[48] = "", handled[64] = "", lost[96] = "";
+        char size[48] = "", handled[64] = "", lost[96] = "", where[256] = "recorded in";
 
         if (counts->vcpus == 0) {
                 cli_notice(settings->command, "%s ended: %s; %s: nothing is recorded in %s%s%s", name, how,
                            why_nothing(counts), settings->output, *unfit ? "; it started " : "", unfit);
                 return;
         }
-        if (counts->exits && stat(settings->output, &status) == 0)
+        if (counts->exits && !settings->flight_text && stat(settings->output, &status) == 0)
                 (void)snprintf(size, sizeof(size), ", %.1f bytes per exit",
                                (double)status.st_size / (double)(counts->exits + vmm->kernel.exits));
         if (settings->kernel_exits)
@@ -267,10 +273,12 @@ static void summarise(const struct vmm *vmm, const struct vmm_recorder_counts *c
         if (vmm->kernel.lost)
                 (void)snprintf(lost, sizeof(lost), "; the kernel lost %" PRIu64 " events: see view marks",
                                vmm->kernel.lost);
-        cli_notice(settings->command, "%s ended: %s%s; %" PRIu64 " exits%s of %u vCPU%s in %.2f s; recorded in %s%s%s",
-                   name, vmm->timed_out ? "stopped: the timeout was reached: " : "", how, counts->exits, handled,
-                   counts->vcpus, counts->vcpus == 1 ? "" : "s", (double)(now() - vmm->began) / 1e9, settings->output,
-                   size, lost);
+        if (settings->flight_text)
+                (void)snprintf(where, sizeof(where), "the newest of them (%s) recorded in", settings->flight_text);
+        cli_notice(settings->command, "%s ended: %s%s; %" PRIu64 " exits%s of %u vCPU%s in %.2f s; %s %s%s%s", name,
+                   vmm->timed_out ? "stopped: the timeout was reached: " : "", how, counts->exits, handled,
+                   counts->vcpus, counts->vcpus == 1 ? "" : "s", (double)(now() - vmm->began) / 1e9, where,
+                   settings->output, size, lost);
 }
 
 static int end(struct vmm *vmm)

@@ -6,8 +6,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define KEYFRAME_BYTES UINT64_MAX
-
 uint32_t slot_take(struct interpose_control *control, _Atomic uint32_t *taken)
 {
         uint32_t number = atomic_fetch_add(taken, 1);
@@ -44,7 +42,7 @@ bool slot_attach(struct interpose_slot *slot, struct interpose_control *control,
         ring->consumer_gone = process_recorder_gone;
         ring->may_sleep = process_may_sleep;
         enum stamp_kind stamps = ring->header->stamp_kind == STAMP_TSC ? STAMP_TSC : STAMP_MONOTONIC;
-        lane_init(lane, stamps, control->keyframe_interval, KEYFRAME_BYTES);
+        lane_init(lane, stamps, control->keyframe_interval, control->keyframe_bytes);
         lane->sequence = &control->sequence;
         ring_producer_init(&lane->producer, ring);
         return true;

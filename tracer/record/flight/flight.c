@@ -1,13 +1,12 @@
 #include "tracer/record/flight/flight_internal.h"
 
-#include "core/assert.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define RING_SIZE_MOST (UINT64_C(4) << 20)
 #define RING_SIZE_SAME (UINT64_C(1) << 20) /* where the window is no number of bytes */
@@ -20,44 +19,124 @@ static struct flight *of(struct recorder_sink *sink)
         return (struct flight *)(void *)sink;
 }
 
-/* Write the window for @reason (may be NULL) and for a trigger that is due; absorbing during a dump stops at the exit
- * of the next trigger. */
-static bool dump(struct flight *flight, const char *reason)
+/* The last number that any lane had. */
+static uint64_t last_order(const struct flight *flight)
 {
-        char trigger[160];
+        uint64_t last = 0;
 
-        if (reason)
-                flight_dump_beside(flight, reason, flight->position);
-        while (!flight->error.message[0] && flight->due) {
-                (void)snprintf(trigger, sizeof(trigger), "trigger %s at exit %" PRIu64, flight->due->text,
-                               flight->exits - 1);
-                flight->due = NULL;
-                if (flight_segment_write(flight, flight->position))
-                        flight_dump_beside(flight, trigger, flight->position);
-        }
+        for (unsigned i = 0; i < flight->lane_count; i++)
+                if (flight->lane[i].order > last)
+                        last = flight->lane[i].order;
+        return last;
+}
+
+/* A window ends at one number too. All numbers up to it are there, because its producers have written those that they
+ * had taken when it was seen. */
+static bool dump_trigger(struct flight *flight)
+{
+        char trigger[192], at[64];
+
+        if (!flight_catch_up(flight))
+                return false;
+        struct flight_lane *lane = flight_trigger_due(flight);
+        flight_last_exit(flight, lane, at, sizeof(at));
+        (void)snprintf(trigger, sizeof(trigger), "trigger %s at %s", lane->due->text, at);
+        lane->due = NULL;
+        flight_dump_beside(flight, trigger, flight->lane_count > 1 ? lane->order : 0);
         return !flight->error.message[0];
+}
+
+/* What was there when it came; after the triggers that are due, which end lanes earlier. */
+static bool dump_request(struct flight *flight, bool *asked)
+{
+        if (!flight_catch_up(flight))
+                return false;
+        uint64_t last = flight->lane_count > 1 ? last_order(flight) : 0;
+        if (flight->lane_count > 1 && !flight_catch_up(flight))
+                return false;
+        if (flight_trigger_due(flight))
+                return true;
+        *asked = false;
+        flight_dump_beside(flight, "requested", last);
+        return !flight->error.message[0];
+}
+
+/* Absorbing during a dump stops at the exit of the next trigger. */
+static bool dump(struct flight *flight, bool asked)
+{
+        while (asked || flight_trigger_due(flight))
+                if (flight_trigger_due(flight) ? !dump_trigger(flight) : !dump_request(flight, &asked))
+                        return false;
+        return true;
+}
+
+/* Recovery converts stamps with the rate in the ring's header. */
+static void sample_clock(struct flight *flight)
+{
+        stamp_clock_sample(&flight->clock);
+        for (unsigned i = 0; i < flight->lane_count; i++)
+                atomic_store_explicit(&flight->lane[i].ring->header->stamp_khz, stamp_clock_khz(&flight->clock),
+                                      memory_order_relaxed);
+}
+
+/* Its producer may begin when this returns. */
+static void begin_lane(struct flight *flight, struct ring *ring)
+{
+        struct flight_lane *lane = &flight->lane[flight->lane_count];
+
+        memset(lane, 0, sizeof(*lane));
+        lane->ring = ring;
+        lane->vcpu = ring->header->vcpu;
+        lane->fd = -1;
+        ring->header->stamp_kind = flight->clock.kind;
+        ring->header->stamp_origin = flight->clock.origin_stamp;
+        flight->lane_count++;
+}
+
+static void take_joining(struct flight *flight)
+{
+        struct ring *ring = atomic_load_explicit(&flight->joining, memory_order_acquire);
+
+        if (!ring)
+                return;
+        begin_lane(flight, ring);
+        atomic_store_explicit(&flight->joining, NULL, memory_order_release);
+}
+
+static uint64_t absorbed(const struct flight *flight)
+{
+        uint64_t bytes = 0;
+
+        for (unsigned i = 0; i < flight->lane_count; i++)
+                bytes += flight->lane[i].position;
+        return bytes;
+}
+
+static bool is_drained(const struct flight *flight)
+{
+        for (unsigned i = 0; i < flight->lane_count; i++)
+                if (ring_head(flight->lane[i].ring) != flight->lane[i].position)
+                        return false;
+        return true;
 }
 
 static bool run(struct flight *flight)
 {
         for (;;) {
                 bool closing = consumer_is_closing(&flight->consumer);
-                stamp_clock_sample(&flight->clock);
-                /* for a recovery */
-                atomic_store_explicit(&flight->ring->header->stamp_khz, stamp_clock_khz(&flight->clock),
-                                      memory_order_relaxed);
-                uint64_t before = flight->position;
-                if (!flight_absorb(flight) || (flight->due && !dump(flight, NULL)))
+                take_joining(flight);
+                sample_clock(flight);
+                uint64_t before = absorbed(flight);
+                bool asked = atomic_exchange_explicit(&flight->dump_asked, false, memory_order_acquire);
+                if (!flight_absorb(flight) || !dump(flight, asked))
                         return false;
-                if (atomic_exchange_explicit(&flight->dump_asked, false, memory_order_acquire) &&
-                    !dump(flight, "requested"))
-                        return false;
-                if (ring_head(flight->ring) != flight->position)
+                if (!is_drained(flight) || flight_trigger_wait(flight))
                         continue;
                 if (closing)
                         return true;
-                consumer_rest(&flight->consumer, flight->ring,
-                              consumer_is_slow(&flight->consumer, flight->ring, flight->position - before));
+                struct ring *first = flight->lane[0].ring;
+                consumer_rest(&flight->consumer, first,
+                              consumer_is_slow(&flight->consumer, first, absorbed(flight) - before));
         }
 }
 
@@ -66,9 +145,11 @@ static void *main_loop(void *opaque)
         struct flight *flight = opaque;
 
         if (!run(flight)) {
-                ring_fail(flight->ring);
+                atomic_store_explicit(&flight->failed, true, memory_order_release);
+                for (unsigned i = 0; i < flight->lane_count; i++)
+                        ring_fail(flight->lane[i].ring);
                 while (!consumer_is_closing(&flight->consumer))
-                        consumer_rest(&flight->consumer, flight->ring, true);
+                        consumer_rest(&flight->consumer, flight->lane[0].ring, true);
         }
         return NULL;
 }
@@ -105,14 +186,10 @@ static void destroy(struct flight *flight)
                 free((char *)(uintptr_t)flight->option[i].name);
                 free((char *)(uintptr_t)flight->option[i].value);
         }
-        for (size_t i = 0; i < flight->annotation_count; i++) {
-                free(flight->annotation[i].name);
-                free(flight->annotation[i].value);
-        }
-        free(flight->annotation);
         free(flight->option);
         free((char *)(uintptr_t)flight->config.path);
         free(flight->window_text);
+        free(flight->lane);
         free(flight);
 }
 
@@ -128,8 +205,13 @@ static bool check_place(const struct hwaccl_recorder_config *config, struct hwac
         return config->force || hwaccl_error_set(error, "%s: already exists; use --force to replace it", config->path);
 }
 
-static bool open_window(struct flight *flight, const struct hwaccl_recorder_config *config, struct hwaccl_error *error)
+static bool open_window(struct flight *flight, const struct hwaccl_recorder_config *config, unsigned lanes,
+                        struct hwaccl_error *error)
 {
+        flight->lane_max = config->vcpu_max > lanes ? config->vcpu_max : lanes;
+        flight->lane = aligned_alloc(_Alignof(struct flight_lane), flight->lane_max * sizeof(*flight->lane));
+        if (!flight->lane)
+                return hwaccl_error_set(error, "out of memory");
         return check_place(config, error) && copy_config(flight, config, error) &&
                consumer_init(&flight->consumer, REST_NS, error);
 }
@@ -137,33 +219,50 @@ static bool open_window(struct flight *flight, const struct hwaccl_recorder_conf
 static struct recorder_sink *create(const struct hwaccl_recorder_config *config, struct ring *const *rings,
                                     unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error)
 {
-        struct ring *ring = rings[0];
-        struct flight *flight = aligned_alloc(64, (sizeof(*flight) + 63) & ~(size_t)63);
+        struct flight *flight = calloc(1, sizeof(*flight));
 
         if (!flight) {
                 hwaccl_error_set(error, "out of memory");
                 return NULL;
         }
-        hwaccl_assert(ring_count == 1);
-        memset(flight, 0, sizeof(*flight));
         flight->sink.ops = &hwaccl_flight_recorder;
-        flight->ring = ring;
-        consumer_attach(&flight->consumer, ring);
-        flight->fd = flight->directory_fd = -1;
-        if (!open_window(flight, config, error)) {
+        flight->directory_fd = flight->kept_fd = -1;
+        if (!open_window(flight, config, ring_count, error)) {
                 destroy(flight);
                 return NULL;
         }
         stamp_clock_start(&flight->clock, stamps);
-        ring->header->stamp_kind = stamps;
-        ring->header->stamp_origin = flight->clock.origin_stamp;
-        if (flight_segments_open(flight, config->path, config->force, error) && flight_dump_frame(flight, error) &&
-            consumer_start(&flight->consumer, main_loop, flight, error))
+        for (unsigned i = 0; i < ring_count; i++) {
+                consumer_attach(&flight->consumer, rings[i]);
+                begin_lane(flight, rings[i]);
+        }
+        if (flight_segments_open(flight, config->path, config->force, error) && flight_kept_open(flight, error) &&
+            flight_dump_frame(flight, error) && consumer_start(&flight->consumer, main_loop, flight, error))
                 return &flight->sink;
         flight_segments_close(flight, true);
+        flight_kept_close(flight);
         consumer_destroy(&flight->consumer);
         destroy(flight);
         return NULL;
+}
+
+static bool add(struct recorder_sink *sink, struct ring *ring, struct hwaccl_error *error)
+{
+        struct flight *flight = of(sink);
+        const struct timespec wait = {0, 200000};
+
+        /* only this function makes the thread add lanes: their number does not change meanwhile */
+        if (flight->lane_count == flight->lane_max)
+                return hwaccl_error_set(error, "more than %u vCPUs", flight->lane_max);
+        consumer_attach(&flight->consumer, ring);
+        atomic_store_explicit(&flight->joining, ring, memory_order_release);
+        consumer_call(&flight->consumer);
+        while (atomic_load_explicit(&flight->joining, memory_order_acquire)) {
+                if (atomic_load_explicit(&flight->failed, memory_order_acquire))
+                        return hwaccl_error_set(error, "%s", flight->error.message);
+                (void)nanosleep(&wait, NULL);
+        }
+        return true;
 }
 
 static bool why_it_stopped(struct recorder_sink *sink, struct hwaccl_error *error)
@@ -179,21 +278,26 @@ static void ask(struct recorder_sink *sink)
         consumer_call(&flight->consumer);
 }
 
-/* On failure segments and ring stay, as after a crash: the newest exits are in the ring. */
+/* The first one last: recovery finds the others through it. */
+static void destroy_rings(struct flight *flight, bool remove)
+{
+        for (unsigned i = flight->lane_count; i-- > 0;)
+                ring_destroy(flight->lane[i].ring, remove);
+}
+
+/* On failure segments and rings stay, as after a crash: the newest exits are in the rings. */
 static bool finish(struct recorder_sink *sink, const struct recording_end *end, struct hwaccl_error *error)
 {
         struct flight *flight = of(sink);
-        struct ring *ring = flight->ring;
         struct hwaccl_error reason = {""};
         bool written = false;
 
         consumer_join(&flight->consumer);
-        if (!ring_failed(ring)) {
+        if (!atomic_load_explicit(&flight->failed, memory_order_acquire)) {
                 const struct flight_dump dump = {
                         .path = flight->config.path,
                         .reason = "the end of the run",
                         .force = flight->config.force,
-                        .end = flight->position,
                         .how = end,
                 };
                 bool mine = consumer_block_file_size_signal();
@@ -206,7 +310,8 @@ static bool finish(struct recorder_sink *sink, const struct recording_end *end, 
                                  reason.message[0] ? reason.message : flight->error.message, flight->directory,
                                  flight->config.path);
         flight_segments_close(flight, written);
-        ring_destroy(ring, written);
+        flight_kept_close(flight);
+        destroy_rings(flight, written);
         consumer_destroy(&flight->consumer);
         destroy(flight);
         return written;
@@ -255,6 +360,7 @@ const struct recorder_sink_ops hwaccl_flight_recorder = {
         .keyframe_interval = keyframe_interval,
         .keyframe_bytes = keyframe_bytes,
         .create = create,
+        .add = add,
         .error = why_it_stopped,
         .dump = ask,
         .finish = finish,

@@ -19,7 +19,7 @@ bool flight_directory_remove(const char *directory, struct hwaccl_error *error)
         bool good = files != NULL;
 
         while (good && (entry = readdir(files)))
-                if (flight_is_segment(entry->d_name) ||
+                if (flight_is_segment(entry->d_name) || strcmp(entry->d_name, FLIGHT_KEPT) == 0 ||
                     strncmp(entry->d_name, FLIGHT_FRAME, strlen(FLIGHT_FRAME)) == 0 ||
                     strncmp(entry->d_name, FLIGHT_NEW, strlen(FLIGHT_NEW)) == 0)
                         good = unlinkat(dirfd(files), entry->d_name, 0) == 0;

@@ -1,7 +1,9 @@
 /*
  * A window's files, for the flight recorder that writes them and for the recovery that reads what it left: the
- * directory RECORDING-flight with segments of raw records, each beginning where a decoder may start, and with a frame,
- * a recording without exits that holds what the segments do not say.
+ * directory RECORDING-flight with segments of raw records of one vCPU, each beginning where a decoder may start, with a
+ * frame, a recording without exits that holds what the segments do not say, and with the records that every window has.
+ * With several vCPUs the window begins at the time that the header of the first ring says; without it where the
+ * segments begin.
  */
 #ifndef HWACCL_TRACER_FLIGHT_FILES_H
 #define HWACCL_TRACER_FLIGHT_FILES_H
@@ -13,13 +15,14 @@
 
 #define FLIGHT_FRAME       "frame.db"
 #define FLIGHT_SUFFIX      "-flight"              /* of the directory, behind the recording's name */
+#define FLIGHT_KEPT        "kept"                 /* records that every window has */
 #define FLIGHT_NEW         "new.db"               /* a recording while it is made, in the directory */
 #define FLIGHT_OPTION_RING "flight_recorder_ring" /* identity of the ring: which run a window is of */
 
 #define FLIGHT_NAME_SIZE 24 /* room for a segment's name */
 
 #define FLIGHT_MAGIC       "hwaccl-f" /* 8 bytes, without a terminator */
-#define FLIGHT_VERSION     3u
+#define FLIGHT_VERSION     4u
 #define FLIGHT_VERSION_MIN 1u /* that is still read: its records are those of rings of version 2 */
 #define FLIGHT_HEADER_SIZE 64u
 
@@ -36,6 +39,14 @@ struct flight_header {
         uint32_t keyframe_interval;
         uint64_t unused;
 };
+
+/* Before each record in the file FLIGHT_KEPT. The mark of a record there says nothing. */
+struct flight_kept {
+        uint32_t vcpu;
+        uint32_t size; /* bytes of the record */
+};
+
+#define FLIGHT_KEPT_MAX (UINT64_C(4) << 20) /* bytes */
 
 _Static_assert(sizeof(struct flight_header) == FLIGHT_HEADER_SIZE, "the layout of a segment file");
 

@@ -32,7 +32,7 @@ bool flight_segments_open(struct flight *flight, const char *path, bool force, s
         size_t room = strlen(path) + sizeof(FLIGHT_SUFFIX);
         struct stat status;
 
-        flight->directory_fd = flight->fd = -1;
+        flight->directory_fd = -1;
         flight->directory = malloc(room);
         if (!flight->directory)
                 return hwaccl_error_set(error, "out of memory");
@@ -61,33 +61,41 @@ bool flight_segments_open(struct flight *flight, const char *path, bool force, s
                hwaccl_error_set(error, "%s: cannot open: %s", flight->directory, strerror(errno));
 }
 
-void flight_segments_close(struct flight *flight, bool remove)
+static void close_lane(const struct flight *flight, struct flight_lane *lane, bool remove)
 {
-        if (flight->fd >= 0)
-                (void)close(flight->fd);
-        flight->fd = -1;
-        STEP("flight window goes");
-        for (size_t i = 0; remove && i < flight->segment_count; i++) {
+        if (lane->fd >= 0)
+                (void)close(lane->fd);
+        lane->fd = -1;
+        for (size_t i = 0; remove && i < lane->segment_count; i++) {
                 char name[FLIGHT_NAME_SIZE];
-                name_of(flight->segment[i].number, name);
+                name_of(lane->segment[i].number, name);
                 (void)unlinkat(flight->directory_fd, name, 0);
         }
-        if (remove && flight->directory_fd >= 0)
+        free(lane->segment);
+        lane->segment = NULL;
+        lane->segment_count = lane->segment_room = 0;
+}
+
+void flight_segments_close(struct flight *flight, bool remove)
+{
+        STEP("flight window goes");
+        for (unsigned i = 0; i < flight->lane_count; i++)
+                close_lane(flight, &flight->lane[i], remove);
+        if (remove && flight->directory_fd >= 0) {
+                (void)unlinkat(flight->directory_fd, FLIGHT_KEPT, 0);
                 (void)unlinkat(flight->directory_fd, FLIGHT_FRAME, 0);
+        }
         if (flight->directory_fd >= 0)
                 (void)close(flight->directory_fd);
         flight->directory_fd = -1;
         if (remove && flight->directory)
                 (void)rmdir(flight->directory);
         STEP("flight window gone");
-        free(flight->segment);
-        flight->segment = NULL;
-        flight->segment_count = flight->segment_room = 0;
         free(flight->directory);
         flight->directory = NULL;
 }
 
-static bool write_all(int fd, const void *data, size_t size)
+bool flight_write_all(int fd, const void *data, size_t size)
 {
         const uint8_t *from = data;
 
@@ -103,30 +111,30 @@ static bool write_all(int fd, const void *data, size_t size)
         return true;
 }
 
-static bool append(struct flight *flight)
+static bool append(struct flight *flight, struct flight_lane *lane)
 {
-        if (flight->segment_count == flight->segment_room) {
-                size_t room = flight->segment_room ? 2 * flight->segment_room : 32;
-                struct flight_segment *more = realloc(flight->segment, room * sizeof(*more));
+        if (lane->segment_count == lane->segment_room) {
+                size_t room = lane->segment_room ? 2 * lane->segment_room : 32;
+                struct flight_segment *more = realloc(lane->segment, room * sizeof(*more));
                 if (!more)
                         return hwaccl_error_set(&flight->error, "out of memory");
-                flight->segment = more;
-                flight->segment_room = room;
+                lane->segment = more;
+                lane->segment_room = room;
         }
-        flight->segment_count++;
+        lane->segment_count++;
         return true;
 }
 
-bool flight_segment_begin(struct flight *flight, uint64_t position)
+bool flight_segment_begin(struct flight *flight, struct flight_lane *lane, uint64_t position)
 {
         uint64_t number = flight->next_number;
         char name[FLIGHT_NAME_SIZE];
 
-        if (flight->fd >= 0 && close(flight->fd) != 0) {
-                flight->fd = -1;
-                return complain(flight, number - 1, "cannot close", &flight->error);
+        if (lane->fd >= 0 && close(lane->fd) != 0) {
+                lane->fd = -1;
+                return complain(flight, lane->segment[lane->segment_count - 1].number, "cannot close", &flight->error);
         }
-        flight->fd = -1;
+        lane->fd = -1;
         name_of(number, name);
         int fd = hwaccl_file_create(flight->directory_fd, name, O_WRONLY | O_EXCL, flight->config.mode);
         if (fd < 0)
@@ -134,8 +142,8 @@ bool flight_segment_begin(struct flight *flight, uint64_t position)
         STEP("flight segment made");
         struct flight_header header = {
                 .version = FLIGHT_VERSION,
-                .vcpu = flight->config.vcpu,
-                .first = flight->exits,
+                .vcpu = lane->vcpu,
+                .first = lane->exits,
                 .position = position,
                 .stamp_origin = flight->clock.origin_stamp,
                 .stamp_khz = stamp_clock_khz(&flight->clock),
@@ -143,7 +151,7 @@ bool flight_segment_begin(struct flight *flight, uint64_t position)
                 .keyframe_interval = flight->config.keyframe_interval,
         };
         memcpy(header.magic, FLIGHT_MAGIC, sizeof(header.magic));
-        if (!append(flight) || !write_all(fd, &header, sizeof(header))) {
+        if (!append(flight, lane) || !flight_write_all(fd, &header, sizeof(header))) {
                 if (!flight->error.message[0])
                         complain(flight, number, "cannot write", &flight->error);
                 (void)close(fd);
@@ -151,26 +159,28 @@ bool flight_segment_begin(struct flight *flight, uint64_t position)
                 return false;
         }
         STEP("flight segment begun");
-        flight->fd = fd;
+        lane->fd = fd;
+        lane->written = position;
         flight->next_number++;
-        flight->segment[flight->segment_count - 1] = (struct flight_segment){number, flight->exits, position, 0, 0};
+        lane->segment[lane->segment_count - 1] = (struct flight_segment){
+                .number = number, .first = lane->exits, .position = position, .event = lane->events};
         return true;
 }
 
-bool flight_segment_write(struct flight *flight, uint64_t end)
+bool flight_segment_write(struct flight *flight, struct flight_lane *lane, uint64_t end)
 {
-        struct flight_segment *last = &flight->segment[flight->segment_count - 1];
-        size_t size = (size_t)(end - flight->written);
+        struct flight_segment *last = &lane->segment[lane->segment_count - 1];
+        size_t size = (size_t)(end - lane->written);
 
         if (!size)
                 return true;
-        const uint8_t *from = flight->ring->data + (flight->written & (flight->ring->size - 1));
-        if (!write_all(flight->fd, from, size))
+        const uint8_t *from = lane->ring->data + (lane->written & (lane->ring->size - 1));
+        if (!flight_write_all(lane->fd, from, size))
                 return complain(flight, last->number, "cannot write", &flight->error);
         STEP("flight segment written");
         last->bytes += size;
-        flight->written = end;
-        ring_release(flight->ring, end);
+        lane->written = end;
+        ring_release(lane->ring, end);
         return flight_segments_trim(flight);
 }
 
@@ -179,50 +189,103 @@ uint64_t flight_age(const struct flight *flight, const struct flight_segment *se
         return segment->begun ? stamp_clock_span(&flight->clock, segment->begun, flight->newest) : 0;
 }
 
-/* Whether the oldest segment is older than the window. It ends where the next one begins. */
-static bool expired(const struct flight *flight, uint64_t bytes)
+/* Events of all lanes from a place in the sequence on, at least. */
+static uint64_t events_from(const struct flight *flight, uint64_t order)
+{
+        uint64_t events = 0;
+
+        for (unsigned i = 0; i < flight->lane_count; i++) {
+                const struct flight_lane *lane = &flight->lane[i];
+                for (size_t s = 0; s < lane->segment_count; s++)
+                        if (lane->segment[s].order >= order) {
+                                events += lane->events - lane->segment[s].event;
+                                break;
+                        }
+        }
+        return events;
+}
+
+/* Whether a window that begins with the segment @from, and has @bytes, is all that was asked for. */
+static bool is_enough(const struct flight *flight, const struct flight_segment *from, uint64_t bytes)
 {
         const struct hwaccl_flight_window *window = &flight->window;
-        const struct flight_segment *second = &flight->segment[1];
 
-        if (flight->dumping && second->position > flight->dumped)
-                return false;
-        return (window->exits && flight->exits - second->first >= window->exits) ||
-               (window->bytes && bytes - flight->segment[0].bytes >= window->bytes) ||
-               (window->ns && flight_age(flight, second) >= window->ns + window->ns / CLOCK_SHARE);
+        return (window->exits && events_from(flight, from->order) >= window->exits) ||
+               (window->bytes && bytes >= window->bytes) ||
+               (window->ns && flight_age(flight, from) >= window->ns + window->ns / CLOCK_SHARE);
 }
 
 static uint64_t bytes_kept(const struct flight *flight)
 {
         uint64_t bytes = 0;
 
-        for (size_t i = 0; i < flight->segment_count; i++)
-                bytes += flight->segment[i].bytes;
+        for (unsigned i = 0; i < flight->lane_count; i++)
+                for (size_t s = 0; s < flight->lane[i].segment_count; s++)
+                        bytes += flight->lane[i].segment[s].bytes;
         return bytes;
 }
 
+static uint64_t events_kept(const struct flight *flight)
+{
+        uint64_t events = 0;
+
+        for (unsigned i = 0; i < flight->lane_count; i++)
+                if (flight->lane[i].segment_count)
+                        events += flight->lane[i].events - flight->lane[i].segment[0].event;
+        return events;
+}
+
+/* Each lane holds a segment that began before the window. */
 bool flight_segments_crowded(const struct flight *flight)
 {
         const struct hwaccl_flight_window *window = &flight->window;
+        const uint64_t shares = FLIGHT_SHARES + flight->lane_count;
 
-        return flight->segment_count > 0 &&
-               ((window->exits && flight->exits - flight->segment[0].first >= window->exits / 16 * 17) ||
-                (window->bytes && bytes_kept(flight) >= window->bytes / 16 * 17));
+        return (window->exits && events_kept(flight) >= window->exits / FLIGHT_SHARES * shares) ||
+               (window->bytes && bytes_kept(flight) >= window->bytes / FLIGHT_SHARES * shares);
+}
+
+/* The lane whose oldest segment ends first, of those that can lose it. A segment ends where the next one begins. */
+static struct flight_lane *oldest(const struct flight *flight)
+{
+        struct flight_lane *found = NULL;
+
+        for (unsigned i = 0; i < flight->lane_count; i++) {
+                struct flight_lane *lane = &flight->lane[i];
+                if (lane->segment_count < 2 || !lane->segment[1].begun ||
+                    (flight->dumping && lane->segment[1].position > lane->dumped))
+                        continue;
+                if (!found || lane->segment[1].order < found->segment[1].order)
+                        found = lane;
+        }
+        return found;
+}
+
+static bool remove_first(struct flight *flight, struct flight_lane *lane)
+{
+        char name[FLIGHT_NAME_SIZE];
+
+        if (lane->segment[1].order > flight->cut)
+                flight->cut = lane->segment[1].order;
+        atomic_store_explicit(&flight->lane[0].ring->header->window_begin, flight->cut, memory_order_relaxed);
+        name_of(lane->segment[0].number, name);
+        if (unlinkat(flight->directory_fd, name, 0) != 0 && errno != ENOENT)
+                return complain(flight, lane->segment[0].number, "cannot remove", &flight->error);
+        STEP("flight segment removed");
+        lane->segment_count--;
+        memmove(lane->segment, lane->segment + 1, lane->segment_count * sizeof(*lane->segment));
+        return true;
 }
 
 bool flight_segments_trim(struct flight *flight)
 {
         uint64_t bytes = bytes_kept(flight);
+        struct flight_lane *lane;
 
-        while (flight->segment_count > 1 && expired(flight, bytes)) {
-                char name[FLIGHT_NAME_SIZE];
-                name_of(flight->segment[0].number, name);
-                if (unlinkat(flight->directory_fd, name, 0) != 0 && errno != ENOENT)
-                        return complain(flight, flight->segment[0].number, "cannot remove", &flight->error);
-                STEP("flight segment removed");
-                bytes -= flight->segment[0].bytes;
-                flight->segment_count--;
-                memmove(flight->segment, flight->segment + 1, flight->segment_count * sizeof(*flight->segment));
+        while ((lane = oldest(flight)) && is_enough(flight, &lane->segment[1], bytes - lane->segment[0].bytes)) {
+                bytes -= lane->segment[0].bytes;
+                if (!remove_first(flight, lane))
+                        return false;
         }
         return true;
 }
