@@ -147,6 +147,12 @@ SELECT
     WHEN 1 THEN iif(coalesce(e.interrupt_information, k.interrupt_information) & 0x80000000,
       printf('vector 0x%x', coalesce(e.interrupt_information, k.interrupt_information) & 0xff), NULL)
     WHEN 0 THEN printf('vector 0x%x', coalesce(e.interrupt_information, k.interrupt_information) & 0xff)
+    WHEN 0x4011 THEN printf('suberror %d', e.exit_qualification)
+    WHEN 0x4018 THEN printf('type %d%s', e.exit_qualification, CASE e.exit_qualification WHEN 1 THEN ' (shutdown)'
+      WHEN 2 THEN ' (reset)' WHEN 3 THEN ' (crash)' ELSE '' END)
+    WHEN 0x401a THEN printf('vector 0x%x', e.exit_qualification)
+    WHEN 0x400c THEN printf('at 0x%x', e.exit_qualification)
+    WHEN 0x4027 THEN printf('0x%x', coalesce(e.guest_physical_address, k.guest_physical_address))
     WHEN 9 THEN printf('selector 0x%x by %s', e.exit_qualification & 0xffff,
       CASE e.exit_qualification >> 30 & 3 WHEN 0 THEN 'call' WHEN 1 THEN 'iret' WHEN 2 THEN 'jmp' ELSE 'gate' END)
     END

@@ -19,8 +19,21 @@ static const struct {
 #undef X
 };
 
+#define KVM_TABLE_SIZE 64
+
+static const struct {
+        const char *name;
+        const char *identifier;
+} kvm_exits[KVM_TABLE_SIZE] = {
+#define X(number, identifier, name) [number] = {name, #identifier},
+        HWACCL_KVM_EXITS(X)
+#undef X
+};
+
 const char *hwaccl_exit_reason_name(uint64_t basic_reason)
 {
+        if (basic_reason - HWACCL_EXIT_KVM_FIRST < KVM_TABLE_SIZE)
+                return kvm_exits[basic_reason - HWACCL_EXIT_KVM_FIRST].name;
         return basic_reason < REASON_TABLE_SIZE ? reasons[basic_reason].name : svm_reason_name(basic_reason);
 }
 
@@ -112,6 +125,13 @@ bool hwaccl_exit_reason_parse(const char *text, uint32_t *basic_reason)
                 if (reasons[i].name &&
                     (strcasecmp(text, reasons[i].name) == 0 || same_identifier(text, reasons[i].identifier))) {
                         *basic_reason = i;
+                        return true;
+                }
+        }
+        for (uint32_t i = 0; i < KVM_TABLE_SIZE; i++) {
+                if (kvm_exits[i].name &&
+                    (strcasecmp(text, kvm_exits[i].name) == 0 || same_identifier(text, kvm_exits[i].identifier))) {
+                        *basic_reason = HWACCL_EXIT_KVM_FIRST + i;
                         return true;
                 }
         }

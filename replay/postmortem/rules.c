@@ -17,6 +17,7 @@ const struct hwaccl_rule *const hwaccl_rules[] = {
         &hwaccl_rule_guest_wish,
         &hwaccl_rule_panic_text,
         &hwaccl_rule_vmm_end,
+        &hwaccl_rule_raised_line,
         &hwaccl_rule_not_the_guest,
         NULL,
 };

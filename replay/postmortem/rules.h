@@ -14,7 +14,7 @@ struct hwaccl_rule {
 extern const struct hwaccl_rule hwaccl_rule_entry_failure, hwaccl_rule_handler_fault, hwaccl_rule_triple_fault,
         hwaccl_rule_not_emulated, hwaccl_rule_vector_without_handler, hwaccl_rule_runs_off, hwaccl_rule_dead_halt,
         hwaccl_rule_storm, hwaccl_rule_wait_loop, hwaccl_rule_interrupts, hwaccl_rule_guest_wish,
-        hwaccl_rule_panic_text, hwaccl_rule_vmm_end, hwaccl_rule_not_the_guest;
+        hwaccl_rule_panic_text, hwaccl_rule_vmm_end, hwaccl_rule_raised_line, hwaccl_rule_not_the_guest;
 
 #define HWACCL_RULE_MAX 16
 

@@ -40,6 +40,21 @@ class RecordVmmCalls(RecordVmmTest):
                          ["88|0500000000000000"])
         self.assertIn("no problem found", self.hwaccl("check", self.path("q.db")))
 
+    def test_exits_that_are_none_of_the_processors_have_names(self):
+        for command, reason, detail in (
+                (("internal-error",), "KVM internal error", "suberror 1"), (("system-event", "3"), "KVM system event", "type 3 (crash)")):
+            self.record(VMM, *command)
+            self.assertEqual(self.rows("SELECT reason, detail FROM exits WHERE exit = 3"), [f"{reason}|{detail}"])
+            self.assertIn(reason, self.hwaccl("show", "--reason", reason.lower().replace(" ", "-"), self.path("q.db")))
+            self.assertIn(reason, self.hwaccl("stat", self.path("q.db")))
+
+    def test_the_report_names_a_line_that_stays_raised(self):
+        for name, exits, there in (("raised", "600", True), ("raised", "20", False), ("lowered", "600", False)):
+            self.record(VMM, name, exits)
+            report = subprocess.run([HWACCL, "report", self.path("q.db")], capture_output=True, text=True)
+            self.assertEqual(report.stderr, "")
+            self.assertEqual("the VMM raised interrupt line 5 and never lowered it" in report.stdout, there, (name, exits))
+
     def test_show_and_stat(self):
         self.record(VMM, "lines")
         shown = json.loads(self.hwaccl("show", "--calls", "--json", self.path("q.db")))

@@ -9,6 +9,7 @@
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -312,6 +313,21 @@ static void raise_and_run(void)
         (void)control(vcpu.fd, KVM_RUN, NULL);
 }
 
+/* Line 5, before @exits exits. */
+static void raise_line(bool lower, long exits)
+{
+        int vm = make_vm();
+        struct vcpu vcpu = make_vcpu(vm, 0);
+        struct kvm_irq_level line = {.irq = 5, .level = 1};
+
+        (void)control(vm, KVM_IRQ_LINE, &line);
+        line.level = 0;
+        if (lower)
+                (void)control(vm, KVM_IRQ_LINE, &line);
+        for (long i = 0; i < exits; i++)
+                (void)control(vcpu.fd, KVM_RUN, NULL);
+}
+
 int main(int argc, char **argv)
 {
         const char *what = argc > 1 ? argv[1] : "";
@@ -323,6 +339,8 @@ int main(int argc, char **argv)
                 threads(count);
         else if (strcmp(what, "lines") == 0)
                 raise_and_run();
+        else if (strcmp(what, "raised") == 0 || strcmp(what, "lowered") == 0)
+                raise_line(strcmp(what, "lowered") == 0, count);
         else if (strcmp(what, "two") == 0)
                 for (int i = 0; i < 2; i++)
                         run(make_vcpu(make_vm(), 0), count);

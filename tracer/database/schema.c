@@ -136,14 +136,16 @@ static const struct {
 } core_names[] = {
 #define REASON(number, identifier, name, verdict) {"exit_reason", number, name},
 #define SVM(code, name)                           {"exit_reason", SVM_REASON(code), name},
+#define KVM_EXIT(number, identifier, name)        {"exit_reason", HWACCL_EXIT_KVM_FIRST + (number), name},
 #define VERDICT(number, identifier, name)         {"verdict", number, name},
 #define OUTCOME(number, identifier, name)         {"outcome", number, name},
 #define END(number, identifier, name)             {"end_status", number, name},
 #define INPUT(number, identifier, name)           {"input_kind", number, name},
 #define EFFECT(number, identifier, name)          {"effect_kind", number, name},
 #define CHANNEL(number, identifier, name)         {"channel", number, name},
-        HWACCL_EXIT_REASONS(REASON) SVM_REASONS(SVM) HWACCL_VERDICTS(VERDICT) HWACCL_OUTCOMES(OUTCOME) HWACCL_ENDS(END)
-                HWACCL_INPUT_KINDS(INPUT) HWACCL_EFFECT_KINDS(EFFECT) HWACCL_CHANNELS(CHANNEL)};
+        HWACCL_EXIT_REASONS(REASON) SVM_REASONS(SVM) HWACCL_KVM_EXITS(KVM_EXIT) HWACCL_VERDICTS(VERDICT)
+                HWACCL_OUTCOMES(OUTCOME) HWACCL_ENDS(END) HWACCL_INPUT_KINDS(INPUT) HWACCL_EFFECT_KINDS(EFFECT)
+                        HWACCL_CHANNELS(CHANNEL)};
 
 static bool put_names(sqlite3 *db, struct hwaccl_error *error)
 {

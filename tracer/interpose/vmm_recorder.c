@@ -350,6 +350,12 @@ struct vmm_recorder_kernel vmm_recorder_kernel(struct vmm_recorder *recorder, st
 
 void vmm_recorder_note_ends(struct vmm_recorder *recorder)
 {
+        const uint32_t unrecorded = atomic_load(&recorder->control->unrecorded_calls);
+        char number[16];
+
+        (void)snprintf(number, sizeof(number), "%" PRIu32, unrecorded);
+        if (unrecorded)
+                remote_annotate(recorder->remote, "host_unrecorded_calls", number);
         for (unsigned i = 0; i < INTERPOSE_SLOT_MAX; i++) {
                 const struct interpose_slot *slot = &recorder->control->slot[i];
                 char name[32], text[48] = "not in the guest";

@@ -116,9 +116,34 @@ enum hwaccl_outcome {
         X(68, TPAUSE, "TPAUSE", EMULATE)                                                                               \
         X(69, LOADIWKEY, "LOADIWKEY", EMULATE)
 
+/* Exits of KVM that are none of the processor's: X(number of KVM_EXIT_*, identifier, name). Their reason is
+ * HWACCL_EXIT_KVM_FIRST and that number; trace_kvm.h says what their qualification is. */
+#define HWACCL_EXIT_KVM_FIRST 0x4000u
+#define HWACCL_KVM_EXITS(X)                                                                                            \
+        X(0, KVM_UNKNOWN, "KVM unknown exit")                                                                          \
+        X(1, KVM_EXCEPTION, "KVM exception")                                                                           \
+        X(4, KVM_DEBUG, "KVM debug")                                                                                   \
+        X(11, KVM_SET_TPR, "KVM set TPR")                                                                              \
+        X(12, KVM_TPR_ACCESS, "KVM TPR access")                                                                        \
+        X(16, KVM_NMI, "KVM NMI")                                                                                      \
+        X(17, KVM_INTERNAL_ERROR, "KVM internal error")                                                                \
+        X(18, KVM_OSI, "KVM OSI")                                                                                      \
+        X(24, KVM_SYSTEM_EVENT, "KVM system event")                                                                    \
+        X(26, KVM_IOAPIC_EOI, "KVM I/O APIC EOI")                                                                      \
+        X(27, KVM_HYPERV, "KVM Hyper-V")                                                                               \
+        X(31, KVM_DIRTY_RING_FULL, "KVM dirty ring full")                                                              \
+        X(32, KVM_AP_RESET_HOLD, "KVM AP reset hold")                                                                  \
+        X(33, KVM_BUS_LOCK, "KVM bus lock")                                                                            \
+        X(34, KVM_XEN, "KVM Xen")                                                                                      \
+        X(37, KVM_NOTIFY, "KVM notify")                                                                                \
+        X(39, KVM_MEMORY_FAULT, "KVM memory fault")
+
 enum hwaccl_exit_reason {
+#define X(number, identifier, name) HWACCL_EXIT_##identifier = HWACCL_EXIT_KVM_FIRST + (number),
+        HWACCL_KVM_EXITS(X)
+#undef X
 #define X(number, identifier, name, verdict) HWACCL_EXIT_##identifier = (number),
-        HWACCL_EXIT_REASONS(X)
+                HWACCL_EXIT_REASONS(X)
 #undef X
 };
 

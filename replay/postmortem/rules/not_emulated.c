@@ -166,7 +166,7 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                               "the VMM does not emulate the instruction at %s", at);
                 finding_fact(finding, last->number, "the VMM says: %s", evidence->info->end_message);
                 why_emulated(evidence, last, finding);
-        } else if (evidence->info->end != HWACCL_END_NONE && evidence_reason(last) != UINT64_MAX &&
+        } else if (evidence->info->end != HWACCL_END_NONE && evidence_reason(last) < HWACCL_EXIT_KVM_FIRST &&
                    (!hwaccl_exit_reason_name(evidence_reason(last)) ||
                     (evidence->info->end == HWACCL_END_ERROR &&
                      hwaccl_exit_reason_verdict((uint32_t)evidence_reason(last)) == HWACCL_VERDICT_UNKNOWN))) {

@@ -25,8 +25,34 @@ static inline void hwaccl_trace_kvm_reason(struct hwaccl_trace_state *state, uin
         hwaccl_trace_put(state, exit_qualification, qualification);
 }
 
-/** hwaccl_trace_kvm_run - set the exit reason and qualification (SDM) of a KVM exit; a KVM_EXIT_* that is not a VM exit
- * leaves them unknown */
+/** hwaccl_trace_kvm_other - hwaccl_trace_kvm_run() of exits that are none of the processor's */
+static inline void hwaccl_trace_kvm_other(struct hwaccl_trace_state *state, const struct kvm_run *run)
+{
+        uint64_t first = 0;
+
+        switch (run->exit_reason) {
+        case KVM_EXIT_INTERNAL_ERROR: first = run->internal.suberror; break;
+        case KVM_EXIT_SYSTEM_EVENT: first = run->system_event.type; break;
+        case KVM_EXIT_IOAPIC_EOI: first = run->eoi.vector; break;
+        case KVM_EXIT_TPR_ACCESS: first = run->tpr_access.rip; break;
+        case 37: /* KVM_EXIT_NOTIFY */
+        case 39: /* KVM_EXIT_MEMORY_FAULT */
+                memcpy(&first, (const char *)&run->hw, run->exit_reason == 37 ? 4 : 8);
+                break;
+        default: break;
+        }
+        if (run->exit_reason < 0x1000)
+                hwaccl_trace_kvm_reason(state, HWACCL_EXIT_KVM_FIRST + run->exit_reason, first);
+        if (run->exit_reason == 39) {
+                uint64_t address;
+                memcpy(&address, (const char *)&run->hw + 8, sizeof(address));
+                hwaccl_trace_put(state, guest_physical_address, address);
+        }
+}
+
+/** hwaccl_trace_kvm_run - set the exit reason and qualification (SDM) of a KVM exit; those of a KVM_EXIT_* that is none
+ * of the processor's are HWACCL_EXIT_KVM_FIRST and its number, and what KVM says first: the suberror of an internal
+ * error, type of a system event, vector of an EOI, RIP of a TPR access, flags of a memory fault or of notify, else 0 */
 static inline void hwaccl_trace_kvm_run(struct hwaccl_trace_state *state, const struct kvm_run *run)
 {
         switch (run->exit_reason) {
@@ -49,7 +75,9 @@ static inline void hwaccl_trace_kvm_run(struct hwaccl_trace_state *state, const 
         case KVM_EXIT_INTR: hwaccl_trace_kvm_reason(state, HWACCL_EXIT_EXTERNAL_INTERRUPT, 0); break;
         case KVM_EXIT_IRQ_WINDOW_OPEN: hwaccl_trace_kvm_reason(state, HWACCL_EXIT_INTERRUPT_WINDOW, 0); break;
         case KVM_EXIT_HYPERCALL: hwaccl_trace_kvm_reason(state, HWACCL_EXIT_VMCALL, 0); break;
-        default: break;
+        case KVM_EXIT_X86_RDMSR: hwaccl_trace_kvm_reason(state, HWACCL_EXIT_RDMSR, 0); break;
+        case KVM_EXIT_X86_WRMSR: hwaccl_trace_kvm_reason(state, HWACCL_EXIT_WRMSR, 0); break;
+        default: hwaccl_trace_kvm_other(state, run); break;
         }
 }
 
