@@ -176,7 +176,7 @@ static bool all_reachable(struct switching *now)
 {
         const struct hwaccl_machine_context *context = now->context;
 
-        return reachable(now, now->tss.segment.base, now->to->size, HWACCL_ACCESS_READ) &&
+        return reachable(now, now->tss.segment.base, now->to->size, HWACCL_ACCESS_SET_ACCESSED) &&
                reachable(now, context->tr.base + now->from->saved, now->from->ldt - now->from->saved,
                          HWACCL_ACCESS_WRITE) &&
                (!nests(now->task) || reachable(now, now->tss.segment.base, 2, HWACCL_ACCESS_WRITE)) &&

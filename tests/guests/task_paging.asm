@@ -1,6 +1,7 @@
 ; Task switches with paging: a task has its own CR3; #PF goes to a task, with CR2 and the error code on that task's stack. A TSS that
 ; is not mapped is a page fault of the old task, which nothing has left.
 ;@ reason 9 6
+;@ differs kvm-box memory 7bfe-7bfe: QEMU before release 8, the KVM box's processor, pushes flags without RF for a fault (SDM 3B, 17.3.1.1)
 %include "guest.inc"
 %include "task.inc"
         GUEST "task_paging"
@@ -89,6 +90,7 @@ half_mapped:
         EXPECT al, 20h, "page in CR2 of the second jump"
         str ax
         EXPECT ax, TSS_MAIN, "TR after the second fault"
+        clts                            ; KVM in the box does not see that the switch sets it
         PASS
 
 called: inc dword [COUNT]

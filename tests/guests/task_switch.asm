@@ -142,6 +142,7 @@ bad_load:
         EXPECT eax, 8, "DR7 after a task switch"
         xor eax, eax
         mov dr7, eax
+        clts                            ; KVM in the box does not see that the switch sets it
         PASS
 
 lost_flags:
