@@ -161,6 +161,33 @@ static bool check_seal(struct hwaccl_recording *recording, const struct report *
         return true;
 }
 
+bool hwaccl_recording_block_agrees(struct hwaccl_recording *recording, uint32_t vcpu, uint64_t number, bool *agrees,
+                                   uint64_t *first, uint64_t *last, struct hwaccl_error *error)
+{
+        struct digest_pair recorded, found;
+        struct digest_range range;
+        struct hwaccl_error reason;
+        bool there = false;
+
+        *agrees = true;
+        *first = 0;
+        *last = EXIT_NUMBER_MAX;
+        if (!digest_block_find(recording->db, exit_id(vcpu, number), &range, &recorded, &there, error))
+                return hwaccl_error_prefix(error, "%s", recording->path);
+        if (!there)
+                return true;
+        if (!recording->digest)
+                recording->digest = digest_block_create(recording->db, recording->is_private, error);
+        if (!recording->digest)
+                return false;
+        *first = exit_number(range.id);
+        *last = exit_number(range.end - 1);
+        /* what cannot be read was not written like that */
+        *agrees = digest_block_of_rows(recording->digest, range.id, range.first, range.end, &found, &reason) &&
+                  memcmp(found.part[DIGEST_CONTENT], recorded.part[DIGEST_CONTENT], DIGEST_SIZE) == 0;
+        return true;
+}
+
 bool recording_check_digests(struct hwaccl_recording *recording, void (*finding)(void *opaque, const char *text),
                              void *opaque, struct hwaccl_error *error)
 {
