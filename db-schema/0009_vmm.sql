@@ -116,15 +116,15 @@ INSERT INTO names SELECT 'kernel_event', * FROM (VALUES
 CREATE TABLE block_digest (
   id INTEGER PRIMARY KEY,     -- exit.id of the keyframe; vCPU * 2^40 where the vCPU has none
   content BLOB NOT NULL,      -- of what the guest and the handlers did
-  host BLOB NOT NULL          -- of the columns that begin with host_, exit.sequence, and table thread_time
+  host_digest BLOB NOT NULL   -- of the columns that begin with host_, exit.sequence, and table thread_time
 ) STRICT;
 
 -- One row: the digests of the whole recording, made when it was finished.
 CREATE TABLE seal (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   content BLOB NOT NULL,      -- nothing of the host: equal for two recordings of the same run
-  seal BLOB NOT NULL,         -- everything
-  origin BLOB,                -- the seal of the recording that this one was made from; NULL: that had none, or a recorder made it
-  public_key BLOB,            -- Ed25519: who signed the seal; NULL: nobody did
-  signature BLOB
+  host_seal BLOB NOT NULL,    -- everything
+  host_origin BLOB,           -- seal of the recording that this one was made from; NULL: that had none, or there is none
+  host_key BLOB,              -- public Ed25519 key of who signed the seal; NULL: nobody did
+  host_signature BLOB
 ) STRICT;

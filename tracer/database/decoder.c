@@ -136,6 +136,8 @@ void decoder_start_at(struct decoder *decoder, uint64_t first)
         /* a snapshot belongs to the exit before; there is none before exit 0 */
         decoder->state.row.id = exit_id(decoder->vcpu, first) - (first > 0);
         digest_block_begin(decoder->digest, exit_id(decoder->vcpu, first));
+        if (decoder->digest_begun) /* what comes before the first one is the first block's */
+                decoder->digest_from = exit_id(decoder->vcpu, first);
 }
 
 static bool flush_block(struct decoder *decoder, struct hwaccl_error *error)
@@ -150,6 +152,7 @@ static bool end_digest(struct decoder *decoder, int64_t keyframe, struct hwaccl_
         const int64_t first = digest->first;
         struct digest_pair pair;
 
+        decoder->digest_begun = true;
         if (decoder->state.exits == decoder->state.first)
                 return true;
         if (!digest->lost &&

@@ -122,8 +122,8 @@ bool digest_roots_read(sqlite3 *db, struct digest_roots *roots, struct hwaccl_er
         (void)crypto_generichash_final(&state, roots->content, DIGEST_SIZE);
         begin(&state, "hwaccl recording seal 1");
         (void)crypto_generichash_update(&state, roots->content, DIGEST_SIZE);
-        if (!hash_query(&state, db, "SELECT 0, id, host FROM block_digest ORDER BY id", error) ||
-            !hash_query(&state, db, "SELECT 0, origin FROM seal", error) || !hash_tables(&state, db, error))
+        if (!hash_query(&state, db, "SELECT 0, id, host_digest FROM block_digest ORDER BY id", error) ||
+            !hash_query(&state, db, "SELECT 0, host_origin FROM seal", error) || !hash_tables(&state, db, error))
                 return false;
         (void)crypto_generichash_final(&state, roots->seal, DIGEST_SIZE);
         return true;
@@ -133,8 +133,8 @@ bool digest_block_put(sqlite3 *db, int64_t id, const struct digest_pair *digest,
 {
         sqlite3_stmt *insert;
 
-        if (!database_prepare(db, "INSERT OR REPLACE INTO block_digest(id, content, host) VALUES (?1, ?2, ?3)", &insert,
-                              error))
+        if (!database_prepare(db, "INSERT OR REPLACE INTO block_digest(id, content, host_digest) VALUES (?1, ?2, ?3)",
+                              &insert, error))
                 return false;
         int result = sqlite3_bind_int64(insert, 1, id) |
                      sqlite3_bind_blob(insert, 2, digest->part[DIGEST_CONTENT], DIGEST_SIZE, SQLITE_STATIC) |
@@ -191,16 +191,17 @@ bool digest_seal(sqlite3 *db, enum digest_how how, struct hwaccl_error *error)
         static const char *const prepare[] = {
                 [DIGEST_REST] = "",
                 [DIGEST_ANEW] = "DELETE FROM block_digest; DELETE FROM seal",
-                [DIGEST_DERIVED] = "DELETE FROM block_digest; UPDATE seal SET origin = seal",
+                [DIGEST_DERIVED] = "DELETE FROM block_digest; UPDATE seal SET host_origin = host_seal",
         };
-        static const char put[] = "INSERT INTO seal(id, content, seal) VALUES (1, ?1, ?2) ON CONFLICT (id) DO UPDATE "
-                                  "SET content = ?1, seal = ?2, public_key = NULL, signature = NULL";
+        static const char put[] =
+                "INSERT INTO seal(id, content, host_seal) VALUES (1, ?1, ?2) ON CONFLICT (id) DO UPDATE "
+                "SET content = ?1, host_seal = ?2, host_key = NULL, host_signature = NULL";
         struct digest_roots roots;
         sqlite3_stmt *insert;
 
         if (!database_execute(db, prepare[how], error) ||
             /* the row is there before its digests are made: its origin is among what they are of */
-            !database_execute(db, "INSERT OR IGNORE INTO seal(id, content, seal) VALUES (1, x'', x'')", error) ||
+            !database_execute(db, "INSERT OR IGNORE INTO seal(id, content, host_seal) VALUES (1, x'', x'')", error) ||
             !fill(db, error) || !digest_roots_read(db, &roots, error) || !database_prepare(db, put, &insert, error))
                 return false;
         int result = sqlite3_bind_blob(insert, 1, roots.content, DIGEST_SIZE, SQLITE_STATIC) |
@@ -226,7 +227,7 @@ bool digest_blocks_compare(sqlite3 *db, bool pages, void (*differs)(void *opaque
         int result = SQLITE_DONE;
         bool good = block && database_prepare(db,
                                               "SELECT id, lag(id) OVER (ORDER BY id), lead(id) OVER (ORDER BY id), "
-                                              "content, host FROM block_digest ORDER BY 1",
+                                              "content, host_digest FROM block_digest ORDER BY 1",
                                               &row, error);
 
         while (good && (result = sqlite3_step(row)) == SQLITE_ROW) {
@@ -249,7 +250,8 @@ bool digest_block_find(sqlite3 *db, int64_t id, struct digest_range *range, stru
 {
         static const char sql[] =
                 "SELECT d.id, (SELECT max(id) FROM block_digest WHERE id < d.id), (SELECT min(id) FROM block_digest "
-                "WHERE id > d.id), d.content, d.host FROM block_digest d WHERE d.id <= ?1 ORDER BY d.id DESC LIMIT 1";
+                "WHERE id > d.id), d.content, d.host_digest FROM block_digest d WHERE d.id <= ?1 ORDER BY d.id DESC "
+                "LIMIT 1";
         sqlite3_stmt *row;
 
         *found = false;

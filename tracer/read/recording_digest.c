@@ -27,7 +27,8 @@ static bool read_seal(struct hwaccl_recording *recording, struct hwaccl_seal *se
 {
         sqlite3_stmt *row;
 
-        if (!database_prepare(recording->db, "SELECT content, seal, origin, public_key, signature FROM seal", &row,
+        if (!database_prepare(recording->db,
+                              "SELECT content, host_seal, host_origin, host_key, host_signature FROM seal", &row,
                               error))
                 return false;
         int result = sqlite3_step(row);
@@ -50,11 +51,15 @@ static bool read_seal(struct hwaccl_recording *recording, struct hwaccl_seal *se
 bool hwaccl_recording_seal(struct hwaccl_recording *recording, struct hwaccl_seal *seal, struct hwaccl_error *error)
 {
         struct digest_roots roots;
+        int64_t open = 0; /* for the recovery of a recording, which makes them */
 
         memset(seal, 0, sizeof(*seal));
+        error->message[0] = '\0';
+        if (!database_integer(recording->db, "SELECT count(*) FROM checkpoint", 0, &open, error))
+                return false;
         /* nobody makes digests of a recording of an older version before it is upgraded */
-        seal->expected =
-                recording->file_version >= HWACCL_SEAL_VERSION && recording->info.status != HWACCL_RECORDING_RUNNING;
+        seal->expected = recording->file_version >= HWACCL_SEAL_VERSION && !open &&
+                         recording->info.status != HWACCL_RECORDING_RUNNING;
         if (!read_seal(recording, seal, error) || !seal->found)
                 return seal->found || !error->message[0];
         if (!digest_roots_read(recording->db, &roots, error))
@@ -148,7 +153,6 @@ static bool check_seal(struct hwaccl_recording *recording, const struct report *
 {
         struct hwaccl_seal seal;
 
-        error->message[0] = '\0';
         if (!hwaccl_recording_seal(recording, &seal, error))
                 return false;
         *sealed = seal.found;
