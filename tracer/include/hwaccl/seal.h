@@ -38,8 +38,14 @@ bool hwaccl_recording_block_agrees(struct hwaccl_recording *recording, uint32_t 
  */
 bool hwaccl_recording_sign(const char *path, const char *key, struct hwaccl_error *error);
 
-/** hwaccl_seal_verify - whether @seal was signed with the private key of the public one in file @key (PEM, as `openssl
- * pkey -pubout` writes it). Returns false with *error set when it was not, or the file is no key */
-bool hwaccl_seal_verify(const struct hwaccl_seal *seal, const char *key, struct hwaccl_error *error);
+/** hwaccl_seal_key_check - whether @key names such a file, before hours of recording */
+bool hwaccl_seal_key_check(const char *key, struct hwaccl_error *error);
+
+/** hwaccl_seal_key_read - the public Ed25519 key in file @path: PEM, as `openssl pkey -pubout` writes it */
+bool hwaccl_seal_key_read(const char *path, uint8_t key[HWACCL_DIGEST_SIZE], struct hwaccl_error *error);
+
+/** hwaccl_seal_verify - false with *error set unless @seal was signed with the private key of the public key @key */
+bool hwaccl_seal_verify(const struct hwaccl_seal *seal, const uint8_t key[HWACCL_DIGEST_SIZE],
+                        struct hwaccl_error *error);
 
 #endif
