@@ -82,7 +82,8 @@ class Changes(CommandTest):
                 compared = is_compared(table, None, row)
             elif how == "add":
                 values = {key: row[key] for key in row.keys()}
-                key = next(c for c in info if c["name"] == choice.choice(keys))
+                chosen = choice.choice(keys)
+                key = next(column for column in info if column["name"] == chosen)
                 old = values[key["name"]]
                 values[key["name"]] = old + choice.randrange(1, 50) if isinstance(old, int) else self.other_value(choice, old, key["type"])
                 connection.execute(f"INSERT INTO {table}({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
