@@ -461,8 +461,7 @@ bool hwaccl_recording_check(struct hwaccl_recording *recording, void (*finding)(
                check_memory_ranges(&check, error) && check_memory(&check, error);
         for (uint32_t i = 0; good && i < recording->info.vcpu_count; i++)
                 good = check_exits(&check, &recording->vcpu[i], error);
-        good = good && check_blocks(&check, error) &&
-               recording_check_digests(recording, add_finding, &check, error);
+        good = good && check_blocks(&check, error) && recording_check_digests(recording, add_finding, &check, error);
         (void)sqlite3_finalize(check.keyframe);
         return good;
 }
