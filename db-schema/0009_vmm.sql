@@ -111,6 +111,7 @@ INSERT INTO names SELECT 'kernel_event', * FROM (VALUES
   (0, 'lost'), (4, 'kvm_inj_virq'), (5, 'kvm_inj_exception'), (6, 'kvm_pio'), (7, 'kvm_mmio'), (8, 'kvm_fast_mmio'),
   (9, 'kvm_msr'), (10, 'kvm_cr'), (11, 'kvm_cpuid'), (12, 'kvm_page_fault'), (13, 'kvm_apic_accept_irq'),
   (14, 'kvm_set_irq'), (15, 'kvm_msi_set_irq'), (16, 'kvm_eoi'));
+
 -- Digests (BLAKE2b, 32 bytes; FORMAT.md) of the rows of each block of exits, from a keyframe to the next one of the vCPU.
 -- The first block of a vCPU also has what lies before it. Recordings of older versions have none.
 CREATE TABLE block_digest (
