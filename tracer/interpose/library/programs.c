@@ -41,7 +41,8 @@ static void tell(struct interpose_control *control, const char *path, enum inter
 {
         if (atomic_exchange_explicit(&control->telling, 1, memory_order_acquire))
                 return;
-        (void)snprintf(control->unfit_path, sizeof(control->unfit_path), "%s", path);
+        (void)snprintf(control->unfit_path, sizeof(control->unfit_path), "%.*s", (int)sizeof(control->unfit_path) - 1,
+                       path);
         atomic_store(&control->unfit, reason);
         atomic_store_explicit(&control->telling, 0, memory_order_release);
 }
