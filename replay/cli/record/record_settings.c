@@ -220,8 +220,6 @@ const struct cli_option record_option_table[] = {
         {"anonymous", 0, NULL,
          "record neither the host's name, nor the command line, nor the directories of the files in it",
          CLI_FLAG(S, anonymous)},
-        {"sign", 0, "KEY", "sign the finished recording with the private Ed25519 key in file KEY (PEM)",
-         CLI_FILE(S, sign)},
         {"no-db", 0, NULL, "write no database: trace with --lttng, or only run the guest", CLI_FLAG(S, no_record)},
         {"no-record", 0, NULL, "the same as --no-db", CLI_FLAG(S, no_record)},
         {"lttng", 0, NULL, "emit every exit as LTTng user-space events hwaccl:*; see hwaccl import",
@@ -294,7 +292,6 @@ static bool is_for_machine(const struct cli_option *option)
                                              "force",
                                              "mode",
                                              "anonymous",
-                                             "sign",
                                              "max-exits",
                                              "timeout",
                                              "keyframe-interval",
@@ -414,7 +411,7 @@ bool record_parse(struct record_settings *settings, const struct cli_command *co
                 return false;
         if (optind < argc && strcmp(argv[optind - 1], "--") == 0) {
                 settings->vmm = &argv[optind];
-                return check_vmm(settings, argc, argv) && record_check_sign(settings);
+                return check_vmm(settings, argc, argv);
         }
         if (optind < argc) {
                 *status = cli_usage_error(command, "unexpected argument '%s'", argv[optind]);
@@ -424,7 +421,7 @@ bool record_parse(struct record_settings *settings, const struct cli_command *co
                 settings->wall_time =
                         settings->clock == HWACCL_CLOCK_VIRTUAL ? WALL_TIME_VIRTUAL : (uint64_t)time(NULL);
         *status = CLI_CANNOT;
-        return check_settings(settings) && record_check_sign(settings);
+        return check_settings(settings);
 }
 
 void record_free_settings(struct record_settings *settings)
