@@ -34,6 +34,7 @@ check_abi libhwaccl-replay replay_symbols.txt session.h
 check_abi libhwaccl-tracer symbols.txt trace.h
 
 # No state in globals. The core keeps two things for each thread: what it disassembled last, and whose timer's signal it takes.
+# tracer/interpose/ioctl_capture.c knows two things of the VMM that libhwaccl-interpose is loaded into; nothing else uses it.
 writable() {
         objdump -t "$@" 2>/dev/null | awk '{ for (i = 2; i < NF; i++)
                 if ($i ~ /^(\.data|\.bss|\.tdata|\.tbss|\*COM\*)/ && $i !~ /rel\.ro/ && $(i - 1) == "O") print $i, $NF }'
@@ -42,7 +43,7 @@ writable "$(dirname "$library")/libhwaccl-tracer.a" >"$work/state"
 [ ! -s "$work/state" ] || fail "libhwaccl-tracer has state in globals: $(cat "$work/state")"
 writable "$(dirname "$library")/libhwaccl-replay.a" | grep -vxE '\.tbss[^ ]* described' >"$work/state" || true
 [ ! -s "$work/state" ] || fail "libhwaccl-replay has state in globals: $(cat "$work/state")"
-writable "$HWACCL_BUILD"/libhwaccl-{core,db-schema,recording,engine}.a | grep -vxE '\.tbss[^ ]* (described|current)' >"$work/state" || true
+writable "$HWACCL_BUILD"/libhwaccl-{core,db-schema,recording,engine}.a | grep -vxE '\.tbss[^ ]* (described|current)|\.bss[^ ]* (filtered|xsave_size)' >"$work/state" || true
 [ ! -s "$work/state" ] || fail "the libraries have state in globals: $(cat "$work/state")"
 # the check itself can fail
 printf 'int counter; static int kept; int next(void) { return ++kept + counter; }' | cc -x c -c -o "$work/global.o" -
