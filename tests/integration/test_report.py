@@ -89,7 +89,11 @@ class Report(CommandTest):
             for key, found in table.items():
                 found.update(self.lines(source, key))
         self.assertGreater(len(rules), 10)
-        self.assertEqual(table, {"finding": rules, "nearly": rules})
+        # needs calls of another VMM, which no guest of ours has
+        elsewhere, proof = {"raised-line"}, "test_the_report_names_a_line_that_stays_raised"
+        with open(os.path.join(SOURCE, "tests/integration/test_record_vmm_calls.py"), encoding="utf-8") as file:
+            self.assertIn(proof, file.read())
+        self.assertEqual(table, {"finding": rules - elsewhere, "nearly": rules - elsewhere})
 
     def facts(self, recording):
         first = json.loads(self.succeed("report", "--json", recording, status=1).stdout)["findings"][0]

@@ -1,9 +1,8 @@
-;@ finding runs-off
+;@ finding triple-fault
+;@ nearly runs-off
 ;@ status 1
-;@ says the fetch at f000000000000000h faults (it is not canonical), and ends in a triple fault
-;@ also RIP f000000000000000h, which is not canonical
-;@ says rax holds exactly this address
-;@ never add byte ptr
+;@ says jmp rax: its target, f000000000000000h, is not canonical
+;@ says triple fault at
 %include "guest.inc"
         GUEST "not_canonical"
         ENTER_PROTECTED32

@@ -208,7 +208,7 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"UPDATE fault SET vector = 256", NULL},
                 {"UPDATE fault SET error_code = 4294967296 WHERE error_code IS NOT NULL", NULL},
                 {"UPDATE fault SET cs = -1", NULL},
-                {"UPDATE fault SET step = 27", NULL},
+                {"UPDATE fault SET step = 28", NULL},
                 {"UPDATE fault SET raised = -1 WHERE raised IS NOT NULL", NULL},
                 {"INSERT INTO fault SELECT DISTINCT exit, 8, 0, 0, NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, "
                  "NULL "
