@@ -173,7 +173,7 @@ static void an_array_has_as_many_elements_as_the_argument_says(void **state)
 {
         struct {
                 uint32_t nmsrs, pad;
-                struct kvm_msr_entry entry[3];
+                struct kvm_msr_entry entry[256]; /* all that is looked at in the end */
         } msrs = {.nmsrs = 2, .pad = 7, .entry = {{.index = 1, .reserved = 9}, {.index = 2}, {.index = 3}}};
         struct {
                 uint32_t nent, padding;

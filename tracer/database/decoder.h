@@ -123,7 +123,7 @@ void decoder_start_at(struct decoder *decoder, uint64_t first);
 
 /** decoder_cut - after decoder_start_at(): leave out exits that were entered before the time @stamp, and what belongs
  * to them; the first one that is not becomes a keyframe */
-void decoder_cut(struct decoder *decoder, uint64_t stamp);
+void decoder_cut(struct decoder *decoder, uint64_t order);
 
 /** decoder_find_devices - read those rows, as a recorder wrote them; they are checked */
 bool decoder_find_devices(struct decoder *decoder, struct hwaccl_error *error);

@@ -24,12 +24,12 @@ struct vmm_recorder_counts {
 };
 
 /** vmm_recorder_create - create the recording; NULL with *error set, nothing left behind
- * @config: as for hwaccl_recorder_create(), without devices
+ * @wanted: as for hwaccl_recorder_create(), without devices
  * @max_exits: the process whose exit is this one gets SIGTERM; 0: no limit
  * @kernel_exits: record what the kernel handles too; an error where that is not possible
  *
  * The thread that calls this has to call vmm_recorder_finish(). */
-struct vmm_recorder *vmm_recorder_create(const struct hwaccl_recorder_config *config, uint64_t max_exits,
+struct vmm_recorder *vmm_recorder_create(const struct hwaccl_recorder_config *wanted, uint64_t max_exits,
                                          bool kernel_exits, struct hwaccl_error *error);
 
 /** vmm_recorder_environment - set the variables that make a program load @library and find this recorder, in the
