@@ -121,7 +121,7 @@ bool decoder_declare_devices(struct decoder *decoder, struct hwaccl_device *cons
 /** decoder_start_at - the next entry, or the snapshot before it, is that of exit @first: a keyframe */
 void decoder_start_at(struct decoder *decoder, uint64_t first);
 
-/** decoder_cut - after decoder_start_at(): leave out exits that were entered before the time @stamp, and what belongs
+/** decoder_cut - after decoder_start_at(): leave out exits that were entered before @order, and what belongs
  * to them; the first one that is not becomes a keyframe */
 void decoder_cut(struct decoder *decoder, uint64_t order);
 

@@ -20,7 +20,7 @@ int perf_open_event(uint32_t id, pid_t thread, bool monotonic);
 bool perf_open_error(int reason, struct hwaccl_error *error);
 
 /** perf_thread_open - from now on. NULL with *error set; *@reason is errno then */
-struct perf_thread *perf_thread_open(const struct kvm_formats *formats, pid_t thread, enum stamp_kind stamps,
+struct perf_thread *perf_thread_open(const struct kvm_formats *formats, pid_t number, enum stamp_kind stamps,
                                      int *reason, struct hwaccl_error *error);
 void perf_thread_close(struct perf_thread *thread);
 
