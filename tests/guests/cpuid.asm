@@ -53,4 +53,13 @@
         EXPECT [504h], ebx, "EBX of leaf 40000000h"
         EXPECT [508h], ecx, "ECX of leaf 40000000h"
         EXPECT [50ch], edx, "EDX of leaf 40000000h"
+        ; that leaf has frequencies, which are those of the machine
+        xor eax, eax
+        xor ebx, ebx
+        xor ecx, ecx
+        xor edx, edx
+        mov [500h], eax
+        mov [504h], eax
+        mov [508h], eax
+        mov [50ch], eax
         PASS
