@@ -238,6 +238,17 @@ class WaysOut(OnATerminal):
                 self.assertEqual(terminal.report("killed"), str(int(number)))
             self.assert_given_back(terminal)
 
+    def test_an_abort_of_unicorns_translator_leaves_the_guest_and_raw_mode(self):
+        # vector 6 to 7c15h; jmp on; lock cmp [bx+si], al; there: mov al, "~"; out e9h, al; a line feed as well; jmp $
+        code = bytes.fromhex("31c0 8ed8 c7061800157c c7061a000000 eb00 f03800 b07e e6e9 b00a e6e9 ebfe")
+        terminal = self.start_raw("--timeout", "50", guest=self.write("lock", code) + "@0x7c00")
+        terminal.wait_printed(b"~")
+        self.assertIn(b"tcg fatal error", terminal.output)
+        self.assertTrue(terminal.is_raw())
+        terminal.type(b"\x01x")
+        self.assertEqual(terminal.report("exited"), "0")
+        self.assert_given_back(terminal)
+
     def test_sigusr1_is_the_flight_recorders_where_there_is_one(self):
         terminal = self.start_raw("--flight-recorder", "1000exits")
         os.kill(terminal.job, signal.SIGUSR1)

@@ -2,6 +2,7 @@
 #include "core/accel/soft/accel_soft.h"
 #include "core/host/guest_memory.h"
 
+#include "tests/fixtures/abort_fixture.h"
 #include "tests/peers/muen_peer.h"
 
 #include <errno.h>
@@ -417,6 +418,7 @@ void subject_serve(struct peer *peer)
         subject.processor = hwaccl_accel_soft_create(&subject.memory, read_clock, NULL, &error);
         if (!subject.processor)
                 die("%s", error.message);
+        abort_fixture_watch(subject.processor);
         if (pthread_create(&kicks, NULL, hear_kicks, &subject) != 0)
                 die("cannot start a thread");
         while (await(peer->bell_run))

@@ -16,9 +16,14 @@
 struct hwaccl_accel *hwaccl_accel_soft_create(struct hwaccl_guest_memory *memory, uint64_t (*clock)(void *opaque),
                                               void *opaque, struct hwaccl_error *error);
 
-/** hwaccl_accel_soft_in_engine - whether Unicorn is running just now, for a handler of SIGABRT: its translator calls
- * abort(3) for some code. False for other accelerators */
-bool hwaccl_accel_soft_in_engine(const struct hwaccl_accel *accel);
+/**
+ * hwaccl_accel_soft_recover - for a handler of SIGABRT, in the thread that runs the guest
+ *
+ * Unicorn's translator calls abort(3) for some code. When it is Unicorn that runs just now this does not return: the
+ * guest goes on. The signal mask stays, so the handler must not block SIGABRT (SA_NODEFER). It does nothing for other
+ * accelerators.
+ */
+void hwaccl_accel_soft_recover(struct hwaccl_accel *accel);
 
 /** hwaccl_accel_soft_version - of the Unicorn that is loaded, not of its headers; false before the first create */
 bool hwaccl_accel_soft_version(unsigned *major, unsigned *minor);

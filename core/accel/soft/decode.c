@@ -151,7 +151,7 @@ static uint8_t group_7(struct soft_site *site)
         case 0xc8: return exits(site, HWACCL_EXIT_MONITOR);
         case 0xc9: return exits(site, HWACCL_EXIT_MWAIT);
         case 0xd1: return exits(site, HWACCL_EXIT_XSETBV);
-        case 0xf8: return site->bits == 64 ? SOFT_SITE_UNSUPPORTED : SOFT_SITE_NONE; /* SWAPGS */
+        case 0xf8: return site->bits == 64 ? SOFT_SITE_SWAPGS : SOFT_SITE_NONE;
         case 0xf9: return exits(site, HWACCL_EXIT_RDTSCP);
         default: break;
         }
@@ -273,7 +273,7 @@ void soft_decode(struct soft_site *site, const uint8_t *bytes, uint8_t length, u
         else
                 site->kind = site->two_byte ? classify_two_byte(site) : classify_one_byte(site);
         if (site->rex_ignored && engine_executes(site->kind))
-                site->kind = SOFT_SITE_UNSUPPORTED;
+                site->kind = SOFT_SITE_REX_IGNORED;
 }
 
 uint64_t *soft_general(struct hwaccl_subject_state *state, unsigned index)

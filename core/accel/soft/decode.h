@@ -32,8 +32,9 @@ enum soft_site_kind {
         SOFT_SITE_PAUSE,
         SOFT_SITE_SYSTEM_CALL, /* SYSCALL, SYSRET, SYSENTER, SYSEXIT */
         SOFT_SITE_UNDEFINED,   /* raises #UD, where the engine would execute something */
-        SOFT_SITE_UNSUPPORTED,
-        SOFT_SITE_UNDECODED, /* let the engine judge, and decode again behind it */
+        SOFT_SITE_SWAPGS,
+        SOFT_SITE_REX_IGNORED, /* the engine would heed a REX prefix that another prefix follows */
+        SOFT_SITE_UNDECODED,   /* let the engine judge, and decode again behind it */
 };
 
 /* Where an instruction's memory operand is. */
@@ -89,7 +90,7 @@ struct soft_site {
         uint8_t modrm;
         uint8_t modrm_at; /* its place in bytes */
         uint8_t rex;
-        bool rex_ignored; /* a REX prefix that another prefix follows: the engine would heed it */
+        bool rex_ignored; /* a REX prefix that another prefix follows */
         bool lock;
         bool operand_prefix;
         uint8_t operand_bits;

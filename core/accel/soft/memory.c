@@ -83,14 +83,18 @@ static void remove_region(struct soft_memory *memory, size_t place)
                 (memory->region_count - place) * sizeof(memory->region[0]));
 }
 
+static uc_err map_in(const struct soft_engine *engine, uint64_t linear, uint64_t size, uint32_t protection, void *host)
+{
+        return engine->unicorn.mem_map_ptr(engine->handle, linear, size, protection, host);
+}
+
 static uc_err map_in_all(const struct soft_memory *memory, uint64_t linear, uint64_t size, uint32_t protection,
                          void *host)
 {
         uc_err status = UC_ERR_OK;
 
         for (unsigned i = 0; i < SOFT_ENGINE_MAX && status == UC_ERR_OK; i++)
-                status = memory->engine[i]->unicorn.mem_map_ptr(memory->engine[i]->handle, linear, size, protection,
-                                                                host);
+                status = map_in(memory->engine[i], linear, size, protection, host);
         return status;
 }
 
@@ -217,6 +221,22 @@ void soft_memory_close(struct soft_memory *memory)
                 munmap(memory->tables, TABLES_SIZE);
         if (memory->flusher)
                 munmap(memory->flusher, HWACCL_PAGE_SIZE);
+}
+
+bool soft_memory_replace(struct soft_memory *memory, unsigned engine, struct hwaccl_error *error)
+{
+        const struct soft_engine *fresh = memory->engine[engine];
+        uc_err status = map_in(fresh, TABLES_BASE, TABLES_SIZE, UC_PROT_ALL, memory->tables);
+
+        if (status == UC_ERR_OK)
+                status = map_in(fresh, FLUSHER, HWACCL_PAGE_SIZE, UC_PROT_READ, memory->flusher);
+        for (size_t i = 0; i < memory->region_count && status == UC_ERR_OK; i++) {
+                const struct soft_region *region = &memory->region[i];
+                status = map_in(fresh, region->linear, region->size, UC_PROT_ALL,
+                                region->host ? region->host : memory->nothing);
+        }
+        memory->flusher_writable[engine] = false;
+        return status == UC_ERR_OK || engine_refuses(memory, error, "map memory again", TABLES_BASE, status);
 }
 
 void soft_memory_drop(struct soft_memory *memory)

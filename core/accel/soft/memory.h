@@ -41,6 +41,9 @@ struct soft_memory {
 bool soft_memory_open(struct soft_memory *memory, struct hwaccl_guest_memory *guest, struct hwaccl_error *error);
 void soft_memory_close(struct soft_memory *memory);
 
+/** soft_memory_replace - another engine has the place of one: give it the same memory */
+bool soft_memory_replace(struct soft_memory *memory, unsigned engine, struct hwaccl_error *error);
+
 /** soft_memory_drop - forget all mappings: the guest's paging changed */
 void soft_memory_drop(struct soft_memory *memory);
 

@@ -1,7 +1,9 @@
 /* Running the guest until it exits: the loop around the engine, its callbacks, and the accelerator's interface. */
+#include "core/accel/soft/abort.h"
 #include "core/accel/soft/breakpoint.h"
 #include "core/accel/soft/canonical.h"
 #include "core/accel/soft/check.h"
+#include "core/accel/soft/cover.h"
 #include "core/accel/soft/fault.h"
 #include "core/accel/soft/floating_point.h"
 #include "core/accel/soft/interrupt.h"
@@ -173,7 +175,7 @@ static void settle(struct soft *soft, bool guest_traps)
         /* Stopped by a hook before an instruction or a block: the engine's RIP may be that of the block, or of the one
          * before that jumped straight into it. */
         if (soft->stop != SOFT_STOP_NONE && soft->stop != SOFT_STOP_EXCEPTION && soft->stop != SOFT_STOP_AHEAD &&
-            soft->stop != SOFT_STOP_ERROR) {
+            soft->stop != SOFT_STOP_ABORT && soft->stop != SOFT_STOP_ERROR) {
                 state->rip = soft->address - state->cs.base;
         }
         if (soft->bits != 64)
@@ -247,6 +249,53 @@ static enum soft_result take_exception(struct soft *soft, uint64_t fault_address
         return soft_deliver_exception(soft, vector, has_error_code(vector), soft_engine_error_code(&soft->cpu->engine));
 }
 
+static bool add_hooks(struct soft *soft, struct soft_cpu *cpu, struct hwaccl_error *error)
+{
+        const struct {
+                int type;
+                void *callback;
+        } hooks[] = {
+                {UC_HOOK_BLOCK, (void *)(uintptr_t)on_block},
+                {UC_HOOK_INTR, (void *)(uintptr_t)on_exception},
+                {UC_HOOK_MEM_UNMAPPED, (void *)(uintptr_t)on_unmapped},
+                {UC_HOOK_CODE, (void *)(uintptr_t)soft_site_hook}, /* of the checked engine: the only one of its type,
+                                                                      which the engine calls straight away */
+        };
+        size_t count = sizeof(hooks) / sizeof(hooks[0]) - (cpu->scan.checked ? 0 : 1);
+
+        for (size_t i = 0; i < count; i++) {
+                uc_hook hook;
+                uc_err status = cpu->engine.unicorn.hook_add(cpu->engine.handle, &hook, hooks[i].type,
+                                                             hooks[i].callback, soft, 1, 0);
+                if (status != UC_ERR_OK)
+                        return hwaccl_error_set(error, "the soft accelerator cannot hook its engine: %s",
+                                                cpu->engine.unicorn.strerror(status));
+        }
+        return true;
+}
+
+/* The library cannot be called again in an engine that a call was given up in. */
+static bool replace_engine(struct soft *soft)
+{
+        unsigned number = (unsigned)(soft->cpu - soft->cpus);
+        bool checked = soft->cpu->scan.checked;
+        struct soft_cpu fresh = {0};
+
+        if (!soft_engine_open_another(&fresh.engine, &soft->cpu->engine, soft->error)) {
+                soft_engine_close(&fresh.engine);
+                return false;
+        }
+        soft_engine_take_over(&fresh.engine, &soft->cpu->engine);
+        soft_engine_close(&soft->cpu->engine);
+        soft_scan_close(&soft->cpu->scan);
+        soft->site = NULL;
+        *soft->cpu = fresh;
+        return soft_memory_replace(&soft->memory, number, soft->error) &&
+               soft_scan_open(&soft->cpu->scan, &soft->cpu->engine, &soft->memory, soft_site_hook, soft, checked,
+                              soft->error) &&
+               add_hooks(soft, soft->cpu, soft->error);
+}
+
 static enum soft_result after_stop(struct soft *soft, uc_err status, uint64_t fault_address, bool guest_traps)
 {
         if (soft->stop != SOFT_STOP_RESCAN && soft->stop != SOFT_STOP_SWITCH)
@@ -264,6 +313,7 @@ static enum soft_result after_stop(struct soft *soft, uc_err status, uint64_t fa
         case SOFT_STOP_STEP: soft->step_next = true; return SOFT_GO_ON;
         case SOFT_STOP_BREAKPOINT: return soft_breakpoint_exit(soft, soft->watch.met);
         case SOFT_STOP_EXCEPTION: return take_exception(soft, fault_address, guest_traps);
+        case SOFT_STOP_ABORT: return replace_engine(soft) && soft_abort_find(soft) ? SOFT_GO_ON : SOFT_FAILED;
         case SOFT_STOP_KICK: return SOFT_GO_ON; /* the flag is still set */
         case SOFT_STOP_DEADLINE: return soft_exit(soft, HWACCL_EXIT_PREEMPTION_TIMER, 0, 0);
         case SOFT_STOP_ERROR: return SOFT_FAILED;
@@ -292,6 +342,8 @@ static enum soft_result run_engine(struct soft *soft)
         soft_check_begin(soft);
         if (beyond_code(soft, state->rip))
                 return segment_fault(soft, HWACCL_VECTOR_GP);
+        if (soft_abort_reached(soft))
+                return soft_deliver_exception(soft, HWACCL_VECTOR_UD, false, 0);
         struct soft_engine *engine = &soft->cpu->engine;
         soft->stepping = soft->step_next || soft->watch.held;
         soft->step_next = false;
@@ -305,9 +357,7 @@ static enum soft_result run_engine(struct soft *soft)
             !soft_engine_load(engine, state, root, soft->stepping, soft->error))
                 return SOFT_FAILED;
         soft->bits = soft_engine_bits(engine);
-        soft->in_engine = true;
-        uc_err status = engine->unicorn.emu_start(engine->handle, state->rip, 0, 0, 0);
-        soft->in_engine = false;
+        uc_err status = soft_abort_start(soft);
         if (!soft_engine_store(engine, state, &fault_address, soft->stop == SOFT_STOP_ERROR ? NULL : soft->error))
                 return SOFT_FAILED;
         soft->not_taken = false;
@@ -336,6 +386,7 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
                 soft_memory_drop(&soft->memory);
         soft->step_next = false;
         soft->permitted = SOFT_PERMITTED_NONE;
+        soft->ahead = false;
         soft->faults.count = 0;
         set_deadline(soft, request->deadline_ns);
         if (request->device_page != soft->device_page)
@@ -344,8 +395,10 @@ static bool run(struct hwaccl_accel *accel, struct hwaccl_subject_state *state,
                 return false;
         do {
                 result = before_instruction(soft, pending, request);
+                soft_cover_settle(soft, result);
                 if (result == SOFT_GO_ON)
                         result = run_engine(soft);
+                soft_cover_settle(soft, result);
         } while (result == SOFT_GO_ON);
         return result == SOFT_EXITED;
 }
@@ -402,34 +455,12 @@ static const struct hwaccl_accel_ops soft_ops = {
         .destroy = destroy,
 };
 
-bool hwaccl_accel_soft_in_engine(const struct hwaccl_accel *accel)
+void hwaccl_accel_soft_recover(struct hwaccl_accel *accel)
 {
-        return accel->ops == &soft_ops && ((const struct soft *)accel)->in_engine;
-}
+        struct soft *soft = (struct soft *)accel;
 
-static bool add_hooks(struct soft *soft, struct soft_cpu *cpu, struct hwaccl_error *error)
-{
-        const struct {
-                int type;
-                void *callback;
-        } hooks[] = {
-                {UC_HOOK_BLOCK, (void *)(uintptr_t)on_block},
-                {UC_HOOK_INTR, (void *)(uintptr_t)on_exception},
-                {UC_HOOK_MEM_UNMAPPED, (void *)(uintptr_t)on_unmapped},
-                {UC_HOOK_CODE, (void *)(uintptr_t)soft_site_hook}, /* of the checked engine: the only one of its type,
-                                                                      which the engine calls straight away */
-        };
-        size_t count = sizeof(hooks) / sizeof(hooks[0]) - (cpu->scan.checked ? 0 : 1);
-
-        for (size_t i = 0; i < count; i++) {
-                uc_hook hook;
-                uc_err status = cpu->engine.unicorn.hook_add(cpu->engine.handle, &hook, hooks[i].type,
-                                                             hooks[i].callback, soft, 1, 0);
-                if (status != UC_ERR_OK)
-                        return hwaccl_error_set(error, "the soft accelerator cannot hook its engine: %s",
-                                                cpu->engine.unicorn.strerror(status));
-        }
-        return true;
+        if (accel->ops == &soft_ops && soft->in_engine)
+                siglongjmp(soft->recovery, 1);
 }
 
 static bool open_engines(struct soft *soft, struct hwaccl_error *error)

@@ -458,13 +458,13 @@ bool soft_scan_decode(struct soft_scan *scan, uint64_t linear, uint8_t bits, str
 
         while (size && !copy_code(scan, linear, code, size))
                 size--;
+        size_t left = size;
         cs_insn *instruction = cs_malloc(decoder);
         const uint8_t *at = code;
         uint64_t address = linear;
         bool good = instruction && cs_disasm_iter(decoder, &at, &size, &address, instruction);
         site->address = linear;
-        if (good)
-                soft_decode(site, code, (uint8_t)instruction->size, bits);
+        soft_decode(site, code, good ? (uint8_t)instruction->size : (uint8_t)left, bits);
         if (instruction)
                 cs_free(instruction, 1);
         return good;

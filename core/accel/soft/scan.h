@@ -73,7 +73,11 @@ bool soft_scan_hook(struct soft_scan *scan, uint64_t address, struct hwaccl_erro
 /** soft_scan_site - the site at a linear address, or NULL */
 struct soft_site *soft_scan_site(struct soft_scan *scan, uint64_t address, uint8_t bits);
 
-/** soft_scan_decode - the instruction at a linear address; false when it does not decode. *site has no reference */
+/**
+ * soft_scan_decode - the instruction at a linear address; *site has no reference
+ *
+ * False when the disassembler refuses it: *site is then made of all bytes that are there.
+ */
 bool soft_scan_decode(struct soft_scan *scan, uint64_t linear, uint8_t bits, struct soft_site *site);
 
 /** soft_scan_branch - the near branch that ends a block of 64-bit code that has run; false when none does */

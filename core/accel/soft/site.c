@@ -2,6 +2,7 @@
 
 #include "core/accel/soft/breakpoint.h"
 #include "core/accel/soft/check.h"
+#include "core/accel/soft/cover.h"
 #include "core/accel/soft/fault.h"
 #include "core/accel/soft/interrupt.h"
 #include "core/accel/soft/permit.h"
@@ -20,6 +21,8 @@
 #define ACCESS_CLTS     (2u << 4)
 #define ACCESS_LMSW     (3u << 4)
 #define LMSW_MEMORY     (1u << 6)
+
+#define IA32_KERNEL_GS_BASE UINT32_C(0xc0000102)
 
 static unsigned modrm_rm(const struct soft_site *site)
 {
@@ -379,6 +382,32 @@ static enum soft_result system_call(struct soft *soft)
         return soft_refuse(soft, fast ? "uses SYSCALL or SYSRET" : "uses SYSENTER or SYSEXIT");
 }
 
+static enum soft_result swapgs(struct soft *soft)
+{
+        uint64_t base = soft->state->gs.base;
+
+        soft->state->gs.base = soft->kernel_gs_base;
+        soft->kernel_gs_base = base;
+        return done_here(soft);
+}
+
+/* The MSR that SWAPGS exchanges is the processor's, as with the other accelerators: neither exits. */
+static enum soft_result kernel_gs_base(struct soft *soft, bool write)
+{
+        struct hwaccl_subject_state *state = soft->state;
+        uint64_t value = (uint32_t)state->rax | state->rdx << 32;
+
+        if (!write) {
+                state->rax = (uint32_t)soft->kernel_gs_base;
+                state->rdx = soft->kernel_gs_base >> 32;
+        } else if (address_is_canonical(value)) {
+                soft->kernel_gs_base = value;
+        } else {
+                return raise(soft, HWACCL_VECTOR_GP);
+        }
+        return done_here(soft);
+}
+
 enum soft_result soft_site_run(struct soft *soft)
 {
         const struct soft_site *site = soft->site;
@@ -391,6 +420,9 @@ enum soft_result soft_site_run(struct soft *soft)
                         soft_retire(soft, site->length); /* a debug exception ends the halt */
                         return soft_breakpoint_exit(soft, 0);
                 }
+                if ((site->reason == HWACCL_EXIT_RDMSR || site->reason == HWACCL_EXIT_WRMSR) &&
+                    (uint32_t)soft->state->rcx == IA32_KERNEL_GS_BASE)
+                        return kernel_gs_base(soft, site->reason == HWACCL_EXIT_WRMSR);
                 return exit_here(soft, site->reason, 0);
         case SOFT_SITE_IO: return io(soft);
         case SOFT_SITE_STRING_IO: return string_io(soft);
@@ -405,8 +437,8 @@ enum soft_result soft_site_run(struct soft *soft)
         case SOFT_SITE_PAUSE: return done_here(soft);
         case SOFT_SITE_SYSTEM_CALL: return system_call(soft);
         case SOFT_SITE_UNDEFINED: return raise(soft, HWACCL_VECTOR_UD);
-        case SOFT_SITE_UNSUPPORTED:
-                return soft_refuse(soft, site->rex_ignored ? "has a REX prefix before another prefix" : "uses SWAPGS");
+        case SOFT_SITE_SWAPGS: return swapgs(soft);
+        case SOFT_SITE_REX_IGNORED: return soft_cover(soft);
         default: return soft_permit_run(soft);
         }
 }

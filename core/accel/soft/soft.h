@@ -10,7 +10,7 @@
  * everything, it need not; in the checked one every instruction has a hook, and the accelerator checks (check.h).
  *
  * LOCK before CMP with a memory operand or CMPS makes the engine's translator call abort(3), before any hook sees the
- * code.
+ * code: abort.h.
  *
  * Instructions that exit or that the engine does not perform as it must ("sites") are found by decoding each block of
  * code when it first runs, and hooked.
@@ -28,6 +28,7 @@
 #include "core/accel/soft/scan.h"
 #include "hwaccl/fault_chain.h"
 
+#include <setjmp.h>
 #include <stdatomic.h>
 
 /* Why the engine stopped. */
@@ -43,6 +44,7 @@ enum soft_stop {
         SOFT_STOP_SEGMENT,    /* before an instruction that a segment does not allow: soft->vector */
         SOFT_STOP_EXCEPTION,  /* soft->vector */
         SOFT_STOP_BREAKPOINT, /* before an instruction: soft->watch */
+        SOFT_STOP_ABORT,      /* the translator called abort(3) */
         SOFT_STOP_KICK,
         SOFT_STOP_DEADLINE,
         SOFT_STOP_ERROR, /* soft->error */
@@ -86,12 +88,15 @@ struct soft {
         uint64_t (*clock)(void *opaque);
         void *clock_opaque;
         atomic_bool kicked;
-        volatile bool in_engine; /* read by a signal handler of this thread */
+        volatile bool in_engine; /* read by a signal handler of this thread … */
+        sigjmp_buf recovery;     /* … which can go on from here */
 
         uint64_t blocks;      /* blocks of code that ran */
         uint64_t exits;       /* and exits made: together the virtual clock */
         uint64_t block_limit; /* virtual clock: stop before this block */
         uint64_t deadline_ns; /* host clock: looked at every so many blocks; UINT64_MAX: none */
+
+        uint64_t kernel_gs_base; /* the MSR */
 
         /* as the last exit left them: a handler that changes one invalidates translations */
         uint64_t left_cr0, left_cr3, left_cr4, left_efer;
@@ -111,6 +116,14 @@ struct soft {
         bool step_keeps_trap; /* the instruction stepped over loads the trap flag itself */
         uint8_t bits;         /* of the code segment */
         uint8_t vector;
+        struct {
+                bool active;
+                uint8_t length;
+                uint8_t bytes[15]; /* those of the guest */
+                uint64_t linear;
+        } covered;        /* cover.h */
+        bool ahead;       /* the translator aborted, and the guest has not come to … */
+        uint64_t culprit; /* … the instruction at this linear address, which raises #UD */
         struct soft_site *site;
         uint64_t permitted;               /* linear address of a site that was looked at, and is stepped over now */
         uint64_t blocking;                /* by STI or MOV SS: bits of the interruptibility state … */

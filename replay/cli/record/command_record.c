@@ -64,7 +64,8 @@ static void catch_signals(struct hwaccl_live_inputs *live)
         }
 }
 
-/* Unicorn calls exit(3) when it gets no memory, and abort(3) for code that its translator does not expect. */
+/* Unicorn calls exit(3) when it gets no memory, and abort(3) for code that its translator does not expect: a LOCK
+ * prefix that the processor does not expect either. */
 static struct session *running; /* while a guest may run */
 static pthread_t running_thread;
 
@@ -98,18 +99,23 @@ static void finish_at_exit(void)
 }
 
 /* Comes in the thread that called abort(3): from the translator no lock of ours is held. */
-static void finish_at_abort(int number)
+static void go_on_at_abort(int number, siginfo_t *info, void *context)
 {
-        if (running && pthread_equal(running_thread, pthread_self()) && running->accel &&
-            hwaccl_accel_soft_in_engine(running->accel) && !hwaccl_assert_has_failed())
-                finish_for_unicorn(running, "Unicorn cannot translate the guest's code: LOCK before CMP or CMPS?");
+        bool own = info->si_code == SI_TKILL && info->si_pid == getpid();
+
+        (void)context;
+        if (own && running && pthread_equal(running_thread, pthread_self()) && running->accel &&
+            !hwaccl_assert_has_failed())
+                hwaccl_accel_soft_recover(running->accel);
+        record_terminal_give_back();
         (void)signal(number, SIG_DFL);
-        (void)raise(number); /* once this handler has returned */
+        (void)raise(number);
 }
 /* NOLINTEND(bugprone-signal-handler) */
 
 static bool watch_exit(struct session *session)
 {
+        const struct sigaction action = {.sa_sigaction = go_on_at_abort, .sa_flags = SA_SIGINFO | SA_NODEFER};
         static bool registered;
 
         if (!registered && atexit(finish_at_exit) != 0) {
@@ -117,7 +123,7 @@ static bool watch_exit(struct session *session)
                 return false;
         }
         if (!registered)
-                (void)signal(SIGABRT, finish_at_abort);
+                (void)sigaction(SIGABRT, &action, NULL);
         registered = true;
         running_thread = pthread_self();
         running = session;

@@ -309,6 +309,8 @@ int record_terminal_open(const struct cli_command *command);
 bool record_terminal_start(struct hwaccl_live_inputs *live);
 /** record_terminal_stop - restore the terminal; without effect if there is none, or if it was restored */
 void record_terminal_stop(void);
+/** record_terminal_give_back - the same in a signal handler that is about to end the process */
+void record_terminal_give_back(void);
 
 /* record_report.c */
 

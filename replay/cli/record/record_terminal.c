@@ -33,9 +33,9 @@ static const char help_text[] = "\n"
                                 "Ctrl-A h       show this help\n";
 
 /* Signals that kill the process unless they are caught. SIGINT, SIGTERM and SIGHUP end the guest, SIGUSR1 is for the
- * flight recorder, SIGKILL cannot be caught. */
-static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,    SIGABRT, SIGTRAP, SIGSYS, SIGQUIT,  SIGXCPU,
-                            SIGXFSZ, SIGALRM, SIGUSR2, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR, SIGSTKFLT};
+ * flight recorder, SIGABRT has a handler already, SIGKILL cannot be caught. */
+static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,    SIGTRAP, SIGSYS, SIGQUIT, SIGXCPU,
+                            SIGXFSZ, SIGALRM, SIGUSR2, SIGVTALRM, SIGPROF, SIGIO,  SIGPWR,  SIGSTKFLT};
 #define FATAL_COUNT (sizeof(fatal) / sizeof(fatal[0]))
 
 /* One process has one standard input; signal handlers find it here. */
@@ -77,6 +77,12 @@ static void leave_raw_mode(void)
                 (void)tcsetattr(STDIN_FILENO, TCSANOW, &terminal.found);
 }
 
+void record_terminal_give_back(void)
+{
+        atomic_store(&terminal.allowed, false);
+        leave_raw_mode();
+}
+
 static void wake_thread(void)
 {
         uint64_t one = 1;
@@ -94,8 +100,7 @@ static bool is_fault(int number)
 static void on_fatal(int number, siginfo_t *info, void *context)
 {
         (void)context;
-        atomic_store(&terminal.allowed, false);
-        leave_raw_mode();
+        record_terminal_give_back();
         for (size_t i = 0; i < FATAL_COUNT; i++)
                 if (fatal[i] == number)
                         (void)sigaction(number, &terminal.fatal_before[i], NULL);
@@ -148,13 +153,12 @@ static void provide_signal_stack(void)
         }
 }
 
-/* Signals that are ignored, or have a handler that does not end the process, are left unchanged; one of a fault or of
- * SIGABRT comes behind ours. */
+/* Signals that are ignored, or have a handler that does not end the process, are left unchanged; one of a fault comes
+ * behind ours. */
 static void catch_signal(int number, const struct sigaction *action, struct sigaction *before)
 {
         if (sigaction(number, NULL, before) == 0 &&
-            (before->sa_handler == SIG_DFL ||
-             ((is_fault(number) || number == SIGABRT) && before->sa_handler != SIG_IGN)))
+            (before->sa_handler == SIG_DFL || (is_fault(number) && before->sa_handler != SIG_IGN)))
                 (void)sigaction(number, action, NULL);
 }
 
