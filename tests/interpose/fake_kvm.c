@@ -1,8 +1,10 @@
 /*
  * A simulated /dev/kvm for VMMs that are linked with it: its vCPUs run no guest, KVM_RUN returns one exit after the
  * other: OUT to port 3f8h, IN from port 60h, a write to memory at d0000h, HLT. RIP is 1000h plus the exit's number, RAX
- * that number. A vCPU's KVM_SET_REGS with RBX = N makes its exit N another one: KVM_EXIT_* RCX, and RDX in its first
- * word. KVM_EXIT_* 255 kills the process while the guest runs, 254 its parent, and is HLT then.
+ * that number. A vCPU's KVM_SET_REGS with RBX = N makes its exit N another one: KVM_EXIT_* RCX, with RDX, RSI and RDI
+ * in its first words. KVM_EXIT_* 255 kills the process while the guest runs, 254 its parent, and is HLT then; 253 is
+ * an interruption (EINTR) after RDX ms in which the guest made no exit, 252 is an error of KVM_RUN (EFAULT), 251 ends
+ * the process with status 7 after RDX ms.
  *
  * FAKE_KVM_TEXT: what OUT writes, one byte after the other, instead of the number.
  *
@@ -23,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RUN_SIZE   12288u
@@ -93,7 +96,8 @@ static void set_exit(struct object *vcpu)
         memset(&run->hw, 0, sizeof(run->padding));
         if (number == vcpu->regs.rbx && vcpu->regs.rcx) {
                 run->exit_reason = (__u32)vcpu->regs.rcx;
-                memcpy(run->padding, &vcpu->regs.rdx, sizeof(vcpu->regs.rdx));
+                const __u64 words[] = {vcpu->regs.rdx, vcpu->regs.rsi, vcpu->regs.rdi};
+                memcpy(run->padding, words, sizeof(words));
                 return;
         }
         switch (number % 4) {
@@ -124,6 +128,15 @@ static void get_regs(const struct object *vcpu, struct kvm_regs *regs)
         regs->rax = vcpu->exits;
 }
 
+/* The guest loops, until a signal interrupts KVM_RUN. */
+static void loop_in_guest(__u64 ms)
+{
+        struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+
+        while (nanosleep(&pause, &pause) != 0)
+                ;
+}
+
 static int run_vcpu(struct object *vcpu)
 {
         struct kvm_run *run = vcpu->run;
@@ -140,12 +153,26 @@ static int run_vcpu(struct object *vcpu)
                 (void)kill(getppid(), SIGKILL);
                 run->exit_reason = KVM_EXIT_HLT;
         }
+        if (run->exit_reason == 252) {
+                run->exit_reason = KVM_EXIT_UNKNOWN;
+                errno = EFAULT;
+                return -1;
+        }
+        const bool interrupted = run->exit_reason == 253, ended = run->exit_reason == 251;
+        if (interrupted || ended)
+                loop_in_guest(vcpu->regs.rdx);
+        if (ended)
+                _exit(7);
+        if (interrupted)
+                run->exit_reason = KVM_EXIT_INTR;
         if (run->kvm_valid_regs & KVM_SYNC_X86_REGS)
                 get_regs(vcpu, &run->s.regs.regs);
         if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS)
                 run->s.regs.sregs = (struct kvm_sregs){.cr0 = 0x60000010};
         vcpu->exits++;
-        return 0;
+        if (interrupted)
+                errno = EINTR;
+        return interrupted ? -1 : 0;
 }
 
 static int get_registers(struct object *vcpu, unsigned long request, void *argument)
