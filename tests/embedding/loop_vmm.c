@@ -13,6 +13,7 @@
 struct vcpu {
         struct hwaccl_trace_vcpu *trace;
         unsigned long exits;
+        pthread_barrier_t *third; /* each waits for the other twice: whoever runs first, their spans of time overlap */
         pthread_t thread;
 };
 
@@ -26,6 +27,8 @@ static void *run(void *opaque)
                 struct hwaccl_trace_state state = {.known = {0, 0}};
                 const struct hwaccl_kvm_run fields = {.if_flag = 1, .cr8 = i / 100};
                 unsigned char letter = (unsigned char)('a' + i % 26);
+                if (i == vcpu->exits / 3 || i == vcpu->exits / 3 * 2)
+                        (void)pthread_barrier_wait(vcpu->third);
                 if (hwaccl_trace_vcpu_snapshot_due(vcpu->trace))
                         hwaccl_trace_vcpu_snapshot(vcpu->trace, "exits", &i, sizeof(i));
                 if (i % 4 == 1)
@@ -63,8 +66,9 @@ int main(int argc, char **argv)
                                              .option_count = 1};
         struct vcpu vcpu[VCPUS];
         struct hwaccl_error error;
+        pthread_barrier_t third;
 
-        if (argc != 3)
+        if (argc != 3 || pthread_barrier_init(&third, NULL, VCPUS) != 0)
                 return 99;
         struct hwaccl_trace *trace = hwaccl_trace_open(argv[1], &config, &error);
         if (!trace) {
@@ -74,11 +78,13 @@ int main(int argc, char **argv)
         for (unsigned i = 0; i < VCPUS; i++) {
                 vcpu[i].trace = hwaccl_trace_vcpu(trace, i);
                 vcpu[i].exits = strtoul(argv[2], NULL, 10);
+                vcpu[i].third = &third;
                 if (pthread_create(&vcpu[i].thread, NULL, run, &vcpu[i]) != 0)
                         return 99;
         }
         for (unsigned i = 0; i < VCPUS; i++)
                 (void)pthread_join(vcpu[i].thread, NULL);
+        (void)pthread_barrier_destroy(&third);
         if (!hwaccl_trace_close(trace, HWACCL_TRACE_END_STOPPED, 0, "the loop is over", &error)) {
                 (void)fprintf(stderr, "loop_vmm: %s\n", error.message);
                 return 99;

@@ -11,7 +11,6 @@ from hwaccl_cli import BUILD, HWACCL, CommandTest, counter, main
 
 SOURCE = os.environ["HWACCL_SOURCE"]
 LOOP_VMM = os.path.join(BUILD, "embedding", "loop_vmm")
-VMM = os.path.join(BUILD, "tests", "plain_vmm")
 FIRMWARE = "/usr/share/seabios/bios-256k.bin"
 DYING = bytes.fromhex("b9 d0 07 e6 80 e2 fc 2e 0f 01 1e 10 7c cd 03 f4 00 00 00 00 00 00")  # 2000 exits, a triple fault
 NOT_ROWS_OF_EXITS = ("names", "moment", "sqlite_sequence", "option")
