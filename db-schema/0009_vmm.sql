@@ -78,6 +78,40 @@ INSERT INTO names SELECT 'kvm_request', * FROM (VALUES
   'KVM_CREATE_DEVICE'), (1075359457, 'KVM_SET_DEVICE_ATTR'), (1075359458, 'KVM_GET_DEVICE_ATTR'), (1075359459,
   'KVM_HAS_DEVICE_ATTR'));
 
+-- The data of exits in the union of struct kvm_run are inputs of kind 14, one for each field, and effects of kind 9, what the
+-- VMM answered there: address is 256 * KVM_EXIT_* and the number of the field, as tracer/interpose/kvm_exit_fields.c has them.
+INSERT INTO names SELECT 'kvm_exit', * FROM (VALUES
+  (0, 'KVM_EXIT_UNKNOWN'), (1, 'KVM_EXIT_EXCEPTION'), (2, 'KVM_EXIT_IO'), (3, 'KVM_EXIT_HYPERCALL'),
+  (4, 'KVM_EXIT_DEBUG'), (5, 'KVM_EXIT_HLT'), (6, 'KVM_EXIT_MMIO'), (7, 'KVM_EXIT_IRQ_WINDOW_OPEN'),
+  (8, 'KVM_EXIT_SHUTDOWN'), (9, 'KVM_EXIT_FAIL_ENTRY'), (10, 'KVM_EXIT_INTR'), (11, 'KVM_EXIT_SET_TPR'),
+  (12, 'KVM_EXIT_TPR_ACCESS'), (16, 'KVM_EXIT_NMI'), (17, 'KVM_EXIT_INTERNAL_ERROR'), (24, 'KVM_EXIT_SYSTEM_EVENT'),
+  (26, 'KVM_EXIT_IOAPIC_EOI'), (27, 'KVM_EXIT_HYPERV'), (29, 'KVM_EXIT_X86_RDMSR'), (30, 'KVM_EXIT_X86_WRMSR'),
+  (31, 'KVM_EXIT_DIRTY_RING_FULL'), (32, 'KVM_EXIT_AP_RESET_HOLD'), (33, 'KVM_EXIT_X86_BUS_LOCK'),
+  (34, 'KVM_EXIT_XEN'), (37, 'KVM_EXIT_NOTIFY'), (39, 'KVM_EXIT_MEMORY_FAULT'), (40, 'KVM_EXIT_TDX'));
+INSERT INTO names SELECT 'kvm_exit_field', * FROM (VALUES
+  (0, 'hardware_exit_reason'), (256, 'exception'), (257, 'error_code'), (768, 'nr'), (769, 'args[0]'),
+  (770, 'args[1]'), (771, 'args[2]'), (772, 'args[3]'), (773, 'args[4]'), (774, 'args[5]'), (775, 'longmode'),
+  (776, 'ret'), (1024, 'exception'), (1025, 'pc'), (1026, 'dr6'), (1027, 'dr7'),
+  (2304, 'hardware_entry_failure_reason'), (2305, 'cpu'), (3072, 'rip'), (3073, 'is_write'), (4352, 'suberror'),
+  (4353, 'ndata'), (4354, 'data[0]'), (4355, 'data[1]'), (4356, 'data[2]'), (4357, 'data[3]'), (4358, 'data[4]'),
+  (4359, 'data[5]'), (4360, 'data[6]'), (4361, 'data[7]'), (4362, 'data[8]'), (4363, 'data[9]'), (4364, 'data[10]'),
+  (4365, 'data[11]'), (4366, 'data[12]'), (4367, 'data[13]'), (4368, 'data[14]'), (4369, 'data[15]'), (6144, 'type'),
+  (6145, 'ndata'), (6146, 'data[0]'), (6147, 'data[1]'), (6148, 'data[2]'), (6149, 'data[3]'), (6150, 'data[4]'),
+  (6151, 'data[5]'), (6152, 'data[6]'), (6153, 'data[7]'), (6154, 'data[8]'), (6155, 'data[9]'), (6156, 'data[10]'),
+  (6157, 'data[11]'), (6158, 'data[12]'), (6159, 'data[13]'), (6160, 'data[14]'), (6161, 'data[15]'),
+  (6656, 'vector'), (6912, 'type'), (6913, 'synic.msr'), (6914, 'synic.control'), (6915, 'synic.evt_page'),
+  (6916, 'synic.msg_page'), (6917, 'hcall.input'), (6918, 'hcall.params[0]'), (6919, 'hcall.params[1]'),
+  (6920, 'hcall.result'), (6921, 'syndbg.msr'), (6922, 'syndbg.control'), (6923, 'syndbg.send_page'),
+  (6924, 'syndbg.recv_page'), (6925, 'syndbg.pending_page'), (6926, 'syndbg.status'), (7424, 'reason'),
+  (7425, 'index'), (7426, 'data'), (7427, 'error'), (7680, 'reason'), (7681, 'index'), (7682, 'data'),
+  (7683, 'error'), (8448, 'flags'), (8704, 'type'), (8705, 'hcall.longmode'), (8706, 'hcall.cpl'),
+  (8707, 'hcall.input'), (8708, 'hcall.params[0]'), (8709, 'hcall.params[1]'), (8710, 'hcall.params[2]'),
+  (8711, 'hcall.params[3]'), (8712, 'hcall.params[4]'), (8713, 'hcall.params[5]'), (8714, 'hcall.result'),
+  (9472, 'flags'), (9984, 'flags'), (9985, 'gpa'), (9986, 'size'), (10240, 'flags'), (10241, 'nr'),
+  (10242, 'data[0]'), (10243, 'data[1]'), (10244, 'data[2]'), (10245, 'data[3]'), (10246, 'data[4]'),
+  (10247, 'answer[0]'), (10248, 'answer[1]'), (10249, 'answer[2]'), (10250, 'answer[3]'), (10251, 'answer[4]'),
+  (10252, 'answer[5]'));
+
 -- What the kernel's KVM says of an exit: its trace point kvm_exit. A recording has it if its recorder was asked for the
 -- kernel's exits.
 CREATE TABLE kernel_exit (

@@ -289,7 +289,7 @@ SELECT
   CASE f.kind WHEN 0 THEN printf('0x%x', f.address) WHEN 1 THEN channel.name WHEN 2 THEN 'irq ' || f.address
     WHEN 3 THEN end_status.name WHEN 4 THEN printf('disk %d, 0x%x', f.value, f.address)
     WHEN 5 THEN 'disk ' || f.value WHEN 7 THEN printf('port 0x%x', f.address) WHEN 8 THEN printf('0x%x', f.address)
-    END AS target,
+    WHEN 9 THEN kvm_exit_field.name END AS target,
   f.address AS address,
   f.value AS value,
   f.data AS data,
@@ -297,7 +297,8 @@ SELECT
 FROM effect f
 LEFT JOIN names effect_kind ON effect_kind.kind = 'effect_kind' AND effect_kind.number = f.kind
 LEFT JOIN names channel ON channel.kind = 'channel' AND channel.number = f.address
-LEFT JOIN names end_status ON end_status.kind = 'end_status' AND end_status.number = f.address;
+LEFT JOIN names end_status ON end_status.kind = 'end_status' AND end_status.number = f.address
+LEFT JOIN names kvm_exit_field ON kvm_exit_field.kind = 'kvm_exit_field' AND kvm_exit_field.number = f.address;
 
 -- The guest's disk accesses, in sectors of 512 bytes. 'failed' is an access that the host could not carry out: a read,
 -- which has no other row, or the write or flush of the same exit.
@@ -531,7 +532,8 @@ LEFT JOIN names n ON n.kind = 'kernel_event' AND n.number = e.kind
 LEFT JOIN names msr ON msr.kind = 'msr' AND msr.number = e.value2 AND e.kind = 9;
 
 -- The data of port and MMIO accesses, as another VMM recorded them: what the guest wrote, and what it was answered. size
--- is that of one access; count is above 1 for string instructions with REP.
+-- is that of one access; count is above 1 for string instructions with REP. Coalesced writes were made before the exit:
+-- KVM keeps them until the VMM looks.
 CREATE VIEW accesses AS
 SELECT
   a.id AS id,
@@ -543,12 +545,31 @@ SELECT
   length(a.data) / a.size AS count,
   lower(hex(a.data)) AS data
 FROM (
-  SELECT exit AS id, iif(kind = 10, 'port write', 'MMIO write') AS access, address,
+  SELECT exit AS id, CASE kind WHEN 10 THEN 'port write' WHEN 11 THEN 'MMIO write' WHEN 12 THEN 'coalesced port write'
+    ELSE 'coalesced MMIO write' END AS access, address,
     coalesce(iif(kind = 10, nullif(value, 0), NULL), nullif(length(data), 0)) AS size, data
-    FROM input WHERE kind IN (10, 11)
+    FROM input WHERE kind BETWEEN 10 AND 13
   UNION ALL SELECT exit, iif(kind = 7, 'port read', 'MMIO read'), address,
     coalesce(iif(kind = 7, nullif(value, 0), NULL), nullif(length(data), 0)), data
     FROM effect WHERE kind IN (7, 8)) a;
+
+-- The data of exits of KVM that are no accesses, field by field: what KVM left in struct kvm_run, and what the VMM
+-- answered there. number is value as an integer.
+CREATE VIEW kvm_exit_data AS
+SELECT
+  d.exit AS id,
+  d.exit >> 40 AS vcpu,
+  d.exit & 0xffffffffff AS exit,
+  coalesce(reason.name, 'KVM exit ' || (d.address >> 8)) AS reason,
+  d.side AS side,
+  coalesce(field.name, 'field ' || (d.address & 255)) AS field,
+  printf('0x%x', d.value) AS value,
+  d.value AS number
+FROM (
+  SELECT exit, sequence, address, value, 'exit' AS side FROM input WHERE kind = 14
+  UNION ALL SELECT exit, sequence, address, value, 'answer' FROM effect WHERE kind = 9) d
+LEFT JOIN names reason ON reason.kind = 'kvm_exit' AND reason.number = d.address >> 8
+LEFT JOIN names field ON field.kind = 'kvm_exit_field' AND field.number = d.address;
 
 -- The fields of struct kvm_run beside registers and data, at each exit for which the VMM recorded them.
 CREATE VIEW kvm_runs AS

@@ -28,6 +28,8 @@ static void describe_input(char *text, size_t room, enum hwaccl_input_kind kind,
         case HWACCL_INPUT_INSTRUCTION:
         case HWACCL_INPUT_PORT_WRITE:
         case HWACCL_INPUT_MMIO_WRITE:
+        case HWACCL_INPUT_COALESCED_PORT_WRITE:
+        case HWACCL_INPUT_COALESCED_MMIO_WRITE:
         case HWACCL_INPUT_MEMORY: (void)snprintf(text, room, "%s 0x%" PRIx64 "+%zu", name, address, size); break;
         case HWACCL_INPUT_WAIT: (void)snprintf(text, room, "%s until %" PRIu64 " ns", name, address); break;
         case HWACCL_INPUT_DISK:
@@ -121,6 +123,10 @@ static void describe_effect(char *text, size_t room, const struct hwaccl_effect 
         case HWACCL_EFFECT_MMIO_READ:
                 used = snprintf(text, room, "device 0x%" PRIx64 "+%" PRIu32 ":", effect->address, effect->size);
                 break;
+        case HWACCL_EFFECT_KVM_EXIT:
+                (void)snprintf(text, room, "field %" PRIu64 " of KVM exit %" PRIu64 ": 0x%" PRIx64,
+                               effect->address & 0xff, effect->address >> 8, effect->value);
+                return;
         case HWACCL_EFFECT_FLOATING_POINT: used = snprintf(text, room, "floating point:"); break;
         case HWACCL_EFFECT_DISK_FLUSH: (void)snprintf(text, room, "disk %" PRIu64 " flushed", effect->value); return;
         default: (void)snprintf(text, room, "kind %u", (unsigned)effect->kind); return;

@@ -43,19 +43,25 @@ static void measure(struct hwaccl_session_access *access, uint64_t value, uint32
         access->count = several ? bytes / access->size : 1;
 }
 
+static bool input_is_coalesced(enum hwaccl_input_kind kind)
+{
+        return kind == HWACCL_INPUT_COALESCED_PORT_WRITE || kind == HWACCL_INPUT_COALESCED_MMIO_WRITE;
+}
+
 static void add_writes(struct hwaccl_session *session, const struct hwaccl_recorded_exit *recorded)
 {
         for (size_t i = 0; i < recorded->input_count; i++) {
                 const struct hwaccl_input *input = &recorded->inputs[i];
-                bool memory = input->kind == HWACCL_INPUT_MMIO_WRITE;
-                if (!memory && input->kind != HWACCL_INPUT_PORT_WRITE)
+                if (!session_input_is_write(input->kind))
                         continue;
+                const bool memory =
+                        input->kind == HWACCL_INPUT_MMIO_WRITE || input->kind == HWACCL_INPUT_COALESCED_MMIO_WRITE;
                 struct hwaccl_session_access *access = add_access(session);
                 access->memory = memory;
                 access->write = true;
                 access->address = input->address;
                 access->data = input->size ? input->data : NULL;
-                measure(access, input->value, input->size);
+                measure(access, input_is_coalesced(input->kind) ? 0 : input->value, input->size);
         }
 }
 
@@ -75,11 +81,16 @@ static void add_reads(struct hwaccl_session *session, const struct hwaccl_record
 }
 
 /* Is the last access the port's, not a write that was collected before it? */
-static bool has_port_access(const struct hwaccl_session *session)
+static bool has_port_access(const struct hwaccl_session *session, const struct hwaccl_recorded_exit *recorded)
 {
         const uint32_t count = session->exit.access_count;
+        const struct hwaccl_input *last = NULL;
 
-        return count > 0 && !session->access[count - 1].memory;
+        for (size_t i = 0; i < recorded->input_count; i++)
+                if (session_input_is_write(recorded->inputs[i].kind))
+                        last = &recorded->inputs[i];
+        const bool coalesced = count > 0 && session->access[count - 1].write && last && input_is_coalesced(last->kind);
+        return count > 0 && !session->access[count - 1].memory && !coalesced;
 }
 
 /* The port access that the qualification describes, where the recording has no data of it. */
@@ -124,7 +135,7 @@ void session_hand_over(struct hwaccl_session *session, const struct hwaccl_recor
         exit->access_count = 0;
         add_writes(session, recorded);
         add_reads(session, recorded);
-        if (reason_of(recorded) == HWACCL_EXIT_IO_INSTRUCTION && !has_port_access(session))
+        if (reason_of(recorded) == HWACCL_EXIT_IO_INSTRUCTION && !has_port_access(session, recorded))
                 add_port_access(session, recorded);
 }
 

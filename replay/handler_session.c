@@ -198,18 +198,23 @@ enum hwaccl_session_step hwaccl_session_step(struct hwaccl_session *session, con
         return HWACCL_SESSION_EXIT;
 }
 
+/* Inputs that no handler asks for: it gets them with the exit. */
+static bool is_given(unsigned kind)
+{
+        return session_input_is_write(kind) || kind == HWACCL_INPUT_KVM_EXIT;
+}
+
 /* The next input from @next on that step did not hand over. */
 static size_t pass_accesses(const struct hwaccl_recorded_exit *exit, size_t next)
 {
-        while (next < exit->input_count && (exit->inputs[next].kind == HWACCL_INPUT_PORT_WRITE ||
-                                            exit->inputs[next].kind == HWACCL_INPUT_MMIO_WRITE))
+        while (next < exit->input_count && is_given(exit->inputs[next].kind))
                 next++;
         return next;
 }
 
 static bool is_request(unsigned kind)
 {
-        return kind < HWACCL_INPUT_KIND_COUNT && kind != HWACCL_INPUT_PORT_WRITE && kind != HWACCL_INPUT_MMIO_WRITE;
+        return kind < HWACCL_INPUT_KIND_COUNT && !is_given(kind);
 }
 
 bool hwaccl_session_input(struct hwaccl_session *session, unsigned kind, uint64_t address, uint64_t *value, void *data,

@@ -28,6 +28,12 @@ struct hwaccl_session {
         uint8_t register_data[4]; /* of an OUT whose data is known from RAX */
 };
 
+/** session_input_is_write - whether step hands inputs of the kind over, as accesses */
+static inline bool session_input_is_write(unsigned kind)
+{
+        return kind >= HWACCL_INPUT_PORT_WRITE && kind <= HWACCL_INPUT_COALESCED_MMIO_WRITE;
+}
+
 /** session_hand_over - session->exit := what the handler gets of @recorded */
 void session_hand_over(struct hwaccl_session *session, const struct hwaccl_recorded_exit *recorded);
 

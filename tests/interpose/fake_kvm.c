@@ -2,9 +2,12 @@
  * A simulated /dev/kvm for VMMs that are linked with it: its vCPUs run no guest, KVM_RUN returns one exit after the
  * other: OUT to port 3f8h, IN from port 60h, a write to memory at d0000h, HLT. RIP is 1000h plus the exit's number, RAX
  * that number. A vCPU's KVM_SET_REGS with RBX = N makes its exit N another one: KVM_EXIT_* RCX, with RDX, RSI and RDI
- * in its first words. KVM_EXIT_* 255 kills the process while the guest runs, 254 its parent, and is HLT then; 253 is
- * an interruption (EINTR) after RDX ms in which the guest made no exit, 252 is an error of KVM_RUN (EFAULT), 251 ends
- * the process with status 7 after RDX ms.
+ * in its first words; with R8, RDX in the first one and in the others their numbers in the union. KVM_EXIT_* 255 kills
+ * the process while the guest runs, 254 its parent, and is HLT then; 253 is an interruption (EINTR) after RDX ms in
+ * which the guest made no exit, 252 is an error of KVM_RUN (EFAULT), 251 ends the process with status 7 after RDX ms.
+ *
+ * A VM with KVM_REGISTER_COALESCED_MMIO has two coalesced writes before each exit: number N over both is 8 bytes of N
+ * to memory at a0000h where N is even, else 4 bytes of N to port 70h. Where the ring is full they are lost.
  *
  * FAKE_KVM_TEXT: what OUT writes, one byte after the other, instead of the number.
  *
@@ -15,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -24,12 +28,15 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #define RUN_SIZE   12288u
 #define OBJECT_MAX 1024u
+#define RING_AT    ((off_t)KVM_COALESCED_MMIO_PAGE_OFFSET * 4096)
+#define RING_MAX   ((4096 - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio))
 
 enum kind { SYSTEM, VM, VCPU };
 
@@ -40,10 +47,31 @@ static struct object {
         struct kvm_run *run;
         __u64 exits;
         struct kvm_regs regs;
+        struct object *vm;
+        int ring_fd; /* of a VM */
+        struct kvm_coalesced_mmio_ring *ring;
+        __u64 zones;
+        __u64 writes;
 } objects[OBJECT_MAX];
 static unsigned object_count;
 
-static int make(enum kind kind)
+static pthread_mutex_t ring_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *map(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+        return (void *)syscall(SYS_mmap, address, size, protection, flags, fd, offset);
+}
+
+static int make_ring(struct object *vm)
+{
+        vm->ring_fd = memfd_create("fake-kvm-ring", MFD_CLOEXEC);
+        if (vm->ring_fd < 0 || ftruncate(vm->ring_fd, 4096) != 0)
+                return -1;
+        vm->ring = map(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, vm->ring_fd, 0);
+        return vm->ring == MAP_FAILED ? -1 : 0;
+}
+
+static int make(enum kind kind, struct object *vm)
 {
         int fd = memfd_create("fake-kvm", MFD_CLOEXEC);
         struct stat status;
@@ -51,7 +79,9 @@ static int make(enum kind kind)
         if (fd < 0 || fstat(fd, &status) != 0 || object_count == OBJECT_MAX)
                 return -1;
         struct object *object = &objects[object_count++];
-        *object = (struct object){.kind = kind, .inode = status.st_ino};
+        *object = (struct object){.kind = kind, .inode = status.st_ino, .vm = vm};
+        if (kind == VM && make_ring(object) != 0)
+                return -1;
         if (kind != VCPU)
                 return fd;
         if (ftruncate(fd, RUN_SIZE) != 0)
@@ -79,12 +109,44 @@ int open(const char *path, int flags, ...)
         va_start(arguments, flags);
         mode_t mode = va_arg(arguments, mode_t);
         va_end(arguments);
-        return strcmp(path, "/dev/kvm") == 0 ? make(SYSTEM) : openat(AT_FDCWD, path, flags, mode);
+        return strcmp(path, "/dev/kvm") == 0 ? make(SYSTEM, NULL) : openat(AT_FDCWD, path, flags, mode);
+}
+
+/* The page of the ring is the same in the mappings of all vCPUs of a VM. */
+void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+        void *run = map(address, size, protection, flags, fd, offset);
+        const struct object *vcpu = fd >= 0 && object_count ? find(fd) : NULL;
+
+        if (run == MAP_FAILED || !vcpu || vcpu->kind != VCPU || offset || size < (size_t)RING_AT + 4096)
+                return run;
+        return map((char *)run + RING_AT, 4096, protection, MAP_SHARED | MAP_FIXED, vcpu->vm->ring_fd, 0) == MAP_FAILED
+                       ? MAP_FAILED
+                       : run;
 }
 
 static bool has_sync(void)
 {
         return !getenv("FAKE_KVM_NO_SYNC");
+}
+
+static void write_coalesced(struct object *vm)
+{
+        struct kvm_coalesced_mmio_ring *ring = vm->ring;
+
+        (void)pthread_mutex_lock(&ring_lock);
+        for (unsigned i = 0; vm->zones && i < 2; i++) {
+                const __u32 last = ring->last, next = (__u32)((last + 1) % RING_MAX);
+                const __u64 number = vm->writes;
+                if (next == __atomic_load_n(&ring->first, __ATOMIC_ACQUIRE))
+                        break;
+                ring->coalesced_mmio[last] = (struct kvm_coalesced_mmio){
+                        .phys_addr = number % 2 ? 0x70 : 0xa0000, .len = number % 2 ? 4 : 8, .pio = number % 2};
+                memcpy(ring->coalesced_mmio[last].data, &number, sizeof(number));
+                __atomic_store_n(&ring->last, next, __ATOMIC_RELEASE);
+                vm->writes++;
+        }
+        (void)pthread_mutex_unlock(&ring_lock);
 }
 
 static void set_exit(struct object *vcpu)
@@ -97,7 +159,9 @@ static void set_exit(struct object *vcpu)
         if (number == vcpu->regs.rbx && vcpu->regs.rcx) {
                 run->exit_reason = (__u32)vcpu->regs.rcx;
                 const __u64 words[] = {vcpu->regs.rdx, vcpu->regs.rsi, vcpu->regs.rdi};
-                memcpy(run->padding, words, sizeof(words));
+                for (size_t i = 0; vcpu->regs.r8 && i < sizeof(run->padding); i++)
+                        run->padding[i] = (char)i;
+                memcpy(run->padding, words, vcpu->regs.r8 ? sizeof(words[0]) : sizeof(words));
                 return;
         }
         switch (number % 4) {
@@ -146,6 +210,7 @@ static int run_vcpu(struct object *vcpu)
                 errno = EINTR;
                 return -1;
         }
+        write_coalesced(vcpu->vm);
         set_exit(vcpu);
         if (run->exit_reason == 255)
                 (void)kill(getpid(), SIGKILL);
@@ -214,13 +279,14 @@ static int set_line(struct kvm_irq_level *line, bool status)
 static int control(struct object *object, unsigned long request, void *argument)
 {
         switch (request) {
-        case KVM_CREATE_VM: return make(VM);
-        case KVM_CREATE_VCPU: return make(VCPU);
+        case KVM_CREATE_VM: return make(VM, NULL);
+        case KVM_CREATE_VCPU: return make(VCPU, object);
         case KVM_GET_VCPU_MMAP_SIZE: return RUN_SIZE;
         case KVM_CHECK_EXTENSION:
                 return (unsigned long)argument == KVM_CAP_SYNC_REGS && has_sync()
                                ? KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS
                                : 0;
+        case KVM_REGISTER_COALESCED_MMIO: object->zones++; return 0;
         case KVM_SET_USER_MEMORY_REGION:
         case KVM_SET_SREGS: return 0;
         case KVM_SET_REGS: object->regs = *(struct kvm_regs *)argument; return 0;

@@ -275,6 +275,70 @@ static void background(long count)
         _exit(3);
 }
 
+static struct kvm_coalesced_mmio_ring *ring;
+static pthread_mutex_t ring_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned long long taken;
+
+/* As a VMM does after each exit: what it takes out are the numbers from 0. */
+static void take_coalesced(void)
+{
+        const unsigned long max = (4096 - sizeof(*ring)) / sizeof(ring->coalesced_mmio[0]);
+
+        (void)pthread_mutex_lock(&ring_lock);
+        while (ring->first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
+                if (memcmp(ring->coalesced_mmio[ring->first].data, &taken, sizeof(taken)) != 0)
+                        die("a coalesced write");
+                taken++;
+                __atomic_store_n(&ring->first, (unsigned)((ring->first + 1) % max), __ATOMIC_RELEASE);
+        }
+        (void)pthread_mutex_unlock(&ring_lock);
+}
+
+static void *run_and_take(void *opaque)
+{
+        const struct work *work = opaque;
+
+        for (long i = 0; i < work->count; i++) {
+                run_once(work->vcpu);
+                take_coalesced();
+        }
+        return NULL;
+}
+
+/* Two vCPUs whose writes KVM coalesces; the VMM takes them, or nobody does. */
+static void coalesced(bool take, long count)
+{
+        struct kvm_coalesced_mmio_zone zone = {.addr = 0xa0000, .size = 4096};
+        struct work work[2];
+        pthread_t thread[2];
+        int vm = make_vm();
+
+        (void)control(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
+        for (unsigned i = 0; i < 2; i++)
+                work[i] = (struct work){make_vcpu(vm, i), count};
+        ring = (void *)((char *)work[0].vcpu.run + 4096L * KVM_COALESCED_MMIO_PAGE_OFFSET);
+        for (unsigned i = 0; i < 2; i++)
+                if (pthread_create(&thread[i], NULL, take ? run_and_take : run_thread, &work[i]) != 0)
+                        die("pthread_create");
+        for (unsigned i = 0; i < 2; i++)
+                (void)pthread_join(thread[i], NULL);
+}
+
+/* One exit of KVM with data in all of the union, which the VMM overwrites, and one more. */
+static void data_of_exit(unsigned reason, unsigned long long data)
+{
+        struct vcpu vcpu = make_vcpu(make_vm(), 0);
+        struct kvm_regs regs = {.rbx = 1, .rcx = reason, .rdx = data, .r8 = 1};
+
+        (void)control(vcpu.fd, KVM_SET_REGS, &regs);
+        run(vcpu, 2);
+        if (vcpu.run->exit_reason != reason)
+                die("the exit");
+        vcpu.run->exit_reason = KVM_EXIT_HLT; /* what a VMM writes here KVM does not read */
+        memset(vcpu.run->padding, 0x11, sizeof(vcpu.run->padding));
+        run(vcpu, 1);
+}
+
 static int lines_vm;
 
 /* Lines and messages, from a thread that runs no vCPU. */
@@ -337,6 +401,10 @@ int main(int argc, char **argv)
                 run(make_vcpu(make_vm(), 0), count);
         else if (strcmp(what, "threads") == 0)
                 threads(count);
+        else if (strcmp(what, "coalesced") == 0 || strcmp(what, "not-taken") == 0)
+                coalesced(strcmp(what, "coalesced") == 0, count);
+        else if (strcmp(what, "exit-data") == 0)
+                data_of_exit((unsigned)count, argc > 3 ? strtoull(argv[3], NULL, 0) : 0);
         else if (strcmp(what, "lines") == 0)
                 raise_and_run();
         else if (strcmp(what, "raised") == 0 || strcmp(what, "lowered") == 0)

@@ -439,17 +439,20 @@ static void an_older_recording_has_the_data_of_out_from_rax(void **state)
 
 #define RING 0xd0000u /* a device whose writes KVM collects */
 
-/* Four exits: HLT, an IN without its answer, an OUT, a write to a device; before each, @count writes that were
- * collected.
+/* Five exits: HLT, an IN without its answer, an OUT, a write to a device, an event of KVM; before each, @count writes
+ * that were collected, as inputs of a kind.
  */
-static void record_collected(unsigned count)
+static void record_collected(unsigned count, unsigned kind)
 {
         struct hwaccl_trace *trace = open_trace(path, 2);
         struct hwaccl_trace_vcpu *vcpu = hwaccl_trace_vcpu(trace, 1);
+        const bool is_coalesced = kind != HWACCL_TRACE_INPUT_MMIO_WRITE;
 
-        for (unsigned i = 0; i < 4; i++) {
+        for (unsigned i = 0; i < 5; i++) {
                 struct hwaccl_trace_state exit = {.known = {0}};
-                if (i == 0)
+                if (i == 4)
+                        hwaccl_trace_put_exit(&exit, HWACCL_EXIT_KVM_SYSTEM_EVENT, 3, 0);
+                else if (i == 0)
                         hwaccl_trace_put_exit(&exit, HWACCL_EXIT_HLT, 0, 1);
                 else if (i < 3)
                         hwaccl_trace_put_exit(&exit, HWACCL_EXIT_IO_INSTRUCTION, i == 1 ? 0x600008 : 0x600000, 2);
@@ -457,7 +460,7 @@ static void record_collected(unsigned count)
                         hwaccl_trace_put_exit(&exit, HWACCL_EXIT_EPT_VIOLATION, 2, 3);
                 assert_true(hwaccl_trace_vcpu_exit(vcpu, &exit));
                 for (unsigned k = 0; k < count; k++)
-                        assert_true(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_MMIO_WRITE, RING + k, 0, "r", 1));
+                        assert_true(hwaccl_trace_vcpu_input(vcpu, kind, RING + k, is_coalesced ? k : 0, "r", 1));
                 if (i == 2)
                         assert_true(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_PORT_WRITE, 0x60, 1, "p", 1));
                 if (i == 3)
@@ -479,30 +482,39 @@ static void expect_kvm_exit(struct hwaccl_session *session, union hwaccl_session
         assert_int_equal(room->run.exit_reason, reason);
 }
 
+static void expect_collected(unsigned count, unsigned kind)
+{
+        union hwaccl_session_kvm_run room;
+        const uint32_t most = SESSION_ACCESS_MAX, handed = count < most ? count : most;
+        const uint32_t own = handed < most ? handed + 1 : most;
+
+        record_collected(count, kind);
+        struct hwaccl_session *session = open_session();
+        expect_kvm_exit(session, &room, KVM_EXIT_HLT, handed);
+        expect_kvm_exit(session, &room, KVM_EXIT_IO, own);
+        assert_int_equal(room.run.io.direction, KVM_EXIT_IO_IN);
+        assert_int_equal(room.run.io.port, 0x60);
+        expect_kvm_exit(session, &room, KVM_EXIT_IO, own);
+        assert_int_equal(room.run.io.direction, KVM_EXIT_IO_OUT);
+        assert_memory_equal(hwaccl_trace_kvm_data(&room.run), "p", 1);
+        expect_kvm_exit(session, &room, KVM_EXIT_MMIO, own);
+        assert_int_equal(room.run.mmio.phys_addr, 0x500);
+        assert_memory_equal(room.run.mmio.data, "m", 1);
+        expect_kvm_exit(session, &room, KVM_EXIT_UNKNOWN, handed);
+        hwaccl_session_close(session);
+        assert_int_equal(remove_files(NULL), 0);
+}
+
 static void collected_writes_do_not_replace_the_access_of_their_exit(void **state)
 {
         static const unsigned counts[] = {1, 3, SESSION_ACCESS_MAX - 1, SESSION_ACCESS_MAX, 2 * SESSION_ACCESS_MAX};
-        union hwaccl_session_kvm_run room;
+        static const unsigned kinds[] = {HWACCL_TRACE_INPUT_MMIO_WRITE, HWACCL_TRACE_INPUT_COALESCED_MMIO_WRITE,
+                                         HWACCL_TRACE_INPUT_COALESCED_PORT_WRITE};
 
         (void)state;
-        for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-                const uint32_t most = SESSION_ACCESS_MAX, count = counts[i] < most ? counts[i] : most;
-                const uint32_t own = count < most ? count + 1 : most;
-                record_collected(counts[i]);
-                struct hwaccl_session *session = open_session();
-                expect_kvm_exit(session, &room, KVM_EXIT_HLT, count);
-                expect_kvm_exit(session, &room, KVM_EXIT_IO, own);
-                assert_int_equal(room.run.io.direction, KVM_EXIT_IO_IN);
-                assert_int_equal(room.run.io.port, 0x60);
-                expect_kvm_exit(session, &room, KVM_EXIT_IO, own);
-                assert_int_equal(room.run.io.direction, KVM_EXIT_IO_OUT);
-                assert_memory_equal(hwaccl_trace_kvm_data(&room.run), "p", 1);
-                expect_kvm_exit(session, &room, KVM_EXIT_MMIO, own);
-                assert_int_equal(room.run.mmio.phys_addr, 0x500);
-                assert_memory_equal(room.run.mmio.data, "m", 1);
-                hwaccl_session_close(session);
-                assert_int_equal(remove_files(NULL), 0);
-        }
+        for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+                for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+                        expect_collected(counts[i], kinds[k]);
 }
 
 /* Whatever is in the file: no crash, and no difference without an error or a report. */

@@ -7,6 +7,7 @@
 
 #include "tracer/database/schema.h"
 #include "tracer/database/schema_model.h"
+#include "tracer/interpose/kvm_exit_fields.h"
 
 #include "hwaccl/event.h"
 #include "hwaccl/exit_reason.h"
@@ -111,6 +112,29 @@ static void names_are_those_of_the_core(void **state)
         assert_string_equal(hwaccl_input_kind_name(HWACCL_INPUT_KIND_COUNT), "unknown");
         /* a line of SQL that was wrapped inside a string */
         assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE instr(name, char(10))"), 0);
+        (void)sqlite3_close(db);
+}
+
+static void fields_of_kvms_exits_have_names(void **state)
+{
+        sqlite3 *db = open_empty();
+        struct hwaccl_error error = {""};
+        size_t count, elements = 0;
+        const struct kvm_exit_field *field = kvm_exit_fields(&count);
+        char name[64];
+
+        (void)state;
+        assert_true(schema_upgrade(db, hwaccl_schema_migrations, hwaccl_schema_migration_count, &error));
+        for (size_t i = 0; i < count; i++)
+                for (unsigned k = 0; k < field[i].count; k++, elements++) {
+                        (void)kvm_exit_field_name(&field[i], k, name, sizeof(name));
+                        expect_name(db, "kvm_exit_field",
+                                    (unsigned)KVM_EXIT_FIELD_ADDRESS(field[i].reason, field[i].number + k), name);
+                }
+        assert_int_equal(ask(db, "SELECT count(*) FROM names WHERE kind = 'kvm_exit_field'"), elements);
+        assert_int_equal(ask(db, "SELECT count(*) FROM names f WHERE kind = 'kvm_exit_field' AND NOT EXISTS (SELECT 1 "
+                                 "FROM names e WHERE e.kind = 'kvm_exit' AND e.number = f.number >> 8)"),
+                         0);
         (void)sqlite3_close(db);
 }
 
@@ -263,7 +287,7 @@ static void views_change_with_a_new_version_only(void **state)
         assert_int_equal(schema_version(), version);
         assert_true(schema_upgrade(db, hwaccl_schema_migrations, version, &error));
         expect_digest(db, "views", version, "SELECT sql FROM sqlite_schema WHERE type = 'view' ORDER BY name",
-                      UINT64_C(0x8f14e1d59e81a666));
+                      UINT64_C(0x6ededae175fa4bb4));
         (void)sqlite3_close(db);
 }
 
@@ -334,6 +358,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_field_of_the_state_has_its_columns),
+                cmocka_unit_test(fields_of_kvms_exits_have_names),
                 cmocka_unit_test(names_are_those_of_the_core),
                 cmocka_unit_test(an_older_database_migrates_with_its_rows),
                 cmocka_unit_test(a_database_of_version_1_gets_the_names_of_disks),

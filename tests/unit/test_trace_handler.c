@@ -28,6 +28,7 @@ static void data_of_accesses_is_recorded(void **state)
         assert_true(hwaccl_trace_vcpu_exit(vcpu, NULL));
         assert_true(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_PORT_WRITE, 0x1f0, 2, "abcdef", 6));
         assert_true(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_MMIO_WRITE, 0xd0000, 0, "xy", 2));
+        assert_true(hwaccl_trace_vcpu_input(vcpu, HWACCL_TRACE_INPUT_COALESCED_PORT_WRITE, 0x70, 7, "z", 1));
         assert_true(hwaccl_trace_vcpu_effect(vcpu, HWACCL_TRACE_EFFECT_PORT_READ, 0x60, 1, "i", 1));
         assert_true(hwaccl_trace_vcpu_effect(vcpu, HWACCL_TRACE_EFFECT_MMIO_READ, 0xd0001, 0, "I", 1));
         assert_true(hwaccl_trace_vcpu_handled(vcpu, HWACCL_OUTCOME_COMPLETED));
@@ -38,8 +39,10 @@ static void data_of_accesses_is_recorded(void **state)
                                 "SELECT group_concat(access || ' ' || address || ' ' || size || '*' || count "
                                 "|| ' ' || data, ', ') FROM accesses"),
                             "port write 0x1f0 2*3 616263646566, MMIO write 0xd0000 2*1 7879, "
+                            "coalesced port write 0x70 1*1 7a, "
                             "port read 0x60 1*1 69, MMIO read 0xd0001 1*1 49");
-        assert_string_equal(ask(recording, "SELECT group_concat(kind) FROM inputs"), "port write,MMIO write");
+        assert_string_equal(ask(recording, "SELECT group_concat(kind) FROM inputs"),
+                            "port write,MMIO write,coalesced port write");
         assert_string_equal(ask(recording, "SELECT group_concat(target) FROM effects"), "port 0x60,0xd0001");
         hwaccl_recording_close(recording);
 }

@@ -76,6 +76,14 @@ static bool ask(struct check *check, const char *prefix, const char *sql, struct
         " <= (SELECT max(id) FROM exit) OR (SELECT status FROM status) = 0) " condition " LIMIT 5"
 
 /* Exits and calls that are numbered. */
+/* Numbers of coalesced writes are those of their VM; which one that is is known where there is but one. Not in a
+ * window: what was before it is not there. */
+#define COALESCED_OF_ONE_VM                                                                                            \
+        "WITH writes AS (SELECT exit, value FROM input WHERE kind IN (12, 13) AND 1 = (SELECT count(*) FROM vmm_call " \
+        "WHERE request = 0xae01 AND error IS NULL) AND NOT EXISTS (SELECT 1 FROM vcpu v WHERE NOT EXISTS (SELECT 1 "   \
+        "FROM exit WHERE id = v.id << 40) AND EXISTS (SELECT 1 FROM exit WHERE id BETWEEN v.id << 40 AND (v.id << "    \
+        "40) + 0xffffffffff))) "
+
 #define SEQUENCE_ALL                                                                                                   \
         "SELECT sequence, id >> 40 AS lane FROM exit WHERE sequence IS NOT NULL UNION ALL SELECT sequence, lane FROM " \
         "vmm_call"
@@ -147,6 +155,20 @@ static bool check_references(struct check *check, struct hwaccl_error *error)
                 "next, before, sum(next - before - 1) OVER (ORDER BY next) AS missing FROM gaps WHERE next > before + "
                 "1) "
                 "WHERE missing > (SELECT count(*) FROM ends WHERE last <= before) LIMIT 5",
+                "SELECT 'input: coalesced write ' || value || ' of vCPU ' || (exit >> 40) || ' comes after ' || before "
+                "FROM (SELECT exit, value, lag(value) OVER (PARTITION BY exit >> 40 ORDER BY exit, sequence) AS before "
+                "FROM input WHERE kind IN (12, 13)) WHERE value <= before LIMIT 5",
+                COALESCED_OF_ONE_VM "SELECT 'input: coalesced write ' || value || ' was recorded more than once' FROM "
+                                    "writes GROUP BY value HAVING count(*) > 1 LIMIT 5",
+                /* a thread that ended in the middle of a record has taken some: they may be missing behind its last
+                 * exit */
+                COALESCED_OF_ONE_VM
+                "SELECT 'input: coalesced writes ' || (before + 1) || ' to ' || (value - 1) || ' are "
+                "missing' FROM (SELECT exit, value, lag(value, 1, -1) OVER (ORDER BY value) AS "
+                "before FROM writes) w WHERE value > before + 1 AND NOT EXISTS (SELECT 1 FROM vcpu v "
+                "WHERE (SELECT sequence FROM exit WHERE id BETWEEN v.id << 40 AND (v.id << 40) + "
+                "0xffffffffff ORDER BY id DESC LIMIT 1) < (SELECT sequence FROM exit WHERE id = "
+                "w.exit)) LIMIT 5",
                 "SELECT 'status: ' || count(*) || ' rows, expected 1' FROM status HAVING count(*) <> 1",
         };
         for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)

@@ -26,7 +26,12 @@ extern "C" {
         X(8, DISK_FAULT, "disk fault")   /* a read, write or flush of a disk failed; address and value as for DISK */  \
         X(9, FLOATING_POINT, "floating point") /* data: registers of FPU and SSE as FXSAVE writes them, 512 bytes */   \
         X(10, PORT_WRITE, "port write") /* data: what OUT or OUTS carried; address: port; value: bytes per access */   \
-        X(11, MMIO_WRITE, "MMIO write") /* data: what a write to a device carried; address: guest-physical */
+        X(11, MMIO_WRITE, "MMIO write") /* data: what a write to a device carried; address: guest-physical */          \
+        X(12, COALESCED_PORT_WRITE,                                                                                    \
+          "coalesced port write") /* data: what an OUT before this exit carried, which KVM kept for the VMM; address:  \
+                                     port; value: number of the write in its VM, of both kinds, from 0 */              \
+        X(13, COALESCED_MMIO_WRITE, "coalesced MMIO write") /* the same; address: guest-physical */                    \
+        X(14, KVM_EXIT, "KVM exit data") /* value of a field of struct kvm_run; address: names of kvm_exit_field */
 
 enum hwaccl_input_kind {
 #define X(number, identifier, name) HWACCL_INPUT_##identifier = (number),
@@ -102,7 +107,8 @@ enum hwaccl_end {
         X(5, DISK_FLUSH, "disk flush") /* writes to disk number value are made durable */                              \
         X(6, FLOATING_POINT, "floating point") /* data: the registers of FPU and SSE from now on, 512 bytes */         \
         X(7, PORT_READ, "port read") /* data: what IN or INS was answered; address: port; value: bytes per access */   \
-        X(8, MMIO_READ, "MMIO read") /* data: what a read from a device was answered; address: guest-physical */
+        X(8, MMIO_READ, "MMIO read") /* data: what a read from a device was answered; address: guest-physical */       \
+        X(9, KVM_EXIT, "KVM exit answer") /* what the VMM wrote there; address and value as input KVM_EXIT */
 
 enum hwaccl_effect_kind {
 #define X(number, identifier, name) HWACCL_EFFECT_##identifier = (number),

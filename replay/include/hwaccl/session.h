@@ -133,7 +133,8 @@ enum hwaccl_session_step hwaccl_session_step(struct hwaccl_session *session, con
 
 /**
  * hwaccl_session_input - ask for what the handler read from outside
- * @kind: enum hwaccl_trace_input, but not _PORT_WRITE or _MMIO_WRITE, which step hands over; @address: as there
+ * @kind: enum hwaccl_trace_input, but not _PORT_WRITE to _KVM_EXIT, which step hands over or passes over; @address: as
+ * there
  * @value: set; may be NULL
  * @data, @size: room for the data, *size bytes; *size is set to the number of bytes that were recorded, at most the
  * room. The rest of the room is zeroed. NULL if the kind has none

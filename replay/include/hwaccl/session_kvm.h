@@ -66,6 +66,17 @@ static inline __u32 hwaccl_session_kvm_reason(const struct hwaccl_session_exit *
         }
 }
 
+/** hwaccl_session_kvm_may_access - whether the exit is an access of its own, not only one that comes with coalesced
+ * writes */
+static inline bool hwaccl_session_kvm_may_access(const struct hwaccl_session_exit *exit)
+{
+        const uint64_t reason = exit->state.values.exit_reason & 0xffff;
+
+        return !hwaccl_trace_is_known(&exit->state, HWACCL_FIELD_INDEX_exit_reason) ||
+               reason == HWACCL_EXIT_IO_INSTRUCTION || reason == HWACCL_EXIT_EPT_VIOLATION ||
+               reason == HWACCL_EXIT_EPT_MISCONFIGURATION;
+}
+
 /**
  * hwaccl_session_kvm_exit - set what KVM_RUN would have left in the mapping
  *
@@ -85,7 +96,7 @@ static inline void hwaccl_session_kvm_exit(union hwaccl_session_kvm_run *room, c
                 run->apic_base = exit->kvm_run.apic_base;
         }
         run->exit_reason = hwaccl_session_kvm_reason(exit);
-        if (run->exit_reason == KVM_EXIT_UNKNOWN && exit->access_count > 0)
+        if (run->exit_reason == KVM_EXIT_UNKNOWN && exit->access_count > 0 && hwaccl_session_kvm_may_access(exit))
                 (void)hwaccl_session_kvm_access(room, &exit->access[exit->access_count - 1]);
 }
 

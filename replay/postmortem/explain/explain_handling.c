@@ -72,6 +72,19 @@ static void say_input(struct explained *explained, const struct hwaccl_input *in
                 explain_say(explained, topic, "what the guest wrote to the device at %" PRIx64 ": %s", input->address,
                             bytes);
                 return;
+        case HWACCL_INPUT_COALESCED_PORT_WRITE:
+                explain_say(explained, topic, "what the guest wrote to port %" PRIx64 " before (coalesced): %s",
+                            input->address, bytes);
+                return;
+        case HWACCL_INPUT_COALESCED_MMIO_WRITE:
+                explain_say(explained, topic,
+                            "what the guest wrote to the device at %" PRIx64 " before (coalesced): %s", input->address,
+                            bytes);
+                return;
+        case HWACCL_INPUT_KVM_EXIT:
+                explain_say(explained, topic, "field %" PRIu64 " of KVM exit %" PRIu64 ": 0x%" PRIx64,
+                            input->address & 0xff, input->address >> 8, input->value);
+                return;
         default: explain_say(explained, topic, "%s", hwaccl_input_kind_name(input->kind));
         }
 }
@@ -115,6 +128,10 @@ static void say_effect(struct explained *explained, const struct hwaccl_effect *
         case HWACCL_EFFECT_MMIO_READ:
                 explain_say(explained, topic, "answered the read of the device at %" PRIx64 ": %s", effect->address,
                             bytes);
+                return;
+        case HWACCL_EFFECT_KVM_EXIT:
+                explain_say(explained, topic, "answered KVM exit %" PRIu64 " in field %" PRIu64 ": 0x%" PRIx64,
+                            effect->address >> 8, effect->address & 0xff, effect->value);
                 return;
         default:
                 explain_say(explained, topic, "%s, disk %" PRIu64, hwaccl_effect_kind_name(effect->kind),

@@ -200,10 +200,18 @@ enum hwaccl_trace_input {
         HWACCL_TRACE_INPUT_DISK_FAULT = 8,  /* disk I/O error; address and value as for INPUT_DISK */
         HWACCL_TRACE_INPUT_FLOATING_POINT = 9, /* data: registers of FPU and SSE as FXSAVE writes them, 512 bytes */
         HWACCL_TRACE_INPUT_PORT_WRITE =
-                10,                        /* data: what OUT or OUTS carried; address: port; value: bytes of one access,
-                                              1, 2 or 4. With REP, one after the other: size / value accesses */
-        HWACCL_TRACE_INPUT_MMIO_WRITE = 11 /* data: what a write to a device in memory carried, 1 to 64 bytes; address:
+                10, /* data: what OUT or OUTS carried; address: port; value: bytes of one access,
+                       1, 2 or 4. With REP, one after the other: size / value accesses */
+        HWACCL_TRACE_INPUT_MMIO_WRITE = 11, /* data: what a write to a device in memory carried, 1 to 64 bytes; address:
                                               guest-physical */
+        HWACCL_TRACE_INPUT_COALESCED_PORT_WRITE = 12, /* data: what an OUT before this exit carried, which KVM kept for
+                                                         the VMM (KVM_REGISTER_COALESCED_MMIO), 1 to 4 bytes; address:
+                                                         port; value: number of the write in its VM, of this kind and
+                                                         the next together, from 0 */
+        HWACCL_TRACE_INPUT_COALESCED_MMIO_WRITE = 13, /* the same, 1 to 8 bytes; address: guest-physical */
+        HWACCL_TRACE_INPUT_KVM_EXIT = 14 /* value: a field of struct kvm_run that the exit reason gives a meaning;
+                                            address: KVM_EXIT_* << 8 and the field's number: names of kind
+                                            kvm_exit_field in the recording */
 };
 
 enum hwaccl_trace_effect {
@@ -215,9 +223,10 @@ enum hwaccl_trace_effect {
         HWACCL_TRACE_EFFECT_DISK_FLUSH = 5, /* value: disk number */
         HWACCL_TRACE_EFFECT_FLOATING_POINT = 6, /* data: these registers from now on, 512 bytes */
         HWACCL_TRACE_EFFECT_PORT_READ =
-                7,                        /* data: what IN or INS was answered; address and value as INPUT_PORT_WRITE */
-        HWACCL_TRACE_EFFECT_MMIO_READ = 8 /* data: what a read from a device in memory was answered; address:
+                7, /* data: what IN or INS was answered; address and value as INPUT_PORT_WRITE */
+        HWACCL_TRACE_EFFECT_MMIO_READ = 8, /* data: what a read from a device in memory was answered; address:
                                              guest-physical */
+        HWACCL_TRACE_EFFECT_KVM_EXIT = 9   /* value: what the VMM answered in such a field; address as INPUT_KVM_EXIT */
 };
 
 #define HWACCL_TRACE_DATA_MAX 4096u /* bytes per input or effect; record longer data as several */

@@ -67,6 +67,7 @@ size_t exit_text(const struct kvm_run *run, char to[static EXIT_TEXT_ROOM])
         case KVM_EXIT_SYSTEM_EVENT:
                 put(&text, "KVM_EXIT_SYSTEM_EVENT: type %u (%s)", run->system_event.type,
                     system_event(run->system_event.type));
+                put_data(&text, run->system_event.data, run->system_event.ndata, 16);
                 break;
         case KVM_EXIT_DEBUG:
                 put(&text, "KVM_EXIT_DEBUG: exception %u at %#llx", run->debug.arch.exception,

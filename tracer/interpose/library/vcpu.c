@@ -3,6 +3,8 @@
 #include "hwaccl/trace_kvm.h"
 #include "tracer/interpose/futex.h"
 #include "tracer/interpose/guest_code.h"
+#include "tracer/interpose/library/coalesced.h"
+#include "tracer/interpose/library/exit_data.h"
 #include "tracer/interpose/library/exit_text.h"
 #include "tracer/interpose/library/memory_slots.h"
 #include "tracer/interpose/library/process.h"
@@ -240,81 +242,14 @@ static void announce(struct interpose_vcpu *vcpu)
         }
 }
 
-/* Data of a port's access, which lies in the mapping; NULL where a VMM describes more than that. */
-static const void *port_data(const struct interpose_vcpu *vcpu, const struct kvm_run *run, uint32_t *size)
-{
-        uint64_t length = (uint64_t)run->io.size * run->io.count;
-
-        if (run->io.data_offset > vcpu->run_size || length > vcpu->run_size - run->io.data_offset ||
-            length > HWACCL_INPUT_SIZE_MAX)
-                return NULL;
-        *size = (uint32_t)length;
-        return hwaccl_trace_kvm_data(run);
-}
-
-struct access_data {
-        bool port;
-        const void *data; /* NULL: there is none */
-        uint32_t size;
-};
-
-/* @write: by the guest */
-static struct access_data access_data(const struct interpose_vcpu *vcpu, const struct kvm_run *run, bool write)
-{
-        struct access_data access = {.port = vcpu->reason == KVM_EXIT_IO};
-
-        if (access.port && (run->io.direction == KVM_EXIT_IO_OUT) == write) {
-                access.data = port_data(vcpu, run, &access.size);
-        } else if (vcpu->reason == KVM_EXIT_MMIO && (run->mmio.is_write != 0) == write &&
-                   run->mmio.len <= sizeof(run->mmio.data)) {
-                access.data = run->mmio.data;
-                access.size = run->mmio.len;
-        }
-        return access;
-}
-
-/* What the guest wrote with this exit, and KVM's fields beside the registers. */
-static void record_written(struct interpose_vcpu *vcpu, const struct kvm_run *run)
-{
-        const struct access_data access = access_data(vcpu, run, true);
-        const struct hwaccl_input input = {
-                .kind = access.port ? HWACCL_INPUT_PORT_WRITE : HWACCL_INPUT_MMIO_WRITE,
-                .address = access.port ? run->io.port : run->mmio.phys_addr,
-                .value = access.port ? run->io.size : 0,
-                .data = access.data,
-                .size = access.size,
-        };
-        struct hwaccl_kvm_run fields;
-
-        if (access.data)
-                (void)lane_input(&vcpu->lane, &input);
-        hwaccl_trace_kvm_fields(&fields, run);
-        (void)lane_kvm_run(&vcpu->lane, &fields);
-}
-
-/* What the VMM answered to a read. */
-static void record_answered(struct interpose_vcpu *vcpu, const struct kvm_run *run)
-{
-        const struct access_data access = access_data(vcpu, run, false);
-        const struct hwaccl_effect effect = {
-                .kind = access.port ? HWACCL_EFFECT_PORT_READ : HWACCL_EFFECT_MMIO_READ,
-                .address = access.port ? run->io.port : run->mmio.phys_addr,
-                .value = access.port ? run->io.size : 0,
-                .data = access.data,
-                .size = access.size,
-        };
-
-        if (access.data)
-                (void)lane_effect(&vcpu->lane, &effect);
-}
-
 /* The VMM enters again: the handling of the last exit has ended. */
 static void record_entry(struct interpose_vcpu *vcpu, const struct kvm_run *run)
 {
         struct lane *lane = &vcpu->lane;
 
         if (lane->phase == LANE_HANDLING) {
-                record_answered(vcpu, run);
+                const struct exit_place place = {run, vcpu->run_size, vcpu->reason};
+                exit_data_answered(lane, &place);
                 (void)lane_handled(lane,
                                    vcpu->reason == KVM_EXIT_HLT ? HWACCL_OUTCOME_HALTED : HWACCL_OUTCOME_COMPLETED,
                                    lane_now(lane));
@@ -450,9 +385,16 @@ static void record_exit(struct interpose_vcpu *vcpu, int fd, const struct kvm_ru
         const struct hwaccl_known_fields known = hwaccl_known_fields_of_words(vcpu->state.known);
         vcpu->reason = run->exit_reason;
         (void)lane_exit(lane, (struct hwaccl_known_state){&vcpu->state.values, &known}, NULL, stamp);
+        const struct exit_place place = {run, vcpu->run_size, vcpu->reason};
         if (wants_code(run->exit_reason))
                 record_code(vcpu, run);
-        record_written(vcpu, run);
+        const struct kvm_coalesced_mmio_ring *ring = coalesced_ring(run, vcpu->run_size);
+        if (__builtin_expect(coalesced_is_new(vcpu->vm, ring), 0))
+                coalesced_record(lane, vcpu->vm, ring);
+        exit_data_left(lane, &place);
+        struct hwaccl_kvm_run fields;
+        hwaccl_trace_kvm_fields(&fields, run);
+        (void)lane_kvm_run(lane, &fields);
         if (__builtin_expect(!exit_is_usual(run->exit_reason), 0))
                 mark_exit(lane, run, stamp);
         count_exit(process_control());
