@@ -59,7 +59,7 @@ read -ra static <<<"$(pkg-config --static --libs hwaccl-tracer | sed 's/-lhwaccl
 for compiler in gcc clang-14; do
         for kind in shared static; do
                 declare -n libs=$kind
-                for example in loop_vmm kvm_vmm; do
+                for example in loop_vmm threaded_vmm kvm_vmm; do
                         "$compiler" -std=c11 -D_DEFAULT_SOURCE -pedantic -Wall -Wextra -Werror "${cflags[@]}" -o "$work/$example" \
                                 "$HWACCL_SOURCE/tests/embedding/$example.c" "${libs[@]}" -pthread ||
                                 fail "$example does not build with $compiler, $kind"
@@ -74,6 +74,7 @@ for compiler in gcc clang-14; do
                 # the others are the same, row for row, as is seen below
                 [ "$compiler-$kind" != gcc-shared ] ||
                         HWACCL=$prefix/bin/hwaccl open_everywhere "$work/$compiler-$kind.db" "loop_vmm 1.0" 1000
+                run 0 "$work/threaded_vmm" "$work/$compiler-$kind-threads.db" 300
         done
 done
 run 99 "$work/loop_vmm" "$work/gcc-shared.db" 1 2>"$work/message"
@@ -92,6 +93,32 @@ done
 "$prefix/bin/hwaccl" state "$work/gcc-shared.db" 2 | grep -qE '^rbx +\? +\? +\?$' || fail "state: RBX is not unknown"
 expect_sql "$work/gcc-shared.db" "SELECT count(*) FROM registers WHERE rbx IS NOT NULL OR cs_base IS NOT NULL" 0
 expect_sql "$work/gcc-shared.db" "SELECT count(*), count(outcome), count(DISTINCT vcpu) FROM irq_handoffs WHERE outcome = 'taken'" "250|250|2"
+
+# threads that run no vCPU: a request's exit, the line that the disk's thread raises, the vCPU's two calls, the next request
+threads=$work/gcc-shared-threads.db
+HWACCL=$prefix/bin/hwaccl open_everywhere "$threads" "threaded_vmm 1.0" 600
+run 0 "$prefix/bin/hwaccl" show --calls "$threads" >"$work/output"
+[ "$(grep -c 'KVM_INTERRUPT  *vcpu\|KVM_IRQ_LINE  *vm\|KVM_SIGNAL_MSI  *vm\|I/O instruction' "$work/output")" = 2700 ] ||
+        fail "show --calls: $(head -20 "$work/output")"
+expect_sql "$threads" "SELECT group_concat(name) FROM (SELECT name FROM lane ORDER BY name)" "disk 0,disk 1,timer"
+expect_sql "$threads" "SELECT count(*), count(result) FROM vmm_call" "2100|2100"
+expect_sql "$threads" "SELECT min(sequence), max(sequence), count(DISTINCT sequence) FROM vmm_sequence" "1|2700|2700"
+expect_sql "$threads" "SELECT sum(level), count(*), count(DISTINCT gsi) FROM irq_line_changes" "600|1200|2"
+expect_sql "$threads" "SELECT sum(delivered), count(*) FROM msi_messages" "150|300"
+in_order() {
+        expect_sql "$1" "WITH own AS (
+                SELECT sequence, id >> 40 AS vcpu, 'exit' AS what FROM exit UNION ALL
+                SELECT sequence, gsi - 14, 'level ' || level FROM irq_line_changes UNION ALL
+                SELECT sequence, object, 'interrupt' FROM vmm_call WHERE request = 0x4004ae86),
+                pairs AS (SELECT what, lead(what) OVER (PARTITION BY vcpu ORDER BY sequence) AS next FROM own)
+                SELECT DISTINCT what, next FROM pairs WHERE next IS NOT NULL ORDER BY 1" "exit|level 1
+interrupt|level 0
+level 0|exit
+level 1|interrupt"
+}
+for kind in gcc-shared gcc-static clang-14-shared clang-14-static; do
+        in_order "$work/$kind-threads.db"
+done
 
 # what kvm_vmm records, here on a simulated /dev/kvm, is replayed through its own handler; a fault in it is found and named
 read -ra replay_shared <<<"$(pkg-config --libs hwaccl-replay)"
@@ -134,6 +161,22 @@ expect_sql "$work/killed.db" "SELECT DISTINCT vcpu, exit % 256, name, size FROM 
 expect_sql "$work/killed.db" "SELECT count(*) FROM (SELECT id FROM exits WHERE reason_number = 30 EXCEPT SELECT id FROM accesses) WHERE id NOT IN
         (SELECT max(id) FROM exits GROUP BY vcpu)" 0
 
+# the same of one with further threads: their calls are there, and none between two others is missing
+cp "$work/threaded_vmm" "$work/killed_threads"
+"$work/killed_threads" "$work/threads.db" 1000000000 &
+vmm=$!
+until [ "$(sqlite3 -readonly "$work/threads.db" 'SELECT count(*) >= 2000 AND count(DISTINCT lane) = 5 FROM vmm_call' 2>/dev/null)" = 1 ]; do
+        kill -0 $vmm || fail "the VMM with threads ended by itself"
+        sleep 0.1
+done
+kill -9 $vmm
+wait $vmm || true
+run 0 "$prefix/bin/hwaccl" recover "$work/threads.db" >"$work/output"
+[ "$(echo "$work"/threads.db-*)" = "$work/threads.db-*" ] || fail "left after recovery: $(echo "$work"/threads.db-*)"
+run 0 "$prefix/bin/hwaccl" check "$work/threads.db" >"$work/output"
+expect_sql "$work/threads.db" "SELECT count(DISTINCT lane) FROM vmm_call" 5
+in_order "$work/threads.db"
+
 # C++ reads the headers.
 printf '#include <hwaccl/trace.h>\n#include <hwaccl/trace_kvm.h>\n#include <hwaccl/session_kvm.h>\nint main() { hwaccl_trace_state s = {}; %s }\n' \
         'hwaccl_trace_put_exit(&s, HWACCL_EXIT_HLT, 0, 1); hwaccl_trace_put_segment(&s, cs, 0, 0, 0, 0); return hwaccl_trace_open("", 0, 0) != 0;' \
@@ -142,4 +185,4 @@ for standard in c++11 c++20; do
         clang-14 -x c++ "-std=$standard" -pedantic -Wall -Wextra -Werror -fsyntax-only "${cflags[@]}" "$work/program.cc" ||
                 fail "the headers are no C++ of $standard"
 done
-echo "$(wc -l <"$work/exported") functions, no state, 4 builds of 2 examples"
+echo "$(wc -l <"$work/exported") functions, no state, 4 builds of 3 examples"

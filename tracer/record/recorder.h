@@ -31,6 +31,7 @@ struct hwaccl_recorder_config {
         uint32_t keyframe_interval; /* exits; 0: the default */
         size_t ring_size;           /* bytes, a power of two; 0: the default */
         unsigned vcpu_max; /* the producers are in other processes, and there may be so many; 0: they are in this one */
+        unsigned thread_max;                  /* lanes of this process that may be added; for the writer */
         const struct recorder_sink_ops *sink; /* NULL: the writer, which keeps every exit */
         const void *sink_settings;            /* as the sink says. Lent for the call */
         struct record_merge *merge; /* another source of exits, for the writer; NULL: none. Lent until the end */

@@ -30,8 +30,8 @@ struct recorder_sink_ops {
                                         unsigned ring_count, enum stamp_kind stamps, struct hwaccl_error *error);
 
         /* Drain one more @ring, of the vCPU after the last one; returns when the recording has that vCPU. Not from two
-         * threads at a time, and only with config->vcpu_max. On failure *error is set and the ring is the caller's.
-         * NULL: the sink has the rings that it was created with */
+         * threads at a time, and only with config->vcpu_max or thread_max. On failure *error is set and the ring is the
+         * caller's. NULL: the sink has the rings that it was created with */
         bool (*add)(struct recorder_sink *sink, struct ring *ring, struct hwaccl_error *error);
 
         /* Why the thread stopped, if a ring is marked as failed. Returns false */

@@ -69,8 +69,11 @@ static bool read_config(const struct hwaccl_trace_config *from, struct hwaccl_tr
                                         config->option_count);
         if (!hwaccl_file_mode_is_good(config->file_mode))
                 return hwaccl_error_set(error, "config.file_mode is %#o, expected 0600 to 0666", config->file_mode);
-        if (config->reserved)
+        if (config->reserved || config->reserved_too)
                 return hwaccl_error_set(error, "config.reserved is not 0");
+        if (config->thread_max > HWACCL_TRACE_THREAD_MAX)
+                return hwaccl_error_set(error, "config.thread_max is %u, expected at most %u", config->thread_max,
+                                        HWACCL_TRACE_THREAD_MAX);
         for (uint32_t i = 0; i < config->option_count; i++)
                 if (!config->options[i].name || !config->options[i].value)
                         return hwaccl_error_set(error, "config.options[%u] has no name or no value", i);
@@ -118,26 +121,48 @@ static struct hwaccl_recording_option *make_options(const struct hwaccl_trace_co
 
 static void destroy(struct hwaccl_trace *trace)
 {
+        (void)pthread_mutex_destroy(&trace->lock);
+        free(trace->path);
+        free(trace->thread);
         free(trace->vcpu);
         free(trace);
 }
 
-static struct hwaccl_trace *allocate(uint32_t vcpu_count, struct hwaccl_error *error)
+/* Zeros. */
+static void *allocate_aligned(size_t size)
 {
-        struct hwaccl_trace *trace = calloc(1, sizeof(*trace));
-        size_t size = vcpu_count * ((sizeof(*trace->vcpu) + 63) & ~(size_t)63);
+        const size_t whole = (size + 63) & ~(size_t)63;
+        void *memory = aligned_alloc(64, whole);
 
-        if (trace) {
-                trace->vcpu_count = vcpu_count;
-                trace->vcpu = aligned_alloc(64, size);
-        }
-        if (!trace || !trace->vcpu) {
+        if (memory)
+                memset(memory, 0, whole);
+        return memory;
+}
+
+static struct hwaccl_trace *allocate(const char *path, const struct hwaccl_trace_config *config,
+                                     struct hwaccl_error *error)
+{
+        struct hwaccl_trace *trace = allocate_aligned(sizeof(*trace));
+
+        if (trace && pthread_mutex_init(&trace->lock, NULL) != 0) {
                 free(trace);
-                hwaccl_error_set(error, "out of memory");
-                return NULL;
+                trace = NULL;
         }
-        memset(trace->vcpu, 0, size);
-        return trace;
+        if (trace) {
+                trace->vcpu_count = config->vcpu_count;
+                trace->thread_max = config->thread_max;
+                trace->keyframe_interval = config->keyframe_interval;
+                trace->mode = config->file_mode;
+                trace->vcpu = allocate_aligned(config->vcpu_count * sizeof(*trace->vcpu));
+                trace->thread =
+                        config->thread_max ? allocate_aligned(config->thread_max * sizeof(*trace->thread)) : NULL;
+                trace->path = strdup(path);
+                if (trace->vcpu && trace->path && (trace->thread || config->thread_max == 0))
+                        return trace;
+                destroy(trace);
+        }
+        hwaccl_error_set(error, "out of memory");
+        return NULL;
 }
 
 /* Rings, database, writer. */
@@ -166,6 +191,7 @@ static bool start(struct hwaccl_trace *trace, const struct hwaccl_recorder_confi
                 vcpu->due = true;
                 vcpu->lane.masks = &vcpu->masks;
                 vcpu->lane.own_times = true;
+                vcpu->lane.sequence = trace->thread_max ? &trace->sequence : NULL;
                 ring_producer_init(&vcpu->lane.producer, &vcpu->ring);
         }
         return true;
@@ -187,7 +213,7 @@ struct hwaccl_trace *hwaccl_trace_open(const char *path, const struct hwaccl_tra
                 return NULL;
         struct hwaccl_recording_option *options = make_options(&settings, start_time, sizeof(start_time), &host, error);
         if (options)
-                trace = allocate(settings.vcpu_count, error);
+                trace = allocate(path, &settings, error);
         if (trace) {
                 struct hwaccl_recorder_config recorder = {.path = path,
                                                           .force = settings.force != 0,
@@ -196,6 +222,7 @@ struct hwaccl_trace *hwaccl_trace_open(const char *path, const struct hwaccl_tra
                                                           .option_count = settings.option_count + OWN_OPTIONS,
                                                           .keyframe_interval = settings.keyframe_interval,
                                                           .ring_size = (size_t)settings.ring_size,
+                                                          .thread_max = settings.thread_max,
                                                           .sink = &recorder_writer};
                 bool mine = consumer_block_file_size_signal();
                 bool started = start(trace, &recorder, error);
@@ -234,6 +261,7 @@ bool hwaccl_trace_close(struct hwaccl_trace *trace, unsigned end, uint64_t code,
                 how.end = HWACCL_END_ERROR;
         for (uint32_t i = 0; i < trace->vcpu_count; i++)
                 lane_end(&trace->vcpu[i].lane);
+        trace_end_threads(trace);
         bool good = trace->sink->ops->finish(trace->sink, &how, error ? error : &ignored);
         destroy(trace);
         return good;

@@ -60,6 +60,7 @@ bool hwaccl_trace_vcpu_exit(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_
                 lane->entry_stamp = stamp;
         }
         vcpu->run_there = false;
+        lane->exit_sequence = lane_next(lane);
         return lane_exit(lane, given(state, &known), NULL, stamp) &&
                (!vcpu->current.there || !vcpu->current.settled || write_settlement(vcpu, stamp));
 }
@@ -200,14 +201,13 @@ bool hwaccl_trace_vcpu_snapshot(struct hwaccl_trace_vcpu *vcpu, const char *name
         return lane_vmm_state(&vcpu->lane, name, name_size, data, size);
 }
 
-/* Truncate at a character boundary. */
-static size_t cut(const char *text)
+size_t trace_text_size(const char *text, size_t most)
 {
-        size_t size = strnlen(text, HWACCL_TRACE_MARK_MAX + 1);
+        size_t size = strnlen(text, most + 1);
 
-        if (size <= HWACCL_TRACE_MARK_MAX)
+        if (size <= most)
                 return size;
-        for (size = HWACCL_TRACE_MARK_MAX; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80; size--)
+        for (size = most; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80; size--)
                 ;
         return size;
 }
@@ -216,5 +216,5 @@ bool hwaccl_trace_vcpu_mark(struct hwaccl_trace_vcpu *vcpu, const char *text)
 {
         if (!alive(vcpu) || !text)
                 return false;
-        return lane_mark(&vcpu->lane, text, cut(text), lane_now(&vcpu->lane));
+        return lane_mark(&vcpu->lane, text, trace_text_size(text, HWACCL_TRACE_MARK_MAX), lane_now(&vcpu->lane));
 }

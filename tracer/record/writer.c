@@ -385,7 +385,7 @@ static struct recorder_sink *create(const struct hwaccl_recorder_config *config,
         writer->sink.ops = &recorder_writer;
         writer->keyframe_interval = config->keyframe_interval;
         writer->merge = config->merge;
-        writer->lane_max = config->vcpu_max > ring_count ? config->vcpu_max : ring_count;
+        writer->lane_max = (config->vcpu_max > ring_count ? config->vcpu_max : ring_count) + config->thread_max;
         if (!consumer_init(&writer->consumer, config->vcpu_max ? REST_REMOTE_NS : REST_NS, error)) {
                 free(writer);
                 return NULL;

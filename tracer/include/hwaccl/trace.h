@@ -22,12 +22,24 @@
  *
  * Leave out what the VMM does not know: it is NULL in the database, displayed as unknown, and never compared.
  *
+ * What threads do that run no vCPU, and what vCPUs' threads ask of the hypervisor beside running the guest (raise an
+ * interrupt line, send a message, set registers), is recorded as calls, with thread_max in the configuration:
+ *
+ *         thread = hwaccl_trace_thread(trace, "disk", NULL);                         once, in that thread
+ *         number = hwaccl_trace_thread_call(thread, &call);                          immediately before the call
+ *         hwaccl_trace_thread_called(thread, number, result, errno, NULL, 0);        and after it
+ *         hwaccl_trace_thread_irq_line(thread, 0, 14, 1);                            both in one, for frequent ones
+ *
+ * Exits and calls of all threads then have one sequence of numbers, without gaps: the order in which the VMM got the
+ * exits and made the calls.
+ *
  * Cost: one record in a ring that a writer thread reads. No allocation per exit. No system call per exit, except one
  * that wakes the writer when a quarter of the ring has filled after an idle period, and one at each keyframe that reads
  * the thread's processor time, clock_gettime(CLOCK_THREAD_CPUTIME_ID). If the ring is full, the calling
  * thread waits for the writer; nothing is dropped.
  *
- * Threads: only one thread at a time may call the functions of one vCPU; different vCPUs are independent.
+ * Threads: only one thread at a time may call the functions of one vCPU or of one thread's handle; different ones are
+ * independent. hwaccl_trace_thread() may be called by any number of threads at a time.
  * hwaccl_trace_open() and hwaccl_trace_close() of different recordings may run concurrently. No other function of a
  * recording may run during its hwaccl_trace_close(). A process may make any number of recordings; they share no state.
  * The library starts one thread per recording, with all signals blocked. A child of fork(2) must not use its parent's
@@ -56,8 +68,9 @@
 extern "C" {
 #endif
 
-struct hwaccl_trace;      /* a running recording */
-struct hwaccl_trace_vcpu; /* one of its vCPUs */
+struct hwaccl_trace;        /* a running recording */
+struct hwaccl_trace_vcpu;   /* one of its vCPUs */
+struct hwaccl_trace_thread; /* a thread of the VMM that runs no vCPU */
 
 /* A row of the recording's option table, to describe the guest: image, versions, settings. UTF-8. */
 struct hwaccl_trace_option {
@@ -78,9 +91,14 @@ struct hwaccl_trace_config {
         const struct hwaccl_trace_option *options;
         uint32_t file_mode; /* permissions of the files, whatever the umask; 0: 0600, at most 0666 */
         uint32_t reserved;  /* 0 */
+        /* hwaccl_trace_thread() may be called so often, at most HWACCL_TRACE_THREAD_MAX; 1 for calls of vCPUs only. 0:
+         * no calls are recorded, and exits are not numbered. Numbers cost an atomic addition and 8 bytes per exit */
+        uint32_t thread_max;
+        uint32_t reserved_too; /* 0 */
 };
 
-#define HWACCL_TRACE_VCPU_MAX 64u
+#define HWACCL_TRACE_VCPU_MAX   64u
+#define HWACCL_TRACE_THREAD_MAX 128u
 
 /* A full or partial state. The value of a field without its bit in known is ignored. Field numbers:
  * HWACCL_FIELD_INDEX_rax and so on, from hwaccl/subject_fields.h. trace_kvm.h converts KVM's structures. */
@@ -275,6 +293,96 @@ bool hwaccl_trace_vcpu_snapshot(struct hwaccl_trace_vcpu *vcpu, const char *name
  * in the view marks */
 bool hwaccl_trace_vcpu_mark(struct hwaccl_trace_vcpu *vcpu, const char *text);
 #define HWACCL_TRACE_MARK_MAX 1024u
+
+/*
+ * Calls: what the VMM asks of the hypervisor beside running the guest. They appear in table vmm_call and in `hwaccl
+ * show
+ * --calls`; those of KVM's requests KVM_IRQ_LINE, KVM_IRQ_LINE_STATUS and KVM_SIGNAL_MSI in the views irq_line_changes
+ * and msi_messages too, and the report names interrupt lines that were raised and never lowered.
+ */
+
+/* What a call is made of. The numbers are recorded and never change meaning. */
+enum hwaccl_trace_role {
+        HWACCL_TRACE_ROLE_UNKNOWN = 0,
+        HWACCL_TRACE_ROLE_SYSTEM = 1, /* the hypervisor: /dev/kvm */
+        HWACCL_TRACE_ROLE_VM = 2,
+        HWACCL_TRACE_ROLE_VCPU = 3,
+        HWACCL_TRACE_ROLE_DEVICE = 4 /* of the hypervisor: KVM_CREATE_DEVICE */
+};
+
+#define HWACCL_TRACE_OBJECT_NONE UINT32_MAX
+
+/* A call. Zero what does not apply; the layout never changes. */
+struct hwaccl_trace_call {
+        uint32_t request; /* its number: one of linux/kvm.h, or a number of the VMM's own, which tables show as it is */
+        uint32_t role;    /* enum hwaccl_trace_role */
+        uint32_t object;  /* number of that vCPU, VM or device, from 0; HWACCL_TRACE_OBJECT_NONE: not known, or none */
+        uint32_t is_number;  /* 1: the argument is a number; 0: there is none, or it is memory */
+        uint64_t argument;   /* 0 if it is no number */
+        const void *input;   /* what the hypervisor reads: KVM's structure, with zeros for padding and pointers, so that
+                                recordings can be compared; NULL: nothing */
+        uint64_t input_size; /* bytes; the first HWACCL_TRACE_CALL_DATA_MAX are recorded */
+};
+
+#define HWACCL_TRACE_CALL_DATA_MAX (256u << 10) /* bytes of input, and of output */
+
+/**
+ * hwaccl_trace_thread - a lane of its own for a thread that runs no vCPU
+ * @name: of the thread, UTF-8, truncated to HWACCL_TRACE_THREAD_NAME_MAX bytes; NULL: as pthread_getname_np(3) has it
+ * @error: set on failure; may be NULL
+ *
+ * Call it in the thread that shall use the handle, once; it makes a ring of 1 MiB and waits some milliseconds for the
+ * writer. Valid until hwaccl_trace_close(). A VMM whose threads come and go passes the handle of one that has ended to
+ * the next one: the recording then has both threads under the name of the first. Returns NULL if there are thread_max
+ * of them already, or the ring's file cannot be created; the others are not affected.
+ */
+struct hwaccl_trace_thread *hwaccl_trace_thread(struct hwaccl_trace *trace, const char *name,
+                                                struct hwaccl_error *error);
+#define HWACCL_TRACE_THREAD_NAME_MAX 255u
+
+/**
+ * hwaccl_trace_thread_call - record that a call begins
+ *
+ * Immediately before it. Returns the call's number in the sequence, from 1 on; 0 if it was not recorded: thread_max is
+ * 0, a member of @call is out of range, or the recording has stopped. Calls may be nested, as by a signal handler, but
+ * not between the beginning and the end of a function of this header. A call that does not return has no result in the
+ * recording; after four younger ones its end can no longer be recorded.
+ */
+uint64_t hwaccl_trace_thread_call(struct hwaccl_trace_thread *thread, const struct hwaccl_trace_call *call);
+
+/** hwaccl_trace_vcpu_call - the same for the thread of a vCPU, at any time: between two exits too */
+uint64_t hwaccl_trace_vcpu_call(struct hwaccl_trace_vcpu *vcpu, const struct hwaccl_trace_call *call);
+
+/**
+ * hwaccl_trace_thread_called - record that a call has returned
+ * @number: from hwaccl_trace_thread_call(), of the same handle
+ * @result: of the call; @error: errno if it failed, or 0
+ * @output, @size: what the hypervisor wrote, as the input; NULL and 0: nothing
+ */
+bool hwaccl_trace_thread_called(struct hwaccl_trace_thread *thread, uint64_t number, int64_t result, unsigned error,
+                                const void *output, size_t size);
+
+/** hwaccl_trace_vcpu_called - the same for the thread of a vCPU */
+bool hwaccl_trace_vcpu_called(struct hwaccl_trace_vcpu *vcpu, uint64_t number, int64_t result, unsigned error,
+                              const void *output, size_t size);
+
+/**
+ * hwaccl_trace_thread_irq_line - record a change of an interrupt line: a call KVM_IRQ_LINE that returned 0
+ * @vm: number of the VM, from 0
+ * @gsi: the line, as KVM_IRQ_LINE numbers them, whoever has the interrupt controller; @level: 1 raised, 0 lowered
+ */
+bool hwaccl_trace_thread_irq_line(struct hwaccl_trace_thread *thread, uint32_t vm, uint32_t gsi, unsigned level);
+bool hwaccl_trace_vcpu_irq_line(struct hwaccl_trace_vcpu *vcpu, uint32_t vm, uint32_t gsi, unsigned level);
+
+/**
+ * hwaccl_trace_thread_msi - record a message signalled interrupt: a call KVM_SIGNAL_MSI
+ * @address, @data: of the message (SDM 3A, 11.11)
+ * @delivered: whether a local APIC took it: the call returned 1, else 0
+ */
+bool hwaccl_trace_thread_msi(struct hwaccl_trace_thread *thread, uint32_t vm, uint64_t address, uint32_t data,
+                             bool delivered);
+bool hwaccl_trace_vcpu_msi(struct hwaccl_trace_vcpu *vcpu, uint32_t vm, uint64_t address, uint32_t data,
+                           bool delivered);
 
 /** hwaccl_trace_error - true if the recording is running; false if it has stopped, with the cause in *error (for
  * example a full disk) */
