@@ -3,6 +3,7 @@
 
 #include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/unusual.h"
+#include "replay/postmortem/words/words.h"
 
 #include <inttypes.h>
 
@@ -87,6 +88,37 @@ static void print_registers(const struct hwaccl_evidence *evidence, FILE *stream
                 (void)fprintf(stream, "\n");
 }
 
+/* Of our own board it is known what is there. */
+static const char *device_name(const struct hwaccl_evidence *evidence, const struct evidence_access *access)
+{
+        const bool port = access->kind == ACCESS_PORT;
+        const char *owner = port ? evidence_port_owner(evidence, (uint16_t)access->address)
+                                 : evidence_memory_owner(evidence, access->address);
+        const char *usual =
+                port ? hwaccl_port_name((uint16_t)access->address) : hwaccl_device_memory_name(access->address);
+
+        if (owner && !*owner)
+                return "no device";
+        return usual ? usual : owner;
+}
+
+/* ", writes 29h to port 3f8h (COM1)" */
+static void print_access(const struct hwaccl_evidence *evidence, size_t index, FILE *stream)
+{
+        const struct evidence_access access = evidence_access(evidence, index);
+
+        if (access.kind == ACCESS_NONE)
+                return;
+        (void)fprintf(stream, ", %s", access.fetch ? "fetches" : access.write ? "writes" : "reads");
+        if (access.value_known)
+                (void)fprintf(stream, " %" PRIx64 "h", access.value);
+        const char *place = access.kind == ACCESS_PORT ? "port " : access.kind == ACCESS_MSR ? "MSR " : "";
+        (void)fprintf(stream, " %s %s%" PRIx64 "h", access.write ? "to" : "from", place, access.address);
+        const char *name = access.kind == ACCESS_MSR ? NULL : device_name(evidence, &access);
+        if (name)
+                (void)fprintf(stream, " (%s)", name);
+}
+
 static void print_last_exits(const struct hwaccl_evidence *evidence, FILE *stream)
 {
         size_t begin = evidence->exit_count > LAST_EXITS ? evidence->exit_count - LAST_EXITS : 0;
@@ -94,14 +126,12 @@ static void print_last_exits(const struct hwaccl_evidence *evidence, FILE *strea
         (void)fprintf(stream, "\nLast exits:\n");
         for (size_t i = begin; i < evidence->exit_count; i++) {
                 const struct evidence_exit *exit = &evidence->exits[i];
-                struct evidence_access access = evidence_access(evidence, i);
                 const char *reason = hwaccl_exit_reason_name(evidence_reason(exit));
                 char at[160];
                 evidence_at(exit, at, sizeof(at));
                 print_exit(exit->number, stream);
                 (void)fprintf(stream, "%s at %s", reason ? reason : "unknown exit", at);
-                if (access.value_known)
-                        (void)fprintf(stream, ", %s %" PRIx64 "h", access.write ? "writes" : "reads", access.value);
+                print_access(evidence, i, stream);
                 if (exit->offered)
                         (void)fprintf(stream, "; vector %02xh offered%s", exit->vector,
                                       !exit->settled ? ""

@@ -81,6 +81,14 @@ class RecordVmmReport(RecordVmmTest):
                    ("3", LOOPS_TO_END, "44c,0,0", "0", "7"))
         self.finds_none("without an exit", ("3", LOOPS_TO_END, NOTHING, "0", "7"))
 
+    def test_the_last_exits_name_their_devices(self):
+        self.record(VMM, "4", "0", NOTHING, "0", "7")
+        report = subprocess.run([HWACCL, "report", self.path("q.db")], capture_output=True, text=True)
+        exits = report.stdout.split("Last exits:\n")[1].split("\n\n")[0].splitlines()
+        self.assertEqual([line.split(", ")[1:] for line in exits], [
+            ["writes 0h to port 3f8h (COM1)"], ["reads 1h from port 60h (keyboard controller)"], ["writes 0h to d0000h"], [],
+            ["writes 4h to port 3f8h (COM1)"]])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -52,6 +52,12 @@ const char *hwaccl_vm_instruction_error(uint64_t number);
 void hwaccl_exit_describe(const struct hwaccl_subject_state *state, const struct hwaccl_known_fields *known, char *text,
                           size_t room);
 
+/** hwaccl_port_name - the device that PCs have at an I/O port: "COM1"; NULL where none is usual */
+const char *hwaccl_port_name(uint16_t port);
+
+/** hwaccl_device_memory_name - the same of a guest-physical address that is no RAM: "local APIC" */
+const char *hwaccl_device_memory_name(uint64_t address);
+
 enum hwaccl_mode {
         HWACCL_MODE_UNKNOWN,
         HWACCL_MODE_REAL,
