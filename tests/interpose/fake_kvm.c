@@ -9,6 +9,8 @@
  * A VM with KVM_REGISTER_COALESCED_MMIO has two coalesced writes before each exit: number N over both is 8 bytes of N
  * to memory at a0000h where N is even, else 4 bytes of N to port 70h. Where the ring is full they are lost.
  *
+ * FAKE_KVM_PORTS: OUT and IN only.
+ *
  * FAKE_KVM_TEXT: what OUT writes, one byte after the other, instead of the number.
  *
  * FAKE_KVM_NO_SYNC: KVM_CAP_SYNC_REGS is lacking. With it, KVM_GET_REGS ends the process, because no VMM here calls
@@ -164,7 +166,7 @@ static void set_exit(struct object *vcpu)
                 memcpy(run->padding, words, vcpu->regs.r8 ? sizeof(words[0]) : sizeof(words));
                 return;
         }
-        switch (number % 4) {
+        switch (number % (getenv("FAKE_KVM_PORTS") ? 2 : 4)) {
         case 0:
         case 1:
                 run->exit_reason = KVM_EXIT_IO;

@@ -150,11 +150,13 @@ static void write_at(uint64_t physical, uint32_t size)
         run.mmio.len = size;
 }
 
+static struct guest_code_last last; /* stays from one exit to the next */
+
 static size_t length_found(void)
 {
         struct guest_code code;
 
-        if (!guest_code_of_exit(&guest, &run, &physical_memory, &code))
+        if (!guest_code_of_exit(&guest, &run, &physical_memory, &last, &code))
                 return 0;
         assert_int_equal(code.physical, CODE);
         return code.size;
@@ -201,6 +203,62 @@ static void the_write_before_rip_is_found(void **state)
         assert_int_equal(length_found(), 0);
 }
 
+static void a_write_is_found_across_pages(void **state)
+{
+        static const uint8_t mov[] = {0xc7, 0x83, 0xb0, 0, 0, 0, 1, 2, 3, 4}; /* mov dword [ebx+0b0h], 4030201h */
+        struct guest_code code;
+
+        (void)state;
+        sregs.cr0 = 0x80000001;
+        sregs.cr3 = 0x1000;
+        sregs.cs.db = 1;
+        put(0x1000, 1, 0x2000 | PRESENT, 4);
+        put(0x2000, 0, 0x9000 | PRESENT, 4);
+        put(0x2000, 1, 0x7000 | PRESENT, 4); /* not the next page of memory */
+        memcpy(memory + 0x9ffd, mov, 3);
+        memcpy(memory + 0x7000, mov + 3, sizeof(mov) - 3);
+        regs.rbx = 0xfee00000;
+        regs.rip = 0x401007;
+        write_at(0xfee000b0, 4);
+        assert_true(guest_code_of_exit(&guest, &run, &physical_memory, &last, &code));
+        assert_int_equal(code.physical, 0x9ffd);
+        assert_int_equal(code.size, sizeof(mov));
+        assert_memory_equal(code.bytes, mov, sizeof(mov));
+        put(0x2000, 0, 0, 4); /* it begins where no memory is */
+        assert_false(guest_code_of_exit(&guest, &run, &physical_memory, &last, &code));
+        memcpy(memory + 0x7001, "\x89\x83\xb0\x00\x00\x00", 6); /* mov [ebx+0b0h], eax: in the page that is there */
+        assert_true(guest_code_of_exit(&guest, &run, &physical_memory, &last, &code));
+        assert_int_equal(code.physical, 0x7001);
+        assert_int_equal(code.size, 6);
+        put(0x2000, 0, 0x9000 | PRESENT, 4); /* and where the page behind RIP is missing */
+        put(0x2000, 1, 0, 4);
+        memcpy(memory + 0x9ff6, mov, sizeof(mov));
+        regs.rip = 0x401000;
+        assert_true(guest_code_of_exit(&guest, &run, &physical_memory, &last, &code));
+        assert_int_equal(code.physical, 0x9ff6);
+        assert_int_equal(code.size, sizeof(mov));
+}
+
+static void what_was_found_before_is_looked_at_again(void **state)
+{
+        (void)state;
+        last = (struct guest_code_last){0, 0};
+        memset(memory + CODE - 16, 0x90, 16);
+        regs.rbx = 0xfee00000;
+        write_at(0xfee000b0, 4);
+        CODE_OF(32, "\x89\x83\xb0\x00\x00\x00"); /* mov [ebx+0b0h], eax */
+        assert_int_equal(length_found(), 6);
+        assert_true(last.rip == regs.rip && last.length == 6);
+        assert_int_equal(length_found(), 6);
+        memory[CODE + 2] = 0xb4; /* to another address: it is not this one any more */
+        assert_int_equal(length_found(), 0);
+        CODE_OF(32, "\x67\x89\x07\x90\x89\x03"); /* mov [ebx], eax at the end: shorter */
+        write_at(0xfee00000, 4);
+        struct guest_code code;
+        assert_true(guest_code_of_exit(&guest, &run, &physical_memory, &last, &code));
+        assert_int_equal(code.size, 2);
+}
+
 static void other_exits_are_at_rip(void **state)
 {
         (void)state;
@@ -222,6 +280,8 @@ int main(void)
                 cmocka_unit_test_setup(walks_with_four_and_five_levels, clear),
                 cmocka_unit_test_setup(code_ends_where_the_next_page_is_missing, clear),
                 cmocka_unit_test_setup(the_write_before_rip_is_found, clear),
+                cmocka_unit_test_setup(a_write_is_found_across_pages, clear),
+                cmocka_unit_test_setup(what_was_found_before_is_looked_at_again, clear),
                 cmocka_unit_test_setup(other_exits_are_at_rip, clear),
         };
 

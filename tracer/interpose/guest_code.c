@@ -355,38 +355,105 @@ static bool matches(const struct store *store, const struct kvm_run *run)
         return run->mmio.len <= store->size && into <= store->size - run->mmio.len;
 }
 
-static bool find_store(const struct guest_state *state, const struct kvm_run *run, const struct guest_memory *memory,
-                       struct guest_code *code)
+/* The bytes before and behind RIP, which are in two pages at most, read once: instructions that may have written are
+ * looked for in them. */
+struct window {
+        uint8_t bytes[2 * GUEST_CODE_MAX]; /* RIP is in the middle */
+        size_t first, end;                 /* those that are there */
+        size_t second;                     /* index of the first byte of the second page, or the end */
+        uint64_t physical[2];              /* of the first byte of each page's part */
+};
+
+static void read_window(const struct guest_state *state, const struct guest_memory *memory, struct window *window)
 {
         const uint64_t base = is_64_bit(state->sregs) ? 0 : state->sregs->cs.base;
+        const uint64_t offset = state->regs->rip - GUEST_CODE_MAX;
+        const uint64_t linear = linear_of(state->sregs, base, offset);
+        const uint64_t left = PAGE - (linear & (PAGE - 1));
+
+        window->second = left < sizeof(window->bytes) ? (size_t)left : sizeof(window->bytes);
+        const size_t rest = sizeof(window->bytes) - window->second;
+        uint8_t *const behind = window->bytes + window->second;
+        const bool one = read_code(state->sregs, memory, linear, window->bytes, window->second, &window->physical[0]);
+        const bool other = rest && read_code(state->sregs, memory, linear_of(state->sregs, base, offset + left), behind,
+                                             rest, &window->physical[1]);
+        window->first = one ? 0 : window->second;
+        window->end = other ? sizeof(window->bytes) : one ? window->second : 0;
+}
+
+static bool cut_out(const struct window *window, size_t from, size_t size, struct guest_code *code)
+{
+        if (from < window->first || from + size > window->end)
+                return false;
+        code->physical =
+                from < window->second ? window->physical[0] + from : window->physical[1] + (from - window->second);
+        code->size = size;
+        memcpy(code->bytes, window->bytes + from, size);
+        return true;
+}
+
+/* Before its opcode an instruction that is repeated has a prefix that says so. */
+static bool begins_with_prefix(uint8_t byte)
+{
+        switch (byte) {
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+        case 0x64:
+        case 0x65:
+        case 0x66:
+        case 0x67:
+        case 0xf0:
+        case 0xf2:
+        case 0xf3: return true;
+        default: return false;
+        }
+}
+
+static bool wrote(const struct guest_state *state, const struct kvm_run *run, const struct window *window,
+                  size_t length, struct store *store)
+{
+        const size_t from = GUEST_CODE_MAX - length;
+
+        return from >= window->first && GUEST_CODE_MAX <= window->end &&
+               decode_store(state, window->bytes + from, length, store) && store->length == length &&
+               matches(store, run);
+}
+
+static bool find_store(const struct guest_state *state, const struct kvm_run *run, const struct guest_memory *memory,
+                       struct guest_code_last *last, struct guest_code *code)
+{
+        const size_t rip = GUEST_CODE_MAX;
+        struct window window;
         struct store store;
 
+        read_window(state, memory, &window);
         /* a string instruction that goes on */
-        if (guest_code_at(state->sregs, memory, state->regs->rip, code) &&
-            decode_store(state, code->bytes, code->size, &store) && store.repeated && matches(&store, run)) {
-                code->size = store.length;
-                return true;
-        }
+        if (window.first <= rip && window.end > rip && begins_with_prefix(window.bytes[rip]) &&
+            decode_store(state, window.bytes + rip, window.end - rip, &store) && store.repeated && matches(&store, run))
+                return cut_out(&window, rip, store.length, code);
+        /* The one that was found there the last time, if it still is one: loops come back to it. */
+        size_t found = last->rip == state->regs->rip ? last->length : 0;
+        if (found && wrote(state, run, &window, found, &store) && store.size == run->mmio.len)
+                return cut_out(&window, rip - found, found, code);
         /* Prefixes belong to it: of several candidates the longest, but first those that write just as many bytes. */
-        struct guest_code candidate;
         bool exact = false;
-        code->size = 0;
+        found = 0;
         for (size_t length = 1; length <= GUEST_CODE_MAX; length++) {
-                const uint64_t linear = linear_of(state->sregs, base, state->regs->rip - length);
-                candidate.size = read_code(state->sregs, memory, linear, candidate.bytes, length, &candidate.physical);
-                if (candidate.size != length || !decode_store(state, candidate.bytes, length, &store) ||
-                    store.length != length || !matches(&store, run) || (exact && store.size != run->mmio.len))
+                if (!wrote(state, run, &window, length, &store) || (exact && store.size != run->mmio.len))
                         continue;
                 exact = store.size == run->mmio.len;
-                *code = candidate;
+                found = length;
         }
-        return code->size != 0;
+        *last = (struct guest_code_last){state->regs->rip, found};
+        return found && cut_out(&window, rip - found, found, code);
 }
 
 bool guest_code_of_exit(const struct guest_state *state, const struct kvm_run *run, const struct guest_memory *memory,
-                        struct guest_code *code)
+                        struct guest_code_last *last, struct guest_code *code)
 {
         if (run->exit_reason == KVM_EXIT_MMIO && run->mmio.is_write)
-                return find_store(state, run, memory, code);
+                return find_store(state, run, memory, last, code);
         return guest_code_at(state->sregs, memory, state->regs->rip, code);
 }

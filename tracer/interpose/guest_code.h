@@ -37,11 +37,18 @@ bool guest_walk(const struct kvm_sregs *sregs, const struct guest_memory *memory
 bool guest_code_at(const struct kvm_sregs *sregs, const struct guest_memory *memory, uint64_t offset,
                    struct guest_code *code);
 
+/* What the last search before a RIP has found; begins with zeros. */
+struct guest_code_last {
+        uint64_t rip;
+        size_t length;
+};
+
 /** guest_code_of_exit - the instruction of an exit
+ * @last: of this vCPU
  *
  * RIP is that of the instruction, except after a write to MMIO, where KVM has completed all but the write: then it is
  * the instruction before RIP that writes as many bytes to such an address. False where none does. */
 bool guest_code_of_exit(const struct guest_state *state, const struct kvm_run *run, const struct guest_memory *memory,
-                        struct guest_code *code);
+                        struct guest_code_last *last, struct guest_code *code);
 
 #endif

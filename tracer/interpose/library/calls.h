@@ -5,6 +5,7 @@
 #include "tracer/interpose/control.h"
 
 /** calls_ioctl - ioctl(fd, request, argument), recorded */
-int calls_ioctl(struct interpose_control *control, int fd, unsigned long request, void *argument);
+__attribute__((noinline)) int calls_ioctl(struct interpose_control *control, int fd, unsigned long request,
+                                          void *argument);
 
 #endif

@@ -34,7 +34,8 @@ struct interpose_vcpu {
         bool announces;    /* the recorder wants to know which thread runs it */
         int32_t announced; /* the thread that it was told */
         struct interpose_slot *slot;
-        struct interpose_object *vm;     /* NULL: not known */
+        struct interpose_object *vm; /* NULL: not known */
+        struct guest_code_last last_code;
         uint32_t reason;                 /* KVM's, of the last exit */
         struct hwaccl_trace_state state; /* at the last exit */
         struct kvm_sregs sregs;          /* in it; they seldom change, and are costly to convert */
@@ -371,7 +372,7 @@ static __attribute__((noinline)) void record_code(struct interpose_vcpu *vcpu, c
         const struct guest_state state = {&run->s.regs.regs, &run->s.regs.sregs};
         struct guest_code code;
 
-        if (!vcpu->vm || !vcpu->sync_registers || !guest_code_of_exit(&state, run, &memory, &code))
+        if (!vcpu->vm || !vcpu->sync_registers || !guest_code_of_exit(&state, run, &memory, &vcpu->last_code, &code))
                 return;
         const struct hwaccl_input input = {HWACCL_INPUT_INSTRUCTION, code.physical, 0, code.bytes, (uint32_t)code.size};
         (void)lane_input(&vcpu->lane, &input);
