@@ -33,9 +33,9 @@ struct hwaccl_live_inputs {
         struct hwaccl_inputs inputs;
         struct hwaccl_live_inputs_config config;
         _Atomic(struct hwaccl_accel *) accel;
-        atomic_int kicking; /* calls of accel->kick under way */
-        atomic_int stop;    /* enum hwaccl_stop_request */
-        bool started;
+        atomic_int kicking;   /* calls of accel->kick under way */
+        atomic_int stop;      /* enum hwaccl_stop_request */
+        _Atomic bool started; /* start_ns is known */
         uint64_t start_ns;
         uint64_t last_ns;
         uint64_t waited_ns; /* --clock virtual: time skipped in waits */
@@ -111,9 +111,11 @@ void hwaccl_live_inputs_attach(struct hwaccl_live_inputs *live, struct hwaccl_ac
                         ;
                 return;
         }
-        if (!live->started) {
-                live->started = true;
+        if (!atomic_load(&live->started)) {
                 live->start_ns = monotonic_ns();
+                atomic_store(&live->started, true);
+                if (live->config.timeout_ns)
+                        post(live->helper_fd);
         }
         if (atomic_load(&live->stop) != HWACCL_STOP_NONE)
                 kick(live);
@@ -357,12 +359,13 @@ static void *help(void *opaque)
         struct hwaccl_live_inputs *live = opaque;
         bool typing = live->config.console_fd >= 0 && !live->from_file;
         bool timing = live->config.timeout_ns != 0;
-        uint64_t begin = monotonic_ns();
 
         while (!atomic_load(&live->quit) && (typing || timing)) {
                 struct timespec timeout = {0, 0};
-                if (timing) {
-                        uint64_t passed = monotonic_ns() - begin;
+                const bool limited = timing && atomic_load(&live->started);
+                if (limited) {
+                        uint64_t now = monotonic_ns();
+                        uint64_t passed = now > live->start_ns ? now - live->start_ns : 0; /* it may go back */
                         if (passed >= live->config.timeout_ns) {
                                 hwaccl_live_inputs_stop(live, HWACCL_STOP_TIMEOUT);
                                 timing = false;
@@ -376,7 +379,7 @@ static void *help(void *opaque)
                         {live->helper_fd, POLLIN, 0},
                         {typing && has_room(live) ? live->config.console_fd : -1, POLLIN, 0},
                 };
-                if (ppoll(watched, 2, timing ? &timeout : NULL, NULL) <= 0)
+                if (ppoll(watched, 2, limited ? &timeout : NULL, NULL) <= 0)
                         continue;
                 if (watched[0].revents)
                         drain(live->helper_fd);

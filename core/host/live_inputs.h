@@ -28,7 +28,7 @@ struct hwaccl_live_inputs_config {
         uint64_t max_exits; /* stop after this many exits; 0: no limit */
         struct hwaccl_live_disk *const *disk; /* the machine's disks; not owned */
         size_t disk_count;
-        uint64_t timeout_ns; /* host time after which to stop; 0: no limit */
+        uint64_t timeout_ns; /* host time after which to stop, from when the host clock starts; 0: no limit */
 };
 
 /** hwaccl_live_inputs_create - NULL with *error set if memory, a timer or an eventfd is not available */

@@ -276,6 +276,12 @@ static void max_exits_stops_in_exactly_that_exit(void **state)
         close_live(&f);
 }
 
+static void sleep_ms(long milliseconds)
+{
+        struct timespec pause = {0, milliseconds * (long)MILLISECOND};
+        assert_int_equal(nanosleep(&pause, NULL), 0);
+}
+
 static void the_time_limit_ends_a_wait_and_kicks(void **state)
 {
         (void)state;
@@ -286,6 +292,20 @@ static void the_time_limit_ends_a_wait_and_kicks(void **state)
         assert_int_equal(stop_of(&f), HWACCL_STOP_TIMEOUT);
         close_live(&f);
         assert_int_equal(atomic_load(&f.accel.kicks), 1);
+}
+
+static void the_time_limit_counts_from_the_guests_start(void **state)
+{
+        (void)state;
+        const struct hwaccl_live_inputs_config config = {
+                .clock = HWACCL_CLOCK_HOST, .console_fd = -1, .timeout_ns = 10 * MILLISECOND};
+        struct fixture f;
+        struct hwaccl_live_inputs *live = hwaccl_live_inputs_create(&config, &f.error);
+
+        assert_non_null(live);
+        sleep_ms(40);
+        assert_false(hwaccl_live_inputs_stopping(live));
+        hwaccl_live_inputs_destroy(live);
 }
 
 static size_t typed_of(struct fixture *f, enum hwaccl_channel channel, void *buffer, size_t room)
@@ -358,12 +378,6 @@ static void more_typed_bytes_than_fit_are_neither_lost_nor_reordered(void **stat
         assert_int_equal(pthread_join(typist, NULL), 0);
         close_live(&f);
         (void)close(ends[0]);
-}
-
-static void sleep_ms(long milliseconds)
-{
-        struct timespec pause = {0, milliseconds * (long)MILLISECOND};
-        assert_int_equal(nanosleep(&pause, NULL), 0);
 }
 
 /* How often the threads have waited for something: in front of the system's function. */
@@ -516,6 +530,7 @@ int main(void)
                 cmocka_unit_test(a_stop_before_the_accelerator_is_attached_kicks_it),
                 cmocka_unit_test(max_exits_stops_in_exactly_that_exit),
                 cmocka_unit_test(the_time_limit_ends_a_wait_and_kicks),
+                cmocka_unit_test(the_time_limit_counts_from_the_guests_start),
                 cmocka_unit_test(typed_bytes_end_a_wait_once_and_are_read_in_order),
                 cmocka_unit_test(more_typed_bytes_than_fit_are_neither_lost_nor_reordered),
                 cmocka_unit_test(a_full_buffer_takes_the_rest_when_there_is_room_again),
