@@ -135,7 +135,8 @@ static bool is_complete(const struct hwaccl_fault_chain *chain)
         return chain->count && (chain->link[chain->count - 1].has & HWACCL_FAULT_HAS_RAISED);
 }
 
-/* Deliver one event; it is a derivation when it shuts the processor down. */
+/* Deliver one event; it is a derivation when it shuts the processor down. A task gate ends it: the switch has changed
+ * the descriptors and the TSS that it would be derived from (the new task is busy already). */
 static bool deliver(struct derivation *derivation, const struct hwaccl_event *event, struct hwaccl_fault_chain *chain)
 {
         struct hwaccl_delivery_observer observer = {hwaccl_fault_chain_add, chain, &derivation->unknown};

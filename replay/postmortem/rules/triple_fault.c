@@ -73,6 +73,7 @@ static const char *why_undelivered(const struct hwaccl_fault_link *link)
                 return zero ? "its entry of the IDT is empty" : "its entry of the IDT is no gate";
         case HWACCL_DELIVERY_GATE_ABSENT: return "its entry of the IDT is not present";
         case HWACCL_DELIVERY_TABLE_LIMIT: return "its entry is beyond the IDT's limit";
+        case HWACCL_DELIVERY_TASK: return "the task of its task gate could not be entered";
         default: return hwaccl_delivery_step_name(link->step);
         }
 }
