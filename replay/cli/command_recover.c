@@ -68,6 +68,8 @@ static void print_text(char *path, const struct hwaccl_recovery *recovery)
                 (void)printf("; the recorder died while handling exit %" PRIu64, recovery->exits - 1);
         if (recovery->cut)
                 (void)printf("; discarded a truncated trailing record");
+        if (recovery->kernel_exits_missing)
+                (void)printf("; missing: what the kernel handled in the last moments");
         (void)putchar('\n');
 }
 
@@ -82,11 +84,12 @@ static json_t *recovery_object(const char *path, const struct hwaccl_recovery *r
                 recovery->outcome == HWACCL_RECOVERY_DONE ? cli_json_text(hwaccl_end_name(recovery->end)) : json_null();
         json_t *damage = recovery->damaged_at == UINT64_MAX ? json_null() : cli_json_text(recovery->damage);
 
-        return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:o, s:b, s:b, s:b, s:o}", "recording", cli_json_text(path),
-                         "outcome", outcome[recovery->outcome], "exits", (json_int_t)recovery->exits, "recovered",
-                         (json_int_t)recovery->recovered, "lost", (json_int_t)recovery->lost, "process",
-                         (json_int_t)recovery->process, "end", end, "complete", recovery->complete, "unfinished",
-                         recovery->unfinished, "cut", recovery->cut, "damage", damage);
+        return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:o, s:b, s:b, s:b, s:b, s:o}", "recording",
+                         cli_json_text(path), "outcome", outcome[recovery->outcome], "exits",
+                         (json_int_t)recovery->exits, "recovered", (json_int_t)recovery->recovered, "lost",
+                         (json_int_t)recovery->lost, "process", (json_int_t)recovery->process, "end", end, "complete",
+                         recovery->complete, "unfinished", recovery->unfinished, "cut", recovery->cut,
+                         "kernel_exits_missing", recovery->kernel_exits_missing, "damage", damage);
 }
 
 static void fail(struct recover *recover, const char *path, const char *text)

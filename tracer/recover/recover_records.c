@@ -79,10 +79,29 @@ bool recovery_find_end(struct recovery *recovery, bool *known, struct hwaccl_err
         return true;
 }
 
+/* What the kernel wrote last was only in memory of the dead recorder: an exit that the ring has is not preceded by
+ * those that the kernel handled. */
+static bool note_kernel_exits(struct recovery *recovery, struct hwaccl_error *error)
+{
+        int64_t there = 0;
+
+        if (!database_integer(recovery->db, "SELECT count(*) FROM option WHERE name = 'kernel_exits' AND value = 'yes'",
+                              0, &there, error))
+                return false;
+        recovery->result->kernel_exits_missing = there > 0;
+        return !there || database_execute_format(recovery->db, error,
+                                                 "INSERT OR REPLACE INTO option(name, value) VALUES "
+                                                 "('host_kernel_exits_missing', 'those of the last moments: the "
+                                                 "recorder died before it read them')");
+}
+
 /* @known: the row already has the end and why the recording is incomplete. */
 bool recovery_write_status(struct recovery *recovery, bool known, struct hwaccl_error *error)
 {
         const struct hwaccl_recovery *result = recovery->result;
+
+        if (!note_kernel_exits(recovery, error))
+                return false;
         bool damaged = result->damaged_at != UINT64_MAX;
         bool silent = result->ended || (known && !damaged);
         char text[256];

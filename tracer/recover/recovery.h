@@ -32,14 +32,15 @@ struct hwaccl_recovery {
         uint64_t exits;     /* of the recording, now */
         uint64_t recovered; /* from the ring */
         uint64_t lost; /* exits that the vCPU thread had completed but the ring no longer has: 0 unless it is damaged */
-        uint32_t process;    /* PID of the dead recorder */
-        bool unfinished;     /* the last exit's handling was not finished */
-        bool cut;            /* a truncated trailing record was discarded */
-        uint64_t damaged_at; /* ring position of an invalid record; UINT64_MAX: none */
-        char damage[64];     /* what was wrong with it */
-        bool ended;          /* the guest had ended: the recording is complete */
-        bool complete;       /* the recording, now: it has all exits up to the guest's end */
-        unsigned end;        /* enum hwaccl_end */
+        uint32_t process;          /* PID of the dead recorder */
+        bool unfinished;           /* the last exit's handling was not finished */
+        bool cut;                  /* a truncated trailing record was discarded */
+        uint64_t damaged_at;       /* ring position of an invalid record; UINT64_MAX: none */
+        char damage[64];           /* what was wrong with it */
+        bool ended;                /* the guest had ended: the recording is complete */
+        bool complete;             /* the recording, now: it has all exits up to the guest's end */
+        bool kernel_exits_missing; /* what the kernel handled in the last moments is not in the recording */
+        unsigned end;              /* enum hwaccl_end */
         uint64_t end_code;
 };
 
