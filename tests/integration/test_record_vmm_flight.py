@@ -202,7 +202,7 @@ class FlightVmm(FaultTest):
 
     def test_what_cannot_be_a_trigger(self):
         for options, why in ((["--flight-recorder", "64M", "--trigger", "verdict=emulate"],
-                              "--trigger: 'verdict=emulate': verdict does not apply to a VMM of its own (after --), which has none"),
+                              "--trigger: 'verdict=emulate': verdict does not apply to a VMM of its own (after --, or --attach), which has none"),
                              (["--flight-recorder", "64M", "--kernel-exits"],
                               "--kernel-exits and --flight-recorder exclude each other"),
                              (["--trigger", "reason=hlt"], "--trigger requires --flight-recorder WINDOW")):

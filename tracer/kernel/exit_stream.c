@@ -236,7 +236,7 @@ static void find_address(const struct exit_item *item, struct hwaccl_trace_state
                 }
 }
 
-bool exit_item_write(const struct exit_item *item, struct lane *lane)
+bool exit_item_open(const struct exit_item *item, struct lane *lane)
 {
         struct hwaccl_trace_state state;
 
@@ -248,10 +248,20 @@ bool exit_item_write(const struct exit_item *item, struct lane *lane)
         const struct hwaccl_known_fields known = hwaccl_known_fields_of_words(state.known);
         bool good = lane_entry(lane, (struct hwaccl_known_state){NULL, NULL});
         lane->entry_stamp = item->entry ? item->entry->stamp : item->exit->stamp;
-        good = good && lane_exit(lane, (struct hwaccl_known_state){&state.values, &known}, NULL, item->exit->stamp) &&
-               write_accesses(item, lane) && exit_item_write_details(item, lane) &&
-               lane_handled(lane, outcome_of(exit_item_reason(item)), item->end);
+        return good && lane_exit(lane, (struct hwaccl_known_state){&state.values, &known}, NULL, item->exit->stamp) &&
+               write_accesses(item, lane) && exit_item_write_details(item, lane);
+}
+
+bool exit_item_close(struct lane *lane, uint64_t reason, uint64_t stamp)
+{
+        bool good = lane_handled(lane, outcome_of(reason), stamp);
+
         (void)lane_keyframe_due(lane);
         lane_complete(lane);
         return good;
+}
+
+bool exit_item_write(const struct exit_item *item, struct lane *lane)
+{
+        return exit_item_open(item, lane) && (!item->exit || exit_item_close(lane, exit_item_reason(item), item->end));
 }

@@ -51,6 +51,12 @@ uint64_t exit_item_reason(const struct exit_item *item);
 /** exit_item_write - the exit with its entry, events and end, as records; without an exit the events only */
 bool exit_item_write(const struct exit_item *item, struct lane *lane);
 
+/** exit_item_open - the same, but the exit's handling has not ended: exit_item_close() does that */
+bool exit_item_open(const struct exit_item *item, struct lane *lane);
+
+/** exit_item_close - @reason: exit_item_reason() of that exit; @stamp: the end of its handling */
+bool exit_item_close(struct lane *lane, uint64_t reason, uint64_t stamp);
+
 /** exit_item_write_details - what the kernel says of an exit that is recorded already, and the events */
 bool exit_item_write_details(const struct exit_item *item, struct lane *lane);
 

@@ -48,6 +48,32 @@ int perf_open_event(uint32_t id, pid_t thread, bool monotonic)
         return (int)syscall(SYS_perf_event_open, &attributes, thread, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
+/* A vCPU has as many descriptors as there are trace points. */
+static void raise_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+                limit.rlim_cur = limit.rlim_max;
+                (void)setrlimit(RLIMIT_NOFILE, &limit);
+        }
+}
+
+int perf_open_counter(uint32_t id, pid_t thread)
+{
+        struct perf_event_attr attributes;
+
+        memset(&attributes, 0, sizeof(attributes));
+        attributes.size = sizeof(attributes);
+        attributes.type = PERF_TYPE_TRACEPOINT;
+        attributes.config = id;
+        int fd = (int)syscall(SYS_perf_event_open, &attributes, thread, -1, -1, PERF_FLAG_FD_CLOEXEC);
+        if (fd >= 0 || errno != EMFILE)
+                return fd;
+        raise_limit();
+        return (int)syscall(SYS_perf_event_open, &attributes, thread, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
 static int paranoid(void)
 {
         char text[16] = "";
@@ -96,17 +122,6 @@ void perf_thread_close(struct perf_thread *thread)
         close_events(thread);
         free(thread->copy);
         free(thread);
-}
-
-/* A vCPU has as many descriptors as there are trace points. */
-static void raise_limit(void)
-{
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-                limit.rlim_cur = limit.rlim_max;
-                (void)setrlimit(RLIMIT_NOFILE, &limit);
-        }
 }
 
 static int open_one(struct perf_thread *thread, unsigned kind)

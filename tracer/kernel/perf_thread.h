@@ -16,6 +16,10 @@ struct perf_thread;
  * CLOCK_MONOTONIC, else perf's own */
 int perf_open_event(uint32_t id, pid_t thread, bool monotonic);
 
+/** perf_open_counter - a descriptor from which the number of a trace point's events of a thread is read; -1 with errno
+ * set */
+int perf_open_counter(uint32_t id, pid_t thread);
+
 /** perf_open_error - why perf_event_open(2) failed, and what to do. Returns false */
 bool perf_open_error(int reason, struct hwaccl_error *error);
 

@@ -150,6 +150,11 @@ int remote_thread_fd(const struct remote_recording *remote, unsigned thread)
         return thread < remote_thread_count(remote) ? remote->ring[remote->thread[thread]].fd : -1;
 }
 
+void remote_produce(struct remote_recording *remote, unsigned vcpu, struct ring_producer *producer)
+{
+        ring_producer_init(producer, &remote->ring[remote->vcpu[vcpu]]);
+}
+
 struct remote_keyframes remote_keyframes(const struct remote_recording *remote)
 {
         return (struct remote_keyframes){remote->config.keyframe_interval, remote->keyframe_bytes};

@@ -37,6 +37,9 @@ int remote_ring_fd(const struct remote_recording *remote, unsigned vcpu);
 /** remote_thread_fd - the same for a thread, from 0 */
 int remote_thread_fd(const struct remote_recording *remote, unsigned thread);
 
+/** remote_produce - make a thread of this process the producer of a vCPU's ring */
+void remote_produce(struct remote_recording *remote, unsigned vcpu, struct ring_producer *producer);
+
 /* What the sink asks of the producers: lane_init(). */
 struct remote_keyframes {
         uint32_t interval;

@@ -46,6 +46,7 @@ enum hwaccl_stop_request {
         HWACCL_STOP_TIMEOUT = 2,     /* --timeout */
         HWACCL_STOP_MAX_EXITS = 3,   /* --max-exits */
         HWACCL_STOP_UNTIL = 4,       /* --until: the console printed the text */
+        HWACCL_STOP_VMM_ENDED = 5,   /* --attach: the VMM ended */
 };
 
 /* Where characters come from and go to: X(number, identifier, name). Numbers are part of the database schema. */

@@ -515,6 +515,11 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
                 record_free_settings(&settings);
                 return status;
         }
+        if (settings.attach) {
+                status = record_run_attached(&settings, argc, argv);
+                record_free_settings(&settings);
+                return status;
+        }
         record_flight_prepare(&settings);
         struct session session;
         memset(&session, 0, sizeof(session));
@@ -534,7 +539,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
 
 const struct cli_command cli_command_record = {
         .name = "record",
-        .arguments = "[OPTION]... -o FILE [-- VMM ARGUMENT...]",
+        .arguments = "[OPTION]... -o FILE [--attach PID | -- VMM ARGUMENT...]",
         .summary = "run a guest and record every exit",
         .options = record_option_table,
         .details =
@@ -549,13 +554,16 @@ const struct cli_command cli_command_record = {
                 "After --: run a VMM that uses KVM, such as QEMU, as it is, and record what its vCPUs do. Its exit "
                 "status "
                 "is\n"
-                "then that of hwaccl record, 125 if recording fails.\n\n"
+                "then that of hwaccl record, 125 if recording fails. With --attach: record the exits of a VMM that "
+                "runs\n"
+                "already, by the kernel's trace points (root); the VMM is not stopped, and goes on after the end.\n\n"
                 "Exit status: 0 the guest ended by itself or was stopped as requested; 1 the guest failed (triple "
                 "fault,\n"
                 "entry failure, error, or by the report: a HLT for good, a hang until the time limit, a reset before "
                 "any\n"
                 "output), or did not end as --until or --expect-exit requested; 2 failure.\n\n"
                 "Example: hwaccl record --firmware /usr/share/seabios/bios-256k.bin --timeout 10 -o boot.db\n"
-                "         hwaccl record -o q.db -- qemu-system-x86_64 -accel kvm -kernel vmlinuz\n",
+                "         hwaccl record -o q.db -- qemu-system-x86_64 -accel kvm -kernel vmlinuz\n"
+                "         hwaccl record --attach 4711 --flight-recorder 64M -o q.db\n",
         .run = run,
 };

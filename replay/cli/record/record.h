@@ -107,6 +107,7 @@ struct record_settings {
         size_t trigger_count;
         bool together;     /* the VMM dies with the recorder */
         bool kernel_exits; /* of the VMM: record what the kernel handles too */
+        uint64_t attach;   /* process of a VMM that runs already; 0: none */
         char **vmm;        /* a program and its arguments, which is run instead of the machine; NULL: none */
         bool expect_exit;
         uint64_t exit_expected;
@@ -173,6 +174,11 @@ bool record_names_vmm(int argc, char **argv);
 
 /** record_run_vmm - run settings->vmm and record its vCPUs; returns the exit status, the VMM's own if it ran */
 int record_run_vmm(const struct record_settings *settings, int argc, char **argv);
+
+/* record_attach.c: a VMM that runs already. */
+
+/** record_run_attached - record the vCPUs of settings->attach until its end, a limit or a signal */
+enum cli_status record_run_attached(const struct record_settings *settings, int argc, char **argv);
 
 /* record_descriptors.c */
 
@@ -337,6 +343,9 @@ bool record_options_collect(struct record_options *options, const struct record_
 /** record_options_collect_vmm - the same for a VMM of its own */
 bool record_options_collect_vmm(struct record_options *options, const struct record_settings *settings, int argc,
                                 char **argv);
+/** record_options_collect_attached - the same for a VMM that runs already, an executable of that name */
+bool record_options_collect_attached(struct record_options *options, const struct record_settings *settings,
+                                     const char *program, int argc, char **argv);
 /** record_options_add - one more row */
 void record_options_add(struct record_options *options, const char *name, const char *value);
 void record_options_free(struct record_options *options);

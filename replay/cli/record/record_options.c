@@ -217,6 +217,14 @@ static void add_disks(struct record_options *options, const struct record_settin
         }
 }
 
+static void add_limits(struct record_options *options, const struct record_settings *settings)
+{
+        if (settings->max_exits)
+                add(options, "max_exits", "%" PRIu64, settings->max_exits);
+        if (settings->timeout_ns)
+                add(options, "timeout_ns", "%" PRIu64, settings->timeout_ns);
+}
+
 bool record_options_collect(struct record_options *options, const struct record_settings *settings,
                             const struct hwaccl_accel *accel, int argc, char **argv)
 {
@@ -234,10 +242,7 @@ bool record_options_collect(struct record_options *options, const struct record_
         add(options,
             settings->clock == HWACCL_CLOCK_VIRTUAL || settings->wall_time_given ? "wall_time" : "host_wall_time",
             "%" PRIu64, settings->wall_time);
-        if (settings->max_exits)
-                add(options, "max_exits", "%" PRIu64, settings->max_exits);
-        if (settings->timeout_ns)
-                add(options, "timeout_ns", "%" PRIu64, settings->timeout_ns);
+        add_limits(options, settings);
         if (settings->until)
                 add(options, "until", "%s", settings->until);
         add_guest(options, settings);
@@ -270,10 +275,32 @@ bool record_options_collect_vmm(struct record_options *options, const struct rec
             settings->kernel_exits ? "" : ", what the kernel handles");
         if (settings->kernel_exits)
                 add(options, "kernel_exits", "yes");
-        if (settings->max_exits)
-                add(options, "max_exits", "%" PRIu64, settings->max_exits);
-        if (settings->timeout_ns)
-                add(options, "timeout_ns", "%" PRIu64, settings->timeout_ns);
+        add_limits(options, settings);
+        add_host(options, settings);
+        record_host_add(options);
+        if (!settings->anonymous)
+                add_command_line(options, argc, argv);
+        if (options->failed)
+                (void)cli_error(settings->command, "out of memory");
+        return !options->failed;
+}
+
+bool record_options_collect_attached(struct record_options *options, const struct record_settings *settings,
+                                     const char *program, int argc, char **argv)
+{
+        memset(options, 0, sizeof(*options));
+        add(options, "hwaccl_version", "%s", HWACCL_VERSION);
+        add(options, HWACCL_OPTION_VMM, "%s", program);
+        add(options, "accel", "kvm");
+        add(options, "clock", "host");
+        add(options, "clock_source", "CLOCK_MONOTONIC");
+        add(options, "not_recorded",
+            "what was before, registers but those of the kernel's events, what the VMM answered, its calls of KVM, "
+            "guest memory, what threads without a vCPU do, the clock");
+        add(options, "attached", "yes");
+        add(options, "host_attached_process", "%" PRIu64, settings->attach);
+        add(options, "kernel_exits", "yes");
+        add_limits(options, settings);
         add_host(options, settings);
         record_host_add(options);
         if (!settings->anonymous)

@@ -276,6 +276,10 @@ const struct cli_option record_option_table[] = {
         {"kernel-exits", 0, NULL,
          "with a VMM after --: record the exits too that the kernel's KVM handles by itself, from its trace points",
          CLI_FLAG(S, kernel_exits)},
+        {"attach", 0, "PID",
+         "record the exits of a VMM that runs already, as the kernel's trace points show them; it goes on when the "
+         "recording ends",
+         CLI_NUMBER(S, attach, 1, INT32_MAX)},
         {"trigger", 0, "CONDITION",
          "have the flight recorder write its window once, at an exit with reason=NAME, port=FIRST-LAST, rip=FIRST-LAST "
          "or verdict=NAME, or several with commas between; may be repeated",
@@ -288,17 +292,9 @@ const struct cli_option record_option_table[] = {
 /* What applies to a VMM that runs by itself; the others are the machine's. */
 static bool is_for_machine(const struct cli_option *option)
 {
-        static const char *const common[] = {"output",
-                                             "force",
-                                             "mode",
-                                             "anonymous",
-                                             "max-exits",
-                                             "timeout",
-                                             "keyframe-interval",
-                                             "together",
-                                             "kernel-exits",
-                                             "flight-recorder",
-                                             "trigger"};
+        static const char *const common[] = {
+                "output",   "force",        "mode",   "anonymous",       "max-exits", "timeout", "keyframe-interval",
+                "together", "kernel-exits", "attach", "flight-recorder", "trigger"};
 
         for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
                 if (strcmp(option->name, common[i]) == 0)
@@ -322,10 +318,11 @@ static bool check_vmm_triggers(const struct record_settings *settings)
 {
         for (size_t i = 0; i < settings->trigger_count; i++)
                 if (settings->trigger[i].by_verdict) {
-                        (void)cli_usage_error(settings->command,
-                                              "--trigger: '%s': verdict does not apply to a VMM of its own (after --), "
-                                              "which has none",
-                                              settings->trigger[i].text);
+                        (void)cli_usage_error(
+                                settings->command,
+                                "--trigger: '%s': verdict does not apply to a VMM of its own (after --, or "
+                                "--attach), which has none",
+                                settings->trigger[i].text);
                         return false;
                 }
         return true;
@@ -336,8 +333,26 @@ static bool check_vmm(const struct record_settings *settings, int argc, char **a
         const struct cli_command *command = settings->command;
         const struct cli_option *option = cli_find_option(command, argc, argv, is_for_machine);
 
-        if (option)
+        if (settings->attach)
+                (void)cli_usage_error(command, "--attach and a VMM after -- exclude each other");
+        else if (option)
                 (void)cli_usage_error(command, "--%s does not apply to a VMM of its own (after --)", option->name);
+        else if (!settings->output)
+                (void)cli_usage_error(command, "no recording given; use -o FILE");
+        else
+                return check_flight(settings) && check_vmm_triggers(settings);
+        return false;
+}
+
+static bool check_attach(const struct record_settings *settings, int argc, char **argv)
+{
+        const struct cli_command *command = settings->command;
+        const struct cli_option *option = cli_find_option(command, argc, argv, is_for_machine);
+
+        if (option)
+                (void)cli_usage_error(command, "--%s does not apply to --attach", option->name);
+        else if (settings->together)
+                (void)cli_usage_error(command, "--together does not apply to --attach: the VMM always goes on");
         else if (!settings->output)
                 (void)cli_usage_error(command, "no recording given; use -o FILE");
         else
@@ -417,6 +432,8 @@ bool record_parse(struct record_settings *settings, const struct cli_command *co
                 *status = cli_usage_error(command, "unexpected argument '%s'", argv[optind]);
                 return false;
         }
+        if (settings->attach)
+                return check_attach(settings, argc, argv);
         if (!settings->wall_time_given)
                 settings->wall_time =
                         settings->clock == HWACCL_CLOCK_VIRTUAL ? WALL_TIME_VIRTUAL : (uint64_t)time(NULL);

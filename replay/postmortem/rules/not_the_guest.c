@@ -44,6 +44,7 @@ static void stopped(const struct hwaccl_evidence *evidence, const struct evidenc
                 [HWACCL_STOP_TIMEOUT] = "the time limit ended the recording",
                 [HWACCL_STOP_MAX_EXITS] = "the limit on exits ended the recording",
                 [HWACCL_STOP_UNTIL] = "the text that was waited for was printed",
+                [HWACCL_STOP_VMM_ENDED] = "the VMM that the recorder was attached to ended",
         };
         uint64_t code = evidence->info->end_code;
         const struct evidence_exit *last = hwaccl_evidence_last(evidence);
