@@ -77,7 +77,7 @@ const char *hwaccl_report_more(const struct hwaccl_evidence *evidence, size_t in
                 lines[count++] = "a longer recording (--timeout, --max-exits), if the guest was only slow";
         if (evidence->loop.period)
                 lines[count++] = "the exits before the loop: hwaccl show FILE ..N";
-        if (evidence->loop.period && !evidence_keeps_memory(evidence))
+        if (evidence->loop.period && !evidence->info->vmm && !evidence_keeps_memory(evidence))
                 lines[count++] = "the instructions after the read: record again with --keep-memory final";
         return index < count ? lines[index] : NULL;
 }

@@ -3,6 +3,7 @@
 
 #include "replay/postmortem/evidence_memory.h"
 #include "replay/postmortem/unusual.h"
+#include "replay/postmortem/vmm_mark.h"
 #include "replay/postmortem/words/words.h"
 
 #include <inttypes.h>
@@ -67,8 +68,10 @@ static void print_registers(const struct hwaccl_evidence *evidence, FILE *stream
 {
         struct hwaccl_report_register shown;
         unsigned others = 0;
+        bool attached = vmm_is_attached(evidence); /* then it is not known what the exits before had */
 
-        (void)fprintf(stream, "\nRegisters at the end, and who changed them last:\n");
+        (void)fprintf(stream,
+                      attached ? "\nRegisters at the end:\n" : "\nRegisters at the end, and who changed them last:\n");
         for (unsigned field = 0; field < HWACCL_FIELD_COUNT; field++)
                 if (hwaccl_report_register(evidence, (enum hwaccl_field_index)field, &shown) &&
                     shown.exit != EVIDENCE_NEVER)
@@ -77,7 +80,9 @@ static void print_registers(const struct hwaccl_evidence *evidence, FILE *stream
                 if (!hwaccl_report_register(evidence, (enum hwaccl_field_index)field, &shown) ||
                     shown.exit != EVIDENCE_NEVER)
                         continue;
-                if (others == 0 && evidence->exit_count > 1)
+                if (others == 0 && attached)
+                        (void)fprintf(stream, "As the kernel's events say:\n");
+                else if (others == 0 && evidence->exit_count > 1)
                         (void)fprintf(stream, "Unchanged in the last %zu exits:\n", evidence->exit_count);
                 else if (others == 0)
                         (void)fprintf(stream, "Unchanged:\n");

@@ -19,6 +19,14 @@ bool vmm_mark(const struct hwaccl_evidence *evidence, uint64_t exit, char text[s
         return found;
 }
 
+bool vmm_is_attached(const struct hwaccl_evidence *evidence)
+{
+        struct hwaccl_error error;
+        const char *value;
+
+        return hwaccl_recording_option(evidence->recording, "attached", &value, &error) && value;
+}
+
 bool vmm_wait_status(const struct hwaccl_evidence *evidence, int *status)
 {
         struct hwaccl_error error;

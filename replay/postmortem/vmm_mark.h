@@ -9,6 +9,10 @@
 /** vmm_mark - the last mark of exit @exit that names KVM, safe to print; false where there is none */
 bool vmm_mark(const struct hwaccl_evidence *evidence, uint64_t exit, char text[static VMM_MARK_ROOM]);
 
+/** vmm_is_attached - whether the recorder was attached to a VMM that ran already: of the state it knows what the
+ * kernel's events say, and nothing of what the VMM did */
+bool vmm_is_attached(const struct hwaccl_evidence *evidence);
+
 /** vmm_wait_status - how the VMM ended, as wait(2) says; false where it was not recorded from outside */
 bool vmm_wait_status(const struct hwaccl_evidence *evidence, int *status);
 

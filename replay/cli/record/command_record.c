@@ -539,7 +539,7 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
 
 const struct cli_command cli_command_record = {
         .name = "record",
-        .arguments = "[OPTION]... -o FILE [--attach PID | -- VMM ARGUMENT...]",
+        .arguments = "[OPTION]... -o FILE [-- VMM ARGUMENT...]",
         .summary = "run a guest and record every exit",
         .options = record_option_table,
         .details =

@@ -218,7 +218,10 @@ static void evaluate(const struct hwaccl_evidence *evidence, struct hwaccl_findi
                         triple_fault_on_purpose(evidence, last, finding);
                 break;
         case HWACCL_END_STOPPED:
-        case HWACCL_END_HALTED: vain_attempt(evidence, finding); break;
+        case HWACCL_END_HALTED:
+                if (!vmm_is_attached(evidence)) /* else it is not known what came of it */
+                        vain_attempt(evidence, finding);
+                break;
         default: break;
         }
 }
