@@ -52,7 +52,8 @@ static bool begin_lane(void *opaque, uint32_t number, struct lane *lane)
 
 static void begin(const struct hwaccl_flight_config *window)
 {
-        static const struct hwaccl_recording_option options[] = {{HWACCL_OPTION_VMM, "attached"}, {"kernel_exits", "yes"}};
+        static const struct hwaccl_recording_option options[] = {{HWACCL_OPTION_VMM, "attached"},
+                                                                 {"kernel_exits", "yes"}};
         const struct hwaccl_recorder_config config = {.path = path,
                                                       .ring_size = 256 << 10,
                                                       .keyframe_interval = 8,
