@@ -155,31 +155,79 @@ static enum cli_status show(const struct cli_command *command, struct hwaccl_rec
         return good ? CLI_CLEAN : cli_file_error(command, path, error.message);
 }
 
-/* Exits and calls of all lanes as they came. */
-static enum cli_status show_calls(const struct cli_command *command, struct hwaccl_recording *recording,
-                                  const char *path, const struct filter *filter)
-{
-        static const struct query_table calls = {
-                "SELECT s.sequence, printf('%d.%09d', s.time_ns / 1000000000, s.time_ns % 1000000000) AS time, s.lane, "
-                "s.kind, s.exit, s.what, c.role, c.object, c.argument, hex(c.input) AS input, hex(c.output) AS output, "
-                "s.result, s.error FROM vmm_sequence s LEFT JOIN vmm_calls c ON s.kind = 'call' AND "
-                "c.sequence = s.sequence ORDER BY s.sequence LIMIT ?1",
-                {{"sequence", true},
-                 {"time", true},
-                 {"lane", true},
-                 {"kind", false},
-                 {"exit", true},
-                 {"what", false},
-                 {"of", false},
-                 {"number", true},
-                 {"argument", true},
-                 {"input", false},
-                 {"output", false},
-                 {"result", true},
-                 {"errno", true}},
-                13};
+#define CALLS                                                                                                          \
+        "SELECT s.sequence, printf('%%d.%%09d', s.time_ns / 1000000000, s.time_ns %% 1000000000) AS time, s.lane, "    \
+        "s.kind, s.exit, s.what, c.role, c.object, c.argument, %s AS input, %s AS output, s.result, s.error FROM "     \
+        "vmm_sequence s LEFT JOIN vmm_calls c ON s.kind = 'call' AND c.sequence = s.sequence"
+#define DATA(name) "hex(c." name ")"
+/* What fits a table. */
+#define DATA_BEGIN(name) "hex(substr(c." name ", 1, 16)) || iif(length(c." name ") > 16, '...', '')"
+/* An exit that only the kernel knows of has no number in the sequence. */
+#define NUMBER_FROM                                                                                                    \
+        "(SELECT sequence FROM exit WHERE id BETWEEN %" PRId64 " AND %" PRId64                                         \
+        " AND sequence IS NOT NULL ORDER BY id LIMIT 1)"
 
+static bool is_all(const struct cli_exits *exits)
+{
+        return exits->first == 0 && exits->last == UINT64_MAX;
+}
+
+/* Exits and calls of all lanes as they came: with a range, from its first exit up to the one after its last. */
+static enum cli_status show_calls(const struct cli_command *command, struct hwaccl_recording *recording,
+                                  const char *path, struct filter *filter)
+{
+        struct query_table calls = {NULL,
+                                    {{"sequence", true},
+                                     {"time", true},
+                                     {"lane", true},
+                                     {"kind", false},
+                                     {"exit", true},
+                                     {"what", false},
+                                     {"of", false},
+                                     {"number", true},
+                                     {"argument", true},
+                                     {"input", false},
+                                     {"output", false},
+                                     {"result", true},
+                                     {"errno", true}},
+                                    13};
+        const bool all = is_all(&filter->exits);
+        char sql[1024];
+
+        if (!cli_exits_check(command, path, recording, &filter->exits))
+                return CLI_CANNOT;
+        const int64_t base = (int64_t)filter->exits.vcpu << 40, end = base + INT64_C(0xffffffffff);
+        const int64_t first = base + (int64_t)filter->exits.first;
+        const char *input = filter->json ? DATA("input") : DATA_BEGIN("input");
+        const char *output = filter->json ? DATA("output") : DATA_BEGIN("output");
+        int length = all ? snprintf(sql, sizeof(sql), CALLS " ORDER BY s.sequence LIMIT ?1", input, output)
+                         : snprintf(sql, sizeof(sql),
+                                    CALLS " WHERE s.sequence >= " NUMBER_FROM " AND s.sequence < coalesce(" NUMBER_FROM
+                                          ", 9223372036854775807) ORDER BY s.sequence LIMIT ?1",
+                                    input, output, first, end, first + (int64_t)filter->exits.count, end);
+        if (length < 0 || (size_t)length >= sizeof(sql))
+                return cli_file_error(command, path, "the query is too long");
+        calls.sql = sql;
         return cli_query_print(command, recording, path, &calls, filter->limit, filter->json);
+}
+
+/* Options that choose exits, or what is shown of them: a call has nothing of it. */
+static bool check_calls(const struct cli_command *command, const struct filter *filter)
+{
+        static const char *const names[BLOCK_KIND_COUNT] = {[BLOCK_REASON] = "reason",
+                                                            [BLOCK_PORT] = "port",
+                                                            [BLOCK_VECTOR] = "vector",
+                                                            [BLOCK_OUTCOME] = "outcome"};
+        const char *other = filter->disasm ? "disasm" : NULL;
+
+        for (unsigned kind = 0; kind < BLOCK_KIND_COUNT; kind++)
+                if (filter->exit.wanted[kind].count)
+                        other = names[kind];
+        if (filter->exit.rip_first != 0 || filter->exit.rip_last != UINT64_MAX)
+                other = "rip";
+        if (other)
+                (void)cli_usage_error(command, "--%s does not apply with --calls", other);
+        return !other;
 }
 
 static uint32_t *add_value(const struct cli_command *command, const struct cli_option *option, struct filter *filter,
@@ -268,9 +316,9 @@ static const struct cli_option options[] = {
         {"disasm", 'd', NULL, "disassemble the instruction that exited, where the handler read it",
          CLI_FLAG(struct filter, disasm)},
         {"calls", 0, NULL,
-         "show what other threads of a VMM did too: exits and calls of KVM, in the order over all lanes; of the "
-         "options "
-         "only --limit and --json apply",
+         "show what other threads of a VMM did too: exits and calls of KVM, in the order over all lanes; with a range, "
+         "from its first exit on and before the one after its last; options that choose exits by what they are do not "
+         "apply",
          CLI_FLAG(struct filter, calls)},
         CLI_OPTION_JSON(struct filter, json),
         {.name = NULL},
@@ -283,6 +331,8 @@ static enum cli_status run(const struct cli_command *command, int argc, char **a
 
         if (!cli_parse_options(command, argc, argv, &filter, &status))
                 return status;
+        if (filter.calls && !check_calls(command, &filter))
+                return CLI_CANNOT;
         const char *path = cli_recording_operands(command, argc, argv, &filter.exits);
         struct hwaccl_recording *recording = path ? cli_recording_open(command, path) : NULL;
         if (!recording)

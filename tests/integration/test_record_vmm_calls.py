@@ -63,9 +63,34 @@ class RecordVmmCalls(RecordVmmTest):
         self.assertEqual((line["kind"], line["role"], line["object"], line["input"], line["result"]),
                          ("call", "vm", 0, "0400000001000000", 0))
         self.assertRegex(self.hwaccl("show", "--calls", "--limit", "1", self.path("q.db")), "(?m)^ *1 .* call .*KVM_CREATE_VM")
+        # of long data the table has the beginning
+        self.assertRegex(self.hwaccl("show", "--calls", self.path("q.db")), "KVM_SET_MSRS .* 05000000000000000000000000000000\\.\\.\\. ")
+        self.assertEqual([len(row["input"]) for row in shown if row["what"] == "KVM_SET_MSRS"], [176])
         counts = {row["request"]: row for row in json.loads(self.hwaccl("stat", "--calls", "--json", self.path("q.db")))}
         self.assertEqual((counts["KVM_IRQ_LINE"]["calls"], counts["KVM_IRQ_LINE"]["failed"]), (3, 1))
         self.assertRegex(self.hwaccl("stat", "--calls", self.path("q.db")), "KVM_SIGNAL_MSI +vm +1 ")
+
+    def calls(self, *arguments):
+        return json.loads(self.hwaccl("show", "--calls", "--json", *arguments, self.path("q.db")))
+
+    def test_calls_of_a_range_of_exits(self):
+        self.record(VMM, "relay", "20")  # seven exits of vCPU 0, then one of vCPU 1; calls of KVM before them
+        everything = self.calls()
+        of_fast = {row["exit"]: row["sequence"] for row in everything if row["lane"] == 0 and row["kind"] == "exit"}
+        for options, first, last in ((["--from", "5", "--to", "9"], of_fast[5], of_fast[10] - 1),
+                                     (["--vcpu", "1", "--from", "1", "--to", "1"], of_fast[13] + 1, of_fast[20]),
+                                     (["--from", str(max(of_fast))], of_fast[max(of_fast)], len(everything)),
+                                     (["--to", "0"], of_fast[0], of_fast[1] - 1), ([], 1, len(everything))):
+            self.assertEqual([row["sequence"] for row in self.calls(*options)], list(range(first, last + 1)), options)
+        self.assertEqual(len(self.calls("--from", "5", "--limit", "3")), 3)
+        for options, error in ((["--from", "9999"], f"hwaccl show: {self.path('q.db')}: no exit 9999: the recording has exits 0 to "),
+                               (["--reason", "30"], "hwaccl show: --reason does not apply with --calls"),
+                               (["--disasm"], "hwaccl show: --disasm does not apply with --calls"),
+                               (["--rip", "1..2"], "hwaccl show: --rip does not apply with --calls"),
+                               (["--port", "0x60"], "hwaccl show: --port does not apply with --calls")):
+            result = subprocess.run([HWACCL, "show", "--calls", *options, self.path("q.db")], capture_output=True, text=True)
+            self.assertEqual((result.returncode, result.stdout), (2, ""))
+            self.assertIn(error, result.stderr)
 
     def test_check_finds_what_is_missing(self):
         self.record(VMM, "lines")

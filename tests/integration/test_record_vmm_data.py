@@ -79,6 +79,22 @@ class RecordVmmData(RecordVmmTest):
             self.check(3)
         self.assertEqual(self.rows("SELECT DISTINCT id, vcpu, exit, reason, side FROM kvm_exit_data"), ["1|0|1|KVM_EXIT_MEMORY_FAULT|exit"])
 
+    def test_vectors_that_the_vmm_gives_to_kvm_are_handoffs(self):
+        for env in ({}, {"FAKE_KVM_NO_SYNC": "1"}):
+            self.record(VMM, "interrupts", env=env)
+            # exits 0; 1 (40h), 2; 3 (41h is still KVM's), 4 (taken), 5; 42h came too late
+            self.assertEqual(self.rows("SELECT exit, vector, outcome, latency_exits FROM irq_handoffs ORDER BY id"),
+                             ["1|64|taken|0", "3|65||0", "4|65|taken|1"])
+            # of both rows the time of the one call
+            self.assertEqual(self.rows("SELECT count(DISTINCT offered_ns) FROM irq_handoffs WHERE vector = 65"), ["1"])
+            self.check(6)
+        self.assertEqual([row["exit"] for row in json.loads(self.hwaccl("show", "--vector", "0x41", "--json", self.path("q.db")))], [3, 4])
+
+    def test_a_split_interrupt_controller_does_not_show_all(self):
+        self.record(VMM, "split-interrupts")
+        self.assertEqual(self.rows("SELECT exit, vector, outcome FROM irq_handoffs ORDER BY id"), ["1|64|", "2|68|taken", "3|70|taken"])
+        self.check(4)
+
     def test_explain_says_what_kvm_left(self):
         self.record(VMM, "exit-data", "29")
         self.assertIn("field 1 of KVM exit 29: 0xf0e0d0c", self.hwaccl("explain", self.path("q.db"), "1"))

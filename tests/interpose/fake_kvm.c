@@ -11,6 +11,9 @@
  *
  * FAKE_KVM_PORTS: OUT and IN only.
  *
+ * KVM_INTERRUPT: the guest takes the vector in the next KVM_RUN that makes an exit, an odd one in the second;
+ * KVM_SYNC_X86_EVENTS, which no VMM here asks for, and KVM_GET_VCPU_EVENTS show it until then.
+ *
  * FAKE_KVM_TEXT: what OUT writes, one byte after the other, instead of the number.
  *
  * FAKE_KVM_NO_SYNC: KVM_CAP_SYNC_REGS is lacking. With it, KVM_GET_REGS ends the process, because no VMM here calls
@@ -49,6 +52,8 @@ static struct object {
         struct kvm_run *run;
         __u64 exits;
         struct kvm_regs regs;
+        __u32 vector;   /* of a vCPU: that KVM has for the guest */
+        unsigned waits; /* KVM_RUNs until the guest takes it; 0: there is none */
         struct object *vm;
         int ring_fd; /* of a VM */
         struct kvm_coalesced_mmio_ring *ring;
@@ -203,6 +208,13 @@ static void loop_in_guest(__u64 ms)
                 ;
 }
 
+static void get_events(const struct object *vcpu, struct kvm_vcpu_events *events)
+{
+        memset(events, 0, sizeof(*events));
+        events->interrupt.injected = vcpu->waits > 0;
+        events->interrupt.nr = (__u8)vcpu->vector;
+}
+
 static int run_vcpu(struct object *vcpu)
 {
         struct kvm_run *run = vcpu->run;
@@ -236,6 +248,12 @@ static int run_vcpu(struct object *vcpu)
                 get_regs(vcpu, &run->s.regs.regs);
         if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS)
                 run->s.regs.sregs = (struct kvm_sregs){.cr0 = 0x60000010};
+        if (vcpu->waits)
+                vcpu->waits--;
+        else if (run->kvm_valid_regs & KVM_SYNC_X86_EVENTS)
+                return -1; /* that costs */
+        if (run->kvm_valid_regs & KVM_SYNC_X86_EVENTS)
+                get_events(vcpu, &run->s.regs.events);
         vcpu->exits++;
         if (interrupted)
                 errno = EINTR;
@@ -288,6 +306,7 @@ static int control(struct object *object, unsigned long request, void *argument)
                 return (unsigned long)argument == KVM_CAP_SYNC_REGS && has_sync()
                                ? KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS
                                : 0;
+        case KVM_ENABLE_CAP: return 0;
         case KVM_REGISTER_COALESCED_MMIO: object->zones++; return 0;
         case KVM_SET_USER_MEMORY_REGION:
         case KVM_SET_SREGS: return 0;
@@ -297,6 +316,11 @@ static int control(struct object *object, unsigned long request, void *argument)
         case KVM_IRQ_LINE: return set_line(argument, false);
         case KVM_IRQ_LINE_STATUS: return set_line(argument, true);
         case KVM_SIGNAL_MSI: return can_read(argument, sizeof(struct kvm_msi)) ? 1 : -1;
+        case KVM_INTERRUPT:
+                object->vector = ((struct kvm_interrupt *)argument)->irq;
+                object->waits = 1 + object->vector % 2;
+                return 0;
+        case KVM_GET_VCPU_EVENTS: get_events(object, argument); return 0;
         case KVM_SET_MSRS: return (int)((struct kvm_msrs *)argument)->nmsrs;
         case KVM_RUN: return run_vcpu(object);
         default: errno = EINVAL; return -1;

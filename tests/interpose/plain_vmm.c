@@ -324,6 +324,51 @@ static void coalesced(bool take, long count)
                 (void)pthread_join(thread[i], NULL);
 }
 
+static void interrupt(struct vcpu vcpu, unsigned vector)
+{
+        struct kvm_interrupt offered = {vector};
+
+        (void)control(vcpu.fd, KVM_INTERRUPT, &offered);
+}
+
+/* Vectors 40h and, which takes two entries, 41h; the last one is given while no entry follows. */
+static void interrupts(void)
+{
+        struct vcpu vcpu = make_vcpu(make_vm(), 0);
+
+        run(vcpu, 1);
+        interrupt(vcpu, 0x40);
+        run(vcpu, 2);
+        interrupt(vcpu, 0x41);
+        vcpu.run->immediate_exit = 1; /* no exit */
+        if (ioctl(vcpu.fd, KVM_RUN, NULL) != -1 || errno != EINTR)
+                die("immediate_exit");
+        vcpu.run->immediate_exit = 0;
+        run(vcpu, 3);
+        interrupt(vcpu, 0x42);
+}
+
+/* With KVM's local APIC and the VMM's other controllers: a vector waits in KVM, and nothing shows it, if the guest
+ * takes no interrupts. 40h is of that kind, 44h and 46h are not: KVM was ready for it, or is for another one since. */
+static void split_interrupts(void)
+{
+        struct kvm_enable_cap split = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {24}};
+        int vm = make_vm();
+        struct vcpu vcpu = make_vcpu(vm, 0);
+
+        (void)control(vm, KVM_ENABLE_CAP, &split);
+        run(vcpu, 1);
+        interrupt(vcpu, 0x40);
+        run(vcpu, 1);
+        vcpu.run->ready_for_interrupt_injection = 1;
+        interrupt(vcpu, 0x44);
+        vcpu.run->ready_for_interrupt_injection = 0;
+        run(vcpu, 1);
+        interrupt(vcpu, 0x46);
+        vcpu.run->ready_for_interrupt_injection = 1;
+        run(vcpu, 1);
+}
+
 /* One exit of KVM with data in all of the union, which the VMM overwrites, and one more. */
 static void data_of_exit(unsigned reason, unsigned long long data)
 {
@@ -405,6 +450,10 @@ int main(int argc, char **argv)
                 coalesced(strcmp(what, "coalesced") == 0, count);
         else if (strcmp(what, "exit-data") == 0)
                 data_of_exit((unsigned)count, argc > 3 ? strtoull(argv[3], NULL, 0) : 0);
+        else if (strcmp(what, "interrupts") == 0)
+                interrupts();
+        else if (strcmp(what, "split-interrupts") == 0)
+                split_interrupts();
         else if (strcmp(what, "lines") == 0)
                 raise_and_run();
         else if (strcmp(what, "raised") == 0 || strcmp(what, "lowered") == 0)

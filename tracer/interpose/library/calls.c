@@ -116,6 +116,17 @@ static bool has_output(const struct ioctl_entry *entry)
         return false;
 }
 
+/* A vector for the guest, by the thread that runs the vCPU. */
+static void note_interrupt(const struct call *call, int result)
+{
+        const struct interpose_object *object = call->object;
+
+        if (call->what.entry && call->what.entry->request == KVM_INTERRUPT && result >= 0 && object && call->vcpu &&
+            atomic_load(&object->vcpu) == call->vcpu)
+                vcpu_interrupt(call->vcpu, ((const struct kvm_interrupt *)call->what.argument)->irq,
+                               object->vm && atomic_load_explicit(&object->vm->split_irqchip, memory_order_relaxed));
+}
+
 static void end(struct call *call, int result, int error)
 {
         const struct ioctl_entry *entry = call->what.entry;
@@ -140,6 +151,7 @@ static void end(struct call *call, int result, int error)
         }
         (void)lane_called(call->lane, &called, call->buffer, captured.size, stamp);
         writing = false;
+        note_interrupt(call, result);
         if (call->vcpu)
                 vcpu_end_call(call->vcpu);
 }
@@ -157,6 +169,9 @@ static void note_result(struct interpose_control *control, int fd, uint32_t requ
         struct interpose_object *object = descriptor_note(fd, entry, argument, result);
         if (request == KVM_SET_USER_MEMORY_REGION || request == SET_USER_MEMORY_REGION2)
                 memory_slots_set(object, argument);
+        if (request == KVM_ENABLE_CAP && object &&
+            ((const struct kvm_enable_cap *)argument)->cap == KVM_CAP_SPLIT_IRQCHIP)
+                atomic_store_explicit(&object->split_irqchip, true, memory_order_relaxed);
         if (request == KVM_CREATE_VM)
                 atomic_fetch_add(&control->vms, 1);
         else if (request == KVM_CREATE_VCPU)

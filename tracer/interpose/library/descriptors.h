@@ -25,6 +25,7 @@ struct interpose_object {
         struct interpose_object *vm; /* of a vCPU, a device: its VM; NULL for others, and if that is unknown */
         _Atomic(struct interpose_vcpu *) vcpu; /* of a vCPU that is recorded */
         _Atomic(struct memory_slots *) slots;  /* of a VM: memory_slots.h */
+        _Atomic bool split_irqchip;            /* of a VM: KVM_CAP_SPLIT_IRQCHIP was enabled */
         _Atomic uint64_t coalesced;            /* of a VM: writes in its ring that were recorded: coalesced.h */
 };
 

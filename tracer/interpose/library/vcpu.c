@@ -6,6 +6,7 @@
 #include "tracer/interpose/library/coalesced.h"
 #include "tracer/interpose/library/exit_data.h"
 #include "tracer/interpose/library/exit_text.h"
+#include "tracer/interpose/library/interrupt.h"
 #include "tracer/interpose/library/memory_slots.h"
 #include "tracer/interpose/library/process.h"
 #include "tracer/interpose/library/slot.h"
@@ -36,6 +37,8 @@ struct interpose_vcpu {
         struct interpose_slot *slot;
         struct interpose_object *vm; /* NULL: not known */
         struct guest_code_last last_code;
+        struct interrupt_offer offer;    /* that is not settled */
+        bool shares_events;              /* KVM_RUN can leave KVM_GET_VCPU_EVENTS' data in struct kvm_run */
         uint32_t reason;                 /* KVM's, of the last exit */
         struct hwaccl_trace_state state; /* at the last exit */
         struct kvm_sregs sregs;          /* in it; they seldom change, and are costly to convert */
@@ -121,6 +124,7 @@ static bool create(struct interpose_control *control, int vm, struct interpose_o
         int sync = next_ioctl(vm, KVM_CHECK_EXTENSION, (void *)(uintptr_t)KVM_CAP_SYNC_REGS);
         const uint64_t wanted = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
         vcpu->sync_registers = sync > 0 && ((uint64_t)sync & wanted) == wanted ? wanted : 0;
+        vcpu->shares_events = sync > 0 && (unsigned)sync & KVM_SYNC_X86_EVENTS;
         vcpu->until_look = LOOK_INTERVAL;
         vcpu->announces = control->kernel_exits;
         vcpu->slot = slot;
@@ -259,6 +263,36 @@ static void record_entry(struct interpose_vcpu *vcpu, const struct kvm_run *run)
         }
         if (lane->phase == LANE_BETWEEN)
                 (void)lane_entry(lane, (struct hwaccl_known_state){NULL, NULL});
+        if (__builtin_expect(vcpu->offer.open, 0))
+                interrupt_offered(lane, &vcpu->offer);
+}
+
+void vcpu_interrupt(struct interpose_vcpu *vcpu, uint32_t vector, bool split)
+{
+        const struct kvm_run *run = atomic_load_explicit(&vcpu->run, memory_order_acquire);
+
+        if (!run || vector > UINT8_MAX)
+                return;
+        vcpu->offer = (struct interrupt_offer){
+                .open = true,
+                .vector = (uint8_t)vector,
+                .direct = !split || run->ready_for_interrupt_injection,
+                .stamp = lane_now(&vcpu->lane),
+        };
+}
+
+/* In the exit that KVM_RUN has returned. */
+static __attribute__((noinline)) void settle_offer(struct interpose_vcpu *vcpu, int fd, const struct kvm_run *run,
+                                                   uint64_t stamp)
+{
+        struct kvm_vcpu_events events;
+
+        if (vcpu->shares_events)
+                interrupt_settle(&vcpu->lane, &vcpu->offer, run, &run->s.regs.events, stamp);
+        else if (next_ioctl(fd, KVM_GET_VCPU_EVENTS, &events) == 0)
+                interrupt_settle(&vcpu->lane, &vcpu->offer, run, &events, stamp);
+        else
+                vcpu->offer.open = false; /* it is not known */
 }
 
 #define SREGS_SIZE offsetof(struct kvm_sregs, interrupt_bitmap) /* of what is converted */
@@ -386,6 +420,8 @@ static void record_exit(struct interpose_vcpu *vcpu, int fd, const struct kvm_ru
         const struct hwaccl_known_fields known = hwaccl_known_fields_of_words(vcpu->state.known);
         vcpu->reason = run->exit_reason;
         (void)lane_exit(lane, (struct hwaccl_known_state){&vcpu->state.values, &known}, NULL, stamp);
+        if (__builtin_expect(vcpu->offer.open, 0))
+                settle_offer(vcpu, fd, run, stamp);
         const struct exit_place place = {run, vcpu->run_size, vcpu->reason};
         if (wants_code(run->exit_reason))
                 record_code(vcpu, run);
@@ -427,6 +463,8 @@ __attribute__((noinline)) int vcpu_run(struct interpose_vcpu *vcpu, int fd, void
         record_entry(vcpu, run);
         const uint64_t valid = run->kvm_valid_regs;
         run->kvm_valid_regs = valid | vcpu->sync_registers;
+        if (__builtin_expect(vcpu->offer.open && vcpu->shares_events, 0))
+                run->kvm_valid_regs |= KVM_SYNC_X86_EVENTS;
         errno = before;
         vcpu->lane.entry_stamp = lane_now(&vcpu->lane);
         atomic_store_explicit(&vcpu->slot->entered, vcpu->lane.entry_stamp, memory_order_relaxed);

@@ -35,6 +35,10 @@ uint32_t vcpu_number(const struct interpose_vcpu *vcpu);
 struct interpose_vcpu *vcpu_begin_call(struct lane **lane, uint8_t **buffer);
 void vcpu_end_call(struct interpose_vcpu *vcpu);
 
+/** vcpu_interrupt - KVM_INTERRUPT succeeded, in a call of the thread that ran the vCPU last: offered at its next entry
+ * @split: an interrupt waits in KVM until the guest acknowledges it: KVM_CAP_SPLIT_IRQCHIP */
+void vcpu_interrupt(struct interpose_vcpu *vcpu, uint32_t vector, bool split);
+
 /** vcpu_run - ioctl(fd, KVM_RUN, argument), recorded */
 int vcpu_run(struct interpose_vcpu *vcpu, int fd, void *argument);
 
