@@ -300,6 +300,12 @@ static void recording_allocates_nothing_and_calls_no_kernel(void **state)
         pthread_t confined;
 
         (void)state;
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) /* their libraries make system calls */
+        close_trace(trace);
+        (void)thread;
+        (void)confined;
+        skip();
+#endif
         recorded = false;
         assert_int_equal(pthread_create(&confined, NULL, record_without_system_calls, thread), 0);
         assert_int_equal(pthread_join(confined, NULL), 0);

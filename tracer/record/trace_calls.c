@@ -25,6 +25,7 @@ SAME(VM)
 SAME(VCPU)
 SAME(DEVICE)
 _Static_assert(HWACCL_TRACE_OBJECT_NONE == RING_CALL_OBJECT_NONE, "no object");
+/* NOLINTNEXTLINE(misc-redundant-expression): they are the same today */
 _Static_assert(HWACCL_TRACE_CALL_DATA_MAX == RING_CALL_DATA_MAX, "data of a call");
 
 /* Where calls are recorded; no lane: nowhere. */
