@@ -114,7 +114,8 @@ const struct cli_command cli_command_import = {
                 "Reads CTF traces of the LTTng events of 'hwaccl record --lttng'. The rows are those of a recording "
                 "made\n"
                 "directly. Where the trace lost events, exits are missing: the recording is marked incomplete, lists\n"
-                "the missing exits, and replays between them. Exit status: 0 complete; 1 incomplete; 2 failure.\n\n"
+                "the missing exits, and replays between them. A trace of 'hwaccl record --lttng -- VMM' becomes one\n"
+                "recording of all its vCPUs and threads. Exit status: 0 complete; 1 incomplete; 2 failure.\n\n"
                 "Example: hwaccl import ctf trace/ -o boot.db\n",
         .run = run,
 };

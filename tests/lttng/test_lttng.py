@@ -403,6 +403,61 @@ class LTTng(unittest.TestCase):
         self.assertIn(" 0 divergences", hwaccl("replay", path("full.db"), f"..{last}").stdout)
         hwaccl("check", path("full.db"))
 
+    def record_vmm(self, database, *command, options=(), status=7):
+        """A VMM that knows nothing of a recorder, on a simulated KVM."""
+        if not os.path.exists(path("bin", "libhwaccl-interpose.so")):
+            self.skipTest("libhwaccl-interpose.so is not built with sanitizers")
+        env = dict(environment, LD_LIBRARY_PATH=path("bin"))
+        return hwaccl("record", "--lttng", "--force", "-o", path(database), *options, "--", *command, status=status, env=env)
+
+    def test_a_trace_of_a_vmm_becomes_the_recording_that_was_made_beside_it(self):
+        with Session("vmm", "--buffers-uid", "--subbuf-size=1M", "--num-subbuf=4", "--blocking-timeout=inf"):
+            done = self.record_vmm("vmm.db", path("bin", "plain_vmm"), "threads", "1000")
+        self.assertNotIn("no session", done.stderr)
+        pid = process_of(done)
+        hwaccl("import", "ctf", path("vmm"), "--vcpu", 0, "-o", path("vmm-imported.db"), status=2)
+        said = hwaccl("import", "ctf", path("vmm"), "-o", path("vmm-imported.db")).stderr
+        self.assertNotIn("incomplete", said)
+        self.compare("vmm.db", "vmm-imported.db")
+        self.assertIn("3001 exits, no problem", hwaccl("check", path("vmm-imported.db")).stdout)
+        self.assertGreater(ask("vmm-imported.db", "SELECT count(*) FROM vmm_call")[0][0], 5)
+        events = babeltrace("vmm", pid)
+        for vcpu in range(3):
+            exits = [fields for name, fields in events if name == "vmm_exit" and int(fields["vcpu"]) == vcpu]
+            rows = ask("vmm.db", "SELECT e.id & 0xffffffffff, e.sequence, e.exit_reason, n.name, e.rip, e.exit_qualification FROM exit e "
+                                 f"JOIN names n ON n.kind = 'exit_reason' AND n.number = e.exit_reason WHERE e.id >> 40 = {vcpu} ORDER BY e.id")
+            self.assertEqual(len(exits), len(rows))
+            for fields, row in zip(exits, rows):
+                self.assertEqual((int(fields["exit"]), int(fields["order"])), row[:2])
+                self.assertEqual(fields["reason"], f'( "{row[3]}" : container = {row[2]} )')
+                self.assertEqual((int(fields["rip"], 16), int(fields["exit_qualification"], 16)), row[4:])
+            self.assertEqual([int(fields["sequence"]) for _, fields in events if int(fields["vcpu"]) == vcpu],
+                             list(range(sum(int(fields["vcpu"]) == vcpu for _, fields in events))))
+
+    def test_what_a_trace_of_a_vmm_lost_is_a_gap_of_one_vcpu(self):
+        with Session("vmm-holes", "--buffers-uid", "--subbuf-size=1M", "--num-subbuf=4", "--blocking-timeout=inf",
+                     filter="vcpu != 0 || exit < 300 || exit > 600"):
+            self.record_vmm("vmm-holes-direct.db", path("bin", "plain_vmm"), "threads", "1000")
+        said = hwaccl("import", "ctf", path("vmm-holes"), "-o", path("vmm-holes.db"), status=1).stderr
+        self.assertIn("468 exits in 1 ranges are missing", said)
+        self.assertEqual(ask("vmm-holes.db", "SELECT first_exit, last_exit FROM gaps"), [(300, 767)])
+        self.assertEqual(ask("vmm-holes.db", "SELECT count(*) FROM exit GROUP BY id >> 40"), [(532,), (1000,), (1001,)])
+        hwaccl("check", path("vmm-holes.db"))
+
+    def test_a_trace_has_all_exits_of_a_vmm_whose_flight_recorder_has_the_newest(self):
+        with Session("vmm-flight", "--buffers-uid", "--subbuf-size=1M", "--num-subbuf=4", "--blocking-timeout=inf"):
+            self.record_vmm("vmm-window.db", path("bin", "plain_vmm"), "run", "5000", options=("--flight-recorder", "1000exits"))
+        self.assertLess(ask("vmm-window.db", "SELECT count(*) FROM exit")[0][0], 2000)
+        hwaccl("import", "ctf", path("vmm-flight"), "-o", path("vmm-flight.db"))
+        self.assertEqual(ask("vmm-flight.db", "SELECT count(*), max(id) FROM exit"), [(5000, 4999)])
+        self.assertIn("5000 exits, no problem", hwaccl("check", path("vmm-flight.db")).stdout)
+
+    def test_a_vmm_sees_nothing_of_lttng(self):
+        script = "ls /proc/self/fd | tr '\\n' ' '; env | grep -c LTTNG_UST_ALLOW_BLOCKING; grep -c liblttng /proc/self/maps; exit 7"
+        with Session("vmm-nothing", "--buffers-uid", "--subbuf-size=1M", "--blocking-timeout=inf"):
+            done = self.record_vmm("vmm-nothing.db", "sh", "-c", script)
+        self.assertEqual(done.stdout.split(), ["0", "1", "2", "3", "0", "0"])  # 3 is ls's own
+
     def test_without_a_session_daemon_recording_works_and_says_so(self):
         os.mkdir(path("nowhere"))
         nowhere = dict(environment, LTTNG_HOME=path("nowhere"), HOME=path("nowhere"))
@@ -472,6 +527,9 @@ def prepare():
     for file in (hwaccl_cli.HWACCL, os.path.join(build, "hwaccl-lttng.so"), os.path.join(build, "hwaccl-ctf"),
                  os.path.join(SOURCE, "scripts", "lttng-session")):
         shutil.copy(file, path("bin"))
+    for file in ("libhwaccl-interpose.so", os.path.join("tests", "plain_vmm"), os.path.join("tests", "libfake_kvm.so")):
+        if os.path.exists(os.path.join(build, file)):
+            shutil.copy(os.path.join(build, file), path("bin"))
     for name in (*GUESTS, "console_echo"):
         shutil.copy(os.path.join(build, "guests", name + ".bin"), path("bin"))
     with open(path("bin", "hello.bin"), "wb") as file:

@@ -450,6 +450,8 @@ bool decoder_take(struct decoder *decoder, const struct ring_record *record, str
 
         if (decoder->cutting && decoder_passes(decoder, record))
                 return decoder_pass_over(decoder, record, error);
+        if (decoder->tap)
+                decoder->tap->record(decoder->tap, decoder->vcpu, record, &decoder->clock);
         switch ((enum ring_record_type)record->type) {
         case RING_RECORD_ENTRY: return take_entry(decoder, body, error);
         case RING_RECORD_OFFER:

@@ -8,7 +8,7 @@
 #include "tracer/database/kernel_rows.h"
 #include "tracer/database/rows.h"
 #include "tracer/database/vmm_rows.h"
-#include "tracer/ring/ring_records.h"
+#include "tracer/ring/record_tap.h"
 #include "tracer/ring/timestamps.h"
 
 /* The phase of an exit. */
@@ -104,12 +104,13 @@ struct decoder {
         size_t field_count;
         uint8_t *device_state; /* as last written */
         size_t device_bytes;
-        uint64_t cut;      /* see decoder_cut() */
-        bool cutting;      /* no exit that is not older was there yet */
-        uint8_t cut_entry; /* enum ring_entry_extra of the last entry that was passed over */
+        uint64_t cut;           /* see decoder_cut() */
+        bool cutting;           /* no exit that is not older was there yet */
+        struct record_tap *tap; /* gets each record first; NULL: none */
+        uint8_t cut_entry;      /* enum ring_entry_extra of the last entry that was passed over */
 };
 
-/** decoder_init - *decoder is zero except for clock. Call decoder_finish() also when it fails */
+/** decoder_init - *decoder is zero except for clock and tap. Call decoder_finish() also when it fails */
 bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t keyframe_interval,
                   struct hwaccl_error *error);
 void decoder_finish(struct decoder *decoder);

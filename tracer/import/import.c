@@ -2,6 +2,7 @@
 
 #include "tracer/database/writer_database.h"
 #include "tracer/import/trace_import.h"
+#include "tracer/import/vmm_import.h"
 #include "tracer/ring/ring_files.h"
 
 #include "hwaccl/event.h"
@@ -21,6 +22,8 @@ struct import_run {
         struct survey survey;
         const struct survey_stream *stream;
         struct trace_import *import;
+        struct vmm_import vmm; /* instead of it, if the stream is one of a VMM's lanes */
+        bool of_vmm;
         uint64_t events; /* of the second pass */
         char *output;    /* temporary name of the recording */
 };
@@ -41,10 +44,56 @@ static void list_streams(const struct import_run *run, bool all, char *text, siz
         }
 }
 
+static bool recorded_twice(const struct import_run *run, struct hwaccl_error *error)
+{
+        const struct survey_stream *stream = run->stream;
+
+        return hwaccl_error_set(error, "%s: process %" PRIu32 " recorded vCPU %" PRIu32 " %" PRIu64 " times",
+                                run->config->directory, stream->pid, stream->vcpu, stream->beginnings);
+}
+
+static bool of_vmm(const struct import_run *run, uint32_t pid)
+{
+        for (size_t i = 0; i < run->survey.stream_count; i++)
+                if (run->survey.stream[i].pid == pid && run->survey.stream[i].records)
+                        return true;
+        return false;
+}
+
+/* A VMM's lanes are imported together; the first one has the options. */
+static bool choose_vmm(struct import_run *run, struct hwaccl_error *error)
+{
+        const struct survey_stream *first = NULL;
+
+        for (size_t i = 0; i < run->survey.stream_count; i++) {
+                const struct survey_stream *stream = &run->survey.stream[i];
+                if (stream->pid != run->stream->pid)
+                        continue;
+                if (!first || stream->vcpu < first->vcpu)
+                        first = stream;
+                if (stream->beginnings > 1)
+                        run->stream = stream; /* refused below */
+        }
+        if (run->stream->beginnings > 1)
+                return recorded_twice(run, error);
+        run->stream = first;
+        run->of_vmm = true;
+        if (run->config->vcpu_given)
+                return hwaccl_error_set(error,
+                                        "%s: process %" PRIu32 " recorded a VMM, whose vCPUs are imported together",
+                                        run->config->directory, first->pid);
+        if (!first->begun || first->vcpu >= LANE_THREAD_FIRST)
+                return hwaccl_error_set(
+                        error, "%s: process %" PRIu32 " has no event begin of a vCPU; trace all events (hwaccl:*)",
+                        run->config->directory, first->pid);
+        return true;
+}
+
 static bool choose_stream(struct import_run *run, struct hwaccl_error *error)
 {
         const struct hwaccl_import_config *config = run->config;
         size_t matches = 0;
+        uint32_t vmm = 0; /* a process whose lanes were counted as one */
         char list[300];
 
         for (size_t i = 0; i < run->survey.stream_count; i++) {
@@ -53,7 +102,8 @@ static bool choose_stream(struct import_run *run, struct hwaccl_error *error)
                     (config->vcpu_given && stream->vcpu != config->vcpu))
                         continue;
                 run->stream = stream;
-                matches++;
+                matches += !of_vmm(run, stream->pid) || vmm != stream->pid;
+                vmm = of_vmm(run, stream->pid) ? stream->pid : vmm;
         }
         list_streams(run, matches == 0, list, sizeof(list));
         if (run->survey.stream_count == 0)
@@ -67,8 +117,9 @@ static bool choose_stream(struct import_run *run, struct hwaccl_error *error)
                                         config->directory, list);
         const struct survey_stream *stream = run->stream;
         if (stream->beginnings > 1)
-                return hwaccl_error_set(error, "%s: process %" PRIu32 " recorded vCPU %" PRIu32 " %" PRIu64 " times",
-                                        config->directory, stream->pid, stream->vcpu, stream->beginnings);
+                return recorded_twice(run, error);
+        if (of_vmm(run, stream->pid))
+                return choose_vmm(run, error);
         if (stream->keyframe_interval == 0)
                 return hwaccl_error_set(error, "%s: process %" PRIu32 " has no keyframe; trace all events (hwaccl:*)",
                                         config->directory, stream->pid);
@@ -79,11 +130,11 @@ static bool take(void *opaque, const struct trace_event *event, struct hwaccl_er
 {
         struct import_run *run = opaque;
 
-        if (event->pid != run->stream->pid || event->vcpu != run->stream->vcpu)
+        if (event->pid != run->stream->pid || (!run->of_vmm && event->vcpu != run->stream->vcpu))
                 return true;
         if (++run->events % PROGRESS_INTERVAL == 0 && run->config->progress)
                 run->config->progress(run->config->opaque, event->exit, run->stream->last_exit);
-        return import_take(run->import, event, error);
+        return run->of_vmm ? vmm_import_take(&run->vmm, event, error) : import_take(run->import, event, error);
 }
 
 static void ignore_discarded(void *opaque, bool packets, uint64_t count)
@@ -93,52 +144,98 @@ static void ignore_discarded(void *opaque, bool packets, uint64_t count)
         (void)count;
 }
 
+/* What both kinds of imports come to. */
+struct outcome {
+        uint64_t taken, lost, gaps, missing;
+        bool ended;
+        bool handling;
+        bool snapshots_lost;
+        const struct trace_end *end;
+};
+
 /* Why the recording is incomplete; "" if it is complete. */
-static void explain(const struct import_run *run, char *text, size_t room)
+static void explain(const struct import_run *run, const struct outcome *outcome, char *text, size_t room)
 {
-        const struct trace_import *import = run->import;
         const struct survey_stream *stream = run->stream;
 
         text[0] = '\0';
-        if (import->gaps)
+        if (outcome->gaps)
                 (void)snprintf(text, room,
                                "the trace lost %" PRIu64 " events: %" PRIu64 " exits in %" PRIu64
                                " ranges are missing (table gap)",
-                               import->lost, import->missing, import->gaps);
-        else if (!import->ended)
+                               outcome->lost, outcome->missing, outcome->gaps);
+        else if (!outcome->ended)
                 (void)snprintf(text, room, "the trace ends before the guest%s",
-                               import->phase == IMPORT_HANDLING ? ", while an exit was handled" : "");
-        else if (import->snapshots_lost)
+                               outcome->handling ? ", while an exit was handled" : "");
+        else if (outcome->snapshots_lost)
                 (void)snprintf(text, room, "the trace lost %" PRIu64 " events: a device state is missing",
-                               import->lost);
+                               outcome->lost);
         else if (!stream->begun || stream->option_count < stream->markers)
                 (void)snprintf(text, room, "the trace lost %" PRIu64 " events: options of the recording are missing",
-                               import->lost);
+                               outcome->lost);
+        else if (run->of_vmm && outcome->lost)
+                (void)snprintf(text, room, "the trace lost %" PRIu64 " events: calls of the VMM may be missing",
+                               outcome->lost);
 }
 
-static bool second_pass(struct import_run *run, sqlite3 *db, struct hwaccl_error *error)
+static bool import_exits(struct import_run *run, sqlite3 *db, struct outcome *outcome, struct hwaccl_error *error)
 {
         const struct trace_sink sink = {run, take, ignore_discarded};
-        struct hwaccl_import_result *result = run->result;
         struct trace_import *import = run->import;
 
         if (!import_init(import, db, run->stream, error) || !run->source->read(run->source->opaque, &sink, error) ||
             !import_close(import, error))
                 return false;
-        explain(run, result->problem, sizeof(result->problem));
+        *outcome = (struct outcome){.taken = import->taken,
+                                    .lost = import->lost,
+                                    .gaps = import->gaps,
+                                    .missing = import->missing,
+                                    .ended = import->ended,
+                                    .handling = import->phase == IMPORT_HANDLING,
+                                    .snapshots_lost = import->snapshots_lost,
+                                    .end = &import->end};
+        return true;
+}
+
+static bool import_vmm(struct import_run *run, sqlite3 *db, struct outcome *outcome, struct hwaccl_error *error)
+{
+        const struct trace_sink sink = {run, take, ignore_discarded};
+        struct vmm_import *import = &run->vmm;
+
+        if (!vmm_import_init(import, db, &run->survey, run->stream, error) ||
+            !run->source->read(run->source->opaque, &sink, error) || !vmm_import_close(import, error))
+                return false;
+        *outcome = (struct outcome){.taken = import->taken,
+                                    .lost = import->lost,
+                                    .gaps = import->gaps,
+                                    .missing = import->missing,
+                                    .ended = import->ended,
+                                    .end = &import->end};
+        return true;
+}
+
+static bool second_pass(struct import_run *run, sqlite3 *db, struct hwaccl_error *error)
+{
+        struct hwaccl_import_result *result = run->result;
+        struct outcome outcome;
+
+        if (!(run->of_vmm ? import_vmm(run, db, &outcome, error) : import_exits(run, db, &outcome, error)))
+                return false;
+        explain(run, &outcome, result->problem, sizeof(result->problem));
         result->complete = result->problem[0] == '\0';
-        result->events = import->taken;
-        result->lost = import->lost;
-        result->gaps = import->gaps;
-        result->missing = import->missing;
+        result->events = outcome.taken;
+        result->lost = outcome.lost;
+        result->gaps = outcome.gaps;
+        result->missing = outcome.missing;
         int64_t exits = 0;
         if (!database_integer(db, "SELECT count(*) FROM exit", 0, &exits, error))
                 return false;
         result->exits = (uint64_t)exits;
+        const struct trace_end *how = outcome.end;
         const struct recording_end end = {
-                .end = import->ended && import->end.end < HWACCL_END_COUNT ? import->end.end : HWACCL_END_NONE,
-                .code = import->ended ? import->end.code : 0,
-                .message = import->ended && *import->end.message ? import->end.message : NULL,
+                .end = outcome.ended && how->end < HWACCL_END_COUNT ? how->end : HWACCL_END_NONE,
+                .code = outcome.ended ? how->code : 0,
+                .message = outcome.ended && *how->message ? how->message : NULL,
         };
         return writer_database_status(db, &end, result->complete ? NULL : result->problem, true, error);
 }
@@ -165,6 +262,8 @@ static bool make_recording(struct import_run *run, struct hwaccl_error *error)
                 good = writer_database_fill(db, &head, error) && second_pass(run, db, error);
                 import_free(run->import);
                 free(run->import);
+                if (run->of_vmm)
+                        vmm_import_free(&run->vmm);
         }
         return writer_database_close(db, good ? error : &late) && good;
 }

@@ -19,7 +19,7 @@ static struct survey_stream *find_stream(struct survey *survey, const struct tra
                 return NULL;
         }
         if (survey->stream_count == SURVEY_STREAM_MAX) {
-                hwaccl_error_set(error, "the trace has more than %u virtual CPUs", SURVEY_STREAM_MAX);
+                hwaccl_error_set(error, "the trace has more than %u virtual CPUs and lanes", SURVEY_STREAM_MAX);
                 return NULL;
         }
         struct survey_stream *stream = &survey->stream[survey->stream_count++];
@@ -137,6 +137,7 @@ bool survey_take(void *opaque, const struct trace_event *event, struct hwaccl_er
                 if (!stream->begun && stream->keyframe_interval == 0)
                         stream->keyframe_interval = event->as.keyframe.interval;
                 return true;
+        case TRACE_RECORD: stream->records++; return true;
         case TRACE_VM_EXIT:
                 if (!stream->begun && stream->time == 0)
                         stream->time = event->as.vm_exit.entered;

@@ -7,7 +7,7 @@
 #include "core/machine/board/device.h"
 #include "hwaccl/recording.h"
 
-#define SURVEY_STREAM_MAX       64u /* virtual CPUs in a trace */
+#define SURVEY_STREAM_MAX       256u /* virtual CPUs, and other lanes of a VMM, in a trace */
 #define SURVEY_OPTION_MAX       4096u
 #define SURVEY_OPTION_BYTES_MAX (1u << 20) /* of names and values */
 
@@ -22,6 +22,7 @@ struct survey_stream {
         uint32_t pid;
         uint32_t vcpu;
         uint64_t events;
+        uint64_t records;    /* events `record`: a lane of a VMM */
         uint64_t last_exit;  /* greatest exit number */
         uint64_t beginnings; /* number of recordings; more than one cannot be distinguished */
         bool begun;          /* an event begin was seen */

@@ -1,6 +1,7 @@
 /* The life of a trace of one virtual CPU, from the module with the provider to the end event. */
 #include "tracer/lttng/lttng.h"
 
+#include "tracer/lttng/lttng_provider.h"
 #include "tracer/lttng/module.h"
 #include "tracer/lttng/trace_probe.h"
 #include "tracer/record/recorder.h"
@@ -104,7 +105,7 @@ struct hwaccl_lttng *trace_probe_create(const struct hwaccl_lttng_config *config
 }
 
 /* This file lists the processes whose events must be in the trace. */
-static bool announce(uint32_t vcpu, struct hwaccl_error *error)
+bool lttng_announce(uint32_t vcpu, struct hwaccl_error *error)
 {
         const char *path = getenv("HWACCL_LTTNG_PROCESSES");
 
@@ -117,10 +118,8 @@ static bool announce(uint32_t vcpu, struct hwaccl_error *error)
         return written || hwaccl_error_set(error, "HWACCL_LTTNG_PROCESSES: %s: %s", path, strerror(errno));
 }
 
-struct hwaccl_lttng *hwaccl_lttng_create(const struct hwaccl_lttng_config *config, struct hwaccl_error *error)
+const struct trace_provider *lttng_load_provider(struct hwaccl_error *error)
 {
-        if (!announce(config->vcpu, error))
-                return NULL;
         /* for the library's constructor; keep the user's setting */
         (void)setenv("LTTNG_UST_ALLOW_BLOCKING", "1", 0);
         void *symbol = module_symbol("hwaccl-lttng.so", TRACE_PROVIDER_SYMBOL, error);
@@ -133,7 +132,15 @@ struct hwaccl_lttng *hwaccl_lttng_create(const struct hwaccl_lttng_config *confi
                 hwaccl_error_set(error, "hwaccl-lttng.so has version %s, expected " HWACCL_VERSION, provider->version);
                 return NULL;
         }
-        return trace_probe_create(config, provider, error);
+        return provider;
+}
+
+struct hwaccl_lttng *hwaccl_lttng_create(const struct hwaccl_lttng_config *config, struct hwaccl_error *error)
+{
+        if (!lttng_announce(config->vcpu, error))
+                return NULL;
+        const struct trace_provider *provider = lttng_load_provider(error);
+        return provider ? trace_probe_create(config, provider, error) : NULL;
 }
 
 struct hwaccl_probe *hwaccl_lttng_probe(struct hwaccl_lttng *lttng)

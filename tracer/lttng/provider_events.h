@@ -24,6 +24,7 @@ LTTNG_UST_TRACEPOINT_ENUM(hwaccl, effect_kind, LTTNG_UST_TP_ENUM_VALUES(HWACCL_E
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, thread_moment, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_MOMENTS))
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, event_source, LTTNG_UST_TP_ENUM_VALUES(HWACCL_EVENT_SOURCES(PROVIDER_NAME)))
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, delivery_step, LTTNG_UST_TP_ENUM_VALUES(HWACCL_DELIVERY_STEPS(PROVIDER_NAME)))
+LTTNG_UST_TRACEPOINT_ENUM(hwaccl, record_type, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_RECORDS PROVIDER_RECORDS_MORE))
 LTTNG_UST_TRACEPOINT_ENUM(hwaccl, register_access, LTTNG_UST_TP_ENUM_VALUES(PROVIDER_ACCESSES))
 
 PROVIDER_EVENT(begin, INFO,
@@ -116,6 +117,23 @@ PROVIDER_EVENT(keyframe, DEBUG_SYSTEM,
                lttng_ust_field_integer(uint64_t, clock, event->as.keyframe.clock)
                        lttng_ust_field_integer(uint32_t, interval, event->as.keyframe.interval)
                                HWACCL_SUBJECT_FIELDS(PROVIDER_KEYFRAME_FIELD))
+
+PROVIDER_EVENT(record, DEBUG_LINE,
+               lttng_ust_field_enum(hwaccl, record_type, uint8_t, type, event->as.record.type)
+                       lttng_ust_field_integer(uint32_t, total, event->as.record.total)
+                               lttng_ust_field_integer(uint32_t, offset, event->as.record.offset)
+                                       lttng_ust_field_sequence_hex(uint8_t, data, event->as.record.data, uint32_t,
+                                                                    event->as.record.size))
+
+PROVIDER_EVENT(vmm_exit, INFO,
+               lttng_ust_field_enum(hwaccl, exit_reason, uint16_t, reason,
+                                    (uint16_t)event->as.vmm_exit.state->exit_reason)
+                       lttng_ust_field_integer_hex(uint64_t, rip, event->as.vmm_exit.state->rip)
+                               HWACCL_SUBJECT_FIELDS(PROVIDER_VMM_EXIT_FIELD) lttng_ust_field_integer_hex(
+                                       uint8_t, unknown, event->as.vmm_exit.unknown)
+                                       lttng_ust_field_integer(uint64_t, order, event->as.vmm_exit.order)
+                                               lttng_ust_field_integer(uint64_t, entered, event->as.vmm_exit.entered)
+                                                       lttng_ust_field_integer(uint64_t, left, event->as.vmm_exit.left))
 
 PROVIDER_EVENT(device_state, DEBUG_SYSTEM,
                lttng_ust_field_sequence_hex(uint8_t, data, event->as.device_state.data, uint32_t,

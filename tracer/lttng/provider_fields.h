@@ -40,6 +40,24 @@
                                 lttng_ust_field_sequence_hex(uint8_t, data, event->as.value.data, uint16_t,            \
                                                              event->as.value.size)
 
+#define PROVIDER_RECORDS                                                                                               \
+        lttng_ust_field_enum_value("entry", 1) lttng_ust_field_enum_value("offer", 2)                                  \
+                lttng_ust_field_enum_value("exit", 3) lttng_ust_field_enum_value("clock", 4)                           \
+                        lttng_ust_field_enum_value("input", 5) lttng_ust_field_enum_value("effect", 6)                 \
+                                lttng_ust_field_enum_value("reclaim", 7) lttng_ust_field_enum_value("handled", 8)      \
+                                        lttng_ust_field_enum_value("unhandled", 9)                                     \
+                                                lttng_ust_field_enum_value("snapshot", 10)
+#define PROVIDER_RECORDS_MORE                                                                                          \
+        lttng_ust_field_enum_value("annotation", 11) lttng_ust_field_enum_value("mark", 12)                            \
+                lttng_ust_field_enum_value("walk", 13) lttng_ust_field_enum_value("thread_time", 14)                   \
+                        lttng_ust_field_enum_value("fault", 15) lttng_ust_field_enum_value("kvm_run", 16)              \
+                                lttng_ust_field_enum_value("vmm_state", 17) lttng_ust_field_enum_value("lane", 18)     \
+                                        lttng_ust_field_enum_value("call", 19)                                         \
+                                                lttng_ust_field_enum_value("call_data", 20)                            \
+                                                        lttng_ust_field_enum_value("called", 21)                       \
+                                                                lttng_ust_field_enum_value("kernel_exit", 22)          \
+                                                                        lttng_ust_field_enum_value("kernel_event", 23)
+
 /* 'has' says which of the others have a value. */
 #define PROVIDER_FAULT_STEP                                                                                            \
         lttng_ust_field_integer_hex(uint8_t, has, event->as.fault.link.has)                                            \
@@ -72,5 +90,14 @@
 #define PROVIDER_EXIT_HWACCL_FIELD_TABLE(name, member, width)
 #define PROVIDER_EXIT_HWACCL_FIELD_EXIT(name, member, width)                                                           \
         lttng_ust_field_integer_hex(PROVIDER_BITS_##width, name, event->as.vm_exit.state->member)
+
+/* The same of a VMM's exit. */
+#define PROVIDER_VMM_EXIT_FIELD(name, member, width, group, vmcs) PROVIDER_VMM_EXIT_##group(name, member, width)
+#define PROVIDER_VMM_EXIT_HWACCL_FIELD_GENERAL(name, member, width)
+#define PROVIDER_VMM_EXIT_HWACCL_FIELD_CONTROL(name, member, width)
+#define PROVIDER_VMM_EXIT_HWACCL_FIELD_SEGMENT(name, member, width)
+#define PROVIDER_VMM_EXIT_HWACCL_FIELD_TABLE(name, member, width)
+#define PROVIDER_VMM_EXIT_HWACCL_FIELD_EXIT(name, member, width)                                                       \
+        lttng_ust_field_integer_hex(PROVIDER_BITS_##width, name, event->as.vmm_exit.state->member)
 
 #endif

@@ -111,6 +111,18 @@ static const struct field thread_time_fields[] = {FIELD(moment, U8, thread_time)
 static const struct field end_fields[] = {FIELD(end, U32, end),   FIELD(code, U64, end),    FIELD(message, TEXT, end),
                                           FIELD(exits, U64, end), FIELD(emitted, U64, end), END};
 
+static const struct field record_fields[] = {FIELD(type, U8, record),
+                                             FIELD(total, U32, record),
+                                             FIELD(offset, U32, record),
+                                             {"data", FIELD_BYTES, AT(as.record.data), AT(as.record.size)},
+                                             END};
+static const struct field vmm_exit_fields[] = {FIELD(unknown, U8, vmm_exit),
+                                               FIELD(order, U64, vmm_exit),
+                                               FIELD(entered, U64, vmm_exit),
+                                               FIELD(left, U64, vmm_exit),
+                                               {"rip", FIELD_U64, offsetof(struct decoded, state.rip), 0},
+                                               END};
+
 static const struct field *const tables[TRACE_EVENT_COUNT] = {
         [TRACE_BEGIN] = begin_fields,
         [TRACE_MARKER] = marker_fields,
@@ -130,6 +142,8 @@ static const struct field *const tables[TRACE_EVENT_COUNT] = {
         [TRACE_DEVICE_STATE] = device_state_fields,
         [TRACE_THREAD_TIME] = thread_time_fields,
         [TRACE_END] = end_fields,
+        [TRACE_RECORD] = record_fields,
+        [TRACE_VMM_EXIT] = vmm_exit_fields,
 };
 
 /* One event class of a trace, and the positions of its fields. */
@@ -345,6 +359,8 @@ bool ctf_decode(struct ctf_decoder *decoder, const bt_event *event, struct hwacc
                 decoded->event.as.keyframe.state = &decoded->state;
         else if (known->kind == TRACE_VM_EXIT)
                 decoded->event.as.vm_exit.state = &decoded->state;
+        else if (known->kind == TRACE_VMM_EXIT)
+                decoded->event.as.vmm_exit.state = &decoded->state;
         for (size_t i = 0; i < known->count; i++) {
                 const bt_field *from = bt_field_structure_borrow_member_field_by_index_const(payload, known->index[i]);
                 if (!take_field(decoded, known->field[i], from))

@@ -49,6 +49,8 @@ unsigned trace_event_parts(struct trace_event *event, struct trace_part *parts)
         case TRACE_EMULATE: parts[0] = PART(emulate.code, event->as.emulate.size, false); return 1;
         case TRACE_DEVICE_STATE: parts[0] = PART(device_state.data, event->as.device_state.size, false); return 1;
         case TRACE_END: parts[0] = PART(end.message, 0, true); return 1;
+        case TRACE_RECORD: parts[0] = PART(record.data, event->as.record.size, false); return 1;
+        case TRACE_VMM_EXIT: parts[0] = PART(vmm_exit.state, page, false); return 1;
         default: return 0;
         }
 }

@@ -7,6 +7,9 @@
  * as they happen [fault] [irq_reclaim] [emulate] handled [device_state]; device_state thread_time end. Every event has
  * the number of the exit that it belongs to (that of the next one between two exits), and a consecutive sequence
  * number, which also counts events that are not traced (an exit without any traced event counts as one).
+ *
+ * The recorder of another VMM (lttng_records.h) has a stream for each lane, whose number is in vcpu: begin and marker,
+ * then a record for each record of the lane, and vmm_exit before that of an exit; end.
  */
 #ifndef HWACCL_TRACER_LTTNG_TRACE_EVENT_H
 #define HWACCL_TRACER_LTTNG_TRACE_EVENT_H
@@ -37,7 +40,9 @@
         X(HANDLED, handled)                                                                                            \
         X(DEVICE_STATE, device_state)                                                                                  \
         X(THREAD_TIME, thread_time)                                                                                    \
-        X(END, end)
+        X(END, end)                                                                                                    \
+        X(RECORD, record)                                                                                              \
+        X(VMM_EXIT, vmm_exit)
 
 enum trace_event_kind {
 #define X(identifier, name) TRACE_##identifier,
@@ -152,6 +157,24 @@ struct trace_end {
         uint64_t emitted; /* number of traced events, including this one */
 };
 
+#define TRACE_RECORD_PIECE 8192u /* bytes of a record in one event, at most: LTTng's smallest buffers hold them */
+
+struct trace_record { /* or a piece of one: ring_records.h. Its stamps are times, its mark is 0 */
+        uint8_t type;
+        uint32_t total;  /* bytes of the record */
+        uint32_t offset; /* of the piece in it */
+        const uint8_t *data;
+        uint32_t size;
+};
+
+struct trace_vmm_exit {
+        const struct hwaccl_subject_state *state;
+        uint8_t unknown; /* bits: 1 RIP, 2 and following the exit information in the order of the field table */
+        uint64_t order;  /* number in the sequence over all lanes; 0: it has none */
+        uint64_t entered;
+        uint64_t left;
+};
+
 struct trace_event {
         enum trace_event_kind kind;
         uint32_t pid;
@@ -174,6 +197,8 @@ struct trace_event {
                 struct trace_device_state device_state;
                 struct trace_thread_time thread_time;
                 struct trace_end end;
+                struct trace_record record;
+                struct trace_vmm_exit vmm_exit;
         } as;
 };
 

@@ -17,6 +17,7 @@
 
 struct hwaccl_recorder;
 struct record_merge;
+struct record_tap;
 
 struct hwaccl_recorder_config {
         const char *path; /* of the database */
@@ -34,6 +35,7 @@ struct hwaccl_recorder_config {
         unsigned thread_max;                  /* lanes of this process that may be added; for the writer */
         const struct recorder_sink_ops *sink; /* NULL: the writer, which keeps every exit */
         const void *sink_settings;            /* as the sink says. Lent for the call */
+        struct record_tap *tap;               /* gets the records of all lanes; NULL: none. Lent until the end */
         struct record_merge *merge; /* another source of exits, for the writer; NULL: none. Lent until the end */
 };
 

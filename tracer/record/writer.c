@@ -82,6 +82,7 @@ static void roll_back(struct writer *writer)
         writer->in_transaction = false;
         for (unsigned i = 0; i < writer->lane_count; i++) {
                 struct writer_lane *lane = &writer->lane[i];
+                lane->decoder.tap = NULL; /* the records come again */
                 lane->decoder.state = lane->committed;
                 memcpy(lane->decoder.device_state, lane->committed_devices, lane->decoder.device_bytes);
                 lane->position = lane->committed_position;
@@ -169,6 +170,7 @@ static bool init_lane(struct writer *writer, struct ring *ring, const struct hwa
 
         lane->ring = ring;
         consumer_attach(&writer->consumer, ring);
+        decoder->tap = writer->tap;
         if (index > 0)
                 decoder->clock = writer->lane[0].decoder.clock;
         ring->header->stamp_kind = decoder->clock.kind;
@@ -385,6 +387,7 @@ static struct recorder_sink *create(const struct hwaccl_recorder_config *config,
         writer->sink.ops = &recorder_writer;
         writer->keyframe_interval = config->keyframe_interval;
         writer->merge = config->merge;
+        writer->tap = config->tap;
         writer->lane_max = (config->vcpu_max > ring_count ? config->vcpu_max : ring_count) + config->thread_max;
         if (!consumer_init(&writer->consumer, config->vcpu_max ? REST_REMOTE_NS : REST_NS, error)) {
                 free(writer);

@@ -25,6 +25,7 @@ struct writer {
         struct writer_lane *lane;
         unsigned lane_count;
         unsigned lane_max;
+        struct record_tap *tap;     /* NULL: none */
         struct record_merge *merge; /* NULL: the rings have all exits */
         uint32_t keyframe_interval;
         _Atomic(struct ring *) joining; /* to be added; NULL: none, or it was */

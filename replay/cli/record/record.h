@@ -190,6 +190,10 @@ struct record_descriptors {
 /** record_descriptors_find - those that a program started now inherits, but standard error */
 bool record_descriptors_find(struct record_descriptors *inherited, struct hwaccl_error *error);
 
+/** record_descriptors_hide - in a child: those that the recorder has opened since are not inherited by its program.
+ * Libraries may have opened some that would be */
+void record_descriptors_hide(const struct record_descriptors *inherited);
+
 /** record_descriptors_leave - close them here, where a program has inherited them; frees the list */
 void record_descriptors_leave(struct record_descriptors *inherited);
 

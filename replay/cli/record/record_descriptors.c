@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,6 +39,25 @@ bool record_descriptors_find(struct record_descriptors *inherited, struct hwaccl
         if (directory)
                 (void)closedir(directory);
         return good || hwaccl_error_set(error, "cannot find the open descriptors: %s", strerror(errno));
+}
+
+/* The next inherited one, from @fd on; or @most. */
+static unsigned next_inherited(const struct record_descriptors *inherited, unsigned fd, unsigned most)
+{
+        for (size_t i = 0; i < inherited->count; i++)
+                if ((unsigned)inherited->fd[i] >= fd && (unsigned)inherited->fd[i] < most)
+                        most = (unsigned)inherited->fd[i];
+        return most;
+}
+
+void record_descriptors_hide(const struct record_descriptors *inherited)
+{
+        for (unsigned fd = STDERR_FILENO + 1u; fd < INT_MAX;) {
+                unsigned kept = next_inherited(inherited, fd, INT_MAX);
+                if (kept > fd)
+                        (void)close_range(fd, kept - 1, CLOSE_RANGE_CLOEXEC);
+                fd = kept + 1;
+        }
 }
 
 void record_descriptors_leave(struct record_descriptors *inherited)

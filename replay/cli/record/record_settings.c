@@ -294,7 +294,7 @@ static bool is_for_machine(const struct cli_option *option)
 {
         static const char *const common[] = {
                 "output",   "force",        "mode",   "anonymous",       "max-exits", "timeout", "keyframe-interval",
-                "together", "kernel-exits", "attach", "flight-recorder", "trigger"};
+                "together", "kernel-exits", "attach", "flight-recorder", "trigger",   "lttng"};
 
         for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
                 if (strcmp(option->name, common[i]) == 0)
@@ -353,6 +353,8 @@ static bool check_attach(const struct record_settings *settings, int argc, char 
                 (void)cli_usage_error(command, "--%s does not apply to --attach", option->name);
         else if (settings->together)
                 (void)cli_usage_error(command, "--together does not apply to --attach: the VMM always goes on");
+        else if (settings->lttng)
+                (void)cli_usage_error(command, "--lttng does not apply to --attach");
         else if (!settings->output)
                 (void)cli_usage_error(command, "no recording given; use -o FILE");
         else

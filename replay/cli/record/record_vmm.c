@@ -4,6 +4,7 @@
 #include "replay/cli/record/record_host.h"
 
 #include "tracer/interpose/vmm_recorder.h"
+#include "tracer/lttng/lttng_records.h"
 #include "tracer/lttng/module.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ struct vmm {
         struct vmm_recorder *recorder;
         struct record_descriptors inherited;
         struct record_files *files;
+        struct lttng_records *lttng; /* NULL: no events for LTTng */
         char *program;
         char library[PATH_MAX];
         sigset_t awaited; /* signals that are taken with sigtimedwait(2) */
@@ -63,6 +65,34 @@ static bool find_library(struct vmm *vmm, struct hwaccl_error *error)
                hwaccl_error_set(error, "%s: LD_PRELOAD takes no path with blanks or colons", vmm->library);
 }
 
+static bool create_lttng(struct vmm *vmm, const struct record_options *table, struct hwaccl_error *error)
+{
+        const struct lttng_records_config config = {.options = table->row,
+                                                    .option_count = table->count,
+                                                    .keyframe_interval = vmm->settings->keyframe_interval};
+
+        if (!vmm->settings->lttng)
+                return true;
+        vmm->lttng = lttng_records_create(&config, error);
+        if (!vmm->lttng)
+                return hwaccl_error_prefix(error, "--lttng");
+        if (!lttng_records_traced(vmm->lttng))
+                cli_notice(vmm->settings->command,
+                           "--lttng: no session traces hwaccl:record yet; start a session daemon and enable the "
+                           "events hwaccl:*, or use scripts/lttng-session");
+        return true;
+}
+
+/* A trace that lost no event has as many as this line says. */
+static void finish_lttng(struct vmm *vmm, unsigned end, uint64_t code, const char *message)
+{
+        if (!vmm->lttng)
+                return;
+        uint64_t emitted = lttng_records_finish(vmm->lttng, end, code, message);
+        vmm->lttng = NULL;
+        cli_notice(vmm->settings->command, "emitted %" PRIu64 " LTTng events of process %ld", emitted, (long)getpid());
+}
+
 static bool create_recorder(struct vmm *vmm, int argc, char **argv, struct hwaccl_error *error)
 {
         const struct record_settings *settings = vmm->settings;
@@ -71,6 +101,10 @@ static bool create_recorder(struct vmm *vmm, int argc, char **argv, struct hwacc
         if (!record_options_collect_vmm(&table, settings, argc, argv)) {
                 record_options_free(&table);
                 return hwaccl_error_set(error, "out of memory");
+        }
+        if (!create_lttng(vmm, &table, error)) {
+                record_options_free(&table);
+                return false;
         }
         const struct hwaccl_flight_config flight = record_flight_config(settings);
         const struct hwaccl_recorder_config config = {
@@ -82,6 +116,7 @@ static bool create_recorder(struct vmm *vmm, int argc, char **argv, struct hwacc
                 .keyframe_interval = settings->keyframe_interval,
                 .sink = settings->flight_text ? &hwaccl_flight_recorder : NULL,
                 .sink_settings = &flight,
+                .tap = vmm->lttng ? lttng_records_tap(vmm->lttng) : NULL,
         };
         vmm->files = record_files_create(settings->anonymous);
         vmm->recorder = vmm_recorder_create(&config, settings->max_exits, settings->kernel_exits, error);
@@ -109,6 +144,8 @@ _Noreturn static void execute(const struct vmm *vmm, struct sigaction *child_act
 
         (void)sigaction(SIGCHLD, child_action, NULL);
         cli_restore_output_signals();
+        if (vmm->lttng)
+                record_descriptors_hide(&vmm->inherited);
         if (vmm->settings->together) {
                 (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
                 if (getppid() != parent) /* it has died already, and does not read the report */
@@ -231,16 +268,22 @@ static bool finish(struct vmm *vmm, const char *how, struct hwaccl_error *error)
         vmm_recorder_annotate(recorder, "vmm_wait_status", number);
         vmm_recorder_annotate(recorder, "vmm_end", how);
         vmm->recorder = NULL;
-        if (vmm->timed_out || limit)
-                return vmm_recorder_finish(recorder, HWACCL_END_STOPPED,
-                                           vmm->timed_out ? HWACCL_STOP_TIMEOUT : HWACCL_STOP_MAX_EXITS, NULL, error);
-        if (WIFSIGNALED(vmm->wait_status)) {
-                char message[128];
-                (void)snprintf(message, sizeof(message), "the VMM was %s", how);
-                return vmm_recorder_finish(recorder, HWACCL_END_ERROR, 0, message, error);
+        unsigned end = HWACCL_END_EXIT_CODE;
+        uint64_t code = (uint64_t)WEXITSTATUS(vmm->wait_status);
+        char killed[128];
+        const char *message = NULL;
+        if (vmm->timed_out || limit) {
+                end = HWACCL_END_STOPPED;
+                code = vmm->timed_out ? HWACCL_STOP_TIMEOUT : HWACCL_STOP_MAX_EXITS;
+        } else if (WIFSIGNALED(vmm->wait_status)) {
+                end = HWACCL_END_ERROR;
+                code = 0;
+                (void)snprintf(killed, sizeof(killed), "the VMM was %s", how);
+                message = killed;
         }
-        return vmm_recorder_finish(recorder, HWACCL_END_EXIT_CODE, (uint64_t)WEXITSTATUS(vmm->wait_status), NULL,
-                                   error);
+        bool good = vmm_recorder_finish(recorder, end, code, message, error);
+        finish_lttng(vmm, end, code, message);
+        return good;
 }
 
 /* Why there is no vCPU in the recording. */
@@ -324,6 +367,8 @@ int record_run_vmm(const struct record_settings *settings, int argc, char **argv
                 if (vmm.recorder)
                         (void)vmm_recorder_finish(vmm.recorder, HWACCL_END_ERROR, 0, error.message,
                                                   &(struct hwaccl_error){""});
+                if (vmm.lttng)
+                        (void)lttng_records_finish(vmm.lttng, HWACCL_END_ERROR, 0, error.message);
         }
         record_descriptors_free(&vmm.inherited);
         record_files_free(vmm.files);

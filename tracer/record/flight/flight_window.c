@@ -2,6 +2,7 @@
 #include "tracer/record/flight/flight_internal.h"
 
 #include "core/assert.h"
+#include "tracer/ring/record_tap.h"
 
 #include <inttypes.h>
 
@@ -83,6 +84,8 @@ static bool take(struct flight *flight, struct flight_lane *lane, const struct r
             !((lane->segment_count == 0 || flight_segment_write(flight, lane, lane->position)) &&
               flight_segment_begin(flight, lane, lane->position)))
                 return false;
+        if (flight->config.tap)
+                flight->config.tap->record(flight->config.tap, lane->vcpu, record, &flight->clock);
         lane->position += (uint64_t)record->words * 8;
         count_event(flight, lane, record);
         if (ring_record_is_kept(record) && !flight_keep(flight, lane, record))
