@@ -33,12 +33,15 @@ static void add_vcpu(struct kvm_process *found, uint32_t id)
 static void take_descriptor(struct kvm_process *found, const char *name)
 {
         static const char vm[] = "anon_inode:kvm-vm", vcpu[] = "anon_inode:kvm-vcpu";
-        unsigned id;
+        const bool is_vcpu = strncmp(name, vcpu, sizeof(vcpu) - 1) == 0;
+        char *end;
 
-        if (strcmp(name, vm) == 0 || strncmp(name, vcpu, sizeof(vcpu) - 1) == 0)
-                found->vm = true;
-        if (sscanf(name, "anon_inode:kvm-vcpu:%u", &id) == 1)
-                add_vcpu(found, id);
+        found->vm = found->vm || is_vcpu || strcmp(name, vm) == 0;
+        if (!is_vcpu || name[sizeof(vcpu) - 1] != ':')
+                return;
+        unsigned long id = strtoul(name + sizeof(vcpu), &end, 10);
+        if (end > name + sizeof(vcpu) && *end == '\0' && id <= UINT32_MAX)
+                add_vcpu(found, (uint32_t)id);
 }
 
 static bool refuse(pid_t process, int reason, struct hwaccl_error *error)
@@ -124,14 +127,16 @@ void kvm_process_thread_name(pid_t process, pid_t thread, char *name, size_t roo
 bool kvm_process_thread_runs(pid_t process, pid_t thread)
 {
         char path[PATH_ROOM], text[128];
-        unsigned long call, descriptor, request;
+        char *end;
 
         (void)snprintf(path, sizeof(path), "/proc/%ld/task/%ld/syscall", (long)process, (long)thread);
         read_line(path, text, sizeof(text));
         if (strcmp(text, "running") == 0)
                 return true;
-        return sscanf(text, "%lu %lx %lx", &call, &descriptor, &request) == 3 && call == SYS_ioctl &&
-               request == KVM_RUN;
+        if (strtoul(text, &end, 10) != SYS_ioctl || *end != ' ')
+                return false;
+        (void)strtoul(end, &end, 16); /* the descriptor */
+        return *end == ' ' && strtoul(end, &end, 16) == KVM_RUN && *end == ' ';
 }
 
 void kvm_process_program(pid_t process, char *name, size_t room)
