@@ -204,6 +204,24 @@ static void an_exit_that_lasts_is_not_kept_back(void **state)
         expect_text(ORDERED, "4 1 4 0");
 }
 
+/* The host took the processor away before the kernel said that the VMM gets the exit. */
+static void an_exit_for_the_vmm_is_not_taken_for_the_kernels(void **state)
+{
+        (void)state;
+        begin(NULL);
+        put(0, entry_of(0), 1000);
+        put(0, vcpu_exit(0, HWACCL_EXIT_IO_INSTRUCTION), 2000);
+        put_round(1, 1, 3000);
+        write_until(10000, 2000, false); /* the other thread does not wait for ever */
+        assert_int_equal(attaching.lanes.counts.exits, 2);
+        put(0, user_of(KVM_EXIT_IO, 0, 0), 50000000);
+        write_until(0, 0, true);
+        end();
+        expect_text("SELECT group_concat(vcpu || ' ' || reason || ' ' || handled_by) FROM exits JOIN (SELECT id, "
+                    "handled_by FROM kernel_exits) USING (id)",
+                    "0 I/O instruction VMM,1 CPUID kernel,1 I/O instruction VMM");
+}
+
 static void a_vcpu_may_change_its_thread(void **state)
 {
         (void)state;
@@ -352,6 +370,7 @@ int main(void)
                 cmocka_unit_test_teardown(exits_of_all_threads_are_in_one_order, remove_files),
                 cmocka_unit_test_teardown(handling_ends_at_the_next_entry, remove_files),
                 cmocka_unit_test_teardown(an_exit_that_lasts_is_not_kept_back, remove_files),
+                cmocka_unit_test_teardown(an_exit_for_the_vmm_is_not_taken_for_the_kernels, remove_files),
                 cmocka_unit_test_teardown(a_vcpu_may_change_its_thread, remove_files),
                 cmocka_unit_test_teardown(vcpus_of_several_vms_are_apart, remove_files),
                 cmocka_unit_test_teardown(an_exit_is_of_the_vcpu_that_was_entered, remove_files),

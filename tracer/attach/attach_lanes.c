@@ -1,5 +1,7 @@
 #include "tracer/attach/attach_lanes.h"
 
+#include "hwaccl/exit_reason.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,8 +142,8 @@ struct candidate {
         bool due;   /* to be written */
 };
 
-/* An exit that the kernel handles for long, such as a HLT, is not kept back for ever; what follows it are events of
- * that exit. */
+/* A HLT lasts, and is not kept back: what follows it are events of that exit. Of any other exit without an end the host
+ * took the processor away: who gets it is not known yet, and the other threads no longer wait for it. */
 static void look(struct attach_thread *thread, const struct attach_until *until, struct candidate *found)
 {
         struct exit_item *item = &found->item;
@@ -150,13 +152,10 @@ static void look(struct attach_thread *thread, const struct attach_until *until,
         found->ended = exit_stream_next(&thread->stream, false, item);
         if (!found->ended && !exit_stream_next(&thread->stream, true, item))
                 return;
-        if (found->ended)
-                found->due = time_of(item) <= until->complete;
-        else if (item->exit)
-                found->due = item->event[item->count - 1].stamp <= until->open;
-        else if (!until->all)
+        const bool late = item->event[item->count - 1].stamp <= until->open;
+        if (!found->ended && !until->all && (!item->exit || (late && exit_item_reason(item) != HWACCL_EXIT_HLT)))
                 return;
-        found->due = found->due || until->all;
+        found->due = until->all || (found->ended ? time_of(item) <= until->complete : late);
         found->thread = thread;
 }
 
