@@ -209,6 +209,7 @@ static void an_exit_for_the_vmm_is_not_taken_for_the_kernels(void **state)
 {
         (void)state;
         begin(NULL);
+        assert_true(attach_lanes_add(&attaching.lanes, 0));
         put(0, entry_of(0), 1000);
         put(0, vcpu_exit(0, HWACCL_EXIT_IO_INSTRUCTION), 2000);
         put_round(1, 1, 3000);
