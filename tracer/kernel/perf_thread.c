@@ -184,6 +184,15 @@ static int open_with_clock(struct perf_thread *thread)
         return open_events(thread);
 }
 
+/* Opening them takes milliseconds: until all were open, a running thread's exits lacked what the others would have said
+ * of them, such as that the VMM got one. */
+static void discard(struct perf_thread *thread)
+{
+        uint64_t head = __atomic_load_n(&thread->page->data_head, __ATOMIC_ACQUIRE);
+
+        __atomic_store_n(&thread->page->data_tail, head, __ATOMIC_RELEASE);
+}
+
 struct perf_thread *perf_thread_open(const struct kvm_formats *formats, pid_t number, enum stamp_kind stamps,
                                      int *reason, struct hwaccl_error *error)
 {
@@ -208,6 +217,7 @@ struct perf_thread *perf_thread_open(const struct kvm_formats *formats, pid_t nu
                 perf_thread_close(thread);
                 return NULL;
         }
+        discard(thread);
         thread->first_stamp = stamp_now(stamps);
         thread->first_ns = stamp_monotonic();
         return thread;
