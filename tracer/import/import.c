@@ -217,7 +217,7 @@ static bool import_vmm(struct import_run *run, sqlite3 *db, struct outcome *outc
 static bool second_pass(struct import_run *run, sqlite3 *db, struct hwaccl_error *error)
 {
         struct hwaccl_import_result *result = run->result;
-        struct outcome outcome;
+        struct outcome outcome = {.ended = false};
 
         if (!(run->of_vmm ? import_vmm(run, db, &outcome, error) : import_exits(run, db, &outcome, error)))
                 return false;
