@@ -28,12 +28,13 @@ static bool read_kept_records(void *opaque, const struct trace_sink *sink, struc
         return true;
 }
 
-static bool import_kept(const char *output, struct kept_selection *selection, struct hwaccl_import_result *result,
+static bool import_kept(struct kept_selection *selection, struct hwaccl_import_result *result,
                         struct hwaccl_error *error)
 {
         const struct import_source source = {selection, read_kept_records};
-        const struct hwaccl_import_config config = {.directory = "kept", .output = output, .force = true};
+        const struct hwaccl_import_config config = {.directory = "kept", .output = imported, .force = true};
 
+        (void)snprintf(imported, sizeof(imported), "%s-imported", path);
         return import_from(&source, &config, result, error);
 }
 
@@ -42,8 +43,7 @@ static void import(bool (*lost)(const struct trace_event *event), struct hwaccl_
         struct kept_selection selection = {lost};
         struct hwaccl_error error = {""};
 
-        (void)snprintf(imported, sizeof(imported), "%s-imported", path);
-        if (!import_kept(imported, &selection, result, &error))
+        if (!import_kept(&selection, result, &error))
                 fail_msg("%s", error.message);
 }
 
@@ -261,8 +261,7 @@ static void expect_refusal(const char *message)
         struct hwaccl_import_result result;
         struct hwaccl_error error = {""};
 
-        (void)snprintf(imported, sizeof(imported), "%s-imported", path);
-        assert_false(import_kept(imported, &selection, &result, &error));
+        assert_false(import_kept(&selection, &result, &error));
         if (!strstr(error.message, message))
                 fail_msg("'%s', not '%s'", error.message, message);
         assert_null(strchr(error.message, '\n'));
@@ -333,7 +332,7 @@ static void bytes_changed_at_random_do_no_harm(void **state)
                 uint8_t *byte = (uint8_t *)(uintptr_t)event->as.record.data + noise(&seed) % event->as.record.size;
                 const uint8_t before = *byte;
                 *byte ^= (uint8_t)(1u << noise(&seed) % 8);
-                if (import_kept(imported, &selection, &result, &error)) {
+                if (import_kept(&selection, &result, &error)) {
                         struct hwaccl_recording *recording = open_recording(imported);
                         (void)hwaccl_recording_check(recording, ignore, NULL, &error);
                         hwaccl_recording_close(recording);
