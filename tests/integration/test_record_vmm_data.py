@@ -35,9 +35,11 @@ class RecordVmmData(RecordVmmTest):
         self.check(6000)
         self.expect_coalesced(12000)
         # before the data of the exit itself, and with the exit that came after them
-        self.assertEqual(self.rows("SELECT access, address, data FROM accesses WHERE id = (SELECT exit FROM input WHERE value = 0 AND "
-                                   "kind = 13) LIMIT 3"),
-                         ["coalesced MMIO write|0xa0000|0000000000000000", "coalesced port write|0x70|01000000", "port write|0x3f8|00"])
+        accesses = self.rows("SELECT access, address, data FROM accesses WHERE id = (SELECT exit FROM input WHERE value = 0 AND kind = 13)")
+        self.assertEqual(accesses[:2], ["coalesced MMIO write|0xa0000|0000000000000000", "coalesced port write|0x70|01000000"])
+        for access in accesses[2:-1]:  # those of the other vCPU, if it came out of KVM meanwhile
+            self.assertRegex(access, "^coalesced ")
+        self.assertEqual(accesses[-1], "port write|0x3f8|00")
         self.assertEqual(self.rows("SELECT count(*) FROM (SELECT value, lag(value) OVER (PARTITION BY exit >> 40 ORDER BY exit, "
                                    "sequence) AS before FROM input WHERE kind IN (12, 13)) WHERE value < before"), ["0"])
 
