@@ -32,6 +32,7 @@ class BadRecordings(CommandTest):
             connection.commit()
         finally:
             connection.close()
+        self.reseal(copy)
         return copy
 
     def test_missing(self):
