@@ -145,21 +145,3 @@ INSERT INTO names SELECT 'kernel_event', * FROM (VALUES
   (0, 'lost'), (4, 'kvm_inj_virq'), (5, 'kvm_inj_exception'), (6, 'kvm_pio'), (7, 'kvm_mmio'), (8, 'kvm_fast_mmio'),
   (9, 'kvm_msr'), (10, 'kvm_cr'), (11, 'kvm_cpuid'), (12, 'kvm_page_fault'), (13, 'kvm_apic_accept_irq'),
   (14, 'kvm_set_irq'), (15, 'kvm_msi_set_irq'), (16, 'kvm_eoi'));
-
--- Digests (BLAKE2b, 32 bytes; FORMAT.md) of the rows of each block of exits, from a keyframe to the next one of the vCPU.
--- The first block of a vCPU also has what lies before it. Recordings of older versions have none.
-CREATE TABLE block_digest (
-  id INTEGER PRIMARY KEY,     -- exit.id of the keyframe; vCPU * 2^40 where the vCPU has none
-  content BLOB NOT NULL,      -- of what the guest and the handlers did
-  host_digest BLOB NOT NULL   -- of the columns that begin with host_, exit.sequence, and table thread_time
-) STRICT;
-
--- One row: the digests of the whole recording, made when it was finished.
-CREATE TABLE seal (
-  id INTEGER PRIMARY KEY CHECK (id = 1),
-  content BLOB NOT NULL,      -- nothing of the host: equal for two recordings of the same run
-  host_seal BLOB NOT NULL,    -- everything
-  host_origin BLOB,           -- seal of the recording that this one was made from; NULL: that had none, or there is none
-  host_key BLOB,              -- public Ed25519 key of who signed the seal; NULL: nobody did
-  host_signature BLOB
-) STRICT;

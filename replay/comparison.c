@@ -8,7 +8,6 @@ void replay_comparison_begin(struct replay_comparison *comparison, const struct 
 {
         comparison->exit = exit;
         comparison->ended = ended;
-        comparison->whole = false;
         comparison->input_next = 0;
         comparison->effect_next = 0;
         comparison->inputs_lost = false;
@@ -214,9 +213,8 @@ void replay_comparison_outcome(struct replay_comparison *comparison, enum hwaccl
 {
         const struct hwaccl_recorded_exit *exit = comparison->exit;
 
-        if (exit->outcome_known ? exit->outcome != replayed : comparison->whole)
-                replay_report_texts(&comparison->report, "outcome",
-                                    exit->outcome_known ? hwaccl_outcome_name(exit->outcome) : "none",
+        if (exit->outcome_known && exit->outcome != replayed)
+                replay_report_texts(&comparison->report, "outcome", hwaccl_outcome_name(exit->outcome),
                                     hwaccl_outcome_name(replayed));
 }
 

@@ -13,10 +13,8 @@ struct replay_comparison {
         bool ended;                              /* the recording has the end of its handling: nothing may be missing */
         size_t input_next;                       /* next in exit->inputs */
         size_t effect_next;                      /* next in exit->effects */
-        bool whole; /* hwaccl recorded it, and the exit is not the one at which it died: what is not known was removed
-                     */
-        bool inputs_lost; /* a wrong input was requested: suppress consequential differences */
-        bool cut_short;   /* the recording ends during this exit's handling: do not compare further */
+        bool inputs_lost;                        /* a wrong input was requested: suppress consequential differences */
+        bool cut_short; /* the recording ends during this exit's handling: do not compare further */
         struct replay_report report;
 };
 

@@ -48,10 +48,9 @@ void replay_engine_stand(struct replay_engine *engine)
         (void)hwaccl_vcpu_close(engine->vcpu, &error); /* where it fails, the next step says so */
 }
 
-static void begin_exit(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit, bool last)
+static void begin_exit(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit)
 {
-        replay_comparison_begin(&engine->comparison, exit, exit->outcome_known || !last);
-        engine->comparison.whole = !last;
+        replay_comparison_begin(&engine->comparison, exit, exit->outcome_known);
         engine->offered = false;
         engine->refused = false;
         engine->devices_differed = false;
@@ -66,23 +65,22 @@ static void finish_exit(struct replay_engine *engine, bool ended, const struct h
         const struct hwaccl_recorded_exit *exit = engine->comparison.exit;
         enum hwaccl_end end = hwaccl_machine_end(engine->machine);
 
-        if (engine->comparison.cut_short || !engine->comparison.ended)
+        if (engine->comparison.cut_short || !exit->outcome_known)
                 return;
         replay_comparison_inputs_end(&engine->comparison);
         bool failed = ended && (end == HWACCL_END_ERROR || end == HWACCL_END_ENTRY_FAILURE);
-        if (failed && !engine->comparison.inputs_lost && exit->outcome_known && exit->outcome != HWACCL_OUTCOME_FAILED)
+        if (failed && !engine->comparison.inputs_lost && exit->outcome != HWACCL_OUTCOME_FAILED)
                 replay_report_texts(&engine->comparison.report, "handling", hwaccl_outcome_name(exit->outcome),
                                     error->message);
 }
 
-void replay_engine_run(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit, bool compare_entry,
-                       bool last)
+void replay_engine_run(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit, bool compare_entry)
 {
         struct hwaccl_error error = {""};
 
         if (hwaccl_machine_end(engine->machine) != HWACCL_END_NONE) /* in the replay only: that exit was reported */
                 hwaccl_vcpu_resume(engine->vcpu);
-        begin_exit(engine, exit, last);
+        begin_exit(engine, exit);
         expect(engine, HWACCL_MOMENT_ENTRY, compare_entry ? exit->entry : NULL, &exit->entry_known);
         bool more = hwaccl_vcpu_step(engine->vcpu, &error);
         if (engine->transferred)

@@ -76,10 +76,8 @@ void replay_engine_destroy(struct replay_engine *engine);
 /** replay_engine_stand - make the state before the next entry the machine's only state */
 void replay_engine_stand(struct replay_engine *engine);
 
-/** replay_engine_run - the entry, the exit, and its handling. @last: of those that were recorded one after the other,
- * so that its handling may not have ended */
-void replay_engine_run(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit, bool compare_entry,
-                       bool last);
+/** replay_engine_run - the entry, the exit, and its handling */
+void replay_engine_run(struct replay_engine *engine, const struct hwaccl_recorded_exit *exit, bool compare_entry);
 
 /** replay_engine_settle - compare the state after the handling with @after, and continue from there; NULL: not recorded
  */

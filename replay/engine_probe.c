@@ -91,28 +91,20 @@ static void exit_observed(struct hwaccl_probe *probe, const struct hwaccl_subjec
 static void verdict(struct hwaccl_probe *probe, enum hwaccl_verdict replayed)
 {
         struct replay_engine *engine = probe_engine(probe);
-        const struct hwaccl_recorded_exit *exit = engine->comparison.exit;
-
         engine->verdict = replayed;
-        if (exit->verdict_known ? exit->verdict != replayed : engine->comparison.whole)
+        if (engine->comparison.exit->verdict_known && engine->comparison.exit->verdict != replayed)
                 replay_report_texts(&engine->comparison.report, "verdict",
-                                    exit->verdict_known ? hwaccl_verdict_name(exit->verdict) : "none",
+                                    hwaccl_verdict_name(engine->comparison.exit->verdict),
                                     hwaccl_verdict_name(replayed));
 }
 
 static void irq_reclaim(struct hwaccl_probe *probe, uint8_t vector, bool taken)
 {
         struct replay_engine *engine = probe_engine(probe);
-        const struct hwaccl_recorded_exit *exit = engine->comparison.exit;
-
-        if (!exit->offered || exit->offered_vector != vector)
-                return; /* that is a difference already */
-        if (exit->settled ? exit->taken != taken : engine->comparison.whole)
+        if (engine->comparison.exit->settled && engine->comparison.exit->offered_vector == vector &&
+            engine->comparison.exit->taken != taken)
                 replay_report_texts(&engine->comparison.report, "offered vector taken",
-                                    !exit->settled ? "not known"
-                                    : exit->taken  ? "yes"
-                                                   : "no",
-                                    taken ? "yes" : "no");
+                                    engine->comparison.exit->taken ? "yes" : "no", taken ? "yes" : "no");
 }
 
 static void input(struct hwaccl_probe *probe, const struct hwaccl_input *input)

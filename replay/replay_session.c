@@ -16,7 +16,6 @@ struct replay_session {
         const struct hwaccl_recorded_exit *exit;
         uint32_t vcpu;
         uint64_t next;
-        uint64_t end;  /* behind the vCPU's last exit */
         bool fresh;    /* the machine is at reset */
         bool entering; /* no exit was replayed since the machine was put here: its entry is to be compared too */
         bool failed;   /* a seek is due */
@@ -27,7 +26,6 @@ struct replay_session *replay_session_open(struct hwaccl_recording *recording, u
                                            struct hwaccl_error *error)
 {
         const char *vmm = hwaccl_recording_info(recording)->vmm;
-        uint64_t first;
         struct replay_session *session = calloc(1, sizeof(*session));
 
         if (!session) {
@@ -39,8 +37,7 @@ struct replay_session *replay_session_open(struct hwaccl_recording *recording, u
         session->fresh = true;
         if (vmm)
                 hwaccl_error_set(error, "another VMM (%s) handled these exits", vmm);
-        else if (hwaccl_recording_range(recording, vcpu, &first, &session->end, error) &&
-                 hwaccl_machine_options_read(recording, &session->config, error) &&
+        else if (hwaccl_machine_options_read(recording, &session->config, error) &&
                  replay_engine_build(&session->engine, &session->config, error))
                 return session;
         replay_session_close(session);
@@ -160,14 +157,6 @@ static bool seek_first(struct replay_session *session, struct hwaccl_error *erro
                replay_session_seek(session, first, error);
 }
 
-static bool is_last(const struct replay_session *session, uint64_t number)
-{
-        struct hwaccl_recording_gap gap;
-
-        return number + 1 >= session->end ||
-               hwaccl_recording_gap(session->recording, session->vcpu, number + 1, number + 1, &gap);
-}
-
 enum replay_step replay_session_step(struct replay_session *session, struct hwaccl_error *error)
 {
         const struct hwaccl_recorded_exit *exit;
@@ -186,7 +175,7 @@ enum replay_step replay_session_step(struct replay_session *session, struct hwac
                 return fail(session);
         }
         session->exit = exit;
-        replay_engine_run(engine, exit, session->entering, is_last(session, exit->number));
+        replay_engine_run(engine, exit, session->entering);
         session->entering = false;
         if (engine->refused) {
                 hwaccl_error_set(error, "keyframe after exit %" PRIu64 ": %s", exit->number, engine->refusal.message);

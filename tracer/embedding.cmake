@@ -69,5 +69,5 @@ Libs.private: -pthread
 endfunction()
 
 # include/hwaccl/trace.h
-hwaccl_vmm_library(hwaccl-tracer "Records the VM exits of a VMM that embeds it" "capstone >= 4.0, sqlite3 >= 3.40, libsodium >= 1.0.18"
-  ARCHIVES hwaccl-tracer hwaccl-db-schema hwaccl-core LINKS PkgConfig::SQLITE PkgConfig::CAPSTONE PkgConfig::SODIUM)
+hwaccl_vmm_library(hwaccl-tracer "Records the VM exits of a VMM that embeds it" "capstone >= 4.0, sqlite3 >= 3.40"
+  ARCHIVES hwaccl-tracer hwaccl-db-schema hwaccl-core LINKS PkgConfig::SQLITE PkgConfig::CAPSTONE)

@@ -158,8 +158,6 @@ static enum cli_status replay(const struct cli_command *command, struct hwaccl_r
                 cli_json_list_fail(&report->list, error.message);
                 return cli_file_error(command, path, error.message);
         }
-        if (result.changed)
-                cli_notice(command, "%s: %s; 'hwaccl check' lists it", path, result.change);
         if (!report->json)
                 summarise(report, &result);
         return result.divergences ? CLI_BAD : CLI_CLEAN;

@@ -33,7 +33,7 @@ set(CPACK_DEBIAN_UNSPECIFIED_PACKAGE_SECTION devel)
 # Unicorn is loaded when a guest runs on the soft accelerator; the development packages are those that hwaccl.pc names
 set(CPACK_DEBIAN_UNSPECIFIED_PACKAGE_RECOMMENDS "libunicorn2, seabios, sqlite3")
 set(CPACK_DEBIAN_UNSPECIFIED_PACKAGE_SUGGESTS
-  "hwaccl-lttng, libcapstone-dev, libmd-dev, libsodium-dev, libsqlite3-dev, libzstd-dev, pkg-config")
+  "hwaccl-lttng, libcapstone-dev, libmd-dev, libsqlite3-dev, libzstd-dev, pkg-config")
 set(CPACK_DEBIAN_UNSPECIFIED_DESCRIPTION "tracing and replay of VM exits
 Records every VM exit of a virtual machine, with all that the handling of
 the exit read, in a SQLite database, and replays the handling of each exit

@@ -32,7 +32,6 @@ class BadRecordings(CommandTest):
             connection.commit()
         finally:
             connection.close()
-        self.reseal(copy)
         return copy
 
     def test_missing(self):

@@ -63,7 +63,7 @@ class Faults(FaultTest):
 
     def kill_recorder(self, name):
         """At the first, second and third time that it comes there; how often that was."""
-        environment = {"HWACCL_FAIL": f"sqlite3_bind:{self.middle}:all"} if name == "consumer fails" else {}
+        environment = {"HWACCL_FAIL": f"sqlite3_step:{self.middle}:all"} if name == "consumer fails" else {}
         if name in RESTS:
             environment["HWACCL_HOLD"] = f"closing:1:{name}:4"
         for occurrence in (1,) if SANITIZED else (1, 2, 3):
@@ -81,8 +81,7 @@ class Faults(FaultTest):
     def test_killed_at_every_step_of_producer_and_writer(self):
         names = [name for name in steps() if not name.startswith(("recovery", *FLIGHT)) and name not in VMM]
         self.assertGreater(len(names), 15)
-        # of the values of rows, most of which are exits': later calls of other kinds make the digests
-        self.middle = self.count_calls()["sqlite3_bind"] // 2
+        self.middle = self.count_calls()["sqlite3_step"] * 3 // 4
         times = dict(zip(names, self.each(self.kill_recorder, names)))
         self.assertEqual([name for name in names if not times[name]], [], "steps that were never reached")
 

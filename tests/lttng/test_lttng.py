@@ -210,11 +210,7 @@ class LTTng(unittest.TestCase):
                 done = hwaccl("import", "ctf", path("both"), "--pid", pid, "-o", path(name + "-imported.db"))
                 self.assertNotIn("incomplete", done.stderr)
                 self.compare(name + ".db", name + "-imported.db")
-                checked = hwaccl("check", "--digest", path(name + "-imported.db")).stdout
-                self.assertIn("no problem", checked)
-                content = hwaccl("check", "--digest", path(name + ".db")).stdout.splitlines()[0]
-                self.assertRegex(content, "^content [0-9a-f]{64}$")
-                self.assertEqual(checked.splitlines()[0], content)
+                self.assertIn("no problem", hwaccl("check", path(name + "-imported.db")).stdout)
                 self.assertIn(" 0 divergences", hwaccl("replay", path(name + "-imported.db")).stdout)
                 self.check_events("both", pid, name + ".db")
         for name, sql in (("irq_two_pending", "SELECT count(*) FROM irq_handoff WHERE taken"),

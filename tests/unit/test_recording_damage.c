@@ -7,7 +7,6 @@
 
 #include "tests/fixtures/file_bytes.h"
 #include "tests/fixtures/recording_fixture.h"
-#include "tests/fixtures/reseal.h"
 #include "tracer/database/database.h"
 
 #include <fcntl.h>
@@ -223,7 +222,7 @@ static void damage_is_an_error_of_the_cursor_and_a_finding(void **state)
                 {"DELETE FROM device_state WHERE field = 3", NULL},
                 {"UPDATE exit SET clock = -1000000000 WHERE id = 40 AND clock IS NOT NULL", NULL},
                 {"INSERT INTO exit(id, exit_reason, rip) VALUES (1 << 40, 0, 0)", NULL},
-                {"UPDATE exit SET exit_reason = NULL WHERE id = 3; DELETE FROM block; DELETE FROM block_count", NULL},
+                {"UPDATE exit SET exit_reason = NULL WHERE id = 3; DELETE FROM block; DELETE FROM block_count", ""},
                 {"UPDATE exit SET exit_reason = NULL WHERE id = 3", NULL},
                 {"UPDATE exit SET host_handler = host_handler + 1 WHERE id = 3", NULL},
                 {"UPDATE exit SET outcome = NULL WHERE id = 3", NULL},
@@ -335,15 +334,12 @@ static void options_are_looked_up_by_name_and_checked(void **state)
         record(3, 5, INTERVAL, 0);
         execute("INSERT INTO option WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
                 "SELECT 'another ' || i, printf('%.1000c', 'x') FROM n");
-        assert_int_equal(check().count, 1);
-        assert_true(reseal(path));
         assert_int_equal(check().count, 0);
         execute("INSERT INTO option VALUES ('vmm', printf('%.65537c', 'x'))");
         refused("option vmm: expected a text of at most 65536 bytes");
         execute("UPDATE option SET value = CAST(x'610062' AS TEXT) WHERE name = 'vmm'");
         refused("option vmm: has a zero byte in it");
         execute("UPDATE option SET value = printf('%.65536c', 'x') WHERE name = 'vmm'");
-        assert_true(reseal(path));
         assert_int_equal(check().count, 0);
 }
 

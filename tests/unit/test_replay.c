@@ -145,31 +145,6 @@ static void effects_verdicts_and_device_state_are_compared(void **state)
         assert_non_null(strstr(seen.text[2], "verdict emulate/resume"));
 }
 
-/* Only the exit at which its recorder died may lack something. */
-static void what_was_removed_is_a_difference(void **state)
-{
-        (void)state;
-        struct hwaccl_replay_result result;
-        struct seen seen;
-
-        record();
-        change("UPDATE exit SET verdict = NULL WHERE id = 31");
-        change("UPDATE exit SET outcome = NULL WHERE id = 32");
-        change("DELETE FROM effect WHERE exit = 34; UPDATE exit SET outcome = NULL WHERE id = 34");
-        replay(&seen, 0, UINT64_MAX, false, &result);
-        assert_int_equal(seen.count, 3);
-        assert_int_equal(seen.exit[0], 31);
-        assert_non_null(strstr(seen.text[0], " verdict none/"));
-        assert_int_equal(seen.exit[1], 32);
-        assert_non_null(strstr(seen.text[1], " outcome none/"));
-        assert_int_equal(seen.exit[2], 34);
-        assert_non_null(strstr(seen.text[2], " effect 0 "));
-        record();
-        change("UPDATE exit SET verdict = NULL, outcome = NULL WHERE id = (SELECT max(id) FROM exit)");
-        replay(&seen, 0, UINT64_MAX, false, &result);
-        assert_int_equal(seen.count, 0);
-}
-
 static void a_wrong_exit_to_start_with_is_an_error(void **state)
 {
         (void)state;
@@ -196,7 +171,6 @@ int main(void)
                 cmocka_unit_test(a_range_sees_only_its_own_divergences),
                 cmocka_unit_test(the_replay_stops_at_the_first_divergence_if_asked),
                 cmocka_unit_test(effects_verdicts_and_device_state_are_compared),
-                cmocka_unit_test(what_was_removed_is_a_difference),
                 cmocka_unit_test(a_wrong_exit_to_start_with_is_an_error),
         };
         return cmocka_run_group_tests(tests, set_up, tear_down);

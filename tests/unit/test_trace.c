@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include "tests/fixtures/recording_assert.h"
-#include "tests/fixtures/reseal.h"
 #include "tests/fixtures/trace_fixture.h"
 
 #include "hwaccl/replay.h"
@@ -185,41 +184,6 @@ static void what_a_vmm_knows_is_recorded_and_the_rest_is_unknown(void **state)
         hwaccl_recording_close(recording);
 }
 
-static void read_digests(char *text, size_t room)
-{
-        static const char sql[] =
-                "SELECT (SELECT group_concat(id || hex(content) || hex(host_digest)) FROM (SELECT * "
-                "FROM block_digest ORDER BY id)) || (SELECT hex(content) || hex(host_seal) FROM seal)";
-        sqlite3_stmt *row = NULL;
-        sqlite3 *db = NULL;
-
-        assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
-        assert_int_equal(sqlite3_step(row), SQLITE_ROW);
-        (void)snprintf(text, room, "%s", (const char *)sqlite3_column_text(row, 0));
-        assert_int_equal(sqlite3_finalize(row), SQLITE_OK);
-        assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
-/* Whatever is known of a state: all blocks but the last one have digests of the rows as they were given. */
-static void a_writer_and_a_reader_make_the_same_digests(void **state)
-{
-        static char made[16384], read[16384];
-
-        (void)state;
-        for (uint64_t seed = 100; seed < 500; seed += 100) {
-                struct hwaccl_trace *trace = open_trace(path, 1);
-                run_loop(hwaccl_trace_vcpu(trace, 0), seed, EXITS / 4);
-                close_trace(trace);
-                read_digests(made, sizeof(made));
-                assert_true(strlen(made) > 9 * 4 * 32);
-                assert_true(reseal(path));
-                read_digests(read, sizeof(read));
-                assert_string_equal(read, made);
-                assert_int_equal(remove_files(NULL), 0);
-        }
-}
-
 struct thread {
         pthread_t thread;
         struct hwaccl_trace_vcpu *vcpu;
@@ -389,7 +353,6 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(what_a_vmm_knows_is_recorded_and_the_rest_is_unknown, remove_files),
-                cmocka_unit_test_teardown(a_writer_and_a_reader_make_the_same_digests, remove_files),
                 cmocka_unit_test_teardown(recordings_and_vcpus_do_not_disturb_each_other, remove_files),
                 cmocka_unit_test_teardown(marks_stand_where_they_were_set, remove_files),
                 cmocka_unit_test_teardown(an_instruction_is_disassembled_when_the_mode_is_known, remove_files),

@@ -158,7 +158,6 @@ static enum checkpoint_result read_row(struct decoder *decoder, sqlite3_stmt *ro
         resume_clock(&decoder->clock, &state.time);
         if (devices)
                 memcpy(decoder->device_state, devices, decoder->device_bytes);
-        digest_block_lose(decoder->digest);
         *ring = (uint64_t)sqlite3_column_int64(row, 0);
         *position = (uint64_t)sqlite3_column_int64(row, 1);
         return CHECKPOINT_READ;

@@ -2,7 +2,6 @@
 
 #include "core/host/inputs.h"
 #include "core/machine/board/device.h"
-#include "tracer/database/digest.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,12 +37,6 @@ bool decoder_init(struct decoder *decoder, sqlite3 *db, uint32_t vcpu, uint32_t 
             !vmm_rows_prepare(&decoder->vmm_rows, db, error) || !call_rows_prepare(&decoder->call_rows, db, error) ||
             !kernel_rows_prepare(&decoder->kernel_rows, db, error))
                 return false;
-        decoder->digest = digest_block_create(db, false, error);
-        if (!decoder->digest)
-                return false;
-        digest_block_begin(decoder->digest, exit_id(vcpu, 0));
-        decoder->digest_from = exit_id(vcpu, 0);
-        decoder->rows.digest = decoder->digest;
         decoder->system_mask = set_mask(&decoder->rows.set[FIELD_SET_SYSTEM], &decoder->system_fields);
         decoder->segment_mask = set_mask(&decoder->rows.set[FIELD_SET_SEGMENT], &decoder->segment_fields);
         return true;
@@ -121,7 +114,6 @@ bool decoder_find_devices(struct decoder *decoder, struct hwaccl_error *error)
 void decoder_finish(struct decoder *decoder)
 {
         rows_finalize(&decoder->rows);
-        digest_block_destroy(decoder->digest);
         block_rows_finalize(&decoder->block_rows);
         vmm_rows_finalize(&decoder->vmm_rows);
         call_rows_finalize(&decoder->call_rows);
@@ -135,33 +127,11 @@ void decoder_start_at(struct decoder *decoder, uint64_t first)
         decoder->state.first = decoder->state.exits = first;
         /* a snapshot belongs to the exit before; there is none before exit 0 */
         decoder->state.row.id = exit_id(decoder->vcpu, first) - (first > 0);
-        digest_block_begin(decoder->digest, exit_id(decoder->vcpu, first));
-        if (decoder->digest_begun) /* what comes before the first one is the first block's */
-                decoder->digest_from = exit_id(decoder->vcpu, first);
 }
 
 static bool flush_block(struct decoder *decoder, struct hwaccl_error *error)
 {
         return block_rows_put(&decoder->block_rows, &decoder->state.block, error);
-}
-
-/* A keyframe: the block before it has all its rows. Where not all of them were given, its digest is made at the end. */
-static bool end_digest(struct decoder *decoder, int64_t keyframe, struct hwaccl_error *error)
-{
-        struct digest_block *digest = decoder->digest;
-        const int64_t first = digest->first;
-        struct digest_pair pair;
-
-        decoder->digest_begun = true;
-        if (decoder->state.exits == decoder->state.first)
-                return true;
-        if (!digest->lost && (!digest_block_read(digest, decoder->digest_from, keyframe, error) ||
-                              !digest_block_end(digest, keyframe, &pair, error) ||
-                              !digest_block_put(decoder->rows.db, first, &pair, error)))
-                return false;
-        decoder->digest_from = keyframe;
-        digest_block_begin(digest, keyframe);
-        return true;
 }
 
 static bool add_to_block(struct decoder *decoder, struct hwaccl_error *error)
@@ -316,7 +286,7 @@ static bool write_keyframe(struct decoder *decoder, int64_t id, uint64_t host_en
         state->base_clock = state->clock;
         state->base_host_entry = host_entry;
         const struct hwaccl_known_fields *known = &state->entry_known;
-        return flush_block(decoder, error) && end_digest(decoder, id, error) &&
+        return flush_block(decoder, error) &&
                rows_keyframe(&decoder->rows, id, state->clock, host_entry, &state->entry, &state->base_known, error) &&
                (state->system_written || write_group(decoder, FIELD_SET_SYSTEM, 2 * id, &state->entry, known, error)) &&
                (state->segment_written || write_group(decoder, FIELD_SET_SEGMENT, 2 * id, &state->entry, known, error));

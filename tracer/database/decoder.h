@@ -88,9 +88,6 @@ struct decoder_state {
 
 struct decoder {
         struct rows rows;
-        struct digest_block *digest; /* of the rows since the last keyframe */
-        int64_t digest_from;         /* all rows of exits from that on belong to it */
-        bool digest_begun;           /* there was a keyframe */
         struct block_rows block_rows;
         struct vmm_rows vmm_rows;
         struct kernel_rows kernel_rows;

@@ -1,9 +1,81 @@
-#include "tracer/database/rows_internal.h"
+#include "tracer/database/rows.h"
 
+#include "core/exit/emulate/emulator.h"
 #include "tracer/database/schema.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/*
+ * The columns of each statement, in the order of its parameters: X(prefix, column). A parameter is called
+ * PREFIX_column; the first one behind them, PREFIX_fields, is that of the fields of the state in some tables.
+ */
+#define EXIT_ROW(X)       X(EXIT_ROW, id)
+#define HANDLER_CHANGE(X) X(HANDLER_CHANGE, id)
+#define KEYFRAME(X)       X(KEYFRAME, id) X(KEYFRAME, clock) X(KEYFRAME, host_entry)
+#define ENTRY_STATE(X)    X(ENTRY_STATE, id)
+#define GROUP(X)          X(GROUP, at)
+#define PENDING(X)        X(PENDING, id) X(PENDING, word0) X(PENDING, word1) X(PENDING, word2) X(PENDING, word3)
+#define IRQ_HANDOFF(X)                                                                                                 \
+        X(IRQ_HANDOFF, id)                                                                                             \
+        X(IRQ_HANDOFF, vector) X(IRQ_HANDOFF, taken) X(IRQ_HANDOFF, host_offered) X(IRQ_HANDOFF, host_settled)
+#define INSTRUCTION(X)                                                                                                 \
+        X(INSTRUCTION, id)                                                                                             \
+        X(INSTRUCTION, address) X(INSTRUCTION, code_bits) X(INSTRUCTION, bytes) X(INSTRUCTION, text)
+#define WALK(X)      X(WALK, id) X(WALK, reads)
+#define WALK_READ(X) X(WALK_READ, walk) X(WALK_READ, sequence) X(WALK_READ, address) X(WALK_READ, data)
+#define EVENT(X)     X(EVENT, exit) X(EVENT, sequence) X(EVENT, kind) X(EVENT, address) X(EVENT, value) X(EVENT, data)
+#define FAULT(X)                                                                                                       \
+        X(FAULT, exit)                                                                                                 \
+        X(FAULT, sequence)                                                                                             \
+        X(FAULT, source)                                                                                               \
+        X(FAULT, vector)                                                                                               \
+        X(FAULT, error_code)                                                                                           \
+        X(FAULT, cr2)                                                                                                  \
+        X(FAULT, cs)                                                                                                   \
+        X(FAULT, rip)                                                                                                  \
+        X(FAULT, step)                                                                                                 \
+        X(FAULT, address)                                                                                              \
+        X(FAULT, value)                                                                                                \
+        X(FAULT, bound)                                                                                                \
+        X(FAULT, raised) X(FAULT, raised_error_code) X(FAULT, raised_cr2)
+#define DEVICE_FIELD(X)    X(DEVICE_FIELD, id) X(DEVICE_FIELD, device) X(DEVICE_FIELD, field) X(DEVICE_FIELD, size)
+#define DEVICE_SNAPSHOT(X) X(DEVICE_SNAPSHOT, exit)
+#define DEVICE_STATE(X)    X(DEVICE_STATE, exit) X(DEVICE_STATE, field) X(DEVICE_STATE, value)
+#define OPTION(X)          X(OPTION, name) X(OPTION, value)
+#define MARK(X)            X(MARK, id) X(MARK, vcpu) X(MARK, exit) X(MARK, host_time) X(MARK, text)
+#define GAP(X)             X(GAP, first) X(GAP, last) X(GAP, events)
+#define CHECKPOINT(X)                                                                                                  \
+        X(CHECKPOINT, id)                                                                                              \
+        X(CHECKPOINT, ring) X(CHECKPOINT, position) X(CHECKPOINT, decoder) X(CHECKPOINT, devices)
+#define THREAD_TIME(X)      X(THREAD_TIME, exit) X(THREAD_TIME, moment) X(THREAD_TIME, host_time) X(THREAD_TIME, host_cpu)
+#define FIND_INSTRUCTION(X) X(FIND_INSTRUCTION, address) X(FIND_INSTRUCTION, code_bits) X(FIND_INSTRUCTION, bytes)
+#define FIND_WALK(X)        X(FIND_WALK, reads)
+
+#define PARAMETER(prefix, column) prefix##_##column,
+#define PARAMETERS(columns)       enum { columns##_none, columns(PARAMETER) columns##_fields }
+PARAMETERS(EXIT_ROW);
+PARAMETERS(HANDLER_CHANGE);
+PARAMETERS(KEYFRAME);
+PARAMETERS(ENTRY_STATE);
+PARAMETERS(GROUP);
+PARAMETERS(PENDING);
+PARAMETERS(IRQ_HANDOFF);
+PARAMETERS(INSTRUCTION);
+PARAMETERS(WALK);
+PARAMETERS(WALK_READ);
+PARAMETERS(EVENT);
+PARAMETERS(FAULT);
+PARAMETERS(DEVICE_FIELD);
+PARAMETERS(DEVICE_SNAPSHOT);
+PARAMETERS(DEVICE_STATE);
+PARAMETERS(OPTION);
+PARAMETERS(MARK);
+PARAMETERS(GAP);
+PARAMETERS(CHECKPOINT);
+PARAMETERS(THREAD_TIME);
+PARAMETERS(FIND_INSTRUCTION);
+PARAMETERS(FIND_WALK);
 
 #define COLUMN(prefix, column)          "," #column
 #define EXIT_COLUMN(identifier, column) "," #column
@@ -95,15 +167,24 @@ void rows_forget(struct rows *rows)
 {
         memset(rows->instruction, 0, sizeof(rows->instruction));
         memset(rows->walk, 0, sizeof(rows->walk));
-        if (rows->digest)
-                digest_block_lose(rows->digest);
 }
 
-/* The row as the digest takes it. */
-static void put(struct row_integers *row, unsigned column, int64_t value)
+/* Binding to a parameter that exists fails only when memory is short; the step then reports a NOT NULL or nothing, so
+ * results are gathered and looked at once per row. */
+static int bind(sqlite3_stmt *statement, int parameter, int64_t value)
 {
-        row->known |= UINT64_C(1) << column;
-        row->value[column] = value;
+        return sqlite3_bind_int64(statement, parameter, value);
+}
+
+static bool bound(struct rows *rows, int result, struct hwaccl_error *error)
+{
+        return result == SQLITE_OK || database_error(rows->db, error, "cannot bind a value");
+}
+
+/* @result: of binding the row */
+static bool insert(struct rows *rows, enum rows_statement name, int result, struct hwaccl_error *error)
+{
+        return bound(rows, result, error) && database_step_done(rows->db, rows->statement[name], error);
 }
 
 /* Columns of FIELD_SET_PAGE whose fields are known. */
@@ -129,28 +210,20 @@ bool rows_exit(struct rows *rows, const struct exit_row *row, const union state_
         const uint64_t known = page_columns(rows, &row->state_known);
         const uint64_t as_in_base = page_columns(rows, base_known) & ~rows->page_always;
         uint64_t there = row->known << page;
-        struct row_integers columns;
 
         for (unsigned i = 0; i < page; i++) {
                 unsigned word = rows->page_word[i];
                 if (!(known >> i & 1) || (as_in_base >> i & 1 && row->state[word] == base->word[word]))
                         continue;
                 there |= UINT64_C(1) << i;
-                columns.value[1 + i] = (int64_t)row->state[word];
                 result |= bind(statement, EXIT_ROW_fields + (int)i, (int64_t)row->state[word]);
         }
-        for (unsigned i = 0; i < EXIT_COLUMN_COUNT; i++) {
-                columns.value[1 + page + i] = row->column[i];
+        for (unsigned i = 0; i < EXIT_COLUMN_COUNT; i++)
                 if (row->known >> i & 1)
                         result |= bind(statement, EXIT_ROW_fields + (int)(page + i), row->column[i]);
-        }
         for (uint64_t gone = rows->exit_bound & ~there; gone; gone &= gone - 1)
                 result |= sqlite3_bind_null(statement, EXIT_ROW_fields + __builtin_ctzll(gone));
         rows->exit_bound = there;
-        columns.value[0] = row->id;
-        columns.known = there << 1 | 1;
-        if (rows->digest)
-                digest_block_integers(rows->digest, DIGEST_EXIT, &columns);
         return insert(rows, ROWS_EXIT, result, error);
 }
 
@@ -159,7 +232,6 @@ bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const u
 {
         sqlite3_stmt *statement = rows->statement[ROWS_HANDLER_CHANGE];
         const struct field_set *set = &rows->set[FIELD_SET_HANDLED];
-        struct row_integers columns = {.known = 0};
         int result = SQLITE_OK;
         bool any = false;
 
@@ -170,33 +242,25 @@ bool rows_handler_change(struct rows *rows, int64_t id, uint64_t bitmap, const u
                 if (!any)
                         result |= sqlite3_clear_bindings(statement);
                 any = true;
-                put(&columns, 1 + i, (int64_t)next->word[word]);
                 result |= bind(statement, HANDLER_CHANGE_fields + (int)i, (int64_t)next->word[word]);
         }
         if (!any)
                 return true;
-        put(&columns, 0, id);
-        if (rows->digest)
-                digest_block_integers(rows->digest, DIGEST_HANDLER_CHANGE, &columns);
         result |= bind(statement, HANDLER_CHANGE_id, id);
         return insert(rows, ROWS_HANDLER_CHANGE, result, error);
 }
 
-/* @columns: of the digest, the fields behind those that are there */
-static int bind_fields(sqlite3_stmt *statement, int first, const struct field_set *fields,
-                       const union state_words *state, const struct hwaccl_known_fields *known,
-                       struct row_integers *columns)
+static int bind_fields(sqlite3_stmt *statement, int first, const struct field_set *set, const union state_words *state,
+                       const struct hwaccl_known_fields *known)
 {
-        const unsigned before = (unsigned)first - 1;
         int result = SQLITE_OK;
 
-        for (unsigned i = 0; i < fields->count; i++) {
-                if (!hwaccl_known_fields_has(known, fields->index[i])) {
+        for (unsigned i = 0; i < set->count; i++) {
+                if (!hwaccl_known_fields_has(known, set->index[i])) {
                         result |= sqlite3_bind_null(statement, first + (int)i);
                         continue;
                 }
-                uint64_t value = hwaccl_field_get(&state->state, (enum hwaccl_field_index)fields->index[i]);
-                put(columns, before + i, (int64_t)value);
+                uint64_t value = hwaccl_field_get(&state->state, (enum hwaccl_field_index)set->index[i]);
                 result |= bind(statement, first + (int)i, (int64_t)value);
         }
         return result;
@@ -206,13 +270,10 @@ bool rows_keyframe(struct rows *rows, int64_t id, uint64_t clock, uint64_t host_
                    const struct hwaccl_known_fields *known, struct hwaccl_error *error)
 {
         sqlite3_stmt *statement = rows->statement[ROWS_KEYFRAME];
-        struct row_integers columns = {.known = 7, .value = {id, (int64_t)clock, (int64_t)host_entry}};
         int result = bind(statement, KEYFRAME_id, id) | bind(statement, KEYFRAME_clock, (int64_t)clock) |
                      bind(statement, KEYFRAME_host_entry, (int64_t)host_entry) |
-                     bind_fields(statement, KEYFRAME_fields, &rows->set[FIELD_SET_PAGE], entry, known, &columns);
+                     bind_fields(statement, KEYFRAME_fields, &rows->set[FIELD_SET_PAGE], entry, known);
 
-        if (rows->digest)
-                digest_block_integers(rows->digest, DIGEST_KEYFRAME, &columns);
         return insert(rows, ROWS_KEYFRAME, result, error);
 }
 
@@ -220,42 +281,33 @@ bool rows_entry_state(struct rows *rows, int64_t id, const union state_words *en
                       const struct hwaccl_known_fields *fields, struct hwaccl_error *error)
 {
         sqlite3_stmt *statement = rows->statement[ROWS_ENTRY_STATE];
-        struct row_integers columns = {.known = 0}; /* the digest reads this table */
 
         if (page_columns(rows, fields) == 0)
                 return true;
         int result = bind(statement, ENTRY_STATE_id, id) |
-                     bind_fields(statement, ENTRY_STATE_fields, &rows->set[FIELD_SET_PAGE], entry, fields, &columns);
+                     bind_fields(statement, ENTRY_STATE_fields, &rows->set[FIELD_SET_PAGE], entry, fields);
         return insert(rows, ROWS_ENTRY_STATE, result, error);
 }
 
-bool rows_group(struct rows *rows, enum field_set_name name, int64_t at, const union state_words *state,
+bool rows_group(struct rows *rows, enum field_set_name set, int64_t at, const union state_words *state,
                 const struct hwaccl_known_fields *known, struct hwaccl_error *error)
 {
-        const bool system = name == FIELD_SET_SYSTEM;
-        const enum rows_statement table = system ? ROWS_SYSTEM : ROWS_SEGMENT;
-        sqlite3_stmt *statement = rows->statement[table];
-        struct row_integers columns = {.known = 1, .value = {at}};
-        int result = bind(statement, GROUP_at, at) |
-                     bind_fields(statement, GROUP_fields, &rows->set[name], state, known, &columns);
+        enum rows_statement name = set == FIELD_SET_SYSTEM ? ROWS_SYSTEM : ROWS_SEGMENT;
+        sqlite3_stmt *statement = rows->statement[name];
+        int result =
+                bind(statement, GROUP_at, at) | bind_fields(statement, GROUP_fields, &rows->set[set], state, known);
 
-        if (rows->digest) /* that of an entry may be the first one of the next block */
-                digest_block_held(rows->digest, system ? DIGEST_SYSTEM : DIGEST_SEGMENT, &columns);
-        return insert(rows, table, result, error);
+        return insert(rows, name, result, error);
 }
 
 bool rows_pending(struct rows *rows, int64_t id, const uint64_t words[4], struct hwaccl_error *error)
 {
         sqlite3_stmt *statement = rows->statement[ROWS_PENDING];
-        struct row_integers columns = {
-                .known = 31, .value = {id, (int64_t)words[0], (int64_t)words[1], (int64_t)words[2], (int64_t)words[3]}};
         int result = bind(statement, PENDING_id, id) | bind(statement, PENDING_word0, (int64_t)words[0]) |
                      bind(statement, PENDING_word1, (int64_t)words[1]) |
                      bind(statement, PENDING_word2, (int64_t)words[2]) |
                      bind(statement, PENDING_word3, (int64_t)words[3]);
 
-        if (rows->digest)
-                digest_block_integers(rows->digest, DIGEST_PENDING, &columns);
         return insert(rows, ROWS_PENDING, result, error);
 }
 
@@ -265,16 +317,148 @@ bool rows_irq_handoff(struct rows *rows, const struct handoff_row *row, struct h
         int result = sqlite3_clear_bindings(statement) | bind(statement, IRQ_HANDOFF_id, row->id) |
                      bind(statement, IRQ_HANDOFF_vector, (int64_t)row->vector) |
                      bind(statement, IRQ_HANDOFF_host_offered, (int64_t)row->host_offered);
-        const struct row_integers columns = {.known = row->settled ? 31 : 11,
-                                             .value = {row->id, (int64_t)row->vector, (int64_t)row->taken,
-                                                       (int64_t)row->host_offered, (int64_t)row->host_settled}};
 
-        if (rows->digest) /* an entry that led to no exit leaves its number to the next one */
-                digest_block_held(rows->digest, DIGEST_IRQ_HANDOFF, &columns);
         if (row->settled)
                 result |= bind(statement, IRQ_HANDOFF_taken, (int64_t)row->taken) |
                           bind(statement, IRQ_HANDOFF_host_settled, (int64_t)row->host_settled);
         return insert(rows, ROWS_IRQ_HANDOFF, result, error);
+}
+
+static uint32_t instruction_hash(uint64_t address, unsigned code_bits, const uint8_t *bytes, size_t size)
+{
+        uint64_t hash = address * UINT64_C(0x9e3779b97f4a7c15) ^ (size << 8 | code_bits);
+
+        for (size_t i = 0; i < size; i++)
+                hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+        return (uint32_t)(hash >> 20) % INSTRUCTION_CACHE_SIZE;
+}
+
+/* The text as the disassembler gives it, for the table. */
+static bool add_instruction(struct rows *rows, const struct cached_instruction *instruction, int64_t *id,
+                            struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->statement[ROWS_INSTRUCTION];
+        char text[128];
+
+        hwaccl_instruction_disassemble(instruction->bytes, instruction->size, instruction->address,
+                                       instruction->code_bits, text, sizeof(text));
+        int result =
+                sqlite3_bind_null(statement, INSTRUCTION_id) |
+                bind(statement, INSTRUCTION_address, (int64_t)instruction->address) |
+                bind(statement, INSTRUCTION_code_bits, instruction->code_bits) |
+                sqlite3_bind_blob(statement, INSTRUCTION_bytes, instruction->bytes, instruction->size, SQLITE_STATIC) |
+                sqlite3_bind_text(statement, INSTRUCTION_text, text, -1, SQLITE_STATIC);
+        if (!insert(rows, ROWS_INSTRUCTION, result, error))
+                return false;
+        *id = sqlite3_last_insert_rowid(rows->db);
+        return true;
+}
+
+/* The id that a statement finds: 0 when there is none. @result: of binding what it looks for */
+static bool find(struct rows *rows, enum rows_statement name, int result, int64_t *id, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->statement[name];
+
+        if (!bound(rows, result, error))
+                return false;
+        result = sqlite3_step(statement);
+        *id = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+        if (result != SQLITE_ROW && result != SQLITE_DONE)
+                (void)database_error(rows->db, error, "cannot read");
+        (void)sqlite3_reset(statement);
+        return result == SQLITE_ROW || result == SQLITE_DONE;
+}
+
+static bool find_or_add(struct rows *rows, struct cached_instruction *instruction, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->statement[ROWS_FIND_INSTRUCTION];
+        int result = bind(statement, FIND_INSTRUCTION_address, (int64_t)instruction->address) |
+                     bind(statement, FIND_INSTRUCTION_code_bits, instruction->code_bits) |
+                     sqlite3_bind_blob(statement, FIND_INSTRUCTION_bytes, instruction->bytes, instruction->size,
+                                       SQLITE_STATIC);
+
+        return find(rows, ROWS_FIND_INSTRUCTION, result, &instruction->id, error) &&
+               (instruction->id || add_instruction(rows, instruction, &instruction->id, error));
+}
+
+bool rows_instruction(struct rows *rows, uint64_t address, unsigned code_bits, const uint8_t *bytes, size_t size,
+                      int64_t *id, struct hwaccl_error *error)
+{
+        struct cached_instruction *slot = &rows->instruction[instruction_hash(address, code_bits, bytes, size)];
+
+        if (slot->size != size || slot->address != address || slot->code_bits != code_bits ||
+            memcmp(slot->bytes, bytes, size) != 0) {
+                struct cached_instruction instruction = {
+                        .address = address, .size = (uint8_t)size, .code_bits = (uint8_t)code_bits};
+                memcpy(instruction.bytes, bytes, size);
+                if (!find_or_add(rows, &instruction, error))
+                        return false;
+                *slot = instruction;
+        }
+        *id = slot->id;
+        return true;
+}
+
+static uint32_t walk_hash(const struct walk *walk)
+{
+        uint64_t hash = walk->count;
+
+        for (size_t i = 0; i < walk->count; i++) {
+                uint64_t data;
+                memcpy(&data, walk->read[i].data, sizeof(data));
+                hash = (hash ^ walk->read[i].address) * UINT64_C(0x9e3779b97f4a7c15);
+                hash = (hash ^ hash >> 32 ^ data) * UINT64_C(0x9e3779b97f4a7c15);
+        }
+        return (uint32_t)(hash >> 40) % WALK_CACHE_SIZE;
+}
+
+static int bind_reads(sqlite3_stmt *statement, int parameter, const struct walk *walk)
+{
+        return sqlite3_bind_blob(statement, parameter, walk->read, (int)(walk->count * sizeof(walk->read[0])),
+                                 SQLITE_STATIC);
+}
+
+static bool add_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct hwaccl_error *error)
+{
+        sqlite3_stmt *statement = rows->statement[ROWS_WALK_READ];
+        int result = sqlite3_bind_null(rows->statement[ROWS_WALK], WALK_id) |
+                     bind_reads(rows->statement[ROWS_WALK], WALK_reads, walk);
+
+        if (!insert(rows, ROWS_WALK, result, error))
+                return false;
+        *id = sqlite3_last_insert_rowid(rows->db);
+        for (size_t i = 0; i < walk->count; i++) {
+                result = bind(statement, WALK_READ_walk, *id) | bind(statement, WALK_READ_sequence, (int64_t)i) |
+                         bind(statement, WALK_READ_address, (int64_t)walk->read[i].address) |
+                         sqlite3_bind_blob(statement, WALK_READ_data, walk->read[i].data, (int)walk->read[i].size,
+                                           SQLITE_STATIC);
+                if (!insert(rows, ROWS_WALK_READ, result, error))
+                        return false;
+        }
+        return true;
+}
+
+static bool find_or_add_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct hwaccl_error *error)
+{
+        int result = bind_reads(rows->statement[ROWS_FIND_WALK], FIND_WALK_reads, walk);
+
+        return find(rows, ROWS_FIND_WALK, result, id, error) && (*id || add_walk(rows, walk, id, error));
+}
+
+bool rows_walk(struct rows *rows, const struct walk *walk, int64_t *id, struct hwaccl_error *error)
+{
+        struct cached_walk *slot = &rows->walk[walk_hash(walk)];
+
+        if (!slot->id || slot->walk.count != walk->count ||
+            memcmp(slot->walk.read, walk->read, walk->count * sizeof(walk->read[0])) != 0) {
+                slot->id = 0;
+                if (!find_or_add_walk(rows, walk, id, error))
+                        return false;
+                slot->walk = *walk;
+                slot->id = *id;
+        }
+        *id = slot->id;
+        return true;
 }
 
 bool rows_event(struct rows *rows, enum rows_statement table, const struct event_row *row, struct hwaccl_error *error)
@@ -283,13 +467,7 @@ bool rows_event(struct rows *rows, enum rows_statement table, const struct event
         int result = bind(statement, EVENT_exit, row->exit) | bind(statement, EVENT_sequence, (int64_t)row->sequence) |
                      bind(statement, EVENT_kind, row->kind) | bind(statement, EVENT_address, (int64_t)row->address) |
                      bind(statement, EVENT_value, (int64_t)row->value);
-        const struct row_integers columns = {
-                .known = 31,
-                .value = {row->exit, (int64_t)row->sequence, row->kind, (int64_t)row->address, (int64_t)row->value}};
 
-        if (rows->digest)
-                digest_block_event(rows->digest, table == ROWS_INPUT ? DIGEST_INPUT : DIGEST_EFFECT, &columns,
-                                   row->data, row->size);
         if (!row->data)
                 result |= sqlite3_bind_null(statement, EVENT_data);
         else

@@ -7,7 +7,6 @@
 #include "hwaccl/fault_chain.h"
 #include "hwaccl/known_fields.h"
 #include "tracer/database/database.h"
-#include "tracer/database/digest_block.h"
 #include "tracer/database/field_sets.h"
 #include "tracer/ring/exit_id.h"
 #include "tracer/ring/state_delta.h"
@@ -114,14 +113,13 @@ struct rows {
         uint64_t exit_bound; /* columns of ROWS_EXIT behind its id that are not NULL */
         struct cached_instruction instruction[INSTRUCTION_CACHE_SIZE];
         struct cached_walk walk[WALK_CACHE_SIZE];
-        struct digest_block *digest; /* of the rows; NULL: none is made */
 };
 
 /** rows_prepare - prepare all statements. Call rows_finalize() also when it fails */
 bool rows_prepare(struct rows *rows, sqlite3 *db, struct hwaccl_error *error);
 void rows_finalize(struct rows *rows);
 
-/** rows_forget - after a rollback: forget the ids of instructions and walks, whose rows may be gone, and digests */
+/** rows_forget - after a rollback: forget the ids of instructions and walks, whose rows may be gone */
 void rows_forget(struct rows *rows);
 
 /** rows_exit - @base: of its keyframe; fields that are known there and the same are left NULL */

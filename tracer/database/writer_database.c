@@ -3,7 +3,6 @@
 #include "tracer/ring/ring_records.h"
 
 #include "core/host/file.h"
-#include "tracer/database/digest.h"
 #include "tracer/database/schema.h"
 #include "tracer/ring/steps.h"
 
@@ -175,8 +174,7 @@ static bool commit_status(sqlite3 *db, const struct recording_end *end, const ch
                 return false;
         STEP("status begun");
         if (put_status(db, end, problem, error) &&
-            (!finished ||
-             (database_execute(db, "DELETE FROM checkpoint", error) && digest_seal(db, DIGEST_REST, error))) &&
+            (!finished || database_execute(db, "DELETE FROM checkpoint", error)) &&
             database_execute(db, "COMMIT", error)) {
                 STEP("status committed");
                 return true;
@@ -203,8 +201,7 @@ bool writer_database_memory(sqlite3 *db, const struct recording_end *end, struct
         if (!end->write_memory)
                 return true;
         if (database_leave_log(db, error) && database_execute(db, "BEGIN", error) &&
-            end->write_memory(end->memory, db, error) && digest_seal(db, DIGEST_REST, error) &&
-            database_execute(db, "COMMIT", error))
+            end->write_memory(end->memory, db, error) && database_execute(db, "COMMIT", error))
                 return true;
         (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
         return hwaccl_error_prefix(error, "the guest's memory cannot be kept");

@@ -1,6 +1,5 @@
 #include "tracer/derive/transcript_internal.h"
 
-#include "hwaccl/seal.h"
 #include "tracer/database/writer_database.h"
 #include "tracer/ring/exit_id.h"
 
@@ -66,22 +65,7 @@ static bool fill(struct transcript *transcript, struct hwaccl_error *error)
                copy_rows(transcript, "SELECT name, value FROM option",
                          "INSERT INTO option(name, value) VALUES (?1, ?2)", 0, 0, error) &&
                copy_rows(transcript, "SELECT id, device, field, size FROM device_field ORDER BY id",
-                         "INSERT INTO device_field(id, device, field, size) VALUES (?1, ?2, ?3, ?4)", 0, 0, error) &&
-               copy_rows(transcript, "SELECT host_seal FROM seal",
-                         "INSERT INTO seal(id, content, host_seal, host_origin) VALUES (1, x'', x'', ?1)", 0, 0, error);
-}
-
-/* The new seal is of what is here now: of a recording that was changed, nothing is made. */
-static bool source_is_sealed(struct hwaccl_recording *source, struct hwaccl_error *error)
-{
-        struct hwaccl_seal seal;
-
-        if (!hwaccl_recording_seal(source, &seal, error))
-                return false;
-        if (seal.found ? !seal.agrees : seal.expected)
-                return hwaccl_error_set(error, "%s; 'hwaccl check' lists it",
-                                        seal.found ? "a table was changed since it was sealed" : "its seal is missing");
-        return true;
+                         "INSERT INTO device_field(id, device, field, size) VALUES (?1, ?2, ?3, ?4)", 0, 0, error);
 }
 
 /* What the reader has checked. */
@@ -142,7 +126,7 @@ struct transcript *transcript_create(struct hwaccl_recording *source, const char
                 release(transcript);
                 return NULL;
         }
-        if (source_is_sealed(source, error) && load_fields(transcript, error) && fill(transcript, error))
+        if (load_fields(transcript, error) && fill(transcript, error))
                 return transcript;
         transcript_abandon(transcript);
         return NULL;
@@ -244,46 +228,6 @@ static bool take_all(struct transcript_lane *to, struct hwaccl_error *error)
         return good;
 }
 
-/* All blocks with exits of the range. */
-static bool blocks_agree(struct transcript *transcript, const struct transcript_range *range,
-                         struct hwaccl_error *error)
-{
-        uint64_t first, last;
-        bool agrees = true;
-
-        for (uint64_t number = range->first; number <= last_of(range); number = last + 1) {
-                if (!hwaccl_recording_block_agrees(transcript->source, range->vcpu, number, true, &agrees, &first,
-                                                   &last, error))
-                        return false;
-                if (!agrees)
-                        return hwaccl_error_set(error,
-                                                "exits from %" PRIu64 " of vCPU %" PRIu32 " to the next keyframe: rows "
-                                                "were changed since they were sealed; 'hwaccl check' lists it",
-                                                first, range->vcpu);
-        }
-        return true;
-}
-
-/* What the kernel says of the exits, with the places that its events had in the order of all. */
-static bool copy_kernel(struct transcript *transcript, const struct transcript_range *range, struct hwaccl_error *error)
-{
-        const int64_t first = exit_id(range->vcpu, range->first), last = exit_id(range->vcpu, last_of(range));
-
-        return copy_rows(transcript, "SELECT * FROM kernel_exit WHERE id BETWEEN ?1 AND ?2",
-                         "INSERT INTO kernel_exit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", first, last, error) &&
-               copy_rows(transcript,
-                         "SELECT * FROM kernel_event WHERE exit BETWEEN ?1 AND ?2 OR (exit IS NULL AND vcpu = ?1 >> 40 "
-                         "AND NOT EXISTS (SELECT 1 FROM exit WHERE id BETWEEN ?1 >> 40 << 40 AND ?1 - 1))",
-                         "INSERT INTO kernel_event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)", first,
-                         last, error);
-}
-
-static bool take_range(struct transcript_lane *to, struct hwaccl_error *error)
-{
-        return blocks_agree(to->transcript, to->range, error) && begin(to, error) && take_all(to, error) &&
-               copy_kernel(to->transcript, to->range, error);
-}
-
 bool transcript_take(struct transcript *transcript, const struct transcript_range *range, struct hwaccl_error *error)
 {
         struct transcript_lane *to = aligned_alloc(64, (sizeof(*to) + 63) & ~(size_t)63);
@@ -296,7 +240,7 @@ bool transcript_take(struct transcript *transcript, const struct transcript_rang
         to->range = range;
         bool good = hwaccl_recording_range(transcript->source, range->vcpu, &first, &end, error) &&
                     writer_database_add_vcpu(transcript->db, range->vcpu, error) &&
-                    (!range->count || take_range(to, error));
+                    (!range->count || (begin(to, error) && take_all(to, error)));
         for (unsigned i = 0; i < SIDE_TABLES; i++)
                 side_rows_close(&to->side[i]);
         decoder_finish(&to->decoder);
@@ -353,10 +297,8 @@ static bool complete(struct transcript *transcript, struct hwaccl_error *error)
         const char *problem =
                 to_end && info->status != HWACCL_RECORDING_COMPLETE ? "made from a recording that is incomplete" : NULL;
 
-        /* texts of instructions are other ones now than the decoder has seen */
-        return copy_texts(transcript, error) && database_execute(transcript->db, "DELETE FROM block_digest", error) &&
-               copy_calls(transcript, to_end, error) && (!to_end || copy_memory(transcript, error)) &&
-               database_execute(transcript->db, "COMMIT", error) &&
+        return copy_texts(transcript, error) && copy_calls(transcript, to_end, error) &&
+               (!to_end || copy_memory(transcript, error)) && database_execute(transcript->db, "COMMIT", error) &&
                database_execute(transcript->db, "PRAGMA synchronous = FULL", error) &&
                writer_database_status(transcript->db, &end, problem, true, error);
 }

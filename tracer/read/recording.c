@@ -1,4 +1,3 @@
-#include "tracer/database/digest_block.h"
 #include "tracer/read/recording_internal.h"
 
 #include "hwaccl/event.h"
@@ -267,7 +266,6 @@ void hwaccl_recording_close(struct hwaccl_recording *recording)
                 return;
         device_values_destroy(recording->asked);
         state_lookup_destroy(recording->lookup);
-        digest_block_destroy(recording->digest);
         kept_memory_destroy(recording->memory);
         for (size_t i = 0; i < recording->option_count; i++) {
                 free(recording->option[i].name);

@@ -2,7 +2,6 @@
 
 #include "core/host/file.h"
 #include "tracer/database/block_scan.h"
-#include "tracer/database/digest.h"
 #include "tracer/database/schema.h"
 #include "tracer/database/writer_database.h"
 #include "tracer/read/recording_internal.h"
@@ -320,8 +319,8 @@ static void finalize_all(struct recording_accept *accept)
 const char *hwaccl_recording_accept_path(struct recording_accept *accept, struct hwaccl_error *error)
 {
         finalize_all(accept);
-        bool good = block_fill(accept->db, error) && digest_seal(accept->db, DIGEST_DERIVED, error) &&
-                    database_execute(accept->db, "COMMIT", error) && database_leave_log(accept->db, error);
+        bool good = block_fill(accept->db, error) && database_execute(accept->db, "COMMIT", error) &&
+                    database_leave_log(accept->db, error);
         if (sqlite3_close(accept->db) != SQLITE_OK && good)
                 good = hwaccl_error_set(error, "%s: cannot close", accept->path);
         accept->db = NULL;

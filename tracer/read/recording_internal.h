@@ -56,7 +56,6 @@ struct hwaccl_recording {
         struct device_values *asked; /* last result of hwaccl_recording_device_fields() */
         struct kept_memory *memory;  /* NULL until it is first asked for */
         struct state_lookup *lookup; /* of hwaccl_recording_state(); NULL until it is first called */
-        struct digest_block *digest; /* of hwaccl_recording_block_agrees(); NULL until it is first called */
 };
 
 /** recording_open_file - recording->db: a view of the file at recording->path. @quick: without a look at every page */

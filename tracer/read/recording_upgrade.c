@@ -2,7 +2,6 @@
 #include "tracer/read/recording_internal.h"
 
 #include "tracer/database/block_scan.h"
-#include "tracer/database/digest.h"
 #include "tracer/database/private_file.h"
 #include "tracer/database/schema.h"
 #include "tracer/ring/ring_reader.h"
@@ -34,7 +33,7 @@ static bool fill_blocks(sqlite3 *db, struct hwaccl_error *error)
 {
         if (!database_execute(db, "BEGIN IMMEDIATE", error))
                 return false;
-        if (block_fill(db, error) && digest_seal(db, DIGEST_DERIVED, error) && database_execute(db, "COMMIT", error))
+        if (block_fill(db, error) && database_execute(db, "COMMIT", error))
                 return true;
         (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
         return false;

@@ -7,7 +7,6 @@
 
 #include "core/host/file.h"
 #include "hwaccl/recording.h"
-#include "tracer/database/digest.h"
 #include "tracer/database/writer_database.h"
 #include "tracer/record/flight/flight_files.h"
 #include "tracer/ring/exit_id.h"
@@ -370,8 +369,7 @@ static bool fill(struct window *window, struct hwaccl_error *error)
         for (unsigned i = 0; i < recovery->lane_count; i++)
                 if (!fill_lane(window, i, error))
                         return false;
-        return recovery_find_end(recovery, &known, error) && recovery_write_status(recovery, known, error) &&
-               digest_seal(recovery->db, DIGEST_ANEW, error);
+        return recovery_find_end(recovery, &known, error) && recovery_write_status(recovery, known, error);
 }
 
 /* The frame becomes the recording. Open it with the reader first: it rejects other files. */

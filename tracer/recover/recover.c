@@ -7,7 +7,6 @@
 #include "hwaccl/event.h"
 #include "hwaccl/recording.h"
 #include "tracer/database/checkpoint.h"
-#include "tracer/database/digest.h"
 #include "tracer/database/private_file.h"
 #include "tracer/database/private_view.h"
 #include "tracer/ring/ring_owner.h"
@@ -230,8 +229,7 @@ static bool transact(struct recovery *recovery, struct hwaccl_error *error)
                 if (!recover_lane(recovery, i, error))
                         return false;
         return recovery_find_end(recovery, &known, error) && recovery_write_status(recovery, known, error) &&
-               database_execute(recovery->db, "DELETE FROM checkpoint", error) &&
-               digest_seal(recovery->db, DIGEST_REST, error);
+               database_execute(recovery->db, "DELETE FROM checkpoint", error);
 }
 
 /* The lanes with a checkpoint; none if the recording is finished. */

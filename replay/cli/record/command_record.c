@@ -450,8 +450,6 @@ static enum cli_status run_guest(struct session *session)
                 (void)report_error(session, &finish_error);
                 return CLI_CANNOT;
         }
-        if (!record_sign(session->settings))
-                return CLI_CANNOT;
         if (!console_good || !record_memory_save(session->settings, hwaccl_machine_memory(machine)))
                 return CLI_CANNOT;
         char title[320];

@@ -94,7 +94,6 @@ struct record_settings {
         bool force;
         unsigned mode;           /* permissions of all files that are made; 0: the default */
         bool anonymous;          /* neither the host's name, nor the command line, nor directories are recorded */
-        const char *sign;        /* file with a private key; NULL: the recording is not signed */
         const char *console;     /* NULL: stdout */
         const char *input;       /* NULL: the terminal, if there is one */
         const char *save_memory; /* NULL: nowhere */
@@ -234,14 +233,6 @@ void record_free_images(struct record_settings *settings);
 
 /** record_file_name - a file's name as it was given, with --anonymous without its directories */
 const char *record_file_name(const struct record_settings *settings, const char *path);
-
-/* record_sign.c */
-
-/** record_check_sign - before the guest runs: is --sign of use? False after an error message */
-bool record_check_sign(const struct record_settings *settings);
-
-/** record_sign - the finished recording, where --sign asks for it. False after an error message */
-bool record_sign(const struct record_settings *settings);
 
 /* record_kernel.c */
 

@@ -220,8 +220,6 @@ const struct cli_option record_option_table[] = {
         {"anonymous", 0, NULL,
          "record neither the host's name, nor the command line, nor the directories of the files in it",
          CLI_FLAG(S, anonymous)},
-        {"sign", 0, "KEY", "sign the finished recording with the private Ed25519 key in file KEY (PEM)",
-         CLI_FILE(S, sign)},
         {"no-db", 0, NULL, "write no database: trace with --lttng, or only run the guest", CLI_FLAG(S, no_record)},
         {"no-record", 0, NULL, "the same as --no-db", CLI_FLAG(S, no_record)},
         {"lttng", 0, NULL, "emit every exit as LTTng user-space events hwaccl:*; see hwaccl import",
@@ -294,10 +292,9 @@ const struct cli_option record_option_table[] = {
 /* What applies to a VMM that runs by itself; the others are the machine's. */
 static bool is_for_machine(const struct cli_option *option)
 {
-        static const char *const common[] = {"output",   "force",        "mode",    "anonymous",
-                                             "sign",     "max-exits",    "timeout", "keyframe-interval",
-                                             "together", "kernel-exits", "attach",  "flight-recorder",
-                                             "trigger",  "lttng"};
+        static const char *const common[] = {
+                "output",   "force",        "mode",   "anonymous",       "max-exits", "timeout", "keyframe-interval",
+                "together", "kernel-exits", "attach", "flight-recorder", "trigger",   "lttng"};
 
         for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
                 if (strcmp(option->name, common[i]) == 0)
@@ -431,19 +428,19 @@ bool record_parse(struct record_settings *settings, const struct cli_command *co
                 return false;
         if (optind < argc && strcmp(argv[optind - 1], "--") == 0) {
                 settings->vmm = &argv[optind];
-                return check_vmm(settings, argc, argv) && record_check_sign(settings);
+                return check_vmm(settings, argc, argv);
         }
         if (optind < argc) {
                 *status = cli_usage_error(command, "unexpected argument '%s'", argv[optind]);
                 return false;
         }
         if (settings->attach)
-                return check_attach(settings, argc, argv) && record_check_sign(settings);
+                return check_attach(settings, argc, argv);
         if (!settings->wall_time_given)
                 settings->wall_time =
                         settings->clock == HWACCL_CLOCK_VIRTUAL ? WALL_TIME_VIRTUAL : (uint64_t)time(NULL);
         *status = CLI_CANNOT;
-        return check_settings(settings) && record_check_sign(settings);
+        return check_settings(settings);
 }
 
 void record_free_settings(struct record_settings *settings)

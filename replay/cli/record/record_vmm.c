@@ -336,8 +336,6 @@ static int end(struct vmm *vmm)
                 (void)cli_error(vmm->settings->command, "%s", error.message);
                 return RECORD_VMM_FAILED;
         }
-        if (!record_sign(vmm->settings))
-                return RECORD_VMM_FAILED;
         summarise(vmm, &counts, how, unfit);
         if (counts.unrecorded) {
                 (void)cli_error(vmm->settings->command,

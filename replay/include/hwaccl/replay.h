@@ -55,14 +55,10 @@ struct hwaccl_replay_result {
         uint64_t allowed;          /* exits with differences, all of which were removed; not among the divergences */
         uint64_t first_divergence; /* exit number, if divergences > 0 */
         double seconds;
-        bool changed;     /* rows of what was replayed are not those that were sealed: see change */
-        char change[128]; /* one line; "" */
 };
 
 /**
  * hwaccl_replay_run - replay a range of exits; false with *error set if that is not possible. Divergences are no error
- *
- * Rows that were changed since they were sealed (hwaccl/seal.h) are an error too, unless an exit diverged.
  *
  * Recordings of other VMMs (trace.h) cannot be replayed: their exit handling is not part of hwaccl.
  */
