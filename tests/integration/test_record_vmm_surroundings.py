@@ -86,9 +86,14 @@ echo "recorder: $?"
 '{HWACCL}' check '{full}/q.db'"""
         result = subprocess.run([*namespace, "bash", "-c", script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
         self.assertRegex(result.stdout, "^VMM: 7\nrecorder: 125\n[1-9][0-9]* exits, no problem found")
+        # the rest of the rings is written with what a rollback gave back, if it suffices
+        recover = f"run 'hwaccl recover {full}/q.db'"
+        why = ("the recorder stopped before the guest", "")
+        if recover in result.stderr:
+            why = (f"its ring holds more exits; {recover}", f"; the remaining exits are in the ring; {recover}")
         self.assertEqual(result.stderr.splitlines(), [
-            f"hwaccl record: {full}/q.db: cannot write: database or disk is full",
-            f"hwaccl check: {full}/q.db: the recording is incomplete: the recorder stopped before the guest"])
+            f"hwaccl record: {full}/q.db: cannot write: database or disk is full{why[1]}",
+            f"hwaccl check: {full}/q.db: the recording is incomplete: {why[0]}"])
 
     def test_together(self):
         self.assertEqual(subprocess.run([HWACCL, "record", "-o", self.path("q.db"), "--together", "--raw", "x@0"], capture_output=True,
