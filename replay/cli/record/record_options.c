@@ -260,21 +260,19 @@ bool record_options_collect(struct record_options *options, const struct record_
         return !options->failed;
 }
 
-bool record_options_collect_vmm(struct record_options *options, const struct record_settings *settings, int argc,
-                                char **argv)
+/* What is alike of every recording of another VMM: before and after what was not recorded. */
+static void begin_vmm(struct record_options *options, const char *program)
 {
-        const char *slash = strrchr(settings->vmm[0], '/');
-
         memset(options, 0, sizeof(*options));
         add(options, "hwaccl_version", "%s", HWACCL_VERSION);
-        add(options, HWACCL_OPTION_VMM, "%s", slash ? slash + 1 : settings->vmm[0]);
+        add(options, HWACCL_OPTION_VMM, "%s", program);
         add(options, "accel", "kvm");
         add(options, "clock", "host");
         add(options, "clock_source", "CLOCK_MONOTONIC");
-        add(options, "not_recorded", "guest memory, what threads do beside calls of KVM, the clock%s",
-            settings->kernel_exits ? "" : ", what the kernel handles");
-        if (settings->kernel_exits)
-                add(options, "kernel_exits", "yes");
+}
+
+static bool finish_vmm(struct record_options *options, const struct record_settings *settings, int argc, char **argv)
+{
         add_limits(options, settings);
         add_host(options, settings);
         record_host_add(options);
@@ -285,29 +283,30 @@ bool record_options_collect_vmm(struct record_options *options, const struct rec
         return !options->failed;
 }
 
+bool record_options_collect_vmm(struct record_options *options, const struct record_settings *settings, int argc,
+                                char **argv)
+{
+        const char *slash = strrchr(settings->vmm[0], '/');
+
+        begin_vmm(options, slash ? slash + 1 : settings->vmm[0]);
+        add(options, "not_recorded", "guest memory, what threads do beside calls of KVM, the clock%s",
+            settings->kernel_exits ? "" : ", what the kernel handles");
+        if (settings->kernel_exits)
+                add(options, "kernel_exits", "yes");
+        return finish_vmm(options, settings, argc, argv);
+}
+
 bool record_options_collect_attached(struct record_options *options, const struct record_settings *settings,
                                      const char *program, int argc, char **argv)
 {
-        memset(options, 0, sizeof(*options));
-        add(options, "hwaccl_version", "%s", HWACCL_VERSION);
-        add(options, HWACCL_OPTION_VMM, "%s", program);
-        add(options, "accel", "kvm");
-        add(options, "clock", "host");
-        add(options, "clock_source", "CLOCK_MONOTONIC");
+        begin_vmm(options, program);
         add(options, "not_recorded",
             "what was before, registers but those of the kernel's events, what the VMM answered, its calls of KVM, "
             "guest memory, what threads without a vCPU do, the clock");
         add(options, "attached", "yes");
         add(options, "host_attached_process", "%" PRIu64, settings->attach);
         add(options, "kernel_exits", "yes");
-        add_limits(options, settings);
-        add_host(options, settings);
-        record_host_add(options);
-        if (!settings->anonymous)
-                add_command_line(options, argc, argv);
-        if (options->failed)
-                (void)cli_error(settings->command, "out of memory");
-        return !options->failed;
+        return finish_vmm(options, settings, argc, argv);
 }
 
 void record_options_add(struct record_options *options, const char *name, const char *value)
